@@ -1,0 +1,92 @@
+"""Tables of who may do what: people, their roles in tenants, and API keys of machines."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index, LargeBinary, PrimaryKeyConstraint, String, Text, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from deskhand.kit.db.base import Base, CreatedAt, TenantModel, Timestamp, UpdatedAt, UuidPk
+
+ROLES = ("tenant_admin", "operator", "editor", "viewer")
+
+
+class User(Base):
+    """A person. Not tenant data: someone may belong to several tenants through memberships."""
+
+    __tablename__ = "users"
+    __table_args__ = (Index("uq_users_email", text("lower(email)"), unique=True),)
+
+    id: Mapped[UuidPk]
+    email: Mapped[str] = mapped_column(String(255))
+    name: Mapped[str | None] = mapped_column(String(255))
+    password_hash: Mapped[str | None] = mapped_column(Text)
+    is_platform_admin: Mapped[bool] = mapped_column(server_default=text("false"))
+    is_active: Mapped[bool] = mapped_column(server_default=text("true"))
+    created_at: Mapped[CreatedAt]
+    updated_at: Mapped[UpdatedAt]
+
+    def __repr__(self) -> str:
+        return f"<User(id={self.id}, email={self.email})>"
+
+
+class Membership(TenantModel, Base):
+    """A person's role in one tenant."""
+
+    __tablename__ = "memberships"
+    __table_args__ = (
+        PrimaryKeyConstraint("tenant_id", "user_id", name="memberships_pkey"),
+        CheckConstraint("role IN ('tenant_admin', 'operator', 'editor', 'viewer')", name="role"),
+        Index("idx_memberships_user_id", "user_id"),
+    )
+
+    tenant_id: Mapped[str] = mapped_column(String(100), ForeignKey("tenant_configs.tenant_id", ondelete="CASCADE"))
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
+    role: Mapped[str] = mapped_column(String(20))
+    created_at: Mapped[CreatedAt]
+
+    def __repr__(self) -> str:
+        return f"<Membership(tenant_id={self.tenant_id}, user_id={self.user_id}, role={self.role})>"
+
+
+class ApiKey(TenantModel, Base):
+    """A machine's credential for one tenant. Only a SHA-256 of the key is stored; the key has 256 random bits."""
+
+    __tablename__ = "api_keys"
+    __table_args__ = (
+        CheckConstraint("role IN ('tenant_admin', 'operator', 'editor', 'viewer')", name="role"),
+        Index("uq_api_keys_key_hash", "key_hash", unique=True),
+        Index("idx_api_keys_tenant_id", "tenant_id"),
+    )
+
+    id: Mapped[UuidPk]
+    tenant_id: Mapped[str] = mapped_column(String(100), ForeignKey("tenant_configs.tenant_id", ondelete="CASCADE"))
+    name: Mapped[str] = mapped_column(String(255))
+    prefix: Mapped[str] = mapped_column(String(20))
+    key_hash: Mapped[bytes] = mapped_column(LargeBinary(32))
+    role: Mapped[str] = mapped_column(String(20))
+    created_at: Mapped[CreatedAt]
+    created_by: Mapped[str | None] = mapped_column(String(255))
+    expires_at: Mapped[Timestamp | None]
+    revoked_at: Mapped[Timestamp | None]
+
+    def __repr__(self) -> str:
+        return f"<ApiKey(id={self.id}, prefix={self.prefix}, role={self.role})>"
+
+
+class PlatformKey(Base):
+    """A platform administrator's credential: may create tenants. Readable only as ``deskhand_platform``."""
+
+    __tablename__ = "platform_keys"
+    __table_args__ = (Index("uq_platform_keys_key_hash", "key_hash", unique=True),)
+
+    id: Mapped[UuidPk]
+    name: Mapped[str] = mapped_column(String(255))
+    prefix: Mapped[str] = mapped_column(String(20))
+    key_hash: Mapped[bytes] = mapped_column(LargeBinary(32))
+    created_at: Mapped[CreatedAt]
+    revoked_at: Mapped[Timestamp | None]
+
+    def __repr__(self) -> str:
+        return f"<PlatformKey(id={self.id}, prefix={self.prefix})>"

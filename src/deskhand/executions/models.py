@@ -1,0 +1,167 @@
+"""Tables of a run: the execution row (truth about its state) and its steps (journal and trace)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    DateTime,
+    ForeignKeyConstraint,
+    Identity,
+    Index,
+    Integer,
+    Numeric,
+    PrimaryKeyConstraint,
+    String,
+    Text,
+    UniqueConstraint,
+    desc,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+
+from deskhand.kit.db.base import Base, TenantModel, Timestamp, UuidPk
+
+STATUSES = ("queued", "running", "waiting", "completed", "failed", "cancelled")
+
+
+class AgentExecution(TenantModel, Base):
+    """One run of one agent version. ``attempt`` is the fencing token: each start raises it by one, and every
+    later write of the run names it, so a worker that lost the run can change nothing.
+
+    ``queued_at`` is when the event was accepted; ``started_at`` is rewritten by each start.
+    ``lane`` is what may have only one active run (a ticket of a desk); ``parked`` marks a queued run
+    that was refused a slot and waits to be promoted; ``not_before`` delays a retry.
+    """
+
+    __tablename__ = "agent_executions"
+    __table_args__ = (
+        CheckConstraint(
+            "status IN ('queued', 'running', 'waiting', 'completed', 'failed', 'cancelled')", name="status"
+        ),
+        CheckConstraint("mode IN ('live', 'dry_run')", name="mode"),
+        ForeignKeyConstraint(
+            ["tenant_id", "agent_id"],
+            ["agents.tenant_id", "agents.id"],
+            ondelete="CASCADE",
+            name="fk_agent_executions_agent_id",
+        ),
+        ForeignKeyConstraint(
+            ["tenant_id", "trigger_id"],
+            ["agent_triggers.tenant_id", "agent_triggers.id"],
+            ondelete="SET NULL (trigger_id)",
+            name="fk_agent_executions_trigger_id",
+        ),
+        ForeignKeyConstraint(
+            ["tenant_id", "agent_version_id"],
+            ["agent_versions.tenant_id", "agent_versions.id"],
+            name="fk_agent_executions_agent_version_id",
+        ),
+        UniqueConstraint("tenant_id", "id", name="uq_agent_executions_tenant_id_id"),
+        Index("idx_agent_executions_agent_id", "agent_id"),
+        Index("idx_agent_executions_trigger_id", "trigger_id"),
+        Index("idx_agent_executions_agent_version_id", "agent_version_id"),
+        Index("idx_agent_executions_started_at", desc("started_at")),
+        Index("idx_agent_executions_tenant_queued_at", "tenant_id", desc("queued_at")),
+        Index("idx_agent_executions_queued", "tenant_id", "queued_at", postgresql_where=text("status = 'queued'")),
+        Index("idx_agent_executions_running", "tenant_id", postgresql_where=text("status = 'running'")),
+        Index(
+            "uq_agent_executions_active_lane",
+            "tenant_id",
+            "lane",
+            unique=True,
+            postgresql_where=text("status = 'running' AND lane IS NOT NULL"),
+        ),
+        Index(
+            "uq_agent_executions_idempotency_key",
+            "tenant_id",
+            "idempotency_key",
+            unique=True,
+            postgresql_where=text("idempotency_key IS NOT NULL"),
+        ),
+        Index("idx_agent_executions_ticket_ref", "tenant_id", "tool_type", "ticket_ref"),
+    )
+
+    id: Mapped[UuidPk]
+    agent_id: Mapped[UUID]
+    trigger_id: Mapped[UUID | None]
+    agent_version_id: Mapped[UUID]
+    status: Mapped[str] = mapped_column(String(20), server_default=text("'queued'"))
+    tool_type: Mapped[str | None] = mapped_column(String(50))
+    ticket_ref: Mapped[str | None] = mapped_column(String(100))
+    lane: Mapped[str | None] = mapped_column(String(250))
+    mode: Mapped[str] = mapped_column(String(10), server_default=text("'live'"))
+    attempt: Mapped[int] = mapped_column(Integer, server_default=text("0"))
+    max_attempts: Mapped[int] = mapped_column(Integer, server_default=text("4"))
+    parked: Mapped[bool] = mapped_column(server_default=text("false"))
+    not_before: Mapped[Timestamp | None]
+    queued_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
+    started_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
+    heartbeat_at: Mapped[Timestamp | None]
+    worker_id: Mapped[str | None] = mapped_column(String(100))
+    cancel_requested_at: Mapped[Timestamp | None]
+    completed_at: Mapped[Timestamp | None]
+    input_payload: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
+    output_result: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
+    error_code: Mapped[str | None] = mapped_column(String(50))
+    error_message: Mapped[str | None] = mapped_column(Text)
+    token_usage: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
+    cost_usd: Mapped[Decimal | None] = mapped_column(Numeric(14, 8))
+    idempotency_key: Mapped[str | None] = mapped_column(String(255))
+    retry_of: Mapped[UUID | None]
+    dismissed_at: Mapped[Timestamp | None]
+
+    def __repr__(self) -> str:
+        return f"<AgentExecution(id={self.id}, status={self.status}, attempt={self.attempt})>"
+
+
+class ExecutionStep(TenantModel, Base):
+    """One effect of a run: a model call, a tool call, a write. Written ``started`` before the effect and
+    ``finished`` after it; what people see as the trace is what recovery reads as the journal.
+    """
+
+    __tablename__ = "execution_steps"
+    __table_args__ = (
+        PrimaryKeyConstraint("execution_id", "step_key", name="execution_steps_pkey"),
+        CheckConstraint("state IN ('started', 'finished', 'failed', 'in_doubt')", name="state"),
+        CheckConstraint("kind IN ('model', 'tool', 'write', 'compute')", name="kind"),
+        ForeignKeyConstraint(
+            ["tenant_id", "execution_id"],
+            ["agent_executions.tenant_id", "agent_executions.id"],
+            ondelete="CASCADE",
+            name="fk_execution_steps_execution_id",
+        ),
+        Index("idx_execution_steps_execution_position", "execution_id", "position"),
+        Index("idx_execution_steps_mark", "tenant_id", "mark", postgresql_where=text("mark IS NOT NULL")),
+    )
+
+    execution_id: Mapped[UUID]
+    step_key: Mapped[str] = mapped_column(String(200))
+    position: Mapped[int] = mapped_column(BigInteger, Identity(always=True))
+    attempt: Mapped[int] = mapped_column(Integer)
+    kind: Mapped[str] = mapped_column(String(20))
+    name: Mapped[str] = mapped_column(String(100))
+    state: Mapped[str] = mapped_column(String(20), server_default=text("'started'"))
+    idempotent: Mapped[bool] = mapped_column(server_default=text("true"))
+    mark: Mapped[str | None] = mapped_column(String(64))
+    input: Mapped[Any | None] = mapped_column(JSONB)
+    output: Mapped[Any | None] = mapped_column(JSONB)
+    error: Mapped[str | None] = mapped_column(Text)
+    tokens_in: Mapped[int | None] = mapped_column(Integer)
+    tokens_out: Mapped[int | None] = mapped_column(Integer)
+    cost_usd: Mapped[Decimal | None] = mapped_column(Numeric(14, 8))
+    started_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
+    finished_at: Mapped[Timestamp | None]
+
+    def __repr__(self) -> str:
+        return f"<ExecutionStep(execution_id={self.execution_id}, step_key={self.step_key}, state={self.state})>"
+
+
+__all__ = ["STATUSES", "AgentExecution", "ExecutionStep"]

@@ -1,0 +1,103 @@
+"""Encryption of secrets at rest (Fernet, a key ring), and secrets and marks we generate.
+
+The ring's first key encrypts; all of them decrypt. Rotation: put a new key first, run
+``deskhand keys rotate``, then drop the old one.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import secrets
+from collections.abc import Sequence
+
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+
+from deskhand.errors import ConfigurationError
+
+HOW_TO_MAKE_A_KEY = (
+    "Make one with: python -c 'from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())'"
+    " and set DESKHAND_ENCRYPTION_KEYS to it (several keys: newest first, separated by commas)."
+)
+
+
+class SecretBox:
+    """Encrypts and decrypts with a ring of Fernet keys.
+
+    Args:
+        keys: URL-safe base64 keys of 32 bytes, newest first.
+
+    Raises:
+        ConfigurationError: No key, or one that is not a Fernet key.
+    """
+
+    def __init__(self, keys: Sequence[str]) -> None:
+        usable = [key.strip() for key in keys if key.strip()]
+        if not usable:
+            raise ConfigurationError(f"No encryption key is configured. {HOW_TO_MAKE_A_KEY}")
+        try:
+            self._ring = MultiFernet([Fernet(key) for key in usable])
+        except ValueError as error:
+            raise ConfigurationError(f"An encryption key is malformed: {error}. {HOW_TO_MAKE_A_KEY}") from error
+
+    def encrypt(self, plain: str) -> str:
+        """Encrypt a text with the newest key."""
+        return self._ring.encrypt(plain.encode()).decode()
+
+    def decrypt(self, token: str | bytes) -> str:
+        """Decrypt a text.
+
+        Raises:
+            ConfigurationError: No key of the ring fits; the right one was dropped too early.
+        """
+        try:
+            return self._ring.decrypt(token).decode()
+        except InvalidToken as error:
+            raise ConfigurationError(
+                "A stored secret cannot be decrypted with the configured keys; put the key it was written with back"
+                " into DESKHAND_ENCRYPTION_KEYS."
+            ) from error
+
+    def rotate(self, token: str | bytes) -> str:
+        """Re-encrypt a token with the newest key, keeping its timestamp."""
+        try:
+            return self._ring.rotate(token).decode()
+        except InvalidToken as error:
+            raise ConfigurationError("A stored secret cannot be decrypted with the configured keys.") from error
+
+
+def new_webhook_secret() -> str:
+    """A fresh 32-byte webhook secret in the Standard Webhooks form (``whsec_`` + base64)."""
+    return "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
+
+
+def new_api_key(kind: str = "dhk") -> str:
+    """A fresh API key with 256 random bits; the prefix makes a leaked one recognisable."""
+    return f"{kind}_{secrets.token_urlsafe(32)}"
+
+
+def key_digest(api_key: str) -> bytes:
+    """What is stored of an API key. A plain SHA-256 is enough for 256 random bits; there is nothing to guess."""
+    return hashlib.sha256(api_key.encode()).digest()
+
+
+def write_mark(execution_id: str, step_key: str) -> str:
+    """Idempotency mark of one write of one execution: the same on every attempt.
+
+    Args:
+        execution_id: The execution.
+        step_key: The journal key of the write.
+
+    Returns:
+        ``dh-`` and 20 hex digits.
+    """
+    digest = hashlib.sha256(f"{execution_id}/{step_key}".encode()).hexdigest()
+    return f"dh-{digest[:20]}"
+
+
+def same_secret(a: str | bytes, b: str | bytes) -> bool:
+    """Compare in constant time; an empty value never equals anything."""
+    left = a.encode() if isinstance(a, str) else a
+    right = b.encode() if isinstance(b, str) else b
+    return bool(left) and bool(right) and hmac.compare_digest(left, right)

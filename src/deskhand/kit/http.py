@@ -1,0 +1,114 @@
+"""The one door out: every outbound HTTP client is made here.
+
+Certificates are always verified; there is no switch to turn that off. A private CA is added
+through ``SSL_CERT_FILE``. Addresses that tenants supply pass a guard against server-side request
+forgery: loopback, link-local and private ranges are refused unless the installation allows them
+(the demo and the tests do, because their desks live on loopback).
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+import httpx2
+
+from deskhand.errors import InvalidInputError
+
+USER_AGENT = "Deskhand/0.1"
+
+
+@dataclass(frozen=True, slots=True)
+class HttpClientFactory:
+    """Makes outbound clients with the installation's policy.
+
+    Attributes:
+        allow_private: Permit loopback, link-local and private addresses.
+        connect_timeout: Seconds to open a connection.
+        read_timeout: Seconds between two bytes of an answer.
+    """
+
+    allow_private: bool = False
+    connect_timeout: float = 5.0
+    read_timeout: float = 30.0
+
+    def client(
+        self, base_url: str = "", *, headers: dict[str, str] | None = None, read_timeout: float | None = None
+    ) -> httpx2.AsyncClient:
+        """A new client; the caller closes it.
+
+        Args:
+            base_url: Prefix of every request.
+            headers: Sent with every request; never logged.
+            read_timeout: Seconds, instead of the factory's own.
+        """
+        timeout = httpx2.Timeout(
+            connect=self.connect_timeout,
+            read=read_timeout or self.read_timeout,
+            write=self.read_timeout,
+            pool=self.read_timeout,
+        )
+        return httpx2.AsyncClient(
+            base_url=base_url,
+            headers={"User-Agent": USER_AGENT, **(headers or {})},
+            timeout=timeout,
+            follow_redirects=False,
+            transport=_GuardedTransport(allow_private=self.allow_private),
+        )
+
+
+class _GuardedTransport(httpx2.AsyncHTTPTransport):
+    """Checks the address of each request just before it is sent."""
+
+    def __init__(self, *, allow_private: bool) -> None:
+        super().__init__()
+        self._allow_private = allow_private
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        if not self._allow_private:
+            ensure_public_host(request.url.host)
+        return await super().handle_async_request(request)
+
+
+def ensure_public_host(host: str) -> None:
+    """Refuse a host that resolves to an address inside our own network.
+
+    Raises:
+        InvalidInputError: The host is, or resolves to, a non-global address.
+    """
+    try:
+        infos = socket.getaddrinfo(host, None, proto=socket.IPPROTO_TCP)
+    except socket.gaierror:
+        return  # let the client report the name as unreachable, in its own words
+    for info in infos:
+        address = ipaddress.ip_address(info[4][0])
+        if not address.is_global:
+            raise InvalidInputError(
+                f"'{host}' points to {address}, an address inside this network. Use a public address, or let the"
+                " operator set DESKHAND_ALLOW_PRIVATE_ADDRESSES=true."
+            )
+
+
+def retry_after_seconds(value: str | None, *, now: datetime | None = None) -> float | None:
+    """Read a ``Retry-After`` header (RFC 9110, section 10.2.3): seconds, or an HTTP date.
+
+    Args:
+        value: The header, or None.
+        now: Current time for the date form.
+
+    Returns:
+        Seconds to wait, at least 0, or None if there is no readable value.
+    """
+    if not value:
+        return None
+    text = value.strip()
+    if text.replace(".", "", 1).isdigit():
+        return float(text)
+    try:
+        when = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    return max(0.0, (when - (now or datetime.now(UTC))).total_seconds())

@@ -1,0 +1,189 @@
+"""Tables of what an agent may look up: past tickets, articles, systems, and what people thought of its notes."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    CheckConstraint,
+    Computed,
+    DateTime,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    String,
+    Text,
+    UniqueConstraint,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, REAL, TSVECTOR
+from sqlalchemy.orm import Mapped, mapped_column
+
+from deskhand.kit.db.base import Base, CreatedAt, TenantModel, Timestamp, UpdatedAt, UuidPk
+
+EMBEDDING_DIMENSIONS = 384
+
+
+class TicketHistory(TenantModel, Base):
+    """A resolved ticket, imported for search. One row per tenant, desk and ticket; an import upserts.
+
+    ``source`` says where the text came from (``import``, ``desk``, ``synthetic``), and it is shown with
+    every search result. ``embedding`` is a plain ``real[]`` of unit length, so the same schema works on a server without
+    pgvector; where pgvector exists, queries cast it and an expression index serves large tenants.
+    """
+
+    __tablename__ = "ticket_history"
+    __table_args__ = (
+        UniqueConstraint("tenant_id", "tool_type", "ticket_id", name="uq_ticket_history_tenant_id_tool_type_ticket_id"),
+        Index("ix_ticket_history_tenant_id_resolved_date", "tenant_id", "resolved_date"),
+        Index("idx_ticket_history_search", "search", postgresql_using="gin"),
+        Index(
+            "idx_ticket_history_subject_trgm",
+            "subject",
+            postgresql_using="gin",
+            postgresql_ops={"subject": "gin_trgm_ops"},
+        ),
+    )
+
+    id: Mapped[UuidPk]
+    tenant_id: Mapped[str] = mapped_column(String(100), ForeignKey("tenant_configs.tenant_id"))
+    tool_type: Mapped[str] = mapped_column(String(50), server_default=text("'servicedesk_plus'"))
+    ticket_id: Mapped[str] = mapped_column(String(100))
+    subject: Mapped[str] = mapped_column(Text, server_default=text("''"))
+    description: Mapped[str] = mapped_column(Text)
+    resolution: Mapped[str | None] = mapped_column(Text)
+    category: Mapped[str | None] = mapped_column(String(100))
+    priority: Mapped[str | None] = mapped_column(String(50))
+    url: Mapped[str | None] = mapped_column(String(500))
+    tags: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default=text("'{}'"))
+    resolved_date: Mapped[Timestamp | None]
+    source: Mapped[str] = mapped_column(String(50), server_default=text("'import'"))
+    ingested_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
+    embedding: Mapped[list[float] | None] = mapped_column(ARRAY(REAL))
+    embedding_model: Mapped[str | None] = mapped_column(String(100))
+    search: Mapped[Any] = mapped_column(
+        TSVECTOR,
+        Computed(
+            "setweight(to_tsvector('english', subject), 'A') || setweight(to_tsvector('english', description), 'B')"
+            " || setweight(to_tsvector('english', coalesce(resolution, '')), 'C')",
+            persisted=True,
+        ),
+        deferred=True,
+    )
+    created_at: Mapped[CreatedAt]
+    updated_at: Mapped[UpdatedAt]
+
+    def __repr__(self) -> str:
+        return f"<TicketHistory(tenant_id={self.tenant_id}, ticket_id={self.ticket_id})>"
+
+
+class KnowledgeArticle(TenantModel, Base):
+    """A procedure or article a technician would follow; ``body`` is Markdown."""
+
+    __tablename__ = "knowledge_articles"
+    __table_args__ = (
+        UniqueConstraint("tenant_id", "article_id", name="uq_knowledge_articles_tenant_id_article_id"),
+        Index("idx_knowledge_articles_search", "search", postgresql_using="gin"),
+    )
+
+    id: Mapped[UuidPk]
+    tenant_id: Mapped[str] = mapped_column(String(100), ForeignKey("tenant_configs.tenant_id"))
+    article_id: Mapped[str] = mapped_column(String(100))
+    title: Mapped[str] = mapped_column(String(500))
+    body: Mapped[str] = mapped_column(Text)
+    url: Mapped[str | None] = mapped_column(String(500))
+    tags: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default=text("'{}'"))
+    source: Mapped[str] = mapped_column(String(50), server_default=text("'import'"))
+    embedding: Mapped[list[float] | None] = mapped_column(ARRAY(REAL))
+    embedding_model: Mapped[str | None] = mapped_column(String(100))
+    search: Mapped[Any] = mapped_column(
+        TSVECTOR,
+        Computed(
+            "setweight(to_tsvector('english', title), 'A') || setweight(to_tsvector('english', body), 'B')",
+            persisted=True,
+        ),
+        deferred=True,
+    )
+    created_at: Mapped[CreatedAt]
+    updated_at: Mapped[UpdatedAt]
+
+    def __repr__(self) -> str:
+        return f"<KnowledgeArticle(tenant_id={self.tenant_id}, article_id={self.article_id})>"
+
+
+class SystemInventory(TenantModel, Base):
+    """A system a ticket may be about: server, printer, application, network device."""
+
+    __tablename__ = "system_inventory"
+    __table_args__ = (
+        UniqueConstraint("tenant_id", "hostname", name="uq_system_inventory_tenant_id_hostname"),
+        Index("ix_system_inventory_tenant_ip", "tenant_id", "ip_address"),
+        Index(
+            "idx_system_inventory_hostname_trgm",
+            "hostname",
+            postgresql_using="gin",
+            postgresql_ops={"hostname": "gin_trgm_ops"},
+        ),
+    )
+
+    id: Mapped[UuidPk]
+    tenant_id: Mapped[str] = mapped_column(String(100), ForeignKey("tenant_configs.tenant_id"))
+    hostname: Mapped[str] = mapped_column(String(255))
+    ip_address: Mapped[str | None] = mapped_column(String(45))
+    role: Mapped[str | None] = mapped_column(String(100))
+    client: Mapped[str | None] = mapped_column(String(255))
+    location: Mapped[str | None] = mapped_column(String(255))
+    attributes: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default=text("'{}'::jsonb"))
+    created_at: Mapped[CreatedAt]
+    updated_at: Mapped[UpdatedAt]
+
+    def __repr__(self) -> str:
+        return f"<SystemInventory(tenant_id={self.tenant_id}, hostname={self.hostname})>"
+
+
+class EnhancementFeedback(TenantModel, Base):
+    """A technician's verdict on one note: a thumb or a rating from 1 to 5, with an optional comment."""
+
+    __tablename__ = "enhancement_feedback"
+    __table_args__ = (
+        CheckConstraint("feedback_type IN ('thumbs_up', 'thumbs_down', 'rating')", name="feedback_type"),
+        CheckConstraint(
+            "(feedback_type = 'rating') = (rating_value IS NOT NULL)"
+            " AND (rating_value IS NULL OR rating_value BETWEEN 1 AND 5)",
+            name="rating_value",
+        ),
+        ForeignKeyConstraint(
+            ["tenant_id", "enhancement_id"],
+            ["enhancement_history.tenant_id", "enhancement_history.id"],
+            ondelete="CASCADE",
+            name="fk_enhancement_feedback_enhancement_id",
+        ),
+        Index("ix_enhancement_feedback_tenant_id_created_at", "tenant_id", "created_at"),
+        Index("ix_enhancement_feedback_enhancement_id", "enhancement_id"),
+    )
+
+    id: Mapped[UuidPk]
+    tenant_id: Mapped[str] = mapped_column(String(100), ForeignKey("tenant_configs.tenant_id"))
+    ticket_id: Mapped[str] = mapped_column(String(100))
+    enhancement_id: Mapped[UUID | None]
+    technician_email: Mapped[str | None] = mapped_column(String(255))
+    feedback_type: Mapped[str] = mapped_column(String(20))
+    rating_value: Mapped[int | None] = mapped_column(Integer)
+    feedback_comment: Mapped[str | None] = mapped_column(Text)
+    created_at: Mapped[CreatedAt]
+
+    def __repr__(self) -> str:
+        return f"<EnhancementFeedback(ticket_id={self.ticket_id}, feedback_type={self.feedback_type})>"
+
+
+__all__ = [
+    "EMBEDDING_DIMENSIONS",
+    "EnhancementFeedback",
+    "KnowledgeArticle",
+    "SystemInventory",
+    "TicketHistory",
+]

@@ -1,0 +1,36 @@
+"""Every model in one import, so that metadata is complete for migrations, checks and documentation."""
+
+from __future__ import annotations
+
+from deskhand.access.models import ApiKey, Membership, PlatformKey, User
+from deskhand.agents.models import Agent, AgentTool, AgentTrigger, AgentVersion
+from deskhand.audit.models import AuditLog
+from deskhand.executions.models import AgentExecution, ExecutionStep
+from deskhand.kit.db.base import Base, TenantModel
+from deskhand.knowledge.models import EnhancementFeedback, KnowledgeArticle, SystemInventory, TicketHistory
+from deskhand.tenants.models import EnhancementHistory, TenantConfig
+from deskhand.triggers.models import ScheduleFire, WebhookDelivery
+
+__all__ = [
+    "Agent",
+    "AgentExecution",
+    "AgentTool",
+    "AgentTrigger",
+    "AgentVersion",
+    "ApiKey",
+    "AuditLog",
+    "Base",
+    "EnhancementFeedback",
+    "EnhancementHistory",
+    "ExecutionStep",
+    "KnowledgeArticle",
+    "Membership",
+    "PlatformKey",
+    "ScheduleFire",
+    "SystemInventory",
+    "TenantConfig",
+    "TenantModel",
+    "TicketHistory",
+    "User",
+    "WebhookDelivery",
+]

@@ -1,0 +1,66 @@
+"""Settings of the installation, from ``DESKHAND_*`` variables or a ``deskhand.env`` file.
+
+Only entry points (``cli``, ``api``, ``worker``, ``demo``, ``migrations/env.py``) read this module;
+everything else takes arguments. No secret has a default.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+def default_data_dir() -> Path:
+    """Where the embedded mode keeps its files: the user's data directory (XDG Base Directory)."""
+    base = os.environ.get("XDG_DATA_HOME") or str(Path.home() / ".local" / "share")
+    return Path(base) / "deskhand"
+
+
+class Settings(BaseSettings):
+    """All settings; the reference page is generated from the descriptions."""
+
+    model_config = SettingsConfigDict(env_prefix="DESKHAND_", env_file="deskhand.env", extra="ignore")
+
+    database_url: SecretStr | None = Field(
+        None, description="PostgreSQL >= 15 as role deskhand_app, for API and workers. Unset: the embedded server."
+    )
+    database_owner_url: SecretStr | None = Field(
+        None, description="PostgreSQL as role deskhand_owner, for `deskhand db` alone. Unset: the same as DATABASE_URL."
+    )
+    data_dir: Path = Field(
+        default_factory=default_data_dir, description="Directory of the embedded server, keys and models."
+    )
+    encryption_keys: SecretStr | None = Field(
+        None,
+        description="Fernet keys, newest first, separated by commas. Unset: generated in embedded mode, else refused.",
+    )
+    host: str = Field("127.0.0.1", description="Address the API listens on.")
+    port: int = Field(8000, ge=0, le=65535, description="Port the API listens on; 0 picks a free one.")
+    public_url: str | None = Field(None, description="Address vendors reach the API at, for webhook URLs.")
+    allow_private_addresses: bool = Field(
+        False, description="Let tenants' desks live on loopback or private addresses (SSRF guard off)."
+    )
+    log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR.")
+    log_format: str = Field("json", description="json, or console for people.")
+
+    llm_base_url: str | None = Field(
+        None, description="OpenAI-compatible gateway (LiteLLM proxy, vLLM, ...), up to and with /v1."
+    )
+    llm_api_key: SecretStr | None = Field(None, description="Key for the gateway.")
+    llm_timeout: float = Field(120.0, gt=0, description="Seconds to wait for one model call.")
+    model_path: Path | None = Field(None, description="GGUF file of the embedded model, instead of the pulled one.")
+    embedded_model: str = Field("auto", description="auto, or the name of an embedded model (`deskhand models list`).")
+
+    worker_concurrency: int = Field(20, ge=1, description="Executions one worker runs at once.")
+    run_timeout: float = Field(120.0, gt=0, description="Seconds one execution may take, from start to note.")
+    run_max_steps: int = Field(25, ge=1, description="Model and tool calls one execution may make.")
+    run_max_tokens: int = Field(50_000, ge=1, description="Tokens one execution may use.")
+    run_max_cost_usd: float = Field(0.50, gt=0, description="Dollars one execution may cost.")
+
+
+def load_settings() -> Settings:
+    """Read the settings once, at an entry point."""
+    return Settings()

@@ -1,0 +1,91 @@
+"""Tables of a tenant: its configuration and what was done for its tickets."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index, Integer, LargeBinary, String, Text, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+
+from deskhand.kit.db.base import Base, CreatedAt, TenantModel, Timestamp, UpdatedAt, UuidPk
+
+DEFAULT_TOOL_TYPE = "servicedesk_plus"
+
+
+class TenantConfig(TenantModel, Base):
+    """One customer of this installation: its desks, secrets (encrypted), preferences and limits.
+
+    Tool-specific columns are nullable; the schemas demand them when the tool is used. What a tool
+    needs beyond its columns, and the whole connection of a plugin from outside the built-in four,
+    lies in ``connection_extras_encrypted``: one Fernet token over JSON, keyed by tool type.
+    """
+
+    __tablename__ = "tenant_configs"
+    __table_args__ = (
+        Index("ix_tenant_configs_tenant_id", "tenant_id", unique=True),
+        Index("idx_tenant_configs_tool_type", "tool_type"),
+        Index("idx_tenant_configs_preferences", "enhancement_preferences", postgresql_using="gin"),
+        CheckConstraint("tenant_id ~ '^[a-z0-9][a-z0-9-]*$'", name="tenant_id_shape"),
+    )
+    __tenant_policy__ = "tenant_config_isolation_policy"
+
+    id: Mapped[UuidPk]
+    name: Mapped[str] = mapped_column(String(255))
+    tool_type: Mapped[str] = mapped_column(String(50), server_default=text(f"'{DEFAULT_TOOL_TYPE}'"))
+
+    servicedesk_url: Mapped[str | None] = mapped_column(String(500))
+    servicedesk_api_key_encrypted: Mapped[str | None] = mapped_column(Text)
+    jira_url: Mapped[str | None] = mapped_column(String(500))
+    jira_api_token_encrypted: Mapped[bytes | None] = mapped_column(LargeBinary)
+    jira_project_key: Mapped[str | None] = mapped_column(String(50))
+    zendesk_subdomain: Mapped[str | None] = mapped_column(String(100))
+    zendesk_api_token_encrypted: Mapped[bytes | None] = mapped_column(LargeBinary)
+    servicenow_instance_url: Mapped[str | None] = mapped_column(String(500))
+    servicenow_api_key_encrypted: Mapped[bytes | None] = mapped_column(LargeBinary)
+    connection_extras_encrypted: Mapped[str | None] = mapped_column(Text)
+
+    webhook_signing_secret_encrypted: Mapped[str] = mapped_column(Text)
+    enhancement_preferences: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default=text("'{}'::jsonb"))
+    rate_limits: Mapped[dict[str, Any] | None] = mapped_column(
+        JSONB,
+        server_default=text(
+            """'{"webhooks_per_minute": 600, "concurrent_executions": 5, "executions_per_hour": 2000}'::jsonb"""
+        ),
+    )
+    is_active: Mapped[bool] = mapped_column(server_default=text("true"))
+    created_at: Mapped[CreatedAt]
+    updated_at: Mapped[UpdatedAt]
+
+    def __repr__(self) -> str:
+        return f"<TenantConfig(tenant_id={self.tenant_id}, tool_type={self.tool_type})>"
+
+
+class EnhancementHistory(TenantModel, Base):
+    """What was written for one ticket by one run: the context found, the text and how long it took."""
+
+    __tablename__ = "enhancement_history"
+    __table_args__ = (
+        Index("ix_enhancement_history_tenant_id", "tenant_id"),
+        Index("ix_enhancement_history_tenant_ticket", "tenant_id", "ticket_id"),
+        Index("ix_enhancement_history_status", "status"),
+        Index("uq_enhancement_history_tenant_id_id", "tenant_id", "id", unique=True),
+        CheckConstraint("status IN ('pending', 'completed', 'failed')", name="status"),
+    )
+
+    id: Mapped[UuidPk]
+    tenant_id: Mapped[str] = mapped_column(String(100), ForeignKey("tenant_configs.tenant_id"))
+    ticket_id: Mapped[str] = mapped_column(String(100))
+    status: Mapped[str] = mapped_column(String(50), server_default=text("'pending'"))
+    context_gathered: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
+    llm_output: Mapped[str | None] = mapped_column(Text)
+    error_message: Mapped[str | None] = mapped_column(Text)
+    processing_time_ms: Mapped[int | None] = mapped_column(Integer)
+    created_at: Mapped[CreatedAt]
+    completed_at: Mapped[Timestamp | None]
+
+    def __repr__(self) -> str:
+        return f"<EnhancementHistory(id={self.id}, ticket_id={self.ticket_id}, status={self.status})>"
+
+
+__all__ = ["DEFAULT_TOOL_TYPE", "EnhancementHistory", "TenantConfig"]
