@@ -1,0 +1,267 @@
+"""Carries an agent run over a crash: every model and tool call goes through a journal of steps.
+
+Built on the public durability surface of pydantic-ai 2.68 (``pydantic_ai.durable_exec``). This
+module knows no database: whoever runs an agent brings a ``StepJournal`` (the worker's lives in
+PostgreSQL, the tests' in memory) and opens ``journal_scope`` around the run.
+
+A step is recorded *started* before its effect and *finished* after it. On resume a finished step is
+answered from the journal. A step found started but unfinished is repeated if it is ``idempotent``;
+if it is not, its outcome is in doubt and the journal calls ``recover``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from decimal import Decimal
+from enum import Enum
+from typing import Any, Final, Literal, Protocol, TypedDict, cast
+
+from pydantic_ai import RunContext
+from pydantic_ai.durable_exec import (
+    JSON_CODEC,
+    BaseDurabilityCapability,
+    DurabilityEngineSpec,
+    DurableOperationId,
+    JournalCallableOperationBackend,
+    ModelRequestId,
+    RoleBasedOperationConfig,
+    ToolsetCallToolId,
+    conversation_id_from_run_id,
+)
+from pydantic_ai.messages import ModelMessage, ModelRequest, UserPromptPart
+from pydantic_ai.toolsets import ToolsetTool
+
+StepKind = Literal["model", "tool", "write", "compute"]
+Body = Callable[[], Awaitable[Any]]
+
+
+class Recovery(Enum):
+    """What ``recover`` may answer instead of the step's output."""
+
+    NOT_DONE = "not_done"
+    """The effect is certainly absent, so the journal may run the body."""
+
+
+NOT_DONE: Final = Recovery.NOT_DONE
+
+
+@dataclass(frozen=True, slots=True)
+class StepUsage:
+    """What one step consumed. ``cost_usd`` is None where the price is unknown, never 0."""
+
+    tokens_in: int = 0
+    tokens_out: int = 0
+    cost_usd: Decimal | None = None
+
+
+class StepJournal(Protocol):
+    """One execution's journal, as one owner (one fencing token) sees it."""
+
+    async def step(
+        self,
+        *,
+        name: str,
+        key: str | None,
+        kind: StepKind,
+        body: Body,
+        idempotent: bool = True,
+        input: Any = None,  # noqa: A002 - the column it is stored in is called so
+        measure: Callable[[Any], StepUsage] | None = None,
+        recover: Callable[[], Awaitable[Any]] | None = None,
+    ) -> Any:
+        """Run ``body`` once, or answer from the journal.
+
+        Args:
+            name: What the step is called in the trace.
+            key: Unique within the execution and the same after a crash; None numbers the calls of one name.
+            kind: Which column of the trace it belongs to.
+            body: The effect; returns something JSON can hold.
+            idempotent: Whether repeating an interrupted attempt is harmless.
+            input: What the step was asked to do, for the trace; JSON.
+            measure: Reads tokens and cost from the body's (or ``recover``'s) output.
+            recover: Called only for a step that is not idempotent and was found started but unfinished.
+                Returns the output the body would have returned if the effect is there, ``NOT_DONE`` if it
+                is certainly not there (the journal then runs the body), and raises if it cannot tell: the
+                step stays in doubt.
+
+        Returns:
+            The output, as JSON gives it back.
+        """
+        ...
+
+
+class ToolJournalConfig(TypedDict, total=False):
+    """Per-tool policy, under the metadata key ``journal``; ``recover`` gets the arguments of the call."""
+
+    kind: StepKind
+    idempotent: bool
+    recover: Callable[[dict[str, Any]], Awaitable[Any]] | None
+
+
+@dataclass(slots=True)
+class _Scope:
+    journal: StepJournal
+    run_id: str
+    runs: int = field(default=0)
+
+
+_scope: ContextVar[_Scope | None] = ContextVar("deskhand_journal", default=None)
+_in_step: ContextVar[bool] = ContextVar("deskhand_in_step", default=False)
+_recovered: ContextVar[tuple[Any] | None] = ContextVar("deskhand_recovered", default=None)
+
+
+@contextmanager
+def journal_scope(journal: StepJournal, *, run_id: str = "run") -> Iterator[None]:
+    """Everything an agent does inside goes through ``journal``.
+
+    Args:
+        journal: Where the steps are recorded.
+        run_id: Names the agent run inside messages; give the execution's id, so that a resumed run keeps it.
+    """
+    token = _scope.set(_Scope(journal, run_id))
+    try:
+        yield
+    finally:
+        _scope.reset(token)
+
+
+def recovered_value() -> tuple[Any] | None:
+    """The output a lost attempt turned out to have had, in a tuple; a tool returns it instead of acting."""
+    return _recovered.get()
+
+
+class _Backend(JournalCallableOperationBackend[ToolJournalConfig]):
+    """Turns each durable operation of pydantic-ai into one step."""
+
+    async def execute(
+        self,
+        *,
+        operation_id: DurableOperationId,
+        name: str,
+        body: Callable[[], Awaitable[object]],
+        cache_key: tuple[object, ...],
+        config: ToolJournalConfig,
+    ) -> object:
+        scope = _scope.get()
+        if scope is None:
+            raise RuntimeError("A durable step ran outside journal_scope().")
+        run_body = _marked(body)
+        if isinstance(operation_id, ToolsetCallToolId):
+            return await self._tool_step(scope.journal, run_body, cache_key, config)
+        if isinstance(operation_id, ModelRequestId):
+            return await scope.journal.step(
+                name="model",
+                key=None,
+                kind="model",
+                body=run_body,
+                input=_model_input(operation_id.model_name, cache_key),
+                measure=measure_response,
+            )
+        return await scope.journal.step(name=name, key=None, kind="compute", body=run_body)
+
+    async def _tool_step(
+        self, journal: StepJournal, body: Body, cache_key: tuple[object, ...], config: ToolJournalConfig
+    ) -> object:
+        # The call's id was written by the model into a response that is itself journaled: the same after a crash.
+        tool_name = next(part for part in cache_key if isinstance(part, str))
+        args = next(cast("dict[str, Any]", part) for part in cache_key if isinstance(part, dict))
+        ctx = next(part for part in cache_key if isinstance(part, RunContext))
+        ask = config.get("recover")
+
+        async def recover() -> Any:
+            assert ask is not None
+            found = await ask(args)
+            if found is NOT_DONE:
+                return NOT_DONE
+            token = _recovered.set((found,))
+            try:
+                return await body()  # only wraps the found value in pydantic-ai's own envelope
+            finally:
+                _recovered.reset(token)
+
+        return await journal.step(
+            name=tool_name,
+            key=f"{tool_name}:{ctx.tool_call_id}",
+            kind=config.get("kind", "tool"),
+            body=body,
+            idempotent=config.get("idempotent", True),
+            input=args,
+            recover=recover if ask is not None else None,
+        )
+
+
+def _marked(body: Callable[[], Awaitable[object]]) -> Body:
+    """A step inside a step is part of it, not a step of its own."""
+
+    async def run() -> object:
+        token = _in_step.set(True)
+        try:
+            return await body()
+        finally:
+            _in_step.reset(token)
+
+    return run
+
+
+def measure_response(payload: Any) -> StepUsage:
+    """Tokens and cost of a journaled model response (pydantic-ai's JSON form of ``ModelResponse``)."""
+    usage = payload.get("usage") or {}
+    cost = (payload.get("provider_details") or {}).get("cost_usd")
+    return StepUsage(
+        tokens_in=int(usage.get("input_tokens") or 0),
+        tokens_out=int(usage.get("output_tokens") or 0),
+        cost_usd=None if cost is None else Decimal(str(cost)),
+    )
+
+
+def _model_input(model_name: str, cache_key: tuple[object, ...]) -> dict[str, Any]:
+    messages = next((cast("list[ModelMessage]", part) for part in cache_key if isinstance(part, list)), [])
+    shown: dict[str, Any] = {"model": model_name, "messages": len(messages)}
+    first = messages[0] if messages else None
+    if len(messages) == 1 and isinstance(first, ModelRequest):
+        shown["instructions"] = first.instructions
+        shown["prompt"] = "\n".join(str(part.content) for part in first.parts if isinstance(part, UserPromptPart))
+    return shown
+
+
+class JournalDurability(BaseDurabilityCapability[Any]):
+    """The capability to give an ``Agent``; without an open ``journal_scope`` the agent runs plainly."""
+
+    engine_spec = DurabilityEngineSpec(
+        engine_name="StepJournal",
+        durable_unit_noun="step",
+        durable_container_noun="execution",
+        codec=JSON_CODEC,
+        tool_config_key="journal",
+    )
+
+    @property
+    def in_durable_context(self) -> bool:
+        return _scope.get() is not None and not _in_step.get()
+
+    def get_default_run_id(self) -> str | None:
+        scope = _scope.get()
+        if scope is None:
+            return None
+        scope.runs += 1
+        return f"{scope.run_id}:{scope.runs}"
+
+    def get_default_conversation_id(self, run_id: str) -> str | None:
+        return conversation_id_from_run_id(run_id) if _scope.get() is not None else None
+
+    def get_durable_operation_backend(self) -> _Backend:
+        plain: ToolJournalConfig = {}
+        return _Backend(
+            agent_name=str(self.name),
+            config=RoleBasedOperationConfig(
+                model=plain, event=plain, capability=plain, tool=plain, resolve_tool=_tool_config
+            ),
+        )
+
+
+def _tool_config(_operation: DurableOperationId, tool: object | None, _name: str) -> ToolJournalConfig:
+    metadata = tool.tool_def.metadata if isinstance(tool, ToolsetTool) else None
+    return cast("ToolJournalConfig", (metadata or {}).get("journal", {}))
