@@ -1,0 +1,309 @@
+"""RFC 9457 problem documents: the one place where a failure becomes an HTTP answer.
+
+``install_problem_handlers(app)`` covers domain errors, request validation (422, a JSON pointer per
+field), Starlette's own 404, 405 and 413, a database that is down (503) and, as the HTTP edge's net,
+everything nobody foresaw (500: no internals, a request id to find the log entry by).
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from http import HTTPStatus
+from typing import Any, cast
+from urllib.parse import quote
+
+import structlog
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, RedirectResponse
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from starlette.exceptions import HTTPException as StarletteHTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from deskhand.errors import (
+    BadRequestError,
+    DeskhandError,
+    FieldProblem,
+    ForbiddenError,
+    InvalidInputError,
+    NotFoundError,
+    UnauthenticatedError,
+    UnavailableError,
+)
+
+MEDIA_TYPE = "application/problem+json"
+TYPE_PREFIX = "urn:deskhand:problem:"
+DATABASE_RETRY_SECONDS = 5.0
+_REQUEST_ID = re.compile(r"^[A-Za-z0-9._-]{1,64}$")
+_SOURCES = frozenset({"body", "query", "path", "header", "cookie"})
+
+log = structlog.get_logger(__name__)
+
+
+class ProblemField(BaseModel):
+    """One fault in the input."""
+
+    pointer: str = Field(description="RFC 6901 JSON pointer to the value at fault.", examples=["/triggers/0"])
+    detail: str = Field(description="What is wrong with it.")
+    source: str = Field("body", description="body, query, path, header or cookie.")
+
+
+class Problem(BaseModel):
+    """A problem document (RFC 9457)."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "type": "urn:deskhand:problem:not-found",
+                    "title": "Not found",
+                    "status": 404,
+                    "detail": "There is no agent 550e8400-e29b-41d4-a716-446655440000.",
+                    "code": "not-found",
+                    "request_id": "6a1f0c9e6f0b4a33",
+                }
+            ]
+        }
+    )
+
+    type: str = Field(description="Stable URI of the kind of problem.")
+    title: str = Field(description="The kind of problem, for a person.")
+    status: int = Field(description="The HTTP status, repeated.")
+    detail: str = Field(description="What happened this time and what to do about it.")
+    code: str = Field(description="Stable short name of the kind; the last part of `type`.")
+    request_id: str = Field(description="Find the log entries of this request by it.")
+    errors: list[ProblemField] = Field(default_factory=list, description="The single faults, when input is wrong.")
+
+
+def request_id(request: Request) -> str:
+    """The request's id: what a middleware or the caller set, else a fresh one, kept for the request."""
+    known = getattr(request.state, "request_id", None) or request.headers.get("x-request-id", "")
+    if not isinstance(known, str) or not _REQUEST_ID.match(known):
+        known = uuid.uuid4().hex[:16]
+    request.state.request_id = known
+    return known
+
+
+def pointer(parts: Sequence[str | int]) -> str:
+    """Join path parts to an RFC 6901 JSON pointer; the empty pointer is the whole document."""
+    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in parts)
+
+
+def problem_responses(*errors: type[DeskhandError]) -> dict[int | str, dict[str, Any]]:
+    """The ``responses=`` of an endpoint: these errors, and those every authenticated endpoint can give."""
+    always: tuple[type[DeskhandError], ...] = (UnauthenticatedError, ForbiddenError, UnavailableError)
+    return public_problem_responses(*always, *errors)
+
+
+def public_problem_responses(*errors: type[DeskhandError]) -> dict[int | str, dict[str, Any]]:
+    """The ``responses=`` of an endpoint that needs no credential."""
+    titles: dict[int, list[str]] = {}
+    for error in errors:
+        entry = titles.setdefault(error.status, [])
+        if error.title not in entry:
+            entry.append(error.title)
+    return {status: _documented("; ".join(names)) for status, names in sorted(titles.items())}
+
+
+def problem_response(request: Request, error: DeskhandError, *, sources: Sequence[str] = ()) -> JSONResponse:
+    """Render a domain error.
+
+    Args:
+        request: The request that failed; gives the document its id.
+        error: What went wrong.
+        sources: Where each of ``error.errors`` was found; "body" where it is not said.
+    """
+    ident = request_id(request)
+    document: dict[str, Any] = {
+        "type": TYPE_PREFIX + error.code,
+        "title": error.title,
+        "status": error.status,
+        "detail": error.detail,
+        "code": error.code,
+        "request_id": ident,
+    }
+    if error.errors:
+        padded = [*sources, *["body"] * (len(error.errors) - len(sources))]
+        document["errors"] = [
+            {"pointer": fault.pointer, "detail": fault.detail, "source": source}
+            for fault, source in zip(error.errors, padded, strict=False)
+        ]
+    headers = {"X-Request-ID": ident, "Cache-Control": "no-store"}
+    if error.retry_after is not None:
+        headers["Retry-After"] = str(max(1, math.ceil(error.retry_after)))
+    if isinstance(error, UnauthenticatedError):
+        headers["WWW-Authenticate"] = 'Bearer realm="deskhand"'
+    return JSONResponse(document, status_code=error.status, headers=headers, media_type=MEDIA_TYPE)
+
+
+def invalid_input(error: ValidationError, *, at: Sequence[str | int] = ()) -> InvalidInputError:
+    """Turn a Pydantic error raised inside a service into the domain's own, without echoing any input.
+
+    Args:
+        error: What Pydantic found.
+        at: Path of the validated value within the request body.
+    """
+    faults = [FieldProblem(pointer([*at, *fault["loc"]]), _sentence(fault)) for fault in error.errors()]
+    return InvalidInputError(_summary(faults), errors=faults)
+
+
+def install_problem_handlers(app: FastAPI, *, login_path: str | None = None) -> None:
+    """Make every failure of this application a problem document.
+
+    Args:
+        app: The application.
+        login_path: Page to send a browser to that has no session; None answers 401 to it as to anybody.
+    """
+
+    async def on_domain_error(request: Request, error: Exception) -> Response:
+        known = cast(DeskhandError, error)
+        if login_path and isinstance(known, UnauthenticatedError) and _wants_page(request):
+            return RedirectResponse(f"{login_path}?next={quote(_path_and_query(request))}", status_code=303)
+        return problem_response(request, known)
+
+    app.add_exception_handler(DeskhandError, on_domain_error)
+    app.add_exception_handler(RequestValidationError, _on_validation_error)
+    app.add_exception_handler(StarletteHTTPException, _on_http_exception)
+    for kind in (OperationalError, InterfaceError, PoolTimeoutError, ConnectionError):
+        app.add_exception_handler(kind, _on_database_down)
+    app.add_middleware(UnexpectedErrorNet)
+    _document_problems(app)
+
+
+class UnexpectedErrorNet:
+    """The HTTP edge's net: an unforeseen exception is logged in full and answered without internals."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        started = False
+
+        async def watched(message: Message) -> None:
+            nonlocal started
+            started = started or message["type"] == "http.response.start"
+            await send(message)
+
+        request = Request(scope)
+        ident = request_id(request)
+        try:
+            await self.app(scope, receive, watched)
+        except Exception:  # the HTTP edge: one of the three named nets
+            log.exception("unexpected error", request_id=ident, method=scope["method"], path=scope["path"])
+            if started:
+                raise
+            error = DeskhandError(f"Something went wrong on our side. Quote request id {ident} when you report it.")
+            await problem_response(request, error)(scope, receive, send)
+
+
+async def _on_validation_error(request: Request, error: Exception) -> Response:
+    faults = cast(RequestValidationError, error).errors()
+    if any(fault["type"] == "json_invalid" for fault in faults):
+        return problem_response(request, BadRequestError("The body is not valid JSON."))
+    fields, sources = [], []
+    for fault in faults:
+        source, *rest = fault["loc"] or ("body",)
+        known = source in _SOURCES
+        fields.append(FieldProblem(pointer(rest if known else fault["loc"]), _sentence(fault)))
+        sources.append(str(source) if known else "body")
+    return problem_response(request, InvalidInputError(_summary(fields), errors=fields), sources=sources)
+
+
+async def _on_http_exception(request: Request, error: Exception) -> Response:
+    http = cast(StarletteHTTPException, error)
+    status = HTTPStatus(http.status_code)
+    details = {
+        404: f"There is nothing at {request.url.path}.",
+        405: f"{request.method} is not possible at {request.url.path}.",
+        413: "The body is larger than this endpoint accepts.",
+        400: "The request cannot be read.",
+    }
+    kind = _error_type(status)
+    answer = problem_response(request, kind(details.get(status.value, status.description or status.phrase)))
+    answer.headers.update(cast(Mapping[str, str], http.headers or {}))
+    return answer
+
+
+async def _on_database_down(request: Request, error: Exception) -> Response:
+    log.warning("database unavailable", request_id=request_id(request), error=type(error).__name__)
+    return problem_response(
+        request,
+        UnavailableError(
+            "The database cannot be reached at the moment; try again shortly.", retry_after=DATABASE_RETRY_SECONDS
+        ),
+    )
+
+
+def _error_type(status: HTTPStatus) -> type[DeskhandError]:
+    for kind in (NotFoundError, BadRequestError):
+        if kind.status == status.value:
+            return kind
+    return type(
+        "HttpError",
+        (DeskhandError,),
+        {"code": status.phrase.lower().replace(" ", "-"), "status": status.value, "title": status.phrase},
+    )
+
+
+def _sentence(fault: ErrorDetails | Mapping[str, Any]) -> str:
+    message = str(fault["msg"])
+    return message.removeprefix("Value error, ").removeprefix("Assertion failed, ")
+
+
+def _summary(faults: Sequence[FieldProblem]) -> str:
+    if len(faults) == 1:
+        where = f"{faults[0].pointer}: " if faults[0].pointer else ""
+        return where + faults[0].detail
+    return f"{len(faults)} fields are wrong."
+
+
+def _wants_page(request: Request) -> bool:
+    browses = request.method in ("GET", "HEAD") and "text/html" in request.headers.get("accept", "")
+    return browses and not request.url.path.startswith("/api/")
+
+
+def _path_and_query(request: Request) -> str:
+    return request.url.path + (f"?{request.url.query}" if request.url.query else "")
+
+
+def _documented(description: str) -> dict[str, Any]:
+    return {"description": description, "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}}
+
+
+def _document_problems(app: FastAPI) -> None:
+    """Put the problem schema into the OpenAPI document, in place of FastAPI's own validation error."""
+    original: Callable[[], dict[str, Any]] = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema:
+            return app.openapi_schema
+        document = original()
+        schemas = document.setdefault("components", {}).setdefault("schemas", {})
+        problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+        schemas.update(problem.pop("$defs", {}), Problem=problem)
+        for name in ("HTTPValidationError", "ValidationError"):
+            schemas.pop(name, None)
+        for path in document.get("paths", {}).values():
+            for operation in path.values():
+                _use_problem_for_422(operation)
+        return document
+
+    app.openapi = openapi  # type: ignore[method-assign] # FastAPI's documented way of extending the schema
+
+
+def _use_problem_for_422(operation: Any) -> None:
+    responses = operation.get("responses", {}) if isinstance(operation, dict) else {}
+    if "422" in responses:
+        responses["422"] = _documented("Invalid input")
+    if "requestBody" in (operation if isinstance(operation, dict) else {}):
+        responses.setdefault("400", _documented("Bad request"))
