@@ -1,0 +1,84 @@
+# What a person needs: `make demo` and `make test`. Each target makes its environment by itself;
+# a plain python3 (3.11 to 3.13, with venv) is all the machine must have.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+export PYTHON
+BIN := .venv/bin
+WORKERS ?= 2
+ARGS ?=
+
+# A service account may have no home, or one it cannot write: caches then stay inside the clone.
+ifeq ($(shell [ -n "$$HOME" ] && [ -d "$$HOME" ] && [ -w "$$HOME" ] && echo yes),)
+export HOME := $(CURDIR)/.cache/home
+$(shell mkdir -p "$(CURDIR)/.cache/home")
+endif
+
+.PHONY: help
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  \033[1mmake %-10s\033[0m %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: env-runtime env-dev
+env-runtime:
+	@tools/environment.sh runtime
+env-dev:
+	@tools/environment.sh dev
+
+.PHONY: demo
+demo: env-runtime ## Run the whole flow on this machine and show the notes (DEMO_EXIT=1: exit afterwards)
+	@$(BIN)/deskhand demo $(ARGS)
+
+.PHONY: test
+test: env-dev ## Run the whole test suite (ARGS="-k words" narrows it, WORKERS=4 spreads it)
+	@tools/ci-setup.sh
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(ARGS)
+
+.PHONY: lint style imports sizes tracked security dependencies locks
+lint: style imports sizes tracked security dependencies locks ## Style, import rules, budgets, security, dependencies
+style: env-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+imports: env-dev
+	$(BIN)/lint-imports --no-cache --no-logo
+sizes: env-dev
+	$(BIN)/python tools/lint/size.py
+tracked: env-dev
+	$(BIN)/python tools/lint/tracked.py
+# Ruff's S rules are the same checks with a written reason at each exception, but not all of them are ported; bandit
+# runs for the rest, from medium severity up, without the one of those that has such an exception (B704).
+security: env-dev
+	$(BIN)/bandit --quiet --recursive --configfile pyproject.toml --severity-level medium --skip B704 src
+# DEP002: these are used without being imported, as uvicorn's, FastAPI's and zoneinfo's helpers.
+dependencies: env-dev
+	$(BIN)/deptry --per-rule-ignores "DEP002=uvloop|httptools|python-multipart|tzdata" src
+locks: env-dev
+	tools/lint/locks.sh
+
+.PHONY: format
+format: env-dev ## Format the code and mend what can be mended by itself
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+.PHONY: types
+types: env-dev ## Check the types (mypy, strict)
+	$(BIN)/mypy
+	$(BIN)/mypy tools
+
+.PHONY: bench
+bench: env-dev ## Run the benchmarks; each prints its figures and what it was compared with
+	@shopt -s nullglob; for script in benchmarks/[a-z]*.py; do echo "== $$script"; $(BIN)/python "$$script" $(ARGS); done
+
+.PHONY: docs
+docs: env-dev ## Write the generated reference pages anew
+	$(BIN)/python tools/gen_docs.py
+
+.PHONY: lock
+lock: env-dev ## Compile the lock files from pyproject.toml (UPGRADE=1: newest versions)
+	@tools/lock.sh $(if $(UPGRADE),--upgrade)
+
+.PHONY: clean
+clean: ## Remove the environment, caches and the demo's data
+	rm -rf .venv .venv.lock .cache .demo dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

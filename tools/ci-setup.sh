@@ -1,0 +1,40 @@
+#!/usr/bin/env bash
+# Programs from Debian that some tests drive: Chromium (browser tests), PgBouncer (pooling proxy) and
+# PostgreSQL 15 (the oldest server we support). Without them those tests skip and say why; nothing else needs them.
+# The benchmarks also compare with Redis:  tools/ci-setup.sh benchmarks
+set -euo pipefail
+
+have_chromium() { command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null; }
+have_pgbouncer() { command -v pgbouncer >/dev/null || [ -x /usr/sbin/pgbouncer ]; }
+have_postgresql() { compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null || command -v postgres >/dev/null; }
+have_redis() { command -v redis-server >/dev/null; }
+
+missing=() loses=()
+need() { # package, what goes without it
+  missing+=("$1"); loses+=("$2")
+}
+have_chromium || need chromium "browser tests"
+have_pgbouncer || need pgbouncer "tests behind a pooling proxy"
+have_postgresql || need postgresql-15 "tests on PostgreSQL 15"
+if [ "${1:-}" = benchmarks ]; then have_redis || need redis-server "the comparison with a Redis queue"; fi
+[ ${#missing[@]} -eq 0 ] && exit 0
+
+explain() {
+  local i
+  for i in "${!missing[@]}"; do echo "[tests] ${missing[i]} is not installed ($1): ${loses[i]} will be skipped" >&2; done
+}
+if [ "$(id -u)" -ne 0 ]; then explain "install it as root: apt-get install ${missing[*]}"; exit 0; fi
+if ! command -v apt-get >/dev/null; then explain "no apt-get here"; exit 0; fi
+if [ "${DESKHAND_NO_APT:-}" = 1 ]; then explain "DESKHAND_NO_APT=1"; exit 0; fi
+
+echo "[tests] installing ${missing[*]} from Debian" >&2
+install() { # A package's own server must not start by itself: the tests start theirs.
+  DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 timeout 300 apt-get install -y -qq --no-install-recommends \
+    -o DPkg::Lock::Timeout=120 "$1" </dev/null >"$log" 2>&1
+}
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+timeout 120 apt-get update -qq </dev/null >"$log" 2>&1 || echo "[tests] apt-get update failed; trying with what is known" >&2
+for i in "${!missing[@]}"; do
+  install "${missing[i]}" || echo "[tests] ${missing[i]} could not be installed ($(tail -n 1 "$log")): ${loses[i]} will be skipped" >&2
+done
