@@ -1,0 +1,146 @@
+"""Administration of the schema: upgrade, downgrade, state; used by ``deskhand db`` and the tests."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import asyncpg
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, text
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+from sqlalchemy.pool import NullPool
+
+from deskhand.errors import ConfigurationError
+from deskhand.kit.db.blocking import run_blocking
+from deskhand.kit.db.roles import OWNER_ROLE, create_roles, roles_exist
+from deskhand.kit.db.session import sqlalchemy_url
+
+T = TypeVar("T")
+
+MINIMUM_SERVER_VERSION = 15
+_MIGRATION_LOCK = 7_305_520_931_470_337  # any number no one else uses: the advisory lock of "one migrates at a time"
+_PACKAGE = Path(__file__).parents[2]
+
+
+def upgrade(owner_url: str, revision: str = "head") -> None:
+    """Bring the schema to ``revision``, making the roles first where the login may.
+
+    Raises:
+        ConfigurationError: The server is too old, or the login may not create roles or an extension; the
+            message holds the SQL a DBA must run.
+    """
+    _run(owner_url, lambda config: command.upgrade(config, revision))
+
+
+def downgrade(owner_url: str, revision: str) -> None:
+    """Take the schema back to ``revision`` (``base``: nothing left but the roles)."""
+    _run(owner_url, lambda config: command.downgrade(config, revision))
+
+
+def current(owner_url: str) -> str | None:
+    """The revision the database is at; None before the first."""
+    return run_blocking(lambda: on_migration_connection(owner_url, _revision_of))
+
+
+def head() -> str:
+    """The newest revision this package knows."""
+    found = ScriptDirectory.from_config(_config()).get_current_head()
+    assert found is not None
+    return found
+
+
+def ensure_roles(admin_url: str, *, app_password: str | None = None, owner_password: str | None = None) -> None:
+    """Make the three roles on the database of ``admin_url``.
+
+    Args:
+        admin_url: A login that may create roles.
+        app_password: Password to set for ``deskhand_app``; None leaves it.
+        owner_password: The same for ``deskhand_owner``.
+
+    Raises:
+        ConfigurationError: The login may not; the message holds the SQL for a DBA.
+    """
+
+    async def make() -> None:
+        async with _driver_connection(admin_url) as connection:
+            await create_roles(connection, owner_password=owner_password, app_password=app_password)
+
+    run_blocking(make)
+
+
+def belongs_to_models(item: Any, name: str | None, kind: str, reflected: bool, compare_to: Any) -> bool:
+    """Alembic's filter: PgQueuer's tables are its own, not our models'."""
+    del item, reflected, compare_to
+    return not (kind == "table" and name is not None and name.startswith("pgqueuer"))
+
+
+async def on_migration_connection(url: str, work: Callable[[Connection], T]) -> T:
+    """Run blocking ``work`` on one connection as ``deskhand_owner``, alone among all migrating processes."""
+    await _prepare_server(url)
+    engine = create_async_engine(sqlalchemy_url(url), poolclass=NullPool)
+    try:
+        async with engine.connect() as connection:
+            await _become_owner(connection)
+            # Session-level, so it spans the transactions of all revisions; it ends with the connection.
+            await connection.execute(text(f"SELECT pg_advisory_lock({_MIGRATION_LOCK})"))
+            await connection.commit()
+            result = await connection.run_sync(work)
+            await connection.commit()
+            return result
+    finally:
+        await engine.dispose()
+
+
+@asynccontextmanager
+async def _driver_connection(url: str) -> AsyncIterator[asyncpg.Connection]:
+    connection = await asyncpg.connect(url)
+    try:
+        yield connection
+    finally:
+        await connection.close()
+
+
+async def _prepare_server(url: str) -> None:
+    async with _driver_connection(url) as connection:
+        version = connection.get_server_version().major
+        if version < MINIMUM_SERVER_VERSION:
+            raise ConfigurationError(
+                f"PostgreSQL {MINIMUM_SERVER_VERSION} or newer is needed; this server is version {version}."
+            )
+        if not await roles_exist(connection):
+            await create_roles(connection)
+
+
+async def _become_owner(connection: AsyncConnection) -> None:
+    """Whoever migrates, the tables belong to ``deskhand_owner``."""
+    allowed = await connection.scalar(text(f"SELECT pg_has_role(session_user, '{OWNER_ROLE}', 'MEMBER')"))
+    if not allowed:
+        login = await connection.scalar(text("SELECT session_user::text"))
+        raise ConfigurationError(
+            f"The login {login!r} may not migrate: it is not {OWNER_ROLE!r}. "
+            "Set DESKHAND_DATABASE_OWNER_URL to the owner's login."
+        )
+    await connection.execute(text(f"SET ROLE {OWNER_ROLE}"))
+    await connection.commit()
+
+
+def _revision_of(connection: Connection) -> str | None:
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+def _config(url: str | None = None) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(_PACKAGE / "migrations"))
+    if url is not None:
+        config.set_main_option("deskhand_url", url.replace("%", "%%"))
+    return config
+
+
+def _run(url: str, work: Callable[[Config], None]) -> None:
+    work(_config(url))

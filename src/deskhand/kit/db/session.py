@@ -1,0 +1,175 @@
+"""Sessions and pools: the only roads to the database, each with its tenant set and its commit point.
+
+The tenant is a transaction-local setting that every row-level-security policy reads, and the platform role
+is entered with ``SET LOCAL ROLE``. Both end with the transaction, so a pooled connection (ours, or a
+transaction-pooling proxy's) never carries one caller's rights to the next.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+from uuid import uuid4
+
+import asyncpg
+from sqlalchemy import make_url, text
+from sqlalchemy.engine import URL
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
+
+from deskhand.errors import ConfigurationError
+from deskhand.kit.db.roles import PLATFORM_ROLE
+
+TENANT_SETTING = "app.current_tenant_id"
+
+_SET_TENANT = text(f"SELECT set_config('{TENANT_SETTING}', :tenant_id, true)")
+_SET_PLATFORM = text(f"SET LOCAL ROLE {PLATFORM_ROLE}")
+_APPLICATION = {"application_name": "deskhand", "timezone": "UTC"}
+
+
+def sqlalchemy_url(url: str) -> URL:
+    """The libpq form ``postgresql://...`` with the asyncio driver put in."""
+    try:
+        parsed = make_url(url)
+    except ValueError as error:
+        raise ConfigurationError("The database URL cannot be read; it looks like postgresql://user:...@host/db.") from (
+            error
+        )
+    if parsed.get_backend_name() not in {"postgresql", "postgres"}:
+        raise ConfigurationError(f"The database must be PostgreSQL, not {parsed.get_backend_name()!r}.")
+    return parsed.set(drivername="postgresql+asyncpg")
+
+
+def _connect_arguments(*, prepared_statements: bool) -> dict[str, Any]:
+    if prepared_statements:
+        return {"server_settings": _APPLICATION}
+    # Behind a transaction-pooling proxy the next statement may meet another server connection: no cache, and
+    # names that cannot collide. The proxy also refuses start-up parameters it does not know.
+    return {
+        "statement_cache_size": 0,
+        "prepared_statement_cache_size": 0,
+        "prepared_statement_name_func": lambda: f"__deskhand_{uuid4()}__",
+    }
+
+
+class Database:
+    """The connections of one process as ``deskhand_app``.
+
+    Args:
+        url: ``postgresql://user:password@host:port/database``.
+        pool_size: Connections kept open; as many again may be opened under load.
+        prepared_statements: False behind a transaction-pooling proxy (pgbouncer).
+    """
+
+    def __init__(self, url: str, *, pool_size: int = 10, prepared_statements: bool = True) -> None:
+        self.engine: AsyncEngine = create_async_engine(
+            sqlalchemy_url(url),
+            pool_size=pool_size,
+            max_overflow=pool_size,
+            pool_pre_ping=True,
+            connect_args=_connect_arguments(prepared_statements=prepared_statements),
+        )
+        self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
+
+    @asynccontextmanager
+    async def tenant_session(self, tenant_id: str) -> AsyncIterator[AsyncSession]:
+        """One transaction that sees and writes the rows of one tenant; commits on normal exit.
+
+        Args:
+            tenant_id: From the authenticated principal or from a stored row, never from a request's body.
+
+        Raises:
+            ValueError: ``tenant_id`` is empty, which would silently see nothing.
+        """
+        if not tenant_id:
+            raise ValueError("tenant_session() needs a tenant id")
+        async with self._sessions.begin() as session:
+            await session.execute(_SET_TENANT, {"tenant_id": tenant_id})
+            yield session
+
+    @asynccontextmanager
+    async def platform_session(self) -> AsyncIterator[AsyncSession]:
+        """One transaction across all tenants, as ``deskhand_platform``; commits on normal exit.
+
+        For platform administrators alone: creating tenants, managing people.
+        """
+        async with self._sessions.begin() as session:
+            await session.execute(_SET_PLATFORM)
+            yield session
+
+    @asynccontextmanager
+    async def anonymous_session(self) -> AsyncIterator[AsyncSession]:
+        """One transaction with no tenant: every tenant table is empty in it. For SECURITY DEFINER functions."""
+        async with self._sessions.begin() as session:
+            yield session
+
+    async def dispose(self) -> None:
+        """Close every connection."""
+        await self.engine.dispose()
+
+
+async def _prepare_connection(connection: asyncpg.Connection) -> None:
+    for name in ("jsonb", "json"):
+        await connection.set_type_codec(name, encoder=json.dumps, decoder=json.loads, schema="pg_catalog")
+
+
+async def create_pool(url: str, *, min_size: int, max_size: int, prepared_statements: bool = True) -> asyncpg.Pool:
+    """A driver-level pool for the hot paths (accepting a delivery, the journal); jsonb is Python values.
+
+    Every caller opens a transaction and sets the tenant itself (``set_tenant``).
+
+    Args:
+        url: ``postgresql://...`` as ``deskhand_app``.
+        min_size: Connections opened at once.
+        max_size: Connections at most.
+        prepared_statements: False behind a transaction-pooling proxy.
+    """
+    options: dict[str, Any] = {"server_settings": _APPLICATION} if prepared_statements else {"statement_cache_size": 0}
+    return await asyncpg.create_pool(url, min_size=min_size, max_size=max_size, init=_prepare_connection, **options)
+
+
+async def set_tenant(connection: asyncpg.Connection | asyncpg.pool.PoolConnectionProxy, tenant_id: str) -> None:
+    """Set the tenant for the transaction that is open on ``connection``."""
+    if not tenant_id:
+        raise ValueError("set_tenant() needs a tenant id")
+    await connection.execute(f"SELECT set_config('{TENANT_SETTING}', $1, true)", tenant_id)
+
+
+_ROLE_FACTS = text(
+    """
+    SELECT session_user::text AS login, r.rolsuper, r.rolbypassrls,
+           (SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+             WHERE n.nspname = 'public' AND c.relkind IN ('r', 'p')
+               AND pg_has_role(session_user, c.relowner, 'USAGE')) AS owned,
+           pg_has_role(session_user, d.datdba, 'USAGE') AS owns_database,
+           EXISTS (SELECT 1 FROM pg_roles p WHERE p.rolname = :platform
+                    AND pg_has_role(session_user, p.oid, 'USAGE')) AS inherits_platform
+      FROM pg_roles r, pg_database d
+     WHERE r.rolname = session_user AND d.datname = current_database()
+    """
+)
+
+
+async def verify_application_role(db: Database) -> None:
+    """Refuse a login on which tenancy would not hold.
+
+    Raises:
+        ConfigurationError: The login is a superuser, bypasses row-level security, owns tables or the
+            database, or has the platform role's rights without asking for them.
+    """
+    async with db.anonymous_session() as session:
+        facts = (await session.execute(_ROLE_FACTS, {"platform": PLATFORM_ROLE})).mappings().one()
+    faults = {
+        "is a superuser": facts["rolsuper"],
+        "bypasses row-level security": facts["rolbypassrls"],
+        "owns tables": facts["owned"] > 0,
+        "owns the database": facts["owns_database"],
+        f"inherits {PLATFORM_ROLE}": facts["inherits_platform"],
+    }
+    found = [fault for fault, present in faults.items() if present]
+    if found:
+        raise ConfigurationError(
+            f"The database login {facts['login']!r} {' and '.join(found)}, so tenants would not be kept apart. "
+            "Point DESKHAND_DATABASE_URL at the login 'deskhand_app' (`deskhand db upgrade` makes it)."
+        )

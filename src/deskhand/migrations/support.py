@@ -1,0 +1,62 @@
+"""What every revision uses. Revisions are history: this module may grow, but what is here does not change."""
+
+from __future__ import annotations
+
+from alembic import op
+
+TENANT_CONDITION = "tenant_id = NULLIF(current_setting('app.current_tenant_id', true), '')"
+
+APP = "deskhand_app"
+PLATFORM = "deskhand_platform"
+
+
+def limits(*, lock_timeout: str, statement_timeout: str) -> None:
+    """Bound this revision: better to fail than to stand in the queue for a lock and stop every writer behind it."""
+    run(f"SET LOCAL lock_timeout = '{lock_timeout}'", f"SET LOCAL statement_timeout = '{statement_timeout}'")
+
+
+def run(*statements: str) -> None:
+    """Execute the statements as written, one by one (the driver prepares each, so each is alone)."""
+    connection = op.get_bind()
+    for statement in statements:
+        connection.exec_driver_sql(statement)
+
+
+def scalar(query: str) -> object:
+    """The first column of the first row."""
+    return op.get_bind().exec_driver_sql(query).scalar()
+
+
+def keep_tenants_apart(table: str, *, policy: str | None = None) -> None:
+    """Row-level security, enabled and forced: the tenant's policy for everyone, all rows for the platform role."""
+    run(
+        f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY",
+        f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY",
+        f"CREATE POLICY {policy or f'{table}_tenant_isolation_policy'} ON {table}"
+        f" USING ({TENANT_CONDITION}) WITH CHECK ({TENANT_CONDITION})",
+        f"CREATE POLICY {table}_platform_policy ON {table} TO {PLATFORM} USING (true) WITH CHECK (true)",
+    )
+
+
+def grant(table: str, *, app: str = "SELECT, INSERT, UPDATE, DELETE", platform: str | None = None) -> None:
+    """What the application may do under its policy, and the platform role (the same, if not said) on every row."""
+    run(f"GRANT {app} ON {table} TO {APP}", f"GRANT {platform or app} ON {table} TO {PLATFORM}")
+
+
+def define_for_application(signature: str, create: str) -> None:
+    """Create a SECURITY DEFINER function for ``deskhand_app``, owned by the platform role.
+
+    A new owner needs CREATE on the schema at that moment, so it is granted and taken back at once.
+
+    Args:
+        signature: ``name(argument types)``.
+        create: The CREATE FUNCTION statement, with its own ``SET search_path``.
+    """
+    run(
+        create,
+        f"REVOKE ALL ON FUNCTION {signature} FROM PUBLIC",
+        f"GRANT EXECUTE ON FUNCTION {signature} TO {APP}",
+        f"GRANT CREATE ON SCHEMA public TO {PLATFORM}",
+        f"ALTER FUNCTION {signature} OWNER TO {PLATFORM}",
+        f"REVOKE CREATE ON SCHEMA public FROM {PLATFORM}",
+    )
