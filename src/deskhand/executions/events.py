@@ -1,0 +1,80 @@
+"""Executions as they change, for clients that would otherwise poll: one server-sent event per change.
+
+The newest executions are read once a second per connection and compared with what was sent before. That is
+one indexed query, and the number of connections is capped; a client that is cut off reconnects and gets the
+current state, so nothing is lost by it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Annotated, cast
+from uuid import UUID
+
+from fastapi import Depends, Request
+from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
+
+from deskhand.errors import RateLimitedError
+from deskhand.executions import service
+from deskhand.executions.schemas import ExecutionFilters, ExecutionSummary
+from deskhand.kit.appstate import AppState, app_state
+from deskhand.kit.page import DEFAULT_LIMIT
+
+MAX_STREAMS = 50
+POLL_SECONDS = 1.0
+PING_EVERY = 15  # polls; keeps proxies from closing an idle connection
+MAX_POLLS = 600  # then the client reconnects, so a deployment never waits for it
+RECONNECT_MS = 2000
+_KEY = "execution_streams"
+
+
+def stream_slot(request: Request) -> asyncio.Semaphore:
+    """The process's slots for streams.
+
+    Raises:
+        RateLimitedError: All are taken.
+    """
+    extra = app_state(request).extra
+    slots = cast(asyncio.Semaphore, extra.setdefault(_KEY, asyncio.Semaphore(MAX_STREAMS)))
+    if slots.locked():
+        raise RateLimitedError(
+            f"This server already serves {MAX_STREAMS} event streams. Poll /api/v1/executions instead, or try later.",
+            retry_after=30,
+        )
+    return slots
+
+
+StreamSlot = Annotated[asyncio.Semaphore, Depends(stream_slot)]
+
+
+async def stream_changes(
+    state: AppState, tenant_id: str, filters: ExecutionFilters, slots: asyncio.Semaphore
+) -> AsyncIterator[bytes]:
+    """Events ``execution`` with an ``ExecutionSummary``: first of the newest ones as they are, then each change.
+
+    Args:
+        state: The process's shared objects.
+        tenant_id: Whose executions.
+        filters: Which ones.
+        slots: Where this stream takes its slot.
+    """
+    async with slots:
+        yield format_sse_event(retry=RECONNECT_MS)
+        seen: dict[UUID, str] = {}
+        for poll in range(MAX_POLLS):
+            async with state.db.tenant_session(tenant_id) as session:
+                page = await service.list_executions(session, filters, limit=DEFAULT_LIMIT)
+            for summary in reversed(page.items):
+                mark = fingerprint(summary)
+                if seen.get(summary.id) != mark:
+                    yield format_sse_event(event="execution", data_str=summary.model_dump_json())
+                    seen[summary.id] = mark
+            if poll % PING_EVERY == PING_EVERY - 1:
+                yield KEEPALIVE_COMMENT
+            await asyncio.sleep(POLL_SECONDS)
+
+
+def fingerprint(summary: ExecutionSummary) -> str:
+    """Everything about an execution that changes by itself, except the clock."""
+    return summary.model_dump_json(exclude={"duration_ms"})

@@ -1,0 +1,201 @@
+"""Every query of the executions' pages and API. Private to this feature; runs inside a tenant session."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    ColumnElement,
+    Integer,
+    RowMapping,
+    Select,
+    and_,
+    case,
+    cast,
+    extract,
+    func,
+    literal,
+    or_,
+    select,
+    tuple_,
+)
+from sqlalchemy.dialects.postgresql import JSONPATH
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from deskhand.agents.models import Agent, AgentTrigger, AgentVersion
+from deskhand.executions.models import AgentExecution, ExecutionStep
+from deskhand.executions.schemas import BulkRetry, ExecutionFilters
+
+# What desks call the headline of a ticket; looked for near the top of the event only.
+_SUBJECT_NAMES = ("subject", "summary", "short_description")
+_AGENT_CHOICES = 200
+
+Key = tuple[datetime, UUID]
+Condition = ColumnElement[bool]
+
+
+def _milliseconds(start: Any, end: Any) -> ColumnElement[int | None]:
+    return cast(func.round(extract("epoch", end - start) * 1000), Integer)
+
+
+def _subject() -> ColumnElement[str | None]:
+    paths = [f'$.**{{0 to 3}}.{name} ? (@.type() == "string")' for name in _SUBJECT_NAMES]
+    found = [
+        func.jsonb_path_query_first(AgentExecution.input_payload, cast(literal(path), JSONPATH)).op("#>>")(
+            literal("{}")
+        )
+        for path in paths
+    ]
+    return func.left(func.coalesce(*found), 300)
+
+
+def _spent() -> Any:
+    """Per execution: steps, tokens, and cost as far as every finished model call has a price."""
+    step = ExecutionStep
+    unpriced = func.bool_or(and_(step.kind == "model", step.state == "finished", step.cost_usd.is_(None)))
+    return (
+        select(
+            func.count().label("step_count"),
+            func.sum(step.tokens_in).label("tokens_in"),
+            func.sum(step.tokens_out).label("tokens_out"),
+            case((unpriced, None), else_=func.sum(step.cost_usd)).label("cost_usd"),
+        )
+        .where(step.execution_id == AgentExecution.id)
+        .lateral("spent")
+    )
+
+
+def _summaries() -> Select[*tuple[Any, ...]]:
+    e = AgentExecution
+    spent = _spent()
+    started = case((e.attempt > 0, e.started_at), else_=None)
+    # A run put back in the queue keeps its last start; counting on from there would show its wait as work.
+    until = case((e.status == "queued", None), else_=func.coalesce(e.completed_at, func.now()))
+    return (
+        select(
+            *(e.id, e.status, e.agent_id, e.trigger_id, e.tool_type, e.ticket_ref, e.mode, e.attempt, e.max_attempts),
+            *(e.parked, e.not_before, e.queued_at, e.completed_at, e.error_code, e.error_message),
+            *(e.cancel_requested_at, e.dismissed_at),
+            Agent.name.label("agent_name"),
+            AgentVersion.version_number.label("agent_version"),
+            AgentTrigger.trigger_type,
+            _subject().label("subject"),
+            started.label("started_at"),
+            _milliseconds(started, until).label("duration_ms"),
+            *(spent.c.step_count, spent.c.tokens_in, spent.c.tokens_out),
+            func.coalesce(e.cost_usd, spent.c.cost_usd).label("cost_usd"),
+        )
+        .join(Agent, Agent.id == e.agent_id)
+        .join(AgentVersion, AgentVersion.id == e.agent_version_id)
+        .outerjoin(AgentTrigger, AgentTrigger.id == e.trigger_id)
+        .join(spent, literal(True))
+    )
+
+
+def _conditions(filters: ExecutionFilters) -> list[Condition]:
+    e = AgentExecution
+    found: list[Condition] = []
+    if filters.status:
+        found.append(e.status.in_([status.value for status in filters.status]))
+    if filters.agent_id:
+        found.append(e.agent_id == filters.agent_id)
+    if filters.ticket_ref:
+        found.append(e.ticket_ref == filters.ticket_ref)
+    if filters.since:
+        found.append(e.queued_at >= filters.since)
+    if filters.needs_attention:
+        found.append(or_(e.status == "waiting", and_(e.status == "failed", e.dismissed_at.is_(None))))
+    return found
+
+
+async def list_summaries(
+    session: AsyncSession, filters: ExecutionFilters, *, after: Key | None, limit: int
+) -> Sequence[RowMapping]:
+    """Newest first, at most ``limit`` rows after the given sort key."""
+    e = AgentExecution
+    statement = _summaries().where(*_conditions(filters)).order_by(e.queued_at.desc(), e.id.desc()).limit(limit)
+    if after is not None:
+        statement = statement.where(tuple_(e.queued_at, e.id) < tuple_(literal(after[0]), literal(after[1])))
+    return (await session.execute(statement)).mappings().all()
+
+
+async def find_summary(session: AsyncSession, execution_id: UUID) -> RowMapping | None:
+    """One row of the list."""
+    return (await session.execute(_summaries().where(AgentExecution.id == execution_id))).mappings().one_or_none()
+
+
+async def find_detail(session: AsyncSession, execution_id: UUID) -> RowMapping | None:
+    """One row of the list with what only the run's own page shows."""
+    e = AgentExecution
+    started = case((e.attempt > 0, e.started_at), else_=None)
+    statement = (
+        _summaries()
+        .add_columns(
+            case((e.attempt == 1, _milliseconds(e.queued_at, started)), else_=None).label("waited_ms"),
+            _milliseconds(e.queued_at, e.completed_at).label("total_ms"),
+            *(e.worker_id, e.heartbeat_at, e.retry_of, e.input_payload, e.output_result),
+        )
+        .where(e.id == execution_id)
+    )
+    return (await session.execute(statement)).mappings().one_or_none()
+
+
+async def list_steps(session: AsyncSession, execution_id: UUID) -> Sequence[RowMapping]:
+    """The journal of a run in the order in which its steps began."""
+    s = ExecutionStep
+    statement = (
+        select(
+            *(s.position, s.step_key, s.attempt, s.kind, s.name, s.state, s.idempotent, s.input, s.output, s.error),
+            *(s.tokens_in, s.tokens_out, s.cost_usd, s.started_at, s.finished_at),
+            _milliseconds(s.started_at, s.finished_at).label("duration_ms"),
+        )
+        .where(s.execution_id == execution_id)
+        .order_by(s.position)
+    )
+    return (await session.execute(statement)).mappings().all()
+
+
+async def count_by_status(session: AsyncSession, filters: ExecutionFilters) -> dict[str, int]:
+    """Executions per state, whatever states the filters name."""
+    everywhere = filters.model_copy(update={"status": [], "needs_attention": False})
+    statement = (
+        select(AgentExecution.status, func.count()).where(*_conditions(everywhere)).group_by(AgentExecution.status)
+    )
+    rows = (await session.execute(statement)).tuples()
+    return dict(rows.all())
+
+
+async def list_agents(session: AsyncSession) -> Sequence[RowMapping]:
+    """Agents to choose from in a filter."""
+    statement = select(Agent.id, Agent.name).order_by(func.lower(Agent.name)).limit(_AGENT_CHOICES)
+    return (await session.execute(statement)).mappings().all()
+
+
+async def lock_execution(session: AsyncSession, execution_id: UUID) -> AgentExecution | None:
+    """The row, kept from workers until the end of the transaction; used for short changes only."""
+    statement = select(AgentExecution).where(AgentExecution.id == execution_id).with_for_update()
+    return (await session.execute(statement)).scalar_one_or_none()
+
+
+async def lock_ended(session: AsyncSession, wanted: BulkRetry) -> Sequence[AgentExecution]:
+    """Ended runs that match, oldest first, one more than the limit; rows in use elsewhere are passed over."""
+    e = AgentExecution
+    filters = ExecutionFilters(agent_id=wanted.agent_id, ticket_ref=wanted.ticket_ref, since=wanted.since)
+    statement = (
+        select(e)
+        .where(e.status.in_(wanted.status), *_conditions(filters))
+        .order_by(e.queued_at, e.id)
+        .limit(wanted.limit + 1)
+        .with_for_update(skip_locked=True)
+    )
+    if wanted.error_code:
+        statement = statement.where(e.error_code == wanted.error_code)
+    return (await session.execute(statement)).scalars().all()
+
+
+async def database_now(session: AsyncSession) -> datetime:
+    """The database's clock, which every other time of a run comes from."""
+    return (await session.execute(select(func.now()))).scalar_one()

@@ -1,0 +1,227 @@
+"""Shapes of executions as the API and the console show them. Nothing here carries a credential."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any, Literal
+from uuid import UUID
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from deskhand.kit.page import DEFAULT_LIMIT, MAX_LIMIT
+
+BULK_LIMIT = 500
+
+
+class ExecutionStatus(StrEnum):
+    """Where a run stands."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    WAITING = "waiting"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def is_final(self) -> bool:
+        """True when nothing more happens unless somebody asks for it."""
+        return self in _FINAL
+
+
+_FINAL = frozenset({ExecutionStatus.COMPLETED, ExecutionStatus.FAILED, ExecutionStatus.CANCELLED})
+
+
+class ExecutionFilters(BaseModel):
+    """Which executions to list. Every given condition must hold."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    status: list[ExecutionStatus] = Field([], description="Any of these states; empty means all.")
+    agent_id: UUID | None = None
+    ticket_ref: str | None = Field(None, max_length=100, description="The ticket's id at its desk, exactly.")
+    since: AwareDatetime | None = Field(None, description="Accepted at or after this time.")
+    needs_attention: bool = Field(False, description="Only failed runs nobody has dismissed, and waiting ones.")
+
+
+class ExecutionQuery(ExecutionFilters):
+    """One page of the executions that match."""
+
+    limit: int = Field(DEFAULT_LIMIT, ge=1, le=MAX_LIMIT, description="Rows on one page.")
+    cursor: str | None = Field(None, max_length=500, description="`next_cursor` of the page before.")
+
+
+class ExecutionSummary(BaseModel):
+    """One run in a list."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: UUID
+    status: ExecutionStatus
+    agent_id: UUID
+    agent_name: str
+    agent_version: int
+    trigger_id: UUID | None
+    trigger_type: Literal["webhook", "schedule"] | None = Field(description="Null when the trigger no longer exists.")
+    tool_type: str | None
+    ticket_ref: str | None
+    subject: str | None = Field(description="The ticket's subject, as the event or the run knew it.")
+    mode: Literal["live", "dry_run"]
+    attempt: int
+    max_attempts: int
+    parked: bool
+    not_before: datetime | None
+    queued_at: datetime
+    started_at: datetime | None = Field(description="Start of the latest attempt; null before the first.")
+    completed_at: datetime | None
+    duration_ms: int | None = Field(description="Milliseconds of the latest attempt, so far or in all.")
+    step_count: int
+    tokens_in: int | None
+    tokens_out: int | None
+    cost_usd: Decimal | None = Field(description="Dollars; null when a price is unknown or nothing was spent yet.")
+    error_code: str | None
+    error_message: str | None
+    cancel_requested_at: datetime | None
+    dismissed_at: datetime | None
+
+    @property
+    def tokens(self) -> int | None:
+        """Tokens read and written together, or None before the first model call."""
+        if self.tokens_in is None and self.tokens_out is None:
+            return None
+        return (self.tokens_in or 0) + (self.tokens_out or 0)
+
+    @property
+    def can_cancel(self) -> bool:
+        """True while there is something left to stop."""
+        return not self.status.is_final and self.cancel_requested_at is None
+
+    @property
+    def can_retry(self) -> bool:
+        """True for a run that ended without its result."""
+        return self.status in (ExecutionStatus.FAILED, ExecutionStatus.CANCELLED)
+
+    @property
+    def can_dismiss(self) -> bool:
+        """True for a failure that still asks for attention."""
+        return self.status is ExecutionStatus.FAILED and self.dismissed_at is None
+
+
+class StepView(BaseModel):
+    """One effect of a run: what went in, what came out, what it took."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    position: int
+    step_key: str
+    attempt: int
+    kind: Literal["model", "tool", "write", "compute"]
+    name: str
+    state: Literal["started", "finished", "failed", "in_doubt"]
+    idempotent: bool
+    input: Any | None
+    output: Any | None
+    error: str | None
+    tokens_in: int | None
+    tokens_out: int | None
+    cost_usd: Decimal | None = Field(description="Dollars; null when the price is unknown.")
+    started_at: datetime
+    finished_at: datetime | None
+    duration_ms: int | None = Field(description="Milliseconds; null while it runs.")
+
+
+class NoteSource(BaseModel):
+    """Something a note cites."""
+
+    ref: str = Field(description="How the note names it, e.g. a ticket's id.")
+    kind: str | None = None
+    title: str | None = None
+    url: str | None = None
+
+
+class NoteView(BaseModel):
+    """The note a run wrote, exactly as it was handed to the desk."""
+
+    markdown: str
+    confidence: str | None
+    word_count: int | None
+    note_id: str | None = Field(description="The desk's id of the note.")
+    sources: list[NoteSource]
+
+
+class ExecutionDetail(ExecutionSummary):
+    """One run with everything it did."""
+
+    waited_ms: int | None = Field(description="Milliseconds from the event to the first start; null after a retry.")
+    total_ms: int | None = Field(description="Milliseconds from the event to the end.")
+    worker_id: str | None
+    heartbeat_at: datetime | None
+    retry_of: UUID | None
+    input_payload: dict[str, Any] | None
+    output_result: dict[str, Any] | None
+    note: NoteView | None
+    steps: list[StepView]
+
+
+class StatusCounts(BaseModel):
+    """How many executions stand where."""
+
+    queued: int = 0
+    running: int = 0
+    waiting: int = 0
+    completed: int = 0
+    failed: int = 0
+    cancelled: int = 0
+
+    @property
+    def total(self) -> int:
+        """All of them."""
+        return self.queued + self.running + self.waiting + self.completed + self.failed + self.cancelled
+
+
+class AgentChoice(BaseModel):
+    """An agent to filter by."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: UUID
+    name: str
+
+
+class BulkRetry(BaseModel):
+    """Which ended runs to start again: the oldest first, at most ``limit`` of them."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    status: list[Literal["failed", "cancelled"]] = Field(["failed"], min_length=1)
+    agent_id: UUID | None = None
+    ticket_ref: str | None = Field(None, max_length=100)
+    since: AwareDatetime | None = Field(None, description="Accepted at or after this time.")
+    error_code: str | None = Field(None, max_length=50, description="Only runs that failed with this code.")
+    limit: int = Field(100, ge=1, le=BULK_LIMIT)
+
+
+class BulkRetryResult(BaseModel):
+    """What a bulk retry did."""
+
+    retried: list[UUID]
+    more: bool = Field(description="True when further runs match; call again to go on.")
+
+
+__all__ = [
+    "BULK_LIMIT",
+    "AgentChoice",
+    "BulkRetry",
+    "BulkRetryResult",
+    "ExecutionDetail",
+    "ExecutionFilters",
+    "ExecutionQuery",
+    "ExecutionStatus",
+    "ExecutionSummary",
+    "NoteSource",
+    "NoteView",
+    "StatusCounts",
+    "StepView",
+]

@@ -1,0 +1,60 @@
+"""How errors look on pages: a person is sent to sign in, or reads a sentence; never a JSON document."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from typing import Any
+from urllib.parse import quote
+
+from fastapi import Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import RedirectResponse
+from fastapi.routing import APIRoute
+
+from deskhand.errors import DeskhandError, InvalidInputError, UnauthenticatedError
+from deskhand.ui.render import SECURITY_HEADERS, render
+
+Handler = Callable[[Request], Coroutine[Any, Any, Response]]
+
+
+class PageRoute(APIRoute):
+    """A route whose domain errors become pages."""
+
+    def get_route_handler(self) -> Handler:
+        handle = super().get_route_handler()
+
+        async def as_page(request: Request) -> Response:
+            try:
+                return await handle(request)
+            except UnauthenticatedError:
+                return to_login(request)
+            except RequestValidationError:
+                return error_page(
+                    request, InvalidInputError("The address of this page has a value that cannot be read.")
+                )
+            except DeskhandError as err:
+                return error_page(request, err)
+
+        return as_page
+
+
+def to_login(request: Request) -> Response:
+    """Send somebody who is not signed in to the login page and, for a plain look, back again afterwards."""
+    target = "/login"
+    if request.headers.get("hx-request"):
+        # htmx follows a redirect inside the fragment; this header makes the whole page go.
+        return Response(status_code=204, headers={"HX-Redirect": target, "Cache-Control": "no-store"})
+    if request.method == "GET" and request.url.path != "/":
+        here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+        target = f"/login?next={quote(here, safe='/')}"
+    return RedirectResponse(target, status_code=303, headers={"Cache-Control": "no-store"})
+
+
+def error_page(request: Request, error: DeskhandError) -> Response:
+    """A page that says what is wrong in the error's own words."""
+    if request.headers.get("hx-request") and request.method == "GET":
+        return Response(status_code=error.status, headers=SECURITY_HEADERS)
+    return render(request, "ui/error.html", status_code=error.status, error=error)
+
+
+__all__ = ["PageRoute", "error_page", "to_login"]
