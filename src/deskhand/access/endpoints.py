@@ -1,0 +1,140 @@
+"""API keys of a tenant, and signing in to the console."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from urllib.parse import urlsplit
+from uuid import UUID
+
+from fastapi import APIRouter, Form, Request, Response, status
+from fastapi.responses import RedirectResponse
+
+from deskhand.access import service
+from deskhand.access.guards import (
+    SESSION_COOKIE,
+    AdministeredSession,
+    Administrator,
+    Cookie,
+    TenantPath,
+    refuse_cross_site,
+)
+from deskhand.access.schemas import ApiKeyCreate, ApiKeyCreated, ApiKeyResponse, SignInToken
+from deskhand.errors import ConflictError, ForbiddenError, InvalidInputError, NotFoundError, UnauthenticatedError
+from deskhand.kit.appstate import App
+from deskhand.kit.page import Page, PageCursor, PageLimit
+from deskhand.kit.problem import problem_responses, public_problem_responses
+
+router = APIRouter(tags=["access"])
+KEYS = "/api/v1/tenants/{tenant_id}/api-keys"
+
+
+@router.post(
+    KEYS,
+    operation_id="create_api_key",
+    status_code=status.HTTP_201_CREATED,
+    responses=problem_responses(NotFoundError, InvalidInputError),
+)
+async def create_api_key(
+    tenant_id: TenantPath, data: ApiKeyCreate, principal: Administrator, session: AdministeredSession
+) -> ApiKeyCreated:
+    """Make an API key. The answer is the only time the key is shown."""
+    key, plain = await service.create_api_key(session, tenant_id=tenant_id, actor=principal.actor, data=data)
+    return ApiKeyCreated(**ApiKeyResponse.model_validate(key).model_dump(), api_key=plain)
+
+
+@router.get(KEYS, operation_id="list_api_keys", responses=problem_responses(NotFoundError, InvalidInputError))
+async def list_api_keys(
+    tenant_id: TenantPath,
+    session: AdministeredSession,
+    limit: PageLimit = 50,
+    cursor: PageCursor = None,
+) -> Page[ApiKeyResponse]:
+    """List the tenant's API keys, newest first, revoked ones included."""
+    page = await service.list_api_keys(session, tenant_id=tenant_id, limit=limit, cursor=cursor)
+    return Page(items=[ApiKeyResponse.model_validate(key) for key in page.items], next_cursor=page.next_cursor)
+
+
+@router.delete(
+    KEYS + "/{key_id}",
+    operation_id="revoke_api_key",
+    responses=problem_responses(NotFoundError, ConflictError, InvalidInputError),
+)
+async def revoke_api_key(
+    tenant_id: TenantPath, key_id: UUID, principal: Administrator, session: AdministeredSession, app: App
+) -> ApiKeyResponse:
+    """Revoke an API key; it stops working at once, and so do console sessions opened with it."""
+    key = await service.revoke_api_key(
+        session, tenant_id=tenant_id, actor=principal.actor, key_id=key_id, now=app.clock()
+    )
+    return ApiKeyResponse.model_validate(key)
+
+
+@router.post(
+    "/api/v1/tenants/{tenant_id}/sign-in-tokens",
+    operation_id="create_sign_in_token",
+    status_code=status.HTTP_201_CREATED,
+    responses=problem_responses(NotFoundError, InvalidInputError),
+)
+async def create_sign_in_token(
+    tenant_id: TenantPath, principal: Administrator, session: AdministeredSession, app: App
+) -> SignInToken:
+    """Make a token that signs one person in to the console as the tenant's administrator, once."""
+    token, expires_at = await service.create_sign_in_token(
+        session, tenant_id=tenant_id, actor=principal.actor, role="tenant_admin", now=app.clock()
+    )
+    return SignInToken(token=token, url=f"{app.public_url}/login?token={token}", expires_at=expires_at)
+
+
+@router.post(
+    "/login",
+    operation_id="sign_in",
+    status_code=status.HTTP_303_SEE_OTHER,
+    response_class=RedirectResponse,
+    responses=public_problem_responses(UnauthenticatedError, ForbiddenError, InvalidInputError),
+)
+async def sign_in(
+    request: Request,
+    app: App,
+    api_key: Annotated[str, Form(max_length=500, description="An API key, or")] = "",
+    token: Annotated[str, Form(max_length=500, description="a sign-in token.")] = "",
+    next_path: Annotated[str, Form(alias="next", max_length=2000, description="Page to go on to.")] = "/",
+) -> Response:
+    """Exchange an API key or a sign-in token for the console's session cookie."""
+    refuse_cross_site(request)
+    credential = (token or api_key).strip()
+    cookie = await service.sign_in(app.db, app.secrets, credential, now=app.clock())
+    answer = RedirectResponse(local_path(next_path), status_code=status.HTTP_303_SEE_OTHER)
+    answer.set_cookie(
+        SESSION_COOKIE,
+        cookie,
+        max_age=int(service.SESSION_LIFETIME.total_seconds()),
+        httponly=True,
+        samesite="lax",
+        secure=app.public_url.startswith("https://"),
+    )
+    return answer
+
+
+@router.post(
+    "/logout",
+    operation_id="sign_out",
+    status_code=status.HTTP_303_SEE_OTHER,
+    response_class=RedirectResponse,
+    responses=public_problem_responses(ForbiddenError),
+)
+async def sign_out(request: Request, app: App, cookie: Cookie) -> Response:
+    """End the console session."""
+    refuse_cross_site(request)
+    await service.sign_out(app.db, app.secrets, cookie or "")
+    answer = RedirectResponse("/login", status_code=status.HTTP_303_SEE_OTHER)
+    answer.delete_cookie(SESSION_COOKIE, httponly=True, samesite="lax")
+    return answer
+
+
+def local_path(value: str) -> str:
+    """A path on this server to go on to; anything that could lead elsewhere becomes ``/``."""
+    parts = urlsplit(value)
+    odd = "\\" in value or any(char < " " for char in value)
+    if parts.scheme or parts.netloc or odd or not value.startswith("/") or value.startswith("//"):
+        return "/"
+    return value

@@ -1,0 +1,141 @@
+"""Dependencies that say who may call an endpoint; one without any of them is public, visibly.
+
+A credential is ``Authorization: Bearer dhk_...`` (a machine), ``dhp_...`` (a platform administrator)
+or the console's session cookie. The tenant of a request always comes from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from typing import Annotated
+
+from fastapi import Depends, Path, Request
+from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from deskhand.access import service
+from deskhand.access.principal import Principal
+from deskhand.errors import ForbiddenError, NotFoundError, UnauthenticatedError
+from deskhand.kit.appstate import App
+from deskhand.kit.db.base import TENANT_ID_LENGTH
+
+SESSION_COOKIE = "deskhand_session"
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+_bearer = HTTPBearer(auto_error=False, scheme_name="apiKey", description="An API key: `dhk_...` or `dhp_...`.")
+_cookie = APIKeyCookie(name=SESSION_COOKIE, auto_error=False, scheme_name="consoleSession")
+
+Bearer = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
+Cookie = Annotated[str | None, Depends(_cookie)]
+
+
+async def authenticate(request: Request, app: App, bearer: Bearer, cookie: Cookie) -> Principal:
+    """Who is calling.
+
+    Raises:
+        UnauthenticatedError: No credential, or one that does not hold.
+        ForbiddenError: A browser sends the cookie on behalf of another site.
+    """
+    if bearer is not None:
+        return await service.principal_of_key(app.db, bearer.credentials, now=app.clock())
+    if "authorization" in request.headers:
+        raise UnauthenticatedError("The Authorization header must read: Bearer <API key>.")
+    if not cookie:
+        raise UnauthenticatedError("Send an API key: Authorization: Bearer dhk_...")
+    refuse_cross_site(request)
+    return await service.principal_of_cookie(app.db, app.secrets, cookie, now=app.clock())
+
+
+def refuse_cross_site(request: Request) -> None:
+    """Refuse a change that another site's page makes the browser send (beyond the cookie's SameSite=Lax).
+
+    Raises:
+        ForbiddenError: The browser says that the request comes from elsewhere.
+    """
+    if request.method in SAFE_METHODS:
+        return
+    if request.headers.get("sec-fetch-site", "none") not in ("same-origin", "none"):
+        raise ForbiddenError("This request was started by another site and is refused.")
+
+
+Authenticated = Annotated[Principal, Depends(authenticate)]
+
+
+def _require(role: str) -> Callable[[Principal], Principal]:
+    def guard(principal: Authenticated) -> Principal:
+        if not principal.may(role):
+            raise ForbiddenError(_refusal(principal, role))
+        return principal
+
+    return guard
+
+
+def _refusal(principal: Principal, role: str) -> str:
+    if principal.tenant_id is None:
+        return "A platform key administers tenants; for this, use an API key of the tenant."
+    return f"This needs the role {role}; yours is {principal.role}."
+
+
+Viewer = Annotated[Principal, Depends(_require("viewer"))]
+Editor = Annotated[Principal, Depends(_require("editor"))]
+Operator = Annotated[Principal, Depends(_require("operator"))]
+TenantAdmin = Annotated[Principal, Depends(_require("tenant_admin"))]
+PlatformAdmin = Annotated[Principal, Depends(_require("platform_admin"))]
+
+
+async def tenant_session(app: App, principal: Authenticated) -> AsyncIterator[AsyncSession]:
+    """The request's transaction in the caller's tenant; commits before the answer is sent."""
+    if principal.tenant_id is None:
+        raise ForbiddenError(_refusal(principal, "viewer"))
+    async with app.db.tenant_session(principal.tenant_id) as session:
+        yield session
+
+
+async def platform_session(app: App, _caller: PlatformAdmin) -> AsyncIterator[AsyncSession]:
+    """The request's transaction across tenants, for platform administrators alone."""
+    async with app.db.platform_session() as session:
+        yield session
+
+
+# scope="function" ends the transaction before the answer leaves: nobody is told of a commit that then fails.
+TenantSession = Annotated[AsyncSession, Depends(tenant_session, scope="function")]
+PlatformSession = Annotated[AsyncSession, Depends(platform_session, scope="function")]
+
+TenantPath = Annotated[
+    str,
+    Path(
+        min_length=1,
+        max_length=TENANT_ID_LENGTH,
+        pattern="^[a-z0-9][a-z0-9-]*$",
+        description="The tenant's id.",
+        examples=["acme-corp"],
+    ),
+]
+
+
+def administered_tenant(tenant_id: TenantPath, principal: Authenticated) -> Principal:
+    """Allow the tenant's own administrator, and platform administrators.
+
+    Raises:
+        NotFoundError: It is another tenant; the answer is the same as for one that does not exist.
+        ForbiddenError: The caller's role is not enough.
+    """
+    if principal.may("platform_admin"):
+        return principal
+    if principal.tenant_id != tenant_id:
+        raise NotFoundError(f"There is no tenant '{tenant_id}'.")
+    if not principal.may("tenant_admin"):
+        raise ForbiddenError(_refusal(principal, "tenant_admin"))
+    return principal
+
+
+Administrator = Annotated[Principal, Depends(administered_tenant)]
+
+
+async def administered_session(app: App, tenant_id: TenantPath, _caller: Administrator) -> AsyncIterator[AsyncSession]:
+    """The request's transaction in the tenant of the path, which the caller was found to administer."""
+    async with app.db.tenant_session(tenant_id) as session:
+        yield session
+
+
+AdministeredSession = Annotated[AsyncSession, Depends(administered_session, scope="function")]

@@ -1,0 +1,39 @@
+"""Who a request comes from, and what a role may do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Role = Literal["viewer", "editor", "operator", "tenant_admin"]
+
+_GRANTS: dict[str, frozenset[str]] = {
+    "viewer": frozenset({"viewer"}),
+    "editor": frozenset({"viewer", "editor"}),
+    "operator": frozenset({"viewer", "operator"}),
+    "tenant_admin": frozenset({"viewer", "editor", "operator", "tenant_admin"}),
+    "platform_admin": frozenset({"platform_admin"}),
+}
+"""What each role includes. Editors change what an agent is, operators decide when it runs; neither
+includes the other, so that the two can be different people."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Principal:
+    """The authenticated caller of one request.
+
+    Attributes:
+        kind: How the caller proved who it is.
+        tenant_id: The one tenant it acts in; None for a platform administrator.
+        role: One of ``access.models.ROLES``, or ``platform_admin``.
+        actor: Name in the audit log, e.g. ``api-key:dhk_ab12cd34``.
+    """
+
+    kind: Literal["api_key", "platform", "session"]
+    tenant_id: str | None
+    role: str
+    actor: str
+
+    def may(self, role: str) -> bool:
+        """Whether this caller's role includes ``role``."""
+        return role in _GRANTS.get(self.role, frozenset())

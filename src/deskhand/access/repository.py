@@ -1,0 +1,99 @@
+"""Queries of keys. Lookups by hash go through SECURITY DEFINER functions, because the tenant is not known yet."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import func, select, text, tuple_, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from deskhand.access.models import ApiKey, PlatformKey
+from deskhand.errors import NotFoundError
+from deskhand.kit.page import Page, cut_page, decode_cursor
+
+
+@dataclass(frozen=True, slots=True)
+class FoundKey:
+    """What the database says about a hash; not yet a judgement on whether it may be used."""
+
+    tenant_id: str | None
+    role: str
+    prefix: str
+    expires_at: datetime | None
+    revoked_at: datetime | None
+
+
+async def find_api_key(session: AsyncSession, digest: bytes) -> FoundKey | None:
+    """Look a tenant key up by its hash."""
+    result = await session.execute(
+        text("SELECT tenant_id, role, prefix, expires_at, revoked_at FROM find_api_key(:digest)"), {"digest": digest}
+    )
+    row = result.one_or_none()
+    return None if row is None else FoundKey(*row)
+
+
+async def find_platform_key(session: AsyncSession, digest: bytes) -> FoundKey | None:
+    """Look a platform administrator's key up by its hash."""
+    result = await session.execute(
+        text("SELECT prefix, revoked_at FROM find_platform_key(:digest)"), {"digest": digest}
+    )
+    row = result.one_or_none()
+    return None if row is None else FoundKey(None, "platform_admin", row.prefix, None, row.revoked_at)
+
+
+async def add_key(session: AsyncSession, key: ApiKey | PlatformKey) -> None:
+    """Insert a key and read back what the database filled in.
+
+    Raises:
+        NotFoundError: Its tenant does not exist (the foreign key says so; a look beforehand could be overtaken).
+    """
+    session.add(key)
+    try:
+        await session.flush()
+    except IntegrityError as error:
+        raise NotFoundError("There is no such tenant.") from error
+    await session.refresh(key)
+
+
+async def get_key(session: AsyncSession, tenant_id: str, key_id: UUID) -> ApiKey | None:
+    """One key of a tenant, locked for a change."""
+    query = select(ApiKey).where(ApiKey.tenant_id == tenant_id, ApiKey.id == key_id).with_for_update()
+    return (await session.execute(query)).scalar_one_or_none()
+
+
+async def list_keys(
+    session: AsyncSession, tenant_id: str, prefixes: Sequence[str], *, limit: int, cursor: str | None
+) -> Page[ApiKey]:
+    """Keys of a tenant whose prefix starts with one of ``prefixes``, newest first."""
+    query = select(ApiKey).where(ApiKey.tenant_id == tenant_id, func.left(ApiKey.prefix, 4).in_(prefixes))
+    after = decode_cursor(cursor, datetime, UUID)
+    if after is not None:
+        query = query.where(tuple_(ApiKey.created_at, ApiKey.id) < after)
+    rows = (
+        (await session.execute(query.order_by(ApiKey.created_at.desc(), ApiKey.id.desc()).limit(limit + 1)))
+        .scalars()
+        .all()
+    )
+    return cut_page(rows, limit, lambda key: (key.created_at, key.id))
+
+
+async def use_up(session: AsyncSession, digest: bytes) -> ApiKey | None:
+    """Revoke a key that is still good, atomically: of several callers exactly one gets it."""
+    statement = (
+        update(ApiKey)
+        .where(ApiKey.key_hash == digest, ApiKey.revoked_at.is_(None), ApiKey.expires_at > func.now())
+        .values(revoked_at=func.now())
+        .returning(ApiKey)
+    )
+    return (await session.execute(statement)).scalar_one_or_none()
+
+
+async def end_key(session: AsyncSession, digest: bytes) -> None:
+    """Revoke a key by its hash, if it is not revoked yet."""
+    await session.execute(
+        update(ApiKey).where(ApiKey.key_hash == digest, ApiKey.revoked_at.is_(None)).values(revoked_at=func.now())
+    )

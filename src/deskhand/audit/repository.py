@@ -1,0 +1,53 @@
+"""Queries of the audit log."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import datetime
+
+from sqlalchemy import select, text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from deskhand.audit.models import AuditLog
+
+BATCH = 1000
+
+
+async def lock_chain(session: AsyncSession, tenant_id: str) -> None:
+    """Let one transaction at a time append to a tenant's chain; released when the transaction ends."""
+    await session.execute(
+        text("SELECT pg_advisory_xact_lock(hashtextextended('deskhand.audit/' || :tenant_id, 0))"),
+        {"tenant_id": tenant_id},
+    )
+
+
+async def last_entry(session: AsyncSession, tenant_id: str) -> tuple[bytes | None, datetime]:
+    """Hash of the newest entry, and the database's clock.
+
+    A statement of its own after ``lock_chain``: under READ COMMITTED each statement takes a new
+    snapshot, so this one sees what the lock's former holder committed.
+    """
+    row = (
+        await session.execute(
+            text(
+                "SELECT (SELECT entry_hash FROM audit_log WHERE tenant_id = :tenant_id"
+                " ORDER BY sequence DESC LIMIT 1), clock_timestamp()"
+            ),
+            {"tenant_id": tenant_id},
+        )
+    ).one()
+    return row[0], row[1]
+
+
+async def append(session: AsyncSession, entry: AuditLog) -> None:
+    """Insert an entry; the database gives it its sequence number."""
+    session.add(entry)
+    await session.flush([entry])
+
+
+async def in_order(session: AsyncSession) -> AsyncIterator[AuditLog]:
+    """Every entry the session may see, tenant by tenant, in the order of its chain."""
+    query = select(AuditLog).order_by(AuditLog.tenant_id, AuditLog.sequence)
+    entries = await session.stream_scalars(query.execution_options(yield_per=BATCH))
+    async for entry in entries:
+        yield entry

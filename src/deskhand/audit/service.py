@@ -1,0 +1,153 @@
+"""The audit log: what was changed, by whom, provably complete up to its newest entry.
+
+Each entry is hashed together with the hash before it, one chain per tenant. A changed, removed
+or reordered entry breaks the chain at that point. What a chain cannot show by itself is that its
+newest entries were cut off; ``ChainReport.head`` is what an operator keeps elsewhere for that.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC
+from decimal import Decimal
+from typing import Any, Literal
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from deskhand.audit import repository
+from deskhand.audit.models import AuditLog
+
+Status = Literal["success", "failure", "denied"]
+
+
+@dataclass(frozen=True, slots=True)
+class ChainReport:
+    """Result of checking one tenant's chain.
+
+    Attributes:
+        tenant_id: Whose chain.
+        entries: How many entries were read.
+        head: Hex hash of the newest entry; keep it elsewhere to notice a cut-off end.
+        broken_at: Sequence number of the first entry that does not fit, or None.
+        reason: What does not fit there.
+    """
+
+    tenant_id: str
+    entries: int = 0
+    head: str = ""
+    broken_at: int | None = None
+    reason: str = ""
+
+    @property
+    def ok(self) -> bool:
+        """True if every entry fits the one before it."""
+        return self.broken_at is None
+
+
+async def record(
+    session: AsyncSession,
+    *,
+    tenant_id: str,
+    actor: str,
+    operation: str,
+    resource_type: str,
+    resource_id: str | uuid.UUID | None,
+    details: Mapping[str, Any] | None = None,
+    status: Status = "success",
+) -> AuditLog:
+    """Append an entry in the caller's transaction: it is there if and only if the change is.
+
+    The tenant's chain stays locked until the transaction ends, so call this late in it.
+
+    Args:
+        session: A tenant session of ``tenant_id`` or a platform session.
+        tenant_id: Whose log.
+        actor: Who did it, e.g. ``api-key:dhk_ab12cd34``.
+        operation: What was done, e.g. ``agent.activate``.
+        resource_type: Kind of thing it was done to.
+        resource_id: Which one.
+        details: More about it, JSON-able. Never put a secret here; entries cannot be removed.
+        status: How it ended.
+
+    Returns:
+        The stored entry.
+    """
+    await repository.lock_chain(session, tenant_id)
+    previous, now = await repository.last_entry(session, tenant_id)
+    entry = AuditLog(
+        id=uuid.uuid4(),
+        tenant_id=tenant_id,
+        actor=actor[:255],
+        operation=operation,
+        resource_type=resource_type,
+        resource_id=None if resource_id is None else str(resource_id),
+        status=status,
+        details=json.loads(json.dumps(dict(details or {}), default=str, allow_nan=False)),
+        previous_hash=previous,
+        created_at=now,
+    )
+    entry.entry_hash = entry_digest(entry)
+    await repository.append(session, entry)
+    return entry
+
+
+async def verify(session: AsyncSession) -> list[ChainReport]:
+    """Recompute every chain the session may see.
+
+    Args:
+        session: A tenant session (that tenant's chain) or a platform session (all of them).
+
+    Returns:
+        One report per tenant that has entries.
+    """
+    reports: dict[str, ChainReport] = {}
+    async for entry in repository.in_order(session):
+        report = reports.get(entry.tenant_id) or ChainReport(entry.tenant_id)
+        reports[entry.tenant_id] = _check(report, entry)
+    return list(reports.values())
+
+
+def entry_digest(entry: AuditLog) -> bytes:
+    """SHA-256 over everything an entry says and the hash before it."""
+    content = [
+        "" if entry.previous_hash is None else bytes(entry.previous_hash).hex(),
+        str(entry.id),
+        entry.tenant_id,
+        entry.actor,
+        entry.operation,
+        entry.resource_type,
+        entry.resource_id,
+        entry.status,
+        _canonical(entry.details),
+        entry.created_at.astimezone(UTC).isoformat(timespec="microseconds"),
+    ]
+    text = json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).digest()
+
+
+def _check(report: ChainReport, entry: AuditLog) -> ChainReport:
+    stored = bytes(entry.entry_hash).hex()
+    reason = ""
+    if (b"" if entry.previous_hash is None else bytes(entry.previous_hash)).hex() != report.head:
+        reason = "an entry before it is missing, or it was moved"
+    elif entry_digest(entry) != bytes(entry.entry_hash):
+        reason = "its content was changed"
+    seen = replace(report, entries=report.entries + 1, head=stored)
+    return replace(seen, broken_at=entry.sequence, reason=reason) if reason and report.ok else seen
+
+
+def _canonical(value: Any) -> Any:
+    """Mark and normalise numbers: JSONB keeps their value but not their notation. No stored key has a NUL."""
+    if isinstance(value, dict):
+        return {key: _canonical(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_canonical(item) for item in value]
+    if isinstance(value, float):
+        return {"\x00number": format(Decimal(repr(value)).normalize(), "f")}
+    if isinstance(value, int) and not isinstance(value, bool):
+        return {"\x00number": format(Decimal(value).normalize(), "f")}
+    return value
