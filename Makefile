@@ -11,7 +11,7 @@ WORKERS ?= 2
 ARGS ?=
 
 # A service account may have no home, or one it cannot write: caches then stay inside the clone.
-ifeq ($(shell [ -n "$$HOME" ] && [ -d "$$HOME" ] && [ -w "$$HOME" ] && echo yes),)
+ifeq ($(shell h="$${HOME:-}"; [ -d "$$h" ] && [ -w "$$h" ] && echo yes),)
 export HOME := $(CURDIR)/.cache/home
 $(shell mkdir -p "$(CURDIR)/.cache/home")
 endif

@@ -16,8 +16,8 @@ case $kind in
   *) echo "environment.sh: runtime or dev, not '$kind'" >&2; exit 2 ;;
 esac
 
-say() { printf '\033[2m[environment]\033[0m %s\n' "$*" >&2; }
-die() { printf '[environment] %s\n' "$*" >&2; exit 1; }
+say() { echo "[environment] $*" >&2; }
+die() { say "$@"; exit 1; }
 
 # A virtual environment holds absolute paths, so the place belongs to its fingerprint.
 fingerprint() {

@@ -93,7 +93,7 @@ def test_undoing_and_raising_again_is_not_catching(size: ModuleType) -> None:
 
 
 def test_a_named_net_may_catch_everything_once(size: ModuleType) -> None:
-    source = "try:\n    pass\nexcept Exception:  # net: worker loop\n    pass\n"
+    source = "try:\n    pass\nexcept Exception:  # the worker loop, one of the named nets\n    pass\n"
     report = size.inspect(source, "src/deskhand/worker.py")
     assert report.findings == []
     assert [net.name for net in report.nets] == ["worker loop"]
@@ -102,7 +102,7 @@ def test_a_named_net_may_catch_everything_once(size: ModuleType) -> None:
 
 
 def test_an_unknown_net_is_no_net(size: ModuleType) -> None:
-    assert len(texts(size, "try:\n    pass\nexcept Exception:  # net: just here\n    pass\n")) == 1
+    assert len(texts(size, "try:\n    pass\nexcept Exception:  # just here\n    pass\n")) == 1
 
 
 def test_only_the_session_commits(size: ModuleType) -> None:

@@ -21,7 +21,7 @@ POSITIONAL_STOP = 7
 FILE_STOP = {"src": 400, "tools": 400, "benchmarks": 600, "tests": 600}
 
 NETS = ("run executor", "worker loop", "http edge")
-"""The three places that may catch everything. The line carries ``# net: <name>``; each name is used once."""
+"""The three places that may catch everything. A comment on the line names the net; each name is used once."""
 
 COMMIT_PLACES = ("kit/db/session.py",)
 HTTP_EXCEPTION_PLACES = ("kit/problem.py",)
@@ -127,11 +127,12 @@ def _check_broad_excepts(tree: ast.Module, path: str, lines: list[str], report: 
     for node in ast.walk(tree):
         if not isinstance(node, ast.ExceptHandler) or not _is_broad(node):
             continue
-        marker = lines[node.lineno - 1].partition("net:")[2].strip().lower()
-        if marker in NETS:
-            report.nets.append(Net(marker, path, node.lineno))
+        comment = lines[node.lineno - 1].partition("#")[2].lower()
+        names = [name for name in NETS if name in comment]
+        if names:
+            report.nets.append(Net(names[0], path, node.lineno))
         else:
-            text = f"catches everything; only the named nets may ({', '.join(NETS)}; mark the line '# net: <name>')"
+            text = f"catches everything; only the nets may, named in a comment on this line: {', '.join(NETS)}"
             report.findings.append(Finding(path, node.lineno, text))
 
 

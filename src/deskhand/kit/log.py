@@ -1,0 +1,131 @@
+"""Structured logs: one JSON object a line for machines, coloured lines for people, secrets in neither.
+
+Lines of the standard library's loggers (uvicorn, SQLAlchemy, PgQueuer) pass through the same chain, so
+redaction holds for them and for tracebacks too. Logs go to stderr: stdout belongs to a command's own output.
+
+Names of the fields that tie lines together: ``request_id``, ``tenant_id``, ``execution_id``, ``agent_id``.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from typing import Literal, TextIO
+
+import structlog
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+REDACTED = "[redacted]"
+_MAX_DEPTH = 6
+
+# Singular on purpose: `max_tokens` and `tokens_in` are counts, `token` and `authtoken` are not.
+_SECRET_KEY = re.compile(
+    r"(secrets?|token|password|passwd|passphrase|authorization|cookie|api_?key|private_key|encryption_keys?)"
+    r"(_encrypted|_value)?$"
+)
+_SECRET_VALUES = (
+    # Keys of our own making keep the prefix that names them in the audit log.
+    (re.compile(r"\b(dh[a-z]_[A-Za-z0-9_-]{4})[A-Za-z0-9_-]{12,}"), rf"\1{REDACTED}"),
+    (re.compile(r"\bwhsec_[A-Za-z0-9+/=_-]{8,}"), f"whsec_{REDACTED}"),
+    # Fernet tokens start with version 0x80 and a time stamp whose first bytes are zero until the year 2106.
+    (re.compile(r"\bgAAAAA[A-Za-z0-9_-]{20,}={0,2}"), REDACTED),
+    # Model gateways' keys, JSON web tokens, HTTP credentials, and the password in an address.
+    (re.compile(r"\bsk-[A-Za-z0-9_-]{12,}"), f"sk-{REDACTED}"),
+    (re.compile(r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*"), REDACTED),
+    (re.compile(r"\b(Bearer|Basic|Zoho-oauthtoken)\s+[A-Za-z0-9._~+/=-]{8,}", re.IGNORECASE), rf"\1 {REDACTED}"),
+    (re.compile(r"(://[^/\s:@]*):[^/\s@]+@"), rf"\1:{REDACTED}@"),
+)
+
+
+def configure_logging(
+    *, level: str = "INFO", log_format: Literal["json", "console"] = "json", stream: TextIO | None = None
+) -> None:
+    """Set up logging for the process; a second call replaces the first.
+
+    Give uvicorn ``log_config=None``, or it installs handlers of its own beside these.
+
+    Args:
+        level: Least severe level that is written: DEBUG, INFO, WARNING or ERROR.
+        log_format: ``json``, or ``console`` for people.
+        stream: Where lines go; stderr if None.
+    """
+    threshold = logging.getLevelNamesMapping()[level.upper()]
+    out = stream or sys.stderr
+    handler = logging.StreamHandler(out)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=_shared_processors(),
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.format_exc_info,
+                redact,
+                _renderer(log_format, colors=out.isatty()),
+            ],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(threshold)
+    structlog.configure(
+        processors=[*_shared_processors(), structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        wrapper_class=structlog.make_filtering_bound_logger(threshold),
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        # Not cached: it saves microseconds, and costs every test that captures or reconfigures logs.
+        cache_logger_on_first_use=False,
+    )
+
+
+def _shared_processors() -> list[Processor]:
+    return [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.StackInfoRenderer(),
+    ]
+
+
+def _renderer(log_format: str, *, colors: bool) -> Processor:
+    if log_format == "console":
+        return structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=structlog.dev.plain_traceback)
+    return structlog.processors.JSONRenderer(ensure_ascii=False)
+
+
+def log_context(**ids: str | None) -> AbstractContextManager[None]:
+    """Put ids on every line written inside the block, in this task and the tasks it starts.
+
+    Args:
+        ids: ``request_id``, ``tenant_id``, ``execution_id``, ``agent_id``, ...; None values are left out.
+    """
+    present = {name: value for name, value in ids.items() if value is not None}
+    return structlog.contextvars.bound_contextvars(**present)
+
+
+def redact(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Processor: remove secrets by the name of their field, and wherever a value looks like one."""
+    return {key: _clean(key, value, 0) for key, value in event.items()}
+
+
+def scrub(text: str) -> str:
+    """Remove what looks like a key, a token, a credential or an address' password from a text."""
+    for pattern, replacement in _SECRET_VALUES:
+        text = pattern.sub(replacement, text)
+    return text
+
+
+def _clean(key: str, value: object, depth: int) -> object:
+    if value is not None and _SECRET_KEY.search(key.lower().replace("-", "_")):
+        return REDACTED
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    if isinstance(value, Mapping | list | tuple | set | frozenset) and depth >= _MAX_DEPTH:
+        return "[too deep]"
+    if isinstance(value, Mapping):
+        return {str(name): _clean(str(name), item, depth + 1) for name, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_clean("", item, depth + 1) for item in value]
+    # Everything else as the renderer would write it, but cleaned: an object's text may quote a secret.
+    return scrub(str(value))
