@@ -1,0 +1,225 @@
+"""Models behind an OpenAI-compatible gateway: a LiteLLM proxy with a virtual key per agent, vLLM, or any other.
+
+``build_model`` is the door: from an agent's ``llm_config`` to a pydantic-ai ``Model``.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Any, cast
+
+import httpx2
+from pydantic_ai.messages import ModelMessage, ModelResponse
+from pydantic_ai.models import Model, ModelRequestParameters
+from pydantic_ai.profiles import ModelProfile
+from pydantic_ai.settings import ModelSettings
+
+from deskhand.errors import ConfigurationError
+from deskhand.kit.http import HttpClientFactory
+from deskhand.llm import openai_chat
+from deskhand.llm.constrained import ConstrainedModel
+from deskhand.llm.embedded_models import AUTO, EMBEDDED_MODELS
+from deskhand.llm.errors import ModelUnavailableError
+from deskhand.llm.litellm_model import LiteLLMModel
+from deskhand.llm.modelinfo import details, price_of, profile_of
+from deskhand.llm.transport import GatewayTransport
+
+_SETTINGS = (
+    "temperature",
+    "max_tokens",
+    "top_p",
+    "frequency_penalty",
+    "presence_penalty",
+    "stop_sequences",
+    "seed",
+)
+COST_HEADER = "x-litellm-response-cost"
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddedEndpoint:
+    """Where the embedded model's server listens right now."""
+
+    base_url: str
+    api_key: str
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
+class GatewaySettings:
+    """How this installation reaches models.
+
+    Attributes:
+        base_url: OpenAI-compatible gateway, up to and with ``/v1``; None uses the LiteLLM SDK, if installed.
+        api_key: For the gateway; passed per call, never put into the environment.
+        timeout: Seconds one model call may take.
+        aliases: What a name stands for, for models their vendor retired: ``{"claude-3-5-sonnet": "..."}``.
+        embedded: Gives the embedded server's endpoint, or raises ``ModelUnavailableError``.
+        client: A shared connection pool from ``open_client``; None opens a connection per call.
+    """
+
+    base_url: str | None = None
+    api_key: str | None = field(default=None, repr=False)
+    timeout: float = 120.0
+    aliases: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    embedded: Callable[[], EmbeddedEndpoint] | None = None
+    client: httpx2.AsyncClient | None = field(default=None, repr=False, compare=False)
+
+
+def open_client(settings: GatewaySettings, http: HttpClientFactory) -> httpx2.AsyncClient:
+    """A connection pool to share between models of one process; the caller closes it."""
+    return operator_factory(http).client(read_timeout=settings.timeout)
+
+
+def operator_factory(http: HttpClientFactory) -> HttpClientFactory:
+    """The gateway and the embedded server are the operator's own choice, so they may be on a private address."""
+    return replace(http, allow_private=True)
+
+
+def build_model(llm_config: Mapping[str, Any], gateway: GatewaySettings, http: HttpClientFactory) -> Model[Any]:
+    """The model an agent's configuration asks for.
+
+    Args:
+        llm_config: ``provider`` (``litellm`` or ``embedded``), ``model`` and the settings of a call.
+        gateway: How this installation reaches models.
+        http: The one door out.
+
+    Raises:
+        ConfigurationError: Nothing here can reach such a model; says what to set.
+        ModelUnavailableError: The embedded server is not running.
+    """
+    provider = str(llm_config.get("provider") or "litellm")
+    asked = str(llm_config.get("model") or "")
+    name = gateway.aliases.get(asked, asked)
+    settings = call_settings(llm_config)
+    if provider == "embedded" or name == AUTO or name in EMBEDDED_MODELS:
+        return _embedded(gateway, http, settings)
+    if provider != "litellm":
+        raise ConfigurationError(f"Unknown model provider '{provider}'. Use 'litellm' or 'embedded'.")
+    if not name:
+        raise ConfigurationError("The agent's llm_config names no model. Set llm_config.model, for example 'gpt-4'.")
+    if gateway.base_url:
+        transport = GatewayTransport(
+            gateway.base_url,
+            api_key=gateway.api_key,
+            timeout=gateway.timeout,
+            factory=operator_factory(http),
+            client=gateway.client,
+        )
+        return GatewayModel(name, transport, settings=settings)
+    return _litellm_sdk(name, gateway, settings)
+
+
+def call_settings(llm_config: Mapping[str, Any]) -> ModelSettings:
+    """The part of ``llm_config`` that goes with each call; what is not set stays the model's own default."""
+    given = {key: llm_config[key] for key in _SETTINGS if llm_config.get(key) is not None}
+    return cast("ModelSettings", given)
+
+
+def _embedded(gateway: GatewaySettings, http: HttpClientFactory, settings: ModelSettings) -> Model[Any]:
+    if gateway.embedded is None:
+        raise ConfigurationError(
+            "This installation has no embedded model running. Run `deskhand models pull`, start a worker with it,"
+            " or set DESKHAND_LLM_BASE_URL and choose a model of your gateway."
+        )
+    endpoint = gateway.embedded()
+    transport = GatewayTransport(
+        endpoint.base_url,
+        api_key=endpoint.api_key,
+        timeout=gateway.timeout,
+        factory=operator_factory(http),
+        client=gateway.client,
+        what="embedded model",
+    )
+    return ConstrainedModel(endpoint.model, transport, settings=settings)
+
+
+def _litellm_sdk(name: str, gateway: GatewaySettings, settings: ModelSettings) -> Model[Any]:
+    if importlib.util.find_spec("litellm") is None:
+        raise ConfigurationError(
+            f"No way to reach '{name}': set DESKHAND_LLM_BASE_URL to your LiteLLM proxy or another OpenAI-compatible"
+            " gateway, or install the extra deskhand[litellm], or choose provider 'embedded'."
+        )
+    return LiteLLMModel(name, api_key=gateway.api_key, timeout=gateway.timeout, settings=settings)
+
+
+@dataclass(init=False)
+class GatewayModel(Model[Any]):
+    """One model behind an OpenAI-compatible gateway, with tools, JSON schema, usage and cost."""
+
+    def __init__(
+        self,
+        name: str,
+        transport: GatewayTransport,
+        *,
+        settings: ModelSettings | None = None,
+        profile: ModelProfile | None = None,
+    ) -> None:
+        self._name = name
+        self._transport = transport
+        super().__init__(settings=settings, profile=profile or profile_of(name))
+
+    @property
+    def model_name(self) -> str:
+        return self._name
+
+    @property
+    def system(self) -> str:
+        return "deskhand-gateway"
+
+    @property
+    def base_url(self) -> str:
+        return self._transport.base_url
+
+    async def request(
+        self,
+        messages: list[ModelMessage],
+        model_settings: ModelSettings | None,
+        model_request_parameters: ModelRequestParameters,
+    ) -> ModelResponse:
+        settings, parameters = self.prepare_request(model_settings, model_request_parameters)
+        body = {
+            "model": self._name,
+            "messages": openai_chat.to_messages(messages, parameters),
+            **openai_chat.request_options(self._name, settings, parameters),
+        }
+        answer = await self._transport.chat(body, model=self._name)
+        usage = openai_chat.to_usage(answer.body.get("usage"))
+        cost = openai_chat.read_cost(answer.headers.get(COST_HEADER))
+        if cost is None:
+            cost = price_of(self._name, usage)
+        choice = answer.choice
+        return ModelResponse(
+            parts=openai_chat.to_parts(choice["message"]),
+            model_name=str(answer.body.get("model") or self._name),
+            provider_name="deskhand-gateway",
+            provider_response_id=str(answer.body.get("id") or "") or None,
+            finish_reason=openai_chat.finish_reason(choice.get("finish_reason")),
+            usage=usage,
+            provider_details=details(cost, call_id=answer.headers.get("x-litellm-call-id")),
+        )
+
+
+async def list_models(gateway: GatewaySettings, http: HttpClientFactory) -> list[str]:
+    """Names the configured gateway lists (``GET /models``).
+
+    Raises:
+        ModelError: The gateway is not reachable or refuses the key.
+    """
+    if not gateway.base_url:
+        return []
+    transport = GatewayTransport(
+        gateway.base_url,
+        api_key=gateway.api_key,
+        timeout=min(gateway.timeout, 20.0),
+        factory=operator_factory(http),
+        client=gateway.client,
+    )
+    body = await transport.get("/models")
+    entries = body.get("data")
+    if not isinstance(entries, list):
+        raise ModelUnavailableError(f"The gateway at {transport.host} answered /models with something unreadable.")
+    return sorted(str(entry["id"]) for entry in entries if isinstance(entry, dict) and entry.get("id"))

@@ -1,0 +1,182 @@
+"""The OpenAI chat-completions form of pydantic-ai's messages, and back. No network here.
+
+Source of the wire format: https://platform.openai.com/docs/api-reference/chat
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from decimal import Decimal, InvalidOperation
+from typing import Any, Literal
+
+from pydantic_ai.messages import (
+    ModelMessage,
+    ModelRequest,
+    ModelRequestPart,
+    ModelResponse,
+    ModelResponsePart,
+    RetryPromptPart,
+    SystemPromptPart,
+    TextPart,
+    ThinkingPart,
+    ToolCallPart,
+    ToolReturnPart,
+    UserPromptPart,
+)
+from pydantic_ai.models import ModelRequestParameters
+from pydantic_ai.settings import ModelSettings
+from pydantic_ai.tools import ToolDefinition
+from pydantic_ai.usage import RequestUsage
+
+FinishReason = Literal["stop", "length", "content_filter", "tool_call", "error"]
+Message = dict[str, Any]
+
+_FINISH: Mapping[str, FinishReason] = {
+    "stop": "stop",
+    "length": "length",
+    "content_filter": "content_filter",
+    "tool_calls": "tool_call",
+    "function_call": "tool_call",
+}
+_SETTINGS = ("temperature", "top_p", "seed", "presence_penalty", "frequency_penalty")
+# These families refuse `max_tokens` and any temperature but their own.
+_REASONING = re.compile(r"(?:openai/|azure/)?(?:o\d|gpt-5)")
+
+
+def to_messages(messages: Sequence[ModelMessage], parameters: ModelRequestParameters) -> list[Message]:
+    """The conversation as chat messages, instructions first."""
+    out: list[Message] = []
+    instructions = _instructions(messages, parameters)
+    if instructions:
+        out.append({"role": "system", "content": instructions})
+    for message in messages:
+        if isinstance(message, ModelRequest):
+            out.extend(_request_part(part) for part in message.parts)
+        else:
+            out.append(_assistant(message))
+    return out
+
+
+def _instructions(messages: Sequence[ModelMessage], parameters: ModelRequestParameters) -> str:
+    if parameters.instruction_parts:
+        return "\n\n".join(part.content for part in parameters.instruction_parts)
+    requests = (message for message in reversed(messages) if isinstance(message, ModelRequest))
+    return next((request.instructions for request in requests if request.instructions), "")
+
+
+def _request_part(part: ModelRequestPart) -> Message:
+    if isinstance(part, SystemPromptPart):
+        return {"role": "system", "content": part.content}
+    if isinstance(part, UserPromptPart):
+        content = part.content if isinstance(part.content, str) else json.dumps(part.content, default=str)
+        return {"role": "user", "content": content}
+    if isinstance(part, ToolReturnPart):
+        return {"role": "tool", "tool_call_id": part.tool_call_id, "content": part.model_response_str()}
+    if isinstance(part, RetryPromptPart):
+        if part.tool_name is None:
+            return {"role": "user", "content": part.model_response()}
+        return {"role": "tool", "tool_call_id": part.tool_call_id, "content": part.model_response()}
+    return {"role": "user", "content": str(getattr(part, "content", ""))}
+
+
+def _assistant(message: ModelResponse) -> Message:
+    text = "".join(part.content for part in message.parts if isinstance(part, TextPart))
+    calls = [
+        {
+            "id": part.tool_call_id,
+            "type": "function",
+            "function": {"name": part.tool_name, "arguments": part.args_as_json_str()},
+        }
+        for part in message.parts
+        if isinstance(part, ToolCallPart)
+    ]
+    out: Message = {"role": "assistant", "content": text or None}
+    if calls:
+        out["tool_calls"] = calls
+    return out
+
+
+def request_options(
+    model: str, settings: ModelSettings | None, parameters: ModelRequestParameters, *, json_schema: bool = True
+) -> dict[str, Any]:
+    """Everything of the request body besides model and messages."""
+    given: Mapping[str, Any] = settings or {}
+    body: dict[str, Any] = {name: given[name] for name in _SETTINGS if given.get(name) is not None}
+    if given.get("stop_sequences"):
+        body["stop"] = given["stop_sequences"]
+    reasoning = _REASONING.match(model) is not None
+    if reasoning:
+        body.pop("temperature", None)
+    if given.get("max_tokens"):
+        body["max_completion_tokens" if reasoning else "max_tokens"] = given["max_tokens"]
+    tools = [_tool(tool) for tool in (*parameters.function_tools, *parameters.output_tools)]
+    if tools:
+        body["tools"] = tools
+        body["tool_choice"] = "auto" if parameters.allow_text_output else "required"
+    if json_schema and parameters.output_mode == "native" and parameters.output_object is not None:
+        if tools:
+            body["tool_choice"] = "auto"
+        body["response_format"] = {
+            "type": "json_schema",
+            "json_schema": {
+                "name": parameters.output_object.name or "output",
+                "schema": parameters.output_object.json_schema,
+            },
+        }
+    return body
+
+
+def _tool(tool: ToolDefinition) -> dict[str, Any]:
+    return {
+        "type": "function",
+        "function": {
+            "name": tool.name,
+            "description": tool.description or "",
+            "parameters": tool.parameters_json_schema,
+        },
+    }
+
+
+def to_parts(message: Mapping[str, Any]) -> list[ModelResponsePart]:
+    """The parts of one assistant message."""
+    parts: list[ModelResponsePart] = []
+    thinking = message.get("reasoning_content")
+    if thinking:
+        parts.append(ThinkingPart(str(thinking)))
+    if message.get("content"):
+        parts.append(TextPart(str(message["content"])))
+    for call in message.get("tool_calls") or []:
+        function = call["function"]
+        part = ToolCallPart(str(function["name"]), function.get("arguments") or "{}")
+        if call.get("id"):
+            part.tool_call_id = str(call["id"])
+        parts.append(part)
+    return parts
+
+
+def to_usage(usage: Mapping[str, Any] | None) -> RequestUsage:
+    """Tokens of one call; an absent count stays 0."""
+    given = usage or {}
+    details = given.get("prompt_tokens_details") or {}
+    return RequestUsage(
+        input_tokens=int(given.get("prompt_tokens") or 0),
+        output_tokens=int(given.get("completion_tokens") or 0),
+        cache_read_tokens=int(details.get("cached_tokens") or 0),
+    )
+
+
+def finish_reason(value: object) -> FinishReason | None:
+    return _FINISH.get(str(value))
+
+
+def read_cost(value: object) -> Decimal | None:
+    """A cost in dollars as a header or an SDK states it; None if it does not."""
+    if value is None or value == "":
+        return None
+    try:
+        cost = Decimal(str(value))
+    except InvalidOperation:
+        return None
+    return cost if cost.is_finite() and cost >= 0 else None

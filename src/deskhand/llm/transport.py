@@ -1,0 +1,230 @@
+"""HTTP to an OpenAI-compatible server, and the one place where its failures get their names."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, NoReturn
+from urllib.parse import urlsplit
+
+import httpx2
+
+from deskhand.kit.http import HttpClientFactory, retry_after_seconds
+from deskhand.llm.errors import (
+    ContextTooLongError,
+    ModelAuthError,
+    ModelBadRequestError,
+    ModelError,
+    ModelQuotaError,
+    ModelRateLimitedError,
+    ModelTimeoutError,
+    ModelUnavailableError,
+    UnknownModelError,
+    redacted,
+)
+
+_TOO_LONG = ("context_length", "exceed_context_size", "context window", "maximum context", "prompt is too long")
+_UNKNOWN = ("model_not_found", "does not exist", "invalid model name", "model not found", "unknown model")
+_QUOTA = ("insufficient_quota", "budget_exceeded", "budget has been exceeded", "exceeded your current quota")
+_AUTH = ("authenticationerror", "invalid_api_key", "incorrect api key", "auth_error")
+
+
+@dataclass(frozen=True, slots=True)
+class ChatAnswer:
+    """A readable chat completion: its JSON and its headers."""
+
+    body: dict[str, Any]
+    headers: Mapping[str, str]
+
+    @property
+    def choice(self) -> dict[str, Any]:
+        choice: dict[str, Any] = self.body["choices"][0]
+        return choice
+
+
+class GatewayTransport:
+    """Sends requests to one base URL.
+
+    Args:
+        base_url: Up to and with ``/v1``.
+        api_key: Sent as a bearer token; never logged and never part of an error.
+        timeout: Seconds one call may take.
+        factory: Makes clients where no shared one is given.
+        client: A shared connection pool.
+        what: What the server is called in error sentences.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        api_key: str | None,
+        timeout: float,
+        factory: HttpClientFactory,
+        client: httpx2.AsyncClient | None = None,
+        what: str = "model gateway",
+    ) -> None:
+        self.base_url = base_url.rstrip("/")
+        self.host = urlsplit(self.base_url).netloc.rpartition("@")[2] or self.base_url
+        self._key = api_key
+        self._timeout = timeout
+        self._factory = factory
+        self._client = client
+        self._what = what
+
+    async def chat(self, body: dict[str, Any], *, model: str) -> ChatAnswer:
+        """``POST /chat/completions``.
+
+        Raises:
+            ModelError: One of the tree in ``llm.errors``; no answer leaves here unclassified.
+        """
+        response = await self._send("POST", "/chat/completions", model=model, json=body)
+        answer = self._json(response)
+        choices = answer.get("choices")
+        if not isinstance(choices, list) or not choices or not isinstance(choices[0].get("message"), dict):
+            if "error" in answer:  # some gateways answer 200 with an error inside
+                self._fail(response, model=model)
+            raise ModelUnavailableError(
+                f"The {self._what} at {self.host} answered, but not with a chat completion. Check that its address ends"
+                " in /v1 and belongs to an OpenAI-compatible server."
+            )
+        return ChatAnswer(answer, response.headers)
+
+    async def get(self, path: str) -> dict[str, Any]:
+        """``GET`` of a JSON object."""
+        return self._json(await self._send("GET", path, model=None))
+
+    async def _send(
+        self, method: str, path: str, *, model: str | None, json: dict[str, Any] | None = None
+    ) -> httpx2.Response:
+        headers = {"Authorization": f"Bearer {self._key}"} if self._key else {}
+        try:
+            async with self._open() as client:
+                response = await client.request(
+                    method, self.base_url + path, json=json, headers=headers, timeout=self._timeout
+                )
+        except httpx2.TimeoutException as error:
+            raise ModelTimeoutError(
+                f"The {self._what} at {self.host} did not answer within {self._timeout:g} s"
+                f"{f' (model {model})' if model else ''}. It may be overloaded; DESKHAND_LLM_TIMEOUT sets the limit."
+            ) from error
+        except httpx2.TransportError as error:
+            raise ModelUnavailableError(
+                f"Could not reach the {self._what} at {self.host}: {type(error).__name__}. Check that it is running and"
+                " that DESKHAND_LLM_BASE_URL is right."
+            ) from error
+        except httpx2.InvalidURL as error:
+            raise ModelBadRequestError(f"The {self._what}'s address '{self.host}' is not a valid URL.") from error
+        if not response.is_success:
+            self._fail(response, model=model)
+        return response
+
+    @asynccontextmanager
+    async def _open(self) -> AsyncIterator[httpx2.AsyncClient]:
+        if self._client is not None:
+            yield self._client
+            return
+        async with self._factory.client(read_timeout=self._timeout) as client:
+            yield client
+
+    def _json(self, response: httpx2.Response) -> dict[str, Any]:
+        try:
+            body = response.json()
+        except ValueError as error:
+            raise ModelUnavailableError(
+                f"The {self._what} at {self.host} answered {response.status_code} with something that is not JSON."
+                " Check that its address ends in /v1."
+            ) from error
+        if not isinstance(body, dict):
+            raise ModelUnavailableError(f"The {self._what} at {self.host} answered with JSON that is not an object.")
+        return body
+
+    def _fail(self, response: httpx2.Response, *, model: str | None) -> NoReturn:
+        said = redacted(_vendor_message(response), [self._key])
+        raise classify(
+            response.status_code,
+            said,
+            where=f"the {self._what} at {self.host}",
+            model=model or "?",
+            retry_after=retry_after_seconds(response.headers.get("retry-after")),
+        )
+
+
+def _vendor_message(response: httpx2.Response) -> str:
+    try:
+        body = response.json()
+    except ValueError:
+        return "" if "html" in response.headers.get("content-type", "") else response.text
+    error = body.get("error", body) if isinstance(body, dict) else body
+    if not isinstance(error, dict):
+        return str(error)
+    words = [str(error[key]) for key in ("code", "type", "message", "detail") if error.get(key)]
+    return ": ".join(dict.fromkeys(words))
+
+
+@dataclass(frozen=True, slots=True)
+class _Rule:
+    """First rule that fits wins: by words if ``words`` are said, by status if it is one of ``statuses``.
+
+    With both, both must fit.
+    """
+
+    error: type[ModelError]
+    sentence: str
+    statuses: range | tuple[int, ...] = ()
+    words: tuple[str, ...] = ()
+
+    def fits(self, status: int, said: str) -> bool:
+        by_status = not self.statuses or status in self.statuses
+        by_words = not self.words or any(word in said for word in self.words)
+        return by_status and by_words
+
+
+_KEY = "{Where} refused the key for '{model}'. Check DESKHAND_LLM_API_KEY."
+_LONG = "The prompt is longer than '{model}' can read at {where}."
+# Gateways disagree about statuses (LiteLLM answers 500 for a missing vendor key), so words come first.
+_RULES = (
+    _Rule(ModelQuotaError, "The budget of the key for {where} is used up.", words=_QUOTA),
+    _Rule(ModelAuthError, _KEY, statuses=(401, 403)),
+    _Rule(ModelAuthError, _KEY, words=_AUTH),
+    _Rule(ContextTooLongError, _LONG, statuses=(413,)),
+    _Rule(ContextTooLongError, _LONG, words=_TOO_LONG),
+    _Rule(
+        UnknownModelError,
+        "There is no model '{model}' at {where}. Check the agent's llm_config.model.",
+        statuses=(400, 404, 422),
+        words=_UNKNOWN,
+    ),
+    _Rule(ModelRateLimitedError, "Too many requests for '{model}' at {where}.", statuses=(429,)),
+    _Rule(ModelTimeoutError, "'{model}' at {where} timed out.", statuses=(408, 504)),
+    _Rule(ModelUnavailableError, "{Where} answered {status}.", statuses=range(500, 600)),
+    _Rule(
+        ModelBadRequestError,
+        "Nothing there at {where} ({status}). Check that its address ends in /v1.",
+        statuses=(404, *range(300, 400)),
+    ),
+    _Rule(ModelBadRequestError, "{Where} refused the request for '{model}' ({status})."),
+)
+
+
+def classify(status: int, said: str, *, where: str, model: str, retry_after: float | None = None) -> ModelError:
+    """Name a failure by its status and, where gateways disagree about the status, by its words.
+
+    Args:
+        status: HTTP status.
+        said: The vendor's message, already redacted.
+        where: For the sentence: which server, at which host.
+        model: The model that was asked for.
+        retry_after: Seconds, if the server named them.
+    """
+    rule = next(rule for rule in _RULES if rule.fits(status, said.lower()))
+    sentence = rule.sentence.format(where=where, Where=_sentence(where), model=model, status=status)
+    quote = f" It said: {said}" if said else ""
+    if issubclass(rule.error, ModelRateLimitedError | ModelUnavailableError | ModelTimeoutError):
+        return rule.error(sentence + quote, retry_after=retry_after)
+    return rule.error(sentence + quote)
+
+
+def _sentence(where: str) -> str:
+    return where[:1].upper() + where[1:]  # str.capitalize would lower the rest of the host
