@@ -1,0 +1,164 @@
+"""A tenant's connections: which desks it can reach, with what, and whether that works.
+
+The configuration of a desk is its columns with the decrypted secrets, and over them what
+``connection_extras_encrypted`` holds for the tool. A plugin from outside the built-in four has
+no columns; all of its configuration is in the extras.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from deskhand.errors import FieldProblem, InvalidInputError
+from deskhand.kit.crypto import SecretBox
+from deskhand.kit.http import HttpClientFactory
+from deskhand.kit.problem import pointer
+from deskhand.plugins.base import ConnectionReport, DeskContext, TicketingToolPlugin
+from deskhand.plugins.registry import PluginManager
+from deskhand.tenants.fields import TOOL_FIELDS
+from deskhand.tenants.models import TenantConfig
+from deskhand.tenants.schemas import ConnectionCheck, ConnectionResponse, ConnectionTestResponse
+
+
+def desk_for(
+    tenant: TenantConfig,
+    tool_type: str,
+    *,
+    secrets: SecretBox,
+    plugins: PluginManager,
+    http: HttpClientFactory,
+) -> TicketingToolPlugin:
+    """Open a tenant's connection to a desk; the caller closes it with ``aclose()``.
+
+    Args:
+        tenant: Whose connection.
+        tool_type: Which desk.
+        secrets: Decrypts the stored secrets.
+        plugins: The registered plugins.
+        http: The one door out.
+
+    Raises:
+        PluginNotFoundError: No plugin of that name is registered.
+        InvalidInputError: The connection is incomplete or wrong; every fault is named, no value is.
+    """
+    plugin = plugins.get_plugin(tool_type)
+    faults = connection_faults(tenant, tool_type, secrets=secrets, plugins=plugins)
+    if faults:
+        raise InvalidInputError(
+            f"The connection to {plugin.manifest.name} is not complete: {'; '.join(fault.detail for fault in faults)}.",
+            errors=faults,
+        )
+    config = plugin.config_model.model_validate(_values(tenant, tool_type, secrets))
+    return plugin(config, DeskContext(http=http, priority_mapping=_priority_mapping(tenant)))
+
+
+def connection_faults(
+    tenant: TenantConfig, tool_type: str, *, secrets: SecretBox, plugins: PluginManager
+) -> list[FieldProblem]:
+    """Everything that keeps a connection from being used; empty if it is complete.
+
+    Raises:
+        PluginNotFoundError: No plugin of that name is registered.
+    """
+    model = plugins.get_plugin(tool_type).config_model
+    fields = TOOL_FIELDS.get(tool_type)
+    values = _values(tenant, tool_type, secrets)
+    if fields and any(values.get(name) is None for name in fields.order):
+        missing = [name for name in fields.order if values.get(name) is None]
+        return [FieldProblem(pointer([name]), f"{name} is missing ({fields.requirement})") for name in missing]
+    if not fields and not values:
+        return [FieldProblem(pointer(["connection_extras", tool_type]), f"connection_extras has no '{tool_type}'")]
+    return _model_faults(model, values)
+
+
+def list_connections(tenant: TenantConfig, *, secrets: SecretBox, plugins: PluginManager) -> list[ConnectionResponse]:
+    """The tenant's connection to every registered desk, complete or not."""
+    listed = []
+    for described in plugins.list_registered_plugins():
+        tool_type = str(described["tool_type"])
+        fields = TOOL_FIELDS.get(tool_type)
+        faults = connection_faults(tenant, tool_type, secrets=secrets, plugins=plugins)
+        stored = _values(tenant, tool_type, secrets)
+        listed.append(
+            ConnectionResponse(
+                tool_type=tool_type,
+                name=str(described["name"]),
+                is_default=tenant.tool_type == tool_type,
+                is_complete=not faults,
+                missing=[fault.detail for fault in faults],
+                settings={name: str(stored[name]) for name in (fields.plain if fields else ()) if name in stored},
+                secrets_set=[name for name in (fields.secret if fields else ()) if name in stored],
+            )
+        )
+    return listed
+
+
+def connected_tools(tenant: TenantConfig, *, secrets: SecretBox, plugins: PluginManager) -> frozenset[str]:
+    """Tool types the tenant's agents can use."""
+    connections = list_connections(tenant, secrets=secrets, plugins=plugins)
+    return frozenset(connection.tool_type for connection in connections if connection.is_complete)
+
+
+async def check_connection(desk: TicketingToolPlugin) -> ConnectionTestResponse:
+    """Try a connection on the real desk, and close it."""
+    try:
+        report: ConnectionReport = await desk.test_connection()
+    finally:
+        await desk.aclose()
+    account = report.account
+    return ConnectionTestResponse(
+        tool_type=desk.manifest.tool_type,
+        ok=report.ok,
+        checks=[ConnectionCheck(name=name, ok=ok, detail=detail) for name, ok, detail in report.checks],
+        account=(account.email or account.name or account.id) if account else None,
+    )
+
+
+def webhook_signing_secret(tenant: TenantConfig, *, secrets: SecretBox) -> str:
+    """The secret the tenant's desk signs its webhooks with."""
+    return secrets.decrypt(tenant.webhook_signing_secret_encrypted)
+
+
+def read_extras(tenant: TenantConfig, secrets: SecretBox) -> dict[str, dict[str, Any]]:
+    """What is stored beyond the columns, by tool type."""
+    if not tenant.connection_extras_encrypted:
+        return {}
+    extras: dict[str, dict[str, Any]] = json.loads(secrets.decrypt(tenant.connection_extras_encrypted))
+    return extras
+
+
+def _values(tenant: TenantConfig, tool_type: str, secrets: SecretBox) -> dict[str, Any]:
+    fields = TOOL_FIELDS.get(tool_type)
+    values: dict[str, Any] = {}
+    if fields:
+        values.update({name: getattr(tenant, name) for name in fields.plain})
+        for name in fields.secret:
+            token = getattr(tenant, f"{name}_encrypted")
+            values[name] = secrets.decrypt(token) if token else None
+    values.update(read_extras(tenant, secrets).get(tool_type, {}))
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _model_faults(model: type[BaseModel], values: Mapping[str, Any]) -> list[FieldProblem]:
+    try:
+        model.model_validate(values)
+    except ValidationError as error:
+        return [
+            FieldProblem(
+                pointer(fault["loc"]),
+                f"{'.'.join(str(part) for part in fault['loc'])}: {fault['msg'].removeprefix('Value error, ')}".lstrip(
+                    ": "
+                ),
+            )
+            for fault in error.errors(include_input=False, include_url=False, include_context=False)
+        ]
+    return []
+
+
+def _priority_mapping(tenant: TenantConfig) -> dict[str, str]:
+    mapping = (tenant.enhancement_preferences or {}).get("priority_mapping")
+    return {str(ours): str(word) for ours, word in mapping.items()} if isinstance(mapping, dict) else {}

@@ -1,0 +1,195 @@
+"""Tenants: create, change, read, list, deactivate. Secrets are encrypted here and never leave decrypted."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import SecretStr
+from sqlalchemy import LargeBinary
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from deskhand.audit import service as audit
+from deskhand.errors import ConflictError, FieldProblem, InvalidInputError, NotFoundError
+from deskhand.kit.crypto import SecretBox
+from deskhand.kit.page import Page
+from deskhand.plugins.registry import PluginManager
+from deskhand.tenants import repository
+from deskhand.tenants.connections import connection_faults
+from deskhand.tenants.fields import PLAIN_FIELDS, SECRET_FIELDS, TOOL_FIELDS
+from deskhand.tenants.models import TenantConfig
+from deskhand.tenants.schemas import TenantConfigCreate, TenantConfigUpdate
+
+_SECRETS = (*SECRET_FIELDS, "connection_extras", "webhook_signing_secret")
+
+
+class TenantService:
+    """What can be done with tenants, in the caller's transaction.
+
+    Args:
+        session: A platform session, or a tenant session for that one tenant.
+        secrets: Encrypts what must not be readable in the database.
+        plugins: The registered desks.
+    """
+
+    def __init__(self, session: AsyncSession, *, secrets: SecretBox, plugins: PluginManager) -> None:
+        self._session = session
+        self._secrets = secrets
+        self._plugins = plugins
+
+    async def create_tenant(self, data: TenantConfigCreate, *, actor: str = "system") -> TenantConfig:
+        """Create a tenant.
+
+        Args:
+            data: Its configuration; rate limits left out get the defaults.
+            actor: Who does it, for the audit log.
+
+        Raises:
+            PluginNotFoundError: ``tool_type`` names no registered plugin.
+            InvalidInputError: The plugin refuses the connection's fields.
+            ConflictError: The id is taken.
+        """
+        self._plugins.get_plugin(data.tool_type)
+        tenant = TenantConfig(
+            tenant_id=data.tenant_id,
+            name=data.name,
+            tool_type=data.tool_type,
+            enhancement_preferences=data.enhancement_preferences.model_dump(mode="json", exclude_unset=True),
+            rate_limits=data.rate_limits.model_dump(mode="json"),
+            **{name: getattr(data, name) for name in PLAIN_FIELDS},
+        )
+        for name in _SECRETS:
+            self._store_secret(tenant, name, getattr(data, name))
+        self._ensure_default_tool_works(tenant)
+        await repository.add_tenant(self._session, tenant)
+        await self._audit(tenant, actor, "tenant.create", {"tool_type": tenant.tool_type})
+        return tenant
+
+    async def update_tenant(self, tenant_id: str, data: TenantConfigUpdate, *, actor: str = "system") -> TenantConfig:
+        """Change what the request names; connection fields set to null are cleared.
+
+        Raises:
+            NotFoundError: There is no such tenant for this session.
+            PluginNotFoundError: ``tool_type`` names no registered plugin.
+            InvalidInputError: Afterwards the default desk's connection would be incomplete.
+        """
+        tenant = await self._get(tenant_id, for_update=True)
+        given = data.model_fields_set
+        if data.tool_type is not None:
+            self._plugins.get_plugin(data.tool_type)
+            tenant.tool_type = data.tool_type
+        if data.name is not None:
+            tenant.name = data.name
+        for name in given & set(PLAIN_FIELDS):
+            setattr(tenant, name, getattr(data, name))
+        for name in given & {*SECRET_FIELDS, "connection_extras"}:
+            self._store_secret(tenant, name, getattr(data, name))
+        if data.webhook_signing_secret is not None:
+            self._store_secret(tenant, "webhook_signing_secret", data.webhook_signing_secret)
+        if data.enhancement_preferences is not None:
+            tenant.enhancement_preferences = data.enhancement_preferences.model_dump(mode="json", exclude_unset=True)
+        if data.rate_limits is not None:
+            changed = data.rate_limits.model_dump(mode="json", exclude_unset=True)
+            tenant.rate_limits = {**(tenant.rate_limits or {}), **changed}
+        if given & {"tool_type", "connection_extras", *PLAIN_FIELDS, *SECRET_FIELDS}:
+            self._ensure_default_tool_works(tenant)
+        if given:
+            await self._save(tenant)
+            await self._audit(tenant, actor, "tenant.update", {"fields": sorted(given)})
+        return tenant
+
+    async def get_tenant(self, tenant_id: str) -> TenantConfig:
+        """One tenant.
+
+        Raises:
+            NotFoundError: There is no such tenant for this session.
+        """
+        return await self._get(tenant_id)
+
+    async def list_tenants(
+        self,
+        *,
+        q: str | None = None,
+        tool_type: str | None = None,
+        is_active: bool | None = None,
+        limit: int = 50,
+        cursor: str | None = None,
+    ) -> Page[TenantConfig]:
+        """Tenants in the order of their ids.
+
+        Args:
+            q: Words in id or name.
+            tool_type: Only tenants whose default desk this is.
+            is_active: Only active, or only deactivated ones.
+            limit: Rows on the page.
+            cursor: ``next_cursor`` of the page before.
+        """
+        return await repository.list_tenants(
+            self._session, q=q, tool_type=tool_type, is_active=is_active, limit=limit, cursor=cursor
+        )
+
+    async def deactivate_tenant(self, tenant_id: str, *, actor: str = "system") -> TenantConfig:
+        """Stop a tenant: its webhooks and schedules start nothing any more. Its data stays.
+
+        Raises:
+            NotFoundError: There is no such tenant for this session.
+            ConflictError: It is deactivated already.
+        """
+        return await self._set_active(tenant_id, actor, active=False)
+
+    async def reactivate_tenant(self, tenant_id: str, *, actor: str = "system") -> TenantConfig:
+        """Let a deactivated tenant work again.
+
+        Raises:
+            NotFoundError: There is no such tenant for this session.
+            ConflictError: It is active.
+        """
+        return await self._set_active(tenant_id, actor, active=True)
+
+    async def _set_active(self, tenant_id: str, actor: str, *, active: bool) -> TenantConfig:
+        tenant = await self._get(tenant_id, for_update=True)
+        if tenant.is_active == active:
+            raise ConflictError(f"The tenant '{tenant_id}' is already {'active' if active else 'deactivated'}.")
+        tenant.is_active = active
+        await self._save(tenant)
+        await self._audit(tenant, actor, "tenant.reactivate" if active else "tenant.deactivate", {})
+        return tenant
+
+    async def _get(self, tenant_id: str, *, for_update: bool = False) -> TenantConfig:
+        tenant = await repository.get_tenant(self._session, tenant_id, for_update=for_update)
+        if tenant is None:
+            raise NotFoundError(f"There is no tenant '{tenant_id}'.")
+        return tenant
+
+    async def _save(self, tenant: TenantConfig) -> None:
+        await self._session.flush()
+        await self._session.refresh(tenant)
+
+    async def _audit(self, tenant: TenantConfig, actor: str, operation: str, details: dict[str, Any]) -> None:
+        await audit.record(
+            self._session,
+            tenant_id=tenant.tenant_id,
+            actor=actor,
+            operation=operation,
+            resource_type="tenant",
+            resource_id=tenant.tenant_id,
+            details=details,
+        )
+
+    def _store_secret(self, tenant: TenantConfig, name: str, value: SecretStr | None) -> None:
+        column = f"{name}_encrypted"
+        token = None if value is None else self._secrets.encrypt(value.get_secret_value())
+        binary = isinstance(TenantConfig.__table__.c[column].type, LargeBinary)
+        setattr(tenant, column, token.encode() if binary and token is not None else token)
+
+    def _ensure_default_tool_works(self, tenant: TenantConfig) -> None:
+        faults = connection_faults(tenant, tenant.tool_type, secrets=self._secrets, plugins=self._plugins)
+        if not faults:
+            return
+        fields = TOOL_FIELDS.get(tenant.tool_type)
+        missing = fields is not None and any("is missing" in fault.detail for fault in faults)
+        detail = fields.requirement if fields and missing else _joined(faults)
+        raise InvalidInputError(detail, errors=faults)
+
+
+def _joined(faults: list[FieldProblem]) -> str:
+    return "; ".join(fault.detail for fault in faults)
