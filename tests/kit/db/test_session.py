@@ -1,0 +1,117 @@
+"""Sessions: the tenant ends with the transaction, and the application's login is checked."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AbstractAsyncContextManager
+
+import pytest
+from sqlalchemy import select, text
+from sqlalchemy.exc import DataError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from deskhand.errors import ConfigurationError
+from deskhand.kit.db.session import Database, create_pool, set_tenant, sqlalchemy_url, verify_application_role
+from deskhand.tenants.models import TenantConfig
+
+
+async def run_in(opening: AbstractAsyncContextManager[AsyncSession], *statements: str) -> None:
+    """Run statements in one session, to its end or to the first error."""
+    async with opening as session:
+        for statement in statements:
+            await session.execute(text(statement))
+
+
+async def test_a_tenant_session_sees_its_tenant_alone(clean_db, make_tenant):
+    await make_tenant("acme")
+    await make_tenant("globex")
+    async with clean_db.tenant_session("acme") as session:
+        assert (await session.scalars(select(TenantConfig.tenant_id))).all() == ["acme"]
+    async with clean_db.platform_session() as session:
+        assert set(await session.scalars(select(TenantConfig.tenant_id))) == {"acme", "globex"}
+    async with clean_db.anonymous_session() as session:
+        assert (await session.scalars(select(TenantConfig.tenant_id))).all() == []
+
+
+async def test_normal_exit_commits_and_an_error_rolls_back(clean_db, make_tenant):
+    await make_tenant("acme")
+    async with clean_db.tenant_session("acme") as session:
+        await session.execute(text("UPDATE tenant_configs SET name = 'kept'"))
+    with pytest.raises(DataError, match="division by zero"):
+        await run_in(clean_db.tenant_session("acme"), "UPDATE tenant_configs SET name = 'lost'", "SELECT 1/0")
+    async with clean_db.tenant_session("acme") as session:
+        assert await session.scalar(select(TenantConfig.name)) == "kept"
+
+
+async def test_a_pooled_connection_carries_nothing_over(database_urls, clean_db, make_tenant):
+    await make_tenant("acme")
+    database = Database(database_urls.app_url, pool_size=1)
+    try:
+        pids = set()
+        for open_session in (lambda: database.tenant_session("acme"), database.platform_session):
+            for fail in (False, True):
+                if fail:
+                    with pytest.raises(DataError):
+                        await run_in(open_session(), "SELECT 1/0")
+                else:
+                    async with open_session() as session:
+                        pids.add(await session.scalar(text("SELECT pg_backend_pid()")))
+                        assert await session.scalar(text("SELECT count(*) FROM tenant_configs")) == 1
+                async with database.anonymous_session() as session:
+                    pids.add(await session.scalar(text("SELECT pg_backend_pid()")))
+                    assert await session.scalar(text("SELECT count(*) FROM tenant_configs")) == 0
+                    assert not await session.scalar(text("SELECT current_setting('app.current_tenant_id', true)"))
+                    assert await session.scalar(text("SELECT current_user")) == "deskhand_app"
+        assert len(pids) == 1, "the test must have met one and the same server connection"
+    finally:
+        await database.dispose()
+
+
+async def test_concurrent_sessions_keep_their_tenants(clean_db, make_tenant):
+    names = [f"tenant-{number}" for number in range(8)]
+    for name in names:
+        await make_tenant(name)
+
+    async def seen(name: str) -> list[str]:
+        async with clean_db.tenant_session(name) as session:
+            return list(await session.scalars(select(TenantConfig.tenant_id)))
+
+    rounds = names * 5
+    assert await asyncio.gather(*map(seen, rounds)) == [[name] for name in rounds]
+
+
+@pytest.mark.parametrize("tenant_id", ["", None])
+async def test_an_empty_tenant_is_refused(db, tenant_id):
+    with pytest.raises(ValueError):
+        async with db.tenant_session(tenant_id):
+            pass
+
+
+async def test_the_pool_speaks_json_and_takes_a_tenant(database_urls, clean_db, make_tenant):
+    await make_tenant("acme", enhancement_preferences={"a": [1, {"b": None}]})
+    async with await create_pool(database_urls.app_url, min_size=1, max_size=2) as pool:
+        async with pool.acquire() as connection, connection.transaction():
+            await set_tenant(connection, "acme")
+            assert await connection.fetchval("SELECT enhancement_preferences FROM tenant_configs") == {
+                "a": [1, {"b": None}]
+            }
+            assert await connection.fetchval("SELECT $1::jsonb ->> 'x'", {"x": "y"}) == "y"
+        assert await pool.fetchval("SELECT count(*) FROM tenant_configs") == 0
+
+
+async def test_the_application_login_is_accepted_and_every_stronger_one_refused(database_urls, db):
+    await verify_application_role(db)
+    expected = {database_urls.owner_url: "owns tables", database_urls.superuser_url: "is a superuser"}
+    for url, fault in expected.items():
+        strong = Database(url, pool_size=1)
+        try:
+            with pytest.raises(ConfigurationError, match=fault):
+                await verify_application_role(strong)
+        finally:
+            await strong.dispose()
+
+
+@pytest.mark.parametrize("url", ["sqlite:///x.db", "not a url", "mysql://a@b/c"])
+def test_other_databases_are_refused(url):
+    with pytest.raises(ConfigurationError):
+        sqlalchemy_url(url)
