@@ -1,0 +1,205 @@
+"""Write the reference pages that are read from the code: python tools/gen_docs.py [--check].
+
+Settings from their class, errors from the two error trees, commands from the command line's own definition.
+A test runs the same functions, so a page that no longer says what the code does fails it.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+import sys
+from collections.abc import Callable, Iterator
+from http import HTTPStatus
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import Any, TypeVar, Union, get_args, get_origin
+
+import annotated_types
+import typer
+from pydantic import SecretStr
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
+
+import deskhand
+from deskhand.errors import DeskhandError
+from deskhand.kit.problem import TYPE_PREFIX
+from deskhand.plugins.errors import DeskError
+from deskhand.settings import Settings
+
+T = TypeVar("T")
+
+ROOT = Path(__file__).resolve().parents[1]
+HEADER = "<!-- Written by tools/gen_docs.py (`make docs`); edit the code it is read from. -->\n\n"
+COMPUTED_DEFAULTS = {"data_dir": "the user's data directory, e.g. `~/.local/share/deskhand`"}
+"""Defaults that a function gives, in words: the value itself belongs to the machine the page is written on."""
+
+
+def table(head: list[str], rows: list[list[str]]) -> str:
+    """A Markdown table."""
+    lines = [head, ["---"] * len(head), *([cell.replace("|", "\\|") for cell in row] for row in rows)]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
+
+
+def first_paragraph(thing: object) -> str:
+    """First paragraph of a docstring, on one line."""
+    return " ".join((thing.__doc__ or "").strip().split("\n\n")[0].split())
+
+
+# -- settings -----------------------------------------------------------------------------------------
+
+
+def settings_page() -> str:
+    """The reference of all settings."""
+    rows = [
+        [f"`DESKHAND_{name.upper()}`", _type_words(field), _default_words(name, field), field.description or ""]
+        for name, field in Settings.model_fields.items()
+    ]
+    return (
+        f"{HEADER}# Settings\n\nRead once, at the start of a process, from environment variables or from a file"
+        " `deskhand.env` in the working directory (a variable wins over the file). No secret has a default.\n\n"
+        + table(["variable", "type", "default", "meaning"], rows)
+    )
+
+
+def _type_words(field: FieldInfo) -> str:
+    annotation: Any = field.annotation
+    if get_origin(annotation) in {Union, UnionType}:
+        annotation = next(part for part in get_args(annotation) if part is not NoneType)
+    known = {
+        str: "text",
+        int: "whole number",
+        float: "number",
+        bool: "true or false",
+        Path: "path",
+        SecretStr: "secret",
+    }
+    limits = [words for item in field.metadata for words in _limit_words(item)]
+    return ", ".join([known[annotation], *limits])
+
+
+def _limit_words(item: object) -> Iterator[str]:
+    match item:
+        case annotated_types.Ge(ge=limit):
+            yield f"at least {limit}"
+        case annotated_types.Gt(gt=limit):
+            yield f"more than {limit}"
+        case annotated_types.Le(le=limit):
+            yield f"at most {limit}"
+
+
+def _default_words(name: str, field: FieldInfo) -> str:
+    if name in COMPUTED_DEFAULTS:
+        return COMPUTED_DEFAULTS[name]
+    if field.default is None or field.default is PydanticUndefined:
+        return "unset"
+    return f"`{str(field.default).lower() if isinstance(field.default, bool) else field.default}`"
+
+
+# -- errors -------------------------------------------------------------------------------------------
+
+
+def errors_page() -> str:
+    """The reference of every failure a caller or an operator can meet."""
+    import_all_modules()
+    answers = sorted(subclasses(DeskhandError), key=lambda error: (error.status, error.code, error.__name__))
+    codes: dict[str, type[DeskhandError]] = {}
+    for error in answers:
+        codes.setdefault(error.code, error)
+    problems = [
+        [f"`{code}`", f"{error.status} {HTTPStatus(error.status).phrase}", error.title, first_paragraph(error)]
+        for code, error in codes.items()
+    ]
+    desk = [
+        [f"`{error.__name__}`", "yes" if error.retryable else "no", first_paragraph(error)]
+        for error in subclasses(DeskError)
+        if error is not DeskError
+    ]
+    return (
+        f"{HEADER}# Errors\n\n## Answers of the API\n\nEvery failure is an `application/problem+json` document"
+        f" (RFC 9457) whose `type` is `{TYPE_PREFIX}` and the code below. `detail` says what is wrong this time and"
+        " what to do about it; `errors` names each field at fault by JSON pointer; `Retry-After` comes with an answer"
+        " that time alone can mend. Errors inside a run carry the same codes in its trace.\n\n"
+        + table(["code", "status", "title", "meaning"], problems)
+        + "\n## Answers of a desk\n\nWhat a plugin makes of a desk's own errors, in one place, so that a run can decide"
+        " what to do. The trace of an execution shows them.\n\n" + table(["error", "tried again", "meaning"], desk)
+    )
+
+
+def import_all_modules() -> None:
+    """Import the whole package, so that every error class exists; not Alembic's entry, which would migrate."""
+    for module in pkgutil.walk_packages(deskhand.__path__, "deskhand."):
+        if not module.name.startswith("deskhand.migrations"):
+            importlib.import_module(module.name)
+
+
+def subclasses(root: type[T]) -> list[type[T]]:
+    """A class and everything below it, without what tests define."""
+    found = [root] if root.__module__.startswith("deskhand.") else []
+    for child in root.__subclasses__():
+        found += [one for one in subclasses(child) if one not in found]
+    return found
+
+
+# -- commands -----------------------------------------------------------------------------------------
+
+
+def cli_page() -> str:
+    """The reference of the command line."""
+    app: typer.Typer = importlib.import_module("deskhand.cli").app
+    sections = [_command_section(path, command) for path, command in _commands("deskhand", typer.main.get_command(app))]
+    return f"{HEADER}# Commands\n\n`deskhand COMMAND --help` says the same in the terminal.\n\n" + "\n".join(sections)
+
+
+def _commands(path: str, command: object) -> Iterator[tuple[str, TyperCommand]]:
+    if isinstance(command, TyperCommand):
+        yield path, command
+    if isinstance(command, TyperGroup):
+        for name, child in command.commands.items():
+            if not child.hidden:
+                yield from _commands(f"{path} {name}", child)
+
+
+def _command_section(path: str, command: TyperCommand) -> str:
+    arguments = [one for one in command.params if isinstance(one, TyperArgument) and not one.hidden]
+    options = [one for one in command.params if isinstance(one, TyperOption) and not one.hidden]
+    usage = [one.display_name_raw.upper() if one.required else f"[{one.display_name_raw.upper()}]" for one in arguments]
+    text = f"## {path}\n\n    {' '.join([path, *usage])}\n\n"
+    if command.help:
+        text += inspect.cleandoc(command.help).split("\f")[0].strip() + "\n\n"
+    rows = [[f"`{name.display_name_raw.upper()}`", _default(name), name.help or ""] for name in arguments]
+    rows += [[_names(option), _default(option), option.help or ""] for option in options]
+    return text + (table(["parameter", "default", "meaning"], rows) if rows else "")
+
+
+def _names(option: TyperOption) -> str:
+    return ", ".join(f"`{name}`" for name in (*option.opts, *option.secondary_opts))
+
+
+def _default(parameter: TyperArgument | TyperOption) -> str:
+    if parameter.required:
+        return "required"
+    return "" if parameter.default is None or callable(parameter.default) else f"`{parameter.default}`"
+
+
+PAGES: dict[str, Callable[[], str]] = {"settings.md": settings_page, "errors.md": errors_page, "cli.md": cli_page}
+
+
+def main(arguments: list[str]) -> int:
+    stale = []
+    for name, page in PAGES.items():
+        path = ROOT / "docs" / "reference" / name
+        text = page()
+        if path.exists() and path.read_text(encoding="utf-8") == text:
+            continue
+        stale.append(name)
+        if "--check" not in arguments:
+            path.write_text(text, encoding="utf-8")
+            print(f"written: docs/reference/{name}")
+    return 1 if stale and "--check" in arguments else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
