@@ -1,0 +1,192 @@
+"""The wire: authentication, envelopes, and every vendor error translated in one place."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+import httpx2
+
+from deskhand.kit.clock import utc_now
+from deskhand.kit.http import HttpClientFactory
+from deskhand.plugins.calls import error_for_status, json_object, send
+from deskhand.plugins.errors import (
+    DeskAuthError,
+    DeskError,
+    DeskNotFoundError,
+    DeskPermissionError,
+    DeskProtocolError,
+    DeskRateLimitedError,
+    DeskUnavailableError,
+    DeskValidationError,
+)
+from deskhand.plugins.oauth import SHARED_TOKENS, AccessToken, TokenCache
+from deskhand.plugins.servicedesk_plus.config import ServiceDeskPlusConfig
+from deskhand.plugins.servicedesk_plus.manifest import DESK
+
+_SUCCESS = {2000, 200}
+# Vendor's status table (help page "API v3: response status"); 4000 only wraps the real code.
+_BY_CODE: dict[int, type[DeskError]] = {
+    4001: DeskValidationError,
+    4002: DeskPermissionError,
+    4004: DeskUnavailableError,
+    4005: DeskValidationError,
+    4007: DeskNotFoundError,
+    4008: DeskValidationError,
+    4009: DeskValidationError,
+    4012: DeskValidationError,
+    4014: DeskValidationError,
+    4015: DeskRateLimitedError,
+    4016: DeskValidationError,
+    4021: DeskValidationError,
+    4022: DeskAuthError,
+    7001: DeskPermissionError,
+}
+_HINTS = {
+    4001: "a value is unknown, unused or cannot be set",
+    4002: "not permitted: role, scope, a business rule, or the ticket is closed",
+    4004: "internal error of the desk",
+    4007: "no such ticket or address",
+    4009: "the field cannot be edited",
+    4012: "a mandatory field is missing",
+    4014: "the field is read-only",
+    4015: "the API rate limit is reached",
+    4022: "the API key or token is not valid",
+    7001: "the licence does not allow it",
+}
+_DEFAULT_TOKEN_LIFE = 3600.0
+
+
+class ServiceDeskClient:
+    """Calls API v3 of one instance. One call is one attempt, apart from one retry with a fresh OAuth token.
+
+    Args:
+        config: Address, dialect, credentials.
+        http: Makes the outbound client.
+        tokens: Cache of access tokens (Cloud).
+    """
+
+    def __init__(
+        self, config: ServiceDeskPlusConfig, http: HttpClientFactory, tokens: TokenCache = SHARED_TOKENS
+    ) -> None:
+        self._config = config
+        self._tokens = tokens
+        self._client = http.client(config.api_url, headers={"Accept": config.servicedesk_accept})
+
+    async def get(self, path: str, input_data: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """GET; ``input_data`` goes into the query, never into a body."""
+        params = {"input_data": json.dumps(input_data)} if input_data else None
+        return await self._call("GET", path, params=params)
+
+    async def write(self, method: str, path: str, input_data: Mapping[str, Any]) -> dict[str, Any]:
+        """POST or PUT with the form field ``input_data``."""
+        return await self._call(method, path, data={"input_data": json.dumps(input_data)})
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._client.aclose()
+
+    async def _call(self, method: str, path: str, **kwargs: Any) -> dict[str, Any]:
+        try:
+            return await self._attempt(method, path, **kwargs)
+        except DeskAuthError:
+            if not self._config.is_cloud:
+                raise
+        return await self._attempt(method, path, **kwargs)  # the refused token was dropped: this one is new
+
+    async def _attempt(self, method: str, path: str, **kwargs: Any) -> dict[str, Any]:
+        token = await self._token()
+        if self._config.is_cloud:
+            headers = {"Authorization": f"Zoho-oauthtoken {token}"}
+        else:
+            headers = {self._config.servicedesk_auth_header: token}
+        response = await send(self._client, method, path, desk=DESK, headers=headers, **kwargs)
+        try:
+            return read_answer(response)
+        except DeskAuthError:
+            self._tokens.drop(self._config.token_key(), token)
+            raise
+
+    async def _token(self) -> str:
+        if not self._config.is_cloud:
+            return self._config.servicedesk_api_key.get_secret_value()
+        return await self._tokens.get(self._config.token_key(), self._refresh)
+
+    async def _refresh(self) -> AccessToken:
+        url = f"{self._config.servicedesk_accounts_url}/oauth/v2/token"
+        response = await send(
+            self._client, "POST", url, desk="The Zoho accounts server", data=self._config.token_form()
+        )
+        if response.status_code == 429 or response.status_code >= 500:
+            raise error_for_status(response, f"The Zoho accounts server answered {response.status_code}.")
+        body = json_object(response, desk="The Zoho accounts server")
+        token = body.get("access_token")
+        if not isinstance(token, str) or not token:
+            raise _refresh_error(body)
+        life = float(body.get("expires_in") or _DEFAULT_TOKEN_LIFE)
+        return AccessToken(token, utc_now() + timedelta(seconds=life))
+
+
+def _refresh_error(body: Mapping[str, Any]) -> DeskError:
+    """Zoho reports a refused refresh with status 200 and an ``error``; a throttled one as "Access Denied"."""
+    reason = str(body.get("error") or "no access_token in the answer")
+    detail = str(body.get("error_description") or "")
+    if "too many requests" in detail.casefold():
+        return DeskRateLimitedError(f"Zoho refuses to refresh the token: {detail}", vendor_code=reason, scope="account")
+    return DeskAuthError(f"Zoho refuses to refresh the token: {reason}. {detail}".strip(), vendor_code=reason)
+
+
+def read_answer(response: httpx2.Response) -> dict[str, Any]:
+    """The body of a successful answer.
+
+    ``response_status`` is an object on single answers and an array on lists; the code that matters is in
+    ``messages`` of most builds and outside in others.
+
+    Raises:
+        DeskError: The class the vendor's code, or else the HTTP status, stands for.
+    """
+    try:
+        body = json_object(response, desk=DESK)
+    except DeskProtocolError:
+        if response.status_code < 400:
+            raise
+        raise error_for_status(response, f"{DESK} answered {response.status_code} without JSON.") from None
+    status = body.get("response_status")
+    if isinstance(status, list):
+        status = status[0] if status else None
+    if not isinstance(status, dict):
+        if response.status_code >= 400:
+            raise error_for_status(response, f"{DESK} answered {response.status_code}.")
+        raise DeskProtocolError(f"{DESK} answered without response_status.")
+    if response.status_code < 400 and status.get("status_code") in _SUCCESS:
+        return body
+    raise _vendor_error(response, status)
+
+
+def _vendor_error(response: httpx2.Response, status: Mapping[str, Any]) -> DeskError:
+    messages = [message for message in status.get("messages") or () if isinstance(message, dict)]
+    codes = [message.get("status_code") for message in messages] + [status.get("status_code")]
+    code = next((code for code in codes if code in _BY_CODE), None)
+    fields = tuple(str(name) for message in messages for name in _fields_of(message))
+    said = "; ".join(str(message["message"]) for message in messages if message.get("message"))
+    reason = said or _HINTS.get(code or 0, f"HTTP status {response.status_code}")
+    named = f" (fields: {', '.join(fields)})" if fields else ""
+    shown = code or status.get("status_code")
+    return error_for_status(
+        response,
+        f"{DESK} refused with {shown}: {reason}{named}.",
+        vendor_code=None if shown is None else str(shown),
+        fields=fields,
+        scope="account" if code == 4015 else None,
+        kind=_BY_CODE[code] if code is not None else None,
+    )
+
+
+def _fields_of(message: Mapping[str, Any]) -> list[Any]:
+    fields = message.get("fields")
+    if isinstance(fields, list):
+        return fields
+    field = message.get("field")
+    return [field] if field else []

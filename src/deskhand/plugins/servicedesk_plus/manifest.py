@@ -1,0 +1,28 @@
+"""What the ServiceDesk Plus plugin offers, and its explicit list of events."""
+
+from __future__ import annotations
+
+from deskhand.plugins.base import Manifest, Operation
+
+DESK = "ServiceDesk Plus"
+TOOL_TYPE = "servicedesk_plus"
+
+EVENTS = frozenset({"request.created", "request.updated", "request.assigned", "request.note_added", "request.reopened"})
+IGNORED_EVENTS = {
+    "request.resolved": "the work on the ticket is done",
+    "request.closed": "the ticket is closed and accepts no note",
+    "request.cancelled": "the ticket was cancelled",
+    "request.deleted": "the ticket is gone",
+    "request.merged": "the ticket went into another one, which has events of its own",
+}
+
+MANIFEST = Manifest(
+    tool_type=TOOL_TYPE,
+    name="ManageEngine ServiceDesk Plus",
+    operations=frozenset(Operation),
+    events=EVENTS,
+    ignored_events=frozenset(IGNORED_EVENTS),
+    signature="Standard Webhooks headers from our custom-trigger script, or X-Itsm-Token from a webhook action.",
+    optimistic_writes=False,
+    documentation="docs/howto/connect-servicedesk-plus.md",
+)

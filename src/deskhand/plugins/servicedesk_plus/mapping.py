@@ -1,0 +1,215 @@
+"""ServiceDesk Plus shapes to ours and back; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from deskhand.plugins.base import Note, NoteDraft, Person, Ticket, TicketChanges, TicketQuery
+from deskhand.plugins.errors import DeskProtocolError
+from deskhand.plugins.priorities import PriorityMap
+from deskhand.plugins.servicedesk_plus.config import ServiceDeskPlusConfig
+from deskhand.plugins.servicedesk_plus.manifest import DESK, TOOL_TYPE
+from deskhand.plugins.text import html_to_markdown, markdown_to_html, truncate, with_mark
+
+SUBJECT_LIMIT = 250
+DEFAULT_PRIORITIES = {"critical": "Urgent", "high": "High", "medium": "Normal", "low": "Low"}
+PRIORITY_SYNONYMS = {"highest": "critical", "very high": "critical"}
+LIST_FIELDS = [
+    *("id", "display_id", "subject", "description", "status", "priority", "category", "group", "requester"),
+    *("technician", "resolution", "created_time", "last_updated_time", "resolved_time", "completed_time"),
+]
+_MAPPED = {*LIST_FIELDS, "notes", "has_notes"}
+
+
+def priority_map(tenant: Mapping[str, str]) -> PriorityMap:
+    """Priorities of a stock installation, with the tenant's own on top."""
+    return PriorityMap(DEFAULT_PRIORITIES, tenant, PRIORITY_SYNONYMS)
+
+
+def read_time(value: object) -> datetime | None:
+    """A time: ``{"value": "<epoch ms>"}``, or the bare epoch ms."""
+    raw = value.get("value") if isinstance(value, dict) else value
+    if raw is None or isinstance(raw, bool) or not str(raw).isdigit():
+        return None
+    return datetime.fromtimestamp(int(str(raw)) / 1000, UTC)
+
+
+def epoch_ms(moment: datetime) -> str:
+    """A time as the API wants it: epoch milliseconds as text."""
+    return str(round(moment.timestamp() * 1000))
+
+
+def read_person(value: object) -> Person | None:
+    """A requester, technician or author."""
+    if not isinstance(value, dict):
+        return None
+    return Person(id=_text(value.get("id")), name=_text(value.get("name")), email=_text(value.get("email_id")))
+
+
+def read_ticket(
+    raw: object, config: ServiceDeskPlusConfig, priorities: PriorityMap, *, notes: tuple[Note, ...] = ()
+) -> Ticket:
+    """A request.
+
+    Raises:
+        DeskProtocolError: It has no id.
+    """
+    if not isinstance(raw, dict) or not raw.get("id"):
+        raise DeskProtocolError(f"{DESK} sent a request without an id.")
+    status = name_of(raw.get("status"))
+    priority = name_of(raw.get("priority"))
+    updated = raw.get("last_updated_time") or raw.get("created_time")
+    closed = {word.casefold() for word in config.servicedesk_closed_statuses}
+    return Ticket(
+        tool_type=TOOL_TYPE,
+        id=str(raw["id"]),
+        display_id=str(raw.get("display_id") or raw["id"]),
+        subject=str(raw.get("subject") or ""),
+        description=html_to_markdown(_text(raw.get("description"))),
+        status=status,
+        is_closed=bool(status) and str(status).casefold() in closed,
+        priority=priorities.from_desk(priority),
+        vendor_priority=priority,
+        category=name_of(raw.get("category")),
+        requester=read_person(raw.get("requester")),
+        assignee=read_person(raw.get("technician")),
+        group=name_of(raw.get("group")),
+        resolution=html_to_markdown(resolution_html(raw)) or None,
+        created_at=read_time(raw.get("created_time")),
+        updated_at=read_time(updated),
+        resolved_at=read_time(raw.get("resolved_time")) or read_time(raw.get("completed_time")),
+        url=f"{config.servicedesk_url}/app/{config.servicedesk_portal or 'itdesk'}/ui/requests/{raw['id']}/details"
+        if config.is_cloud
+        else f"{config.servicedesk_url}/WorkOrder.do?woMode=viewWO&woID={raw['id']}",
+        revision=revision_of(raw),
+        notes=notes,
+        custom={name: value for name, value in raw.items() if name not in _MAPPED and value is not None},
+    )
+
+
+def revision_of(raw: Mapping[str, Any]) -> str | None:
+    """Stamp compared before a write."""
+    stamp = raw.get("last_updated_time") or raw.get("created_time")
+    return _text(stamp.get("value")) if isinstance(stamp, dict) else None
+
+
+def resolution_html(raw: Mapping[str, Any]) -> str | None:
+    """Text of the resolution as sent."""
+    resolution = raw.get("resolution")
+    return _text(resolution.get("content")) if isinstance(resolution, dict) else None
+
+
+def read_note(raw: object) -> Note:
+    """A note.
+
+    Raises:
+        DeskProtocolError: It has no id.
+    """
+    if not isinstance(raw, dict) or not raw.get("id"):
+        raise DeskProtocolError(f"{DESK} sent a note without an id.")
+    return Note(
+        id=str(raw["id"]),
+        body=html_to_markdown(_text(raw.get("description"))),
+        public=bool(raw.get("show_to_requester")),
+        author=read_person(raw.get("added_by") or raw.get("created_by")) or Person(),
+        created_at=read_time(raw.get("added_time") or raw.get("created_time")),
+    )
+
+
+def note_body(note: NoteDraft, config: ServiceDeskPlusConfig) -> dict[str, Any]:
+    """``input_data`` of a new note in the connection's dialect."""
+    body: dict[str, Any] = {
+        "description": markdown_to_html(with_mark(note.body, note.mark)),
+        "show_to_requester": note.public,
+        "mark_first_response": False,
+        "add_to_linked_requests": False,
+    }
+    if config.is_cloud:
+        body["notify_technician"] = False
+    return {config.note_key: body}
+
+
+def change_fields(changes: TicketChanges, priorities: PriorityMap) -> dict[str, Any]:
+    """Request fields to set; names are sent as names, the API accepts either."""
+    fields: dict[str, Any] = {}
+    if changes.subject is not None:
+        fields["subject"] = truncate(changes.subject, SUBJECT_LIMIT)
+    if changes.priority is not None:
+        fields["priority"] = {"name": priorities.to_desk(changes.priority)}
+    for name in ("category", "group"):
+        value = getattr(changes, name)
+        if value is not None:
+            fields[name] = {"name": value}
+    if changes.assignee_email is not None:
+        fields["technician"] = {"email_id": changes.assignee_email}
+    udf = {name: value for name, value in changes.custom.items() if name.startswith("udf_")}
+    fields.update({name: value for name, value in changes.custom.items() if name not in udf})
+    if udf:
+        fields["udf_fields"] = udf
+    return fields
+
+
+def already_set(raw: Mapping[str, Any], fields: Mapping[str, Any]) -> bool:
+    """True if a request already has every one of these values (names compared without case)."""
+    return all(_same(raw.get(name), value) for name, value in fields.items())
+
+
+def _same(current: object, wanted: object) -> bool:
+    if isinstance(wanted, dict):
+        return isinstance(current, dict) and all(_same(current.get(key), value) for key, value in wanted.items())
+    if isinstance(wanted, str) and isinstance(current, str):
+        return current.casefold() == wanted.casefold()
+    return current == wanted
+
+
+def search_list_info(query: TicketQuery) -> dict[str, Any]:
+    """``list_info`` of a search, newest change first."""
+    criteria = [_word_criterion(word) for word in query.text.split()]
+    if query.status:
+        criteria.append({"field": "status.name", "condition": "is", "values": list(query.status)})
+    if query.updated_since is not None:
+        criteria.append({"field": "last_updated_time", "condition": "gte", "value": epoch_ms(query.updated_since)})
+    return list_info(criteria, sort="last_updated_time", order="desc", cursor=query.cursor, size=query.page_size)
+
+
+def _word_criterion(word: str) -> dict[str, Any]:
+    in_description = {"field": "description", "condition": "contains", "value": word, "logical_operator": "OR"}
+    return {"field": "subject", "condition": "contains", "value": word, "children": [in_description]}
+
+
+def list_info(
+    criteria: list[dict[str, Any]], *, sort: str, order: str, cursor: str | None, size: int
+) -> dict[str, Any]:
+    """One page of requests; the vendor's limit is 100 rows."""
+    for later in criteria[1:]:
+        later["logical_operator"] = "AND"
+    info: dict[str, Any] = {
+        "row_count": max(1, min(size, 100)),
+        "start_index": int(cursor or 1),
+        "sort_field": sort,
+        "sort_order": order,
+        "get_total_count": True,
+        "fields_required": LIST_FIELDS,
+    }
+    if criteria:
+        info["search_criteria"] = criteria
+    return {"list_info": info}
+
+
+def next_cursor(body: Mapping[str, Any], rows: int) -> str | None:
+    """Start of the next page, or None on the last."""
+    info = body.get("list_info")
+    if not isinstance(info, dict) or not info.get("has_more_rows") or not rows:
+        return None
+    return str(int(info.get("start_index") or 1) + rows)
+
+
+def name_of(value: object) -> str | None:
+    """``name`` of a reference."""
+    return _text(value.get("name")) if isinstance(value, dict) else None
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)

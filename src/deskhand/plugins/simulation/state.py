@@ -1,0 +1,227 @@
+"""What a simulated desk remembers: people, tickets, notes, and how often each was written to."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from deskhand.plugins.text import find_marks
+
+
+class SimClock:
+    """A clock that runs by itself until it is frozen or moved, and never stamps two writes alike.
+
+    Args:
+        now: Freeze at this instant; None follows the real clock.
+    """
+
+    def __init__(self, now: datetime | None = None) -> None:
+        self._frozen = now
+        self._offset = timedelta()
+        self._last = datetime.fromtimestamp(0, UTC)
+
+    def __call__(self) -> datetime:
+        return (self._frozen or datetime.now(UTC)) + self._offset
+
+    def freeze(self, now: datetime | None) -> None:
+        """Stand still at an instant; None runs with the real clock again."""
+        self._frozen, self._offset = now, timedelta()
+        self._last = datetime.fromtimestamp(0, UTC)
+
+    def advance(self, seconds: float) -> None:
+        """Move forward."""
+        self._offset += timedelta(seconds=seconds)
+
+    def stamp(self, resolution: timedelta = timedelta(milliseconds=1)) -> datetime:
+        """Time for a write: at least one ``resolution`` after the stamp before, so order is always visible."""
+        whole = self()
+        whole -= timedelta(
+            microseconds=(whole.microsecond % 1_000_000) % max(1, resolution // timedelta(microseconds=1))
+        )
+        self._last = max(whole, self._last + resolution)
+        return self._last
+
+
+@dataclass(slots=True)
+class SimPerson:
+    """Somebody the desk knows."""
+
+    id: str
+    name: str
+    email: str
+    is_agent: bool = False
+
+
+@dataclass(slots=True)
+class SimNote:
+    """One note; ``body`` is in the vendor's own markup."""
+
+    id: str
+    body: str
+    public: bool
+    author: SimPerson
+    created_at: datetime
+
+
+@dataclass(slots=True)
+class SimTicket:
+    """One ticket; words are the vendor's own, text is in the vendor's markup.
+
+    Attributes:
+        revision: Counts saves, for vendors that show it.
+        indexed: The state that search sees while the index lags (a copy), with the time of the change.
+        custom: Vendor fields without a place of their own.
+    """
+
+    id: str
+    display_id: str
+    subject: str
+    requester: SimPerson
+    created_at: datetime
+    updated_at: datetime
+    description: str = ""
+    status: str = ""
+    priority: str | None = None
+    category: str | None = None
+    group: str | None = None
+    assignee: SimPerson | None = None
+    resolution: str | None = None
+    resolved_at: datetime | None = None
+    updated_by: SimPerson | None = None
+    revision: int = 0
+    tags: list[str] = field(default_factory=list)
+    notes: list[SimNote] = field(default_factory=list)
+    custom: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Effects:
+    """What took effect on one ticket; how a chaos test proves "exactly once"."""
+
+    notes: int = 0
+    updates: int = 0
+    marks: Counter[str] = field(default_factory=Counter)
+
+    def as_json(self) -> dict[str, Any]:
+        return {"notes": self.notes, "updates": self.updates, "marks": dict(self.marks)}
+
+
+class TicketStore:
+    """Tickets and people of one simulator.
+
+    Args:
+        clock: Stamps writes.
+        seed: Makes ids reproducible.
+        bot: The account our plugin signs in as.
+        resolution: Smallest step of the vendor's time stamps.
+    """
+
+    def __init__(
+        self, clock: SimClock, *, seed: int, bot: SimPerson, resolution: timedelta = timedelta(milliseconds=1)
+    ) -> None:
+        self.clock = clock
+        self.bot = bot
+        self.resolution = resolution
+        self.index_lag = 0.0
+        self._seed = seed
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget everything but the bot account."""
+        self.random = random.Random(self._seed)  # noqa: S311 - reproducible ids, nothing secret
+        self.tickets: dict[str, SimTicket] = {}
+        self.people: dict[str, SimPerson] = {self.bot.id: self.bot}
+        self.effects: dict[str, Effects] = {}
+        self.number = 1000
+        self._serial = 0
+        self._created_index: dict[str, datetime] = {}
+
+    def next_serial(self) -> int:
+        """A number nobody has."""
+        self._serial += 1
+        return self._serial
+
+    def person(self, email: str, *, name: str | None = None, is_agent: bool = False) -> SimPerson:
+        """The person with this address, made known if new."""
+        wanted = email.casefold()
+        for person in self.people.values():
+            if person.email.casefold() == wanted:
+                person.is_agent |= is_agent
+                return person
+        given = name or email.split("@", maxsplit=1)[0].replace(".", " ").title()
+        person = SimPerson(id=str(100 + len(self.people)), name=given, email=email, is_agent=is_agent)
+        self.people[person.id] = person
+        return person
+
+    def find_person(self, text: str) -> SimPerson | None:
+        """Somebody by id, address or name."""
+        wanted = text.casefold()
+        return next(
+            (p for p in self.people.values() if wanted in (p.id.casefold(), p.email.casefold(), p.name.casefold())),
+            None,
+        )
+
+    def add(self, ticket_id: str, *, subject: str, requester: SimPerson, **fields: Any) -> SimTicket:
+        """File a ticket."""
+        now = self.clock.stamp(self.resolution)
+        self.number += 1
+        ticket = SimTicket(
+            id=ticket_id,
+            display_id=str(self.number),
+            subject=subject,
+            requester=requester,
+            created_at=now,
+            updated_at=now,
+        )
+        for name, value in fields.items():
+            setattr(ticket, name, value)
+        self.tickets[ticket.id] = ticket
+        return ticket
+
+    def get(self, ticket_id: str) -> SimTicket | None:
+        """One ticket by id."""
+        return self.tickets.get(ticket_id)
+
+    def touch(self, ticket: SimTicket, by: SimPerson) -> None:
+        """Record that a save took effect: stamp, revision, last editor."""
+        ticket.updated_at = self.clock.stamp(self.resolution)
+        ticket.revision += 1
+        ticket.updated_by = by
+
+    def add_note(self, ticket: SimTicket, body: str, *, public: bool, author: SimPerson) -> SimNote:
+        """Write a note and count it."""
+        self.touch(ticket, author)
+        note = SimNote(str(9000 + self.next_serial()), body, public, author, ticket.updated_at)
+        ticket.notes.append(note)
+        self._count(ticket, body).notes += 1
+        return note
+
+    def update(self, ticket: SimTicket, changes: dict[str, Any], *, by: SimPerson, texts: Iterable[str] = ()) -> None:
+        """Set fields and count one update, however many fields it sets.
+
+        Args:
+            ticket: Which one.
+            changes: Attribute to new value.
+            by: Who does it.
+            texts: Texts of the call in which an idempotency mark may stand.
+        """
+        for name, value in changes.items():
+            setattr(ticket, name, value)
+        self.touch(ticket, by)
+        self._count(ticket, *texts).updates += 1
+
+    def _count(self, ticket: SimTicket, *texts: str) -> Effects:
+        effects = self.effects.setdefault(ticket.id, Effects())
+        effects.marks.update(mark for text in texts for mark in find_marks(text))
+        return effects
+
+    def searchable(self) -> Iterator[SimTicket]:
+        """Tickets whose last write the search index has seen."""
+        seen = self.clock() - timedelta(seconds=self.index_lag)
+        for ticket in self.tickets.values():
+            if not self.index_lag or ticket.updated_at <= seen:
+                yield ticket
