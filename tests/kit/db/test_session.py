@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager
 
 import pytest
 from sqlalchemy import select, text
-from sqlalchemy.exc import DataError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from deskhand.errors import ConfigurationError
@@ -37,7 +37,7 @@ async def test_normal_exit_commits_and_an_error_rolls_back(clean_db, make_tenant
     await make_tenant("acme")
     async with clean_db.tenant_session("acme") as session:
         await session.execute(text("UPDATE tenant_configs SET name = 'kept'"))
-    with pytest.raises(DataError, match="division by zero"):
+    with pytest.raises(DBAPIError, match="division by zero"):
         await run_in(clean_db.tenant_session("acme"), "UPDATE tenant_configs SET name = 'lost'", "SELECT 1/0")
     async with clean_db.tenant_session("acme") as session:
         assert await session.scalar(select(TenantConfig.name)) == "kept"
@@ -51,7 +51,7 @@ async def test_a_pooled_connection_carries_nothing_over(database_urls, clean_db,
         for open_session in (lambda: database.tenant_session("acme"), database.platform_session):
             for fail in (False, True):
                 if fail:
-                    with pytest.raises(DataError):
+                    with pytest.raises(DBAPIError):
                         await run_in(open_session(), "SELECT 1/0")
                 else:
                     async with open_session() as session:
