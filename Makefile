@@ -33,7 +33,7 @@ demo: env-runtime ## Run the whole flow on this machine and show the notes (DEMO
 .PHONY: test
 test: env-dev ## Run the whole test suite (ARGS="-k words" narrows it, WORKERS=4 spreads it)
 	@tools/ci-setup.sh
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(ARGS)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
 
 .PHONY: lint style imports sizes tracked security dependencies locks
 lint: style imports sizes tracked security dependencies locks ## Style, import rules, budgets, security, dependencies
@@ -50,9 +50,11 @@ tracked: env-dev
 # runs for the rest, from medium severity up, without the one of those that has such an exception (B704).
 security: env-dev
 	$(BIN)/bandit --quiet --recursive --configfile pyproject.toml --severity-level medium --skip B704 src
-# DEP002: these are used without being imported, as uvicorn's, FastAPI's and zoneinfo's helpers.
+# DEP002: used without being imported, as helpers of uvicorn, FastAPI and zoneinfo.
+# DEP003: the public ground floor of FastAPI, Jinja and Pydantic; their versions follow from those.
 dependencies: env-dev
-	$(BIN)/deptry --per-rule-ignores "DEP002=uvloop|httptools|python-multipart|tzdata" src
+	$(BIN)/deptry --per-rule-ignores \
+	  "DEP002=uvloop|httptools|python-multipart|tzdata,DEP003=starlette|markupsafe|pydantic_core" src
 locks: env-dev
 	tools/lint/locks.sh
 
