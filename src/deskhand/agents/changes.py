@@ -1,0 +1,179 @@
+"""How input becomes triggers and tools of an agent. Works on loaded objects; the caller flushes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID, uuid4
+
+from deskhand.agents.cron import next_fire
+from deskhand.agents.models import Agent, AgentTool, AgentTrigger
+from deskhand.agents.schemas import AgentStatus, AgentTriggerCreate, AgentTriggerUpdate, TriggerType
+from deskhand.agents.versions import SCHEDULE_FIELDS
+from deskhand.errors import FieldProblem, InvalidInputError
+from deskhand.kit.crypto import SecretBox, new_webhook_secret
+from deskhand.plugins.base import Operation
+from deskhand.plugins.errors import PluginNotFoundError
+from deskhand.plugins.registry import PluginManager
+
+DEFAULT_OPERATIONS = (
+    Operation.GET_TICKET,
+    Operation.SEARCH_TICKETS,
+    Operation.LIST_HISTORY,
+    Operation.LIST_VALUES,
+    Operation.ADD_NOTE,
+)
+
+
+def webhook_path(agent_id: UUID) -> str:
+    """Path of an agent's webhook on this server."""
+    return f"/agents/{agent_id}/webhook"
+
+
+def set_triggers(agent: Agent, wanted: Sequence[AgentTriggerCreate], *, secrets: SecretBox) -> dict[UUID, str]:
+    """Make the agent's triggers the wanted ones; one named by id stays the same and keeps its secret.
+
+    Returns:
+        Secrets that were made, by trigger id.
+
+    Raises:
+        InvalidInputError: An id is not a trigger of this agent, or is one of the other kind.
+    """
+    existing = {trigger.id: trigger for trigger in agent.triggers}
+    made: dict[UUID, str] = {}
+    kept: list[AgentTrigger] = []
+    for index, data in enumerate(wanted):
+        ident = data.id if isinstance(data, AgentTriggerUpdate) else None
+        trigger = _existing(existing, ident, data, index) if ident else _new_trigger(agent)
+        _fill(trigger, data)
+        if data.hmac_secret is not None:
+            _replace_secret(trigger, data.hmac_secret.get_secret_value(), secrets)
+        elif data.trigger_type == TriggerType.WEBHOOK and trigger.hmac_secret is None:
+            made[trigger.id] = new_webhook_secret()
+            _replace_secret(trigger, made[trigger.id], secrets)
+        kept.append(trigger)
+    agent.triggers = kept
+    return made
+
+
+def restore_triggers(agent: Agent, stored: Sequence[Mapping[str, Any]], *, secrets: SecretBox) -> dict[UUID, str]:
+    """Make the agent's triggers those of a version; ones that were removed since come back with a new secret.
+
+    Returns:
+        Secrets that were made, by trigger id.
+    """
+    existing = {str(trigger.id): trigger for trigger in agent.triggers}
+    made: dict[UUID, str] = {}
+    kept: list[AgentTrigger] = []
+    for part in stored:
+        trigger = existing.get(part["id"]) or _new_trigger(agent, UUID(part["id"]))
+        for name in ("trigger_type", "payload_schema", *SCHEDULE_FIELDS):
+            if name in part:
+                setattr(trigger, name, part[name])
+        if trigger.trigger_type == TriggerType.WEBHOOK:
+            trigger.webhook_url = webhook_path(agent.id)
+            if trigger.hmac_secret is None:
+                made[trigger.id] = new_webhook_secret()
+                _replace_secret(trigger, made[trigger.id], secrets)
+        kept.append(trigger)
+    agent.triggers = kept
+    return made
+
+
+def set_tools(agent: Agent, granted: Mapping[str, Sequence[str]]) -> None:
+    """Make the agent's tools the granted ones, with exactly those operations."""
+    existing = {tool.tool_id: tool for tool in agent.tools}
+    kept = []
+    for tool_id, operations in granted.items():
+        tool = existing.get(tool_id) or AgentTool(agent_id=agent.id, tenant_id=agent.tenant_id, tool_id=tool_id)
+        if sorted(tool.operations or ()) != sorted(operations):
+            tool.operations = sorted(operations)
+        kept.append(tool)
+    agent.tools = kept
+
+
+def grants(
+    agent: Agent,
+    tool_ids: Sequence[str] | None,
+    operations: Mapping[str, Sequence[Operation]] | None,
+    *,
+    plugins: PluginManager,
+) -> dict[str, list[str]]:
+    """Which tools the agent shall have, and what it may do with each.
+
+    Args:
+        agent: Its present grants stay where nothing else is said.
+        tool_ids: The whole list of tools; None keeps the present ones.
+        operations: Grants of single tools; a new tool without one gets ``DEFAULT_OPERATIONS``.
+        plugins: Knows which desk can do what.
+
+    Raises:
+        InvalidInputError: A tool is unknown, not among the agent's, or cannot do what is granted; all faults at once.
+    """
+    present = {tool.tool_id: list(tool.operations) for tool in agent.tools}
+    wanted = list(present) if tool_ids is None else list(tool_ids)
+    asked = {tool_id: [str(operation) for operation in named] for tool_id, named in (operations or {}).items()}
+    faults = [
+        FieldProblem(f"/tool_operations/{tool_id}", f"'{tool_id}' is not among the agent's tools")
+        for tool_id in asked
+        if tool_id not in wanted
+    ]
+    granted: dict[str, list[str]] = {}
+    for index, tool_id in enumerate(wanted):
+        try:
+            can = plugins.get_plugin(tool_id).manifest.operations
+        except PluginNotFoundError as error:
+            faults.append(FieldProblem(f"/tool_ids/{index}", error.detail))
+            continue
+        default = [operation.value for operation in DEFAULT_OPERATIONS if operation in can]
+        granted[tool_id] = list(dict.fromkeys(asked.get(tool_id, present.get(tool_id, default))))
+        beyond = [name for name in granted[tool_id] if name not in can]
+        if beyond:
+            faults.append(FieldProblem(f"/tool_operations/{tool_id}", f"'{tool_id}' cannot do: {', '.join(beyond)}"))
+    if faults:
+        raise InvalidInputError("; ".join(fault.detail for fault in faults), errors=faults)
+    return granted
+
+
+def plan_schedules(agent: Agent, *, now: datetime) -> None:
+    """Set the next instant of each schedule: of an active agent it is kept or found, of any other there is none."""
+    for trigger in agent.triggers:
+        if trigger.trigger_type != TriggerType.SCHEDULE:
+            continue
+        if agent.status != AgentStatus.ACTIVE or trigger.is_paused:
+            trigger.next_fire_at = None
+        elif trigger.next_fire_at is None:
+            assert trigger.schedule_cron is not None
+            trigger.next_fire_at = next_fire(trigger.schedule_cron, trigger.schedule_timezone, after=now)
+
+
+def _existing(existing: Mapping[UUID, AgentTrigger], ident: UUID, data: AgentTriggerCreate, index: int) -> AgentTrigger:
+    trigger = existing.get(ident)
+    if trigger is None:
+        fault = FieldProblem(f"/triggers/{index}/id", f"the agent has no trigger {ident}")
+    elif trigger.trigger_type != data.trigger_type:
+        fault = FieldProblem(f"/triggers/{index}/trigger_type", f"trigger {ident} is a {trigger.trigger_type} trigger")
+    else:
+        return trigger
+    raise InvalidInputError(fault.detail, errors=[fault])
+
+
+def _new_trigger(agent: Agent, ident: UUID | None = None) -> AgentTrigger:
+    return AgentTrigger(id=ident or uuid4(), agent_id=agent.id, tenant_id=agent.tenant_id, is_paused=False)
+
+
+def _fill(trigger: AgentTrigger, data: AgentTriggerCreate) -> None:
+    if (trigger.schedule_cron, trigger.schedule_timezone) != (data.schedule_cron, data.schedule_timezone):
+        trigger.next_fire_at = None  # planned anew from the changed schedule
+    trigger.trigger_type = data.trigger_type.value
+    trigger.payload_schema = data.payload_schema
+    trigger.webhook_url = webhook_path(trigger.agent_id) if data.trigger_type == TriggerType.WEBHOOK else None
+    for name in SCHEDULE_FIELDS:
+        setattr(trigger, name, getattr(data, name))
+
+
+def _replace_secret(trigger: AgentTrigger, secret: str, secrets: SecretBox) -> None:
+    trigger.hmac_secret = secrets.encrypt(secret)
+    trigger.previous_hmac_secret = None
+    trigger.previous_hmac_secret_expires_at = None

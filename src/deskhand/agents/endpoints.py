@@ -1,0 +1,245 @@
+"""Agents over HTTP. The ETag is the revision; send it back as ``If-Match`` to change only what you have seen."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Header, Path, Query, Response, status
+
+from deskhand.access.guards import Authenticated, Editor, Operator, TenantSession, Viewer
+from deskhand.access.principal import Principal
+from deskhand.agents.lifecycle import AgentNotReadyError
+from deskhand.agents.models import Agent
+from deskhand.agents.repository import AgentFilter
+from deskhand.agents.schemas import (
+    AgentCreate,
+    AgentResponse,
+    AgentStatus,
+    AgentUpdate,
+    AgentWithSecrets,
+    WebhookSecret,
+)
+from deskhand.agents.secrets import RotatedSecret, RotateSecret
+from deskhand.agents.service import AgentService, Made, etag
+from deskhand.agents.versions import AgentVersionResponse, VersionDiff
+from deskhand.errors import (
+    ConflictError,
+    ForbiddenError,
+    InvalidInputError,
+    InvalidTransitionError,
+    NotFoundError,
+    PreconditionFailedError,
+)
+from deskhand.kit.appstate import App, AppState
+from deskhand.kit.page import Page, PageCursor, PageLimit
+from deskhand.kit.problem import problem_responses
+from deskhand.kit.schema import StorableText
+from deskhand.tenants.endpoints import Plugins
+
+router = APIRouter(prefix="/api/v1/agents", tags=["agents"])
+
+READS = problem_responses(NotFoundError, InvalidInputError)
+CHANGES = problem_responses(
+    NotFoundError,
+    ConflictError,
+    InvalidTransitionError,
+    AgentNotReadyError,
+    PreconditionFailedError,
+    InvalidInputError,
+)
+ETAG_HEADER: dict[str, Any] = {
+    "headers": {"ETag": {"description": "The agent's revision.", "schema": {"type": "string"}}}
+}
+
+
+def agent_service(principal: Authenticated, session: TenantSession, app: App, plugins: Plugins) -> AgentService:
+    """Agents of the caller's tenant."""
+    assert principal.tenant_id is not None  # the session dependency refused it before
+    return AgentService(
+        session,
+        tenant_id=principal.tenant_id,
+        actor=principal.actor,
+        secrets=app.secrets,
+        plugins=plugins,
+        clock=app.clock,
+    )
+
+
+Agents = Annotated[AgentService, Depends(agent_service)]
+IfMatch = Annotated[
+    str | None,
+    Header(alias="If-Match", max_length=200, description="ETag the change is meant for; 412 if it is another by now."),
+]
+VersionNumber = Annotated[int, Path(ge=1, le=2**31 - 1, description="Number of the version.")]
+FromVersion = Annotated[int, Query(alias="from", ge=1, le=2**31 - 1)]
+ToVersion = Annotated[int, Query(alias="to", ge=1, le=2**31 - 1)]
+
+
+@router.post(
+    "",
+    operation_id="create_agent",
+    status_code=status.HTTP_201_CREATED,
+    responses={201: ETAG_HEADER, **problem_responses(ConflictError, AgentNotReadyError, InvalidInputError)},
+)
+async def create_agent(
+    data: AgentCreate, principal: Editor, agents: Agents, app: App, response: Response
+) -> AgentWithSecrets:
+    """Create an agent with triggers and tools. Webhook secrets that were made are shown in this answer only."""
+    _ensure_may_set_status(principal, data.status if data.status != AgentStatus.DRAFT else None)
+    agent, made = await agents.create_agent(data)
+    response.headers["Location"] = f"{router.prefix}/{agent.id}"
+    return _with_secrets(agent, made, app, response)
+
+
+@router.get("", operation_id="list_agents", responses=problem_responses(InvalidInputError))
+async def list_agents(
+    _caller: Viewer,
+    agents: Agents,
+    *,
+    status: Annotated[
+        AgentStatus | None, Query(description="Only this state; left out, all but inactive ones.")
+    ] = None,
+    q: Annotated[StorableText | None, Query(max_length=200, description="Text in name or description.")] = None,
+    tool: Annotated[StorableText | None, Query(max_length=100, description="Only agents with this tool.")] = None,
+    model: Annotated[StorableText | None, Query(max_length=200, description="Only agents with this model.")] = None,
+    limit: PageLimit = 50,
+    cursor: PageCursor = None,
+) -> Page[AgentResponse]:
+    """List the tenant's agents, newest first."""
+    wanted = AgentFilter(status=status, q=q, tool=tool, model=model)
+    page = await agents.list_agents(wanted, limit=limit, cursor=cursor)
+    return Page(items=[AgentResponse.model_validate(agent) for agent in page.items], next_cursor=page.next_cursor)
+
+
+@router.get("/{agent_id}", operation_id="get_agent", responses={200: ETAG_HEADER, **READS})
+async def get_agent(agent_id: UUID, _caller: Viewer, agents: Agents, response: Response) -> AgentResponse:
+    """Read an agent. Inactive ones are still readable by their id."""
+    return _shown(await agents.get_agent(agent_id), response)
+
+
+@router.patch("/{agent_id}", operation_id="update_agent", responses={200: ETAG_HEADER, **CHANGES})
+async def update_agent(
+    agent_id: UUID,
+    data: AgentUpdate,
+    principal: Editor,
+    agents: Agents,
+    app: App,
+    *,
+    response: Response,
+    if_match: IfMatch = None,
+) -> AgentWithSecrets:
+    """Change an agent. A change of prompt, model, tools or triggers makes a new version."""
+    _ensure_may_set_status(principal, data.status)
+    agent, made = await agents.update_agent(agent_id, data, if_match=if_match)
+    return _with_secrets(agent, made, app, response)
+
+
+@router.delete("/{agent_id}", operation_id="delete_agent", responses={200: ETAG_HEADER, **CHANGES})
+async def delete_agent(
+    agent_id: UUID, _caller: Operator, agents: Agents, response: Response, if_match: IfMatch = None
+) -> AgentResponse:
+    """Delete an agent softly: it becomes inactive, for good."""
+    return _shown(await agents.delete_agent(agent_id, if_match=if_match), response)
+
+
+@router.post("/{agent_id}/activate", operation_id="activate_agent", responses={200: ETAG_HEADER, **CHANGES})
+async def activate_agent(
+    agent_id: UUID, _caller: Operator, agents: Agents, response: Response, if_match: IfMatch = None
+) -> AgentResponse:
+    """Let an agent run. Everything it still lacks is named at once."""
+    return _shown(await agents.activate_agent(agent_id, if_match=if_match), response)
+
+
+@router.post("/{agent_id}/suspend", operation_id="suspend_agent", responses={200: ETAG_HEADER, **CHANGES})
+async def suspend_agent(
+    agent_id: UUID, _caller: Operator, agents: Agents, response: Response, if_match: IfMatch = None
+) -> AgentResponse:
+    """Pause an active agent. Its webhook URL and secret are kept."""
+    return _shown(await agents.suspend_agent(agent_id, if_match=if_match), response)
+
+
+@router.post("/{agent_id}/resume", operation_id="resume_agent", responses={200: ETAG_HEADER, **CHANGES})
+async def resume_agent(
+    agent_id: UUID, _caller: Operator, agents: Agents, response: Response, if_match: IfMatch = None
+) -> AgentResponse:
+    """Let a suspended agent run again."""
+    return _shown(await agents.resume_agent(agent_id, if_match=if_match), response)
+
+
+@router.get("/{agent_id}/versions", operation_id="list_agent_versions", responses=READS)
+async def list_versions(
+    agent_id: UUID, _caller: Viewer, agents: Agents, limit: PageLimit = 50, cursor: PageCursor = None
+) -> Page[AgentVersionResponse]:
+    """List the versions of an agent, newest first."""
+    page = await agents.list_versions(agent_id, limit=limit, cursor=cursor)
+    return Page(items=[AgentVersionResponse.model_validate(row) for row in page.items], next_cursor=page.next_cursor)
+
+
+@router.get("/{agent_id}/versions/{number}", operation_id="get_agent_version", responses=READS)
+async def get_version(agent_id: UUID, number: VersionNumber, _caller: Viewer, agents: Agents) -> AgentVersionResponse:
+    """Read one version of an agent."""
+    return AgentVersionResponse.model_validate(await agents.get_version(agent_id, number))
+
+
+@router.get("/{agent_id}/diff", operation_id="compare_agent_versions", responses=READS)
+async def compare_versions(
+    agent_id: UUID, _caller: Viewer, agents: Agents, before: FromVersion, after: ToVersion
+) -> VersionDiff:
+    """What changed from one version to another."""
+    return await agents.compare_versions(agent_id, before, after)
+
+
+@router.post(
+    "/{agent_id}/versions/{number}/rollback", operation_id="roll_back_agent", responses={200: ETAG_HEADER, **CHANGES}
+)
+async def roll_back(
+    agent_id: UUID,
+    number: VersionNumber,
+    _caller: Editor,
+    agents: Agents,
+    app: App,
+    *,
+    response: Response,
+    if_match: IfMatch = None,
+) -> AgentWithSecrets:
+    """Make the agent what it was in a version. This is a new version; history stays."""
+    agent, made = await agents.roll_back(agent_id, number, if_match=if_match)
+    return _with_secrets(agent, made, app, response)
+
+
+@router.post("/{agent_id}/rotate-secret", operation_id="rotate_webhook_secret", responses=CHANGES)
+async def rotate_secret(
+    agent_id: UUID, data: RotateSecret, _caller: Editor, agents: Agents, app: App, *, if_match: IfMatch = None
+) -> RotatedSecret:
+    """Give a webhook a new secret, shown in this answer only. The old one stays valid for the grace period."""
+    trigger, secret = await agents.rotate_secret(agent_id, data, if_match=if_match)
+    path = trigger.webhook_url or ""
+    return RotatedSecret(
+        trigger_id=trigger.id,
+        webhook_url=path,
+        endpoint=app.public_url + path,
+        secret=secret,
+        previous_valid_until=trigger.previous_hmac_secret_expires_at,
+    )
+
+
+def _ensure_may_set_status(principal: Principal, wanted: AgentStatus | None) -> None:
+    if wanted is not None and not principal.may("operator"):
+        raise ForbiddenError(f"Setting an agent's status needs the role operator; yours is {principal.role}.")
+
+
+def _shown(agent: Agent, response: Response) -> AgentResponse:
+    response.headers["ETag"] = etag(agent)
+    return AgentResponse.model_validate(agent)
+
+
+def _with_secrets(agent: Agent, made: Made, app: AppState, response: Response) -> AgentWithSecrets:
+    shown = AgentWithSecrets.model_validate(_shown(agent, response).model_dump())
+    response.headers["Cache-Control"] = "no-store"
+    paths = {trigger.id: trigger.webhook_url or "" for trigger in agent.triggers}
+    shown.webhook_secrets = [
+        WebhookSecret(trigger_id=ident, webhook_url=paths[ident], endpoint=app.public_url + paths[ident], secret=secret)
+        for ident, secret in made.items()
+    ]
+    return shown

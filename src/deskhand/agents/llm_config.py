@@ -1,0 +1,79 @@
+"""The model settings of an agent, stored as JSONB: known keys are checked, unknown ones kept."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from pydantic import ConfigDict, Field, ValidationInfo, field_validator, model_validator
+
+from deskhand.kit.schema import InputModel
+from deskhand.llm import catalogue
+
+_CREDENTIAL = re.compile(r"(^|_)(api_?key|secret|password|token|authorization|credentials?)$", re.IGNORECASE)
+_gateway_models: set[str] = set()
+
+
+def allow_models(names: Iterable[str]) -> None:
+    """Let agents use further models of this process: those that the configured gateway lists.
+
+    Called by an entry point whenever it has asked the gateway.
+    """
+    _gateway_models.update(names)
+
+
+class LLMConfig(InputModel):
+    """Which model an agent uses and how.
+
+    Providers add parameters faster than schemas change, so an unknown key is kept and passed on. Keys that
+    look like credentials are refused: this is stored readable and shown to every viewer.
+    """
+
+    model_config = ConfigDict(
+        extra="allow",
+        json_schema_extra={
+            "examples": [{"provider": "litellm", "model": "gpt-4", "temperature": 0.7, "max_tokens": 4096}]
+        },
+    )
+
+    provider: str = Field("litellm", min_length=1, max_length=100, description="Who serves the model.")
+    model: str = Field(min_length=1, max_length=200, description="Model name, as the gateway or LiteLLM knows it.")
+    temperature: float = Field(0.7, ge=0.0, le=2.0, description="How freely it words things.")
+    max_tokens: int = Field(4096, ge=1, le=32000, description="Longest answer, in tokens.")
+    top_p: float | None = Field(None, gt=0.0, le=1.0, description="Nucleus sampling.")
+    frequency_penalty: float | None = Field(None, ge=-2.0, le=2.0)
+    presence_penalty: float | None = Field(None, ge=-2.0, le=2.0)
+    stop_sequences: list[str] | None = Field(None, max_length=16, description="Texts that end an answer.")
+    response_format: dict[str, Any] | None = Field(None, description="Shape of answers, as the provider names it.")
+
+    @field_validator("model", mode="after")
+    @classmethod
+    def validate_model(cls, value: str, info: ValidationInfo) -> str:
+        """Refuse a model nobody knows, with the closest names. ``context={"models": [...]}`` allows more."""
+        given = (info.context or {}).get("models", ()) if isinstance(info.context, dict) else ()
+        fault = cls.model_fault(value, listed=given)
+        if fault:
+            raise ValueError(fault)
+        return value
+
+    @staticmethod
+    def model_fault(name: str, *, listed: Iterable[str] = ()) -> str | None:
+        """Why agents may not use a model, with the closest names; None if they may."""
+        known = {*_gateway_models, *listed}
+        return (
+            None if catalogue.is_allowed(name, listed=known) else catalogue.unknown_model_sentence(name, listed=known)
+        )
+
+    @model_validator(mode="after")
+    def _no_credentials(self) -> LLMConfig:
+        for name in self.model_extra or {}:
+            if _CREDENTIAL.search(name):
+                raise ValueError(f"'{name}' looks like a credential; those belong to the installation's gateway")
+        return self
+
+    def as_stored(self) -> dict[str, Any]:
+        """What is written to the column: defaults filled in, known keys without a value left out."""
+        stored = self.model_dump(mode="json")
+        known = type(self).model_fields
+        return {name: value for name, value in stored.items() if value is not None or name not in known}

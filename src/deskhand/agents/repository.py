@@ -1,0 +1,100 @@
+"""Queries of agents and their versions. Triggers and tools are always loaded along: ``lazy="raise"``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import or_, select, tuple_
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import selectinload
+
+from deskhand.agents.models import Agent, AgentTool, AgentVersion
+from deskhand.agents.schemas import AgentStatus
+from deskhand.kit.page import Page, cut_page, decode_cursor
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentFilter:
+    """What a list of agents is narrowed to.
+
+    Attributes:
+        status: Only this state; None means every one but inactive.
+        q: Text in name or description.
+        tool: Only agents with this tool.
+        model: Only agents with this model.
+    """
+
+    status: AgentStatus | None = None
+    q: str | None = None
+    tool: str | None = None
+    model: str | None = None
+
+
+async def get_agent(session: AsyncSession, agent_id: UUID, *, for_update: bool = False) -> Agent | None:
+    """One agent with triggers and tools, as it is in the database now."""
+    query = (
+        select(Agent)
+        .where(Agent.id == agent_id)
+        .options(selectinload(Agent.triggers), selectinload(Agent.tools))
+        .execution_options(populate_existing=True)
+    )
+    if for_update:
+        query = query.with_for_update()
+    return (await session.execute(query)).scalar_one_or_none()
+
+
+async def list_agents(session: AsyncSession, wanted: AgentFilter, *, limit: int, cursor: str | None) -> Page[Agent]:
+    """Agents, newest first."""
+    query = select(Agent).options(selectinload(Agent.triggers), selectinload(Agent.tools))
+    if wanted.status is not None:
+        query = query.where(Agent.status == wanted.status.value)
+    else:
+        query = query.where(Agent.status != AgentStatus.INACTIVE.value)
+    if wanted.q:
+        query = query.where(
+            or_(Agent.name.icontains(wanted.q, autoescape=True), Agent.description.icontains(wanted.q, autoescape=True))
+        )
+    if wanted.tool:
+        with_tool = select(AgentTool.agent_id).where(AgentTool.tool_id == wanted.tool)
+        query = query.where(Agent.id.in_(with_tool))
+    if wanted.model:
+        query = query.where(Agent.llm_config.contains({"model": wanted.model}))  # @> uses idx_agents_llm_config
+    after = decode_cursor(cursor, datetime, UUID)
+    if after is not None:
+        query = query.where(tuple_(Agent.created_at, Agent.id) < after)
+    ordered = query.order_by(Agent.created_at.desc(), Agent.id.desc()).limit(limit + 1)
+    rows = (await session.execute(ordered)).scalars().all()
+    return cut_page(rows, limit, lambda agent: (agent.created_at, agent.id))
+
+
+async def list_versions(session: AsyncSession, agent_id: UUID, *, limit: int, cursor: str | None) -> Page[AgentVersion]:
+    """Versions of an agent, newest first."""
+    query = select(AgentVersion).where(AgentVersion.agent_id == agent_id)
+    after = decode_cursor(cursor, int)
+    if after is not None:
+        query = query.where(AgentVersion.version_number < after[0])
+    rows = (await session.execute(query.order_by(AgentVersion.version_number.desc()).limit(limit + 1))).scalars().all()
+    return cut_page(rows, limit, lambda version: (version.version_number,))
+
+
+async def get_version_by_number(session: AsyncSession, agent_id: UUID, number: int) -> AgentVersion | None:
+    """One version of an agent, by its number."""
+    query = select(AgentVersion).where(AgentVersion.agent_id == agent_id, AgentVersion.version_number == number)
+    return (await session.execute(query)).scalar_one_or_none()
+
+
+async def get_version_by_id(session: AsyncSession, version_id: UUID) -> AgentVersion | None:
+    """One version, by its id."""
+    return (await session.execute(select(AgentVersion).where(AgentVersion.id == version_id))).scalar_one_or_none()
+
+
+async def current_version_id(session: AsyncSession, agent_id: UUID) -> UUID | None:
+    """Id of the version an agent is at now."""
+    query = (
+        select(AgentVersion.id)
+        .join(Agent, Agent.id == AgentVersion.agent_id)
+        .where(Agent.id == agent_id, AgentVersion.version_number == Agent.current_version)
+    )
+    return (await session.execute(query)).scalar_one_or_none()

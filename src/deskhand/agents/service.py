@@ -1,0 +1,367 @@
+"""Agents: create, change, versions, lifecycle, secrets. Everything in the caller's transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+from uuid import UUID, uuid4
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from deskhand.agents import changes, repository
+from deskhand.agents.lifecycle import AgentNotReadyError, ensure_transition
+from deskhand.agents.models import Agent, AgentTrigger, AgentVersion
+from deskhand.agents.readiness import missing_for_activation
+from deskhand.agents.repository import AgentFilter
+from deskhand.agents.schemas import AgentCreate, AgentStatus, AgentUpdate
+from deskhand.agents.secrets import RotateSecret, rotate
+from deskhand.agents.versions import VersionDiff, compare, snapshot
+from deskhand.audit import service as audit
+from deskhand.errors import ConflictError, FieldProblem, InvalidInputError, NotFoundError, PreconditionFailedError
+from deskhand.kit.clock import Clock, utc_now
+from deskhand.kit.crypto import SecretBox
+from deskhand.kit.page import Page
+from deskhand.plugins.registry import PluginManager
+from deskhand.tenants.connections import connected_tools
+from deskhand.tenants.service import TenantService
+
+Made = dict[UUID, str]
+"""Webhook secrets that a change made, by trigger id; the only time they can be shown."""
+
+
+class AgentService:
+    """What can be done with the agents of one tenant.
+
+    Args:
+        session: A session of the tenant.
+        tenant_id: The tenant.
+        actor: Who acts, for the audit log.
+        secrets: Encrypts webhook secrets.
+        plugins: The registered desks.
+        clock: Current time, for schedules.
+    """
+
+    def __init__(
+        self,
+        session: AsyncSession,
+        *,
+        tenant_id: str,
+        actor: str,
+        secrets: SecretBox,
+        plugins: PluginManager,
+        clock: Clock = utc_now,
+    ) -> None:
+        self._session = session
+        self._tenant_id = tenant_id
+        self._actor = actor
+        self._secrets = secrets
+        self._plugins = plugins
+        self._clock = clock
+
+    async def create_agent(self, data: AgentCreate) -> tuple[Agent, Made]:
+        """Create an agent with its triggers and tools, and its first version.
+
+        Raises:
+            InvalidInputError: A tool is unknown or cannot do what is granted.
+            AgentNotReadyError: It shall be active at once and lacks something.
+        """
+        agent = Agent(
+            id=uuid4(),
+            tenant_id=self._tenant_id,
+            name=data.name,
+            description=data.description,
+            status=data.status.value,
+            system_prompt=data.system_prompt,
+            llm_config=data.llm_config.as_stored(),
+            revision=1,
+            current_version=1,
+            created_by=self._actor,
+            triggers=[],
+            tools=[],
+        )
+        made = changes.set_triggers(agent, data.triggers, secrets=self._secrets)
+        changes.set_tools(agent, changes.grants(agent, data.tool_ids, data.tool_operations, plugins=self._plugins))
+        await self._ensure_ready(agent)
+        changes.plan_schedules(agent, now=self._clock())
+        self._session.add(agent)
+        await self._session.flush()
+        stored = await self._reload(agent.id)
+        await self._add_version(stored)
+        await self._audit("agent.create", stored, {"name": stored.name, "status": stored.status, "version": 1})
+        return stored, made
+
+    async def get_agent(self, agent_id: UUID) -> Agent:
+        """One agent, with triggers and tools.
+
+        Raises:
+            NotFoundError: The tenant has no such agent.
+        """
+        return await self._get(agent_id)
+
+    async def list_agents(self, wanted: AgentFilter, *, limit: int = 50, cursor: str | None = None) -> Page[Agent]:
+        """Agents of the tenant, newest first; inactive ones only if asked for."""
+        return await repository.list_agents(self._session, wanted, limit=limit, cursor=cursor)
+
+    async def update_agent(
+        self, agent_id: UUID, data: AgentUpdate, *, if_match: str | None = None
+    ) -> tuple[Agent, Made]:
+        """Change what the request names; a new version if that alters what the agent does.
+
+        Args:
+            agent_id: Which agent.
+            data: The changes.
+            if_match: The request's ``If-Match`` header; refused if the agent has changed since.
+
+        Raises:
+            NotFoundError: The tenant has no such agent.
+            PreconditionFailedError: Somebody else changed it first.
+            InvalidTransitionError: ``status`` names a state it cannot go to.
+            AgentNotReadyError: It is or becomes active, and would lack something.
+        """
+        agent = await self._get_for_change(agent_id, if_match)
+        if data.status is None or data.status == agent.status:
+            _ensure_changeable(agent)
+        else:
+            ensure_transition(agent.status, data.status)
+        before, shown, old_status = snapshot(agent), (agent.name, agent.description), agent.status
+        made = self._apply(agent, data)
+        if data.status is not None and data.status != agent.status:
+            agent.status = data.status.value
+        after = snapshot(agent)
+        changed = [name for name in after if after[name] != before[name]]
+        changed += [
+            name for name, old in zip(("name", "description"), shown, strict=True) if getattr(agent, name) != old
+        ]
+        changed += ["status"] if agent.status != old_status else []
+        secrets_replaced = any(trigger.hmac_secret is not None for trigger in data.triggers or ())
+        if not changed and not secrets_replaced:
+            return agent, made
+        return await self._save(agent, "agent.update", changed, new_version=before != after), made
+
+    async def activate_agent(self, agent_id: UUID, *, if_match: str | None = None) -> Agent:
+        """Let an agent run, from draft or suspended.
+
+        Raises:
+            InvalidTransitionError: It is active or inactive.
+            AgentNotReadyError: It lacks something; ``errors`` names everything at once.
+        """
+        return await self._transition(agent_id, AgentStatus.ACTIVE, "agent.activate", if_match)
+
+    async def suspend_agent(self, agent_id: UUID, *, if_match: str | None = None) -> Agent:
+        """Pause an active agent: its triggers are ignored until it is resumed.
+
+        Raises:
+            InvalidTransitionError: It is not active.
+        """
+        return await self._transition(agent_id, AgentStatus.SUSPENDED, "agent.suspend", if_match)
+
+    async def resume_agent(self, agent_id: UUID, *, if_match: str | None = None) -> Agent:
+        """Let a suspended agent run again.
+
+        Raises:
+            InvalidTransitionError: It is active or inactive.
+            ConflictError: It is a draft, which is activated and not resumed.
+            AgentNotReadyError: It lacks something by now.
+        """
+        agent = await self._get_for_change(agent_id, if_match)
+        if agent.status == AgentStatus.DRAFT:
+            raise ConflictError("Only a 'suspended' agent is resumed to 'active'; this one is a 'draft': activate it.")
+        return await self._transition(agent_id, AgentStatus.ACTIVE, "agent.resume", if_match)
+
+    async def delete_agent(self, agent_id: UUID, *, if_match: str | None = None) -> Agent:
+        """Delete an agent softly: it becomes inactive for good, and stays readable by its id.
+
+        Raises:
+            InvalidTransitionError: It is a draft or inactive already.
+        """
+        return await self._transition(agent_id, AgentStatus.INACTIVE, "agent.delete", if_match)
+
+    async def list_versions(self, agent_id: UUID, *, limit: int = 50, cursor: str | None = None) -> Page[AgentVersion]:
+        """Versions of an agent, newest first."""
+        await self._get(agent_id)
+        return await repository.list_versions(self._session, agent_id, limit=limit, cursor=cursor)
+
+    async def get_version(self, agent_id: UUID, number: int) -> AgentVersion:
+        """One version of an agent, by its number.
+
+        Raises:
+            NotFoundError: There is none of that number.
+        """
+        version = await repository.get_version_by_number(self._session, agent_id, number)
+        if version is None:
+            raise NotFoundError(f"Agent {agent_id} has no version {number}.")
+        return version
+
+    async def compare_versions(self, agent_id: UUID, first: int, second: int) -> VersionDiff:
+        """What changed from one version to another."""
+        return compare(await self.get_version(agent_id, first), await self.get_version(agent_id, second))
+
+    async def roll_back(self, agent_id: UUID, number: int, *, if_match: str | None = None) -> tuple[Agent, Made]:
+        """Make the agent what it was in a version; this is a new version, history stays.
+
+        Raises:
+            NotFoundError: There is no version of that number.
+            ConflictError: The agent is inactive.
+            AgentNotReadyError: It is active and would lack something.
+        """
+        agent = await self._get_for_change(agent_id, if_match)
+        _ensure_changeable(agent)
+        version = await self.get_version(agent_id, number)
+        before = snapshot(agent)
+        agent.system_prompt = version.system_prompt
+        agent.llm_config = dict(version.llm_config)
+        made = changes.restore_triggers(agent, version.triggers, secrets=self._secrets)
+        changes.set_tools(agent, {tool["tool_id"]: tool["operations"] for tool in version.tools})
+        if snapshot(agent) == before:
+            return agent, made
+        saved = await self._save(agent, "agent.rollback", [f"version {number}"], new_version=True)
+        return saved, made
+
+    async def rotate_secret(
+        self, agent_id: UUID, request: RotateSecret, *, if_match: str | None = None
+    ) -> tuple[AgentTrigger, str]:
+        """Replace a webhook secret; the old one stays valid for the grace period.
+
+        Returns:
+            The trigger and its new secret, which cannot be shown again.
+
+        Raises:
+            ConflictError: The agent is inactive or has no webhook trigger.
+            InvalidInputError: It is not clear which trigger is meant.
+        """
+        agent = await self._get_for_change(agent_id, if_match)
+        _ensure_changeable(agent)
+        trigger, secret = rotate(agent, request, secrets=self._secrets, clock=self._clock)
+        ident = trigger.id
+        stored = await self._save(agent, "agent.rotate_secret", [f"trigger {ident}"], new_version=False)
+        return next(trigger for trigger in stored.triggers if trigger.id == ident), secret
+
+    def _apply(self, agent: Agent, data: AgentUpdate) -> Made:
+        if data.name is not None:
+            agent.name = data.name
+        if "description" in data.model_fields_set:
+            agent.description = data.description
+        if data.system_prompt is not None:
+            agent.system_prompt = data.system_prompt
+        if data.llm_config is not None:
+            agent.llm_config = data.llm_config.as_stored()
+        if data.tool_ids is not None or data.tool_operations is not None:
+            granted = changes.grants(agent, data.tool_ids, data.tool_operations, plugins=self._plugins)
+            changes.set_tools(agent, granted)
+        if data.triggers is None:
+            return {}
+        if not data.triggers and agent.status != AgentStatus.DRAFT:
+            fault = FieldProblem("/triggers", "At least one trigger is required for an agent that is not a draft")
+            raise InvalidInputError(fault.detail, errors=[fault])
+        return changes.set_triggers(agent, data.triggers, secrets=self._secrets)
+
+    async def _transition(self, agent_id: UUID, to: AgentStatus, operation: str, if_match: str | None) -> Agent:
+        agent = await self._get_for_change(agent_id, if_match)
+        ensure_transition(agent.status, to)
+        agent.status = to.value
+        return await self._save(agent, operation, ["status"], new_version=False)
+
+    async def _save(self, agent: Agent, operation: str, changed: Iterable[str], *, new_version: bool) -> Agent:
+        await self._ensure_ready(agent)
+        changes.plan_schedules(agent, now=self._clock())
+        agent.revision += 1
+        agent.current_version += int(new_version)
+        await self._session.flush()
+        stored = await self._reload(agent.id)
+        if new_version:
+            await self._add_version(stored)
+        details = {"changed": sorted(changed), "status": stored.status, "version": stored.current_version}
+        await self._audit(operation, stored, details)
+        return stored
+
+    async def _ensure_ready(self, agent: Agent) -> None:
+        if agent.status != AgentStatus.ACTIVE:
+            return
+        tenants = TenantService(self._session, secrets=self._secrets, plugins=self._plugins)
+        tenant = await tenants.get_tenant(self._tenant_id)
+        connected = connected_tools(tenant, secrets=self._secrets, plugins=self._plugins)
+        missing = missing_for_activation(agent, tenant_is_active=tenant.is_active, connected=connected)
+        if missing:
+            raise AgentNotReadyError(
+                f"The agent cannot be active: {'; '.join(fault.detail for fault in missing)}.", errors=missing
+            )
+
+    async def _get(self, agent_id: UUID, *, for_update: bool = False) -> Agent:
+        agent = await repository.get_agent(self._session, agent_id, for_update=for_update)
+        if agent is None:
+            raise NotFoundError(f"There is no agent {agent_id}.")
+        return agent
+
+    async def _get_for_change(self, agent_id: UUID, if_match: str | None) -> Agent:
+        agent = await self._get(agent_id, for_update=True)
+        if if_match is not None and if_match.strip() != "*" and etag(agent) not in _tags(if_match):
+            raise PreconditionFailedError(
+                f"The agent was changed meanwhile: it is at revision {agent.revision}. Read it again, then repeat."
+            )
+        return agent
+
+    async def _reload(self, agent_id: UUID) -> Agent:
+        return await self._get(agent_id)
+
+    async def _add_version(self, agent: Agent) -> None:
+        number = agent.current_version
+        content = snapshot(agent)
+        self._session.add(
+            AgentVersion(
+                tenant_id=agent.tenant_id,
+                agent_id=agent.id,
+                version_number=number,
+                created_by=self._actor,
+                **content,
+            )
+        )
+        await self._session.flush()
+
+    async def _audit(self, operation: str, agent: Agent, details: dict[str, Any]) -> None:
+        await audit.record(
+            self._session,
+            tenant_id=self._tenant_id,
+            actor=self._actor,
+            operation=operation,
+            resource_type="agent",
+            resource_id=agent.id,
+            details=details,
+        )
+
+
+def etag(agent: Agent) -> str:
+    """The entity tag of an agent's present revision (RFC 9110, section 8.8.3)."""
+    return f'"{agent.revision}"'
+
+
+async def get_version(session: AsyncSession, version_id: UUID) -> AgentVersion:
+    """The version an execution is pinned to.
+
+    Raises:
+        NotFoundError: There is none of that id for this session.
+    """
+    version = await repository.get_version_by_id(session, version_id)
+    if version is None:
+        raise NotFoundError(f"There is no agent version {version_id}.")
+    return version
+
+
+async def current_version_id(session: AsyncSession, agent_id: UUID) -> UUID:
+    """Id of the version that an execution starting now is pinned to.
+
+    Raises:
+        NotFoundError: There is no such agent for this session.
+    """
+    found = await repository.current_version_id(session, agent_id)
+    if found is None:
+        raise NotFoundError(f"There is no agent {agent_id}.")
+    return found
+
+
+def _ensure_changeable(agent: Agent) -> None:
+    if agent.status == AgentStatus.INACTIVE:
+        raise ConflictError(f"Agent {agent.id} is 'inactive' and cannot be changed any more.")
+
+
+def _tags(header: str) -> list[str]:
+    return [part.strip() for part in header.split(",")]

@@ -1,0 +1,112 @@
+"""Versions of an agent: a snapshot of everything that decides what it does, and what two of them differ in. Pure."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from deskhand.agents.models import Agent, AgentTrigger, AgentVersion
+from deskhand.agents.schemas import TriggerType, in_order
+
+SCHEDULE_FIELDS = ("schedule_cron", "schedule_timezone", "misfire_policy", "misfire_max_age_seconds")
+WEBHOOK_FIELDS = ("webhook_url", "payload_schema")
+_PARTS = ("system_prompt", "llm_config", "tools", "triggers")
+_MISSING = object()
+
+
+class AgentVersionResponse(BaseModel):
+    """An immutable version; executions are pinned to one."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: UUID
+    agent_id: UUID
+    version_number: int
+    system_prompt: str
+    llm_config: dict[str, Any]
+    tools: list[dict[str, Any]]
+    triggers: list[dict[str, Any]] = Field(description="Triggers without their secrets, which are not versioned.")
+    created_at: datetime
+    created_by: str | None
+
+
+class VersionChange(BaseModel):
+    """One place where two versions differ."""
+
+    pointer: str = Field(description="JSON pointer into the version; lists are keyed by tool or trigger id.")
+    before: Any = Field(None, description="Null if it was not there.")
+    after: Any = Field(None, description="Null if it is gone.")
+
+
+class VersionDiff(BaseModel):
+    """What changed between two versions."""
+
+    agent_id: UUID
+    from_version: int
+    to_version: int
+    changes: list[VersionChange]
+    prompt_diff: list[str] = Field(description="The prompt's changes as lines of a unified diff.")
+
+
+def snapshot(agent: Agent) -> dict[str, Any]:
+    """Everything that decides what the agent does, as JSON; secrets and pauses are not in it."""
+    tools = sorted(agent.tools, key=lambda tool: tool.tool_id)
+    return {
+        "system_prompt": agent.system_prompt,
+        "llm_config": agent.llm_config,
+        "tools": [{"tool_id": tool.tool_id, "operations": sorted(tool.operations)} for tool in tools],
+        "triggers": [_trigger_snapshot(trigger) for trigger in in_order(agent.triggers)],
+    }
+
+
+def compare(before: AgentVersion, after: AgentVersion) -> VersionDiff:
+    """What changed from one version of an agent to another."""
+    changes: list[VersionChange] = []
+    _walk("", _keyed(before), _keyed(after), changes)
+    prompt = difflib.unified_diff(
+        before.system_prompt.splitlines(),
+        after.system_prompt.splitlines(),
+        f"version {before.version_number}",
+        f"version {after.version_number}",
+        lineterm="",
+    )
+    return VersionDiff(
+        agent_id=before.agent_id,
+        from_version=before.version_number,
+        to_version=after.version_number,
+        changes=changes,
+        prompt_diff=list(prompt),
+    )
+
+
+def _trigger_snapshot(trigger: AgentTrigger) -> dict[str, Any]:
+    names = WEBHOOK_FIELDS if trigger.trigger_type == TriggerType.WEBHOOK else SCHEDULE_FIELDS
+    own = {name: getattr(trigger, name) for name in names}
+    return {"id": str(trigger.id), "trigger_type": trigger.trigger_type, **own}
+
+
+def _keyed(version: AgentVersion) -> dict[str, Any]:
+    parts = {name: getattr(version, name) for name in _PARTS}
+    parts["tools"] = {str(tool["tool_id"]): tool for tool in version.tools}
+    parts["triggers"] = {str(trigger["id"]): trigger for trigger in version.triggers}
+    return parts
+
+
+def _walk(place: str, before: Any, after: Any, changes: list[VersionChange]) -> None:
+    if isinstance(before, Mapping) and isinstance(after, Mapping):
+        for key in sorted({*before, *after}):
+            part = str(key).replace("~", "~0").replace("/", "~1")
+            _walk(f"{place}/{part}", before.get(key, _MISSING), after.get(key, _MISSING), changes)
+    elif before is _MISSING or after is _MISSING or before != after:
+        changes.append(
+            VersionChange(
+                pointer=place,
+                before=None if before is _MISSING else before,
+                after=None if after is _MISSING else after,
+            )
+        )
