@@ -99,6 +99,15 @@ EMBEDDED_MODELS: Mapping[str, EmbeddedModel] = MappingProxyType({model.name: mod
 AUTO = "auto"
 
 
+@dataclass(frozen=True, slots=True)
+class EmbeddedEndpoint:
+    """Where the embedded model's server listens right now."""
+
+    base_url: str
+    api_key: str
+    model: str
+
+
 def choose_model(*, memory_available: int, present: frozenset[str] | None = None) -> EmbeddedModel:
     """The best model that fits.
 

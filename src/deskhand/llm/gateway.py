@@ -21,7 +21,7 @@ from deskhand.errors import ConfigurationError
 from deskhand.kit.http import HttpClientFactory
 from deskhand.llm import openai_chat
 from deskhand.llm.constrained import ConstrainedModel
-from deskhand.llm.embedded_models import AUTO, EMBEDDED_MODELS
+from deskhand.llm.embedded_models import AUTO, EMBEDDED_MODELS, EmbeddedEndpoint
 from deskhand.llm.errors import ModelUnavailableError
 from deskhand.llm.litellm_model import LiteLLMModel
 from deskhand.llm.modelinfo import details, price_of, profile_of
@@ -37,15 +37,6 @@ _SETTINGS = (
     "seed",
 )
 COST_HEADER = "x-litellm-response-cost"
-
-
-@dataclass(frozen=True, slots=True)
-class EmbeddedEndpoint:
-    """Where the embedded model's server listens right now."""
-
-    base_url: str
-    api_key: str
-    model: str
 
 
 @dataclass(frozen=True, slots=True)
