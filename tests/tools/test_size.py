@@ -28,6 +28,11 @@ def test_a_function_may_have_sixty_lines_and_no_more(size: ModuleType) -> None:
     assert texts(size, function_of(61)) == ["f() has 61 lines, stop is 60: call named steps"]
 
 
+def test_a_revision_may_be_a_long_list_of_statements(size: ModuleType) -> None:
+    assert texts(size, function_of(61), "src/deskhand/migrations/versions/20260101_x.py") == []
+    assert len(texts(size, function_of(61), "src/deskhand/migrations/support.py")) == 1
+
+
 @pytest.mark.parametrize(("folder", "stop"), [("src", 400), ("tools", 400), ("tests", 600)])
 def test_a_file_stops_at_its_folder_s_limit(size: ModuleType, folder: str, stop: int) -> None:
     assert texts(size, "x = 1\n" * stop, f"{folder}/a.py") == []
@@ -150,3 +155,8 @@ def test_a_tree_with_long_functions_exceeds_the_p95(size: ModuleType, tmp_path: 
     (tmp_path / "src" / "a.py").write_text(function_of(50) * 2, encoding="utf-8")
     [finding] = size.inspect_tree(tmp_path, ["src"]).findings
     assert "up to 50 lines" in finding.text
+
+
+def test_a_file_that_cannot_be_parsed_is_a_finding(size: ModuleType) -> None:
+    [text] = texts(size, "def f(:\n")
+    assert text.startswith("cannot be read")
