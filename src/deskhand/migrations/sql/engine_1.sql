@@ -34,7 +34,7 @@ $$
 -- started), hand-over. p_revision guards against a cached trigger that has changed since.
 CREATE FUNCTION accept_event(
   p_tenant text, p_agent uuid, p_trigger uuid, p_revision integer, p_delivery text, p_scheme text, p_event text,
-  p_tool text, p_ticket text, p_body_sha256 text, p_body_bytes integer, p_payload jsonb
+  p_tool text, p_ticket text, p_marks text[], p_body_sha256 text, p_body_bytes integer, p_payload jsonb
 ) RETURNS TABLE (outcome text, execution_id uuid, reason text)
 LANGUAGE plpgsql AS $$
 #variable_conflict use_column
@@ -46,6 +46,7 @@ DECLARE
   v_delivery uuid;
   v_parked boolean;
   v_inserted boolean;
+  v_echo boolean := false;
 BEGIN
   PERFORM set_config('app.current_tenant_id', p_tenant, true);
   SELECT v.id, execution_caps(t.rate_limits) INTO v_version, v_cap
@@ -65,8 +66,18 @@ BEGIN
   ON CONFLICT (trigger_id, delivery_id) WHERE outcome <> 'rejected' DO NOTHING
   RETURNING id INTO v_delivery;
   IF v_delivery IS NULL THEN
-    RETURN QUERY SELECT 'duplicate'::text, d.execution_id, d.reason FROM webhook_deliveries d
+    RETURN QUERY SELECT d.outcome::text, d.execution_id, d.reason FROM webhook_deliveries d
       WHERE d.trigger_id = p_trigger AND d.delivery_id = p_delivery AND d.outcome <> 'rejected';
+    RETURN;
+  END IF;
+
+  IF cardinality(p_marks) > 0 THEN
+    SELECT EXISTS (SELECT 1 FROM execution_steps y WHERE y.tenant_id = p_tenant AND y.mark = ANY (p_marks)) INTO v_echo;
+  END IF;
+  IF v_echo THEN
+    UPDATE webhook_deliveries d SET outcome = 'ignored', execution_id = NULL, reason = 'our own write, coming back'
+     WHERE d.id = v_delivery;
+    RETURN QUERY SELECT 'ignored'::text, NULL::uuid, 'our own write, coming back'::text;
     RETURN;
   END IF;
 
@@ -96,6 +107,29 @@ BEGIN
     VALUES (0, 'execution', convert_to(p_tenant || ':' || v_execution::text, 'UTF8'), v_execution::text || ':1', 'queued');
   END IF;
   RETURN QUERY SELECT 'accepted'::text, v_execution, NULL::text;
+END
+$$
+;;
+-- Keeps a delivery that starts nothing: ignored (a redelivery gets the same answer) or rejected.
+CREATE FUNCTION record_delivery(
+  p_tenant text, p_trigger uuid, p_delivery text, p_outcome text, p_reason text, p_status integer, p_scheme text,
+  p_event text, p_tool text, p_ticket text, p_body_sha256 text, p_body_bytes integer
+) RETURNS TABLE (outcome text, execution_id uuid, reason text)
+LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+BEGIN
+  PERFORM set_config('app.current_tenant_id', p_tenant, true);
+  INSERT INTO webhook_deliveries (tenant_id, trigger_id, delivery_id, outcome, reason, http_status, scheme, event,
+                                  tool_type, ticket_ref, body_sha256, body_bytes)
+  VALUES (p_tenant, p_trigger, p_delivery, p_outcome, p_reason, p_status, p_scheme, p_event, p_tool, p_ticket,
+          p_body_sha256, p_body_bytes)
+  ON CONFLICT (trigger_id, delivery_id) WHERE outcome <> 'rejected' DO NOTHING;
+  IF NOT FOUND THEN
+    RETURN QUERY SELECT d.outcome::text, d.execution_id, d.reason FROM webhook_deliveries d
+      WHERE d.trigger_id = p_trigger AND d.delivery_id = p_delivery AND d.outcome <> 'rejected';
+    RETURN;
+  END IF;
+  RETURN QUERY SELECT p_outcome, NULL::uuid, p_reason;
 END
 $$
 ;;

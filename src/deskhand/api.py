@@ -1,0 +1,137 @@
+"""The API process: every router by hand, one lifespan, nothing hidden."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+
+from fastapi import FastAPI, Request, Response
+from sqlalchemy import text
+
+from deskhand import __version__
+from deskhand.access.endpoints import router as access_router
+from deskhand.access.pages import router as login_pages
+from deskhand.agents.endpoints import router as agents_router
+from deskhand.errors import UnavailableError
+from deskhand.executions.endpoints import router as executions_router
+from deskhand.executions.pages import router as execution_pages
+from deskhand.executions.queue import Waker
+from deskhand.kit.appstate import App, AppState
+from deskhand.kit.clock import utc_now
+from deskhand.kit.crypto import SecretBox
+from deskhand.kit.db.session import Database, create_pool, verify_application_role
+from deskhand.kit.http import HttpClientFactory
+from deskhand.kit.problem import install_problem_handlers, problem_responses
+from deskhand.kit.telemetry import Telemetry
+from deskhand.plugins.registry import PluginManager
+from deskhand.tenants.endpoints import router as tenants_router
+from deskhand.triggers.book import TriggerBook
+from deskhand.triggers.endpoints import router as webhooks_router
+from deskhand.triggers.inbox import Inbox
+from deskhand.ui.static_files import mount_static
+
+DESCRIPTION = """\
+AI hands for a service desk: describe agents, connect desks, look at what was run.
+
+Every call but the webhooks needs `Authorization: Bearer <API key>`; the key decides the tenant.
+Failures are RFC 9457 problem documents.
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiConfig:
+    """What the API process needs to know.
+
+    Attributes:
+        pool_size: Connections of the hot path.
+    """
+
+    database_url: str = field(repr=False)
+    encryption_keys: tuple[str, ...] = field(repr=False)
+    public_url: str
+    allow_private_addresses: bool = False
+    pool_size: int = 16
+
+
+def create_app(config: ApiConfig) -> FastAPI:
+    """The application; it connects when it starts, and refuses to start on a role that tenancy does not hold for."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            app.state.deskhand = await _open(config, stack)
+            yield
+
+    app = FastAPI(
+        title="Deskhand",
+        version=__version__,
+        description=DESCRIPTION,
+        lifespan=lifespan,
+        license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
+    )
+    for router in (access_router, tenants_router, agents_router, executions_router, webhooks_router):
+        app.include_router(router)
+    for router in (login_pages, execution_pages):
+        app.include_router(router)
+    _add_health(app)
+    mount_static(app)
+    install_problem_handlers(app, login_path="/login")
+    return app
+
+
+async def _open(config: ApiConfig, stack: AsyncExitStack) -> AppState:
+    db = Database(config.database_url)
+    stack.push_async_callback(db.dispose)
+    await verify_application_role(db)
+    pool = await create_pool(config.database_url, min_size=2, max_size=config.pool_size)
+    stack.push_async_callback(pool.close)
+    secrets = SecretBox(config.encryption_keys)
+    http = HttpClientFactory(allow_private=config.allow_private_addresses)
+    plugins = PluginManager()
+    plugins.discover()
+    telemetry = Telemetry()
+    waker = await stack.enter_async_context(Waker(pool))
+    book = TriggerBook(db, pool, secrets, plugins, http)
+    inbox = Inbox(pool, book, waker, clock=utc_now, count=telemetry.delivery)
+    return AppState(
+        db=db,
+        pool=pool,
+        secrets=secrets,
+        http=http,
+        plugins=plugins,
+        public_url=config.public_url,
+        extra={"inbox": inbox, "telemetry": telemetry, "waker": waker},
+    )
+
+
+def _add_health(app: FastAPI) -> None:
+    @app.get("/healthz", tags=["health"], operation_id="healthz", summary="The process answers")
+    async def healthz() -> dict[str, str]:
+        return {"status": "ok", "version": __version__}
+
+    @app.get(
+        "/readyz",
+        tags=["health"],
+        operation_id="readyz",
+        summary="The process can do its work: the database answers",
+        responses=problem_responses(UnavailableError),
+    )
+    async def readyz(state: App) -> dict[str, str]:
+        async with state.db.anonymous_session() as session:
+            await session.execute(text("SELECT 1"))
+        return {"status": "ready"}
+
+    @app.get(
+        "/metrics",
+        tags=["health"],
+        operation_id="metrics",
+        summary="Figures for Prometheus",
+        response_class=Response,
+        responses={200: {"content": {"text/plain": {}}}},
+    )
+    async def metrics(request: Request, state: App) -> Response:
+        telemetry = state.extra["telemetry"]
+        assert isinstance(telemetry, Telemetry)
+        body, content_type = telemetry.render(request.headers.get("accept", ""))
+        return Response(body, media_type=content_type)

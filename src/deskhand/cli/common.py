@@ -1,0 +1,76 @@
+"""What every command shares: settings, the console, and failures in words instead of tracebacks."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
+from typing import Any, Literal, TypeVar
+
+import click
+import typer
+from pydantic import ValidationError
+from rich.console import Console
+from typer.core import TyperGroup
+
+from deskhand.errors import ConfigurationError, DeskhandError
+from deskhand.installation import Installation, migrate, open_installation
+from deskhand.kit.log import configure_logging
+from deskhand.plugins.errors import DeskError
+from deskhand.settings import Settings, load_settings
+
+T = TypeVar("T")
+
+out = Console()
+err = Console(stderr=True)
+
+
+class GuardedGroup(TyperGroup):
+    """Prints our own failures as sentences and ends with 1; anything else is a bug and keeps its traceback."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except DeskhandError as error:
+            err.print(f"[bold red]error:[/] {error.detail}", highlight=False, soft_wrap=True)
+            for fault in error.errors:
+                err.print(f"  {fault.pointer}: {fault.detail}", highlight=False, soft_wrap=True)
+        except DeskError as error:
+            err.print(f"[bold red]error:[/] the desk: {error.message}", highlight=False, soft_wrap=True)
+        raise typer.Exit(1)
+
+
+def settings() -> Settings:
+    """The settings, or a sentence per wrong variable."""
+    try:
+        return load_settings()
+    except ValidationError as error:
+        faults = "; ".join(
+            f"DESKHAND_{'_'.join(str(part) for part in fault['loc']).upper()}: {fault['msg']}"
+            for fault in error.errors(include_input=False, include_url=False)
+        )
+        raise ConfigurationError(f"The settings cannot be used: {faults}") from error
+
+
+def start_logging(given: Settings, *, log_format: Literal["json", "console"] | None = None) -> None:
+    """Logging as the settings say."""
+    chosen: Literal["json", "console"] = "console" if (log_format or given.log_format) == "console" else "json"
+    configure_logging(level=given.log_level, log_format=chosen)
+
+
+@contextmanager
+def installation(*, up_to_date: bool = True) -> Iterator[Installation]:
+    """The installation the settings describe; its own database is migrated, another one is only used.
+
+    Args:
+        up_to_date: Migrate the embedded database first.
+    """
+    with open_installation(settings()) as found:
+        if up_to_date and found.embedded:
+            migrate(found)
+        yield found
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """Run a command's asynchronous part."""
+    return asyncio.run(work)

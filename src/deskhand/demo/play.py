@@ -1,0 +1,249 @@
+"""``make demo``: the whole product on this machine, from a ticket to the note on it.
+
+Everything is real but the desk's vendor: PostgreSQL, API, worker and model run as they would in
+production; the desk is the simulator that the tests use. Texts and sources: ``data/README.md``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.markdown import Markdown
+from rich.panel import Panel
+
+from deskhand.demo.content import load_content
+from deskhand.demo.progress import pull_with_progress
+from deskhand.demo.scene import TENANT, Scene, load_credentials, new_tickets, save_credentials
+from deskhand.errors import ConfigurationError
+from deskhand.installation import Installation, migrate, open_installation
+from deskhand.kit.db.session import Database
+from deskhand.kit.log import configure_logging
+from deskhand.llm.embedded_models import AUTO, EMBEDDED_MODELS, choose_model
+from deskhand.llm.embedded_server import memory_available
+from deskhand.settings import Settings
+from deskhand.supervisor import Part, model_server, running, stack_parts, wait_until_ready
+
+NOTE_SECONDS = 300.0
+DONE = ("completed", "failed", "cancelled", "waiting")
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Where the demo's parts listen."""
+
+    installation: Installation
+    desk_url: str
+    log_dir: Path
+
+
+async def play(given: Settings) -> int:
+    """Run the demo.
+
+    Args:
+        given: The installation's settings; the demo keeps its own database under ``<data_dir>/demo``.
+
+    Returns:
+        The exit code: 0 if every ticket got its note.
+    """
+    console = Console(highlight=False)
+    configure_logging(level="ERROR", log_format="console")
+    interactive = sys.stdin.isatty() and sys.stdout.isatty() and os.environ.get("DEMO_EXIT") != "1"
+    task = asyncio.current_task()
+    assert task is not None
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+    try:
+        return await _play(given, console, interactive=interactive)
+    except asyncio.CancelledError:
+        console.print("\nStopped.")
+        return 130 if not interactive else 0
+
+
+async def _play(given: Settings, console: Console, *, interactive: bool) -> int:
+    began = time.monotonic()
+    console.rule("[bold]Deskhand demo")
+    demo = given.model_copy(
+        update={
+            "data_dir": given.data_dir / "demo",
+            "port": _free_port(given.port),
+            "allow_private_addresses": True,
+            "database_url": None,
+            "database_owner_url": None,
+            "model_path": _model_file(given, console),
+        }
+    )
+    with console.status("starting PostgreSQL") as status, open_installation(demo) as found:
+        console.print(f"[green]✓[/] PostgreSQL (embedded) {_since(began)}")
+        status.update("preparing the database")
+        console.print(f"[green]✓[/] schema {'created' if await asyncio.to_thread(migrate, found) else 'up to date'}")
+        stage = Stage(found, f"http://127.0.0.1:{_free_port(8090)}", _log_dir(demo))
+        with model_server(found) as model:
+            credentials = load_credentials(demo.data_dir / "credentials.json")
+            parts = [_simulator(stage, credentials.simulator_key), *_stack(stage)]
+            async with running(parts):
+                status.update("starting desk, API and worker")
+                for url in (f"{stage.desk_url}/_sim/", f"{found.public_url}/readyz"):
+                    await wait_until_ready(url)
+                console.print(f"[green]✓[/] simulated desk, API, worker {_since(began)}")
+                if model is not None:
+                    status.update(f"loading {model.model_name}")
+                    await asyncio.to_thread(model.wait_ready)
+                    console.print(f"[green]✓[/] model {model.model_name}, running on this machine {_since(began)}")
+                status.stop()
+                return await _act(stage, console, began, interactive=interactive)
+
+
+async def _act(stage: Stage, console: Console, began: float, *, interactive: bool) -> int:
+    found = stage.installation
+    path = found.settings.data_dir / "credentials.json"
+    scene = Scene(found.public_url, stage.desk_url)
+    db = Database(found.database_url)
+    try:
+        embedded = found.settings.llm_base_url is None
+        provider, model = ("embedded", AUTO) if embedded else ("litellm", os.environ.get("DEMO_MODEL", "gpt-4"))
+        credentials = await scene.prepare(db, load_credentials(path), provider=provider, model=model)
+        save_credentials(path, credentials)
+        await load_content(db, TENANT, console)
+        console.print(f"[green]✓[/] ready {_since(began)}\n")
+        failures = await _notes(scene, console)
+        _farewell(console, stage, credentials.api_key, await scene.sign_in_link(), interactive=interactive)
+        if interactive:
+            await asyncio.Event().wait()
+        return 1 if failures else 0
+    finally:
+        await scene.aclose()
+        await db.dispose()
+
+
+async def _notes(scene: Scene, console: Console) -> int:
+    """File the tickets, print each note as it appears on its ticket; returns how many never got one."""
+    filed = {}
+    for ticket in new_tickets():
+        ticket_id = await scene.file_ticket(ticket)
+        filed[ticket_id] = (ticket, time.monotonic())
+        console.print(f"filed [bold]{ticket_id}[/]: {ticket['short_description']}")
+    failures = 0
+    waiting = dict(filed)
+    with console.status("the agent is at work") as status:
+        while waiting:
+            await asyncio.sleep(0.5)
+            for ticket_id, (ticket, since) in list(waiting.items()):
+                verdict = await _look(scene, ticket_id, since)
+                if verdict is None:
+                    continue
+                del waiting[ticket_id]
+                status.stop()
+                failures += _show(console, ticket_id, ticket, verdict, time.monotonic() - since)
+                status.start()
+    return failures
+
+
+async def _look(scene: Scene, ticket_id: str, since: float) -> Mapping[str, Any] | None:
+    """The note if it is on the ticket, the reason if there will be none, None to go on waiting."""
+    notes = await scene.read_notes(ticket_id)
+    execution = await scene.execution_of(ticket_id)
+    if execution is not None and execution["status"] in DONE:
+        if execution["status"] == "completed" and notes:
+            return {"note": notes[-1]["body"], "execution": execution}
+        return {"error": execution["error_message"] or execution["status"]}
+    if time.monotonic() - since > NOTE_SECONDS:
+        return {"error": f"no note within {NOTE_SECONDS:.0f} s"}
+    return None
+
+
+def _show(
+    console: Console, ticket_id: str, ticket: Mapping[str, str], verdict: Mapping[str, Any], seconds: float
+) -> int:
+    title = f"{ticket_id}  {ticket['short_description']}"
+    console.print(Panel(f"{ticket['description']}\n[dim]{ticket['caller']}, {ticket['number']}[/]", title=title))
+    if "error" in verdict:
+        console.print(Panel(f"[red]{verdict['error']}[/]", title="no note", border_style="red"))
+        return 1
+    subtitle = f"internal note on the ticket, {seconds:.0f} s after it was filed"
+    console.print(Panel(Markdown(verdict["note"]), title="the note, read back from the desk", subtitle=subtitle))
+    return 0
+
+
+def _farewell(console: Console, stage: Stage, api_key: str, link: str, *, interactive: bool) -> None:
+    console.print(f"\n[bold]console[/]    {link}")
+    console.print(f"[bold]desk[/]       {stage.desk_url}/")
+    console.print(f"[bold]API[/]        {stage.installation.public_url}/docs")
+    console.print(f"[bold]API key[/]    {api_key}   (tenant '{TENANT}', tenant_admin)")
+    console.print(f"[bold]logs[/]       {stage.log_dir}")
+    if interactive:
+        console.print("\nFile a ticket in the desk and watch the console. Ctrl-C stops everything.")
+
+
+def _simulator(stage: Stage, key: str) -> Part:
+    environment = {**os.environ, "DESKHAND_SIMULATOR_KEY": key}
+    port = stage.desk_url.rsplit(":", 1)[1]
+    return Part(
+        "desk", ["simulator", "servicedesk_plus", "--port", port], environment, log_file=stage.log_dir / "desk.log"
+    )
+
+
+def _stack(stage: Stage) -> list[Part]:
+    settings = stage.installation.settings
+    extra = {
+        "DESKHAND_PORT": str(settings.port),
+        "DESKHAND_HOST": "127.0.0.1",
+        "DESKHAND_PUBLIC_URL": stage.installation.public_url,
+        "DESKHAND_ALLOW_PRIVATE_ADDRESSES": "true",
+        # Three tickets at once share one model that answers one at a time.
+        "DESKHAND_RUN_TIMEOUT": "240",
+        "DESKHAND_LLM_TIMEOUT": "220",
+    }
+    return stack_parts(stage.installation, log_dir=stage.log_dir, extra=extra)
+
+
+def _model_file(given: Settings, console: Console) -> Path | None:
+    """The embedded model's file, pulled if it is not here; None where a gateway is configured."""
+    if given.llm_base_url is not None:
+        return None
+    if given.model_path is not None:
+        return given.model_path
+    if given.embedded_model == AUTO:
+        model = choose_model(memory_available=memory_available())
+    elif given.embedded_model in EMBEDDED_MODELS:
+        model = EMBEDDED_MODELS[given.embedded_model]
+    else:
+        raise ConfigurationError(f"DESKHAND_EMBEDDED_MODEL: there is no '{given.embedded_model}'.")
+    directory = given.data_dir / "models"
+    path = directory / model.filename
+    if not path.is_file():
+        console.print(f"{model.name} ({model.size / 1e6:.0f} MB, {model.licence}) is fetched once:")
+        path = pull_with_progress(model, directory, console=console)
+    console.print(f"[green]✓[/] model file {model.name}")
+    return path
+
+
+def _log_dir(settings: Settings) -> Path:
+    path = settings.data_dir / "logs"
+    path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def _free_port(preferred: int) -> int:
+    for port in (preferred, 0):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return int(probe.getsockname()[1])
+    raise ConfigurationError("No free port on 127.0.0.1.")
+
+
+def _since(began: float) -> str:
+    return f"[dim]{time.monotonic() - began:.1f} s[/]"

@@ -1,0 +1,181 @@
+"""The demo's scene: a tenant, its desk, an agent, its history; set up over the product's own API."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from dataclasses import asdict, dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import httpx2
+
+from deskhand.access.service import create_api_key, create_platform_key
+from deskhand.kit.clock import utc_now
+from deskhand.kit.db.session import Database
+from deskhand.kit.http import HttpClientFactory
+from deskhand.llm.embedded_models import AUTO
+
+TENANT = "demo"
+TOOL = "servicedesk_plus"
+TICKETS = ("INC0000035", "INC0000030", "INC0000021")
+
+PROMPT = """\
+You are the first look of a service desk. You read a new ticket and the material that was looked up for it,
+and you prepare a technician: what is this about, and what should they do next. You only use the material
+you are given. You never claim that something was done or solved. You are brief.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What the demo keeps between two starts, in a file that only its user can read."""
+
+    simulator_key: str
+    platform_key: str = ""
+    api_key: str = ""
+    agent_id: str = ""
+    webhook_secret: str = ""
+
+
+def load_credentials(path: Path) -> Credentials:
+    """Those of the last start, or fresh ones."""
+    if path.is_file():
+        return Credentials(**json.loads(path.read_text(encoding="utf-8")))
+    return Credentials(simulator_key=secrets.token_hex(16))
+
+
+def save_credentials(path: Path, credentials: Credentials) -> None:
+    """Keep them, readable by this user alone."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        json.dump(asdict(credentials), file)
+
+
+def new_tickets() -> list[dict[str, str]]:
+    """The tickets the demo files: real incidents, word for word (see ``data/README.md``)."""
+    rows = json.loads(files("deskhand.demo").joinpath("data/new_tickets.json").read_text(encoding="utf-8"))
+    by_number = {row["number"]: row for row in rows}
+    return [by_number[number] for number in TICKETS]
+
+
+class Scene:
+    """Sets the stage and plays on it, as a client of API and desk.
+
+    Args:
+        api: Address of the API.
+        desk: Address of the simulated desk.
+    """
+
+    def __init__(self, api: str, desk: str) -> None:
+        http = HttpClientFactory(allow_private=True)
+        self.api_url, self.desk_url = api, desk
+        self._api = http.client(api)
+        self._desk = http.client(desk)
+
+    async def aclose(self) -> None:
+        """Close both clients."""
+        await self._api.aclose()
+        await self._desk.aclose()
+
+    async def prepare(self, db: Database, known: Credentials, *, provider: str, model: str) -> Credentials:
+        """Make tenant, key and agent where they are missing, and point the desk's webhook at the agent.
+
+        Args:
+            db: For the two keys, which are made on the server's side.
+            known: Credentials of the last start.
+            provider: ``embedded`` or ``litellm``.
+            model: The agent's model.
+        """
+        platform_key = known.platform_key
+        if not platform_key:
+            async with db.platform_session() as session:
+                _, platform_key = await create_platform_key(session, name="demo")
+        await self._ensure_tenant(platform_key, known.simulator_key)
+        api_key = known.api_key
+        if not api_key:
+            async with db.tenant_session(TENANT) as session:
+                _, api_key = await create_api_key(
+                    session, tenant_id=TENANT, name="demo", role="tenant_admin", actor="demo", now=utc_now()
+                )
+        self._api.headers["Authorization"] = f"Bearer {api_key}"
+        agent_id, secret = known.agent_id, known.webhook_secret
+        if not agent_id:
+            agent_id, secret = await self._create_agent(provider, model)
+        await self._use_model(agent_id, provider, model)
+        await self._point_webhook(agent_id, secret)
+        return Credentials(known.simulator_key, platform_key, api_key, agent_id, secret)
+
+    async def _ensure_tenant(self, platform_key: str, simulator_key: str) -> None:
+        headers = {"Authorization": f"Bearer {platform_key}"}
+        connection = {"servicedesk_url": self.desk_url, "servicedesk_api_key": simulator_key}
+        found = await self._api.get(f"/api/v1/tenants/{TENANT}", headers=headers)
+        if found.status_code == 200:
+            await self._call("PATCH", f"/api/v1/tenants/{TENANT}", connection, headers=headers)
+            return
+        body = {"tenant_id": TENANT, "name": "Demo Company", "tool_type": TOOL, **connection}
+        await self._call("POST", "/api/v1/tenants", body, headers=headers)
+
+    async def _create_agent(self, provider: str, model: str) -> tuple[str, str]:
+        made = await self._call(
+            "POST",
+            "/api/v1/agents",
+            {
+                "name": "First look",
+                "description": "Researches each new ticket and leaves an internal note.",
+                "system_prompt": PROMPT,
+                "llm_config": _llm_config(provider, model),
+                "triggers": [{"trigger_type": "webhook"}],
+                "tool_ids": [TOOL],
+            },
+        )
+        await self._call("POST", f"/api/v1/agents/{made['id']}/activate", None)
+        return made["id"], made["triggers"][0]["hmac_secret"]
+
+    async def _use_model(self, agent_id: str, provider: str, model: str) -> None:
+        agent = await self._call("GET", f"/api/v1/agents/{agent_id}", None)
+        if (agent["llm_config"].get("provider"), agent["llm_config"].get("model")) != (provider, model):
+            await self._call("PATCH", f"/api/v1/agents/{agent_id}", {"llm_config": _llm_config(provider, model)})
+
+    async def _point_webhook(self, agent_id: str, secret: str) -> None:
+        target = {"url": f"{self.api_url}/agents/{agent_id}/webhook", "secret": secret}
+        answer = await self._desk.put("/_sim/webhooks", json=target)
+        answer.raise_for_status()
+
+    async def file_ticket(self, ticket: dict[str, str]) -> str:
+        """File a ticket in the desk, as its caller would; returns the desk's id of it."""
+        requester = ticket["caller"].lower().replace(" ", ".") + "@demo.example"
+        answer = await self._desk.post(
+            "/_sim/tickets",
+            json={"subject": ticket["short_description"], "description": ticket["description"], "requester": requester},
+        )
+        answer.raise_for_status()
+        return str(answer.json()["id"])
+
+    async def read_notes(self, ticket_id: str) -> list[dict[str, Any]]:
+        """The notes on a ticket, as the desk shows them."""
+        answer = await self._desk.get(f"/_sim/tickets/{ticket_id}")
+        answer.raise_for_status()
+        return list(answer.json()["notes"])
+
+    async def execution_of(self, ticket_id: str) -> dict[str, Any] | None:
+        """The newest run on a ticket, from the API."""
+        listed = await self._call("GET", f"/api/v1/executions?ticket_ref={ticket_id}", None)
+        return listed["items"][0] if listed["items"] else None
+
+    async def sign_in_link(self) -> str:
+        """A link that opens the console once, without typing the key."""
+        made = await self._call("POST", "/api/v1/sign-in-tokens", None)
+        return f"{self.api_url}/login?token={made['token']}"
+
+    async def _call(self, method: str, path: str, body: object, *, headers: dict[str, str] | None = None) -> Any:
+        answer: httpx2.Response = await self._api.request(method, path, json=body, headers=headers)
+        if answer.is_error:
+            raise RuntimeError(f"{method} {path} answered {answer.status_code}: {answer.text}")
+        return answer.json() if answer.content else None
+
+
+def _llm_config(provider: str, model: str) -> dict[str, Any]:
+    return {"provider": provider, "model": model or AUTO, "temperature": 0.0, "max_tokens": 600}

@@ -1,0 +1,95 @@
+"""PgQueuer as transport: hands execution ids to workers, and wakes them after a commit.
+
+PgQueuer's own table trigger sends NOTIFY inside the enqueueing transaction, which serialises commits
+(measured: a factor of 2.8 at 32 connections). A migration leaves that trigger out; ``Waker`` sends the
+same event after the commit, coalesced, and the workers' poll is the net under it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from datetime import UTC, datetime
+from uuid import UUID
+
+import asyncpg
+import structlog
+from pgqueuer.domain.settings import db_settings
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+ENTRYPOINT = "execution"
+
+log = structlog.get_logger(__name__)
+
+
+async def enqueue(session: AsyncSession, execution_id: UUID) -> None:
+    """Hand an execution to PgQueuer in the caller's transaction."""
+    await session.execute(text("SELECT enqueue_execution(:execution_id)"), {"execution_id": execution_id})
+
+
+def encode_job(tenant_id: str, execution_id: UUID) -> bytes:
+    """What a job carries: the execution and, because row-level security needs it, its tenant."""
+    return f"{tenant_id}:{execution_id}".encode()
+
+
+def decode_job(payload: bytes | None) -> tuple[str, UUID]:
+    """Read a job back.
+
+    Raises:
+        ValueError: The payload is not ours.
+    """
+    tenant_id, _, execution_id = (payload or b"").decode().partition(":")
+    return tenant_id, UUID(execution_id)
+
+
+class Waker:
+    """Wakes idle workers, at most once per ``interval``, however many events are accepted.
+
+    Args:
+        pool: Connections of the application role.
+        interval: Seconds between two notifications.
+    """
+
+    def __init__(self, pool: asyncpg.Pool[asyncpg.Record], *, interval: float = 0.02) -> None:
+        self._pool = pool
+        self._interval = interval
+        self._due = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    def wake(self) -> None:
+        """Ask for a notification; returns at once."""
+        self._due.set()
+
+    async def __aenter__(self) -> Waker:
+        self._task = asyncio.create_task(self._run(), name="waker")
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _run(self) -> None:
+        while True:
+            await self._due.wait()
+            self._due.clear()
+            try:
+                await notify_workers(self._pool)
+            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+                # The workers' poll finds the work; the database being away is reported where it matters.
+                log.warning("wake_failed", error=str(error))
+            await asyncio.sleep(self._interval)
+
+
+async def notify_workers(pool: asyncpg.Pool[asyncpg.Record]) -> None:
+    """Send the event PgQueuer's listeners wait for (``pgqueuer/domain/schema/notify.py``)."""
+    settings = db_settings()
+    event = {
+        "channel": settings.channel,
+        "operation": "insert",
+        "sent_at": datetime.now(UTC).isoformat(),
+        "table": settings.queue_table,
+        "type": "table_changed_event",
+    }
+    await pool.execute("SELECT pg_notify($1, $2)", settings.channel, json.dumps(event))

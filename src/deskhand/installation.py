@@ -1,0 +1,136 @@
+"""What an installation consists of, resolved from its settings: database, keys, model.
+
+In the embedded mode (no ``DESKHAND_DATABASE_URL``) everything missing is made here, under the data
+directory: a PostgreSQL of our own, passwords, an encryption key. With a database URL nothing is made
+up: what is missing is named.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cryptography.fernet import Fernet
+
+from deskhand.errors import ConfigurationError
+from deskhand.kit.crypto import HOW_TO_MAKE_A_KEY
+from deskhand.kit.db import admin
+from deskhand.kit.db.embedded import EmbeddedPostgres
+from deskhand.settings import Settings
+
+MODEL_STATE = "embedded-model.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Installation:
+    """Addresses and keys, ready for use.
+
+    Attributes:
+        database_url: Login of ``deskhand_app``.
+        owner_url: Login of ``deskhand_owner``.
+        encryption_keys: Fernet keys, newest first.
+        embedded: Whether PostgreSQL is the one we supervise.
+    """
+
+    settings: Settings
+    database_url: str = field(repr=False)
+    owner_url: str = field(repr=False)
+    encryption_keys: tuple[str, ...] = field(repr=False)
+    embedded: bool
+
+    @property
+    def models_dir(self) -> Path:
+        """Where pulled models lie."""
+        return self.settings.data_dir / "models"
+
+    @property
+    def model_state_file(self) -> Path:
+        """Where the embedded model's server writes its address."""
+        return self.settings.data_dir / MODEL_STATE
+
+    @property
+    def public_url(self) -> str:
+        """Address that vendors and browsers use."""
+        given = self.settings.public_url or f"http://{self.settings.host}:{self.settings.port}"
+        return given.rstrip("/")
+
+    def environment(self) -> dict[str, str]:
+        """Variables that make a child process part of this installation."""
+        return {
+            **os.environ,
+            "DESKHAND_DATABASE_URL": self.database_url,
+            "DESKHAND_DATABASE_OWNER_URL": self.owner_url,
+            "DESKHAND_ENCRYPTION_KEYS": ",".join(self.encryption_keys),
+            "DESKHAND_DATA_DIR": str(self.settings.data_dir),
+        }
+
+
+@contextmanager
+def open_installation(settings: Settings) -> Iterator[Installation]:
+    """Resolve the settings; in the embedded mode PostgreSQL runs inside the block.
+
+    A server that was running already is attached to and left running.
+
+    Raises:
+        ConfigurationError: Something is missing or malformed; the message says what and how to mend it.
+    """
+    if settings.database_url is not None:
+        url = settings.database_url.get_secret_value()
+        owner = settings.database_owner_url.get_secret_value() if settings.database_owner_url else url
+        yield Installation(
+            settings=settings, database_url=url, owner_url=owner, encryption_keys=_given_keys(settings), embedded=False
+        )
+        return
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    server = EmbeddedPostgres(settings.data_dir / "postgres")
+    ours = not server.running
+    server.start()
+    try:
+        yield Installation(
+            settings=settings,
+            database_url=server.app_url,
+            owner_url=server.owner_url,
+            encryption_keys=_own_keys(settings),
+            embedded=True,
+        )
+    finally:
+        if ours:
+            server.stop()
+
+
+def migrate(installation: Installation) -> bool:
+    """Bring the schema up to date.
+
+    Returns:
+        Whether anything had to be done.
+    """
+    if admin.current(installation.owner_url) == admin.head():
+        return False
+    admin.upgrade(installation.owner_url)
+    return True
+
+
+def _given_keys(settings: Settings) -> tuple[str, ...]:
+    if settings.encryption_keys is None:
+        raise ConfigurationError(f"DESKHAND_ENCRYPTION_KEYS is not set. {HOW_TO_MAKE_A_KEY}")
+    return _split(settings.encryption_keys.get_secret_value())
+
+
+def _own_keys(settings: Settings) -> tuple[str, ...]:
+    if settings.encryption_keys is not None:
+        return _split(settings.encryption_keys.get_secret_value())
+    path = settings.data_dir / "encryption.keys"
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return _split(path.read_text(encoding="ascii"))
+    with os.fdopen(descriptor, "w", encoding="ascii") as file:
+        file.write(Fernet.generate_key().decode())
+    return _split(path.read_text(encoding="ascii"))
+
+
+def _split(keys: str) -> tuple[str, ...]:
+    return tuple(key.strip() for key in keys.split(",") if key.strip())

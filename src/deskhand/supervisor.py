@@ -1,0 +1,157 @@
+"""``deskhand up``: API, worker and the embedded model in one process group, each a process of its own.
+
+A part that dies is started again, with a growing pause; stopping asks each to finish and waits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx2
+import structlog
+
+from deskhand.installation import Installation
+from deskhand.kit.http import HttpClientFactory
+from deskhand.llm.embedded_server import EmbeddedModelServer, options_for
+
+PAUSES = (0.2, 0.5, 1.0, 2.0, 5.0, 15.0)
+STOP_SECONDS = 40.0
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class Part:
+    """One child process and how to start it.
+
+    Attributes:
+        name: What people call it.
+        arguments: Of ``python -m deskhand.cli``.
+        environment: Its environment.
+        log_file: Where its output goes; None shows it.
+    """
+
+    name: str
+    arguments: Sequence[str]
+    environment: Mapping[str, str] = field(repr=False)
+    log_file: Path | None = None
+    process: asyncio.subprocess.Process | None = None
+    restarts: int = 0
+
+
+@asynccontextmanager
+async def running(parts: Sequence[Part]) -> AsyncIterator[None]:
+    """Keep the parts running inside the block; stop them, last first, when it ends."""
+    keepers = [asyncio.create_task(_keep(part), name=f"keep-{part.name}") for part in parts]
+    try:
+        yield
+    finally:
+        for keeper in keepers:
+            keeper.cancel()
+        await asyncio.gather(*keepers, return_exceptions=True)
+        for part in reversed(parts):
+            await _stop(part)
+
+
+async def _keep(part: Part) -> None:
+    while True:
+        part.process = await _spawn(part)
+        code = await part.process.wait()
+        pause = PAUSES[min(part.restarts, len(PAUSES) - 1)]
+        part.restarts += 1
+        log.warning("part_ended", part=part.name, exit_code=code, restart_in=pause)
+        await asyncio.sleep(pause)
+
+
+async def _spawn(part: Part) -> asyncio.subprocess.Process:
+    with contextlib.ExitStack() as stack:
+        out = stack.enter_context(part.log_file.open("ab")) if part.log_file else None
+        return await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "deskhand.cli",
+            *part.arguments,
+            env=dict(part.environment),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=out,
+            stderr=out,
+        )
+
+
+async def _stop(part: Part) -> None:
+    process = part.process
+    if process is None or process.returncode is not None:
+        return
+    process.terminate()
+    try:
+        await asyncio.wait_for(process.wait(), STOP_SECONDS)
+    except TimeoutError:
+        log.warning("part_killed", part=part.name)
+        process.kill()
+        await process.wait()
+
+
+async def wait_until_ready(url: str, *, timeout: float = 60.0) -> None:
+    """Wait until an address answers 200.
+
+    Args:
+        url: Address on this machine.
+        timeout: Seconds.
+
+    Raises:
+        TimeoutError: It did not.
+    """
+    async with asyncio.timeout(timeout), HttpClientFactory(allow_private=True).client() as client:
+        while True:
+            with contextlib.suppress(httpx2.TransportError):
+                if (await client.get(url)).is_success:
+                    return
+            await asyncio.sleep(0.1)
+
+
+@contextmanager
+def model_server(found: Installation) -> Iterator[EmbeddedModelServer | None]:
+    """The embedded model beside a stack that has no gateway; None where a gateway is configured.
+
+    Raises:
+        ConfigurationError: No gateway is configured and no model is here; says how to get one.
+    """
+    given = found.settings
+    if given.llm_base_url is not None:
+        yield None
+        return
+    options = options_for(
+        given.embedded_model,
+        models_dir=found.models_dir,
+        state_file=found.model_state_file,
+        model_path=given.model_path,
+    )
+    server = EmbeddedModelServer(options, log_file=found.settings.data_dir / "embedded-model.log")
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+def stack_parts(
+    found: Installation, *, log_dir: Path | None = None, extra: Mapping[str, str] | None = None
+) -> list[Part]:
+    """API and worker of an installation.
+
+    Args:
+        found: The installation they belong to.
+        log_dir: Where each writes its log; None shows it.
+        extra: More variables for their environment.
+    """
+    environment = {**found.environment(), **(extra or {})}
+    return [
+        Part(name, [name], environment, log_file=log_dir / f"{name}.log" if log_dir else None)
+        for name in ("serve", "worker")
+    ]

@@ -1,0 +1,72 @@
+"""The worker process: what it needs is put together here, then the loop runs until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from decimal import Decimal
+
+import structlog
+
+from deskhand.executions.executor import ExecutionLimits, Executor
+from deskhand.executions.runner import Runner
+from deskhand.installation import Installation
+from deskhand.kit.crypto import SecretBox
+from deskhand.kit.db.session import Database, create_pool, verify_application_role
+from deskhand.kit.http import HttpClientFactory
+from deskhand.kit.telemetry import Telemetry
+from deskhand.knowledge.embedding import load_embedder
+from deskhand.llm.embedded_server import read_endpoint
+from deskhand.llm.gateway import GatewaySettings, open_client
+from deskhand.plugins.registry import PluginManager
+
+log = structlog.get_logger(__name__)
+
+
+async def run_worker(installation: Installation, *, stale_after: float = 5.0) -> None:
+    """Work until SIGTERM or SIGINT.
+
+    Args:
+        installation: Database, keys, models.
+        stale_after: Seconds without a heartbeat after which other workers may take a run over.
+    """
+    settings = installation.settings
+    async with AsyncExitStack() as stack:
+        db = Database(installation.database_url)
+        stack.push_async_callback(db.dispose)
+        await verify_application_role(db)
+        pool = await create_pool(installation.database_url, min_size=4, max_size=12)
+        stack.push_async_callback(pool.close)
+        http = HttpClientFactory(allow_private=settings.allow_private_addresses)
+        plugins = PluginManager()
+        plugins.discover()
+        gateway = GatewaySettings(
+            base_url=settings.llm_base_url,
+            api_key=settings.llm_api_key.get_secret_value() if settings.llm_api_key else None,
+            timeout=settings.llm_timeout,
+            embedded=lambda: read_endpoint(installation.model_state_file),
+        )
+        gateway = replace(gateway, client=await stack.enter_async_context(open_client(gateway, http)))
+        executor = Executor(
+            db=db,
+            pool=pool,
+            secrets=SecretBox(installation.encryption_keys),
+            http=http,
+            plugins=plugins,
+            gateway=gateway,
+            embedder=load_embedder(),
+            limits=ExecutionLimits(
+                timeout=settings.run_timeout,
+                max_steps=settings.run_max_steps,
+                max_tokens=settings.run_max_tokens,
+                max_cost_usd=Decimal(str(settings.run_max_cost_usd)),
+            ),
+            telemetry=Telemetry(),
+        )
+        runner = Runner(pool, executor.execute, concurrency=settings.worker_concurrency, stale_after=stale_after)
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, runner.request_stop)
+        await runner.run()
