@@ -32,8 +32,8 @@ class TicketHistory(TenantModel, Base):
     """A resolved ticket, imported for search. One row per tenant, desk and ticket; an import upserts.
 
     ``source`` says where the text came from (``import``, ``desk``, ``synthetic``), and it is shown with
-    every search result. ``embedding`` is a plain ``real[]`` of unit length, so the same schema works on a server without
-    pgvector; where pgvector exists, queries cast it and an expression index serves large tenants.
+    every search result. ``embedding`` is a plain ``real[]`` of unit length, so the same schema works on a server
+    without pgvector; where pgvector exists, queries cast it and an expression index serves large tenants.
     """
 
     __tablename__ = "ticket_history"

@@ -1,0 +1,118 @@
+"""How near two texts are, as one number from 0 to 1 (pure).
+
+The number is a logistic model of two measurements: the cosine of the vectors, and the share of the query's
+words (by how much each says) that the text has. It estimates how often a hit with such measurements is about
+the same kind of problem. Fitted by ``benchmarks/search_calibration.py`` on the demo content, which is small
+and mostly invented: read scores as comparable with each other, not as a promise for other content.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+COSINE_CENTRE = 0.86
+"""Cosines of this model lie between 0.80 (unrelated) and 0.95 (the same); the fit is centred between."""
+
+SYNONYM_SHARE = 0.7
+TOPIC_WEIGHT = 2.0
+SUBJECT_WEIGHT = 1.5
+MAX_TERMS = 24
+
+RUNNER_UP_MARGIN = 3.0
+"""A hit whose log-odds are this far below the best one's is noise beside it and is not shown."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Calibration:
+    """Coefficients of one kind of content.
+
+    Attributes:
+        intercept: Log-odds at the centre cosine with no word shared.
+        cosine: Log-odds per 1.0 of cosine.
+        words: Log-odds when every word of the query is found.
+        lexical_intercept: The same where there are no vectors.
+        lexical_words: The same where there are no vectors.
+        floor: Hits below are not shown.
+    """
+
+    intercept: float
+    cosine: float
+    words: float
+    lexical_intercept: float
+    lexical_words: float
+    floor: float
+
+    def log_odds(self, cosine: float | None, words: float) -> float:
+        """Log-odds of one hit; ``cosine`` is None where one side has no vector."""
+        if cosine is None:
+            return self.lexical_intercept + self.lexical_words * words
+        return self.intercept + self.cosine * (cosine - COSINE_CENTRE) + self.words * words
+
+
+HISTORY = Calibration(
+    intercept=-3.74, cosine=42.4, words=9.42, lexical_intercept=-4.39, lexical_words=12.45, floor=0.18
+)
+ARTICLES = Calibration(
+    intercept=-5.32, cosine=112.6, words=14.3, lexical_intercept=-7.67, lexical_words=21.4, floor=0.25
+)
+
+
+def probability(log_odds: float) -> float:
+    """Log-odds as a probability."""
+    return 1.0 / (1.0 + math.exp(-max(-60.0, min(60.0, log_odds))))
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """A stem of the query: the stems that stand for it, and how much it says."""
+
+    stem: str
+    synonyms: tuple[str, ...]
+    weight: float
+
+
+def weigh_terms(
+    stems: Sequence[str],
+    *,
+    in_subject: frozenset[str],
+    frequency: Mapping[str, int],
+    documents: int,
+    synonyms: Mapping[str, frozenset[str]],
+) -> list[Term]:
+    """Give each stem its weight; the weights of the result sum to 1.
+
+    Args:
+        stems: Stems of the query without filler.
+        in_subject: Those that are in its first line.
+        frequency: In how many documents each stem is.
+        documents: How many documents there are.
+        synonyms: Other stems for a topic stem; a topic stem without any maps to an empty set.
+
+    Returns:
+        The ``MAX_TERMS`` that say most.
+    """
+    terms = []
+    for stem in stems:
+        weight = math.log(1 + documents / (frequency.get(stem, 0) + 0.5))
+        if stem in synonyms or any(letter.isdigit() for letter in stem):
+            weight *= TOPIC_WEIGHT
+        if stem in in_subject:
+            weight *= SUBJECT_WEIGHT
+        terms.append(Term(stem, tuple(sorted(synonyms.get(stem, ()))), weight))
+    terms = sorted(terms, key=lambda term: (-term.weight, term.stem))[:MAX_TERMS]
+    total = sum(term.weight for term in terms) or 1.0
+    return [Term(term.stem, term.synonyms, term.weight / total) for term in terms]
+
+
+__all__ = [
+    "ARTICLES",
+    "HISTORY",
+    "RUNNER_UP_MARGIN",
+    "SYNONYM_SHARE",
+    "Calibration",
+    "Term",
+    "probability",
+    "weigh_terms",
+]

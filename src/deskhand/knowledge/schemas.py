@@ -1,0 +1,306 @@
+"""Shapes of knowledge: what goes in (rows of an import, articles, feedback) and what a search gives back."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+TEXT_LIMIT = 200_000
+"""Characters of one text field; PostgreSQL refuses to index a text of more than 1 MB of words."""
+
+
+def _no_nul(value: str) -> str:
+    if "\x00" in value:
+        raise ValueError("contains a NUL character, which PostgreSQL cannot store")
+    return value
+
+
+def _as_text(value: Any) -> Any:
+    """Numbers are ids in many exports; ServiceNow gives ``{"display_value": ..., "link": ...}`` for references."""
+    if isinstance(value, dict) and "display_value" in value:
+        value = value["display_value"]
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return str(value)
+    return value.strip() if isinstance(value, str) else value
+
+
+def _empty_is_none(value: Any) -> Any:
+    value = _as_text(value)
+    return None if value == "" else value
+
+
+def _as_tags(value: Any) -> Any:
+    if value is None:
+        return []
+    return [tag.strip() for tag in re.split(r"[;,]", value) if tag.strip()] if isinstance(value, str) else value
+
+
+def _in_utc(value: datetime) -> datetime:
+    # Exports without a zone (ServiceNow's among them) are in UTC.
+    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+def _address(value: str) -> str:
+    return str(ipaddress.ip_address(value))
+
+
+Stored = AfterValidator(_no_nul)
+Identifier = Annotated[str, BeforeValidator(_as_text), Field(min_length=1, max_length=100), Stored]
+LongText = Annotated[str, BeforeValidator(_as_text), Field(max_length=TEXT_LIMIT), Stored]
+Short50 = Annotated[str | None, BeforeValidator(_empty_is_none), Field(max_length=50)]
+Short100 = Annotated[str | None, BeforeValidator(_empty_is_none), Field(max_length=100)]
+Short255 = Annotated[str | None, BeforeValidator(_empty_is_none), Field(max_length=255)]
+Url = Annotated[str | None, BeforeValidator(_empty_is_none), Field(max_length=500, pattern=r"^https?://")]
+Tags = Annotated[list[Annotated[str, Field(max_length=100), Stored]], BeforeValidator(_as_tags), Field(max_length=50)]
+Source = Annotated[str, Field(min_length=1, max_length=50, pattern=r"^[a-z0-9][a-z0-9_-]*$")]
+Instant = Annotated[datetime | None, BeforeValidator(_empty_is_none), AfterValidator(lambda v: v and _in_utc(v))]
+
+_TICKET_NAMES = {
+    "ticket_id": ("number", "display_id", "id", "key"),
+    "subject": ("short_description", "title", "summary"),
+    "description": ("body",),
+    "resolution": ("close_notes", "solution", "resolution_notes"),
+    "resolved_date": ("resolved_at", "closed_at", "resolved"),
+}
+"""What desks call our fields in their own exports; the first one present is taken."""
+
+
+class TicketRow(BaseModel):
+    """One resolved ticket to import. ServiceNow's field names are understood as well (``number``, ``close_notes``)."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    tool_type: Annotated[str, Field(min_length=1, max_length=50, pattern=r"^[a-z0-9_]+$")] = "servicedesk_plus"
+    ticket_id: Identifier
+    subject: LongText = ""
+    description: LongText = ""
+    resolution: Annotated[LongText | None, BeforeValidator(_empty_is_none)] = None
+    category: Short100 = None
+    priority: Short50 = None
+    url: Url = None
+    tags: Tags = Field(default_factory=list)
+    resolved_date: Instant = None
+    source: Source = "import"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _understand_exports(cls, data: Any) -> Any:
+        if not isinstance(data, dict):
+            raise ValueError("is not an object")
+        known = {key: value for key, value in data.items() if value is not None}
+        for name, others in _TICKET_NAMES.items():
+            if name not in known:
+                found = next((known[other] for other in others if other in known), None)
+                known.update({} if found is None else {name: found})
+        return known
+
+    @model_validator(mode="after")
+    def _has_text(self) -> TicketRow:
+        if not (self.subject or self.description):
+            raise ValueError("subject and description are both empty, so there is nothing to search")
+        return self
+
+
+class ArticleIn(BaseModel):
+    """An article to store; ``body`` is Markdown."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    article_id: Identifier
+    title: Annotated[str, BeforeValidator(_as_text), Field(min_length=1, max_length=500), Stored]
+    body: Annotated[LongText, Field(min_length=1)]
+    url: Url = None
+    tags: Tags = Field(default_factory=list)
+    source: Source = "import"
+
+
+class ArticleSummary(BaseModel):
+    """An article in a list."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: UUID
+    article_id: str
+    title: str
+    url: str | None
+    tags: list[str]
+    source: str
+    updated_at: datetime
+
+
+class ArticleOut(ArticleSummary):
+    """An article with its text."""
+
+    body: str
+    created_at: datetime
+
+
+class SystemRow(BaseModel):
+    """One system of the inventory. Fields of other names are kept as attributes.
+
+    ``aliases`` are the names people use for it in tickets ("SAP", "file server"), separated by semicolons.
+    """
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    hostname: Annotated[str, BeforeValidator(_as_text), Field(min_length=1, max_length=255), Stored]
+    ip_address: Annotated[
+        str | None, BeforeValidator(_empty_is_none), AfterValidator(lambda value: value and _address(value))
+    ] = None
+    role: Short100 = None
+    client: Short255 = None
+    location: Short255 = None
+    aliases: Annotated[list[str], BeforeValidator(_as_tags)] = Field(default_factory=list)
+
+    def attributes(self) -> dict[str, Any]:
+        """Everything that has no column of its own."""
+        extra = {key: value for key, value in (self.model_extra or {}).items() if value not in (None, "")}
+        return {**extra, "aliases": self.aliases} if self.aliases else extra
+
+
+class FeedbackIn(BaseModel):
+    """A technician's verdict on a note."""
+
+    ticket_id: Identifier
+    enhancement_id: UUID | None = None
+    technician_email: Annotated[str | None, Field(max_length=255, pattern=r"^[^@\s]+@[^@\s]+$")] = None
+    feedback_type: Literal["thumbs_up", "thumbs_down", "rating"]
+    rating_value: Annotated[int | None, Field(ge=1, le=5)] = None
+    feedback_comment: Annotated[str | None, Field(max_length=5000), AfterValidator(lambda v: v and _no_nul(v))] = None
+
+    @model_validator(mode="after")
+    def _rating_has_a_value(self) -> FeedbackIn:
+        if (self.feedback_type == "rating") != (self.rating_value is not None):
+            raise ValueError("rating_value belongs to feedback_type 'rating', from 1 to 5, and to no other")
+        return self
+
+
+class FeedbackOut(BaseModel):
+    """A stored verdict."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: UUID
+    ticket_id: str
+    enhancement_id: UUID | None
+    technician_email: str | None
+    feedback_type: str
+    rating_value: int | None
+    feedback_comment: str | None
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryHit:
+    """A resolved ticket found for a query.
+
+    Attributes:
+        score: 0 to 1, see ``knowledge.ranking``.
+        source: Where the text came from; ``synthetic`` means invented, and readers are told so.
+        codes: Exact codes of the query that this ticket has, e.g. ``("809",)``.
+    """
+
+    tool_type: str
+    ticket_id: str
+    subject: str
+    description: str
+    resolution: str | None
+    category: str | None
+    priority: str | None
+    url: str | None
+    resolved_date: datetime | None
+    source: str
+    score: float
+    codes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArticleHit:
+    """An article found for a query; ``body`` is Markdown, ``score`` as in ``HistoryHit``."""
+
+    article_id: str
+    title: str
+    body: str
+    url: str | None
+    source: str
+    score: float
+    codes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SystemHit:
+    """A system that a text names.
+
+    Attributes:
+        matched: The words of the text that name it.
+        match: How: by its host name, its address, a name people use for it, or a near-spelling of its host name.
+        score: 1.0 for a name or address, 0.8 for an alias, the trigram similarity for a near-spelling.
+    """
+
+    hostname: str
+    ip_address: str | None
+    role: str | None
+    client: str | None
+    location: str | None
+    matched: str
+    match: Literal["hostname", "ip_address", "alias", "similar"]
+    score: float
+    attributes: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ImportProblem:
+    """A row that was refused: where it is and what is wrong with which field."""
+
+    where: str
+    field: str
+    detail: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.field}: {self.detail}" if self.field else f"{self.where}: {self.detail}"
+
+
+@dataclass(slots=True)
+class ImportReport:
+    """How far an import is, and at its end what it did.
+
+    Attributes:
+        fraction: Share of the input read, 0 to 1; None where the size is unknown (a desk).
+        problems: The first 100 refused rows; ``failed`` counts all.
+        cursor: Where a desk's history goes on; None for files and at the end.
+    """
+
+    created: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    failed: int = 0
+    fraction: float | None = None
+    problems: list[ImportProblem] = field(default_factory=list)
+    cursor: str | None = None
+
+    @property
+    def done(self) -> int:
+        """Rows dealt with so far."""
+        return self.created + self.updated + self.unchanged + self.failed
+
+
+__all__ = [
+    "ArticleHit",
+    "ArticleIn",
+    "ArticleOut",
+    "ArticleSummary",
+    "FeedbackIn",
+    "FeedbackOut",
+    "HistoryHit",
+    "ImportProblem",
+    "ImportReport",
+    "SystemHit",
+    "SystemRow",
+    "TicketRow",
+]

@@ -1,0 +1,307 @@
+"""Search over what a tenant knows: resolved tickets, articles, systems."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from sqlalchemy import Row
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from deskhand.knowledge import repository
+from deskhand.knowledge.embedding import Embedder, embed_texts, load_embedder
+from deskhand.knowledge.ranking import (
+    ARTICLES,
+    COSINE_CENTRE,
+    HISTORY,
+    RUNNER_UP_MARGIN,
+    Calibration,
+    probability,
+    weigh_terms,
+)
+from deskhand.knowledge.schemas import ArticleHit, HistoryHit, SystemHit
+from deskhand.knowledge.triage import NEIGHBOURS, Triage, suggest
+from deskhand.knowledge.vocabulary import FILLER, SYNONYMS, exact_codes
+
+_SUBJECT_LIMIT = 300
+_BODY_LIMIT = 1500
+_MAX_STEMS = 60
+_NEAR_SPELLING = 0.6
+_ALIAS_SCORE = 0.8
+
+_TOKEN = re.compile(r"[a-z0-9][a-z0-9._-]{2,254}")
+
+
+async def search_history(
+    session: AsyncSession,
+    query: str,
+    *,
+    limit: int = 5,
+    exclude_ticket: str | None = None,
+    embedder: Embedder | None = None,
+    floor: float | None = None,
+) -> list[HistoryHit]:
+    """Find resolved tickets about the same kind of problem.
+
+    Args:
+        session: A tenant session; other tenants' tickets are never seen.
+        query: The ticket's subject, a line break, its description; or any words.
+        limit: Hits at most.
+        exclude_ticket: Id of the ticket being worked on, so that it does not find itself.
+        embedder: None for the installation's own.
+        floor: Score below which a hit is not shown; None for the calibrated one.
+
+    Returns:
+        Best first; empty when nothing is near enough.
+    """
+    found = await _ranked(
+        session, "ticket_history", query, HISTORY, limit=limit, embedder=embedder, floor=floor, exclude=exclude_ticket
+    )
+    codes = exact_codes(query)
+    return [
+        HistoryHit(
+            tool_type=row.tool_type,
+            ticket_id=row.ticket_id,
+            subject=row.subject,
+            description=row.description,
+            resolution=row.resolution,
+            category=row.category,
+            priority=row.priority,
+            url=row.url,
+            resolved_date=row.resolved_date,
+            source=row.source,
+            score=score,
+            codes=_codes_in(codes, row.subject, row.description, row.resolution or ""),
+        )
+        for row, score in found
+    ]
+
+
+async def nearest_history(
+    session: AsyncSession,
+    query: str,
+    *,
+    exclude_ticket: str | None = None,
+    embedder: Embedder | None = None,
+) -> list[HistoryHit]:
+    """The neighbours that vote in ``triage.suggest``: no floor, since the vote weighs them itself."""
+    return await search_history(
+        session, query, limit=NEIGHBOURS, exclude_ticket=exclude_ticket, embedder=embedder, floor=0.0
+    )
+
+
+async def triage_ticket(
+    session: AsyncSession, query: str, *, exclude_ticket: str | None = None, embedder: Embedder | None = None
+) -> Triage:
+    """Suggest category and priority from the nearest resolved tickets; each may abstain.
+
+    Args:
+        session: A tenant session.
+        query: Subject, line break, description.
+        exclude_ticket: Id of the ticket itself.
+        embedder: None for the installation's own.
+    """
+    return suggest(await nearest_history(session, query, exclude_ticket=exclude_ticket, embedder=embedder))
+
+
+async def search_articles(
+    session: AsyncSession,
+    query: str,
+    *,
+    limit: int = 3,
+    embedder: Embedder | None = None,
+    floor: float | None = None,
+) -> list[ArticleHit]:
+    """Find the procedures that fit a ticket.
+
+    Args:
+        session: A tenant session.
+        query: Subject, line break, description; or any words.
+        limit: Hits at most.
+        embedder: None for the installation's own.
+        floor: Score below which a hit is not shown; None for the calibrated one.
+
+    Returns:
+        Best first; empty when no procedure is relevant, which is a common and useful answer.
+    """
+    found = await _ranked(session, "knowledge_articles", query, ARTICLES, limit=limit, embedder=embedder, floor=floor)
+    codes = exact_codes(query)
+    return [
+        ArticleHit(
+            article_id=row.article_id,
+            title=row.title,
+            body=row.body,
+            url=row.url,
+            source=row.source,
+            score=score,
+            codes=_codes_in(codes, row.title, row.body),
+        )
+        for row, score in found
+    ]
+
+
+async def _ranked(
+    session: AsyncSession,
+    table: str,
+    query: str,
+    calibration: Calibration,
+    *,
+    limit: int,
+    embedder: Embedder | None,
+    floor: float | None,
+    exclude: str | None = None,
+) -> list[tuple[Row[Any], float]]:
+    if not query.strip():
+        return []
+    # The model takes longest, and it needs no connection; the caller's session only waits.
+    embedder = embedder or load_embedder()
+    (vector,) = await embed_texts(embedder, [query])
+    prepared = await prepare_query(session, table, query, calibration, vector=vector, model=embedder.name)
+    if exclude is not None:
+        prepared = repository.excluding(prepared, exclude)
+    rows = await repository.search(session, table, prepared, limit=limit)
+    least = calibration.floor if floor is None else floor
+    best = rows[0].log_odds if rows else 0.0
+    scored = [(row, round(probability(row.log_odds), 3)) for row in rows]
+    margin = float("inf") if floor is not None else RUNNER_UP_MARGIN
+    return [(row, score) for row, score in scored if score >= least and best - row.log_odds <= margin]
+
+
+async def prepare_query(
+    session: AsyncSession,
+    table: str,
+    query: str,
+    calibration: Calibration,
+    *,
+    vector: list[float] | None,
+    model: str | None,
+) -> repository.Query:
+    """Stem and weigh the words of a query against the tenant's own texts."""
+    subject, _, body = query.strip().partition("\n")
+    stems = await repository.stem(
+        session, subject[:_SUBJECT_LIMIT], f"{subject[_SUBJECT_LIMIT:]} {body}"[:_BODY_LIMIT],
+        filler=FILLER, synonyms=SYNONYMS,
+    )  # fmt: skip
+    synonyms = _synonyms_by_stem(stems.groups)
+    words = _most_telling(stems.subject - stems.filler, stems.body - stems.filler - stems.subject, synonyms)
+    documents, frequency = await repository.frequencies(session, table, words)
+    terms = weigh_terms(words, in_subject=stems.subject, frequency=frequency, documents=documents, synonyms=synonyms)
+    coefficients = {
+        "intercept": calibration.intercept,
+        "cosine": calibration.cosine,
+        "words": calibration.words,
+        "lexical_intercept": calibration.lexical_intercept,
+        "lexical_words": calibration.lexical_words,
+        "centre": COSINE_CENTRE,
+    }
+    return repository.Query(terms=terms, vector=vector, model=model, coefficients=coefficients)
+
+
+def _synonyms_by_stem(groups: dict[int, set[str]]) -> dict[str, frozenset[str]]:
+    found: dict[str, frozenset[str]] = {}
+    for group in groups.values():
+        for stem in group:
+            found[stem] = found.get(stem, frozenset()) | (group - {stem})
+    return found
+
+
+def _most_telling(subject: frozenset[str], body: frozenset[str], topics: dict[str, frozenset[str]]) -> list[str]:
+    """At most ``_MAX_STEMS``: topic words and codes first, then the subject's, then the rest by the alphabet."""
+
+    def rank(stem: str) -> tuple[bool, bool, str]:
+        telling = stem in topics or any(letter.isdigit() for letter in stem)
+        return (not telling, stem not in subject, stem)
+
+    return sorted(subject | body, key=rank)[:_MAX_STEMS]
+
+
+def _codes_in(codes: Sequence[str], *texts: str) -> tuple[str, ...]:
+    text = "\n".join(texts).lower()
+    return tuple(code for code in codes if re.search(rf"(?<![\w-]){re.escape(code)}(?![\w-])", text))
+
+
+# -- systems -------------------------------------------------------------------------------------
+
+
+async def find_systems(session: AsyncSession, text: str, *, limit: int = 5) -> list[SystemHit]:
+    """Recognise the systems a text names: host names, addresses, and what people call them.
+
+    Args:
+        session: A tenant session.
+        text: Subject and description of a ticket.
+        limit: Systems at most.
+
+    Returns:
+        Exact names first, then aliases (the longest first), then near-spellings of host names.
+    """
+    lowered = text.lower()
+    tokens = list(dict.fromkeys(token.rstrip(".-_") for token in _TOKEN.findall(lowered)))[:200]
+    # A near-spelling is only looked for where the word looks like a host name: "prn204" is one, "printer" is not.
+    looks_like_host = [token for token in tokens if any(map(str.isdigit, token)) and any(map(str.isalpha, token))]
+    addresses = [token for token in _address_like(lowered) if _is_address(token)]
+    rows = await repository.systems_named_in(
+        session, lowered, tokens=looks_like_host, addresses=addresses, near=_NEAR_SPELLING
+    )
+    hits = [hit for row in rows if (hit := _system_hit(row, lowered, addresses, looks_like_host)) is not None]
+    hits.sort(key=lambda hit: (-hit.score, -len(hit.matched), hit.hostname))
+    return hits[:limit]
+
+
+def _system_hit(row: Row[Any], lowered: str, addresses: Sequence[str], tokens: Sequence[str]) -> SystemHit | None:
+    host = row.hostname.lower()
+    short = host.split(".")[0]
+    aliases = [alias for alias in row.attributes.get("aliases") or [] if isinstance(alias, str)]
+    found: tuple[str, Literal["hostname", "ip_address", "alias", "similar"], float] | None = None
+    if _has_word(lowered, host) or short in tokens:
+        found = (host if _has_word(lowered, host) else short, "hostname", 1.0)
+    elif row.ip_address and row.ip_address in addresses:
+        found = (row.ip_address, "ip_address", 1.0)
+    elif named := [alias for alias in aliases if alias and _has_word(lowered, alias.lower())]:
+        found = (max(named, key=len), "alias", _ALIAS_SCORE)
+    elif row.likeness is not None and row.likeness >= _NEAR_SPELLING:
+        near = next((token for token in tokens if token[:2] == host[:2]), None)
+        # The digits tell one device from the next, so they must agree.
+        same = near is not None and re.sub(r"\D", "", near) == re.sub(r"\D", "", short)
+        found = (near, "similar", round(row.likeness, 2)) if near is not None and same else None
+    if found is None:
+        return None
+    matched, how, score = found
+    return SystemHit(
+        hostname=row.hostname,
+        ip_address=row.ip_address,
+        role=row.role,
+        client=row.client,
+        location=row.location,
+        matched=matched,
+        match=how,
+        score=score,
+        attributes={key: value for key, value in row.attributes.items() if key != "aliases"},
+    )
+
+
+def _has_word(text: str, word: str) -> bool:
+    return re.search(rf"(?<![\w-]){re.escape(word)}(?![\w-])", text) is not None
+
+
+def _address_like(text: str) -> list[str]:
+    return [token.strip(".,;:()[]") for token in re.findall(r"[0-9a-f.:]{4,45}", text)]
+
+
+def _is_address(token: str) -> bool:
+    try:
+        ipaddress.ip_address(token)
+    except ValueError:
+        return False
+    return True
+
+
+__all__ = [
+    "find_systems",
+    "nearest_history",
+    "prepare_query",
+    "search_articles",
+    "search_history",
+    "triage_ticket",
+]
