@@ -130,13 +130,13 @@ def entry_digest(row: dict[str, Any], previous: bytes | None) -> bytes:
 
 
 def canonical(value: Any) -> Any:
-    """Write numbers the way they look after a round trip through JSONB."""
+    """Mark and normalise numbers: JSONB keeps their value but not their notation. No stored key has a NUL."""
     if isinstance(value, dict):
         return {key: canonical(item) for key, item in value.items()}
     if isinstance(value, list):
         return [canonical(item) for item in value]
     if isinstance(value, float):
-        return format(Decimal(repr(value)).normalize(), "f")
+        return {"\x00number": format(Decimal(repr(value)).normalize(), "f")}
     if isinstance(value, int) and not isinstance(value, bool):
-        return str(value)
+        return {"\x00number": format(Decimal(value).normalize(), "f")}
     return value
