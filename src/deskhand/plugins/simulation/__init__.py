@@ -28,6 +28,7 @@ Control endpoints (JSON):
 
 from deskhand.plugins.simulation.app import DeskSimulator
 from deskhand.plugins.simulation.faults import Fault
+from deskhand.plugins.simulation.proxy import FaultyProxy
 from deskhand.plugins.simulation.server import RunningServer, run_in_process, serve
 from deskhand.plugins.simulation.state import SimClock, SimNote, SimPerson, SimTicket, TicketStore
 from deskhand.plugins.simulation.webhooks import OutboundEvent, WebhookTarget
@@ -35,6 +36,7 @@ from deskhand.plugins.simulation.webhooks import OutboundEvent, WebhookTarget
 __all__ = [
     "DeskSimulator",
     "Fault",
+    "FaultyProxy",
     "OutboundEvent",
     "RunningServer",
     "SimClock",

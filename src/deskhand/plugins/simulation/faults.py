@@ -32,6 +32,7 @@ class Fault(BaseModel):
         count: How many calls.
         seconds: For how long (of the simulator's clock).
         method: Only this HTTP method.
+        writes_only: Only methods other than GET.
         path: Only paths in which this regular expression is found.
         after_effect: Do the work first, then fail: the caller cannot know that it took effect.
     """
@@ -45,6 +46,7 @@ class Fault(BaseModel):
     count: int | None = Field(default=None, ge=1)
     seconds: float | None = Field(default=None, gt=0)
     method: str | None = None
+    writes_only: bool = False
     path: str | None = None
     after_effect: bool = False
 
@@ -91,6 +93,8 @@ class FaultList:
 
     def _hits(self, fault: Fault, method: str, path: str) -> bool:
         if fault.method is not None and fault.method.upper() != method:
+            return False
+        if fault.writes_only and method in {"GET", "HEAD"}:
             return False
         if fault.path is not None:
             return re.search(fault.path, path) is not None

@@ -1,0 +1,42 @@
+"""ServiceDesk Plus passes the contract in both dialects and with both webhook schemes, over real sockets."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from deskhand.plugins.servicedesk_plus.config import Dialect
+from deskhand.plugins.simulation import run_in_process
+from deskhand.plugins.testing import PluginContract, SimulatorHarness, Vocabulary
+from tests.plugins.sdp import RunningDesk, new_simulator
+
+WORDS = Vocabulary(working_status="In Progress", technician="ines@desk.test", group="Network", missing_id="4711")
+
+
+@pytest.fixture(scope="module")
+async def on_premises() -> AsyncIterator[RunningDesk]:
+    simulator = new_simulator(Dialect.ON_PREMISES)
+    async with run_in_process(simulator.build()) as server:
+        yield RunningDesk(simulator, server)
+
+
+@pytest.fixture(scope="module")
+async def cloud() -> AsyncIterator[RunningDesk]:
+    simulator = new_simulator(Dialect.CLOUD)
+    async with run_in_process(simulator.build()) as server:
+        yield RunningDesk(simulator, server)
+
+
+class TestOnPremises(PluginContract):
+    @pytest.fixture
+    async def desk(self, on_premises: RunningDesk) -> AsyncIterator[SimulatorHarness]:
+        async with on_premises.fresh_plugin() as plugin:
+            yield SimulatorHarness(plugin, on_premises.simulator, WORDS)
+
+
+class TestCloud(PluginContract):
+    @pytest.fixture
+    async def desk(self, cloud: RunningDesk) -> AsyncIterator[SimulatorHarness]:
+        async with cloud.fresh_plugin() as plugin:
+            harness = SimulatorHarness(plugin, cloud.simulator, WORDS, scheme="token")
+            harness.signs_body = harness.signs_time = False
+            yield harness
