@@ -42,7 +42,7 @@ async def last_entry(session: AsyncSession, tenant_id: str) -> tuple[bytes | Non
 async def append(session: AsyncSession, entry: AuditLog) -> None:
     """Insert an entry; the database gives it its sequence number."""
     session.add(entry)
-    await session.flush([entry])
+    await session.flush()
 
 
 async def in_order(session: AsyncSession) -> AsyncIterator[AuditLog]:

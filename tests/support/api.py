@@ -1,0 +1,118 @@
+"""The API of tenants, agents and access over loopback, on the test database, with a desk that really answers."""
+
+from __future__ import annotations
+
+import contextlib
+import ssl
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx2
+from cryptography.fernet import Fernet
+from fastapi import FastAPI
+
+from deskhand.access import endpoints as access_endpoints
+from deskhand.access import service as access
+from deskhand.agents import endpoints as agent_endpoints
+from deskhand.kit.appstate import AppState
+from deskhand.kit.crypto import SecretBox
+from deskhand.kit.db.session import Database, create_pool
+from deskhand.kit.http import HttpClientFactory
+from deskhand.kit.problem import install_problem_handlers
+from deskhand.plugins.registry import PluginManager
+from deskhand.plugins.simulation.server import run_in_process
+from deskhand.tenants import endpoints as tenant_endpoints
+
+TLS = ssl.create_default_context()  # one for all clients: reading the CA bundle takes a tenth of a second
+ROUTERS = (access_endpoints.router, tenant_endpoints.router, agent_endpoints.router)
+PROMPT = "You help the technicians of a service desk. Cite your sources."
+AGENT: dict[str, Any] = {
+    "name": "Triage notes",
+    "system_prompt": PROMPT,
+    "llm_config": {"model": "gpt-4", "temperature": 0.2},
+    "triggers": [{"trigger_type": "webhook"}],
+    "tool_ids": ["servicedesk_plus"],
+}
+
+
+def build_app(state: AppState) -> FastAPI:
+    """The parts under test, put together as the entry point does it."""
+    app = FastAPI(title="Deskhand")
+    app.state.deskhand = state
+    for router in ROUTERS:
+        app.include_router(router)
+    install_problem_handlers(app)
+    return app
+
+
+@dataclass
+class Api:
+    """A running API."""
+
+    url: str
+    app: FastAPI
+    state: AppState
+    clients: contextlib.AsyncExitStack = field(default_factory=contextlib.AsyncExitStack)
+
+    @property
+    def db(self) -> Database:
+        return self.state.db
+
+    async def client(self, key: str | None = None, **headers: str) -> httpx2.AsyncClient:
+        """A client with this key, or with none."""
+        sent = {**headers, **({"Authorization": f"Bearer {key}"} if key else {})}
+        return await self.clients.enter_async_context(httpx2.AsyncClient(base_url=self.url, headers=sent, timeout=30, verify=TLS))
+
+    async def platform(self) -> httpx2.AsyncClient:
+        """A client of a platform administrator."""
+        async with self.db.platform_session() as session:
+            _, key = await access.create_platform_key(session, name="tests")
+        return await self.client(key)
+
+    async def tenant(self, tenant_id: str = "acme", **fields: Any) -> httpx2.AsyncClient:
+        """Create a tenant through the API; a client of its administrator."""
+        platform = await self.platform()
+        body = {
+            "tenant_id": tenant_id,
+            "name": tenant_id.title(),
+            "servicedesk_url": "https://desk.example.com",
+            "servicedesk_api_key": f"the-technician-key-of-{tenant_id}",
+            **fields,
+        }
+        created = await platform.post("/api/v1/tenants", json=body)
+        assert created.status_code == 201, created.text
+        return await self.member(tenant_id, "tenant_admin")
+
+    async def member(self, tenant_id: str, role: str) -> httpx2.AsyncClient:
+        """A client with a key of this role."""
+        platform = await self.platform()
+        made = await platform.post(f"/api/v1/tenants/{tenant_id}/api-keys", json={"name": "tests", "role": role})
+        assert made.status_code == 201, made.text
+        return await self.client(made.json()["api_key"])
+
+    async def agent(self, client: httpx2.AsyncClient, **fields: Any) -> dict[str, Any]:
+        """Create an agent."""
+        answer = await client.post("/api/v1/agents", json={**AGENT, **fields})
+        assert answer.status_code == 201, answer.text
+        return dict(answer.json())
+
+
+@contextlib.asynccontextmanager
+async def running_api(db: Database, app_url: str) -> AsyncIterator[Api]:
+    """Serve the API for the length of a ``with`` block."""
+    pool = await create_pool(app_url, min_size=0, max_size=2)
+    state = AppState(
+        db=db,
+        pool=pool,
+        secrets=SecretBox([Fernet.generate_key().decode()]),
+        http=HttpClientFactory(allow_private=True),
+        plugins=PluginManager(),
+        public_url="http://deskhand.example.com",
+    )
+    app = build_app(state)
+    async with run_in_process(app) as server:
+        api = Api(server.url, app, state)
+        async with api.clients:
+            yield api
+    await pool.close()
