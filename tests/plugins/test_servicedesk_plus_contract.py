@@ -3,11 +3,11 @@
 from collections.abc import AsyncIterator
 
 import pytest
+from tests.plugins.sdp import RunningDesk, new_simulator
 
 from deskhand.plugins.servicedesk_plus.config import Dialect
 from deskhand.plugins.simulation import run_in_process
 from deskhand.plugins.testing import PluginContract, SimulatorHarness, Vocabulary
-from tests.plugins.sdp import RunningDesk, new_simulator
 
 WORDS = Vocabulary(working_status="In Progress", technician="ines@desk.test", group="Network", missing_id="4711")
 
