@@ -18,6 +18,7 @@ from deskhand.access.guards import (
     TenantPath,
     refuse_cross_site,
 )
+from deskhand.access.pages import login_page
 from deskhand.access.schemas import ApiKeyCreate, ApiKeyCreated, ApiKeyResponse, SignInToken
 from deskhand.errors import ConflictError, ForbiddenError, InvalidInputError, NotFoundError, UnauthenticatedError
 from deskhand.kit.appstate import App
@@ -102,7 +103,12 @@ async def sign_in(
     """Exchange an API key or a sign-in token for the console's session cookie."""
     refuse_cross_site(request)
     credential = (token or api_key).strip()
-    cookie = await service.sign_in(app.db, app.secrets, credential, now=app.clock())
+    try:
+        cookie = await service.sign_in(app.db, app.secrets, credential, now=app.clock())
+    except UnauthenticatedError as err:
+        if "text/html" not in request.headers.get("accept", ""):
+            raise
+        return login_page(request, next_path=next_path, problem=err.detail, status_code=err.status)
     answer = RedirectResponse(local_path(next_path), status_code=status.HTTP_303_SEE_OTHER)
     answer.set_cookie(
         SESSION_COOKIE,

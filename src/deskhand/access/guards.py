@@ -18,8 +18,9 @@ from deskhand.access.principal import Principal
 from deskhand.errors import ForbiddenError, NotFoundError, UnauthenticatedError
 from deskhand.kit.appstate import App
 from deskhand.kit.db.base import TENANT_ID_LENGTH
+from deskhand.ui import csrf
 
-SESSION_COOKIE = "deskhand_session"
+SESSION_COOKIE = csrf.SESSION_COOKIE
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 _bearer = HTTPBearer(auto_error=False, scheme_name="apiKey", description="An API key: `dhk_...` or `dhp_...`.")

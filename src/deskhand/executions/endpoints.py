@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, BackgroundTasks, Query
 from fastapi.responses import StreamingResponse
 from fastapi.sse import EventSourceResponse
 
-from deskhand.access.guards import Operator, Viewer
+from deskhand.access.guards import Operator, TenantSession, Viewer
 from deskhand.errors import ConflictError, InvalidInputError, NotFoundError, RateLimitedError
 from deskhand.executions import service
 from deskhand.executions.events import StreamSlot, stream_changes
@@ -34,73 +34,78 @@ _ON_ONE = problem_responses(NotFoundError, InvalidInputError)
 _ON_CHANGE = problem_responses(NotFoundError, ConflictError, InvalidInputError)
 
 
-@router.get("", summary="List executions, newest first", responses=problem_responses(InvalidInputError))
+@router.get("", operation_id="list_executions", responses=problem_responses(InvalidInputError))
 async def list_executions(
-    app: App, viewer: Viewer, query: Annotated[ExecutionQuery, Query()]
+    _viewer: Viewer, session: TenantSession, query: Annotated[ExecutionQuery, Query()]
 ) -> Page[ExecutionSummary]:
-    async with app.db.tenant_session(viewer.tenant_id) as session:
-        return await service.list_executions(session, query, limit=query.limit, cursor=query.cursor)
+    """List executions, newest first."""
+    return await service.list_executions(session, query, limit=query.limit, cursor=query.cursor)
 
 
-@router.get("/counts", summary="Count executions by status", responses=problem_responses(InvalidInputError))
-async def count_executions(app: App, viewer: Viewer, filters: Annotated[ExecutionFilters, Query()]) -> StatusCounts:
-    async with app.db.tenant_session(viewer.tenant_id) as session:
-        return await service.count_by_status(session, filters)
+@router.get("/counts", operation_id="count_executions", responses=problem_responses(InvalidInputError))
+async def count_executions(
+    _viewer: Viewer, session: TenantSession, filters: Annotated[ExecutionFilters, Query()]
+) -> StatusCounts:
+    """Count executions by status; the filters' own states are left aside."""
+    return await service.count_by_status(session, filters)
 
 
 @router.get(
     "/events",
-    summary="Follow executions as server-sent events",
+    operation_id="follow_executions",
     response_class=EventSourceResponse,
     responses={
-        200: {"description": "Events named `execution`, each with an ExecutionSummary as its data."},
+        200: {"description": "Server-sent events named `execution`, each with an ExecutionSummary as its data."},
         **problem_responses(InvalidInputError, RateLimitedError),
     },
 )
 async def follow_executions(
-    app: App, viewer: Viewer, filters: Annotated[ExecutionFilters, Query()], slot: StreamSlot
+    app: App, viewer: Viewer, filters: Annotated[ExecutionFilters, Query()], slots: StreamSlot
 ) -> StreamingResponse:
+    """Follow executions as server-sent events: the newest ones as they are, then each change."""
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    return EventSourceResponse(stream_changes(app, viewer.tenant_id, filters, slot), headers=headers)
+    return EventSourceResponse(stream_changes(app, viewer, filters, slots), headers=headers)
 
 
-@router.post(
-    "/retry", summary="Retry every ended execution that matches", responses=problem_responses(InvalidInputError)
-)
-async def retry_executions(app: App, operator: Operator, wanted: BulkRetry) -> BulkRetryResult:
-    async with app.db.tenant_session(operator.tenant_id) as session:
-        result = await service.retry_matching(session, wanted, principal=operator)
-    await notify_workers(app.pool)
+@router.post("/retry", operation_id="retry_executions", responses=problem_responses(InvalidInputError))
+async def retry_executions(
+    app: App, operator: Operator, session: TenantSession, wanted: BulkRetry, after: BackgroundTasks
+) -> BulkRetryResult:
+    """Retry every ended execution that matches, oldest first."""
+    result = await service.retry_matching(session, wanted, principal=operator)
+    after.add_task(notify_workers, app.pool)  # runs after the commit; a worker woken before it would find nothing
     return result
 
 
-@router.get("/{execution_id}", summary="One execution with its steps", responses=_ON_ONE)
-async def get_execution(app: App, viewer: Viewer, execution_id: UUID) -> ExecutionDetail:
-    async with app.db.tenant_session(viewer.tenant_id) as session:
-        return await service.get_execution(session, execution_id)
+@router.get("/{execution_id}", operation_id="get_execution", responses=_ON_ONE)
+async def get_execution(_viewer: Viewer, session: TenantSession, execution_id: UUID) -> ExecutionDetail:
+    """Get one execution with its input, its result and its steps."""
+    return await service.get_execution(session, execution_id)
 
 
-@router.get("/{execution_id}/steps", summary="The steps of an execution", responses=_ON_ONE)
-async def list_steps(app: App, viewer: Viewer, execution_id: UUID) -> list[StepView]:
-    async with app.db.tenant_session(viewer.tenant_id) as session:
-        return await service.list_steps(session, execution_id)
+@router.get("/{execution_id}/steps", operation_id="list_execution_steps", responses=_ON_ONE)
+async def list_steps(_viewer: Viewer, session: TenantSession, execution_id: UUID) -> list[StepView]:
+    """List the steps of an execution in order."""
+    return await service.list_steps(session, execution_id)
 
 
-@router.post("/{execution_id}/cancel", summary="Cancel an execution", responses=_ON_CHANGE)
-async def cancel_execution(app: App, operator: Operator, execution_id: UUID) -> ExecutionSummary:
-    async with app.db.tenant_session(operator.tenant_id) as session:
-        return await service.cancel_execution(session, execution_id, principal=operator)
+@router.post("/{execution_id}/cancel", operation_id="cancel_execution", responses=_ON_CHANGE)
+async def cancel_execution(operator: Operator, session: TenantSession, execution_id: UUID) -> ExecutionSummary:
+    """Cancel an execution: at once while no worker runs it, else before its next step."""
+    return await service.cancel_execution(session, execution_id, principal=operator)
 
 
-@router.post("/{execution_id}/retry", summary="Retry a failed or cancelled execution", responses=_ON_CHANGE)
-async def retry_execution(app: App, operator: Operator, execution_id: UUID) -> ExecutionSummary:
-    async with app.db.tenant_session(operator.tenant_id) as session:
-        summary = await service.retry_execution(session, execution_id, principal=operator)
-    await notify_workers(app.pool)
+@router.post("/{execution_id}/retry", operation_id="retry_execution", responses=_ON_CHANGE)
+async def retry_execution(
+    app: App, operator: Operator, session: TenantSession, execution_id: UUID, after: BackgroundTasks
+) -> ExecutionSummary:
+    """Retry a failed or cancelled execution; finished steps are replayed, not repeated."""
+    summary = await service.retry_execution(session, execution_id, principal=operator)
+    after.add_task(notify_workers, app.pool)
     return summary
 
 
-@router.post("/{execution_id}/dismiss", summary="Dismiss a failed execution", responses=_ON_CHANGE)
-async def dismiss_execution(app: App, operator: Operator, execution_id: UUID) -> ExecutionSummary:
-    async with app.db.tenant_session(operator.tenant_id) as session:
-        return await service.dismiss_execution(session, execution_id, principal=operator)
+@router.post("/{execution_id}/dismiss", operation_id="dismiss_execution", responses=_ON_CHANGE)
+async def dismiss_execution(operator: Operator, session: TenantSession, execution_id: UUID) -> ExecutionSummary:
+    """Dismiss a failed execution: it needs nobody's attention any more."""
+    return await service.dismiss_execution(session, execution_id, principal=operator)

@@ -15,6 +15,7 @@ from uuid import UUID
 from fastapi import Depends, Request
 from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 
+from deskhand.access.principal import Principal
 from deskhand.errors import RateLimitedError
 from deskhand.executions import service
 from deskhand.executions.schemas import ExecutionFilters, ExecutionSummary
@@ -49,13 +50,13 @@ StreamSlot = Annotated[asyncio.Semaphore, Depends(stream_slot)]
 
 
 async def stream_changes(
-    state: AppState, tenant_id: str, filters: ExecutionFilters, slots: asyncio.Semaphore
+    state: AppState, viewer: Principal, filters: ExecutionFilters, slots: asyncio.Semaphore
 ) -> AsyncIterator[bytes]:
     """Events ``execution`` with an ``ExecutionSummary``: first of the newest ones as they are, then each change.
 
     Args:
         state: The process's shared objects.
-        tenant_id: Whose executions.
+        viewer: Who watches; sees the executions of its tenant.
         filters: Which ones.
         slots: Where this stream takes its slot.
     """
@@ -63,7 +64,7 @@ async def stream_changes(
         yield format_sse_event(retry=RECONNECT_MS)
         seen: dict[UUID, str] = {}
         for poll in range(MAX_POLLS):
-            async with state.db.tenant_session(tenant_id) as session:
+            async with state.db.tenant_session(viewer.tenant_id or "") as session:
                 page = await service.list_executions(session, filters, limit=DEFAULT_LIMIT)
             for summary in reversed(page.items):
                 mark = fingerprint(summary)

@@ -18,11 +18,14 @@ from sqlalchemy import (
     extract,
     func,
     literal,
+    literal_column,
     or_,
     select,
     tuple_,
+    update,
 )
 from sqlalchemy.dialects.postgresql import JSONPATH
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from deskhand.agents.models import Agent, AgentTrigger, AgentVersion
@@ -32,6 +35,7 @@ from deskhand.executions.schemas import BulkRetry, ExecutionFilters
 # What desks call the headline of a ticket; looked for near the top of the event only.
 _SUBJECT_NAMES = ("subject", "summary", "short_description")
 _AGENT_CHOICES = 200
+_PENDING_LANE = "uq_agent_executions_pending_lane"
 
 Key = tuple[datetime, UUID]
 Condition = ColumnElement[bool]
@@ -45,7 +49,7 @@ def _subject() -> ColumnElement[str | None]:
     paths = [f'$.**{{0 to 3}}.{name} ? (@.type() == "string")' for name in _SUBJECT_NAMES]
     found = [
         func.jsonb_path_query_first(AgentExecution.input_payload, cast(literal(path), JSONPATH)).op("#>>")(
-            literal("{}")
+            literal_column("'{}'")
         )
         for path in paths
     ]
@@ -164,8 +168,7 @@ async def count_by_status(session: AsyncSession, filters: ExecutionFilters) -> d
     statement = (
         select(AgentExecution.status, func.count()).where(*_conditions(everywhere)).group_by(AgentExecution.status)
     )
-    rows = (await session.execute(statement)).tuples()
-    return dict(rows.all())
+    return {row[0]: row[1] for row in await session.execute(statement)}
 
 
 async def list_agents(session: AsyncSession) -> Sequence[RowMapping]:
@@ -194,6 +197,31 @@ async def lock_ended(session: AsyncSession, wanted: BulkRetry) -> Sequence[Agent
     if wanted.error_code:
         statement = statement.where(e.error_code == wanted.error_code)
     return (await session.execute(statement)).scalars().all()
+
+
+async def requeue(session: AsyncSession, execution: AgentExecution, *, attempts: int) -> bool:
+    """Make a locked, ended row queued again, with so many starts left.
+
+    Returns:
+        False if another run of its ticket already waits for its first start; one of them is enough.
+    """
+    values = dict.fromkeys(
+        ("not_before", "cancel_requested_at", "completed_at", "error_code", "error_message", "dismissed_at")
+    )
+    statement = (
+        update(AgentExecution)
+        .where(AgentExecution.id == execution.id)
+        .values(**values, status="queued", parked=False, max_attempts=execution.attempt + attempts)
+        .execution_options(synchronize_session=False)
+    )
+    try:
+        async with session.begin_nested():
+            await session.execute(statement)
+    except IntegrityError as err:
+        if _PENDING_LANE not in str(err.orig):
+            raise
+        return False
+    return True
 
 
 async def database_now(session: AsyncSession) -> datetime:

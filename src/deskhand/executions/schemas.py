@@ -207,6 +207,7 @@ class BulkRetryResult(BaseModel):
     """What a bulk retry did."""
 
     retried: list[UUID]
+    skipped: list[UUID] = Field(description="Left as they are: another run of the same ticket already waits to start.")
     more: bool = Field(description="True when further runs match; call again to go on.")
 
 

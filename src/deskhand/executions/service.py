@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from sqlalchemy import RowMapping
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from deskhand.access.principal import Principal
@@ -151,13 +152,13 @@ async def retry_execution(session: AsyncSession, execution_id: UUID, *, principa
 
     Raises:
         NotFoundError: There is none.
-        ConflictError: It neither failed nor was cancelled.
+        ConflictError: It neither failed nor was cancelled, or another run of its ticket waits already.
     """
     execution = await _locked(session, execution_id)
     if execution.status not in (ExecutionStatus.FAILED, ExecutionStatus.CANCELLED):
         raise ConflictError(f"The execution is {execution.status}; only a failed or cancelled one can be retried.")
-    details = await _requeue(session, execution)
-    await _audit(session, "execution.retry", execution, principal, details)
+    if not await _requeue(session, execution, principal):
+        raise ConflictError("Another run of this ticket already waits for its start; it will see the ticket as it is.")
     return await _summary(session, execution_id)
 
 
@@ -170,11 +171,11 @@ async def retry_matching(session: AsyncSession, wanted: BulkRetry, *, principal:
         principal: Who asks; named in the audit log, once per execution.
     """
     found = await repository.lock_ended(session, wanted)
-    chosen = found[: wanted.limit]
-    notes = [await _requeue(session, execution) for execution in chosen]
-    for execution, details in zip(chosen, notes, strict=True):
-        await _audit(session, "execution.retry", execution, principal, details)
-    return BulkRetryResult(retried=[execution.id for execution in chosen], more=len(found) > wanted.limit)
+    retried: list[UUID] = []
+    skipped: list[UUID] = []
+    for execution in found[: wanted.limit]:
+        (retried if await _requeue(session, execution, principal) else skipped).append(execution.id)
+    return BulkRetryResult(retried=retried, skipped=skipped, more=len(found) > wanted.limit)
 
 
 async def dismiss_execution(session: AsyncSession, execution_id: UUID, *, principal: Principal) -> ExecutionSummary:
@@ -198,16 +199,13 @@ async def dismiss_execution(session: AsyncSession, execution_id: UUID, *, princi
     return await _summary(session, execution_id)
 
 
-async def _requeue(session: AsyncSession, execution: AgentExecution) -> dict[str, Any]:
+async def _requeue(session: AsyncSession, execution: AgentExecution, principal: Principal) -> bool:
     details = {"was": execution.status, "error_code": execution.error_code, "attempt": execution.attempt}
-    execution.status = ExecutionStatus.QUEUED
-    execution.max_attempts = execution.attempt + ATTEMPTS_PER_RETRY
-    execution.parked = False
-    for column in ("not_before", "cancel_requested_at", "completed_at", "error_code", "error_message", "dismissed_at"):
-        setattr(execution, column, None)
-    await session.flush()
+    if not await repository.requeue(session, execution, attempts=ATTEMPTS_PER_RETRY):
+        return False
     await enqueue(session, execution.id)
-    return details
+    await _audit(session, "execution.retry", execution, principal, details)
+    return True
 
 
 async def _audit(
@@ -243,13 +241,13 @@ def _not_found(execution_id: UUID) -> NotFoundError:
     return NotFoundError(f"There is no execution {execution_id}.")
 
 
-def _clean(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {**row, "subject": redact(row["subject"]), "error_message": redact(row["error_message"])}
+def _clean(row: RowMapping) -> dict[str, Any]:
+    return {**dict(row), "subject": redact(row["subject"]), "error_message": redact(row["error_message"])}
 
 
-def _step(row: Mapping[str, Any]) -> StepView:
+def _step(row: RowMapping) -> StepView:
     shown = {key: redact(row[key]) for key in ("input", "output", "error")}
-    return StepView.model_validate({**row, **shown})
+    return StepView.model_validate({**dict(row), **shown})
 
 
 def read_note(result: Mapping[str, Any] | None) -> NoteView | None:

@@ -1,0 +1,92 @@
+"""Where each step lies in its run, as shares of the whole, and what it is about in a few words. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from deskhand.executions.schemas import ExecutionDetail, StepView
+
+KIND_WORDS = {"model": "Model call", "tool": "Tool call", "write": "Write to the desk", "compute": "Computation"}
+STATE_WORDS = {"started": "running", "finished": "done", "failed": "failed", "in_doubt": "in doubt"}
+SMALLEST_SHARE = 0.6  # per cent; anything shorter would not be seen
+_TELLING = ("query", "subject", "ticket_id", "model", "ref", "text")
+_LENGTH = 90
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimelineStep:
+    """One step as the page draws it.
+
+    Attributes:
+        number: From 1, in order.
+        offset: Per cent of the attempt's time before it began.
+        share: Per cent of the attempt's time it took.
+        hint: What it was about, from its input; empty if nothing short says so.
+        replayed: It was finished by an earlier attempt and only read back by the latest.
+    """
+
+    number: int
+    step: StepView
+    kind: str
+    state: str
+    offset: float
+    share: float
+    hint: str
+    replayed: bool
+
+
+def lay_out(execution: ExecutionDetail, *, now: datetime) -> list[TimelineStep]:
+    """Place a run's steps on one line of time, attempt by attempt.
+
+    Args:
+        execution: The run.
+        now: End of what is still going on.
+    """
+    spans = _spans(execution.steps, now)
+    placed = []
+    for number, step in enumerate(execution.steps, start=1):
+        start, end = spans[step.attempt]
+        whole = max((end - start).total_seconds(), 0.001)
+        offset = min(100 - SMALLEST_SHARE, 100 * (step.started_at - start).total_seconds() / whole)
+        took = ((step.finished_at or min(now, end)) - step.started_at).total_seconds()
+        placed.append(
+            TimelineStep(
+                number=number,
+                step=step,
+                kind=KIND_WORDS[step.kind],
+                state=STATE_WORDS[step.state],
+                offset=round(max(0.0, offset), 2),
+                share=round(min(max(SMALLEST_SHARE, 100 * took / whole), 100 - offset), 2),
+                hint=hint(step.input),
+                replayed=step.state == "finished" and step.attempt < execution.attempt,
+            )
+        )
+    return placed
+
+
+def _spans(steps: list[StepView], now: datetime) -> dict[int, tuple[datetime, datetime]]:
+    spans: dict[int, tuple[datetime, datetime]] = {}
+    for step in steps:
+        end = step.finished_at or (now if step.state == "started" else step.started_at)
+        first, last = spans.get(step.attempt, (step.started_at, end))
+        spans[step.attempt] = (min(first, step.started_at), max(last, end))
+    return spans
+
+
+def hint(given: Any) -> str:
+    """A few words of a step's input that say what it was about."""
+    if not isinstance(given, dict):
+        return _short(given) if isinstance(given, str) else ""
+    for key in _TELLING:
+        value = given.get(key)
+        if isinstance(value, (str, int)) and not isinstance(value, bool) and str(value).strip():
+            return _short(str(value))
+    nested = given.get("args") or given.get("arguments")
+    return hint(nested) if isinstance(nested, dict) else ""
+
+
+def _short(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= _LENGTH else line[: _LENGTH - 1].rstrip() + "\N{HORIZONTAL ELLIPSIS}"

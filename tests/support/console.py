@@ -1,0 +1,168 @@
+"""A running API and console over loopback, and rows of real tables to show in it."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import secrets as random_secrets
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import UUID, uuid4
+
+import asyncpg
+import httpx2
+from cryptography.fernet import Fernet
+from fastapi import FastAPI
+from sqlalchemy import func, select
+
+from deskhand.access import endpoints as access_endpoints
+from deskhand.access import pages as access_pages
+from deskhand.access.models import ApiKey
+from deskhand.agents.models import Agent, AgentTrigger, AgentVersion
+from deskhand.executions import endpoints as execution_endpoints
+from deskhand.executions import pages as execution_pages
+from deskhand.executions.models import AgentExecution, ExecutionStep
+from deskhand.kit.appstate import AppState
+from deskhand.kit.crypto import SecretBox
+from deskhand.kit.db.session import Database
+from deskhand.kit.http import HttpClientFactory
+from deskhand.kit.problem import install_problem_handlers
+from deskhand.plugins.simulation.server import run_in_process
+from deskhand.ui.static_files import mount_static
+
+
+def console_app(db: Database, pool: asyncpg.Pool) -> FastAPI:
+    """The parts of the API under test, put together as the entry point does it."""
+    app = FastAPI()
+    app.state.deskhand = AppState(
+        db=db,
+        pool=pool,
+        secrets=SecretBox([Fernet.generate_key().decode()]),
+        http=HttpClientFactory(allow_private=True),
+        plugins=object(),
+        public_url="http://deskhand.example.com",
+    )
+    for module in (access_endpoints, access_pages, execution_endpoints, execution_pages):
+        app.include_router(module.router)
+    mount_static(app)
+    install_problem_handlers(app, login_path="/login")
+    return app
+
+
+@dataclass
+class Console:
+    """A running server and its database."""
+
+    url: str
+    db: Database
+    app: FastAPI
+    clients: contextlib.AsyncExitStack = field(default_factory=contextlib.AsyncExitStack)
+
+    async def key(self, tenant_id: str = "acme", role: str = "tenant_admin") -> str:
+        """An API key of the tenant."""
+        plain = f"dhk_{random_secrets.token_urlsafe(32)}"
+        async with self.db.tenant_session(tenant_id) as session:
+            digest = hashlib.sha256(plain.encode()).digest()
+            session.add(ApiKey(tenant_id=tenant_id, name="test", prefix=plain[:12], key_hash=digest, role=role))
+        return plain
+
+    async def client(self, tenant_id: str = "acme", role: str = "tenant_admin") -> httpx2.AsyncClient:
+        """An API client with a key of its own."""
+        headers = {"Authorization": f"Bearer {await self.key(tenant_id, role)}"}
+        return await self.clients.enter_async_context(httpx2.AsyncClient(base_url=self.url, headers=headers))
+
+    async def browser(self, tenant_id: str = "acme", role: str = "tenant_admin") -> httpx2.AsyncClient:
+        """A signed-in client without scripts: cookies and forms only."""
+        client = await self.clients.enter_async_context(
+            httpx2.AsyncClient(base_url=self.url, headers={"Accept": "text/html"})
+        )
+        answer = await client.post("/login", data={"api_key": await self.key(tenant_id, role), "next": "/"})
+        assert answer.status_code == 303, answer.text
+        return client
+
+    async def now(self) -> datetime:
+        """The database's clock."""
+        async with self.db.anonymous_session() as session:
+            return (await session.execute(select(func.now()))).scalar_one()
+
+    async def agent(self, tenant_id: str = "acme", *, name: str = "Triage notes") -> Agent:
+        """An active agent with a version and a webhook trigger."""
+        async with self.db.tenant_session(tenant_id) as session:
+            agent = Agent(tenant_id=tenant_id, name=name, status="active", system_prompt="Help.", llm_config={})
+            session.add(agent)
+            await session.flush()
+            session.add(
+                AgentVersion(
+                    tenant_id=tenant_id, agent_id=agent.id, version_number=1, system_prompt="Help.", llm_config={}
+                )
+            )
+            session.add(
+                AgentTrigger(tenant_id=tenant_id, agent_id=agent.id, trigger_type="webhook", hmac_secret="not-shown")
+            )
+            await session.flush()
+            await session.refresh(agent)
+            return agent
+
+    async def execution(self, agent: Agent, *, ticket: str | None = "1042", ago: float = 0.0, **columns: Any) -> UUID:
+        """An execution of the agent's version, received ``ago`` seconds ago."""
+        now = await self.now()
+        async with self.db.tenant_session(agent.tenant_id) as session:
+            version = (
+                await session.execute(select(AgentVersion.id).where(AgentVersion.agent_id == agent.id))
+            ).scalar_one()
+            trigger = (
+                await session.execute(select(AgentTrigger.id).where(AgentTrigger.agent_id == agent.id))
+            ).scalar_one()
+            values: dict[str, Any] = {
+                "id": uuid4(),
+                "tool_type": "servicedesk_plus",
+                "ticket_ref": ticket,
+                "queued_at": now - timedelta(seconds=ago),
+                "input_payload": {"event": "request_created", "request": {"id": ticket, "subject": "Printer offline"}},
+                **columns,
+            }
+            row = AgentExecution(
+                tenant_id=agent.tenant_id, agent_id=agent.id, agent_version_id=version, trigger_id=trigger, **values
+            )
+            session.add(row)
+            await session.flush()
+            return row.id
+
+    async def step(self, tenant_id: str, execution_id: UUID, name: str, *, took: float = 0.4, **columns: Any) -> None:
+        """A step of an execution, finished ``took`` seconds after it began unless told otherwise."""
+        values: dict[str, Any] = {"kind": "tool", "state": "finished", "attempt": 1, **columns}
+        values.setdefault("started_at", await self.now() - timedelta(seconds=took))
+        if values["state"] != "started":
+            values.setdefault("finished_at", values["started_at"] + timedelta(seconds=took))
+        if values["kind"] == "model" and values["state"] == "finished":
+            values = {"tokens_in": 1200, "tokens_out": 180, "cost_usd": Decimal("0.00042"), **values}
+        async with self.db.tenant_session(tenant_id) as session:
+            session.add(
+                ExecutionStep(
+                    tenant_id=tenant_id,
+                    execution_id=execution_id,
+                    step_key=values.pop("step_key", f"{name}#{uuid4().hex[:6]}"),
+                    name=name,
+                    **values,
+                )
+            )
+
+    async def change(self, tenant_id: str, execution_id: UUID, **columns: Any) -> None:
+        """Change an execution as its worker would."""
+        async with self.db.tenant_session(tenant_id) as session:
+            row = await session.get_one(AgentExecution, execution_id)
+            for column, value in columns.items():
+                setattr(row, column, value)
+
+
+@contextlib.asynccontextmanager
+async def running_console(db: Database, pool: asyncpg.Pool) -> AsyncIterator[Console]:
+    """Serve the console on a free port of loopback."""
+    app = console_app(db, pool)
+    async with run_in_process(app) as server:
+        console = Console(url=server.url, db=db, app=app)
+        async with console.clients:
+            yield console

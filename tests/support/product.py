@@ -1,0 +1,260 @@
+"""The whole product for one test: API, worker loop, simulated desk, scripted model, all on loopback."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any, TypeVar
+
+import asyncpg
+import httpx2
+from cryptography.fernet import Fernet
+
+from deskhand.access import service as access
+from deskhand.api import ApiConfig, create_app
+from deskhand.executions.executor import ExecutionLimits, Executor
+from deskhand.executions.runner import Runner
+from deskhand.kit.crypto import SecretBox
+from deskhand.kit.db.session import Database, create_pool
+from deskhand.kit.http import HttpClientFactory
+from deskhand.kit.telemetry import Telemetry
+from deskhand.knowledge.embedding import load_embedder
+from deskhand.llm.gateway import GatewaySettings
+from deskhand.llm.simulator import LLMSimulator
+from deskhand.plugins.registry import PluginManager
+from deskhand.plugins.servicedesk_plus.simulator import ServiceDeskPlusSimulator
+from deskhand.plugins.signatures import standard_headers
+from deskhand.plugins.simulation.server import RunningServer, run_in_process
+
+T = TypeVar("T")
+
+DESK_KEY = "technician-key-of-the-simulator"
+PROMPT = "You prepare technicians: what is the ticket about, and what should they do next?"
+PATIENCE = 30.0
+
+
+async def until(look: Callable[[], Awaitable[T]], *, patience: float = PATIENCE) -> T:
+    """Poll until something is there; the condition is the clock, the limit only ends a hopeless test."""
+    async with asyncio.timeout(patience):
+        while True:
+            found = await look()
+            if found:
+                return found
+            await asyncio.sleep(0.02)
+
+
+@dataclass
+class Desk:
+    """The simulated ServiceDesk Plus."""
+
+    simulator: ServiceDeskPlusSimulator
+    server: RunningServer
+    client: httpx2.AsyncClient
+
+    @property
+    def url(self) -> str:
+        return self.server.url
+
+    async def file_ticket(self, subject: str = "VPN drops", description: str = "It drops every ten minutes.") -> str:
+        answer = await self.client.post(
+            "/_sim/tickets",
+            json={"subject": subject, "description": description, "requester": "alice@acme.test"},
+        )
+        answer.raise_for_status()
+        return str(answer.json()["id"])
+
+    async def notes(self, ticket_id: str) -> list[dict[str, Any]]:
+        answer = await self.client.get(f"/_sim/tickets/{ticket_id}")
+        answer.raise_for_status()
+        return list(answer.json()["notes"])
+
+    async def effects(self, ticket_id: str) -> dict[str, Any]:
+        answer = await self.client.get(f"/_sim/effects/{ticket_id}")
+        answer.raise_for_status()
+        return dict(answer.json())
+
+
+@dataclass
+class Customer:
+    """A tenant with its administrator's client and one active agent."""
+
+    tenant_id: str
+    client: httpx2.AsyncClient
+    agent_id: str
+    secret: str
+
+
+@dataclass
+class Product:
+    """Everything, running."""
+
+    db: Database
+    pool: asyncpg.Pool[asyncpg.Record]
+    api: RunningServer
+    desk: Desk
+    model: LLMSimulator
+    model_url: str
+    keys: tuple[str, ...]
+    app_url: str
+    http: HttpClientFactory
+    stack: contextlib.AsyncExitStack
+    runners: list[tuple[Runner, asyncio.Task[None]]] = field(default_factory=list)
+
+    @property
+    def webhooks(self) -> httpx2.AsyncClient:
+        return self.desk.client
+
+    async def client(self, key: str) -> httpx2.AsyncClient:
+        client = self.http.client(self.api.url, headers={"Authorization": f"Bearer {key}"})
+        return await self.stack.enter_async_context(client)
+
+    async def customer(self, tenant_id: str = "acme", *, active: bool = True, **agent: Any) -> Customer:
+        """A tenant connected to the desk, with an agent."""
+        async with self.db.platform_session() as session:
+            _, key = await access.create_platform_key(session, name="tests")
+        platform = await self.client(key)
+        await _ok(
+            platform.post(
+                "/api/v1/tenants",
+                json={
+                    "tenant_id": tenant_id,
+                    "name": tenant_id.title(),
+                    "servicedesk_url": self.desk.url,
+                    "servicedesk_api_key": DESK_KEY,
+                },
+            )
+        )
+        made = await _ok(
+            platform.post(f"/api/v1/tenants/{tenant_id}/api-keys", json={"name": "t", "role": "tenant_admin"})
+        )
+        client = await self.client(made["api_key"])
+        body = {
+            "name": "First look",
+            "system_prompt": PROMPT,
+            "llm_config": {"model": "gpt-4", "temperature": 0.0},
+            "triggers": [{"trigger_type": "webhook"}],
+            "tool_ids": ["servicedesk_plus"],
+            **agent,
+        }
+        created = await _ok(client.post("/api/v1/agents", json=body))
+        if active:
+            await _ok(client.post(f"/api/v1/agents/{created['id']}/activate"))
+        return Customer(tenant_id, client, created["id"], created["webhook_secrets"][0]["secret"])
+
+    async def point_desk_at(self, customer: Customer, **target: Any) -> None:
+        """Let the desk's webhooks go to the customer's agent."""
+        url = f"{self.api.url}/agents/{customer.agent_id}/webhook"
+        answer = await self.desk.client.put("/_sim/webhooks", json={"url": url, "secret": customer.secret, **target})
+        answer.raise_for_status()
+
+    async def deliver(
+        self,
+        customer: Customer,
+        ticket_id: str,
+        *,
+        delivery_id: str = "msg-1",
+        event: str = "request.created",
+        secret: str | None = None,
+        at: datetime | None = None,
+        body: bytes | None = None,
+    ) -> httpx2.Response:
+        """One signed delivery, by hand."""
+        payload = body if body is not None else event_body(ticket_id, event)
+        headers = standard_headers(
+            secret or customer.secret, payload, message_id=delivery_id, now=at or datetime.now(UTC)
+        )
+        url = f"{self.api.url}/agents/{customer.agent_id}/webhook"
+        return await self.webhooks.post(url, content=payload, headers={**headers, "content-type": "application/json"})
+
+    def executor(self, **limits: Any) -> Executor:
+        return Executor(
+            db=self.db,
+            pool=self.pool,
+            secrets=SecretBox(self.keys),
+            http=self.http,
+            plugins=PluginManager(),
+            gateway=GatewaySettings(base_url=f"{self.model_url}/v1", api_key="sk-test", timeout=5.0),
+            embedder=load_embedder(),
+            limits=ExecutionLimits(**{"timeout": 30.0, "max_cost_usd": Decimal(1), **limits}),
+            telemetry=Telemetry(),
+        )
+
+    async def start_worker(self, **options: Any) -> Runner:
+        runner = Runner(self.pool, self.executor(**options.pop("limits", {})).execute, **options)
+        self.runners.append((runner, asyncio.create_task(runner.run())))
+        return runner
+
+    async def stop_workers(self) -> None:
+        for runner, _ in self.runners:
+            runner.request_stop()
+        await asyncio.gather(*(task for _, task in self.runners))
+        self.runners.clear()
+
+    async def execution(self, customer: Customer, execution_id: str) -> dict[str, Any]:
+        answer = await customer.client.get(f"/api/v1/executions/{execution_id}")
+        answer.raise_for_status()
+        return dict(answer.json())
+
+    async def ended(self, customer: Customer, execution_id: str) -> dict[str, Any]:
+        """The execution, once it has reached a state in which nothing more happens by itself."""
+
+        async def look() -> dict[str, Any] | None:
+            found = await self.execution(customer, execution_id)
+            return found if found["status"] in {"completed", "failed", "cancelled", "waiting"} else None
+
+        return await until(look)
+
+    async def count(self, query: str, *values: object) -> int:
+        """A figure from the rows, across tenants (as the platform role)."""
+        async with self.pool.acquire() as connection, connection.transaction():
+            await connection.execute("SET LOCAL ROLE deskhand_platform")
+            return int(await connection.fetchval(query, *values))
+
+
+def event_body(ticket_id: str, event: str = "request.created") -> bytes:
+    """What ServiceDesk Plus sends (see ``plugins/servicedesk_plus/doc.md``)."""
+    return json.dumps({"event": event, "request_id": ticket_id, "subject": "VPN drops"}).encode()
+
+
+async def _ok(call: Awaitable[httpx2.Response]) -> dict[str, Any]:
+    answer = await call
+    assert answer.is_success, answer.text
+    return dict(answer.json())
+
+
+@contextlib.asynccontextmanager
+async def running_product(db: Database, app_url: str) -> AsyncIterator[Product]:
+    """The product for the length of a ``with`` block; workers are started by the test."""
+    keys = (Fernet.generate_key().decode(),)
+    http = HttpClientFactory(allow_private=True)
+    async with contextlib.AsyncExitStack() as stack:
+        pool = await create_pool(app_url, min_size=2, max_size=12)
+        stack.push_async_callback(pool.close)
+        simulator = ServiceDeskPlusSimulator(api_key=DESK_KEY)
+        desk_server = await stack.enter_async_context(run_in_process(simulator.build()))
+        desk_client = await stack.enter_async_context(http.client(desk_server.url))
+        model = LLMSimulator()
+        model_server = await stack.enter_async_context(run_in_process(model.build()))
+        config = ApiConfig(
+            database_url=app_url, encryption_keys=keys, public_url="http://127.0.0.1", allow_private_addresses=True
+        )
+        api = await stack.enter_async_context(run_in_process(create_app(config)))
+        product = Product(
+            db=db,
+            pool=pool,
+            api=api,
+            desk=Desk(simulator, desk_server, desk_client),
+            model=model,
+            model_url=model_server.url,
+            keys=keys,
+            app_url=app_url,
+            http=http,
+            stack=stack,
+        )
+        stack.push_async_callback(product.stop_workers)
+        yield product
