@@ -1,0 +1,134 @@
+"""Whether a sentence a model wrote stands on what it was given (pure, no model involved).
+
+Deliberately simple, so that what it refuses can be explained: shared words, exact names and numbers,
+and a list of forbidden claims. It does not understand meaning; it stops what small models do most:
+invented versions, hosts and addresses, text about something else, and "this has been resolved".
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+_WORD = re.compile(r"[^\W\d_]{2,}(?:['’][^\W\d_]+)?", re.UNICODE)
+# Anything a reader would look up or type: links, mail addresses, paths, hosts, ids, versions, numbers.
+_LINK = re.compile(r"(?i)\b(?:https?://|www\.)\S+|[\w.+-]+@[\w-]+\.[\w.-]+|\\\\[\w$.\\-]+")
+_NAMED = re.compile(
+    r"[A-Za-z]*\d[\w./:\-]*"  # anything with a digit: 809, 4.10.08, AP-3B-02, 10.0.0.1, 365
+    r"|\b\w+(?:_\w+)+"  # Z_AP_CLERK
+    r"|\b[A-Z]{2,}(?:-[A-Za-z0-9]+)+"  # FS-Finance-RW
+    r"|\b[a-z0-9-]+(?:\.[a-z0-9-]+){1,}\b"  # mail.example.com
+    r"|\b[A-Z]{3,}\b"  # RAM, DNS, SAP
+)
+_DONE = re.compile(
+    r"(?i)\b(?:(?:has|have|had|was|were|is|are|got)(?:\s+(?:now|been|already|successfully|also))*\s+"
+    r"(?:resolved|fixed|solved|completed|restored|closed|repaired|working again|rectified|addressed|corrected)"
+    r"|(?:issue|problem|ticket|incident|request)\s+(?:resolved|fixed|solved|closed)"
+    r"|(?:is|are)\s+(?:now\s+)?working|works\s+(?:now|again)|no\s+abuse\s+found|(?:we|i)\s+(?:have|fixed|reset|did))\b"
+)
+_SMALL = (
+    "a about after again all also an and any are as at be because been before being but by can could did do does"
+    " for from had has have he her him his how if in into is it its just let make may might more must my need no"
+    " not of off on once one only or other our out over own per please same she should so some such than that the"
+    " their them then there these they this those through to too under until up upon us use used user users using"
+    " via was we were what when where which while who why will with within without would you your team person"
+    " problem problems issue issues ticket new them possible available appropriate necessary required relevant"
+    " correct correctly proper properly still try see sure steps step follow following"
+)
+# What any instruction may begin with or say; says nothing about what it stands on.
+_PLAIN = (
+    "ask check confirm contact consider continue ensure escalate explain find get give help identify inform"
+    " investigate keep look note notify obtain open provide report request review run set show start stop tell"
+    " test verify wait whether according past solution solved similar works working"
+)
+_SMALL_WORDS = frozenset(_SMALL.split())
+_PLAIN_VERBS = frozenset(_PLAIN.split())
+_COMMON_CAPS = frozenset({"AND", "ASK", "FOR", "NOT", "THE", "USE", "YES"})
+_STEM = 5
+
+
+def words(text: str) -> list[str]:
+    """The words of a text that say what it is about, in lower case."""
+    return [
+        low
+        for low in (match.group().lower().replace("’", "'").removesuffix("'s") for match in _WORD.finditer(text))
+        if low not in _SMALL_WORDS and len(low) > 2
+    ]
+
+
+def stems(text: str) -> frozenset[str]:
+    """The same, cut to their first five letters, which lets "reset" meet "resetting" in any language."""
+    return frozenset(word[:_STEM] for word in words(text))
+
+
+def telling(text: str) -> list[str]:
+    """Stems of a sentence that must stand on something: without small words and plain verbs of instruction."""
+    return [word[:_STEM] for word in words(text) if word not in _PLAIN_VERBS]
+
+
+def share_in(sentence: str, *texts: str) -> float:
+    """How much of a sentence's telling words occur in the texts, 0 to 1; a sentence without any has 0."""
+    told = telling(sentence)
+    if not told:
+        return 0.0
+    known = frozenset().union(*(stems(text) for text in texts))
+    return sum(stem in known for stem in told) / len(told)
+
+
+def names(text: str) -> list[str]:
+    """Ids, versions, hosts, codes and numbers in a text: what must never be invented."""
+    without_links = _LINK.sub(" ", text)
+    found = (match.group().strip(".,:;-/") for match in _NAMED.finditer(without_links))
+    return [name for name in found if name and name not in _COMMON_CAPS]
+
+
+def links(text: str) -> list[str]:
+    """Links, mail addresses and network paths in a text."""
+    return [match.group().rstrip(".,;:)]}\"'") for match in _LINK.finditer(text)]
+
+
+def invented(sentence: str, *, facts: Iterable[str], link_facts: Iterable[str]) -> list[str]:
+    """Names and links of a sentence that occur nowhere they may come from.
+
+    Args:
+        sentence: What the model wrote.
+        facts: Texts that names and numbers may come from.
+        link_facts: Texts that links and addresses may come from; not the ticket, whose author is a stranger.
+    """
+    known = "\n".join(facts).lower()
+    known_links = "\n".join(link_facts).lower()
+    missing = [link for link in links(sentence) if link.lower() not in known_links]
+    missing.extend(name for name in names(sentence) if not _occurs(name.lower(), known))
+    return missing
+
+
+def _occurs(name: str, known: str) -> bool:
+    # Whole, not as a part: "10" must not pass because "4.10.08" is known.
+    return re.search(rf"(?<![\w.]){re.escape(name)}(?!\w|\.\d)", known) is not None
+
+
+def claims_done(sentence: str) -> bool:
+    """Whether a sentence says that something was done or is solved, which no draft can know."""
+    return _DONE.search(sentence) is not None
+
+
+def tells_past(sentence: str) -> bool:
+    """Whether a sentence reports a past action ("Updated the driver") instead of instructing."""
+    first = next(iter(_WORD.findall(sentence)), "").lower()
+    return len(first) > 4 and first.endswith("ed") and first not in {"need", "embed", "proceed", "speed"}
+
+
+def clip(text: str, *, limit: int, chars: int = 0) -> str:
+    """The beginning of a text on one line.
+
+    Args:
+        text: Any text.
+        limit: Words to keep.
+        chars: Characters to keep; 0 allows ten per word.
+    """
+    flat = text.split()
+    out = " ".join(flat[:limit])
+    most = chars or limit * 10
+    cut = len(flat) > limit or len(out) > most
+    out = out[:most].rstrip(" ,;:–-") if cut else out
+    return f"{out} …" if cut else out
