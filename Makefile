@@ -33,7 +33,7 @@ demo: env-runtime ## Run the whole flow on this machine and show the notes (DEMO
 .PHONY: test
 test: env-dev ## Run the whole test suite (ARGS="-k words" narrows it, WORKERS=4 spreads it)
 	@tools/ci-setup.sh
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
+	@$(BIN)/pytest -n $(WORKERS) --dist loadfile $(ARGS)
 
 .PHONY: lint style imports sizes tracked security dependencies locks
 lint: style imports sizes tracked security dependencies locks ## Style, import rules, budgets, security, dependencies
