@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -25,6 +26,7 @@ T = TypeVar("T")
 
 MINIMUM_SERVER_VERSION = 15
 _MIGRATION_LOCK = 7_305_520_931_470_337  # any number no one else uses: the advisory lock of "one migrates at a time"
+_ALEMBIC = threading.Lock()  # it keeps its context in module globals, so one run at a time per process
 _PACKAGE = Path(__file__).parents[2]
 
 
@@ -143,4 +145,5 @@ def _config(url: str | None = None) -> Config:
 
 
 def _run(url: str, work: Callable[[Config], None]) -> None:
-    work(_config(url))
+    with _ALEMBIC:
+        work(_config(url))

@@ -39,7 +39,7 @@ def upgrade() -> None:
         """
         ALTER TABLE ticket_history ADD COLUMN search tsvector GENERATED ALWAYS AS (
             setweight(to_tsvector('english', subject), 'A') || setweight(to_tsvector('english', description), 'B')
-            || setweight(to_tsvector('english', coalesce(resolution, '')), 'C')) STORED
+            || setweight(to_tsvector('english', coalesce(resolution, '')), 'C')) STORED NOT NULL
         """,
         "CREATE INDEX idx_ticket_history_search ON ticket_history USING gin (search)",
         "CREATE INDEX idx_ticket_history_subject_trgm ON ticket_history USING gin (subject gin_trgm_ops)",
@@ -57,7 +57,8 @@ def upgrade() -> None:
             embedding real[],
             embedding_model varchar(100),
             search tsvector GENERATED ALWAYS AS (
-                setweight(to_tsvector('english', title), 'A') || setweight(to_tsvector('english', body), 'B')) STORED,
+                setweight(to_tsvector('english', title), 'A') || setweight(to_tsvector('english', body), 'B')
+            ) STORED NOT NULL,
             created_at timestamptz NOT NULL DEFAULT now(),
             updated_at timestamptz NOT NULL DEFAULT now(),
             CONSTRAINT uq_knowledge_articles_tenant_id_article_id UNIQUE (tenant_id, article_id)

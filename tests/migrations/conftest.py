@@ -1,0 +1,139 @@
+"""Both servers the product promises: the embedded one and Debian's PostgreSQL 15; rows for every table."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from deskhand.kit.db.embedded import EmbeddedPostgres
+
+DEBIAN_15 = Path("/usr/lib/postgresql/15/bin")
+
+
+@pytest.fixture(scope="session")
+def postgres15() -> Iterator[EmbeddedPostgres]:
+    """Debian's server, run from its binaries."""
+    if not DEBIAN_15.exists():
+        pytest.skip("PostgreSQL 15 is not installed in /usr/lib/postgresql/15")
+    directory = Path(tempfile.mkdtemp(prefix="deskhand-pg15-"))
+    with EmbeddedPostgres(directory, binaries=DEBIAN_15, settings={"fsync": "off"}) as server:
+        yield server
+    shutil.rmtree(directory)
+
+
+@pytest.fixture(params=["postgres", "postgres15"])
+def server(request: pytest.FixtureRequest) -> EmbeddedPostgres:
+    """Each of the servers in turn."""
+    return request.getfixturevalue(request.param)
+
+
+@pytest.fixture
+def empty_database(server: EmbeddedPostgres) -> Iterator[Callable[[str], str]]:
+    """An empty database on ``server``; called with "superuser", "owner" or "app" it answers with that URL."""
+    name = f"migrations_{uuid.uuid4().hex[:12]}"
+    server.create_database(name)
+
+    def url(login: str) -> str:
+        return str(getattr(server, f"{login}_url")).rsplit("/", 1)[0] + "/" + name
+
+    yield url
+    server.drop_database(name)
+
+
+# What an installation of the spec's time held, at revision facc8d95bcbd.
+OLD_ROWS = (
+    """INSERT INTO tenant_configs (tenant_id, name, tool_type, jira_url, webhook_signing_secret_encrypted)
+       VALUES ('acme', 'Acme', 'jira', 'https://acme.example', 's'),
+              ('globex', 'Globex', 'servicedesk_plus', NULL, 's')
+    """,
+    """INSERT INTO enhancement_history (tenant_id, ticket_id, context_gathered) VALUES ('acme', '1', '{"a": 1}')""",
+    """INSERT INTO ticket_history (tenant_id, ticket_id, description) VALUES ('acme', '1', 'printer on fire')""",
+    """INSERT INTO audit_log (tenant_id, actor, operation, resource_type, resource_id, details)
+       SELECT t, 'a', 'agent.create', 'agent', n::text, jsonb_build_object('n', n, 'price', 1.50,
+                                                             'deep', '{"x": [1e3]}'::jsonb)
+         FROM unnest(ARRAY['acme', 'globex']) t, generate_series(1, 3) n""",
+    """INSERT INTO agents (id, tenant_id, name, status, system_prompt)
+       VALUES ('00000000-0000-4000-8000-00000000000a', 'acme', 'A', 'active', 'Do what is asked of you.'),
+              ('00000000-0000-4000-8000-00000000000b', 'globex', 'B', 'draft', 'Do what is asked of you.')""",
+    """INSERT INTO agent_triggers (id, agent_id, trigger_type, webhook_url, schedule_cron)
+       VALUES ('00000000-0000-4000-8000-0000000000a1', '00000000-0000-4000-8000-00000000000a', 'webhook', '/x', NULL),
+              ('00000000-0000-4000-8000-0000000000b1', '00000000-0000-4000-8000-00000000000b', 'schedule', NULL,
+               '0 9 * * *')
+    """,
+    """INSERT INTO agent_tools (agent_id, tool_id)
+       VALUES ('00000000-0000-4000-8000-00000000000a', 'jira'),
+              ('00000000-0000-4000-8000-00000000000b', 'servicedesk_plus')""",
+)
+# And what the tables added since then hold.
+NEW_ROWS = (
+    """INSERT INTO agent_executions (id, tenant_id, agent_id, trigger_id, agent_version_id)
+       SELECT '00000000-0000-4000-8000-0000000000e1', 'acme', agent_id, '00000000-0000-4000-8000-0000000000a1', id
+         FROM agent_versions WHERE tenant_id = 'acme'""",
+    """INSERT INTO execution_steps (execution_id, tenant_id, step_key, attempt, kind, name)
+       VALUES ('00000000-0000-4000-8000-0000000000e1', 'acme', 'm:1', 1, 'model', 'm')""",
+    """INSERT INTO webhook_deliveries (tenant_id, trigger_id, delivery_id, outcome, http_status)
+       VALUES ('acme', '00000000-0000-4000-8000-0000000000a1', 'd1', 'accepted', 202)""",
+    """INSERT INTO schedule_fires (tenant_id, trigger_id, fire_at)
+       VALUES ('globex', '00000000-0000-4000-8000-0000000000b1', now())""",
+    """INSERT INTO users (id, email) VALUES ('00000000-0000-4000-8000-0000000000f1', 'Ann@example.com')""",
+    """INSERT INTO memberships (tenant_id, user_id, role)
+       VALUES ('acme', '00000000-0000-4000-8000-0000000000f1', 'viewer')""",
+    """INSERT INTO api_keys (tenant_id, name, prefix, key_hash, role)
+       VALUES ('acme', 'k', 'dhk_x', sha256('x'), 'viewer')""",
+    """INSERT INTO platform_keys (name, prefix, key_hash) VALUES ('p', 'dhp_x', sha256('y'))""",
+    """INSERT INTO knowledge_articles (tenant_id, article_id, title, body)
+       VALUES ('acme', 'KB1', 'Fire', 'Use water')""",
+    """INSERT INTO system_inventory (tenant_id, hostname) VALUES ('acme', 'srv-1')""",
+    """INSERT INTO enhancement_feedback (tenant_id, ticket_id, feedback_type) VALUES ('acme', '1', 'thumbs_up')""",
+    """INSERT INTO pgqueuer (priority, status, entrypoint) VALUES (0, 'queued', 'execution')""",
+    """INSERT INTO pgqueuer_log (job_id, status, priority, entrypoint) VALUES (1, 'queued', 0, 'execution')""",
+    """INSERT INTO pgqueuer_schedules (expression, entrypoint) VALUES ('* * * * *', 'x')""",
+    """INSERT INTO pgqueuer_statistics (count, priority, status, entrypoint) VALUES (1, 0, 'successful', 'x')""",
+)
+
+
+@pytest.fixture(scope="session")
+def old_rows() -> tuple[str, ...]:
+    """Rows for every table there is at revision facc8d95bcbd."""
+    return OLD_ROWS
+
+
+@pytest.fixture(scope="session")
+def new_rows() -> tuple[str, ...]:
+    """Rows for every table added after it."""
+    return NEW_ROWS
+
+
+async def execute(url: str, *statements: str) -> None:
+    connection = await asyncpg.connect(url)
+    try:
+        for statement in statements:
+            await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+async def rows(url: str, query: str, *args: object) -> list[asyncpg.Record]:
+    connection = await asyncpg.connect(url)
+    try:
+        return await connection.fetch(query, *args)
+    finally:
+        await connection.close()
+
+
+@pytest.fixture(scope="session")
+def run_sql():
+    """``await run_sql(url, *statements)``."""
+    return execute
+
+
+@pytest.fixture(scope="session")
+def fetch():
+    """``await fetch(url, query, *args)``."""
+    return rows

@@ -1,0 +1,104 @@
+"""Two tenants with a row in every table, and raw connections as the application's own role."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import asyncpg
+import pytest
+
+from deskhand.kit.db.session import create_pool, set_tenant
+
+ACME, GLOBEX = "acme", "globex"
+# {t} is the tenant, {n} a digit that is different for each, so that ids are known and never shared.
+SEEDS = {
+    "tenant_configs": """INSERT INTO tenant_configs (tenant_id, name, webhook_signing_secret_encrypted)
+        VALUES ('{t}', 'secret of {t}', 'secret of {t}')""",
+    "enhancement_history": """INSERT INTO enhancement_history (id, tenant_id, ticket_id, llm_output)
+        VALUES ('{n}0000000-0000-4000-8000-000000000001', '{t}', '1', 'secret of {t}')""",
+    "ticket_history": """INSERT INTO ticket_history (tenant_id, ticket_id, description)
+        VALUES ('{t}', '1', 'secret of {t}')""",
+    "audit_log": """INSERT INTO audit_log (tenant_id, actor, operation, resource_type, entry_hash)
+        VALUES ('{t}', 'secret of {t}', 'x', 'x', sha256('{t}'))""",
+    "agents": """INSERT INTO agents (id, tenant_id, name, status, system_prompt)
+        VALUES ('{n}0000000-0000-4000-8000-00000000000a', '{t}', 'secret of {t}', 'active', 'secret of {t}')""",
+    "agent_triggers": """INSERT INTO agent_triggers (id, tenant_id, agent_id, trigger_type, hmac_secret)
+        VALUES ('{n}0000000-0000-4000-8000-00000000000b', '{t}', '{n}0000000-0000-4000-8000-00000000000a', 'webhook',
+                'secret of {t}')""",
+    "agent_tools": """INSERT INTO agent_tools (tenant_id, agent_id, tool_id)
+        VALUES ('{t}', '{n}0000000-0000-4000-8000-00000000000a', 'jira')""",
+    "agent_versions": """INSERT INTO agent_versions (id, tenant_id, agent_id, version_number, system_prompt, llm_config)
+        VALUES ('{n}0000000-0000-4000-8000-00000000000c', '{t}', '{n}0000000-0000-4000-8000-00000000000a', 1,
+                'secret of {t}', '{{}}')""",
+    "agent_executions": """INSERT INTO agent_executions (id, tenant_id, agent_id, trigger_id, agent_version_id, lane)
+        VALUES ('{n}0000000-0000-4000-8000-00000000000d', '{t}', '{n}0000000-0000-4000-8000-00000000000a',
+                '{n}0000000-0000-4000-8000-00000000000b', '{n}0000000-0000-4000-8000-00000000000c', 'secret of {t}')""",
+    "execution_steps": """INSERT INTO execution_steps (tenant_id, execution_id, step_key, attempt, kind, name)
+        VALUES ('{t}', '{n}0000000-0000-4000-8000-00000000000d', 'm:1', 1, 'model', 'secret of {t}')""",
+    "webhook_deliveries": """INSERT INTO webhook_deliveries (tenant_id, trigger_id, delivery_id, outcome, http_status)
+        VALUES ('{t}', '{n}0000000-0000-4000-8000-00000000000b', 'd1', 'accepted', 202)""",
+    "schedule_fires": """INSERT INTO schedule_fires (tenant_id, trigger_id, fire_at)
+        VALUES ('{t}', '{n}0000000-0000-4000-8000-00000000000b', '2026-01-01T00:00:00Z')""",
+    "memberships": """WITH person AS (INSERT INTO users (email) VALUES ('{t}@example.com') RETURNING id)
+        INSERT INTO memberships (tenant_id, user_id, role) SELECT '{t}', id, 'viewer' FROM person""",
+    "api_keys": """INSERT INTO api_keys (tenant_id, name, prefix, key_hash, role)
+        VALUES ('{t}', 'secret of {t}', 'dhk_{t}', sha256('{t}'), 'viewer')""",
+    "knowledge_articles": """INSERT INTO knowledge_articles (tenant_id, article_id, title, body)
+        VALUES ('{t}', 'KB1', 'secret of {t}', 'x')""",
+    "system_inventory": "INSERT INTO system_inventory (tenant_id, hostname) VALUES ('{t}', 'secret-of-{t}')",
+    "enhancement_feedback": """INSERT INTO enhancement_feedback
+        (tenant_id, ticket_id, enhancement_id, feedback_type, feedback_comment)
+        VALUES ('{t}', '1', '{n}0000000-0000-4000-8000-000000000001', 'thumbs_up', 'secret of {t}')""",
+}
+
+
+async def seed(superuser_url: str) -> None:
+    """A row in every tenant table for each tenant."""
+    connection = await asyncpg.connect(superuser_url)
+    try:
+        for number, tenant in ((1, ACME), (2, GLOBEX)):
+            for statement in SEEDS.values():
+                await connection.execute(statement.format(t=tenant, n=number))
+    finally:
+        await connection.close()
+
+
+@pytest.fixture(scope="session")
+def seed_two_tenants():
+    """``await seed_two_tenants(superuser_url)``."""
+    return seed
+
+
+@pytest.fixture(scope="session")
+def seeded_tables() -> set[str]:
+    """The tables the seeds fill."""
+    return set(SEEDS)
+
+
+@pytest.fixture
+async def two_tenants(clean_db, database_urls) -> AsyncIterator[asyncpg.Pool]:
+    """Tenants acme and globex; a pool as ``deskhand_app``."""
+    await seed(database_urls.superuser_url)
+    async with await create_pool(database_urls.app_url, min_size=1, max_size=2) as pool:
+        yield pool
+
+
+@pytest.fixture
+async def acme(two_tenants) -> AsyncIterator[asyncpg.Connection]:
+    """A connection of the application in an open transaction of tenant acme, rolled back at the end."""
+    async with two_tenants.acquire() as connection:
+        transaction = connection.transaction()
+        await transaction.start()
+        await set_tenant(connection, ACME)
+        yield connection
+        await transaction.rollback()
+
+
+@pytest.fixture
+async def nobody(two_tenants) -> AsyncIterator[asyncpg.Connection]:
+    """A connection of the application in a transaction without a tenant."""
+    async with two_tenants.acquire() as connection:
+        transaction = connection.transaction()
+        await transaction.start()
+        yield connection
+        await transaction.rollback()
