@@ -48,6 +48,7 @@ __all__ = [
 
 MAX_WORDS = 500
 _STRONG = 0.6
+_WORTH_SHOWING = 0.35
 _TICKETS, _ARTICLES, _SYSTEMS = 3, 2, 4
 _NOTHING_KNOWN = "No similar solved ticket and no article was found for this ticket."
 
@@ -147,8 +148,9 @@ class _Layout:
         self._size = size
         self._numbers: dict[str, int] = {}
         stepped = {step.ref for step in checked.steps}
-        self._tickets = _first(given.of_kind("ticket"), size.tickets, stepped)
-        self._articles = _first(given.of_kind("article"), size.articles, stepped)
+        tickets, articles = given.of_kind("ticket"), given.of_kind("article")
+        self._tickets = _first(tickets, _close(tickets, size.tickets) | stepped)
+        self._articles = _first(articles, {source.ref for source in articles[: size.articles]} | stepped)
         self._systems = given.of_kind("system")[: size.systems]
 
     def text(self, confidence: Confidence, reason: str) -> tuple[str, tuple[str, ...]]:
@@ -237,10 +239,14 @@ class _Layout:
         return f"*Written by Deskhand{label}. A suggestion: check it before acting.*"
 
 
-def _first(sources: Sequence[Source], count: int, needed: set[str]) -> list[Source]:
-    """The best few, and in any case those that a step cites."""
-    kept = {source.ref for source in sources[:count]} | needed
-    return [source for source in sources if source.ref in kept]
+def _close(tickets: Sequence[Source], count: int) -> set[str]:
+    """The nearest tickets worth a technician's seconds; if none is near, the nearest alone."""
+    near = [source.ref for source in tickets if source.score is None or source.score >= _WORTH_SHOWING]
+    return set(near[:count]) or {source.ref for source in tickets[:1]}
+
+
+def _first(sources: Sequence[Source], refs: set[str]) -> list[Source]:
+    return [source for source in sources if source.ref in refs]
 
 
 def _named(source: Source) -> str:
