@@ -40,8 +40,10 @@ class RunningDesk:
     @asynccontextmanager
     async def plugin(self, **changes: Any) -> AsyncIterator[ServiceDeskPlusPlugin]:
         plugin = ServiceDeskPlusPlugin(self.config(**changes), DeskContext(http=TEST_HTTP))
-        yield plugin
-        await plugin.aclose()
+        try:
+            yield plugin
+        finally:
+            await plugin.aclose()
 
     @asynccontextmanager
     async def fresh_plugin(self) -> AsyncIterator[ServiceDeskPlusPlugin]:

@@ -89,25 +89,21 @@ class ServiceDeskClient:
         await self._client.aclose()
 
     async def _call(self, method: str, path: str, **kwargs: Any) -> dict[str, Any]:
+        token = await self._token()
         try:
-            return await self._attempt(method, path, **kwargs)
+            return await self._attempt(token, method, path, **kwargs)
         except DeskAuthError:
             if not self._config.is_cloud:
                 raise
-        return await self._attempt(method, path, **kwargs)  # the refused token was dropped: this one is new
+        self._tokens.drop(self._config.token_key(), token)
+        return await self._attempt(await self._token(), method, path, **kwargs)
 
-    async def _attempt(self, method: str, path: str, **kwargs: Any) -> dict[str, Any]:
-        token = await self._token()
+    async def _attempt(self, token: str, method: str, path: str, **kwargs: Any) -> dict[str, Any]:
         if self._config.is_cloud:
             headers = {"Authorization": f"Zoho-oauthtoken {token}"}
         else:
             headers = {self._config.servicedesk_auth_header: token}
-        response = await send(self._client, method, path, desk=DESK, headers=headers, **kwargs)
-        try:
-            return read_answer(response)
-        except DeskAuthError:
-            self._tokens.drop(self._config.token_key(), token)
-            raise
+        return read_answer(await send(self._client, method, path, desk=DESK, headers=headers, **kwargs))
 
     async def _token(self) -> str:
         if not self._config.is_cloud:

@@ -35,7 +35,8 @@ _DONE = {"resolved": "request.resolved", "closed": "request.closed", "canceled":
 _TOKEN_LIFE = timedelta(hours=1)
 _REFRESHES = 10
 _REFRESH_WINDOW = timedelta(minutes=10)
-_NAMED = {"status": "statuses", "priority": "priorities", "category": "categories", "group": "groups"}
+_LEVELS = {"urgency": "urgencies", "impact": "impacts"}
+_NAMED = {"status": "statuses", "priority": "priorities", "category": "categories", "group": "groups", **_LEVELS}
 _READ_ONLY = {"id", "display_id", "created_time", "last_updated_time", "has_notes"}
 _COMMENTS = {"update_reason", "status_change_comments", "closure_info"}
 
@@ -295,7 +296,7 @@ class ServiceDeskPlusSimulator(DeskSimulator):
         for name, value in fields.items():
             if name in _READ_ONLY:
                 raise refuse(4014, name)
-            if name in _NAMED:
+            if name in _NAMED and name not in _LEVELS:
                 changes[name] = self._named(name, value)
             elif name in {"subject", "description"}:
                 changes[name] = str(value)
@@ -303,7 +304,10 @@ class ServiceDeskPlusSimulator(DeskSimulator):
                 changes["assignee"] = self._who(value, "technician")
             elif name == "resolution":
                 changes["resolution"] = str((value or {}).get("content") or "") or None
-            elif name in {"udf_fields", "urgency", "impact"}:
+            elif name in _LEVELS:
+                word = self._named(name, value)
+                changes.setdefault("custom", {})[name] = sim_wire.named_json(_NAMED[name], word)
+            elif name == "udf_fields":
                 changes.setdefault("custom", {})[name] = value
             elif name not in _COMMENTS and name not in {"requester", "template", "mode"}:
                 raise refuse(4001, name)
