@@ -8,6 +8,8 @@ in the demo's history or knowledge answers (two of them are real incidents of th
 from __future__ import annotations
 
 import csv
+import json
+from importlib.resources import files
 from pathlib import Path
 from typing import NamedTuple
 
@@ -28,3 +30,26 @@ def paraphrases(use: str) -> list[Paraphrase]:
             for row in csv.DictReader(file)
             if row["use"] == use
         ]
+
+
+DATA = Path(str(files("deskhand.demo") / "data"))
+TENANT = "acme"
+
+_ARTICLES = {
+    "vpn": "KB-VPN", "wifi": "KB-WIFI", "pwd": "KB-PASSWORD", "mfa": "KB-MFA", "share": "KB-FILESHARE",
+    "outlook": "KB-OUTLOOK", "mailq": "KB-MAILQUOTA", "phish": "KB-PHISHING", "malware": "KB-PHISHING",
+    "print": "KB-PRINTER", "lapt": "KB-LAPTOP", "mon": "KB-LAPTOP", "bsod": "KB-LAPTOP", "teams": "KB-TEAMS",
+    "inst": "KB-SOFTWARE", "erp": "KB-SAP", "onb": "WA-onboarding-a-new-user",
+}  # fmt: skip
+
+
+def article_of(topic: str, text: str) -> str | None:
+    """The article that answers a query; None where the demo has none (web sites)."""
+    return "WA-offboarding-a-user" if "leaving" in text else _ARTICLES.get(topic)
+
+
+def topics_of_history() -> dict[str, str]:
+    """Ticket id to topic; the four real incidents have none."""
+    lines = (DATA / "resolved_tickets.jsonl").read_text("utf-8").splitlines()
+    rows = [json.loads(line) for line in lines]
+    return {row["ticket_id"]: (row.get("tags") or [f"real-{row['ticket_id']}"])[0] for row in rows}

@@ -362,6 +362,7 @@ class _Import(Generic[Row]):
 
 __all__ = [
     "BATCH_SIZE",
+    "ImportReport",
     "ImportStoppedError",
     "import_articles",
     "import_from_desk",

@@ -11,9 +11,10 @@ import io
 import json
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TextIO
 
 import nh3
 from markdownify import markdownify
@@ -98,9 +99,23 @@ def _as_row(value: Any, where: str, fraction: float) -> RawRow:
     return RawRow(where, None, "is not an object with named fields", fraction)
 
 
+@contextmanager
+def _decoded(raw: BinaryIO) -> Iterator[TextIO]:
+    """The file as text; whoever opened it closes it."""
+    text = io.TextIOWrapper(raw, "utf-8-sig", newline="")
+    try:
+        yield text
+    finally:
+        text.detach()
+
+
 def _read_csv(raw: BinaryIO, size: int) -> Iterator[RawRow]:
     csv.field_size_limit(_MAX_OBJECT)
-    reader = csv.DictReader(io.TextIOWrapper(raw, "utf-8-sig", newline=""), strict=True, restkey="", restval="")
+    with _decoded(raw) as text:
+        yield from _csv_rows(csv.DictReader(text, strict=True, restkey="", restval=""), raw, size)
+
+
+def _csv_rows(reader: csv.DictReader[str], raw: BinaryIO, size: int) -> Iterator[RawRow]:
     try:
         for row in reader:
             where = f"line {reader.line_num}"
@@ -116,8 +131,8 @@ def _read_csv(raw: BinaryIO, size: int) -> Iterator[RawRow]:
 class _JsonText:
     """A window on a JSON file: decodes one value after another without holding the file."""
 
-    def __init__(self, raw: BinaryIO) -> None:
-        self._stream = io.TextIOWrapper(raw, "utf-8-sig")
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
         self._decoder = json.JSONDecoder()
         self._window = ""
         self.line = 1
@@ -160,7 +175,11 @@ class _JsonText:
 
 
 def _read_json(raw: BinaryIO, size: int) -> Iterator[RawRow]:
-    text = _JsonText(raw)
+    with _decoded(raw) as stream:
+        yield from _json_rows(_JsonText(stream), raw, size)
+
+
+def _json_rows(text: _JsonText, raw: BinaryIO, size: int) -> Iterator[RawRow]:
     if text.peek() == "{":
         yield from _read_wrapped(text)
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -13,7 +14,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from deskhand.knowledge.models import EnhancementFeedback, KnowledgeArticle, SystemInventory, TicketHistory
-from deskhand.knowledge.ranking import SYNONYM_SHARE, Term
+from deskhand.knowledge.ranking import FAR_SHARE, SYNONYM_SHARE, Term
 from deskhand.tenants.models import EnhancementHistory
 
 TICKET_FIELDS = (
@@ -114,14 +115,16 @@ def search_statement(table: str, *, excluding: bool) -> str:
     condition = "WHERE ticket_id <> :exclude" if excluding else ""
     return f"""
         WITH terms AS MATERIALIZED (
-            SELECT * FROM unnest(CAST(CAST(:exact AS text[]) AS tsquery[]), CAST(CAST(:other AS text[]) AS tsquery[]),
-                                 CAST(:weights AS float8[])) AS t(exact, other, weight)),
+            SELECT * FROM unnest(CAST(CAST(:near AS text[]) AS tsquery[]), CAST(CAST(:synonyms AS text[]) AS tsquery[]),
+                                 CAST(CAST(:far AS text[]) AS tsquery[]), CAST(:weights AS float8[]))
+                          AS t(near, synonym, far, weight)),
         measured AS (
             SELECT r.id,
                    CASE WHEN r.embedding_model = :model
                         THEN embedding_similarity(r.embedding, CAST(:vector AS real[])) END AS cosine,
-                   coalesce((SELECT sum(CASE WHEN r.search @@ t.exact THEN t.weight
-                                             WHEN r.search @@ t.other THEN t.weight * :synonym_share END)
+                   coalesce((SELECT sum(CASE WHEN r.search @@ t.near THEN t.weight
+                                             WHEN r.search @@ t.synonym THEN t.weight * :synonym_share
+                                             WHEN r.search @@ t.far THEN t.weight * :far_share END)
                                FROM terms t), 0) AS words
               FROM {table} r {condition}),
         best AS (
@@ -143,8 +146,11 @@ async def search(session: AsyncSession, table: str, query: Query, *, limit: int)
 def search_parameters(query: Query, *, limit: int) -> dict[str, Any]:
     """Parameters of ``search_statement``."""
     parameters = {
-        "exact": [_tsquery([term.stem]) for term in query.terms],
-        "other": [_tsquery(term.synonyms) for term in query.terms],
+        # Subject and description say what a ticket is about; a word of its resolution alone says less.
+        "near": [_tsquery([term.stem], "ab") for term in query.terms],
+        "synonyms": [_tsquery(term.synonyms, "ab") for term in query.terms],
+        "far": [_tsquery([term.stem, *term.synonyms]) for term in query.terms],
+        "far_share": FAR_SHARE,
         "weights": [term.weight for term in query.terms],
         "model": query.model or "",
         "vector": query.vector,
@@ -160,21 +166,23 @@ def excluding(query: Query, ticket_id: str) -> Query:
     return replace(query, exclude=ticket_id)
 
 
-def _tsquery(stems: Sequence[str]) -> str:
+def _tsquery(stems: Sequence[str], weights: str = "") -> str:
     """Any of the stems, each quoted, so that no character of a ticket is an operator."""
-    return " | ".join("'" + one.replace("\\", "\\\\").replace("'", "''") + "'" for one in stems)
+    suffix = f":{weights}" if weights else ""
+    return " | ".join("'" + one.replace("\\", "\\\\").replace("'", "''") + "'" + suffix for one in stems)
 
 
 # -- systems -------------------------------------------------------------------------------------
 
 _SYSTEMS = text(
     "SELECT hostname, ip_address, role, client, location, attributes,"
-    "       (SELECT max(similarity(lower(hostname), token)) FROM unnest(CAST(:tokens AS text[])) AS token) AS likeness"
+    "       (SELECT max(similarity(regexp_replace(lower(hostname), '[^a-z0-9]', '', 'g'), token))"
+    "          FROM unnest(CAST(:squeezed AS text[])) AS token) AS likeness"
     "  FROM system_inventory"
     " WHERE strpos(:text, lower(hostname)) > 0 OR ip_address = ANY(CAST(:addresses AS text[]))"
     "    OR split_part(lower(hostname), '.', 1) = ANY(CAST(:tokens AS text[]))"
-    "    OR EXISTS (SELECT 1 FROM unnest(CAST(:tokens AS text[])) AS token"
-    "                WHERE similarity(lower(hostname), token) >= :near)"
+    "    OR EXISTS (SELECT 1 FROM unnest(CAST(:squeezed AS text[])) AS token"
+    "                WHERE similarity(regexp_replace(lower(hostname), '[^a-z0-9]', '', 'g'), token) >= :near)"
     "    OR EXISTS (SELECT 1 FROM jsonb_array_elements_text(CASE jsonb_typeof(attributes->'aliases')"
     "                 WHEN 'array' THEN attributes->'aliases' ELSE '[]' END) AS alias"
     "                WHERE alias <> '' AND strpos(:text, lower(alias)) > 0)"
@@ -186,7 +194,14 @@ async def systems_named_in(
     session: AsyncSession, lowered: str, *, tokens: Sequence[str], addresses: Sequence[str], near: float
 ) -> Sequence[Row[Any]]:
     """Systems whose name, address or alias may be in a text; the service looks at word boundaries."""
-    parameters = {"text": lowered, "tokens": list(tokens), "addresses": list(addresses), "near": near}
+    squeezed = [re.sub(r"[^a-z0-9]", "", token) for token in tokens]
+    parameters = {
+        "text": lowered,
+        "tokens": list(tokens),
+        "squeezed": squeezed,
+        "addresses": list(addresses),
+        "near": near,
+    }
     return (await session.execute(_SYSTEMS, parameters)).all()
 
 

@@ -153,7 +153,8 @@ async def _ranked(
     floor: float | None,
     exclude: str | None = None,
 ) -> list[tuple[Row[Any], float]]:
-    if not query.strip():
+    query = _storable(query)
+    if not query:
         return []
     # The model takes longest, and it needs no connection; the caller's session only waits.
     embedder = embedder or load_embedder()
@@ -199,6 +200,11 @@ async def prepare_query(
     return repository.Query(terms=terms, vector=vector, model=model, coefficients=coefficients)
 
 
+def _storable(text: str) -> str:
+    # PostgreSQL has no NUL in texts; a ticket that carries one is searched without it.
+    return text.replace("\x00", " ").strip()
+
+
 def _synonyms_by_stem(groups: dict[int, set[str]]) -> dict[str, frozenset[str]]:
     found: dict[str, frozenset[str]] = {}
     for group in groups.values():
@@ -236,7 +242,7 @@ async def find_systems(session: AsyncSession, text: str, *, limit: int = 5) -> l
     Returns:
         Exact names first, then aliases (the longest first), then near-spellings of host names.
     """
-    lowered = text.lower()
+    lowered = _storable(text).lower()
     tokens = list(dict.fromkeys(token.rstrip(".-_") for token in _TOKEN.findall(lowered)))[:200]
     # A near-spelling is only looked for where the word looks like a host name: "prn204" is one, "printer" is not.
     looks_like_host = [token for token in tokens if any(map(str.isdigit, token)) and any(map(str.isalpha, token))]

@@ -24,7 +24,6 @@ SYNONYMS: tuple[tuple[str, ...], ...] = (
     ("crash", "reboot", "bluescreen"),
     ("password", "credentials", "passcode"),
     ("login", "logon", "sign-in", "log"),
-    ("account",),
     ("locked", "lockout", "blocked"),
     ("mfa", "authenticator", "two-factor", "2fa", "factor"),
     ("printer", "print", "copier"),

@@ -1,0 +1,32 @@
+"""What benchmarks share: a PostgreSQL of their own with one tenant in it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from deskhand.kit.db import admin
+from deskhand.kit.db.embedded import EmbeddedPostgres
+from deskhand.kit.db.session import Database
+from deskhand.tenants.models import TenantConfig
+
+
+@asynccontextmanager
+async def tenant_database(directory: Path, *tenants: str) -> AsyncIterator[Database]:
+    """A migrated database with these tenants, as ``deskhand_app``; gone afterwards."""
+    with EmbeddedPostgres(directory) as server:
+        admin.upgrade(server.owner_url)
+        db = Database(server.app_url)
+        async with db.platform_session() as session:
+            session.add_all(
+                TenantConfig(
+                    tenant_id=one, name=one, servicedesk_url="https://desk.example.com",
+                    servicedesk_api_key_encrypted="none", webhook_signing_secret_encrypted="none",
+                )
+                for one in tenants
+            )  # fmt: skip
+        try:
+            yield db
+        finally:
+            await db.dispose()
