@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, BackgroundTasks, Query
-from fastapi.responses import StreamingResponse
-from fastapi.sse import EventSourceResponse
+from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from deskhand.access.guards import Operator, TenantSession, Viewer
 from deskhand.errors import ConflictError, InvalidInputError, NotFoundError, RateLimitedError
@@ -61,10 +61,10 @@ async def count_executions(
 )
 async def follow_executions(
     app: App, viewer: Viewer, filters: Annotated[ExecutionFilters, Query()], slots: StreamSlot
-) -> StreamingResponse:
+) -> AsyncIterator[ServerSentEvent]:
     """Follow executions as server-sent events: the newest ones as they are, then each change."""
-    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    return EventSourceResponse(stream_changes(app, viewer, filters, slots), headers=headers)
+    async for event in stream_changes(app, viewer, filters, slots):
+        yield event
 
 
 @router.post("/retry", operation_id="retry_executions", responses=problem_responses(InvalidInputError))

@@ -13,7 +13,7 @@ from typing import Annotated, cast
 from uuid import UUID
 
 from fastapi import Depends, Request
-from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
+from fastapi.sse import ServerSentEvent
 
 from deskhand.access.principal import Principal
 from deskhand.errors import RateLimitedError
@@ -24,7 +24,6 @@ from deskhand.kit.page import DEFAULT_LIMIT
 
 MAX_STREAMS = 50
 POLL_SECONDS = 1.0
-PING_EVERY = 15  # polls; keeps proxies from closing an idle connection
 MAX_POLLS = 600  # then the client reconnects, so a deployment never waits for it
 RECONNECT_MS = 2000
 _KEY = "execution_streams"
@@ -51,7 +50,7 @@ StreamSlot = Annotated[asyncio.Semaphore, Depends(stream_slot)]
 
 async def stream_changes(
     state: AppState, viewer: Principal, filters: ExecutionFilters, slots: asyncio.Semaphore
-) -> AsyncIterator[bytes]:
+) -> AsyncIterator[ServerSentEvent]:
     """Events ``execution`` with an ``ExecutionSummary``: first of the newest ones as they are, then each change.
 
     Args:
@@ -61,18 +60,16 @@ async def stream_changes(
         slots: Where this stream takes its slot.
     """
     async with slots:
-        yield format_sse_event(retry=RECONNECT_MS)
+        yield ServerSentEvent(retry=RECONNECT_MS)
         seen: dict[UUID, str] = {}
-        for poll in range(MAX_POLLS):
+        for _ in range(MAX_POLLS):
             async with state.db.tenant_session(viewer.tenant_id or "") as session:
                 page = await service.list_executions(session, filters, limit=DEFAULT_LIMIT)
             for summary in reversed(page.items):
                 mark = fingerprint(summary)
                 if seen.get(summary.id) != mark:
-                    yield format_sse_event(event="execution", data_str=summary.model_dump_json())
+                    yield ServerSentEvent(event="execution", data=summary)
                     seen[summary.id] = mark
-            if poll % PING_EVERY == PING_EVERY - 1:
-                yield KEEPALIVE_COMMENT
             await asyncio.sleep(POLL_SECONDS)
 
 
