@@ -41,7 +41,8 @@ class Agent(TenantModel, Base):
     __tablename__ = "agents"
     __table_args__ = (
         CheckConstraint("status IN ('draft', 'active', 'suspended', 'inactive')", name="status"),
-        UniqueConstraint("tenant_id", "id", name="uq_agents_tenant_id_id"),
+        # id first: led by tenant_id it would compete with idx_agents_tenant_id_status for every tenant query
+        UniqueConstraint("id", "tenant_id", name="uq_agents_id_tenant_id"),
         Index("idx_agents_tenant_id_status", "tenant_id", "status"),
         Index("idx_agents_created_at", desc("created_at")),
         Index("idx_agents_llm_config", "llm_config", postgresql_using="gin"),

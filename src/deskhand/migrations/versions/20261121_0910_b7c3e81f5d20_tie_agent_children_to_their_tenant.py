@@ -17,7 +17,8 @@ depends_on: None = None
 
 def upgrade() -> None:
     limits(lock_timeout="5s", statement_timeout="5min")
-    run("ALTER TABLE agents ADD CONSTRAINT uq_agents_tenant_id_id UNIQUE (tenant_id, id)")
+    # id first: led by tenant_id it would compete with idx_agents_tenant_id_status for every tenant query.
+    run("ALTER TABLE agents ADD CONSTRAINT uq_agents_id_tenant_id UNIQUE (id, tenant_id)")
     for table in ("agent_triggers", "agent_tools"):
         run(
             f"ALTER TABLE {table} ADD COLUMN tenant_id varchar(100)",
@@ -111,4 +112,4 @@ def downgrade() -> None:
             " REFERENCES agents (id) ON DELETE CASCADE",
             f"CREATE POLICY {table}_tenant_isolation_policy ON {table} USING ({own}) WITH CHECK ({own})",
         )
-    run("ALTER TABLE agents DROP CONSTRAINT uq_agents_tenant_id_id")
+    run("ALTER TABLE agents DROP CONSTRAINT uq_agents_id_tenant_id")
