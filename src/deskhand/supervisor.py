@@ -97,17 +97,17 @@ async def _stop(part: Part) -> None:
         await process.wait()
 
 
-async def wait_until_ready(url: str, *, timeout: float = 60.0) -> None:
+async def wait_until_ready(url: str, *, limit: float = 60.0) -> None:
     """Wait until an address answers 200.
 
     Args:
         url: Address on this machine.
-        timeout: Seconds.
+        limit: Seconds.
 
     Raises:
         TimeoutError: It did not.
     """
-    async with asyncio.timeout(timeout), HttpClientFactory(allow_private=True).client() as client:
+    async with asyncio.timeout(limit), HttpClientFactory(allow_private=True).client() as client:
         while True:
             with contextlib.suppress(httpx2.TransportError):
                 if (await client.get(url)).is_success:

@@ -25,7 +25,7 @@ from deskhand.kit.http import HttpClientFactory
 from deskhand.kit.telemetry import Telemetry
 from deskhand.knowledge.embedding import load_embedder
 from deskhand.llm.gateway import GatewaySettings
-from deskhand.llm.simulator import LLMSimulator
+from deskhand.llm.simulator import LlmSimulator
 from deskhand.plugins.registry import PluginManager
 from deskhand.plugins.servicedesk_plus.simulator import ServiceDeskPlusSimulator
 from deskhand.plugins.signatures import standard_headers
@@ -35,7 +35,7 @@ T = TypeVar("T")
 
 DESK_KEY = "technician-key-of-the-simulator"
 PROMPT = "You prepare technicians: what is the ticket about, and what should they do next?"
-PATIENCE = 30.0
+PATIENCE = 90.0  # seconds; a loaded machine is slow, and a condition that will never hold fails all the same
 
 
 async def until(look: Callable[[], Awaitable[T]], *, patience: float = PATIENCE) -> T:
@@ -97,7 +97,7 @@ class Product:
     pool: asyncpg.Pool[asyncpg.Record]
     api: RunningServer
     desk: Desk
-    model: LLMSimulator
+    model: LlmSimulator
     model_url: str
     keys: tuple[str, ...]
     app_url: str
@@ -178,7 +178,7 @@ class Product:
             secrets=SecretBox(self.keys),
             http=self.http,
             plugins=PluginManager(),
-            gateway=GatewaySettings(base_url=f"{self.model_url}/v1", api_key="sk-test", timeout=5.0),
+            gateway=GatewaySettings(base_url=self.model_url, api_key="sk-test", timeout=5.0),
             embedder=load_embedder(),
             limits=ExecutionLimits(**{"timeout": 30.0, "max_cost_usd": Decimal(1), **limits}),
             telemetry=Telemetry(),
@@ -238,8 +238,7 @@ async def running_product(db: Database, app_url: str) -> AsyncIterator[Product]:
         simulator = ServiceDeskPlusSimulator(api_key=DESK_KEY)
         desk_server = await stack.enter_async_context(run_in_process(simulator.build()))
         desk_client = await stack.enter_async_context(http.client(desk_server.url))
-        model = LLMSimulator()
-        model_server = await stack.enter_async_context(run_in_process(model.build()))
+        model = await stack.enter_async_context(LlmSimulator())
         config = ApiConfig(
             database_url=app_url, encryption_keys=keys, public_url="http://127.0.0.1", allow_private_addresses=True
         )
@@ -250,7 +249,7 @@ async def running_product(db: Database, app_url: str) -> AsyncIterator[Product]:
             api=api,
             desk=Desk(simulator, desk_server, desk_client),
             model=model,
-            model_url=model_server.url,
+            model_url=model.base_url,
             keys=keys,
             app_url=app_url,
             http=http,

@@ -6,13 +6,12 @@ import typer
 
 from deskhand import __version__
 from deskhand.cli import administration, content, database, models, processes
-from deskhand.cli.common import GuardedGroup
+from deskhand.cli.common import guarded
 
 app = typer.Typer(
     name="deskhand",
     help="AI hands for a service desk.",
     no_args_is_help=True,
-    cls=GuardedGroup,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -37,4 +36,10 @@ app.add_typer(database.app, name="db")
 app.add_typer(models.app, name="models")
 administration.add_commands(app)
 
-__all__ = ["app"]
+
+def entry() -> None:
+    """What the ``deskhand`` script runs."""
+    guarded(app)
+
+
+__all__ = ["app", "entry"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from deskhand.cli import app
+from deskhand.cli import entry
 
 if __name__ == "__main__":
-    app()
+    entry()

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Iterator
+import sys
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from typing import Any, Literal, TypeVar
 
-import click
-import typer
 from pydantic import ValidationError
 from rich.console import Console
-from typer.core import TyperGroup
+from rich.markup import escape
 
 from deskhand.errors import ConfigurationError, DeskhandError
 from deskhand.installation import Installation, migrate, open_installation
@@ -25,19 +24,18 @@ out = Console()
 err = Console(stderr=True)
 
 
-class GuardedGroup(TyperGroup):
-    """Prints our own failures as sentences and ends with 1; anything else is a bug and keeps its traceback."""
-
-    def invoke(self, ctx: click.Context) -> Any:
-        try:
-            return super().invoke(ctx)
-        except DeskhandError as error:
-            err.print(f"[bold red]error:[/] {error.detail}", highlight=False, soft_wrap=True)
-            for fault in error.errors:
-                err.print(f"  {fault.pointer}: {fault.detail}", highlight=False, soft_wrap=True)
-        except DeskError as error:
-            err.print(f"[bold red]error:[/] the desk: {error.message}", highlight=False, soft_wrap=True)
-        raise typer.Exit(1)
+def guarded(command: Callable[[], None]) -> None:
+    """Run the command line; our own failures become sentences and exit code 1, a bug keeps its traceback."""
+    try:
+        command()
+    except DeskhandError as error:
+        err.print(f"[bold red]error:[/] {escape(error.detail)}", highlight=False, soft_wrap=True)
+        for fault in error.errors:
+            err.print(f"  {escape(fault.pointer)}: {escape(fault.detail)}", highlight=False, soft_wrap=True)
+        sys.exit(1)
+    except DeskError as error:
+        err.print(f"[bold red]error:[/] the desk: {escape(error.message)}", highlight=False, soft_wrap=True)
+        sys.exit(1)
 
 
 def settings() -> Settings:

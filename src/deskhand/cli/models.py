@@ -7,7 +7,7 @@ from pathlib import Path
 import typer
 from rich.table import Table
 
-from deskhand.cli.common import out, settings
+from deskhand.cli.common import out, run, settings
 from deskhand.demo.progress import pull_with_progress
 from deskhand.llm.embedded_models import AUTO, EMBEDDED_MODELS, choose_model
 from deskhand.llm.embedded_server import memory_available
@@ -36,11 +36,11 @@ def list_models() -> None:
 @app.command()
 def pull(
     name: str = typer.Argument(AUTO, help="Name of a model, or auto for what this machine's memory allows."),
-    source: Path | None = typer.Option(None, "--from", help="Take the file from here instead of downloading it."),
+    file: Path | None = typer.Option(None, "--file", exists=True, help="Take this copy instead of downloading one."),
 ) -> None:
     """Fetch a model; resumes where it stopped and checks the SHA-256."""
     model = choose_model(memory_available=memory_available()) if name == AUTO else EMBEDDED_MODELS.get(name)
     if model is None:
         raise typer.BadParameter(f"there is no model '{name}'; there are {', '.join(EMBEDDED_MODELS)}")
-    path = pull_with_progress(model, settings().data_dir / "models", source=source)
+    path = run(pull_with_progress(model, settings().data_dir / "models", file=file, console=out))
     out.print(f"{model.name} is here: {path}")

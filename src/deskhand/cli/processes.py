@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import signal
 
-
 import typer
 import uvicorn
 
@@ -14,7 +13,7 @@ from deskhand.cli.common import installation, out, run, settings, start_logging
 from deskhand.demo import play
 from deskhand.errors import ConfigurationError
 from deskhand.installation import Installation
-from deskhand.llm.simulator import build_llm_simulator
+from deskhand.llm.simulator import LlmSimulator
 from deskhand.plugins.simulators import SIMULATORS, build_simulator
 from deskhand.plugins.simulators import serve as serve_simulator
 from deskhand.settings import Settings
@@ -100,9 +99,15 @@ def simulator(
 ) -> None:
     """Run a simulated desk (or model gateway) with a web page, for demos, tests and training."""
     if tool == "llm":
-        serve_simulator(build_llm_simulator(), host, port)
+        run(_serve_model_gateway(host, port))
         return
     serve_simulator(build_simulator(tool, **({"api_key": api_key} if api_key else {})), host, port)
+
+
+async def _serve_model_gateway(host: str, port: int) -> None:
+    async with LlmSimulator(host=host, port=port) as gateway:
+        out.print(f"simulated model gateway (no language model): {gateway.base_url}")
+        await stop_signal()
 
 
 def demo() -> None:

@@ -79,7 +79,7 @@ async def _play(given: Settings, console: Console, *, interactive: bool) -> int:
             "allow_private_addresses": True,
             "database_url": None,
             "database_owner_url": None,
-            "model_path": _model_file(given, console),
+            "model_path": await _model_file(given, console),
         }
     )
     with console.status("starting PostgreSQL") as status, open_installation(demo) as found:
@@ -206,7 +206,7 @@ def _stack(stage: Stage) -> list[Part]:
     return stack_parts(stage.installation, log_dir=stage.log_dir, extra=extra)
 
 
-def _model_file(given: Settings, console: Console) -> Path | None:
+async def _model_file(given: Settings, console: Console) -> Path | None:
     """The embedded model's file, pulled if it is not here; None where a gateway is configured."""
     if given.llm_base_url is not None:
         return None
@@ -222,7 +222,7 @@ def _model_file(given: Settings, console: Console) -> Path | None:
     path = directory / model.filename
     if not path.is_file():
         console.print(f"{model.name} ({model.size / 1e6:.0f} MB, {model.licence}) is fetched once:")
-        path = pull_with_progress(model, directory, console=console)
+        path = await pull_with_progress(model, directory, console=console)
     console.print(f"[green]✓[/] model file {model.name}")
     return path
 

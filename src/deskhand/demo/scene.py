@@ -12,8 +12,7 @@ from typing import Any
 
 import httpx2
 
-from deskhand.access.service import create_api_key, create_platform_key
-from deskhand.kit.clock import utc_now
+from deskhand.access.service import create_platform_key
 from deskhand.kit.db.session import Database
 from deskhand.kit.http import HttpClientFactory
 from deskhand.llm.embedded_models import AUTO
@@ -94,12 +93,7 @@ class Scene:
             async with db.platform_session() as session:
                 _, platform_key = await create_platform_key(session, name="demo")
         await self._ensure_tenant(platform_key, known.simulator_key)
-        api_key = known.api_key
-        if not api_key:
-            async with db.tenant_session(TENANT) as session:
-                _, api_key = await create_api_key(
-                    session, tenant_id=TENANT, name="demo", role="tenant_admin", actor="demo", now=utc_now()
-                )
+        api_key = known.api_key or await self._create_api_key(platform_key)
         self._api.headers["Authorization"] = f"Bearer {api_key}"
         agent_id, secret = known.agent_id, known.webhook_secret
         if not agent_id:
@@ -118,6 +112,12 @@ class Scene:
         body = {"tenant_id": TENANT, "name": "Demo Company", "tool_type": TOOL, **connection}
         await self._call("POST", "/api/v1/tenants", body, headers=headers)
 
+    async def _create_api_key(self, platform_key: str) -> str:
+        headers = {"Authorization": f"Bearer {platform_key}"}
+        body = {"name": "demo", "role": "tenant_admin"}
+        made = await self._call("POST", f"/api/v1/tenants/{TENANT}/api-keys", body, headers=headers)
+        return str(made["api_key"])
+
     async def _create_agent(self, provider: str, model: str) -> tuple[str, str]:
         made = await self._call(
             "POST",
@@ -132,7 +132,7 @@ class Scene:
             },
         )
         await self._call("POST", f"/api/v1/agents/{made['id']}/activate", None)
-        return made["id"], made["triggers"][0]["hmac_secret"]
+        return made["id"], made["webhook_secrets"][0]["secret"]
 
     async def _use_model(self, agent_id: str, provider: str, model: str) -> None:
         agent = await self._call("GET", f"/api/v1/agents/{agent_id}", None)
@@ -167,8 +167,8 @@ class Scene:
 
     async def sign_in_link(self) -> str:
         """A link that opens the console once, without typing the key."""
-        made = await self._call("POST", "/api/v1/sign-in-tokens", None)
-        return f"{self.api_url}/login?token={made['token']}"
+        made = await self._call("POST", f"/api/v1/tenants/{TENANT}/sign-in-tokens", None)
+        return str(made["url"])
 
     async def _call(self, method: str, path: str, body: object, *, headers: dict[str, str] | None = None) -> Any:
         answer: httpx2.Response = await self._api.request(method, path, json=body, headers=headers)

@@ -16,15 +16,17 @@ from decimal import Decimal
 from typing import Any
 
 import asyncpg
+from pydantic_ai.models import Model
 from pydantic_core import to_jsonable_python
 from sqlalchemy.dialects.postgresql import insert
 
 from deskhand.agents.models import AgentVersion
 from deskhand.agents.service import get_version
 from deskhand.errors import ConfigurationError
+from deskhand.executions.brief import note_input
 from deskhand.executions.journal import Journal, LimitReachedError, RunBudget
 from deskhand.executions.lease import Lease
-from deskhand.executions.research import Findings, Researcher
+from deskhand.executions.research import Researcher
 from deskhand.executions.start import Ending, RunningExecution
 from deskhand.executions.toolbox import Toolbox
 from deskhand.kit.crypto import SecretBox
@@ -32,9 +34,19 @@ from deskhand.kit.db.session import Database
 from deskhand.kit.http import HttpClientFactory
 from deskhand.kit.telemetry import Telemetry
 from deskhand.knowledge.embedding import Embedder
+from deskhand.llm.constrained import ConstrainedModel
 from deskhand.llm.gateway import GatewaySettings, build_model
-from deskhand.llm.loop import AgentOutcome, AgentTask, RunLimits, run_agent
-from deskhand.llm.note import ComposedNote, NoteInput, check_draft, compose_note, draft_prompt, draft_schema
+from deskhand.llm.loop import AgentTask, RunLimits, run_agent
+from deskhand.llm.note import (
+    CheckedDraft,
+    ComposedNote,
+    NoteInput,
+    check_draft,
+    compose_note,
+    draft_prompt,
+    draft_schema,
+    needs_model,
+)
 from deskhand.plugins.base import Operation, Ticket, TicketingToolPlugin
 from deskhand.plugins.registry import PluginManager
 from deskhand.tenants.connections import desk_for
@@ -158,10 +170,12 @@ class Executor:
     # -- a run about a ticket ----------------------------------------------------------------
 
     async def _ticket_run(self, run: Run) -> Ending:
+        model = build_model(run.version.llm_config, self._gateway, run.http)
         async with self._toolbox(run) as toolbox:
             ticket = await toolbox.get_ticket()
             findings = await Researcher(self._db, run.journal, self._embedder).research(ticket)
-            outcome, note = await self._draft(run, toolbox, ticket, findings)
+            facts = note_input(ticket, findings, model_label=_label(model))
+            note = await self._draft(run, toolbox, facts, model)
             receipt = await toolbox.add_note(note.markdown, key=NOTE_KEY) if toolbox.may(Operation.ADD_NOTE) else None
         output = {
             "note": {
@@ -169,12 +183,12 @@ class Executor:
                 "confidence": note.confidence,
                 "word_count": note.word_count,
                 "note_id": receipt.id if receipt else None,
-                "sources": to_jsonable_python(note.cited),
+                "sources": _cited(facts, note),
                 "dropped": to_jsonable_python(note.dropped),
             },
             "triage": to_jsonable_python(findings.triage),
             "unavailable": findings.unavailable,
-            "model": outcome.model_name,
+            "model": model.model_name,
         }
         await self._remember(run, ticket, output)
         return Ending("completed", output=output)
@@ -201,23 +215,26 @@ class Executor:
         finally:
             await desk.aclose()
 
-    async def _draft(
-        self, run: Run, toolbox: Toolbox, ticket: Ticket, findings: Findings
-    ) -> tuple[AgentOutcome, ComposedNote]:
-        model = build_model(run.version.llm_config, self._gateway, run.http)
-        facts = note_input(ticket, findings, model_label=model.model_name)
+    async def _draft(self, run: Run, toolbox: Toolbox, facts: NoteInput, model: Model[Any]) -> ComposedNote:
+        if not needs_model(facts) and not toolbox.specs():
+            # Without sources a model could only invent; the note says what was looked for and not found.
+            return compose_note(facts, CheckedDraft())
+        question = draft_prompt(facts, house_rules=run.version.system_prompt)
         task = AgentTask(
-            instructions=run.version.system_prompt,
-            prompt=draft_prompt(facts),
+            instructions=question.instructions,
+            prompt=question.prompt,
             output_schema=draft_schema(facts),
             tools=toolbox.specs(),
-            limits=RunLimits(
-                total_tokens=self._limits.max_tokens, cost_usd=self._limits.max_cost_usd, deadline=run.deadline
-            ),
+            limits=self._run_limits(run),
             run_id=str(run.execution.id),
         )
         outcome = await run_agent(task, model, run.journal)
-        return outcome, compose_note(facts, check_draft(outcome.output, facts))
+        return compose_note(facts, check_draft(outcome.output, facts))
+
+    def _run_limits(self, run: Run) -> RunLimits:
+        return RunLimits(
+            total_tokens=self._limits.max_tokens, cost_usd=self._limits.max_cost_usd, deadline=run.deadline
+        )
 
     async def _remember(self, run: Run, ticket: Ticket, output: dict[str, Any]) -> None:
         """The spec's history row; its id is the run's, so a resumed run does not write it twice."""
@@ -242,13 +259,23 @@ class Executor:
             instructions=run.version.system_prompt,
             prompt=f"Run started at {run.execution.queued_at.isoformat()}. Do what your instructions say and report.",
             output_schema=REPORT_SCHEMA,
-            limits=RunLimits(
-                total_tokens=self._limits.max_tokens, cost_usd=self._limits.max_cost_usd, deadline=run.deadline
-            ),
+            limits=self._run_limits(run),
             run_id=str(run.execution.id),
         )
         outcome = await run_agent(task, model, run.journal)
         return Ending("completed", output={"report": outcome.output["report"], "model": outcome.model_name})
+
+
+def _label(model: Model[Any]) -> str:
+    return f"{model.model_name} (embedded model)" if isinstance(model, ConstrainedModel) else model.model_name
+
+
+def _cited(facts: NoteInput, note: ComposedNote) -> list[dict[str, Any]]:
+    by_ref = {source.ref: source for source in facts.sources}
+    return [
+        {"ref": by_ref[ref].label, "kind": by_ref[ref].kind, "title": by_ref[ref].title, "url": by_ref[ref].url}
+        for ref in note.cited
+    ]
 
 
 REPORT_SCHEMA = {
@@ -257,8 +284,3 @@ REPORT_SCHEMA = {
     "required": ["report"],
     "additionalProperties": False,
 }
-
-
-def note_input(ticket: Ticket, findings: Findings, *, model_label: str) -> NoteInput:
-    """What the note is made from, in the model layer's own terms."""
-    raise NotImplementedError(str(ticket) + str(findings) + model_label)

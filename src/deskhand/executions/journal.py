@@ -68,6 +68,18 @@ class RunBudget:
     max_cost_usd: Decimal
 
 
+@dataclass(frozen=True, slots=True)
+class _Intent:
+    """What is written before an effect."""
+
+    key: str
+    kind: StepKind
+    name: str
+    idempotent: bool
+    mark: str | None
+    given: Any
+
+
 class Journal:
     """Journal of one attempt of one run. Implements ``llm.durability.StepJournal``.
 
@@ -131,8 +143,8 @@ class Journal:
         step_key = self.key_for(name, key)
         self._lease.check()
         self._check_budget()
-        mark = None if idempotent else self.mark_for(step_key)
-        verdict, output = await self._begin(step_key, kind, name, idempotent, mark, input)
+        intent = _Intent(step_key, kind, name, idempotent, None if idempotent else self.mark_for(step_key), input)
+        verdict, output = await self._begin(intent)
         if verdict == "replay":
             self._count(measure, output)
             return output
@@ -190,9 +202,7 @@ class Journal:
         self._cost += usage.cost_usd or Decimal(0)
         return usage
 
-    async def _begin(
-        self, step_key: str, kind: StepKind, name: str, idempotent: bool, mark: str | None, given: Any
-    ) -> tuple[str, Any]:
+    async def _begin(self, intent: _Intent) -> tuple[str, Any]:
         e = self.execution
         row = await steadily(
             lambda: self._pool.fetchrow(
@@ -200,13 +210,13 @@ class Journal:
                 e.tenant_id,
                 e.id,
                 e.attempt,
-                step_key,
-                kind,
-                name,
-                idempotent,
-                mark,
-                to_jsonable_python(given),
-            )  # fmt: skip
+                intent.key,
+                intent.kind,
+                intent.name,
+                intent.idempotent,
+                intent.mark,
+                to_jsonable_python(intent.given),
+            )
         )
         if row is None or row["verdict"] == "fenced":
             raise LostClaimError(f"another worker took over execution {e.id}")
@@ -229,7 +239,7 @@ class Journal:
                 usage.tokens_in,
                 usage.tokens_out,
                 usage.cost_usd,
-            )  # fmt: skip
+            )
         )
         if not kept:
             raise LostClaimError(f"another worker took over execution {e.id}")

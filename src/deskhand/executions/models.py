@@ -38,7 +38,9 @@ class AgentExecution(TenantModel, Base):
 
     ``queued_at`` is when the event was accepted; ``started_at`` is rewritten by each start.
     ``lane`` is what may have only one active run (a ticket of a desk); ``parked`` marks a queued run
-    that was refused a slot and waits to be promoted; ``not_before`` delays a retry.
+    that was refused a slot and waits to be promoted; ``not_before`` delays a retry; ``enqueue_seq`` counts
+    hand-overs to PgQueuer. Of the live runs of one agent on one ticket at most one waits for its first start:
+    later events join it.
     """
 
     __tablename__ = "agent_executions"
@@ -80,6 +82,14 @@ class AgentExecution(TenantModel, Base):
             postgresql_where=text("status = 'running' AND lane IS NOT NULL"),
         ),
         Index(
+            "uq_agent_executions_pending_lane",
+            "tenant_id",
+            "agent_id",
+            "lane",
+            unique=True,
+            postgresql_where=text("status = 'queued' AND attempt = 0 AND lane IS NOT NULL AND mode = 'live'"),
+        ),
+        Index(
             "uq_agent_executions_idempotency_key",
             "tenant_id",
             "idempotency_key",
@@ -101,6 +111,7 @@ class AgentExecution(TenantModel, Base):
     attempt: Mapped[int] = mapped_column(Integer, server_default=text("0"))
     max_attempts: Mapped[int] = mapped_column(Integer, server_default=text("4"))
     parked: Mapped[bool] = mapped_column(server_default=text("false"))
+    enqueue_seq: Mapped[int] = mapped_column(Integer, server_default=text("0"))
     not_before: Mapped[Timestamp | None]
     queued_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
     started_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())

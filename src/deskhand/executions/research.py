@@ -18,12 +18,13 @@ from deskhand.executions.toolbox import strip_marks
 from deskhand.kit.db.session import Database
 from deskhand.knowledge import service as knowledge
 from deskhand.knowledge.embedding import Embedder
+from deskhand.knowledge.ranking import HISTORY
 from deskhand.knowledge.schemas import ArticleHit, HistoryHit, SystemHit
-from deskhand.knowledge.triage import Triage, suggest
+from deskhand.knowledge.triage import MINIMUM_VOTE, NEIGHBOURS, Label, Triage, suggest
 from deskhand.plugins.base import Ticket
 
 QUERY_CHARACTERS = 1500
-NEIGHBOURS = 7
+SHOWN = 5
 
 _HISTORY = TypeAdapter(list[HistoryHit])
 _ARTICLES = TypeAdapter(list[ArticleHit])
@@ -35,6 +36,7 @@ class Findings:
     """Everything that was found for one ticket.
 
     Attributes:
+        history: Near enough to show; ``neighbours`` are all that voted.
         unavailable: Names of sources that could not be searched.
     """
 
@@ -42,7 +44,14 @@ class Findings:
     articles: list[ArticleHit]
     systems: list[SystemHit]
     triage: Triage
+    neighbours: list[HistoryHit]
     unavailable: list[str]
+
+    def voters(self, label: Label) -> int:
+        """How many neighbours had a say about a label."""
+        return sum(
+            1 for one in self.neighbours[:NEIGHBOURS] if one.score >= MINIMUM_VOTE and getattr(one, label) is not None
+        )
 
 
 class Researcher:
@@ -51,10 +60,10 @@ class Researcher:
     Args:
         db: Sessions.
         journal: Records each look-up.
-        embedder: Turns the ticket into a vector; None searches by words alone.
+        embedder: Turns the ticket into a vector, or searches by words alone.
     """
 
-    def __init__(self, db: Database, journal: Journal, embedder: Embedder | None) -> None:
+    def __init__(self, db: Database, journal: Journal, embedder: Embedder) -> None:
         self._db = db
         self._journal = journal
         self._embedder = embedder
@@ -74,7 +83,13 @@ class Researcher:
             await self._look_up("find_systems", "the system inventory", query, missing, self._find_systems(query))
         )
         return Findings(
-            history=history, articles=articles, systems=systems, triage=suggest(history), unavailable=missing
+            # All neighbours vote, each with its weight; only the near ones are worth a technician's time.
+            history=[hit for hit in history if hit.score >= HISTORY.floor][:SHOWN],
+            articles=articles,
+            systems=systems,
+            triage=suggest(history),
+            neighbours=history,
+            unavailable=missing,
         )
 
     async def _look_up(
@@ -95,8 +110,8 @@ class Researcher:
     def _search_history(self, query: str, ticket: Ticket) -> Callable[[], Awaitable[Any]]:
         async def search() -> Any:
             async with self._db.tenant_session(self._tenant_id) as session:
-                return await knowledge.search_history(
-                    session, query, embedder=self._embedder, limit=NEIGHBOURS, exclude_ticket=ticket.id
+                return await knowledge.nearest_history(
+                    session, query, embedder=self._embedder, exclude_ticket=ticket.id
                 )
 
         return search

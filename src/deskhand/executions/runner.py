@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from datetime import timedelta
 from uuid import UUID, uuid4
 
@@ -34,7 +34,7 @@ from deskhand.executions.start import (
 
 log = structlog.get_logger(__name__)
 
-Execute = Callable[[RunningExecution, Lease], Awaitable[Ending]]
+Execute = Callable[[RunningExecution, Lease], Coroutine[None, None, Ending]]
 
 
 class Runner:

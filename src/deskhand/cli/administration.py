@@ -1,0 +1,136 @@
+"""Commands for administrators: keys, tenants, the audit log, desks' set-up pages, a check-up."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import typer
+
+from deskhand.access import service as access
+from deskhand.access.schemas import ApiKeyCreate
+from deskhand.audit import service as audit
+from deskhand.cli.common import err, installation, out, run
+from deskhand.cli.doctor import doctor
+from deskhand.errors import InvalidInputError
+from deskhand.installation import Installation
+from deskhand.kit.crypto import SecretBox, new_webhook_secret
+from deskhand.kit.db.session import Database
+from deskhand.plugins.registry import PluginManager
+from deskhand.tenants.schemas import TenantConfigCreate
+from deskhand.tenants.service import TenantService
+
+ACTOR = "command-line"
+
+keys_app = typer.Typer(help="API keys of tenants and of platform administrators.", no_args_is_help=True)
+tenants_app = typer.Typer(help="Tenants.", no_args_is_help=True)
+audit_app = typer.Typer(help="The audit log.", no_args_is_help=True)
+desk_app = typer.Typer(help="Setting up a desk.", no_args_is_help=True)
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Hang the commands into the main group."""
+    app.add_typer(keys_app, name="key")
+    app.add_typer(tenants_app, name="tenant")
+    app.add_typer(audit_app, name="audit")
+    app.add_typer(desk_app, name="desk")
+    app.command()(doctor)
+
+
+@asynccontextmanager
+async def database(found: Installation) -> AsyncIterator[Database]:
+    """Sessions for one command."""
+    db = Database(found.database_url, pool_size=1)
+    try:
+        yield db
+    finally:
+        await db.dispose()
+
+
+@keys_app.command("create")
+def create_key(
+    tenant: str = typer.Option("", help="The tenant's id; left out with --platform."),
+    name: str = typer.Option("command line", help="What it is for."),
+    role: str = typer.Option("tenant_admin", help="tenant_admin, operator, editor or viewer."),
+    platform: bool = typer.Option(False, "--platform", help="A platform administrator's key."),
+) -> None:
+    """Make a key and show it, once."""
+
+    async def make(found: Installation) -> str:
+        async with database(found) as db:
+            if platform:
+                async with db.platform_session() as session:
+                    return (await access.create_platform_key(session, name=name))[1]
+            data = ApiKeyCreate.model_validate({"name": name, "role": role})
+            async with db.tenant_session(tenant) as session:
+                return (await access.create_api_key(session, tenant_id=tenant, actor=ACTOR, data=data))[1]
+
+    if not platform and not tenant:
+        raise InvalidInputError("Name the tenant with --tenant, or ask for a platform key with --platform.")
+    with installation() as found:
+        key = run(make(found))
+    err.print("The key is shown this once:")
+    out.print(key, highlight=False, soft_wrap=True)
+
+
+@tenants_app.command("create")
+def create_tenant(
+    file: Path = typer.Argument(
+        ..., exists=True, dir_okay=False, help="JSON as the API takes it (POST /api/v1/tenants)."
+    ),
+) -> None:
+    """Create a tenant from a file."""
+    data = TenantConfigCreate.model_validate(json.loads(file.read_text(encoding="utf-8")))
+
+    async def make(found: Installation) -> str:
+        async with database(found) as db, db.platform_session() as session:
+            service = TenantService(session, secrets=SecretBox(found.encryption_keys), plugins=PluginManager())
+            return (await service.create_tenant(data, actor=ACTOR)).tenant_id
+
+    with installation() as found:
+        out.print(f"created tenant {run(make(found))}")
+
+
+@tenants_app.command("list")
+def list_tenants() -> None:
+    """Show the tenants."""
+
+    async def read(found: Installation) -> list[tuple[str, str, str, bool]]:
+        async with database(found) as db, db.platform_session() as session:
+            service = TenantService(session, secrets=SecretBox(found.encryption_keys), plugins=PluginManager())
+            page = await service.list_tenants(limit=200)
+            return [(t.tenant_id, t.name, t.tool_type, t.is_active) for t in page.items]
+
+    with installation() as found:
+        for tenant_id, name, tool_type, active in run(read(found)):
+            out.print(f"{tenant_id}  {name}  {tool_type}  {'active' if active else 'inactive'}", highlight=False)
+
+
+@audit_app.command("verify")
+def verify_audit() -> None:
+    """Check every tenant's chain; exits with 1 if one is broken."""
+
+    async def check(found: Installation) -> list[audit.ChainReport]:
+        async with database(found) as db, db.platform_session() as session:
+            return await audit.verify(session)
+
+    with installation() as found:
+        reports = run(check(found))
+    for report in reports:
+        verdict = "intact" if report.ok else f"BROKEN at entry {report.broken_at}: {report.reason}"
+        out.print(f"{report.tenant_id}: {report.entries} entries, {verdict}, head {report.head[:16]}", highlight=False)
+    if not all(report.ok for report in reports):
+        raise typer.Exit(1)
+
+
+@desk_app.command("setup")
+def setup_desk(
+    tool: str = typer.Argument(..., help="Which desk, e.g. servicedesk_plus."),
+    url: str = typer.Option(..., "--webhook-url", help="The agent's webhook URL, as the desk reaches it."),
+    secret: str = typer.Option("", "--secret", help="The agent's webhook secret; left out, a new one is proposed."),
+) -> None:
+    """Print what to paste into the desk, filled in."""
+    plugin = PluginManager().get_plugin(tool)
+    out.print(plugin.setup_guide(webhook_url=url, secret=secret or new_webhook_secret()), markup=False, soft_wrap=True)

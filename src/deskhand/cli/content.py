@@ -1,0 +1,140 @@
+"""Commands that bring content in: import-tickets, import-articles, import-systems."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+import typer
+
+from deskhand.cli.common import err, installation, out, run
+from deskhand.demo.progress import bars
+from deskhand.errors import InvalidInputError
+from deskhand.installation import Installation
+from deskhand.kit.crypto import SecretBox
+from deskhand.kit.db.session import Database
+from deskhand.kit.http import HttpClientFactory
+from deskhand.knowledge import importer
+from deskhand.knowledge.schemas import ImportReport
+from deskhand.plugins.registry import PluginManager
+from deskhand.tenants.connections import desk_for
+from deskhand.tenants.service import TenantService
+
+Progress = Callable[[ImportReport], None]
+Import = Callable[[Database, Progress], Awaitable[ImportReport]]
+OnError = Literal["stop", "continue"]
+
+TENANT = typer.Option(..., "--tenant", help="The tenant's id.")
+ON_ERROR = typer.Option("stop", "--on-error", help="stop at the first bad row, or leave it out and continue.")
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Hang the commands into the main group."""
+    app.command("import-tickets")(import_tickets)
+    app.command("import-articles")(import_articles)
+    app.command("import-systems")(import_systems)
+
+
+def import_tickets(
+    source: str = typer.Argument(..., help="A .json, .jsonl or .csv file, or the name of a connected desk."),
+    tenant: str = TENANT,
+    since: datetime | None = typer.Option(
+        None, help="From a desk: tickets resolved since (UTC). Left out: where the last import ended, else all."
+    ),
+    on_error: str = ON_ERROR,
+) -> None:
+    """Import resolved tickets; running it again resumes and never doubles."""
+    path = Path(source)
+    with installation() as found:
+        if path.exists():
+            _import(
+                found,
+                f"tickets from {path.name}",
+                lambda db, moved: importer.import_tickets(db, tenant, path, on_error=_choice(on_error), progress=moved),
+            )
+        elif source in {plugin["tool_type"] for plugin in PluginManager().list_registered_plugins()}:
+            _import(
+                found,
+                f"tickets from {source}",
+                lambda db, moved: _from_desk(found, db, tenant_id=tenant, tool=source, since=since, moved=moved),
+            )
+        else:
+            raise InvalidInputError(f"'{source}' is neither a file nor a desk this installation knows.")
+
+
+async def _from_desk(
+    found: Installation, db: Database, *, tenant_id: str, tool: str, since: datetime | None, moved: Progress
+) -> ImportReport:
+    secrets, plugins = SecretBox(found.encryption_keys), PluginManager()
+    async with db.tenant_session(tenant_id) as session:
+        tenant = await TenantService(session, secrets=secrets, plugins=plugins).get_tenant(tenant_id)
+    http = HttpClientFactory(allow_private=found.settings.allow_private_addresses)
+    desk = desk_for(tenant, tool, secrets=secrets, plugins=plugins, http=http)
+    start = since.replace(tzinfo=UTC) if since else await importer.resume_point(db, tenant_id, tool)
+    try:
+        return await importer.import_from_desk(
+            db, tenant_id, desk, since=start or datetime(1970, 1, 1, tzinfo=UTC), progress=moved
+        )
+    finally:
+        await desk.aclose()
+
+
+def import_articles(
+    path: Path = typer.Argument(..., exists=True, help="A file or a directory of Markdown, HTML, JSON or CSV."),
+    tenant: str = TENANT,
+    on_error: str = ON_ERROR,
+) -> None:
+    """Import articles and procedures."""
+    with installation() as found:
+        _import(
+            found,
+            f"articles from {path.name}",
+            lambda db, moved: importer.import_articles(db, tenant, path, on_error=_choice(on_error), progress=moved),
+        )
+
+
+def import_systems(
+    path: Path = typer.Argument(..., exists=True, help="A .csv, .json or .jsonl file."),
+    tenant: str = TENANT,
+    on_error: str = ON_ERROR,
+) -> None:
+    """Import the system inventory."""
+    with installation() as found:
+        _import(
+            found,
+            f"systems from {path.name}",
+            lambda db, moved: importer.import_systems(db, tenant, path, on_error=_choice(on_error), progress=moved),
+        )
+
+
+def _choice(on_error: str) -> OnError:
+    if on_error not in ("stop", "continue"):
+        raise typer.BadParameter("--on-error takes stop or continue")
+    return "continue" if on_error == "continue" else "stop"
+
+
+def _import(found: Installation, what: str, work: Import) -> None:
+    async def go() -> ImportReport:
+        db = Database(found.database_url, pool_size=2)
+        try:
+            with bars(out) as progress:
+                task = progress.add_task(what, total=1.0)
+                return await work(
+                    db,
+                    lambda report: progress.update(
+                        task, completed=report.fraction or 0.0, description=_count(what, report)
+                    ),
+                )
+        finally:
+            await db.dispose()
+
+    report = run(go())
+    out.print(f"{report.created} new, {report.updated} changed, {report.unchanged} as before, {report.failed} refused")
+    for problem in report.problems[:20]:
+        err.print(f"  {problem}", highlight=False, soft_wrap=True)
+
+
+def _count(what: str, report: ImportReport) -> str:
+    return f"{what}: {report.done}"

@@ -1,0 +1,148 @@
+"""The main job, end to end: a ticket is filed, the desk signs a webhook, the note is on the ticket."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from deskhand.knowledge import service as knowledge
+from deskhand.llm.simulator import Reply
+from tests.support.product import Customer, Product, until
+
+HISTORY = Path(__file__).parent.parent.parent / "src/deskhand/demo/data/resolved_tickets.jsonl"
+
+
+async def with_history(product: Product, customer: Customer) -> None:
+    await knowledge.import_tickets(product.db, customer.tenant_id, HISTORY)
+
+
+async def note_on(product: Product, ticket_id: str) -> dict[str, object]:
+    async def look() -> dict[str, object] | None:
+        notes = await product.desk.notes(ticket_id)
+        return notes[0] if notes else None
+
+    return await until(look)
+
+
+async def the_execution(product: Product, customer: Customer) -> dict[str, object]:
+    async def look() -> dict[str, object] | None:
+        listed = (await customer.client.get("/api/v1/executions")).json()["items"]
+        return listed[0] if listed else None
+
+    found = await until(look)
+    return await product.ended(customer, str(found["id"]))
+
+
+async def test_the_note_is_on_the_ticket(product: Product) -> None:
+    customer = await product.customer()
+    await with_history(product, customer)
+    await product.point_desk_at(customer)
+    await product.start_worker()
+    ticket_id = await product.desk.file_ticket()
+
+    note = await note_on(product, ticket_id)
+    execution = await the_execution(product, customer)
+
+    assert execution["status"] == "completed"
+    assert "INV-1001" in str(note["body"])
+    assert note["public"] is False
+    assert (await product.desk.effects(ticket_id))["notes"] == 1
+    assert [step["name"] for step in execution["steps"]] == [
+        "get_ticket",
+        "search_tickets",
+        "search_knowledge",
+        "find_systems",
+        "model",
+        "add_note",
+    ]
+    assert execution["note"]["word_count"] <= 500
+    assert execution["tokens_in"] > 0
+    assert await product.count("SELECT count(*) FROM enhancement_history WHERE status = 'completed'") == 1
+    assert await product.count("SELECT count(*) FROM audit_log WHERE operation = 'desk.add_note'") == 1
+
+
+async def test_our_own_note_coming_back_starts_nothing(product: Product) -> None:
+    customer = await product.customer()
+    await product.point_desk_at(customer)
+    await product.start_worker()
+    ticket_id = await product.desk.file_ticket()
+    await note_on(product, ticket_id)
+
+    async def echo() -> int:
+        return await product.count("SELECT count(*) FROM webhook_deliveries WHERE outcome = 'ignored'")
+
+    assert await until(echo) == 1
+    assert await product.count("SELECT count(*) FROM agent_executions") == 1
+
+
+async def test_without_sources_the_note_says_so_and_no_model_is_asked(product: Product) -> None:
+    customer = await product.customer()
+    await product.start_worker()
+    ticket_id = await product.desk.file_ticket("The coffee machine hums", "It hums in B flat.")
+    answer = await product.deliver(customer, ticket_id)
+    execution = await product.ended(customer, answer.json()["execution_id"])
+
+    assert execution["status"] == "completed"
+    assert product.model.chats == []
+    assert "No similar" in str((await note_on(product, ticket_id))["body"])
+
+
+async def test_an_unplugged_model_fails_the_run_in_plain_words_and_a_retry_finishes_it(product: Product) -> None:
+    customer = await product.customer()
+    await with_history(product, customer)
+    await product.start_worker()
+    product.model.replies.append(Reply(status=401, error={"message": "bad key"}))
+    ticket_id = await product.desk.file_ticket()
+    answer = await product.deliver(customer, ticket_id)
+    failed = await product.ended(customer, answer.json()["execution_id"])
+
+    assert failed["status"] == "failed"
+    assert "key" in str(failed["error_message"])
+    assert "sk-test" not in str(failed)
+    assert await product.desk.notes(ticket_id) == []
+
+    retried = await customer.client.post(f"/api/v1/executions/{failed['id']}/retry")
+    assert retried.is_success, retried.text
+
+    async def completed() -> bool:
+        return (await product.execution(customer, str(failed["id"])))["status"] == "completed"
+
+    await until(completed)
+    assert (await product.desk.effects(ticket_id))["notes"] == 1
+
+
+async def test_a_model_that_recovers_is_asked_again_by_itself(product: Product) -> None:
+    customer = await product.customer()
+    await with_history(product, customer)
+    await product.start_worker()
+    product.model.replies.append(Reply(status=500))
+    ticket_id = await product.desk.file_ticket()
+    answer = await product.deliver(customer, ticket_id)
+    execution = await product.ended(customer, answer.json()["execution_id"])
+
+    assert execution["status"] == "completed"
+    assert execution["attempt"] == 2
+    assert (await product.desk.effects(ticket_id))["notes"] == 1
+
+
+async def test_a_ticket_that_does_not_exist_fails_with_the_desks_words(product: Product) -> None:
+    customer = await product.customer()
+    await product.start_worker()
+    answer = await product.deliver(customer, "999999999999999999")
+    execution = await product.ended(customer, answer.json()["execution_id"])
+
+    assert execution["status"] == "failed"
+    assert execution["error_code"] == "desk-not-found"
+
+
+async def test_a_cancelled_run_writes_nothing(product: Product) -> None:
+    customer = await product.customer()
+    ticket_id = await product.desk.file_ticket()
+    answer = await product.deliver(customer, ticket_id)
+    execution_id = answer.json()["execution_id"]
+    cancelled = await customer.client.post(f"/api/v1/executions/{execution_id}/cancel")
+    assert cancelled.is_success
+    await product.start_worker()
+    execution = await product.ended(customer, execution_id)
+
+    assert execution["status"] == "cancelled"
+    assert await product.desk.notes(ticket_id) == []
