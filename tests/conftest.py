@@ -26,7 +26,7 @@ from deskhand.tenants.models import TenantConfig
 
 DIRECTORY_VARIABLE = "DESKHAND_TEST_POSTGRES"
 PREFIX = "deskhand-test-"
-TEMPLATE = "deskhand"  # the server's own database, migrated once, is what the workers' databases are copied from
+TEMPLATE = "deskhand_template"  # migrated once; no test connects to it, since a copy needs it to be at rest
 SPEED = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_wal_size": "4GB"}
 KEPT_TABLES = ("alembic_version",)
 
@@ -100,8 +100,10 @@ def database_urls(postgres: EmbeddedPostgres) -> DatabaseUrls:
     """This worker's own database, migrated to the head."""
     name = f"test_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}"
     with _file_lock(postgres.root / "template.lock"):
-        if admin.current(postgres.owner_url) != admin.head():
-            admin.upgrade(postgres.owner_url)
+        postgres.create_database(TEMPLATE)
+        template = urls_of(postgres, TEMPLATE)
+        if admin.current(template.owner_url) != admin.head():
+            admin.upgrade(template.owner_url)
         postgres.create_database(name, template=TEMPLATE)
     return urls_of(postgres, name)
 

@@ -85,7 +85,7 @@ def open_installation(settings: Settings) -> Iterator[Installation]:
         )
         return
     settings.data_dir.mkdir(parents=True, exist_ok=True)
-    server = EmbeddedPostgres(settings.data_dir / "postgres")
+    server = EmbeddedPostgres(settings.data_dir / "postgres", binaries=settings.pg_bin)
     ours = not server.running
     server.start()
     try:

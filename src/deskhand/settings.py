@@ -33,6 +33,9 @@ class Settings(BaseSettings):
     data_dir: Path = Field(
         default_factory=default_data_dir, description="Directory of the embedded server, keys and models."
     )
+    pg_bin: Path | None = Field(
+        None, description="Directory of the PostgreSQL server's programs for the embedded mode, instead of the wheel's."
+    )
     encryption_keys: SecretStr | None = Field(
         None,
         description="Fernet keys, newest first, separated by commas. Unset: generated in embedded mode, else refused.",

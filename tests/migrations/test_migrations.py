@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import asyncpg
 import pytest
@@ -21,6 +23,7 @@ from deskhand.kit.db.roles import role_script
 from deskhand.kit.db.session import Database, sqlalchemy_url, verify_application_role
 from deskhand.models import Base
 
+ROOT = Path(__file__).resolve().parents[2]
 SPEC_ORDER = ["8f9c7d8a3e2b", "3ad133f66494", "002217a1f0a8", "facc8d95bcbd"]
 LAST_OF_THE_SPEC = SPEC_ORDER[-1]
 
@@ -290,3 +293,18 @@ def test_two_processes_upgrading_at_once_end_as_one(fresh_database):
     processes = [subprocess.Popen(upgrade) for _ in range(2)]
     assert [process.wait(timeout=120) for process in processes] == [0, 0]
     assert admin.current(owner) == admin.head()
+
+
+def test_the_alembic_command_works_in_the_repository(fresh_database):
+    environment = {**os.environ, "DESKHAND_DATABASE_OWNER_URL": fresh_database().owner_url}
+
+    def alembic(*arguments: str) -> str:
+        command = [sys.executable, "-m", "alembic", *arguments]
+        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    alembic("upgrade", "head")
+    assert admin.head() in alembic("current")
+    assert "No new upgrade operations" in alembic("check")
+    alembic("downgrade", "-1")

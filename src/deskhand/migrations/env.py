@@ -6,6 +6,9 @@ from ``DESKHAND_DATABASE_OWNER_URL``, else ``DESKHAND_DATABASE_URL``, else the e
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from alembic import context
 from sqlalchemy import Connection
 
@@ -19,18 +22,20 @@ from deskhand.settings import load_settings
 URL_OPTION = "deskhand_url"
 
 
-def owner_url() -> str:
-    """Whom to migrate as."""
+@contextmanager
+def owner_url() -> Iterator[str]:
+    """Whom to migrate as; an embedded server that is not running yet runs for the duration."""
     given = context.config.get_main_option(URL_OPTION)
     if given:
-        return given
+        yield given
+        return
     settings = load_settings()
     configured = settings.database_owner_url or settings.database_url
     if configured is not None:
-        return configured.get_secret_value()
-    server = EmbeddedPostgres(settings.data_dir / "postgres")
-    server.start()
-    return server.owner_url
+        yield configured.get_secret_value()
+        return
+    with EmbeddedPostgres(settings.data_dir / "postgres", binaries=settings.pg_bin) as server:
+        yield server.owner_url
 
 
 def migrate(connection: Connection) -> None:
@@ -49,9 +54,5 @@ def migrate(connection: Connection) -> None:
 
 if context.is_offline_mode():
     raise ConfigurationError("Migrations read the server's version and roles, so they need a connection (no --sql).")
-given_connection = context.config.attributes.get("connection")
-if given_connection is not None:
-    migrate(given_connection)
-else:
-    url = owner_url()
+with owner_url() as url:
     run_blocking(lambda: on_migration_connection(url, migrate))

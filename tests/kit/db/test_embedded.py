@@ -187,6 +187,8 @@ def test_as_root_in_a_private_home_no_door_is_opened(root):
     with server:
         assert server.running
         assert server.data.is_relative_to(root / "system")
+        later = EmbeddedPostgres(home / "data-dir", system_directory=root / "system")
+        assert (later.running, later.app_url) == (True, server.app_url)
         executable = Path(psutil.Process(postmaster_pid(server)).exe())
         assert executable.is_relative_to(root / "system"), "staged, since the original cannot be reached"
     assert stat.S_IMODE(home.stat().st_mode) == 0o700

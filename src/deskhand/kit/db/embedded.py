@@ -106,6 +106,9 @@ class EmbeddedPostgres:
     @property
     def running(self) -> bool:
         """Whether a server answers on this data directory."""
+        if not self.root.exists():
+            return False
+        self._choose_home()
         return self._live_pid() is not None and self._answers() == 0
 
     @property
