@@ -118,7 +118,7 @@ def search_statement(table: str, *, excluding: bool) -> str:
             SELECT * FROM unnest(CAST(CAST(:near AS text[]) AS tsquery[]), CAST(CAST(:synonyms AS text[]) AS tsquery[]),
                                  CAST(CAST(:far AS text[]) AS tsquery[]), CAST(:weights AS float8[]))
                           AS t(near, synonym, far, weight)),
-        measured AS (
+        measured AS MATERIALIZED (
             SELECT r.id,
                    CASE WHEN r.embedding_model = :model
                         THEN embedding_similarity(r.embedding, CAST(:vector AS real[])) END AS cosine,
