@@ -97,14 +97,13 @@ def pointer(parts: Sequence[str | int]) -> str:
 
 def problem_responses(*errors: type[DeskhandError]) -> dict[int | str, dict[str, Any]]:
     """The ``responses=`` of an endpoint: these errors, and those every authenticated endpoint can give."""
-    always: tuple[type[DeskhandError], ...] = (UnauthenticatedError, ForbiddenError, UnavailableError)
-    return public_problem_responses(*always, *errors)
+    return public_problem_responses(UnauthenticatedError, ForbiddenError, *errors)
 
 
 def public_problem_responses(*errors: type[DeskhandError]) -> dict[int | str, dict[str, Any]]:
-    """The ``responses=`` of an endpoint that needs no credential."""
+    """The ``responses=`` of an endpoint that needs no credential: these errors, and a database that is down."""
     titles: dict[int, list[str]] = {}
-    for error in errors:
+    for error in (*errors, UnavailableError):
         entry = titles.setdefault(error.status, [])
         if error.title not in entry:
             entry.append(error.title)
