@@ -43,6 +43,9 @@ _PLAIN = (
 )
 _SMALL_WORDS = frozenset(_SMALL.split())
 _PLAIN_VERBS = frozenset(_PLAIN.split())
+_PAST_VERB = re.compile(r"\w{2,}ed|ran|was|were|had|did|found|made|gave|sent|took|went")
+_NOT_PAST = frozenset({"need", "embed", "proceed", "speed", "feed", "red", "shed"})
+_PAST = re.compile(r"(?i)\b(?:did|was|were|ran|has been|have been|had been)\b")
 _COMMON_CAPS = frozenset({"AND", "ASK", "FOR", "NOT", "THE", "USE", "YES"})
 _STEM = 5
 
@@ -114,8 +117,30 @@ def claims_done(sentence: str) -> bool:
 
 def tells_past(sentence: str) -> bool:
     """Whether a sentence reports a past action ("Updated the driver") instead of instructing."""
-    first = next(iter(_WORD.findall(sentence)), "").lower()
-    return len(first) > 4 and first.endswith("ed") and first not in {"need", "embed", "proceed", "speed"}
+    clauses = (clause.strip() for clause in re.split(r"[;.]\s+|\s+and then\s+", sentence))
+    return any(_reports(clause) for clause in clauses if clause)
+
+
+def _reports(clause: str) -> bool:
+    told = [word.lower() for word in _WORD.findall(clause)]
+    if not told:
+        return False
+    if _PAST_VERB.fullmatch(told[0]) and told[0] not in _NOT_PAST:
+        return True
+    asks = {"if", "whether", "that", "which", "when", "who", "how", "where"} & set(told)
+    return not asks and _PAST.search(clause) is not None
+
+
+def speaks_as_user(sentence: str) -> bool:
+    """Whether a summary copies the user's own voice."""
+    return re.search(r"\b(?:I|I'm|I’m|[Mm]y|[Mm]e|[Ww]e|[Oo]ur|[Uu]s)\b", sentence) is not None
+
+
+def proper_names(sentence: str, *, known: str) -> list[str]:
+    """Capitalised words inside a sentence that a text does not have: people and places of elsewhere."""
+    have = {word.lower() for word in _WORD.findall(known)}
+    inside = re.finditer(r"(?<=[\w,;:] )[A-Z][a-z]{2,}\b", sentence)
+    return [match.group() for match in inside if match.group().lower() not in have]
 
 
 def clip(text: str, *, limit: int, chars: int = 0) -> str:

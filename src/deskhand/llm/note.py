@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from deskhand.llm.grounding import clip
 from deskhand.llm.note_draft import (
+    NEAR,
     CheckedDraft,
     Confidence,
     DraftPrompt,
@@ -25,7 +26,9 @@ from deskhand.llm.note_draft import (
     draft_prompt,
     draft_schema,
     needs_model,
+    procedure_steps,
     quoted_steps,
+    unmarked,
 )
 
 __all__ = [
@@ -48,7 +51,6 @@ __all__ = [
 
 MAX_WORDS = 500
 _STRONG = 0.6
-_WORTH_SHOWING = 0.35
 _TICKETS, _ARTICLES, _SYSTEMS = 3, 2, 4
 _NOTHING_KNOWN = "No similar solved ticket and no article was found for this ticket."
 
@@ -130,13 +132,19 @@ def rate(given: NoteInput, checked: CheckedDraft) -> tuple[Confidence, str]:
         (checked.extractive, "medium", "the solution is quoted, because no own wording could be verified"),
         (given.unavailable, "medium", "not every source could be asked"),
         (
-            len(strong) >= 2,
+            len(strong) >= 2 and _agree(given),
             "high",
-            f"{len(strong)} solved tickets are close to this one, and every step was found in a source",
+            "close solved tickets agree with each other, and every step was found in a source",
         ),
-        (True, "medium", "every step was found in a source, but few solved tickets are close to this one"),
+        (True, "medium", "every step was found in a source, but the solved tickets are few or disagree"),
     )
     return next((level, reason) for holds, level, reason in rules if holds)
+
+
+def _agree(given: NoteInput) -> bool:
+    """Whether most similar tickets have one category; without any, closeness has to do."""
+    votes = [one for one in given.suggestions if one.field == "category" and one.of]
+    return all(one.value is not None and one.votes * 3 >= one.of * 2 for one in votes)
 
 
 class _Layout:
@@ -198,19 +206,18 @@ class _Layout:
         return "\n".join(["**Similar solved tickets**", *lines])
 
     def _ticket(self, source: Source) -> str:
-        score = "" if source.score is None else f", {round(source.score * 100)} % likely the same kind of problem"
-        invented = ", *invented demo ticket*" if source.synthetic else ""
+        invented = " *invented demo ticket*" if source.synthetic else ""
         solved = plain(clip(source.text, limit=self._size.words)) or "no solution was written down"
         title = plain(clip(source.title, limit=14))
-        return f"- {self._number(source.ref)} {_named(source)} {title}{score}{invented}: {solved}"
+        return f"- {self._number(source.ref)} {_named(source)} {title}{_match(source.score)}{invented}: {solved}"
 
     def _procedures(self) -> str:
         if not self._articles:
             asked = not any("article" in name or "knowledge" in name for name in self._given.unavailable)
             return "**Procedure:** no article fits this ticket." if asked and self._tickets else ""
         lines = [
-            f"- {self._number(source.ref)} {_named(source)} {plain(clip(source.title, limit=14))}: "
-            f"{plain(clip(source.text, limit=self._size.words))}"
+            f"- {self._number(source.ref)} {_named(source)} {plain(clip(source.title, limit=14))}"
+            f"{_extent(source, self._size.words)}"
             for source in self._articles
         ]
         return "\n".join(["**Procedure**", *lines])
@@ -241,12 +248,28 @@ class _Layout:
 
 def _close(tickets: Sequence[Source], count: int) -> set[str]:
     """The nearest tickets worth a technician's seconds; if none is near, the nearest alone."""
-    near = [source.ref for source in tickets if source.score is None or source.score >= _WORTH_SHOWING]
+    near = [source.ref for source in tickets if source.score is None or source.score >= NEAR]
     return set(near[:count]) or {source.ref for source in tickets[:1]}
 
 
 def _first(sources: Sequence[Source], refs: set[str]) -> list[Source]:
     return [source for source in sources if source.ref in refs]
+
+
+def _extent(article: Source, words: int) -> str:
+    """How long a procedure is and how it begins, so that a reader knows whether to open it."""
+    steps = procedure_steps(article.text)
+    if steps:
+        return f" ({len(steps)} steps, the first: {plain(clip(steps[0], limit=min(words, 18)))})"
+    return f": {plain(clip(unmarked(article.text), limit=min(words, 25)))}" if article.text.strip() else ""
+
+
+def _match(score: float | None) -> str:
+    """In words: the number is comparable with others, not a promise."""
+    if score is None:
+        return ""
+    word = "close" if score >= _STRONG else "partial" if score >= NEAR else "loose"
+    return f" ({word} match, {score:.2f})"
 
 
 def _named(source: Source) -> str:
