@@ -7,7 +7,7 @@ import json
 import signal
 import subprocess
 import sys
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -21,9 +21,6 @@ from deskhand.knowledge import service
 from deskhand.knowledge.embedding import LexicalOnly
 from deskhand.knowledge.importer import ImportStoppedError
 from deskhand.knowledge.readers import UnreadableFileError, html_to_markdown, read_articles, read_rows
-from deskhand.knowledge.schemas import ImportReport
-from deskhand.plugins.base import Ticket, TicketPage
-from deskhand.plugins.errors import DeskAuthError, DeskError, DeskRateLimitedError, DeskUnavailableError
 
 WORDS = LexicalOnly()
 
@@ -314,60 +311,3 @@ def test_no_ticket_is_both_history_and_new() -> None:
     filed = {one["number"] for one in json.loads((DATA / "new_tickets.json").read_text("utf-8"))}
     assert not filed & {row["ticket_id"] for row in rows}
     assert {row["source"] for row in rows} == {"synthetic", "workarena"}
-
-
-# -- straight from a desk ------------------------------------------------------------------------
-
-
-class PagedDesk:
-    """Answers ``list_history`` as a plugin does, with the failures queued for it; no other operation is used."""
-
-    def __init__(self, count: int, failures: list[DeskError]) -> None:
-        start = datetime(2026, 1, 1, tzinfo=UTC)
-        self.tickets = [
-            Ticket(
-                tool_type="jira", id=str(number), display_id=f"HD-{number}", subject=f"Ticket {number}",
-                resolution="Done well.", resolved_at=start + timedelta(hours=number), vendor_priority="P2",
-            )
-            for number in range(count)
-        ]  # fmt: skip
-        self.failures = failures
-        self.calls: list[str | None] = []
-
-    async def list_history(self, since: datetime, *, cursor: str | None = None, page_size: int = 100) -> TicketPage:
-        self.calls.append(cursor)
-        if self.failures:
-            raise self.failures.pop(0)
-        found = [one for one in self.tickets if one.resolved_at and one.resolved_at >= since]
-        start = int(cursor or 0)
-        more = str(start + page_size) if start + page_size < len(found) else None
-        return TicketPage(tickets=tuple(found[start : start + page_size]), next_cursor=more)
-
-
-async def test_a_desk_is_read_page_by_page_and_its_limits_are_waited_out(clean_db: Database, tenant: str) -> None:
-    reports: list[str | None] = []
-    desk = PagedDesk(
-        250, [DeskRateLimitedError("slow down", retry_after=0.01), DeskUnavailableError("503", retry_after=0.01)]
-    )
-
-    def note(report: ImportReport) -> None:
-        reports.append(report.cursor)
-
-    report = await service.import_from_desk(
-        clean_db, tenant, desk, since=datetime(2025, 1, 1, tzinfo=UTC), embedder=WORDS, progress=note
-    )  # type: ignore[arg-type]  # the one operation an import uses
-    assert (report.created, report.cursor) == (250, None)
-    assert desk.calls == [None, None, None, "100", "200"]
-    assert "100" in reports
-    newest = await service.resume_point(clean_db, tenant, "jira")
-    assert newest == desk.tickets[-1].resolved_at
-    later = await service.import_from_desk(clean_db, tenant, desk, since=newest, embedder=WORDS)  # type: ignore[arg-type]
-    assert (later.created, later.unchanged) == (0, 1)
-    assert await service.resume_point(clean_db, tenant, "zendesk") is None
-
-
-async def test_a_desk_that_refuses_ends_the_import_and_keeps_what_came(clean_db: Database, tenant: str) -> None:
-    desk = PagedDesk(5, [DeskAuthError("401")])
-    with pytest.raises(DeskAuthError):
-        await service.import_from_desk(clean_db, tenant, desk, since=datetime(2025, 1, 1, tzinfo=UTC), embedder=WORDS)  # type: ignore[arg-type]
-    assert desk.calls == [None]
