@@ -48,7 +48,7 @@ def _fuzz(url: str, keys: list[str], mode: GenerationMode) -> int:
             continue  # forms for browsers; tests/access drives them
 
         @settings(
-            max_examples=6,
+            max_examples=3,
             deadline=None,
             phases=[Phase.generate],
             derandomize=True,

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import Annotated, cast
 
+import asyncpg
 from fastapi import Depends, Request
 
 from deskhand.kit.clock import Clock, utc_now
 from deskhand.kit.crypto import SecretBox
+from deskhand.kit.db.session import Database
 from deskhand.kit.http import HttpClientFactory
-
-if TYPE_CHECKING:
-    import asyncpg
-
-    from deskhand.kit.db.session import Database
 
 
 @dataclass(slots=True, kw_only=True)

@@ -103,7 +103,8 @@ def problem_responses(*errors: type[DeskhandError]) -> dict[int | str, dict[str,
 def public_problem_responses(*errors: type[DeskhandError]) -> dict[int | str, dict[str, Any]]:
     """The ``responses=`` of an endpoint that needs no credential: these errors, and a database that is down."""
     titles: dict[int, list[str]] = {}
-    for error in (*errors, UnavailableError):
+    declared: tuple[type[DeskhandError], ...] = (*errors, UnavailableError)
+    for error in declared:
         entry = titles.setdefault(error.status, [])
         if error.title not in entry:
             entry.append(error.title)
