@@ -41,6 +41,7 @@ _SETTINGS = {
     "log_line_prefix": "%m [%p] %u@%d ",
     "timezone": "UTC",
 }
+_PORTS = range(20_000, 32_000)
 _EXTENSIONS = ("pg_trgm", "vector")
 
 
@@ -336,13 +337,17 @@ class EmbeddedPostgres:
 
 
 def _free_port(preferred: int | None) -> int:
-    """The preferred port if it is free (connected clients find the server again), else any free one."""
-    for candidate in (preferred or 0, 0):
+    """The preferred port if it is free (connected clients find the server again), else any free one.
+
+    From below the range that systems give to outgoing connections, so that none of those takes it while we restart.
+    """
+    candidates = [_PORTS.start + secrets.randbelow(len(_PORTS)) for _ in range(100)]
+    for candidate in candidates if preferred is None else [preferred, *candidates]:
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind(("127.0.0.1", candidate))
             except OSError:
                 continue
-            return int(probe.getsockname()[1])
+            return candidate
     raise UnavailableError("No free TCP port on 127.0.0.1.")
