@@ -62,7 +62,9 @@ class Api:
     async def client(self, key: str | None = None, **headers: str) -> httpx2.AsyncClient:
         """A client with this key, or with none."""
         sent = {**headers, **({"Authorization": f"Bearer {key}"} if key else {})}
-        return await self.clients.enter_async_context(httpx2.AsyncClient(base_url=self.url, headers=sent, timeout=30, verify=TLS))
+        return await self.clients.enter_async_context(
+            httpx2.AsyncClient(base_url=self.url, headers=sent, timeout=30, verify=TLS)
+        )
 
     async def platform(self) -> httpx2.AsyncClient:
         """A client of a platform administrator."""

@@ -30,6 +30,7 @@ from deskhand.kit.crypto import SecretBox
 from deskhand.kit.db.session import Database
 from deskhand.kit.http import HttpClientFactory
 from deskhand.kit.problem import install_problem_handlers
+from deskhand.plugins.registry import PluginManager
 from deskhand.plugins.simulation.server import run_in_process
 from deskhand.ui.static_files import mount_static
 
@@ -42,7 +43,7 @@ def console_app(db: Database, pool: asyncpg.Pool) -> FastAPI:
         pool=pool,
         secrets=SecretBox([Fernet.generate_key().decode()]),
         http=HttpClientFactory(allow_private=True),
-        plugins=object(),
+        plugins=PluginManager(),
         public_url="http://deskhand.example.com",
     )
     for module in (access_endpoints, access_pages, execution_endpoints, execution_pages):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 from urllib.parse import urlencode
 from uuid import UUID
 
@@ -24,6 +24,7 @@ from deskhand.executions.queue import notify_workers
 from deskhand.executions.schemas import ExecutionDetail, ExecutionFilters, ExecutionStatus, StatusCounts
 from deskhand.executions.timeline import lay_out
 from deskhand.kit.appstate import App
+from deskhand.plugins.registry import PluginManager
 from deskhand.ui.csrf import SafeForm
 from deskhand.ui.render import SECURITY_HEADERS, render
 from deskhand.ui.routing import PageRoute
@@ -91,7 +92,7 @@ async def list_page(
     seen = _digest(page.model_dump_json(exclude={"items": {"__all__": {"duration_ms"}}}), counts.model_dump_json())
     if form.seen == seen:
         return _unchanged()
-    partial = "hx-request" in request.headers and "hx-boosted" not in request.headers
+    partial = "hx-request" in request.headers
     return render(
         request,
         "executions/_list.html" if partial else "executions/list.html",
@@ -100,11 +101,12 @@ async def list_page(
         page=page,
         tabs=_tabs(form, counts),
         counts=counts,
-        agents=[] if partial else await service.list_agent_choices(session),
+        agents=[] if partial and page.items else await service.list_agent_choices(session),
         periods=PERIODS,
         seen=seen,
         now=app.clock(),
         webhook_base=app.public_url,
+        desks=_desk_names(app),
     )
 
 
@@ -150,7 +152,14 @@ def _detail(app: App, viewer: Principal, execution: ExecutionDetail) -> Mapping[
         "live": not execution.status.is_final,
         "may_operate": viewer.may("operator"),
         "now": app.clock(),
+        "desks": _desk_names(app),
     }
+
+
+def _desk_names(app: App) -> dict[str, str]:
+    """The products' own names by tool type."""
+    plugins = cast(PluginManager, app.plugins).list_registered_plugins()
+    return {plugin["tool_type"]: plugin["name"] for plugin in plugins}
 
 
 def _tabs(form: ListForm, counts: StatusCounts) -> list[tuple[str, str, int | None, str, bool]]:

@@ -76,8 +76,8 @@ def _summaries() -> Select[*tuple[Any, ...]]:
     e = AgentExecution
     spent = _spent()
     started = case((e.attempt > 0, e.started_at), else_=None)
-    # A run put back in the queue keeps its last start; counting on from there would show its wait as work.
-    until = case((e.status == "queued", None), else_=func.coalesce(e.completed_at, func.now()))
+    # A run that is back in the queue, or waits for a person, keeps its last start; its wait is not work.
+    until = case((e.status.in_(("queued", "waiting")), None), else_=func.coalesce(e.completed_at, func.now()))
     return (
         select(
             *(e.id, e.status, e.agent_id, e.trigger_id, e.tool_type, e.ticket_ref, e.mode, e.attempt, e.max_attempts),

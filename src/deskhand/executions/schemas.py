@@ -141,6 +141,13 @@ class NoteSource(BaseModel):
     url: str | None = None
 
 
+class LeftOut(BaseModel):
+    """A sentence of the model that was not kept, and why."""
+
+    text: str
+    reason: str
+
+
 class NoteView(BaseModel):
     """The note a run wrote, exactly as it was handed to the desk."""
 
@@ -148,7 +155,8 @@ class NoteView(BaseModel):
     confidence: str | None
     word_count: int | None
     note_id: str | None = Field(description="The desk's id of the note.")
-    sources: list[NoteSource]
+    sources: list[NoteSource] = Field(description="In the order of their numbers in the note.")
+    left_out: list[LeftOut] = Field([], description="What the model wrote that no source supports.")
 
 
 class ExecutionDetail(ExecutionSummary):
@@ -221,6 +229,7 @@ __all__ = [
     "ExecutionQuery",
     "ExecutionStatus",
     "ExecutionSummary",
+    "LeftOut",
     "NoteSource",
     "NoteView",
     "StatusCounts",

@@ -30,6 +30,7 @@ from deskhand.executions.schemas import (
     ExecutionFilters,
     ExecutionStatus,
     ExecutionSummary,
+    LeftOut,
     NoteSource,
     NoteView,
     StatusCounts,
@@ -261,12 +262,6 @@ def read_note(result: Mapping[str, Any] | None) -> NoteView | None:
         confidence=None if confidence is None else str(confidence),
         word_count=note.get("word_count"),
         note_id=None if note.get("note_id") is None else str(note["note_id"]),
-        sources=[_source(item) for item in note.get("sources") or note.get("cited") or []],
+        sources=[NoteSource.model_validate(item) for item in note.get("sources") or []],
+        left_out=[LeftOut.model_validate(item) for item in note.get("dropped") or []],
     )
-
-
-def _source(item: Any) -> NoteSource:
-    if not isinstance(item, dict):
-        return NoteSource(ref=str(item))
-    ref = item.get("ref") or item.get("id") or item.get("key") or item.get("title") or "source"
-    return NoteSource(ref=str(ref), kind=item.get("kind"), title=item.get("title"), url=item.get("url"))
