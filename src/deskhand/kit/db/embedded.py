@@ -73,6 +73,7 @@ class EmbeddedPostgres:
         self._programs = ServerPrograms(find_binaries(binaries), self._account, self.log)
         self._system_directory = system_directory
         self._home = self.root
+        self._home_marker = self.root / "data-home"
         self._started_here = False
 
     # --- what callers use -------------------------------------------------------------------------
@@ -99,7 +100,7 @@ class EmbeddedPostgres:
     def stop(self) -> None:
         """Stop the server, whoever started it; no harm where none runs."""
         with self._lock():
-            self._choose_home()
+            self._find_home()
             if self._live_pid() is not None:
                 self._programs.run("pg_ctl", "-D", self.data, "-m", "fast", "-w", "-t", "60", "stop")
             self._started_here = False
@@ -107,9 +108,7 @@ class EmbeddedPostgres:
     @property
     def running(self) -> bool:
         """Whether a server answers on this data directory."""
-        if not self.root.exists():
-            return False
-        self._choose_home()
+        self._find_home()
         return self._live_pid() is not None and self._answers() == 0
 
     @property
@@ -165,13 +164,23 @@ class EmbeddedPostgres:
         finally:
             os.close(descriptor)
 
+    def _find_home(self) -> None:
+        """Where an earlier start put the data."""
+        if self._home_marker.exists():
+            self._home = Path(self._home_marker.read_text())
+
     def _choose_home(self) -> None:
-        if self._account is None or self._programs.account_can(["test", "-x", str(self.root)]):
+        """Decide once where the data goes: later changes of modes above must not make a second cluster."""
+        self._find_home()
+        if self._home_marker.exists():
             return
-        digest = hashlib.sha256(str(self.root).encode()).hexdigest()[:16]
-        self._system_directory.mkdir(mode=0o711, parents=True, exist_ok=True)
-        self._home = self._system_directory / digest
-        self._home.mkdir(mode=0o711, exist_ok=True)
+        if self._account is not None and not self._programs.account_can(["test", "-x", str(self.root)]):
+            digest = hashlib.sha256(str(self.root).encode()).hexdigest()[:16]
+            self._system_directory.mkdir(mode=0o711, parents=True, exist_ok=True)
+            self._home = self._system_directory / digest
+            self._home.mkdir(mode=0o711, exist_ok=True)
+        self._home_marker.touch(mode=0o600)
+        self._home_marker.write_text(str(self._home))
 
     def _password(self, name: str) -> str:
         path = self.root / f"{name}-password"
@@ -186,7 +195,7 @@ class EmbeddedPostgres:
 
     def _url(self, user: str, password_name: str, database: str = DATABASE) -> str:
         if self.port is None:
-            self._choose_home()
+            self._find_home()
             self.port = self._recorded_port()
         if self.port is None:
             raise UnavailableError(f"The embedded PostgreSQL in {self.root} has never been started.")
