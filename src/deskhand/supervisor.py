@@ -16,12 +16,14 @@ from pathlib import Path
 import httpx2
 import structlog
 
+from deskhand.errors import UnavailableError
 from deskhand.installation import Installation
 from deskhand.kit.http import HttpClientFactory
 from deskhand.llm.embedded_server import EmbeddedModelServer, options_for
 
 PAUSES = (0.2, 0.5, 1.0, 2.0, 5.0, 15.0)
 STOP_SECONDS = 40.0
+GIVE_UP = 3
 
 log = structlog.get_logger(__name__)
 
@@ -97,22 +99,36 @@ async def _stop(part: Part) -> None:
         await process.wait()
 
 
-async def wait_until_ready(url: str, *, limit: float = 60.0) -> None:
+async def wait_until_ready(url: str, parts: Sequence[Part], *, limit: float = 180.0) -> None:
     """Wait until an address answers 200.
 
     Args:
         url: Address on this machine.
+        parts: What has to run for it; one that keeps dying ends the wait.
         limit: Seconds.
 
     Raises:
-        TimeoutError: It did not.
+        UnavailableError: It did not answer; names the log to look at.
     """
-    async with asyncio.timeout(limit), HttpClientFactory(allow_private=True).client() as client:
-        while True:
-            with contextlib.suppress(httpx2.TransportError):
-                if (await client.get(url)).is_success:
-                    return
-            await asyncio.sleep(0.1)
+    try:
+        async with asyncio.timeout(limit), HttpClientFactory(allow_private=True).client() as client:
+            while not await _answers(client, url):
+                for part in parts:
+                    if part.restarts >= GIVE_UP:
+                        raise UnavailableError(
+                            f"'{part.name}' ends again and again. Its log: {part.log_file or 'above'}"
+                        )
+                await asyncio.sleep(0.1)
+    except TimeoutError as error:
+        logs = ", ".join(str(part.log_file) for part in parts if part.log_file) or "above"
+        raise UnavailableError(f"Nothing answers at {url} after {limit:.0f} s. Logs: {logs}") from error
+
+
+async def _answers(client: httpx2.AsyncClient, url: str) -> bool:
+    try:
+        return (await client.get(url)).is_success
+    except httpx2.TransportError:
+        return False
 
 
 @contextmanager

@@ -1,17 +1,61 @@
-"""The command line: ``deskhand --help``."""
+"""The command line: ``deskhand --help``.
+
+A command's module is imported when the command is used: the whole product takes seconds to import, and a
+simulator or a ``db current`` needs little of it. (The pattern is Click's "Lazily Loading Subcommands".)
+"""
 
 from __future__ import annotations
 
+import sys
+from importlib import import_module
+from types import TracebackType
+from typing import Any
+
 import typer
+from typer.core import TyperGroup
 
 from deskhand import __version__
-from deskhand.cli import administration, content, database, models, processes
-from deskhand.cli.common import guarded
+
+COMMANDS = {
+    "demo": "demo",
+    "up": "up",
+    "serve": "serve",
+    "worker": "work",
+    "db": "database",
+    "models": "models",
+    "simulator": "simulate",
+    "import-tickets": "content",
+    "import-articles": "content",
+    "import-systems": "content",
+    "key": "administration",
+    "keys": "encryption",
+    "tenant": "administration",
+    "audit": "administration",
+    "desk": "administration",
+    "doctor": "doctor",
+}
+"""Command to the module under ``deskhand.cli`` that has it; each module's ``app`` holds its commands by name."""
+
+
+class LazyGroup(TyperGroup):
+    """Finds a command by importing its module."""
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - Click's signature
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        module = COMMANDS.get(cmd_name)
+        if module is None:
+            return None
+        group = typer.main.get_group(import_module(f"deskhand.cli.{module}").app)
+        return group.get_command(ctx, cmd_name)
+
 
 app = typer.Typer(
     name="deskhand",
     help="AI hands for a service desk.",
     no_args_is_help=True,
+    cls=LazyGroup,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -30,16 +74,16 @@ def main(
     """AI hands for a service desk."""
 
 
-processes.add_commands(app)
-content.add_commands(app)
-app.add_typer(database.app, name="db")
-app.add_typer(models.app, name="models")
-administration.add_commands(app)
-
-
 def entry() -> None:
     """What the ``deskhand`` script runs."""
-    guarded(app)
+    sys.excepthook = _explain
+    typer.main.get_command(app)()  # calling the Typer object would put its own hook in place of ours
+
+
+def _explain(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Our own failures become sentences; a bug keeps its traceback. Python ends with 1 either way."""
+    if not (isinstance(error, Exception) and import_module("deskhand.cli.common").tell(error)):
+        sys.__excepthook__(kind, error, trace)
 
 
 __all__ = ["app", "entry"]

@@ -13,7 +13,6 @@ from deskhand.access import service as access
 from deskhand.access.schemas import ApiKeyCreate
 from deskhand.audit import service as audit
 from deskhand.cli.common import err, installation, out, run
-from deskhand.cli.doctor import doctor
 from deskhand.errors import InvalidInputError
 from deskhand.installation import Installation
 from deskhand.kit.crypto import SecretBox, new_webhook_secret
@@ -30,13 +29,14 @@ audit_app = typer.Typer(help="The audit log.", no_args_is_help=True)
 desk_app = typer.Typer(help="Setting up a desk.", no_args_is_help=True)
 
 
-def add_commands(app: typer.Typer) -> None:
-    """Hang the commands into the main group."""
-    app.add_typer(keys_app, name="key")
-    app.add_typer(tenants_app, name="tenant")
-    app.add_typer(audit_app, name="audit")
-    app.add_typer(desk_app, name="desk")
-    app.command()(doctor)
+app = typer.Typer()
+for _name, _group in (("key", keys_app), ("tenant", tenants_app), ("audit", audit_app), ("desk", desk_app)):
+    app.add_typer(_group, name=_name)
+
+
+@app.callback()
+def main() -> None:
+    """Administration."""
 
 
 @asynccontextmanager

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import sys
-from collections.abc import Callable, Coroutine, Iterator
+import signal
+from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from typing import Any, Literal, TypeVar
 
@@ -24,18 +24,17 @@ out = Console()
 err = Console(stderr=True)
 
 
-def guarded(command: Callable[[], None]) -> None:
-    """Run the command line; our own failures become sentences and exit code 1, a bug keeps its traceback."""
-    try:
-        command()
-    except DeskhandError as error:
+def tell(error: Exception) -> bool:
+    """Print one of our own failures as a sentence; False if it is none."""
+    if isinstance(error, DeskhandError):
         err.print(f"[bold red]error:[/] {escape(error.detail)}", highlight=False, soft_wrap=True)
         for fault in error.errors:
             err.print(f"  {escape(fault.pointer)}: {escape(fault.detail)}", highlight=False, soft_wrap=True)
-        sys.exit(1)
-    except DeskError as error:
+        return True
+    if isinstance(error, DeskError):
         err.print(f"[bold red]error:[/] the desk: {escape(error.message)}", highlight=False, soft_wrap=True)
-        sys.exit(1)
+        return True
+    return False
 
 
 def settings() -> Settings:
@@ -72,3 +71,12 @@ def installation(*, up_to_date: bool = True) -> Iterator[Installation]:
 def run(work: Coroutine[Any, Any, T]) -> T:
     """Run a command's asynchronous part."""
     return asyncio.run(work)
+
+
+async def stop_signal() -> None:
+    """Wait for SIGINT or SIGTERM."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    await stop.wait()

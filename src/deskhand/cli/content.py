@@ -30,13 +30,15 @@ TENANT = typer.Option(..., "--tenant", help="The tenant's id.")
 ON_ERROR = typer.Option("stop", "--on-error", help="stop at the first bad row, or leave it out and continue.")
 
 
-def add_commands(app: typer.Typer) -> None:
-    """Hang the commands into the main group."""
-    app.command("import-tickets")(import_tickets)
-    app.command("import-articles")(import_articles)
-    app.command("import-systems")(import_systems)
+app = typer.Typer()
 
 
+@app.callback()
+def main() -> None:
+    """Imports."""
+
+
+@app.command("import-tickets")
 def import_tickets(
     source: str = typer.Argument(..., help="A .json, .jsonl or .csv file, or the name of a connected desk."),
     tenant: str = TENANT,
@@ -81,6 +83,7 @@ async def _from_desk(
         await desk.aclose()
 
 
+@app.command("import-articles")
 def import_articles(
     path: Path = typer.Argument(..., exists=True, help="A file or a directory of Markdown, HTML, JSON or CSV."),
     tenant: str = TENANT,
@@ -95,6 +98,7 @@ def import_articles(
         )
 
 
+@app.command("import-systems")
 def import_systems(
     path: Path = typer.Argument(..., exists=True, help="A .csv, .json or .jsonl file."),
     tenant: str = TENANT,

@@ -8,10 +8,17 @@ from deskhand.cli.common import installation, out
 from deskhand.installation import migrate
 from deskhand.kit.db import admin
 
-app = typer.Typer(help="The database schema.", no_args_is_help=True)
+app = typer.Typer()
+db = typer.Typer(help="The database schema.", no_args_is_help=True)
+app.add_typer(db, name="db")
 
 
-@app.command()
+@app.callback()
+def main() -> None:
+    """The database."""
+
+
+@db.command()
 def upgrade() -> None:
     """Bring the schema to the newest revision; makes the roles where it may, prints the SQL for a DBA where not."""
     with installation(up_to_date=False) as found:
@@ -20,7 +27,7 @@ def upgrade() -> None:
         out.print(f"Schema {state} {admin.current(found.owner_url)}.")
 
 
-@app.command()
+@db.command()
 def downgrade(revision: str = typer.Argument(..., help="Revision to go back to, or -1 for one step, or base.")) -> None:
     """Take the schema back."""
     with installation(up_to_date=False) as found:
@@ -28,7 +35,7 @@ def downgrade(revision: str = typer.Argument(..., help="Revision to go back to, 
         out.print(f"Schema at {admin.current(found.owner_url) or 'base'}.")
 
 
-@app.command()
+@db.command()
 def current() -> None:
     """Show the schema's revision and the newest one."""
     with installation(up_to_date=False) as found:

@@ -18,6 +18,15 @@ from deskhand.llm.embedded_server import options_for
 Check = Callable[[Installation], str]
 
 
+app = typer.Typer()
+
+
+@app.callback()
+def main() -> None:
+    """The check-up."""
+
+
+@app.command()
 def doctor() -> None:
     """Check database, schema, roles, keys and model; exits with 1 if something needs fixing."""
     healthy = True

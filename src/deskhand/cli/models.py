@@ -12,10 +12,17 @@ from deskhand.demo.progress import pull_with_progress
 from deskhand.llm.embedded_models import AUTO, EMBEDDED_MODELS, choose_model
 from deskhand.llm.embedded_server import memory_available
 
-app = typer.Typer(help="The model that runs on this machine.", no_args_is_help=True)
+app = typer.Typer()
+models = typer.Typer(help="The model that runs on this machine.", no_args_is_help=True)
+app.add_typer(models, name="models")
 
 
-@app.command("list")
+@app.callback()
+def main() -> None:
+    """Embedded models."""
+
+
+@models.command("list")
 def list_models() -> None:
     """Show the embedded models and which are here."""
     directory = settings().data_dir / "models"
@@ -33,7 +40,7 @@ def list_models() -> None:
     out.print(table)
 
 
-@app.command()
+@models.command()
 def pull(
     name: str = typer.Argument(AUTO, help="Name of a model, or auto for what this machine's memory allows."),
     file: Path | None = typer.Option(None, "--file", exists=True, help="Take this copy instead of downloading one."),

@@ -89,11 +89,12 @@ async def _play(given: Settings, console: Console, *, interactive: bool) -> int:
         stage = Stage(found, f"http://127.0.0.1:{_free_port(8090)}", _log_dir(demo))
         with model_server(found) as model:
             credentials = load_credentials(demo.data_dir / "credentials.json")
+            save_credentials(demo.data_dir / "credentials.json", credentials)
             parts = [_simulator(stage, credentials.simulator_key), *_stack(stage)]
             async with running(parts):
                 status.update("starting desk, API and worker")
                 for url in (f"{stage.desk_url}/_sim/", f"{found.public_url}/readyz"):
-                    await wait_until_ready(url)
+                    await wait_until_ready(url, parts)
                 console.print(f"[green]✓[/] simulated desk, API, worker {_since(began)}")
                 if model is not None:
                     status.update(f"loading {model.model_name}")
@@ -175,10 +176,10 @@ def _show(
 
 
 def _farewell(console: Console, stage: Stage, api_key: str, link: str, *, interactive: bool) -> None:
-    console.print(f"\n[bold]console[/]    {link}")
+    console.print(f"\n[bold]console[/]    {link}", soft_wrap=True)
     console.print(f"[bold]desk[/]       {stage.desk_url}/")
     console.print(f"[bold]API[/]        {stage.installation.public_url}/docs")
-    console.print(f"[bold]API key[/]    {api_key}   (tenant '{TENANT}', tenant_admin)")
+    console.print(f"[bold]API key[/]    {api_key}   (tenant '{TENANT}', tenant_admin)", soft_wrap=True)
     console.print(f"[bold]logs[/]       {stage.log_dir}")
     if interactive:
         console.print("\nFile a ticket in the desk and watch the console. Ctrl-C stops everything.")

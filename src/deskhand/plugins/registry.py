@@ -18,16 +18,20 @@ from pydantic import BaseModel, SecretStr
 from deskhand.errors import ConfigurationError, FieldProblem
 from deskhand.plugins.base import Manifest, Operation, TicketingToolPlugin
 from deskhand.plugins.errors import PluginNotFoundError
+from deskhand.plugins.jira import JiraPlugin
 from deskhand.plugins.servicedesk_plus import ServiceDeskPlusPlugin
+from deskhand.plugins.zendesk import ZendeskPlugin
 
 ENTRY_POINT_GROUP = "deskhand.plugins"
 
 BUILT_IN: dict[str, type[TicketingToolPlugin]] = {
     "servicedesk_plus": ServiceDeskPlusPlugin,
+    "zendesk": ZendeskPlugin,
+    "jira": JiraPlugin,
 }
 
 _TOOL_TYPE = re.compile(r"[a-z][a-z0-9_]{1,49}")  # tenant_configs.tool_type is VARCHAR(50)
-_SECRET_NAME = re.compile(r"(key|token|secret|password)$")
+_SECRET_NAME = re.compile(r"(?<!project_)(key|token|secret|password)$")
 
 
 class PluginManager:

@@ -1,0 +1,38 @@
+"""``deskhand serve``."""
+
+from __future__ import annotations
+
+import typer
+import uvicorn
+
+from deskhand.api import ApiConfig, create_app
+from deskhand.cli.common import installation, settings, start_logging
+
+app = typer.Typer()
+
+
+@app.callback()
+def main() -> None:
+    """The API process."""
+
+
+@app.command()
+def serve() -> None:
+    """Run the API and the console."""
+    given = settings()
+    start_logging(given)
+    with installation() as found:
+        config = ApiConfig(
+            database_url=found.database_url,
+            encryption_keys=found.encryption_keys,
+            public_url=found.public_url,
+            allow_private_addresses=given.allow_private_addresses,
+        )
+        uvicorn.run(
+            create_app(config),
+            host=given.host,
+            port=given.port,
+            log_config=None,
+            access_log=False,
+            timeout_graceful_shutdown=10,
+        )

@@ -1,0 +1,36 @@
+"""``deskhand simulator``."""
+
+from __future__ import annotations
+
+import typer
+
+from deskhand.cli.common import out, run, stop_signal
+from deskhand.llm.simulator import LlmSimulator
+from deskhand.plugins.simulators import SIMULATORS, build_simulator, serve
+
+app = typer.Typer()
+
+
+@app.callback()
+def main() -> None:
+    """Simulated desks."""
+
+
+@app.command()
+def simulator(
+    tool: str = typer.Argument(..., help=f"One of: {', '.join((*SIMULATORS, 'llm'))}."),
+    host: str = typer.Option("127.0.0.1", help="Address to listen on."),
+    port: int = typer.Option(8090, help="Port to listen on; 0 picks one."),
+    api_key: str = typer.Option(..., envvar="DESKHAND_SIMULATOR_KEY", help="Key that the simulated desk accepts."),
+) -> None:
+    """Run a simulated desk (or model gateway) with a web page, for demos, tests and training."""
+    if tool == "llm":
+        run(_serve_model_gateway(host, port, api_key))
+        return
+    serve(build_simulator(tool, api_key=api_key), host, port)
+
+
+async def _serve_model_gateway(host: str, port: int, api_key: str) -> None:
+    async with LlmSimulator(host=host, port=port, api_key=api_key) as gateway:
+        out.print(f"simulated model gateway (no language model): {gateway.base_url}")
+        await stop_signal()

@@ -1,0 +1,23 @@
+"""``deskhand worker``."""
+
+from __future__ import annotations
+
+import typer
+
+from deskhand.cli.common import installation, run, settings, start_logging
+from deskhand.worker import run_worker
+
+app = typer.Typer()
+
+
+@app.callback()
+def main() -> None:
+    """The worker process."""
+
+
+@app.command()
+def worker() -> None:
+    """Run a worker; any number of them, on any number of machines."""
+    start_logging(settings())
+    with installation() as found:
+        run(run_worker(found))
