@@ -1,0 +1,100 @@
+"""Values in the form each field wants, by the ticket's own edit metadata; pure.
+
+``editmeta`` says per ticket which fields the screen has, of which type, and which values they accept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from deskhand.plugins.errors import DeskValidationError
+from deskhand.plugins.jira.adf_write import markdown_to_adf
+from deskhand.plugins.jira.mapping import plain
+from deskhand.plugins.text import truncate
+
+_TEXTAREA = "com.atlassian.jira.plugin.system.customfieldtypes:textarea"
+_BY_VALUE = {"option"}
+_BY_NAME = {"component", "version", "group", "priority", "resolution", "issuetype", "securitylevel"}
+
+Meta = Mapping[str, Any]
+
+
+def field_id(name: str, editmeta: Meta) -> str:
+    """Id of a field given by id or by the name people see."""
+    if name in editmeta:
+        return name
+    wanted = name.casefold()
+    return next((key for key, meta in editmeta.items() if str(meta.get("name")).casefold() == wanted), name)
+
+
+def encode(field: str, value: Any, editmeta: Meta) -> Any:
+    """A value for ``fields``.
+
+    Plain words become what the field's type wants; structured values and fields that the screen does not
+    show are passed on as they are, so that Jira itself says what is wrong.
+
+    Raises:
+        DeskValidationError: The field lists its values and this is none of them.
+    """
+    meta = editmeta.get(field)
+    if meta is None or value is None or isinstance(value, Mapping):
+        return value
+    schema = meta.get("schema") or {}
+    kind = str(schema.get("type"))
+    if kind == "array":
+        values = value if isinstance(value, (list, tuple)) else [value]
+        return [_single(field, item, str(schema.get("items")), meta) for item in values]
+    if schema.get("custom") == _TEXTAREA or schema.get("system") in {"description", "environment"}:
+        return markdown_to_adf(str(value))
+    return _single(field, value, kind, meta)
+
+
+def _single(field: str, value: Any, kind: str, meta: Meta) -> Any:
+    if isinstance(value, Mapping):
+        return value
+    allowed = meta.get("allowedValues")
+    if isinstance(allowed, list) and allowed and isinstance(allowed[0], Mapping) and kind in _BY_VALUE | _BY_NAME:
+        return {"id": str(allowed_value(field, str(value), allowed)["id"])}
+    if kind in _BY_VALUE:
+        return {"value": str(value)}
+    if kind in _BY_NAME:
+        return {"name": str(value)}
+    if kind == "user":
+        return {"accountId": str(value)}
+    return value
+
+
+def allowed_value(field: str, wanted: str, allowed: list[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """The allowed value of this name or id.
+
+    Raises:
+        DeskValidationError: There is none; the message lists what there is.
+    """
+    names = {str(plain(row)): row for row in allowed}
+    for name, row in names.items():
+        if wanted.casefold() == name.casefold() or wanted == str(row.get("id")):
+            return row
+    listed = truncate(", ".join(names), 300)
+    raise DeskValidationError(f"'{wanted}' is not a value of {field}; it accepts: {listed}.", fields=(field,))
+
+
+def label(text: str) -> str:
+    """A label; they hold no blanks."""
+    return "-".join(text.split())[:255]
+
+
+def already_set(current: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
+    """True if a ticket already has every one of these values."""
+    return all(_same(current.get(name), value) for name, value in wanted.items())
+
+
+def _same(current: Any, wanted: Any) -> bool:
+    if isinstance(wanted, list):
+        rows = current if isinstance(current, list) else []
+        return len(rows) == len(wanted) and all(any(_same(row, item) for row in rows) for item in wanted)
+    if isinstance(wanted, Mapping):
+        return isinstance(current, Mapping) and all(_same(current.get(key), value) for key, value in wanted.items())
+    if isinstance(wanted, str) and isinstance(current, str):
+        return current == wanted
+    return bool(current == wanted)

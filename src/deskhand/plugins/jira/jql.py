@@ -1,0 +1,82 @@
+"""JQL of our searches: bounded by the project, user text quoted and stripped of operators; pure.
+
+Dates in JQL have no zone and minute granularity; they are read in the time zone of the account that asks.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import re
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from deskhand.plugins.base import TicketQuery
+from deskhand.plugins.errors import DeskValidationError
+
+OVERLAP = timedelta(minutes=2)
+"""How far a history search reaches back: the index lags, and JQL knows only whole minutes. Callers dedupe."""
+
+_MAX_WORDS = 20
+_NOT_IN_A_WORD = re.compile(r"[^\w.'@-]+|(?<!\w)[.'@-]+|[.'@-]+(?!\w)")
+
+
+def quoted(value: str) -> str:
+    """A JQL string; control characters cannot be part of one."""
+    plain = "".join(" " if ord(sign) < 32 else sign for sign in value)
+    return '"' + plain.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def words(text: str) -> list[str]:
+    """Search words without anything the text index reads as an operator (``+ - & | ! ( ) ~ * ? :`` AND, OR, NOT)."""
+    found = [word.lower() for word in _NOT_IN_A_WORD.sub(" ", text).split()]
+    return list(dict.fromkeys(found))[:_MAX_WORDS]
+
+
+def moment(when: datetime, zone: ZoneInfo) -> str:
+    """A JQL date, rounded down to the minute."""
+    return quoted(when.astimezone(zone).strftime("%Y/%m/%d %H:%M"))
+
+
+def search(query: TicketQuery, project: str, zone: ZoneInfo) -> str:
+    """The search of a ``TicketQuery``, newest change first."""
+    clauses = [f"project = {quoted(project)}"]
+    clauses += [f"text ~ {quoted(word)}" for word in words(query.text)]
+    if query.status:
+        clauses.append(f"status in ({', '.join(quoted(name) for name in query.status)})")
+    if query.updated_since is not None:
+        clauses.append(f"updated >= {moment(query.updated_since, zone)}")
+    return " AND ".join(clauses) + " ORDER BY updated DESC"
+
+
+def history(since: datetime, project: str, zone: ZoneInfo, field: str) -> str:
+    """Tickets that became done since a time, oldest change first.
+
+    ``resolved`` would miss workflows that set no resolution.
+    """
+    start = moment(since - OVERLAP, zone)
+    return f"project in ({quoted(project)}) AND statusCategory = Done AND {field} >= {start} ORDER BY updated ASC"
+
+
+def project_only(project: str) -> str:
+    """Every ticket of the project."""
+    return f"project = {quoted(project)}"
+
+
+def pack_cursor(token: str, reconcile: list[int]) -> str:
+    """Our cursor: the vendor's page token with the list of ids that must be the same on every page."""
+    return base64.urlsafe_b64encode(json.dumps([token, reconcile]).encode()).decode()
+
+
+def unpack_cursor(cursor: str) -> tuple[str, list[int]]:
+    """Token and ids of a cursor.
+
+    Raises:
+        DeskValidationError: It is not one of ours.
+    """
+    try:
+        token, reconcile = json.loads(base64.urlsafe_b64decode(cursor.encode()))
+        return str(token), [int(number) for number in reconcile]
+    except (binascii.Error, ValueError, TypeError, UnicodeError) as error:
+        raise DeskValidationError("The search cursor is not valid.", fields=("cursor",)) from error

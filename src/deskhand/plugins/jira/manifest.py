@@ -1,0 +1,47 @@
+"""What the Jira Service Management plugin offers, and its explicit list of events."""
+
+from __future__ import annotations
+
+from deskhand.plugins.base import Manifest, Operation
+
+DESK = "Jira Service Management"
+TOOL_TYPE = "jira"
+
+EVENTS = frozenset(
+    {
+        "jira:issue_created",
+        "jira:issue_updated",
+        "comment_created",
+        "comment_updated",
+        "automation:created",
+        "automation:updated",
+        "automation:commented",
+        "automation:issue",
+    }
+)
+IGNORED_EVENTS = {
+    "jira:issue_deleted": "the ticket is gone",
+    "comment_deleted": "nothing is left to read",
+    "issuelink_created": "a link changes nothing an agent acts on",
+    "issuelink_deleted": "a link changes nothing an agent acts on",
+    "attachment_created": "the edit that carries the file has an event of its own",
+    "attachment_deleted": "a file was removed",
+    "worklog_created": "time was booked",
+    "worklog_updated": "time was booked",
+    "worklog_deleted": "time was booked",
+    "jira:worklog_updated": "time was booked",
+    "issue_property_set": "our own mark, or an app's",
+    "issue_property_deleted": "our own mark, or an app's",
+    "automation:deleted": "the ticket is gone",
+}
+
+MANIFEST = Manifest(
+    tool_type=TOOL_TYPE,
+    name="Jira Service Management Cloud",
+    operations=frozenset(Operation),
+    events=EVENTS,
+    ignored_events=frozenset(IGNORED_EVENTS),
+    signature="X-Hub-Signature (HMAC-SHA-256) from an admin webhook, or X-Itsm-Token from an Automation rule.",
+    optimistic_writes=False,
+    documentation="docs/howto/connect-jira.md",
+)

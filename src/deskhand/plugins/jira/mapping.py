@@ -1,0 +1,222 @@
+"""Jira shapes to ours; pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from deskhand.plugins.base import NamedValue, Note, Person, Ticket
+from deskhand.plugins.errors import DeskProtocolError
+from deskhand.plugins.jira.adf_read import adf_to_markdown
+from deskhand.plugins.jira.config import JiraConfig
+from deskhand.plugins.jira.manifest import DESK, TOOL_TYPE
+from deskhand.plugins.priorities import PriorityMap
+from deskhand.plugins.text import find_marks
+
+SUMMARY_LIMIT = 255
+TEXT_LIMIT = 32_767
+DEFAULT_PRIORITIES = {"critical": "Highest", "high": "High", "medium": "Medium", "low": "Low"}
+PRIORITY_SYNONYMS = {"blocker": "critical", "urgent": "critical", "major": "high", "minor": "low", "lowest": "low"}
+MARKS_KEPT = 20
+_AFTERWORD = timedelta(minutes=5)
+_FIELDS = (
+    *("summary", "description", "status", "priority", "reporter", "assignee", "labels", "created", "updated"),
+    *("resolution", "resolutiondate", "statuscategorychangedate"),
+)
+_HEAVY = ("comment", "worklog", "attachment", "issuelinks", "subtasks")
+
+
+def priority_map(tenant: Mapping[str, str]) -> PriorityMap:
+    """Priorities of a stock site, with the tenant's own on top."""
+    return PriorityMap(DEFAULT_PRIORITIES, tenant, PRIORITY_SYNONYMS)
+
+
+def list_fields(config: JiraConfig, *, with_comments: bool = False) -> list[str]:
+    """Fields to name in a search, which answers with ids only otherwise."""
+    own = (config.jira_category_field, config.jira_group_field, config.jira_resolution_field)
+    extra = [name for name in own if name]
+    return [*dict.fromkeys([*_FIELDS, *extra, *(["comment"] if with_comments else [])])]
+
+
+def all_fields() -> str:
+    """Every field but the heavy ones, for reading one ticket."""
+    return ",".join(["*all", *(f"-{name}" for name in _HEAVY)])
+
+
+def read_time(value: object) -> datetime | None:
+    """A time such as ``2026-11-21T10:00:00.000+0000``, or epoch milliseconds."""
+    if isinstance(value, bool) or value is None:
+        return None
+    if isinstance(value, (int, float)):
+        return datetime.fromtimestamp(value / 1000, UTC)
+    try:
+        parsed = datetime.fromisoformat(str(value))
+    except ValueError:
+        return None
+    return (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).astimezone(UTC)
+
+
+def read_person(value: object) -> Person | None:
+    """A reporter, assignee or author; mail addresses are often hidden by the person's own settings."""
+    if not isinstance(value, Mapping):
+        return None
+    return Person(
+        id=_text(value.get("accountId")), name=_text(value.get("displayName")), email=_text(value.get("emailAddress"))
+    )
+
+
+def fields_of(raw: object) -> Mapping[str, Any]:
+    """The fields of an issue.
+
+    Raises:
+        DeskProtocolError: It has no id or no fields.
+    """
+    fields = raw.get("fields") if isinstance(raw, Mapping) and raw.get("id") else None
+    if not isinstance(fields, Mapping):
+        raise DeskProtocolError(f"{DESK} sent a ticket without id or fields.")
+    return fields
+
+
+def read_ticket(
+    raw: Mapping[str, Any], config: JiraConfig, priorities: PriorityMap, *, notes: tuple[Note, ...] | None = None
+) -> Ticket:
+    """An issue; without ``notes`` its resolution is looked for in the comments the issue itself carries."""
+    fields = fields_of(raw)
+    status = name_of(fields.get("status"))
+    closed = is_done(fields.get("status"))
+    priority = name_of(fields.get("priority"))
+    resolved = read_time(fields.get("resolutiondate")) or read_time(fields.get("statuscategorychangedate"))
+    comments = embedded_notes(fields) if notes is None else notes
+    reporter = read_person(fields.get("reporter"))
+    key = str(raw.get("key") or raw["id"])
+    known = {*list_fields(config), "project"}
+    return Ticket(
+        tool_type=TOOL_TYPE,
+        id=str(raw["id"]),
+        display_id=key,
+        subject=str(fields.get("summary") or ""),
+        description=adf_to_markdown(fields.get("description")),
+        status=status,
+        is_closed=closed,
+        priority=priorities.from_desk(priority),
+        vendor_priority=priority,
+        category=_joined(fields.get(config.jira_category_field)),
+        requester=reporter,
+        assignee=read_person(fields.get("assignee")),
+        group=_joined(fields.get(config.jira_group_field)) if config.jira_group_field else None,
+        resolution=_resolution(fields, config, comments, reporter, resolved) if closed else None,
+        created_at=read_time(fields.get("created")),
+        updated_at=read_time(fields.get("updated")),
+        resolved_at=resolved if closed else None,
+        url=f"{config.jira_url}/browse/{key}",
+        revision=_text(fields.get("updated")),
+        tags=tuple(str(label) for label in fields.get("labels") or ()),
+        notes=notes or (),
+        custom={name: plain(value) for name, value in fields.items() if name not in known and plain(value) is not None},
+    )
+
+
+def is_done(status: object) -> bool:
+    """True if a status belongs to the category "done", whatever its name."""
+    category = status.get("statusCategory") if isinstance(status, Mapping) else None
+    return isinstance(category, Mapping) and category.get("key") == "done"
+
+
+def _resolution(
+    fields: Mapping[str, Any],
+    config: JiraConfig,
+    comments: Sequence[Note],
+    reporter: Person | None,
+    resolved: datetime | None,
+) -> str | None:
+    """Text of the resolution: Jira has only a word ("Done"), the text is in a comment or a custom field."""
+    if config.jira_resolution_field:
+        return adf_to_markdown(fields.get(config.jira_resolution_field)) or None
+    staff = [note for note in comments if reporter is None or note.author.id != reporter.id] or list(comments)
+    limit = resolved + _AFTERWORD if resolved else None
+    timely = [note for note in staff if limit is None or note.created_at is None or note.created_at <= limit]
+    chosen = timely or staff
+    return chosen[-1].body if chosen else name_of(fields.get("resolution"))
+
+
+def embedded_notes(fields: Mapping[str, Any]) -> tuple[Note, ...]:
+    """Comments in the field ``comment``, oldest first."""
+    page = fields.get("comment")
+    rows = page.get("comments") if isinstance(page, Mapping) else None
+    return tuple(read_note(row) for row in rows or ())
+
+
+def read_note(raw: object) -> Note:
+    """A comment of the platform.
+
+    Raises:
+        DeskProtocolError: It has no id.
+    """
+    if not isinstance(raw, Mapping) or not raw.get("id"):
+        raise DeskProtocolError(f"{DESK} sent a comment without an id.")
+    return Note(
+        id=str(raw["id"]),
+        body=adf_to_markdown(raw.get("body")),
+        public=bool(raw.get("jsdPublic", True)),  # outside service projects every comment is for all who see the ticket
+        author=read_person(raw.get("author")) or Person(),
+        created_at=read_time(raw.get("created")),
+    )
+
+
+def has_mark(comment: Mapping[str, Any], mark: str) -> bool:
+    """True if a comment's text carries the mark."""
+    return mark in find_marks(json.dumps(comment.get("body")))
+
+
+def property_marks(raw: Mapping[str, Any], name: str) -> list[str]:
+    """Marks in our issue property, oldest first."""
+    properties = raw.get("properties")
+    value = properties.get(name) if isinstance(properties, Mapping) else None
+    marks = value.get("marks") if isinstance(value, Mapping) else None
+    return [str(mark) for mark in marks] if isinstance(marks, list) else []
+
+
+def property_with(raw: Mapping[str, Any], name: str, mark: str) -> list[dict[str, Any]]:
+    """The property with one mark more, ready to be part of a write; nothing without a mark."""
+    if not mark:
+        return []
+    kept = [known for known in property_marks(raw, name) if known != mark]
+    return [{"key": name, "value": {"marks": [*kept, mark][-MARKS_KEPT:]}}]
+
+
+def plain(value: object) -> Any:
+    """A vendor value without its envelope: options and references by their name, ADF as Markdown."""
+    if isinstance(value, Mapping):
+        if value.get("type") == "doc":
+            return adf_to_markdown(value) or None
+        return next((value[name] for name in ("value", "name", "displayName") if name in value), dict(value))
+    if isinstance(value, list):
+        return [plain(item) for item in value] or None
+    return value
+
+
+def named_values(rows: Iterable[Mapping[str, Any]], *extra: str) -> tuple[NamedValue, ...]:
+    """Rows with ``id`` and ``name``, each once."""
+    unique = {str(row.get("id")): row for row in rows if row.get("id") is not None and row.get("name")}
+    return tuple(
+        NamedValue(id=number, name=str(row["name"]), extra={name: row[name] for name in extra if name in row})
+        for number, row in unique.items()
+    )
+
+
+def name_of(value: object) -> str | None:
+    """``name`` of a reference."""
+    return _text(value.get("name")) if isinstance(value, Mapping) else None
+
+
+def _joined(value: object) -> str | None:
+    found = plain(value)
+    if isinstance(found, list):
+        return ", ".join(str(item) for item in found) or None
+    return _text(found)
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)

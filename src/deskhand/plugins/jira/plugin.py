@@ -1,0 +1,277 @@
+"""The plugin: our operations in terms of the platform API v3 and of servicedeskapi.
+
+Jira has neither idempotency keys nor optimistic locking. A note carries its mark as a visible last line; a
+change of fields or status carries it in an issue property, in the same call. Both are where ``find_write``
+looks. Setting fields compares before it writes: what is already so is adopted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from pydantic import BaseModel
+
+from deskhand.plugins.base import (
+    ConnectionReport,
+    DeskContext,
+    Ignored,
+    NamedValue,
+    NoteDraft,
+    Ticket,
+    TicketChanges,
+    TicketEvent,
+    TicketingToolPlugin,
+    TicketPage,
+    TicketQuery,
+    ValueKind,
+    VerifiedWebhook,
+    WebhookRequest,
+    WriteReceipt,
+)
+from deskhand.plugins.errors import DeskConflictError, DeskUnsupportedError
+from deskhand.plugins.jira import fields as values
+from deskhand.plugins.jira import jql, mapping, webhook
+from deskhand.plugins.jira.config import JiraConfig
+from deskhand.plugins.jira.desk import JiraDesk, issue_path
+from deskhand.plugins.jira.manifest import DESK, MANIFEST
+from deskhand.plugins.text import truncate
+
+_HISTORY_PAGE = 100
+
+
+class JiraPlugin(TicketingToolPlugin):
+    """One tenant's connection to Jira Service Management Cloud."""
+
+    manifest = MANIFEST
+    config_model = JiraConfig
+    config: JiraConfig
+
+    def __init__(self, config: BaseModel, context: DeskContext) -> None:
+        if not isinstance(config, JiraConfig):
+            raise TypeError(f"expected JiraConfig, got {type(config).__name__}")
+        super().__init__(config, context)
+        self._desk = JiraDesk(config, context.http)
+        self._priorities = mapping.priority_map(context.priority_mapping)
+
+    # -- webhooks --------------------------------------------------------------------------------
+
+    @classmethod
+    def validate_webhook(cls, request: WebhookRequest, *, secrets: Sequence[str], now: datetime) -> VerifiedWebhook:
+        return webhook.validate(request, secrets=secrets, now=now)
+
+    @classmethod
+    def extract_metadata(cls, request: WebhookRequest) -> TicketEvent | Ignored:
+        return webhook.extract(request)
+
+    def is_own_event(self, event: TicketEvent) -> bool:
+        actor = event.actor
+        if actor.id and actor.id == (self.config.jira_account_id or self._desk.known_account_id):
+            return True
+        email = (self.config.jira_email or "").casefold()
+        return bool(email) and (actor.email or "").casefold() == email
+
+    @classmethod
+    def setup_guide(cls, *, webhook_url: str, secret: str) -> str:
+        return webhook.setup_guide(webhook_url=webhook_url, secret=secret)
+
+    # -- reading ---------------------------------------------------------------------------------
+
+    async def test_connection(self) -> ConnectionReport:
+        return await self._desk.test_connection()
+
+    async def get_ticket(self, ticket_id: str, *, with_notes: bool = True) -> Ticket:
+        raw = await self._desk.issue(ticket_id, mapping.all_fields())
+        notes = tuple(mapping.read_note(row) for row in await self._desk.comments(ticket_id)) if with_notes else ()
+        return mapping.read_ticket(raw, self.config, self._priorities, notes=notes)
+
+    async def search_tickets(self, query: TicketQuery) -> TicketPage:
+        statement = jql.search(query, self.config.jira_project_key, await self._desk.time_zone())
+        page = await self._page(statement, mapping.list_fields(self.config), query.cursor, query.page_size)
+        since = query.updated_since
+        if since is None:
+            return page
+        # JQL knows whole minutes only; the exact bound is held here.
+        kept = tuple(ticket for ticket in page.tickets if ticket.updated_at is None or ticket.updated_at >= since)
+        return TicketPage(tickets=kept, next_cursor=page.next_cursor)
+
+    async def list_history(
+        self, since: datetime, *, cursor: str | None = None, page_size: int = _HISTORY_PAGE
+    ) -> TicketPage:
+        """As in the contract, reaching back two minutes before ``since``: dedupe on (id, updated_at)."""
+        zone = await self._desk.time_zone()
+        statement = jql.history(since, self.config.jira_project_key, zone, self.config.jira_history_field)
+        return await self._page(statement, mapping.list_fields(self.config, with_comments=True), cursor, page_size)
+
+    async def list_values(self, kind: ValueKind) -> tuple[NamedValue, ...]:
+        if kind is ValueKind.FIELDS:
+            return await self._desk.fields()
+        if kind is ValueKind.PRIORITIES:
+            return await self._desk.priorities()
+        if kind is ValueKind.STATUSES:
+            return await self._desk.statuses()
+        return await self._desk.groups()
+
+    # -- writing ---------------------------------------------------------------------------------
+
+    async def add_note(self, ticket_id: str, note: NoteDraft) -> WriteReceipt:
+        note_id = await self._desk.write_note(ticket_id, note)
+        return WriteReceipt(id=note_id, ticket_id=ticket_id, mark=note.mark)
+
+    async def update_ticket(
+        self, ticket_id: str, changes: TicketChanges, *, mark: str = "", if_revision: str | None = None
+    ) -> WriteReceipt:
+        raw = await self._desk.issue(ticket_id, mapping.all_fields())
+        wanted = await self._wanted(ticket_id, changes)
+        new_labels = [values.label(tag) for tag in changes.add_tags]
+        missing = [name for name in new_labels if name not in (mapping.fields_of(raw).get("labels") or ())]
+        done = not missing and values.already_set(mapping.fields_of(raw), wanted)
+        if not done and if_revision is not None:
+            _ensure_revision(raw, if_revision)
+        receipt = _adopted(raw, mark)
+        if not done:
+            body: dict[str, Any] = {"fields": wanted} if wanted else {}
+            if missing:
+                body["update"] = {"labels": [{"add": name} for name in missing]}
+            receipt = await self._edit(raw, body, mark)
+        note = changes.note
+        if note is None or (note.mark and await self._desk.find_comment(ticket_id, note.mark)):
+            return receipt
+        written = await self.add_note(ticket_id, note)
+        return WriteReceipt(id=written.id, ticket_id=ticket_id, mark=mark or note.mark)
+
+    async def assign(
+        self, ticket_id: str, *, assignee_email: str | None, group: str | None = None, mark: str = ""
+    ) -> WriteReceipt:
+        wanted: dict[str, Any] = {}
+        if assignee_email is not None or group is None:
+            account = await self._desk.account_id(ticket_id, assignee_email) if assignee_email else None
+            wanted["assignee"] = None if account is None else {"accountId": account}
+        if group is not None:
+            wanted |= await self._encoded(ticket_id, {self._group_field(): group})
+        elif assignee_email is None and self.config.jira_group_field:
+            wanted[self.config.jira_group_field] = None
+        raw = await self._desk.issue(ticket_id, mapping.all_fields())
+        if values.already_set(mapping.fields_of(raw), wanted):
+            return _adopted(raw, mark)
+        if set(wanted) == {"assignee"}:
+            # This address needs the permission "assign issues" only, and no field on a screen.
+            account_id = (wanted["assignee"] or {}).get("accountId")
+            await self._desk.client.write("PUT", f"{issue_path(ticket_id)}/assignee", {"accountId": account_id})
+            return self._written(raw, mark)
+        return await self._edit(raw, {"fields": wanted}, mark)
+
+    async def transition(self, ticket_id: str, status: str, *, mark: str = "") -> WriteReceipt:
+        raw = await self._desk.issue(ticket_id, "status,updated")
+        current = mapping.name_of(mapping.fields_of(raw).get("status")) or ""
+        if current.casefold() == status.casefold():
+            return _adopted(raw, mark)
+        chosen = await self._desk.find_transition(ticket_id, status)
+        return await self._move(raw, {"transition": {"id": str(chosen["id"])}}, mark)
+
+    async def resolve(self, ticket_id: str, resolution: str, *, mark: str = "") -> WriteReceipt:
+        raw = await self._desk.issue(ticket_id, "status,updated")
+        note = NoteDraft(body=resolution, public=self.config.jira_resolution_public, mark=mark)
+        if mapping.is_done(mapping.fields_of(raw).get("status")):
+            if mark and not await self._told(raw, mark):  # resolved by others, or our comment was lost on the way
+                await self._desk.write_note(ticket_id, note)
+            return _adopted(raw, mark)
+        body = await self._desk.resolving(ticket_id)
+        if note.public:  # one call for both; a comment written this way is always public
+            body["update"] = {"comment": [{"add": {"body": self._desk.document(note)}}]}
+        receipt = await self._move(raw, body, mark)
+        # A transition without a screen drops the comment silently; an internal one is always written apart.
+        if not note.public or (mark and not await self._desk.find_comment(ticket_id, mark)):
+            await self._desk.write_note(ticket_id, note)
+        return receipt
+
+    async def find_write(self, ticket_id: str, mark: str) -> WriteReceipt | None:
+        comment = await self._desk.find_comment(ticket_id, mark)
+        if comment is not None:
+            return WriteReceipt(id=str(comment["id"]), ticket_id=ticket_id, mark=mark, adopted=True)
+        raw = await self._desk.issue(ticket_id, "updated")
+        marks = mapping.property_marks(raw, self.config.jira_property)
+        return _adopted(raw, mark) if mark in marks else None
+
+    async def aclose(self) -> None:
+        await self._desk.client.aclose()
+
+    # -- parts -----------------------------------------------------------------------------------
+
+    async def _page(self, statement: str, names: list[str], cursor: str | None, size: int) -> TicketPage:
+        rows, following = await self._desk.search(statement, names, cursor, size)
+        tickets = tuple(mapping.read_ticket(row, self.config, self._priorities) for row in rows)
+        return TicketPage(tickets=tickets, next_cursor=following)
+
+    async def _wanted(self, ticket_id: str, changes: TicketChanges) -> dict[str, Any]:
+        """``fields`` of an edit, in the form the ticket's own edit metadata asks for."""
+        plain: dict[str, Any] = dict(changes.custom)
+        if changes.priority is not None:
+            plain["priority"] = self._priorities.to_desk(changes.priority)
+        if changes.category is not None:
+            plain[self.config.jira_category_field] = changes.category
+        if changes.group is not None:
+            plain[self._group_field()] = changes.group
+        wanted = await self._encoded(ticket_id, plain) if plain else {}
+        if changes.subject is not None:
+            one_line = " ".join(changes.subject.split())
+            wanted["summary"] = truncate(one_line, mapping.SUMMARY_LIMIT)
+        if changes.assignee_email is not None:
+            account = await self._desk.account_id(ticket_id, changes.assignee_email)
+            wanted["assignee"] = {"accountId": account}
+        return wanted
+
+    async def _encoded(self, ticket_id: str, plain: Mapping[str, Any]) -> dict[str, Any]:
+        meta = await self._desk.edit_metadata(ticket_id)
+        named = {values.field_id(name, meta): value for name, value in plain.items()}
+        encoded = {name: values.encode(name, value, meta) for name, value in named.items()}
+        if isinstance(encoded.get("priority"), str):  # not on the screen: let Jira say so in its own words
+            encoded["priority"] = {"name": encoded["priority"]}
+        return encoded
+
+    def _group_field(self) -> str:
+        if self.config.jira_group_field is None:
+            raise DeskUnsupportedError(
+                f"{DESK} tickets have no group; set jira_group_field to the field you use for it."
+            )
+        return self.config.jira_group_field
+
+    async def _told(self, raw: Mapping[str, Any], mark: str) -> bool:
+        marks = mapping.property_marks(raw, self.config.jira_property)
+        return mark in marks or await self._desk.find_comment(str(raw["id"]), mark) is not None
+
+    async def _edit(self, raw: Mapping[str, Any], body: dict[str, Any], mark: str) -> WriteReceipt:
+        params = None if self.config.jira_notify_users else {"notifyUsers": "false"}
+        whole = self._marked(raw, body, mark)
+        await self._desk.client.write("PUT", issue_path(str(raw["id"])), whole, params=params)
+        return self._written(raw, mark)
+
+    async def _move(self, raw: Mapping[str, Any], body: dict[str, Any], mark: str) -> WriteReceipt:
+        path = f"{issue_path(str(raw['id']))}/transitions"
+        await self._desk.client.write("POST", path, self._marked(raw, body, mark))
+        return self._written(raw, mark)
+
+    def _marked(self, raw: Mapping[str, Any], body: dict[str, Any], mark: str) -> dict[str, Any]:
+        """A write with its mark in the same call."""
+        properties = mapping.property_with(raw, self.config.jira_property, mark)
+        return {**body, "properties": properties} if properties else body
+
+    def _written(self, raw: Mapping[str, Any], mark: str) -> WriteReceipt:
+        """Receipt of a write; the new stamp is unknown, because Jira answers with nothing."""
+        ticket_id = str(raw["id"])
+        self._desk.wrote(ticket_id)
+        return WriteReceipt(id=ticket_id, ticket_id=ticket_id, mark=mark)
+
+
+def _ensure_revision(raw: Mapping[str, Any], expected: str) -> None:
+    """Read-compare-write: the vendor has no lock, so an editor who slips in between goes unnoticed."""
+    now = mapping.fields_of(raw).get("updated")
+    if now != expected:
+        raise DeskConflictError(f"The ticket changed since it was read (now {now}).")
+
+
+def _adopted(raw: Mapping[str, Any], mark: str) -> WriteReceipt:
+    """Receipt of what was so already."""
+    ticket_id, revision = str(raw["id"]), mapping.fields_of(raw).get("updated")
+    return WriteReceipt(id=ticket_id, ticket_id=ticket_id, mark=mark, revision=revision, adopted=True)

@@ -1,0 +1,189 @@
+"""ADF to Jira wiki markup, for bodies that take no ADF (servicedeskapi, REST v2); pure.
+
+Escaping follows the vendor's own reader (package ``@atlaskit/editor-wikimarkup-transformer`` 12.2, Apache-2.0):
+a backslash protects only the characters in ``_ESCAPABLE``, two backslashes are a line break, signs of
+emphasis count only at the edge of a word, and ``{*}`` is the form that counts inside one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from deskhand.plugins.jira.adf_write import markdown_to_adf
+
+Node = Mapping[str, Any]
+
+_ESCAPABLE = r"\-#*_+?^~|%{}\[\]()!@"
+_ALWAYS = re.compile(r"[{}\[\]|]")
+_AT_EDGE = re.compile(r"(?<![0-9A-Za-z])[*_+^~\-](?=\S)|(?<=[^\s\\])[*_+^~\-](?![0-9A-Za-z*_+^~\-])")
+_PICTURE = re.compile(r"!(?=\S)")
+_CITATION = re.compile(r"\?\?")
+_FACE = re.compile(r"\((?=(?:[xyni/!?*+]|\\?[*+\-]|on|off|flag|flagoff|\*[rgby])\))|(?<=[:;])[()]")
+_LINE_START = re.compile(r"^(#|\*|-)(?=[#*]* )", re.MULTILINE)
+_KEYWORD_START = re.compile(r"^(?=h[1-6]\.|bq\.)", re.MULTILINE)
+_KEPT_WORD = re.compile(r"\S*\\\\\S*|\b(?:https?|ftp|mailto):[^\s|\[\]{}]+")
+_TAKEN_FOR_ESCAPE = re.compile(rf"\\(?=[{_ESCAPABLE}])")
+_LANGUAGES = {
+    *("actionscript", "ada", "applescript", "bash", "c", "c#", "c++", "cpp", "css", "erlang", "go", "groovy"),
+    *("haskell", "html", "java", "javascript", "js", "json", "lua", "objc", "perl", "php", "python", "r", "ruby"),
+    *("scala", "sh", "sql", "swift", "visualbasic", "xml", "yaml"),
+}
+_SIGNS = {"strong": "*", "em": "_", "strike": "-", "underline": "+"}
+_ZERO_WIDTH = "\u200b"
+_BAR = r"\|"  # the vendor's table reader splits even at an escaped bar
+
+
+def markdown_to_wiki(source: str) -> str:
+    """Wiki markup of Markdown."""
+    return adf_to_wiki(markdown_to_adf(source))
+
+
+def adf_to_wiki(document: Node) -> str:
+    """Wiki markup of an ADF document."""
+    return _blocks(document).strip("\n")
+
+
+def _children(node: Node) -> Sequence[Node]:
+    return [child for child in node.get("content") or () if isinstance(child, Mapping)]
+
+
+def _blocks(node: Node, gap: str = "\n\n") -> str:
+    return gap.join(text for child in _children(node) if (text := _block(child)))
+
+
+def _block(node: Node) -> str:
+    write = _BLOCKS.get(str(node.get("type")))
+    return write(node) if write else (_blocks(node) or _inline([node]))
+
+
+def _heading(node: Node) -> str:
+    return f"h{(node.get('attrs') or {}).get('level', 1)}. {_inline(_children(node))}"
+
+
+def _list(node: Node, prefix: str = "") -> str:
+    prefix += "#" if node.get("type") == "orderedList" else "*"
+    lines = []
+    for item in _children(node):
+        first, *rest = _children(item) or ({},)
+        lines.append(f"{prefix} {_block(first)}")
+        for block in rest:
+            nested = str(block.get("type")) in {"bulletList", "orderedList"}
+            lines.append(_list(block, prefix) if nested else _block(block))
+    return "\n".join(lines)
+
+
+def _code_block(node: Node) -> str:
+    text = "".join(str(child.get("text") or "") for child in _children(node))
+    language = str((node.get("attrs") or {}).get("language") or "").casefold()
+    if language in _LANGUAGES and "{code" not in text:
+        return f"{{code:{language}}}\n{text}\n{{code}}"
+    safe = text.replace("{noformat", "{" + _ZERO_WIDTH + "noformat")
+    return f"{{noformat}}\n{safe}\n{{noformat}}"
+
+
+def _table(node: Node) -> str:
+    lines = []
+    for row in _children(node):
+        line, sign = "", "|"
+        for cell in _children(row):
+            sign = "||" if cell.get("type") == "tableHeader" else "|"
+            line += f"{sign}{' '.join(_blocks(cell).split()).replace(_BAR, '¦') or ' '}"
+        lines.append(line + sign)
+    return "\n".join(lines)
+
+
+_BLOCKS: dict[str, Callable[[Node], str]] = {
+    "paragraph": lambda node: _inline(_children(node)),
+    "heading": _heading,
+    "bulletList": _list,
+    "orderedList": _list,
+    "codeBlock": _code_block,
+    "blockquote": lambda node: f"{{quote}}\n{_blocks(node)}\n{{quote}}",
+    "panel": lambda node: f"{{panel}}\n{_blocks(node)}\n{{panel}}",
+    "rule": lambda _node: "----",
+    "table": _table,
+}
+
+
+def _inline(nodes: Iterable[Node]) -> str:
+    nodes = list(nodes)
+    out = ""
+    for position, node in enumerate(nodes):
+        following = nodes[position + 1] if position + 1 < len(nodes) else {}
+        out += _piece(node, out[-1:], str(following.get("text") or "")[:1])
+    return _KEYWORD_START.sub(_ZERO_WIDTH, _LINE_START.sub(r"\\\1", out))
+
+
+def _piece(node: Node, before: str, after: str) -> str:
+    kind, attrs = node.get("type"), node.get("attrs") or {}
+    if kind == "hardBreak":
+        return "\n"
+    if kind == "mention":
+        return f"[~accountid:{attrs.get('id')}]"
+    if kind == "inlineCard":
+        return f"[{attrs.get('url')}|{attrs.get('url')}|smart-link]"
+    if kind == "emoji":
+        return str(attrs.get("text") or attrs.get("shortName") or "")
+    if kind != "text":
+        return str(attrs.get("text") or "")
+    return _text(node, before, after)
+
+
+def _text(node: Node, before: str, after: str) -> str:
+    text = str(node.get("text") or "")
+    marks = {str(mark.get("type")): mark for mark in node.get("marks") or ()}
+    core = text.strip()
+    if not core or not marks:
+        return escape(text) if core else text
+    lead, trail = text[: len(text) - len(text.lstrip())], text[len(text.rstrip()) :]
+    inside_word = (not lead and before.isalnum()) or (not trail and after.isalnum())
+    if "code" in marks:
+        core = _monospace(core)
+    else:
+        core = escape(core)
+        for name, sign in _SIGNS.items():
+            if name in marks:
+                form = "{" + sign + "}" if inside_word else sign
+                core = f"{form}{core}{form}"
+    if "link" in marks:
+        core = f"[{core}|{_target(str((marks['link'].get('attrs') or {}).get('href') or ''))}]"
+    return f"{lead}{core}{trail}"
+
+
+def _target(address: str) -> str:
+    for sign, coded in (("|", "%7C"), ("[", "%5B"), ("]", "%5D"), (" ", "%20")):
+        address = address.replace(sign, coded)
+    return address
+
+
+def escape(text: str) -> str:
+    """Text that the vendor's reader shows as it stands.
+
+    Two backslashes would be a line break anywhere but in monospace, so a word with them (a UNC path) becomes
+    that; a bare address is left alone, it is read as one.
+    """
+    out, position = "", 0
+    for found in _KEPT_WORD.finditer(text):
+        word = found.group()
+        out += _escaped(text[position : found.start()]) + (_monospace(word) if "\\\\" in word else word)
+        position = found.end()
+    return out + _escaped(text[position:])
+
+
+def _escaped(text: str) -> str:
+    text = _guarded(text)
+    for pattern in (_ALWAYS, _AT_EDGE, _PICTURE, _CITATION, _FACE):
+        text = pattern.sub(lambda found: "".join("\\" + sign for sign in found.group()), text)
+    return text
+
+
+def _guarded(text: str) -> str:
+    """A backslash of the text must not protect the sign after it: only an invisible character parts them."""
+    return _TAKEN_FOR_ESCAPE.sub(lambda _found: "\\" + _ZERO_WIDTH, text)
+
+
+def _monospace(text: str) -> str:
+    # A closing brace next to the closing pair would be read as part of it.
+    return "{{" + re.sub(r"[{}]", lambda brace: "\\" + brace.group(), _guarded(text)) + "}}"
