@@ -1,0 +1,74 @@
+"""What the Zendesk plugin offers, and its explicit list of events."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from deskhand.plugins.base import Manifest, Operation
+
+DESK = "Zendesk"
+TOOL_TYPE = "zendesk"
+
+API_TOKENS_END = date(2027, 4, 30)
+"""Zendesk switches API tokens off (developer.zendesk.com, API basics, OAuth migration)."""
+
+EVENT_PREFIX = "zen:event-type:"
+
+# Sent by the triggers we ship.
+TRIGGER_EVENTS = frozenset({"ticket.created", "ticket.updated"})
+
+# Sent by an event-subscribed webhook, without the prefix (developer.zendesk.com, webhooks, ticket events).
+SUBSCRIBED_EVENTS = frozenset(
+    {
+        "ticket.agent_assignment_changed",
+        "ticket.comment_added",
+        "ticket.created",
+        "ticket.custom_field_changed",
+        "ticket.custom_status_changed",
+        "ticket.description_changed",
+        "ticket.group_assignment_changed",
+        "ticket.priority_changed",
+        "ticket.requester_changed",
+        "ticket.status_changed",
+        "ticket.subject_changed",
+        "ticket.type_changed",
+        "ticket.undeleted",
+    }
+)
+IGNORED_EVENTS = {
+    "ticket.attachment_linked_to_comment": "the comment that carries the file has an event of its own",
+    "ticket.attachment_redacted_from_comment": "something was taken away",
+    "ticket.brand_changed": "nothing an agent acts on",
+    "ticket.comment_made_private": "nothing new was said",
+    "ticket.comment_redacted": "something was taken away",
+    "ticket.email_ccs_changed": "nothing an agent acts on",
+    "ticket.external_id_changed": "set by another integration",
+    "ticket.followers_changed": "nothing an agent acts on",
+    "ticket.form_changed": "the fields that change have events of their own",
+    "ticket.marked_as_spam": "the ticket is spam",
+    "ticket.merged": "the ticket went into another one, which has events of its own",
+    "ticket.organization_changed": "nothing an agent acts on",
+    "ticket.permanently_deleted": "the ticket is gone",
+    "ticket.problem_link_changed": "nothing an agent acts on",
+    "ticket.sla_policy_changed": "nothing an agent acts on",
+    "ticket.soft_deleted": "the ticket is gone",
+    "ticket.submitter_changed": "nothing an agent acts on",
+    "ticket.tags_changed": "tags are set by every business rule, our own included",
+    "ticket.task_due_at_changed": "nothing an agent acts on",
+}
+DONE_STATUSES = {
+    "solved": "the work on the ticket is done",
+    "closed": "the ticket is closed and accepts no comment",
+    "deleted": "the ticket is gone",
+}
+
+MANIFEST = Manifest(
+    tool_type=TOOL_TYPE,
+    name="Zendesk Support",
+    operations=frozenset(Operation),
+    events=SUBSCRIBED_EVENTS | TRIGGER_EVENTS,
+    ignored_events=frozenset(IGNORED_EVENTS),
+    signature="X-Zendesk-Webhook-Signature (HMAC-SHA-256 over timestamp and body) with the webhook's signing secret.",
+    optimistic_writes=True,
+    documentation="docs/howto/connect-zendesk.md",
+)

@@ -1,0 +1,265 @@
+"""Zendesk shapes to ours and back; pure.
+
+A ticket's description is its first comment, and a ticket has no resolution of its own: that is what an agent
+said when it was solved.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from deskhand.plugins.base import Note, NoteDraft, Person, Ticket, TicketQuery
+from deskhand.plugins.errors import DeskProtocolError
+from deskhand.plugins.priorities import PriorityMap
+from deskhand.plugins.text import html_to_markdown, markdown_to_html, truncate
+from deskhand.plugins.zendesk.config import ZendeskConfig
+from deskhand.plugins.zendesk.manifest import DESK, TOOL_TYPE
+
+COMMENT_LIMIT = 65_535
+SUBJECT_LIMIT = 255
+MARK_KEY = "itsm_run"
+STATUSES = ("new", "open", "pending", "hold", "solved", "closed")
+CLOSED = ("solved", "closed")
+DEFAULT_PRIORITIES = {"critical": "urgent", "high": "high", "medium": "normal", "low": "low"}
+_PLAIN_WORD = re.compile(r"[\w.@/+]+")
+_OPERATORS = {"and", "or", "not"}
+_AT_ONCE = timedelta(seconds=5)  # a comment of the very save that solved the ticket
+_MAPPED = {
+    *("id", "url", "subject", "raw_subject", "description", "status", "priority", "requester_id", "assignee_id"),
+    *("group_id", "tags", "created_at", "updated_at", "generated_timestamp", "custom_fields", "fields", "metric_set"),
+    "result_type",
+}
+
+
+@dataclass(slots=True)
+class Sideloads:
+    """People and groups that came along with tickets, and the labels of custom statuses."""
+
+    people: dict[str, Person] = field(default_factory=dict)
+    groups: dict[str, str] = field(default_factory=dict)
+    status_labels: Mapping[str, str] = field(default_factory=dict)
+
+    def add(self, body: Mapping[str, Any]) -> None:
+        """Take what an answer brings."""
+        for user in _dicts(body.get("users")):
+            person = read_person(user)
+            self.people[str(person.id)] = person
+        for group in _dicts(body.get("groups")):
+            self.groups[str(group.get("id"))] = str(group.get("name"))
+
+    def person(self, user_id: object) -> Person | None:
+        """The person with an id; the id alone where nothing more came along."""
+        return None if user_id is None else self.people.get(str(user_id), Person(id=str(user_id)))
+
+    def group(self, group_id: object) -> str | None:
+        """Name of a group, or its id as text."""
+        return None if group_id is None else self.groups.get(str(group_id), str(group_id))
+
+
+def priority_map(tenant: Mapping[str, str]) -> PriorityMap:
+    """Zendesk's four priorities, with the tenant's own mapping on top."""
+    return PriorityMap(DEFAULT_PRIORITIES, tenant)
+
+
+def read_time(value: object) -> datetime | None:
+    """An ISO 8601 time with an offset."""
+    if not isinstance(value, str):
+        return None
+    try:
+        moment = datetime.fromisoformat(value)
+    except ValueError:
+        return None
+    return moment.astimezone(UTC) if moment.tzinfo else None
+
+
+def write_time(moment: datetime) -> str:
+    """A time as the API wants it: whole seconds, UTC."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def read_person(user: Mapping[str, Any]) -> Person:
+    """A user."""
+    return Person(id=_text(user.get("id")), name=_text(user.get("name")), email=_text(user.get("email")))
+
+
+def read_ticket(
+    raw: object,
+    config: ZendeskConfig,
+    priorities: PriorityMap,
+    side: Sideloads,
+    *,
+    comments: Sequence[Mapping[str, Any]] | None = None,
+) -> Ticket:
+    """A ticket.
+
+    Args:
+        raw: As sent.
+        config: Of the connection.
+        priorities: Of the tenant.
+        side: What came along.
+        comments: All of the ticket's comments, oldest first; None if they were not read.
+
+    Raises:
+        DeskProtocolError: It has no id.
+    """
+    if not isinstance(raw, dict) or not raw.get("id"):
+        raise DeskProtocolError(f"{DESK} sent a ticket without an id.")
+    category, priority = str(raw.get("status") or ""), _text(raw.get("priority"))
+    fields = {str(item.get("id")): item.get("value") for item in _dicts(raw.get("custom_fields"))}
+    notes = tuple(read_note(comment, side) for comment in (comments or ())[1:])
+    custom = {name: value for name, value in raw.items() if name not in _MAPPED and value is not None}
+    return Ticket(
+        tool_type=TOOL_TYPE,
+        id=str(raw["id"]),
+        display_id=str(raw["id"]),
+        subject=str(raw.get("subject") or ""),
+        description=_comment_text(comments[0]) if comments else str(raw.get("description") or ""),
+        status=side.status_labels.get(str(raw.get("custom_status_id")), category) or None,
+        is_closed=category in CLOSED,
+        priority=priorities.from_desk(priority),
+        vendor_priority=priority,
+        category=_text(fields.get(str(config.zendesk_category_field))),
+        requester=side.person(raw.get("requester_id")),
+        assignee=side.person(raw.get("assignee_id")),
+        group=side.group(raw.get("group_id")),
+        resolution=_resolution(raw, fields, config, notes),
+        created_at=read_time(raw.get("created_at")),
+        updated_at=read_time(raw.get("updated_at")),
+        resolved_at=solved_at(raw),
+        url=f"{config.base_url}/agent/tickets/{raw['id']}",
+        revision=_text(raw.get("updated_at")),
+        tags=tuple(str(tag) for tag in raw.get("tags") or ()),
+        notes=notes,
+        custom={**custom, **{name: value for name, value in fields.items() if value is not None}},
+    )
+
+
+def solved_at(raw: Mapping[str, Any]) -> datetime | None:
+    """When it was solved: from the metrics that came along, else the last change of a ticket that is done."""
+    if raw.get("status") not in CLOSED:
+        return None
+    metrics = raw.get("metric_set")
+    known = read_time(metrics.get("solved_at")) if isinstance(metrics, dict) else None
+    return known or read_time(raw.get("updated_at"))
+
+
+def _resolution(
+    raw: Mapping[str, Any], fields: Mapping[str, Any], config: ZendeskConfig, notes: Sequence[Note]
+) -> str | None:
+    if config.zendesk_resolution_field is not None:
+        kept = fields.get(str(config.zendesk_resolution_field))
+        if kept:
+            return str(kept)
+    done = solved_at(raw)
+    if done is None:
+        return None
+    requester = _text(raw.get("requester_id"))
+    said = [note for note in notes if note.author.id != requester and _by_then(note, done)]
+    return said[-1].body if said else None
+
+
+def _by_then(note: Note, done: datetime) -> bool:
+    return note.created_at is None or note.created_at <= done + _AT_ONCE
+
+
+def read_note(raw: Mapping[str, Any], side: Sideloads) -> Note:
+    """A comment.
+
+    Raises:
+        DeskProtocolError: It has no id.
+    """
+    if not raw.get("id"):
+        raise DeskProtocolError(f"{DESK} sent a comment without an id.")
+    return Note(
+        id=str(raw["id"]),
+        body=_comment_text(raw),
+        public=bool(raw.get("public")),
+        author=side.person(raw.get("author_id")) or Person(),
+        created_at=read_time(raw.get("created_at")),
+    )
+
+
+def _comment_text(raw: Mapping[str, Any]) -> str:
+    html = _text(raw.get("html_body"))
+    return html_to_markdown(html) if html else str(raw.get("plain_body") or raw.get("body") or "")
+
+
+def comment_json(note: NoteDraft) -> dict[str, Any]:
+    """A comment to write; ``public`` is always said, because the desk's default follows the first comment."""
+    return {"html_body": fitting_html(note.body), "public": note.public}
+
+
+def fitting_html(markdown: str) -> str:
+    """HTML of a Markdown text within the desk's limit, cut visibly."""
+    room = COMMENT_LIMIT
+    while len(html := markdown_to_html(truncate(markdown, room))) > COMMENT_LIMIT:
+        room -= max(1000, len(html) - COMMENT_LIMIT)
+    return html
+
+
+def metadata_json(marks: Iterable[str]) -> dict[str, Any]:
+    """``metadata`` of an update; the desk keeps it with the audit."""
+    return {"custom": {MARK_KEY: " ".join(dict.fromkeys(marks))}}
+
+
+def carries_mark(audit: Mapping[str, Any], mark: str) -> bool:
+    """True if an audit is of an update that carried this mark."""
+    metadata = audit.get("metadata")
+    custom = metadata.get("custom") if isinstance(metadata, dict) else None
+    return isinstance(custom, dict) and mark in str(custom.get(MARK_KEY) or "").split()
+
+
+def receipt_id(audit: object, default: str) -> str:
+    """Id of the comment an update wrote, else of the audit itself."""
+    if not isinstance(audit, dict):
+        return default
+    events = _dicts(audit.get("events"))
+    comments = (event.get("id") for event in events if event.get("type") == "Comment")
+    return str(next(comments, None) or audit.get("id") or default)
+
+
+def already_set(raw: Mapping[str, Any], fields: Mapping[str, Any]) -> bool:
+    """True if a ticket already has every one of these values."""
+    return all(_has(raw, name, value) for name, value in fields.items())
+
+
+def _has(raw: Mapping[str, Any], name: str, wanted: object) -> bool:
+    current = raw.get(name)
+    if name == "tags" and isinstance(wanted, list):
+        return set(wanted) == set(current or ())
+    if name == "custom_fields" and isinstance(wanted, list):
+        values = {item.get("id"): item.get("value") for item in _dicts(current)}
+        return all(item["id"] in values and values[item["id"]] == item["value"] for item in wanted)
+    return current == wanted
+
+
+def search_words(query: TicketQuery, statuses: Iterable[str]) -> str:
+    """The search text without ``type:``, which the export forbids.
+
+    Args:
+        query: What is looked for.
+        statuses: Terms such as ``status:open``; several of one property mean "any of them".
+    """
+    words = [_word(word) for word in query.text.split()]
+    since = [f"updated>={write_time(query.updated_since)}"] if query.updated_since is not None else []
+    return " ".join(word for word in (*words, *statuses, *since) if word)
+
+
+def _word(word: str) -> str:
+    """A word of a person's text, quoted where the search would take it for an operator."""
+    clean = word.replace('"', " ").replace("\\", " ").strip()
+    if not clean or (_PLAIN_WORD.fullmatch(clean) and clean.casefold() not in _OPERATORS):
+        return clean
+    return f'"{clean}"'
+
+
+def _dicts(value: object) -> list[dict[str, Any]]:
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)

@@ -1,0 +1,275 @@
+"""The plugin: our operations in terms of API v2.
+
+Every write is one PUT: comment, fields, status and the idempotency mark go together, because the desk allows
+30 updates of a ticket in ten minutes. The mark is kept in the update's audit (``metadata.custom``), where
+``find_write`` looks it up. A stale write is refused by the desk itself (``safe_update``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+from urllib.parse import quote
+
+from pydantic import BaseModel
+
+from deskhand.kit.clock import utc_now
+from deskhand.plugins.base import (
+    ConnectionReport,
+    DeskContext,
+    Ignored,
+    NamedValue,
+    NoteDraft,
+    Person,
+    Ticket,
+    TicketChanges,
+    TicketEvent,
+    TicketingToolPlugin,
+    TicketPage,
+    TicketQuery,
+    ValueKind,
+    VerifiedWebhook,
+    WebhookRequest,
+    WriteReceipt,
+)
+from deskhand.plugins.errors import DeskConflictError, DeskProtocolError
+from deskhand.plugins.zendesk import checks, mapping, webhook
+from deskhand.plugins.zendesk.client import ZendeskClient, rows
+from deskhand.plugins.zendesk.config import ZendeskConfig
+from deskhand.plugins.zendesk.manifest import DESK, MANIFEST
+from deskhand.plugins.zendesk.searching import TicketSearch
+from deskhand.plugins.zendesk.values import ZendeskValues
+
+_TAG_TRIES = 3
+_EXPORT_AGE = timedelta(seconds=90)  # start_time must be a minute old; the rest is for clocks that differ
+_SIDELOADS = "users,groups,metric_sets"
+
+
+class ZendeskPlugin(TicketingToolPlugin):
+    """One tenant's connection to Zendesk Support."""
+
+    manifest = MANIFEST
+    config_model = ZendeskConfig
+    config: ZendeskConfig
+
+    def __init__(self, config: BaseModel, context: DeskContext) -> None:
+        if not isinstance(config, ZendeskConfig):
+            raise TypeError(f"expected ZendeskConfig, got {type(config).__name__}")
+        super().__init__(config, context)
+        self._client = ZendeskClient(config, context.http)
+        self._values = ZendeskValues(self._client)
+        self._search = TicketSearch(self._client, self._values)
+        self._priorities = mapping.priority_map(context.priority_mapping)
+        self._me: Person | None = None
+
+    # -- webhooks --------------------------------------------------------------------------------
+
+    @classmethod
+    def validate_webhook(cls, request: WebhookRequest, *, secrets: Sequence[str], now: datetime) -> VerifiedWebhook:
+        return webhook.validate(request, secrets=secrets, now=now)
+
+    @classmethod
+    def extract_metadata(cls, request: WebhookRequest) -> TicketEvent | Ignored:
+        return webhook.extract(request)
+
+    def is_own_event(self, event: TicketEvent) -> bool:
+        ours, email = self.config.zendesk_user_id, self.config.zendesk_email
+        if ours is not None and event.actor.id == str(ours):
+            return True
+        return bool(email) and (event.actor.email or "").casefold() == str(email).casefold()
+
+    @classmethod
+    def setup_guide(cls, *, webhook_url: str, secret: str) -> str:
+        return webhook.setup_guide(webhook_url=webhook_url, secret=secret)
+
+    # -- reading ---------------------------------------------------------------------------------
+
+    async def test_connection(self) -> ConnectionReport:
+        return await checks.run(self._client, self.config)
+
+    async def get_ticket(self, ticket_id: str, *, with_notes: bool = True) -> Ticket:
+        body = await self._client.get(_path(ticket_id), {"include": _SIDELOADS})
+        side = await self._side(body)
+        comments = await self._comments(ticket_id, side) if with_notes else None
+        return self._read(body.get("ticket"), side, comments)
+
+    async def search_tickets(self, query: TicketQuery) -> TicketPage:
+        found = await self._search.page(query)
+        side = await self._side(found.body)
+        tickets = tuple(self._read(row, side) for row in found.rows)
+        return TicketPage(tickets=tickets, next_cursor=found.next_cursor, total=found.total)
+
+    async def list_history(self, since: datetime, *, cursor: str | None = None, page_size: int = 100) -> TicketPage:
+        params: dict[str, str | int] = {"include": _SIDELOADS, "per_page": max(1, min(page_size, 1000))}
+        if cursor is None:
+            params["start_time"] = int(min(since, utc_now() - _EXPORT_AGE).timestamp())
+        else:
+            params["cursor"] = cursor
+        body = await self._client.get("incremental/tickets/cursor", params)
+        side = await self._side(body)
+        tickets = [await self._resolved(row, side) for row in rows(body, "tickets") if _done_since(row, since)]
+        after = body.get("after_cursor")
+        ended = bool(body.get("end_of_stream", True)) or not after
+        return TicketPage(tickets=tuple(tickets), next_cursor=None if ended else str(after))
+
+    async def list_values(self, kind: ValueKind) -> tuple[NamedValue, ...]:
+        return await self._values.offered(kind)
+
+    # -- writing ---------------------------------------------------------------------------------
+
+    async def add_note(self, ticket_id: str, note: NoteDraft) -> WriteReceipt:
+        return await self._put(ticket_id, {}, (note.mark,), note=note)
+
+    async def update_ticket(
+        self, ticket_id: str, changes: TicketChanges, *, mark: str = "", if_revision: str | None = None
+    ) -> WriteReceipt:
+        fields = await self._values.change_fields(changes, self._priorities, self.config)
+        marks = (mark, changes.note.mark if changes.note else "")
+        tries = 1 if if_revision is not None or not changes.add_tags else _TAG_TRIES
+        while True:
+            try:
+                return await self._set(
+                    ticket_id, fields, marks, note=changes.note, tags=changes.add_tags, if_revision=if_revision
+                )
+            except DeskConflictError:  # somebody saved between our look at the tags and the write
+                tries -= 1
+                if not tries:
+                    raise
+
+    async def assign(
+        self, ticket_id: str, *, assignee_email: str | None, group: str | None = None, mark: str = ""
+    ) -> WriteReceipt:
+        fields: dict[str, Any] = {}
+        if assignee_email is not None or group is None:
+            fields["assignee_id"] = await self._values.agent_id(assignee_email) if assignee_email is not None else None
+        if group is not None or assignee_email is None:
+            fields["group_id"] = await self._values.group_id(group) if group is not None else None
+        return await self._set(ticket_id, fields, (mark,))
+
+    async def transition(self, ticket_id: str, status: str, *, mark: str = "") -> WriteReceipt:
+        return await self._set(ticket_id, await self._values.status_fields(status), (mark,))
+
+    async def resolve(self, ticket_id: str, resolution: str, *, mark: str = "") -> WriteReceipt:
+        fields: dict[str, Any] = {"status": "solved"}
+        if self.config.zendesk_resolution_field is not None:
+            fields["custom_fields"] = [{"id": self.config.zendesk_resolution_field, "value": resolution}]
+        note = NoteDraft(body=resolution, public=self.config.zendesk_resolution_public, mark=mark)
+        return await self._set(ticket_id, fields, (mark,), note=note)
+
+    async def find_write(self, ticket_id: str, mark: str) -> WriteReceipt | None:
+        for page in await self._client.pages(f"{_path(ticket_id)}/audits", "audits"):
+            for audit in rows(page, "audits"):
+                if mapping.carries_mark(audit, mark):
+                    found = mapping.receipt_id(audit, ticket_id)
+                    return WriteReceipt(id=found, ticket_id=ticket_id, mark=mark, adopted=True)
+        return None
+
+    async def aclose(self) -> None:
+        await self._client.aclose()
+
+    # -- parts -----------------------------------------------------------------------------------
+
+    async def _set(
+        self,
+        ticket_id: str,
+        fields: Mapping[str, Any],
+        marks: tuple[str, ...],
+        *,
+        note: NoteDraft | None = None,
+        tags: tuple[str, ...] = (),
+        if_revision: str | None = None,
+    ) -> WriteReceipt:
+        """Look, adopt what is already so, else write everything in one PUT."""
+        for mark in filter(None, marks if note is not None else ()):
+            found = await self.find_write(ticket_id, mark)
+            if found is not None:
+                return found
+        raw = await self._raw(ticket_id)
+        wanted = dict(fields)
+        if tags:  # `tags` replaces the list, so it is what we have seen and the new ones, and the write must be safe
+            wanted["tags"] = list(dict.fromkeys([*(raw.get("tags") or ()), *tags]))
+            if_revision = if_revision or str(raw.get("updated_at"))
+        if note is None and mapping.already_set(raw, wanted):
+            return WriteReceipt(
+                id=ticket_id, ticket_id=ticket_id, mark=_first(marks), revision=raw.get("updated_at"), adopted=True
+            )
+        checks.ensure_fields_exist(raw, wanted)
+        if wanted.get("status") == "solved" and raw.get("assignee_id") is None and "assignee_id" not in wanted:
+            wanted["assignee_id"] = int(str((await self._myself()).id))  # the desk solves no ticket of nobody
+        return await self._put(ticket_id, wanted, marks, note=note, if_revision=if_revision)
+
+    async def _put(
+        self,
+        ticket_id: str,
+        fields: Mapping[str, Any],
+        marks: tuple[str, ...],
+        *,
+        note: NoteDraft | None = None,
+        if_revision: str | None = None,
+    ) -> WriteReceipt:
+        ticket: dict[str, Any] = dict(fields)
+        if note is not None:
+            ticket["comment"] = mapping.comment_json(note)
+        if any(marks):
+            ticket["metadata"] = mapping.metadata_json(filter(None, marks))
+        if if_revision is not None:
+            ticket.update(safe_update=True, updated_stamp=if_revision)
+        body = await self._client.put(_path(ticket_id), {"ticket": ticket})
+        saved = body.get("ticket")
+        return WriteReceipt(
+            id=mapping.receipt_id(body.get("audit"), ticket_id),
+            ticket_id=ticket_id,
+            mark=_first(marks),
+            revision=saved.get("updated_at") if isinstance(saved, dict) else None,
+        )
+
+    async def _raw(self, ticket_id: str) -> dict[str, Any]:
+        raw = (await self._client.get(_path(ticket_id))).get("ticket")
+        if not isinstance(raw, dict):
+            raise DeskProtocolError(f"{DESK} answered without a ticket.")
+        return raw
+
+    async def _myself(self) -> Person:
+        if self._me is None:
+            self._me = await checks.current_user(self._client)
+        return self._me
+
+    async def _side(self, body: Mapping[str, Any]) -> mapping.Sideloads:
+        side = mapping.Sideloads(status_labels=await self._values.status_labels())
+        side.add(body)
+        return side
+
+    async def _comments(self, ticket_id: str, side: mapping.Sideloads) -> list[dict[str, Any]]:
+        """All comments, oldest first: the first is the description."""
+        found: list[dict[str, Any]] = []
+        for page in await self._client.pages(f"{_path(ticket_id)}/comments", "comments", {"include": "users"}):
+            side.add(page)
+            found += rows(page, "comments")
+        return found
+
+    async def _resolved(self, row: Mapping[str, Any], side: mapping.Sideloads) -> Ticket:
+        """A ticket of the history; its comments are read unless a field keeps the resolution."""
+        kept = self._read(row, side)
+        if kept.resolution:
+            return kept
+        return self._read(row, side, await self._comments(kept.id, side))
+
+    def _read(
+        self, raw: object, side: mapping.Sideloads, comments: Sequence[Mapping[str, Any]] | None = None
+    ) -> Ticket:
+        return mapping.read_ticket(raw, self.config, self._priorities, side, comments=comments)
+
+
+def _path(ticket_id: str) -> str:
+    return f"tickets/{quote(ticket_id, safe='')}"  # an id from outside must not become another address
+
+
+def _first(marks: tuple[str, ...]) -> str:
+    return next(filter(None, marks), "")
+
+
+def _done_since(row: Mapping[str, Any], since: datetime) -> bool:
+    """The export holds every ticket that changed, deleted ones included."""
+    done = mapping.solved_at(row)
+    return done is not None and done >= since

@@ -1,0 +1,86 @@
+"""Searching tickets: by offset up to the desk's limit, by cursor beyond it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from deskhand.plugins.base import TicketQuery
+from deskhand.plugins.errors import DeskValidationError
+from deskhand.plugins.zendesk import mapping
+from deskhand.plugins.zendesk.client import PAGE, ZendeskClient, next_cursor, rows
+from deskhand.plugins.zendesk.values import ZendeskValues
+
+SEARCH_LIMIT = 1000
+_SIDELOADS = "tickets(users,groups)"
+_EXPORT = "export:"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One page of raw results."""
+
+    rows: list[dict[str, Any]]
+    next_cursor: str | None
+    total: int | None = None
+    body: dict[str, Any] = field(default_factory=dict)
+
+
+class TicketSearch:
+    """Search of one connection.
+
+    The search is offset-paged, newest change first, and ends at 1000 results. What is older comes from the export,
+    which is ordered by creation; a ticket that was saved in the very second of the border may come twice.
+
+    Args:
+        client: Makes the calls.
+        values: Resolves status names.
+    """
+
+    def __init__(self, client: ZendeskClient, values: ZendeskValues) -> None:
+        self._client = client
+        self._values = values
+
+    async def page(self, query: TicketQuery) -> Found:
+        """One page."""
+        statuses = [await self._values.status_term(status) for status in query.status]
+        words = mapping.search_words(query, statuses)
+        size = max(1, min(query.page_size, PAGE))
+        cursor = query.cursor or "1"
+        if cursor.startswith(_EXPORT):
+            return await self._exported(words, size, cursor.removeprefix(_EXPORT))
+        if not cursor.isdigit():
+            raise DeskValidationError("The search cursor is not one that this desk gave.", fields=("cursor",))
+        return await self._searched(words, size, int(cursor))
+
+    async def _searched(self, words: str, size: int, page: int) -> Found:
+        params: dict[str, str | int] = {
+            "query": f"type:ticket {words}".strip(),
+            "sort_by": "updated_at",
+            "sort_order": "desc",
+            "include": _SIDELOADS,
+            "page": page,
+            "per_page": size,
+        }
+        body = await self._client.get("search", params)
+        found = rows(body, "results")
+        following = None
+        if body.get("next_page") and found:
+            border = found[-1].get("updated_at")
+            following = str(page + 1) if (page + 1) * size <= SEARCH_LIMIT else f"{_EXPORT}{border}|"
+        count = body.get("count")
+        return Found(found, following, count if isinstance(count, int) else None, body)
+
+    async def _exported(self, words: str, size: int, cursor: str) -> Found:
+        border, _, after = cursor.partition("|")
+        params: dict[str, str | int] = {
+            "query": f"{words} updated<={border}".strip(),
+            "filter[type]": "ticket",
+            "include": _SIDELOADS,
+            "page[size]": size,
+        }
+        if after:
+            params["page[after]"] = after
+        body = await self._client.get("search/export", params)
+        following = next_cursor(body)
+        return Found(rows(body, "results"), f"{_EXPORT}{border}|{following}" if following else None, None, body)

@@ -1,0 +1,208 @@
+"""Webhooks of Zendesk: one signature, two kinds of body, one table of events.
+
+An event-subscribed webhook sends Zendesk's own JSON, a trigger sends the template we ship. Either way the ticket is
+read again before anything is done.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from deskhand.plugins.base import Ignored, Person, TicketEvent, TicketMetadata, VerifiedWebhook, WebhookRequest, header
+from deskhand.plugins.errors import NotOurPayloadError
+from deskhand.plugins.signatures import ZENDESK, verify
+from deskhand.plugins.text import find_marks
+from deskhand.plugins.zendesk.manifest import (
+    DESK,
+    DONE_STATUSES,
+    EVENT_PREFIX,
+    IGNORED_EVENTS,
+    MANIFEST,
+    TOOL_TYPE,
+    TRIGGER_EVENTS,
+)
+from deskhand.plugins.zendesk.mapping import read_time
+
+INVOCATION_ID = "x-zendesk-webhook-invocation-id"
+TEST_SECRET = "dGhpc19zZWNyZXRfaXNfZm9yX3Rlc3Rpbmdfb25seQ=="  # noqa: S105 - public: every account signs test calls with it
+_ID = re.compile(r"[1-9][0-9]{0,18}")
+_SETUP = Path(__file__).parent / "setup"
+_STATUS_EVENTS = {"ticket.status_changed", "ticket.custom_status_changed", "ticket.updated"}
+
+
+def validate(request: WebhookRequest, *, secrets: Sequence[str], now: datetime) -> VerifiedWebhook:
+    """Prove the sender; see ``TicketingToolPlugin.validate_webhook``.
+
+    The secret of the "test webhook" button is the same for everybody, so it proves nothing and is passed over.
+    """
+    private = [secret for secret in secrets if secret != TEST_SECRET]
+    scheme, claim = verify(request, schemes=(ZENDESK,), secrets=private, now=now)
+    delivery = header(request, INVOCATION_ID) or hashlib.sha256(claim.timestamp.encode() + claim.body).hexdigest()
+    return VerifiedWebhook(delivery_id=delivery, scheme=scheme.name)
+
+
+def extract(request: WebhookRequest) -> TicketEvent | Ignored:
+    """Read a verified body; see ``TicketingToolPlugin.extract_metadata``."""
+    payload = _payload(request.body)
+    kind = payload.get("type")
+    if isinstance(kind, str) and kind.startswith(EVENT_PREFIX):
+        return _subscribed(payload, kind.removeprefix(EVENT_PREFIX), request.body)
+    return _triggered(payload, request.body)
+
+
+def _subscribed(payload: Mapping[str, Any], event: str, body: bytes) -> TicketEvent | Ignored:
+    detail = payload.get("detail")
+    if not event.startswith("ticket."):
+        return Ignored(event=event, reason="not about a ticket")
+    if not isinstance(detail, dict):
+        raise NotOurPayloadError(f"The {DESK} event has no detail.")
+    return _event(
+        event,
+        ticket_id=detail.get("id"),
+        subject=detail.get("subject"),
+        status=detail.get("status"),
+        priority=detail.get("priority"),
+        updated=detail.get("updated_at"),
+        actor=_actor(payload, detail),
+        body=body,
+    )
+
+
+def _actor(payload: Mapping[str, Any], detail: Mapping[str, Any]) -> Person:
+    """Who did it: the author of the comment where there is one, else the event's actor."""
+    event = payload.get("event")
+    comment = event.get("comment") if isinstance(event, dict) else None
+    author = comment.get("author") if isinstance(comment, dict) else None
+    if isinstance(author, dict) and author.get("id"):
+        return Person(id=str(author["id"]), name=_word(author.get("name")))
+    return Person(id=_word(detail.get("actor_id")))
+
+
+def _triggered(payload: Mapping[str, Any], body: bytes) -> TicketEvent | Ignored:
+    event = payload.get("event")
+    if not isinstance(event, str) or event not in TRIGGER_EVENTS:
+        raise NotOurPayloadError(f"The body is neither a {DESK} event nor from the trigger that Deskhand ships.")
+    return _event(
+        event,
+        ticket_id=payload.get("ticket_id"),
+        subject=None,  # free text would break the JSON of the template, so it is not in there
+        status=payload.get("status"),
+        priority=payload.get("priority"),
+        updated=payload.get("updated_at"),
+        actor=Person(id=_word(payload.get("actor_id")), email=_word(payload.get("actor_email"))),
+        body=body,
+    )
+
+
+def _event(  # the two kinds of body end here
+    event: str,
+    *,
+    ticket_id: object,
+    subject: object,
+    status: object,
+    priority: object,
+    updated: object,
+    actor: Person,
+    body: bytes,
+) -> TicketEvent | Ignored:
+    number, state = str(ticket_id or ""), _lower(status)
+    if not _ID.fullmatch(number):
+        raise NotOurPayloadError(f"The {DESK} event has no ticket id.")
+    if event in IGNORED_EVENTS:
+        return Ignored(event=event, reason=IGNORED_EVENTS[event])
+    if event not in MANIFEST.events:
+        return Ignored(event=event, reason="not an event Deskhand acts on")
+    if event in _STATUS_EVENTS and state in DONE_STATUSES:
+        return Ignored(event=event, reason=DONE_STATUSES[state])
+    stamp = read_time(updated)
+    return TicketEvent(
+        event=event,
+        ticket=TicketMetadata(
+            tool_type=TOOL_TYPE,
+            ticket_id=number,
+            display_id=number,
+            subject=_word(subject),
+            priority=_lower(priority),
+            status=state,
+            updated_at=stamp,
+        ),
+        actor=actor,
+        occurred_at=stamp,
+        marks=find_marks(body.decode(errors="replace")),
+    )
+
+
+def _payload(body: bytes) -> dict[str, Any]:
+    try:
+        payload = json.loads(body)
+    except ValueError as error:
+        raise NotOurPayloadError("The body is not JSON.") from error
+    if not isinstance(payload, dict):
+        raise NotOurPayloadError("The body is not a JSON object.")
+    return payload
+
+
+def _word(value: object) -> str | None:
+    return str(value) if value else None
+
+
+def _lower(value: object) -> str | None:
+    """Events write values in capitals, the API in small letters."""
+    return str(value).casefold() if value else None
+
+
+def trigger_body(event: str) -> str:
+    """What our trigger sends: JSON with the desk's placeholders, none of which can hold free text."""
+    return (_SETUP / "trigger_body.json").read_text("utf-8").replace("@@EVENT@@", event).strip()
+
+
+def setup_guide(*, webhook_url: str, secret: str) -> str:
+    """Webhook and triggers to paste, with address and secret filled in."""
+    guide = (_SETUP / "guide.md").read_text("utf-8")
+    triggers = "\n\n".join(_trigger_json(title, event) for title, event in _TRIGGERS)
+    return (
+        guide.replace("@@WEBHOOK@@", _fenced(_webhook_json(webhook_url, ["conditional_ticket_events"])))
+        .replace("@@TRIGGERS@@", triggers)
+        .replace("@@URL@@", webhook_url)
+        .replace("@@SECRET@@", secret)
+    )
+
+
+_TRIGGERS = (("Tell Deskhand about a new ticket", "ticket.created"), ("Tell Deskhand about a change", "ticket.updated"))
+
+
+def _webhook_json(url: str, subscriptions: list[str]) -> dict[str, Any]:
+    webhook = {
+        "name": "Deskhand",
+        "endpoint": url,
+        "http_method": "POST",
+        "request_format": "json",
+        "status": "active",
+        "subscriptions": subscriptions,
+    }
+    return {"webhook": webhook}
+
+
+def _trigger_json(title: str, event: str) -> str:
+    created = event == "ticket.created"
+    conditions: list[dict[str, str]] = [
+        {"field": "update_type", "operator": "is", "value": "Create" if created else "Change"},
+        {"field": "status", "operator": "less_than", "value": "solved"},
+    ]
+    if not created:
+        conditions.append({"field": "current_tags", "operator": "not_includes", "value": "deskhand_off"})
+        conditions.append({"field": "current_user", "operator": "is_not", "value": "<id of Deskhand's account>"})
+    action = {"field": "notification_webhook", "value": ["<id of the webhook>", trigger_body(event)]}
+    return _fenced(
+        {"trigger": {"title": title, "conditions": {"all": conditions, "any": []}, "actions": [action]}},
+    )
+
+
+def _fenced(value: object) -> str:
+    return f"```json\n{json.dumps(value, indent=2, ensure_ascii=False)}\n```"

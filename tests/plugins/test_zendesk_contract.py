@@ -1,0 +1,32 @@
+"""Zendesk passes the contract with both credentials and both kinds of webhook, over real sockets."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+from tests.plugins.zendesk import RunningDesk, new_simulator
+
+from deskhand.plugins.simulation import run_in_process
+from deskhand.plugins.testing import PluginContract, SimulatorHarness, Vocabulary
+
+WORDS = Vocabulary(working_status="pending", technician="ines@desk.test", group="Network", missing_id="4711")
+
+
+@pytest.fixture(scope="module")
+async def account() -> AsyncIterator[RunningDesk]:
+    simulator = new_simulator()
+    async with run_in_process(simulator.build()) as server:
+        yield RunningDesk(simulator, server)
+
+
+class TestOAuthAndTriggers(PluginContract):
+    @pytest.fixture
+    async def desk(self, account: RunningDesk) -> AsyncIterator[SimulatorHarness]:
+        async with account.fresh_plugin() as plugin:
+            yield SimulatorHarness(plugin, account.simulator, WORDS)
+
+
+class TestApiTokenAndEventSubscription(PluginContract):
+    @pytest.fixture
+    async def desk(self, account: RunningDesk) -> AsyncIterator[SimulatorHarness]:
+        async with account.fresh_plugin(zendesk_auth="api_token") as plugin:
+            yield SimulatorHarness(plugin, account.simulator, WORDS, scheme="events")
