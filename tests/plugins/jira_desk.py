@@ -13,7 +13,7 @@ from deskhand.plugins.jira.simulator import JiraSimulator
 from deskhand.plugins.testing import TEST_HTTP
 from deskhand.plugins.testing.contract import NOW
 
-TOKEN = "ATATT3xFfGF0-simulated"  # noqa: S105 - opens the simulator only
+TOKEN = "ATATT3xFfGF0-simulated"
 
 
 def make_simulator(**options: Any) -> JiraSimulator:

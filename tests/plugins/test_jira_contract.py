@@ -6,12 +6,12 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from tests.plugins.jira_desk import make_plugin, make_simulator, reset
 
 from deskhand.plugins.jira.sim_world import GROUP_FIELD
 from deskhand.plugins.jira.simulator import JiraSimulator
 from deskhand.plugins.simulation import RunningServer, run_in_process
 from deskhand.plugins.testing import PluginContract, SimulatorHarness, Vocabulary
-from tests.plugins.jira_desk import make_plugin, make_simulator, reset
 
 
 @pytest.fixture(scope="module")
