@@ -13,12 +13,13 @@ from collections.abc import Iterable
 _WORD = re.compile(r"[^\W\d_]{2,}(?:['’][^\W\d_]+)?", re.UNICODE)
 # Anything a reader would look up or type: links, mail addresses, paths, hosts, ids, versions, numbers.
 _LINK = re.compile(r"(?i)\b(?:https?://|www\.)\S+|[\w.+-]+@[\w-]+\.[\w.-]+|\\\\[\w$.\\-]+")
+_TOKEN = re.compile(r"[^\s,;()\"“”„‘’<>]+")
 _NAMED = re.compile(
-    r"[A-Za-z]*\d[\w./:\-]*"  # anything with a digit: 809, 4.10.08, AP-3B-02, 10.0.0.1, 365
-    r"|\b\w+(?:_\w+)+"  # Z_AP_CLERK
-    r"|\b[A-Z]{2,}(?:-[A-Za-z0-9]+)+"  # FS-Finance-RW
-    r"|\b[a-z0-9-]+(?:\.[a-z0-9-]+){1,}\b"  # mail.example.com
-    r"|\b[A-Z]{3,}\b"  # RAM, DNS, SAP
+    r".*\d.*"  # anything with a digit: 809, 4.10.08, AP-3B-02, 10.0.0.1, srv-ad01
+    r"|\w+(?:_\w+)+"  # Z_AP_CLERK
+    r"|[A-Z]{2,}(?:-\w+)+"  # FS-Finance-RW
+    r"|[\w-]+(?:\.[\w-]+)+"  # mail.example.com, setup.exe
+    r"|[A-Z]{3,}"  # RAM, DNS, SAP
 )
 _DONE = re.compile(
     r"(?i)\b(?:(?:has|have|had|was|were|is|are|got)(?:\s+(?:now|been|already|successfully|also))*\s+"
@@ -33,6 +34,7 @@ _SMALL = (
     " their them then there these they this those through to too under until up upon us use used user users using"
     " via was we were what when where which while who why will with within without would you your team person"
     " problem problems issue issues ticket new them possible available appropriate necessary required relevant"
+    " cannot due needs needed wants asks unable getting able like"
     " correct correctly proper properly still try see sure steps step follow following"
 )
 # What any instruction may begin with or say; says nothing about what it stands on.
@@ -46,6 +48,10 @@ _PLAIN_VERBS = frozenset(_PLAIN.split())
 _PAST_VERB = re.compile(r"\w{2,}ed|ran|was|were|had|did|found|made|gave|sent|took|went")
 _NOT_PAST = frozenset({"need", "embed", "proceed", "speed", "feed", "red", "shed"})
 _PAST = re.compile(r"(?i)\b(?:did|was|were|ran|has been|have been|had been)\b")
+_STATEMENT_STARTS = "the a an this that it there unable cannot no not user i my we they he she"
+_STATEMENTS = frozenset(_STATEMENT_STARTS.split())
+_SUBJECT_WORDS = "employee employees someone somebody customer colleague caller several request people laptop computer"
+_SUBJECTS = frozenset(_SUBJECT_WORDS.split())
 _COMMON_CAPS = frozenset({"AND", "ASK", "FOR", "NOT", "THE", "USE", "YES"})
 _STEM = 5
 
@@ -81,8 +87,8 @@ def share_in(sentence: str, *texts: str) -> float:
 def names(text: str) -> list[str]:
     """Ids, versions, hosts, codes and numbers in a text: what must never be invented."""
     without_links = _LINK.sub(" ", text)
-    found = (match.group().strip(".,:;-/") for match in _NAMED.finditer(without_links))
-    return [name for name in found if name and name not in _COMMON_CAPS]
+    found = (match.group().strip(".,:;!?'*`-/") for match in _TOKEN.finditer(without_links))
+    return [name for name in found if name not in _COMMON_CAPS and _NAMED.fullmatch(name)]
 
 
 def links(text: str) -> list[str]:
@@ -131,16 +137,31 @@ def _reports(clause: str) -> bool:
     return not asks and _PAST.search(clause) is not None
 
 
+def is_no_command(sentence: str) -> bool:
+    """Whether a sentence begins as a statement ("Unable to ...", "The user ...")."""
+    first = next(iter(_WORD.findall(sentence)), "").lower()
+    return first in _STATEMENTS
+
+
 def speaks_as_user(sentence: str) -> bool:
     """Whether a summary copies the user's own voice."""
     return re.search(r"\b(?:I|I'm|I’m|[Mm]y|[Mm]e|[Ww]e|[Oo]ur|[Uu]s)\b", sentence) is not None
 
 
-def proper_names(sentence: str, *, known: str) -> list[str]:
-    """Capitalised words inside a sentence that a text does not have: people and places of elsewhere."""
+def proper_names(sentence: str, *, known: str, first: bool = False) -> list[str]:
+    """Capitalised words of a sentence that a text does not have: people and places of elsewhere.
+
+    Args:
+        sentence: What the model wrote.
+        known: Where such words may come from.
+        first: Whether the first word counts as well, which a command begins with in any case.
+    """
     have = {word.lower() for word in _WORD.findall(known)}
-    inside = re.finditer(r"(?<=[\w,;:] )[A-Z][a-z]{2,}\b", sentence)
-    return [match.group() for match in inside if match.group().lower() not in have]
+    found = [match.group() for match in re.finditer(r"(?<=[\w,;:] )[A-Z][a-z]{2,}\b", sentence)]
+    if first:
+        found = [*re.findall(r"^[A-Z][a-z]{2,}\b", sentence), *found]
+        have |= _SMALL_WORDS | _SUBJECTS
+    return [name for name in found if name.lower() not in have]
 
 
 def clip(text: str, *, limit: int, chars: int = 0) -> str:
