@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from deskhand.kit.http import HttpClientFactory
 from deskhand.plugins.base import DeskContext
 from deskhand.plugins.simulation import RunningServer
 from deskhand.plugins.testing import TEST_HTTP
@@ -13,6 +14,7 @@ from deskhand.plugins.zendesk.config import ZendeskConfig
 from deskhand.plugins.zendesk.simulator import ZendeskSimulator
 
 API_KEY = "client-secret-of-the-simulator"
+PATIENT_HTTP = HttpClientFactory(allow_private=True, read_timeout=20.0)
 
 
 def new_simulator(**options: Any) -> ZendeskSimulator:
@@ -36,8 +38,8 @@ class RunningDesk:
         return ZendeskConfig.model_validate({**fields, **changes})
 
     @asynccontextmanager
-    async def plugin(self, **changes: Any) -> AsyncIterator[ZendeskPlugin]:
-        plugin = ZendeskPlugin(self.config(**changes), DeskContext(http=TEST_HTTP))
+    async def plugin(self, http: HttpClientFactory = PATIENT_HTTP, **changes: Any) -> AsyncIterator[ZendeskPlugin]:
+        plugin = ZendeskPlugin(self.config(**changes), DeskContext(http=http))
         try:
             yield plugin
         finally:
@@ -45,9 +47,9 @@ class RunningDesk:
 
     @asynccontextmanager
     async def fresh_plugin(self, **changes: Any) -> AsyncIterator[ZendeskPlugin]:
-        """A plugin in front of an empty account."""
+        """A plugin in front of an empty account, as impatient as the contract wants it."""
         self.simulator.reset()
-        async with self.plugin(**changes) as plugin:
+        async with self.plugin(TEST_HTTP, **changes) as plugin:
             yield plugin
 
     def file_ticket(self, subject: str = "Printer jams", **fields: Any) -> str:
