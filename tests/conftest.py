@@ -22,6 +22,7 @@ import pytest
 from deskhand.kit.db import admin
 from deskhand.kit.db.embedded import EmbeddedPostgres
 from deskhand.kit.db.session import Database
+from deskhand.kit.log import configure_logging
 from deskhand.tenants.models import TenantConfig
 
 DIRECTORY_VARIABLE = "DESKHAND_TEST_POSTGRES"
@@ -43,6 +44,9 @@ class DatabaseUrls:
 
 def pytest_configure(config: pytest.Config) -> None:
     """The controlling process names the server's directory; workers inherit it."""
+    # As in production: plain tracebacks. structlog's own default draws them with every local variable, which takes
+    # seconds of CPU each and has made tests fail by itself.
+    configure_logging(level="INFO", log_format="json")
     if hasattr(config, "workerinput"):
         return
     _sweep_abandoned()

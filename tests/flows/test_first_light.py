@@ -5,14 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 from deskhand.knowledge import service as knowledge
+from deskhand.knowledge.embedding import Embedder, LexicalOnly, load_embedder
 from deskhand.llm.simulator import Reply
 from tests.support.product import Customer, Product, until
 
 HISTORY = Path(__file__).parent.parent.parent / "src/deskhand/demo/data/resolved_tickets.jsonl"
 
 
-async def with_history(product: Product, customer: Customer) -> None:
-    await knowledge.import_tickets(product.db, customer.tenant_id, HISTORY)
+async def with_history(product: Product, customer: Customer, *, embedder: Embedder | None = None) -> None:
+    await knowledge.import_tickets(product.db, customer.tenant_id, HISTORY, embedder=embedder or LexicalOnly())
 
 
 async def note_on(product: Product, ticket_id: str) -> dict[str, object]:
@@ -34,9 +35,9 @@ async def the_execution(product: Product, customer: Customer) -> dict[str, objec
 
 async def test_the_note_is_on_the_ticket(product: Product) -> None:
     customer = await product.customer()
-    await with_history(product, customer)
+    await with_history(product, customer, embedder=load_embedder())
     await product.point_desk_at(customer)
-    await product.start_worker()
+    await product.start_worker(embedder=load_embedder())
     ticket_id = await product.desk.file_ticket()
 
     note = await note_on(product, ticket_id)

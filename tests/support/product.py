@@ -23,7 +23,7 @@ from deskhand.kit.crypto import SecretBox
 from deskhand.kit.db.session import Database, create_pool
 from deskhand.kit.http import HttpClientFactory
 from deskhand.kit.telemetry import Telemetry
-from deskhand.knowledge.embedding import load_embedder
+from deskhand.knowledge.embedding import Embedder, LexicalOnly
 from deskhand.llm.gateway import GatewaySettings
 from deskhand.llm.simulator import LlmSimulator
 from deskhand.plugins.registry import PluginManager
@@ -171,7 +171,7 @@ class Product:
         url = f"{self.api.url}/agents/{customer.agent_id}/webhook"
         return await self.webhooks.post(url, content=payload, headers={**headers, "content-type": "application/json"})
 
-    def executor(self, **limits: Any) -> Executor:
+    def executor(self, *, embedder: Embedder | None = None, **limits: Any) -> Executor:
         return Executor(
             db=self.db,
             pool=self.pool,
@@ -179,13 +179,14 @@ class Product:
             http=self.http,
             plugins=PluginManager(),
             gateway=GatewaySettings(base_url=self.model_url, api_key="sk-test", timeout=5.0),
-            embedder=load_embedder(),
+            embedder=embedder or LexicalOnly(),
             limits=ExecutionLimits(**{"timeout": 30.0, "max_cost_usd": Decimal(1), **limits}),
             telemetry=Telemetry(),
         )
 
     async def start_worker(self, **options: Any) -> Runner:
-        runner = Runner(self.pool, self.executor(**options.pop("limits", {})).execute, **options)
+        executor = self.executor(embedder=options.pop("embedder", None), **options.pop("limits", {}))
+        runner = Runner(self.pool, executor.execute, **options)
         self.runners.append((runner, asyncio.create_task(runner.run())))
         return runner
 

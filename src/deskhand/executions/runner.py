@@ -156,7 +156,11 @@ class Runner:
         if not isinstance(error, Exception):
             raise error
         decision = decide(error, attempt=execution.attempt, max_attempts=execution.max_attempts)
-        log.warning("execution_failed", code=decision.code, again=decision.again, exc_info=error)
+        # A known failure is told by its sentence; only a bug is worth a traceback.
+        trace = error if decision.code == "internal-error" else None
+        log.warning(
+            "execution_failed", code=decision.code, again=decision.again, reason=decision.message, exc_info=trace
+        )
         return Ending(
             "queued" if decision.again else "failed",
             error_code=decision.code,

@@ -1,0 +1,125 @@
+"""Frozen workers, a desk that is down, a database that restarts, workers that stop: nothing lost, nothing doubled."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+
+import pytest
+
+from deskhand.plugins.simulation.faults import Fault
+from tests.chaos.conftest import STALE_AFTER, StartProcess
+from tests.support.product import Product, until
+
+pytestmark = pytest.mark.chaos
+
+
+async def test_a_frozen_worker_wakes_too_late_and_writes_nothing(product: Product, worker_process: StartProcess) -> None:
+    customer = await product.customer()
+    ticket_id = await product.desk.file_ticket()
+    frozen = await worker_process(statement="begin_step", when="after", step="add_note", signal=signal.SIGSTOP)
+    answer = await product.deliver(customer, ticket_id)
+    execution_id = answer.json()["execution_id"]
+
+    await product.start_worker(stale_after=STALE_AFTER)
+    execution = await product.ended(customer, execution_id)
+    os.kill(frozen.pid, signal.SIGCONT)
+    os.kill(frozen.pid, signal.SIGTERM)
+    await frozen.wait()
+
+    assert execution["status"] == "completed"
+    assert execution["attempt"] == 2
+    assert (await product.desk.effects(ticket_id))["notes"] == 1
+
+
+async def test_a_write_whose_answer_was_lost_is_adopted_and_not_repeated(product: Product) -> None:
+    customer = await product.customer()
+    ticket_id = await product.desk.file_ticket()
+    product.desk.simulator.faults.add(Fault(kind="outage", after_effect=True, writes_only=True, count=1))
+    await product.start_worker(stale_after=STALE_AFTER)
+    answer = await product.deliver(customer, ticket_id)
+    execution = await product.ended(customer, answer.json()["execution_id"])
+
+    assert execution["status"] == "completed"
+    assert (await product.desk.effects(ticket_id))["notes"] == 1
+    adopted = "SELECT count(*) FROM execution_steps WHERE name = 'add_note' AND (output ->> 'adopted')::boolean"
+    assert await product.count(adopted) == 1
+
+
+async def test_a_desk_that_is_down_is_waited_for(product: Product) -> None:
+    customer = await product.customer()
+    ticket_id = await product.desk.file_ticket()
+    await product.desk.server.stop()
+    await product.start_worker(stale_after=STALE_AFTER)
+    answer = await product.deliver(customer, ticket_id)
+    execution_id = answer.json()["execution_id"]
+
+    async def failed_once() -> bool:
+        found = await product.execution(customer, execution_id)
+        return found["status"] == "queued" and found["attempt"] >= 1
+
+    await until(failed_once)
+    await product.desk.server.start()
+    execution = await product.ended(customer, execution_id)
+
+    assert execution["status"] == "completed"
+    assert (await product.desk.effects(ticket_id))["notes"] == 1
+
+
+async def test_a_stopping_worker_finishes_what_it_has_begun(product: Product, worker_process: StartProcess) -> None:
+    customer = await product.customer()
+    ticket_id = await product.desk.file_ticket()
+    worker = await worker_process()
+    answer = await product.deliver(customer, ticket_id)
+
+    async def running() -> bool:
+        return (await product.execution(customer, answer.json()["execution_id"]))["status"] != "queued"
+
+    await until(running)
+    worker.send_signal(signal.SIGTERM)
+    assert await worker.wait() == 0
+    execution = await product.execution(customer, answer.json()["execution_id"])
+
+    assert execution["status"] == "completed"
+    assert execution["attempt"] == 1
+
+
+async def test_nothing_of_many_events_is_lost_or_doubled_while_workers_die(
+    product: Product, worker_process: StartProcess
+) -> None:
+    tickets = 150
+    customer = await product.customer()
+    changed = await customer.client.patch(
+        f"/api/v1/tenants/{customer.tenant_id}",
+        json={"rate_limits": {"webhooks_per_minute": 100_000, "concurrent_executions": 10}},
+    )
+    assert changed.is_success, changed.text
+    ids = [await product.desk.file_ticket() for _ in range(tickets)]
+    victims = [await worker_process(concurrency=10), await worker_process(concurrency=10)]
+    for start in range(0, tickets, 10):
+        answers = await asyncio.gather(
+            *(product.deliver(customer, i, delivery_id=f"d-{i}") for i in ids[start : start + 10])
+        )
+        assert {answer.status_code for answer in answers} == {202}
+
+    async def some_done() -> bool:
+        return await product.count("SELECT count(*) FROM agent_executions WHERE status = 'completed'") >= tickets // 5
+
+    await until(some_done)
+    victims[0].kill()
+    await product.start_worker(stale_after=STALE_AFTER, concurrency=10)
+
+    async def more_done() -> bool:
+        return await product.count("SELECT count(*) FROM agent_executions WHERE status = 'completed'") >= tickets // 2
+
+    await until(more_done)
+    victims[1].kill()
+
+    async def all_done() -> bool:
+        return await product.count("SELECT count(*) FROM agent_executions WHERE status = 'completed'") == tickets
+
+    await until(all_done, patience=240)
+    effects = [await product.desk.effects(i) for i in ids]
+    assert [effect["notes"] for effect in effects] == [1] * tickets
+    assert await product.count("SELECT count(*) FROM agent_executions") == tickets
