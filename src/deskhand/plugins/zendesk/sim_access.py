@@ -56,7 +56,7 @@ class Access:
         token = f"{rng.getrandbits(256):064x}"
         self._tokens[token] = (self._clock() + TOKEN_LIFE, set(scope.split()))
         life = int(TOKEN_LIFE.total_seconds())
-        return JSONResponse({"access_token": token, "token_type": "bearer", "scope": scope, "expires_in": life})
+        return JSONResponse({"access_token": token, "token_type": "bearer", "scope": scope, "expires_in": life}, 201)
 
     def authorize(self, request: Request, resource: str) -> None:
         """Let a call pass.

@@ -66,6 +66,7 @@ class ZendeskSimulator(DeskSimulator):
         self.access = Access(self.clock, client_id=client_id, secret=api_key, email=self.store.bot.email)
         self.bot_role = bot_role
         self.export_delay = export_delay
+        self.strict_export = True  # refuse `type:` in an export, as the vendor's page says
         self._meter = RateMeter(self.clock, DEFAULT_LIMITS if limits is None else limits)
         self._audits = AuditBook(self.store.next_serial)
         self._created: dict[str, str] = {}
@@ -142,8 +143,7 @@ class ZendeskSimulator(DeskSimulator):
 
     async def _me(self, request: Request) -> Response:
         known = self.access.scopes(request) is not None
-        user = self._user_json(self.store.bot, request) if known else sim_wire.anonymous_user()
-        return JSONResponse({"user": user})
+        return JSONResponse({"user": self._user_json(self.store.bot, request) if known else sim_wire.anonymous_user()})
 
     async def _users(self, request: Request) -> Response:
         roles = request.query_params.getlist("role[]") or request.query_params.getlist("role")
@@ -214,7 +214,7 @@ class ZendeskSimulator(DeskSimulator):
         query = request.query_params.get("query", "")
         if not query and not export:
             raise refuse(422, "invalid", "Invalid search: query is missing")
-        terms = sim_query.parse(query, export=export)
+        terms = sim_query.parse(query, export=export and self.strict_export)
         return [ticket for ticket in self.store.searchable() if sim_query.matches(ticket, terms)]
 
     def _results(self, page: list[SimTicket], described: dict[str, Any], request: Request) -> Response:
