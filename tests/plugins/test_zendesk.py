@@ -9,7 +9,7 @@ from typing import Any
 import httpx2
 import pytest
 from pydantic import ValidationError
-from tests.plugins.zendesk import API_KEY, RunningDesk, new_simulator
+from tests.plugins.zendesk import API_KEY, PATIENT_HTTP, RunningDesk, new_simulator
 
 from deskhand.plugins.base import NoteDraft, TicketChanges, TicketQuery, ValueKind
 from deskhand.plugins.errors import (
@@ -532,3 +532,21 @@ async def test_creating_twice_with_one_idempotency_key_makes_one_ticket(desk: Ru
         deep = await client.get("/api/v2/tickets?page=101&per_page=100")
         assert deep.status_code == 400
     assert len(desk.simulator.store.tickets) == 1
+
+
+async def test_what_the_page_and_the_control_endpoints_set_is_seen_through_the_api(desk: RunningDesk) -> None:
+    async with (
+        desk.plugin(zendesk_category_field=CATEGORY_FIELD) as plugin,
+        PATIENT_HTTP.client(desk.server.url) as control,
+    ):
+        filed = await control.post(
+            "/_sim/tickets", json={"subject": "VPN", "category": "network", "priority": "urgent"}
+        )
+        ticket_id = filed.json()["id"]
+        first = await plugin.get_ticket(ticket_id)
+        await control.patch(f"/_sim/tickets/{ticket_id}", json={"category": "email", "status": "solved"})
+        await control.post(f"/_sim/tickets/{ticket_id}/notes", json={"body": "**Done**", "author": "ines@desk.test"})
+        second = await plugin.get_ticket(ticket_id)
+    assert (first.category, first.priority, first.is_closed) == ("network", "critical", False)
+    assert (second.category, second.is_closed, second.notes[0].body) == ("email", True, "**Done**")
+    assert second.resolved_at is not None

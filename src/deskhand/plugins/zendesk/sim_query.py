@@ -69,7 +69,7 @@ def _holds(ticket: SimTicket, term: Term) -> bool:
         return _contains(ticket, term.value)
     if term.key in _TIMES:
         return _time_holds(getattr(ticket, _TIMES[term.key]), term)
-    if term.key == "status" and term.op != ":":
+    if term.key == "status" and term.op != ":" and {ticket.status, term.value} <= set(STATUSES):
         return _compare(STATUSES.index(ticket.status), term.op, STATUSES.index(term.value))
     plain: dict[str, set[str]] = {
         "type": {"ticket"},

@@ -106,7 +106,14 @@ def number(identity: str | None) -> int | None:
 def custom_status_id(ticket: SimTicket) -> int:
     """The added status a ticket is in, else the default one of its category."""
     added = ticket.custom.get("custom_status_id")
-    return int(added) if added else DEFAULT_STATUS_IDS[ticket.status]
+    return int(added) if added else DEFAULT_STATUS_IDS.get(ticket.status, DEFAULT_STATUS_IDS["open"])
+
+
+def with_category(custom: Mapping[str, Any], category: str | None) -> dict[str, Any]:
+    """A ticket's further values with the category in the field that holds it."""
+    if category is None:
+        return dict(custom)
+    return {**custom, "fields": {**custom.get("fields", {}), CATEGORY_FIELD: category}}
 
 
 def ticket_json(ticket: SimTicket, base: str) -> dict[str, Any]:

@@ -327,7 +327,8 @@ class ZendeskSimulator(DeskSimulator):
     # -- what others do (web page, control endpoints) ----------------------------------------------
 
     def file_ticket(self, *, subject: str, requester: SimPerson, **fields: Any) -> SimTicket:
-        custom = {**fields.pop("custom", {}), "first_comment": 900_000 + self.store.next_serial()}
+        custom = sim_wire.with_category(fields.pop("custom", {}), fields.get("category"))
+        custom["first_comment"] = 900_000 + self.store.next_serial()
         known = {"resolved_at": self.clock()} if fields.get("status") in CLOSED else {}
         ticket = super().file_ticket(subject=subject, requester=requester, custom=custom, **{**known, **fields})
         self._audits.opened(ticket, requester)
@@ -340,8 +341,7 @@ class ZendeskSimulator(DeskSimulator):
 
     def change(self, ticket: SimTicket, changes: dict[str, Any], *, by: SimPerson, texts: Any = ()) -> None:
         if "category" in changes:
-            fields = {**ticket.custom.get("fields", {}), sim_wire.CATEGORY_FIELD: changes["category"]}
-            changes = {**changes, "custom": {**ticket.custom, "fields": fields}}
+            changes = {**changes, "custom": sim_wire.with_category(ticket.custom, changes["category"])}
         self._save(ticket, changes, by=by, texts=tuple(texts))
 
     # -- parts -----------------------------------------------------------------------------------

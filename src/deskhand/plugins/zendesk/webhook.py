@@ -197,7 +197,8 @@ def _trigger_json(title: str, event: str) -> str:
     ]
     if not created:
         conditions.append({"field": "current_tags", "operator": "not_includes", "value": "deskhand_off"})
-        conditions.append({"field": "current_user", "operator": "is_not", "value": "<id of Deskhand's account>"})
+        # "Current user" of the page is called `role` in the API and takes a user's id.
+        conditions.append({"field": "role", "operator": "is_not", "value": "<id of Deskhand's account>"})
     action = {"field": "notification_webhook", "value": ["<id of the webhook>", trigger_body(event)]}
     return _fenced(
         {"trigger": {"title": title, "conditions": {"all": conditions, "any": []}, "actions": [action]}},
