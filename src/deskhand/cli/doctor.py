@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import asyncpg
 import typer
 
+import deskhand.models  # noqa: F401 - tenant_policies() knows the tables whose models are imported
 from deskhand.cli.common import installation, out, run
 from deskhand.errors import DeskhandError
 from deskhand.installation import Installation
 from deskhand.kit.crypto import SecretBox
 from deskhand.kit.db import admin
 from deskhand.kit.db.session import Database, verify_application_role
+from deskhand.kit.db.tenancy import tenancy_faults, tenant_policies
 from deskhand.kit.http import HttpClientFactory
 from deskhand.llm.embedded_server import options_for
 
@@ -60,6 +63,25 @@ def _role(found: Installation) -> str:
     return "the login is bound by row-level security"
 
 
+def _tenancy(found: Installation) -> str:
+    policies = tenant_policies()
+
+    async def faults() -> list[str]:
+        connection = await asyncpg.connect(found.database_url)
+        try:
+            return await tenancy_faults(connection, policies)
+        finally:
+            await connection.close()
+
+    present = run(faults())
+    if present:
+        raise DeskhandError(
+            f"tenants are not kept apart: {'; '.join(present)}. Stop API and workers, then find who changed the schema;"
+            " docs/reference/database.md says what belongs there."
+        )
+    return f"{len(policies)} tables, each behind its forced policy"
+
+
 def _keys(found: Installation) -> str:
     SecretBox(found.encryption_keys)
     return f"{len(found.encryption_keys)} usable, the first one encrypts"
@@ -90,6 +112,7 @@ def _model(found: Installation) -> str:
 CHECKS: tuple[tuple[str, Check], ...] = (
     ("schema", _schema),
     ("database role", _role),
+    ("tenancy", _tenancy),
     ("encryption keys", _keys),
     ("model", _model),
 )

@@ -27,6 +27,8 @@ def serve() -> None:
             encryption_keys=found.encryption_keys,
             public_url=found.public_url,
             allow_private_addresses=given.allow_private_addresses,
+            llm_base_url=given.llm_base_url,
+            llm_api_key=given.llm_api_key.get_secret_value() if given.llm_api_key else None,
         )
         uvicorn.run(
             create_app(config),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import secrets
+
 import typer
 
 from deskhand.cli.common import out, run, stop_signal
@@ -21,13 +23,14 @@ def simulator(
     tool: str = typer.Argument(..., help=f"One of: {', '.join((*SIMULATORS, 'llm'))}."),
     host: str = typer.Option("127.0.0.1", help="Address to listen on."),
     port: int = typer.Option(8090, help="Port to listen on; 0 picks one."),
+    seed: int = typer.Option(0, help="Decides ids; 0 takes a new one at each start."),
     api_key: str = typer.Option(..., envvar="DESKHAND_SIMULATOR_KEY", help="Key that the simulated desk accepts."),
 ) -> None:
     """Run a simulated desk (or model gateway) with a web page, for demos, tests and training."""
     if tool == "llm":
         run(_serve_model_gateway(host, port, api_key))
         return
-    serve(build_simulator(tool, api_key=api_key), host, port)
+    serve(build_simulator(tool, api_key=api_key, seed=seed or secrets.randbelow(2**31)), host, port)
 
 
 async def _serve_model_gateway(host: str, port: int, api_key: str) -> None:

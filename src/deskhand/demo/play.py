@@ -114,6 +114,8 @@ async def _act(stage: Stage, console: Console, began: float, *, interactive: boo
         provider, model = ("embedded", AUTO) if embedded else ("litellm", os.environ.get("DEMO_MODEL", "gpt-4"))
         credentials = await scene.prepare(db, load_credentials(path), provider=provider, model=model)
         save_credentials(path, credentials)
+        if left := await scene.cancel_leftovers():
+            console.print(f"[green]✓[/] cancelled {left} runs that the last demo left unfinished")
         await load_content(db, TENANT, console)
         console.print(f"[green]✓[/] ready {_since(began)}\n")
         failures = await _notes(scene, console)

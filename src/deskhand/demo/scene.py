@@ -144,6 +144,16 @@ class Scene:
         answer = await self._desk.put("/_sim/webhooks", json=target)
         answer.raise_for_status()
 
+    async def cancel_leftovers(self) -> int:
+        """Cancel what the last demo left unfinished: its tickets are gone, because the desk starts empty."""
+        cancelled = 0
+        for status in ("queued", "running", "waiting"):
+            listed = await self._call("GET", f"/api/v1/executions?status={status}&limit=200", None)
+            for execution in listed["items"]:
+                await self._call("POST", f"/api/v1/executions/{execution['id']}/cancel", None)
+                cancelled += 1
+        return cancelled
+
     async def file_ticket(self, ticket: dict[str, str]) -> str:
         """File a ticket in the desk, as its caller would; returns the desk's id of it."""
         requester = ticket["caller"].lower().replace(" ", ".") + "@demo.example"
