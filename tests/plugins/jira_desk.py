@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from tests.plugins.vendor_spec import Allowance, Exchange
+
 from deskhand.kit.http import HttpClientFactory
 from deskhand.plugins.base import DeskContext
 from deskhand.plugins.jira import JiraPlugin
@@ -14,6 +16,27 @@ from deskhand.plugins.testing import TEST_HTTP
 from deskhand.plugins.testing.contract import NOW
 
 TOKEN = "ATATT3xFfGF0-simulated"
+PLATFORM_SPEC = "jira-platform-v3.2025-12.json"
+SERVICE_DESK_SPEC = "jsm-servicedeskapi.2025-10.json"
+GATEWAY = "/ex/jira/[^/]+"
+ALLOWANCES = [
+    Allowance(
+        r"status (401|403|404|409|429) is not documented",
+        "put in by the failure table on every operation; the vendor's pages on limits and security name them once for"
+        " all, its document names them here and there",
+    ),
+    Allowance(
+        r"assignee: request /accountId: None is not of type",
+        "the operation's own description says that null unassigns; the schema of the body forgets it",
+    ),
+    Allowance(r"issue/x/\.\./\d+: not in", "an id made to leave its place in the address; the simulator refuses it"),
+]
+FAULTS = {412, 500, 503}
+
+
+def is_fault(exchange: Exchange) -> bool:
+    """True for answers that stand for a broken way to the desk: cut off, a login page, statuses Jira never gives."""
+    return exchange.status in FAULTS or exchange.response_type == "text/html" or exchange.response == b"{"
 
 
 def make_simulator(**options: Any) -> JiraSimulator:

@@ -3,22 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from tests.plugins.jira_desk import make_plugin, make_simulator, reset
+from tests.plugins.jira_desk import (
+    ALLOWANCES,
+    GATEWAY,
+    PLATFORM_SPEC,
+    SERVICE_DESK_SPEC,
+    is_fault,
+    make_plugin,
+    make_simulator,
+    reset,
+)
+from tests.plugins.vendor_spec import Recorder, load_spec
 
 from deskhand.plugins.jira.sim_world import GROUP_FIELD
 from deskhand.plugins.jira.simulator import JiraSimulator
 from deskhand.plugins.simulation import RunningServer, run_in_process
 from deskhand.plugins.testing import PluginContract, SimulatorHarness, Vocabulary
+from deskhand.plugins.testing.failures import CALLS
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """One simulator for all tests, with everything that was said to it."""
+
+    simulator: JiraSimulator
+    server: RunningServer
+    recorder: Recorder
 
 
 @pytest.fixture(scope="module")
-async def running() -> AsyncIterator[tuple[JiraSimulator, RunningServer]]:
+async def running() -> AsyncIterator[Running]:
     simulator = make_simulator()
-    async with run_in_process(simulator.build()) as server:
-        yield simulator, server
+    recorder = Recorder(simulator.build())
+    async with run_in_process(recorder) as server:
+        yield Running(simulator, server, recorder)
 
 
 class _Base(PluginContract):
@@ -26,8 +48,8 @@ class _Base(PluginContract):
     scheme = "admin"
 
     @pytest.fixture
-    async def desk(self, running: tuple[JiraSimulator, RunningServer]) -> AsyncIterator[SimulatorHarness]:
-        simulator, server = running
+    async def desk(self, running: Running) -> AsyncIterator[SimulatorHarness]:
+        simulator, server = running.simulator, running.server
         reset(simulator)
         plugin = make_plugin(simulator, server.url, **self.connection(simulator, server.url))
         words = Vocabulary(
@@ -65,3 +87,26 @@ class TestPlatformNotes(_Base):
             "jira_token_url": f"{url}/oauth/token",
             "jira_note_route": "platform",
         }
+
+
+async def test_all_of_it_follows_the_vendors_documents(running: Running) -> None:
+    """Every request the plugin sent above, and every answer the simulator gave (faults aside, which are no answers)."""
+    simulator, url = running.simulator, running.server.url
+    reset(simulator)
+    simulator.store.person("ines@desk.test", is_agent=True)
+    for route in ("servicedesk", "platform"):  # so that this test says something alone, too
+        plugin = make_plugin(simulator, url, jira_note_route=route, jira_group_field=GROUP_FIELD)
+        words = Vocabulary(working_status="In progress", technician="ines@desk.test", group="Network")
+        ticket = simulator.file_ticket(subject="Printer jams", requester=simulator.store.person("a@corp.test"))
+        for call in CALLS.values():
+            await call(plugin, words, ticket.id)
+        await plugin.aclose()
+    exchanges = [exchange for exchange in running.recorder.exchanges if not is_fault(exchange)]
+    platform, desk = load_spec(PLATFORM_SPEC, strip=GATEWAY), load_spec(SERVICE_DESK_SPEC, strip=GATEWAY)
+    of_desk = [exchange for exchange in exchanges if "/rest/servicedeskapi" in exchange.path]
+    of_platform = [exchange for exchange in exchanges if "/rest/api/" in exchange.path]
+    assert len(of_desk) + len(of_platform) == len([e for e in exchanges if not e.path.startswith(("/oauth/", "/_sim"))])
+    for spec, seen in ((platform, of_platform), (desk, of_desk)):
+        report = spec.check(seen, ALLOWANCES)
+        assert not report.problems, report.problems
+        assert report.operations

@@ -26,6 +26,7 @@ _NAMES = {
     *("project", "key", "issuekey", "issue", "id", "status", "statuscategory", "priority", "resolution", "assignee"),
     *("reporter", "labels", "component", "issuetype"),
 }
+_BY_NUMBER = {"key", "issuekey", "issue", "id"}
 _KNOWN = {"project", "status", "priority"}
 
 
@@ -249,7 +250,9 @@ def sort(rows: Sequence[Row], order: Sequence[tuple[str, bool]]) -> list[Row]:
 
 
 def _sort_key(name: str, row: Row) -> tuple[bool, str, int]:
-    return row.get(name) is not None, str(row.get(name)), row["number"]
+    value = row.get(name)
+    word = "" if name in _BY_NUMBER else str(min(value) if isinstance(value, (set, list)) and value else value)
+    return value is not None, word, row["number"]
 
 
 def _is_one_of(row: Row, name: str, wanted: Sequence[str]) -> bool:

@@ -304,5 +304,5 @@ def _history_json(base: str, entry: Mapping[str, Any]) -> dict[str, Any]:
         "id": entry["id"],
         "author": sim_world.person_json(base, entry["author"]),
         "created": sim_world.iso(entry["at"]),
-        "items": entry["items"],
+        "items": [{name: value for name, value in item.items() if value is not None} for item in entry["items"]],
     }

@@ -49,6 +49,7 @@ class ServiceDeskApi:
             ("/request/{id}/comment", "GET", self._comments),
             ("/request/{id}/comment", "POST", self._add_comment),
             ("/request/{id}/comment/{comment}", "GET", self._comment),
+            ("/request/{id}/status", "GET", self._status),
             ("/request/{id}/transition", "GET", self._transitions),
             ("/request/{id}/transition", "POST", self._move),
             ("/request/{id}/sla", "GET", self._sla),
@@ -218,6 +219,9 @@ class ServiceDeskApi:
         }
 
     # -- workflow and SLA ------------------------------------------------------------------------
+
+    async def _status(self, request: Request) -> Response:
+        return self._page(request, [self._request_json(request, self._sim.ticket(request))["currentStatus"]])
 
     async def _transitions(self, request: Request) -> Response:
         moves = sim_world.WORKFLOW[self._sim.ticket(request).status]

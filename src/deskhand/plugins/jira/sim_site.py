@@ -138,7 +138,11 @@ class SiteApi:
             for person in self._sim.store.people.values()
             if person.is_agent and (wanted in person.email.casefold() or wanted in person.name.casefold())
         ]
-        return ok([sim_world.person_json(base, person) for person in people])
+        rows = [sim_world.person_json(base, person) for person in people]
+        for row in rows:
+            if row["emailAddress"] in self._sim.private:
+                del row["emailAddress"]
+        return ok(rows)
 
     async def _removed(self, request: Request) -> Response:
         return failure(request, 410)

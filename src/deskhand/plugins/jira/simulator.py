@@ -78,6 +78,8 @@ class JiraSimulator(DeskSimulator):
         self.burst = burst
         self.hidden: set[str] = set()
         """Ids of tickets that our account may not see: they answer 404."""
+        self.private: set[str] = set()
+        """Addresses that their owners hide."""
         self._api_key = api_key
         self._client_id = client_id
         self._tokens: dict[str, datetime] = {}
@@ -93,6 +95,7 @@ class JiraSimulator(DeskSimulator):
         for kept in (self._category_changed, self._comment_properties, self._tokens):
             kept.clear()
         self.hidden.clear()
+        self.private.clear()
 
     # -- frame -----------------------------------------------------------------------------------
 
@@ -101,6 +104,7 @@ class JiraSimulator(DeskSimulator):
         table = [
             *(("/rest/api/3" + path, verb, handler) for path, verb, handler in platform.table("3")),
             *(("/rest/api/2" + path, verb, handler) for path, verb, handler in platform.table("2")),
+            *(("/rest/api/latest" + path, verb, handler) for path, verb, handler in platform.table("2")),
             *(("/rest/servicedeskapi" + path, verb, handler) for path, verb, handler in desk.table()),
         ]
         api: list[BaseRoute] = [Route(path, self._guarded(handler), methods=[verb]) for path, verb, handler in table]

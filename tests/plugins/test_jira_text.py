@@ -1,0 +1,137 @@
+"""Jira text: what we write follows the vendor's schema and is read by the vendor's own reader as we meant it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from deskhand.plugins.jira.adf_read import adf_to_markdown
+from deskhand.plugins.jira.adf_write import markdown_to_adf
+from deskhand.plugins.jira.wiki_read import wiki_to_markdown
+from deskhand.plugins.jira.wiki_write import adf_to_wiki, markdown_to_wiki
+
+DATA = Path(__file__).parent / "data"
+SCHEMA = jsonschema.Draft4Validator(json.loads((DATA / "adf-schema-57.7.22.json").read_text("utf-8")))
+VENDOR = json.loads((DATA / "jira-wiki-by-vendor-12.2.2.json").read_text("utf-8"))
+
+
+def _paragraph(*nodes: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "doc", "version": 1, "content": [{"type": "paragraph", "content": list(nodes)}]}
+
+
+def _flat(markdown: str) -> str:
+    """Without what wiki markup cannot say: where a paragraph of a list item ends, bold heads, monospace paths."""
+    words = markdown.replace("\u200b", "").replace("\\\n", " ").replace("`", "").replace("**", "")
+    return " ".join(words.replace("[x@corp.test](mailto:x@corp.test)", "<mailto:x@corp.test>").split())
+
+
+@pytest.mark.parametrize("sample", VENDOR, ids=lambda row: row["markdown"][:24])
+def test_the_vendors_reader_reads_our_wiki_as_meant(sample: dict[str, Any]) -> None:
+    document = markdown_to_adf(sample["markdown"])
+    assert adf_to_wiki(document) == sample["our_wiki"]  # else record the vendor's reading anew
+    ours = _flat(adf_to_markdown(document)).replace("https://kb.corp.test/_a_b-c", "<https://kb.corp.test/_a_b-c>")
+    assert _flat(adf_to_markdown(sample["read_by_vendor"])) == ours
+
+
+@pytest.mark.parametrize("sample", VENDOR, ids=lambda row: row["markdown"][:24])
+def test_adf_follows_the_vendors_schema(sample: dict[str, Any]) -> None:
+    SCHEMA.validate(markdown_to_adf(sample["markdown"]))
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.sampled_from([*"ab *_`~[]()<>|\n#->1.!\\", "\n\n", "\n- ", "\n1. ", "**", "```\n", "| a |\n|---|\n"]))
+)
+def test_any_markdown_is_valid_adf_and_keeps_its_words(parts: list[str]) -> None:
+    source = "".join(parts)
+    document = markdown_to_adf(source)
+    SCHEMA.validate(document)
+    assert isinstance(adf_to_markdown(document), str)
+    assert isinstance(wiki_to_markdown(markdown_to_wiki(source)), str)
+
+
+def test_markdown_survives_adf() -> None:
+    source = (
+        "## Steps\n\n- restart the **client**\n  - nested *em*\n- see [the page](https://kb.corp.test/vpn)\n\n"
+        "1. `ipconfig /flushdns`\n2. second\n\n> quoted\n\n| a | b |\n| --- | --- |\n| 1 | 2 |\n\n"
+        '```python\nprint("x")\n```\n\n---\n\n~~gone~~\\\nnext'
+    )
+    assert adf_to_markdown(markdown_to_adf(source)) == source
+
+
+def test_what_adf_cannot_nest_is_reduced_not_dropped() -> None:
+    document = markdown_to_adf("- # Head\n  | a | b |\n  |---|---|\n  | 1 | 2 |\n\n  > q\n\n  ---\n\n> ## In a quote\n")
+    SCHEMA.validate(document)
+    text = adf_to_markdown(document)
+    for words in ("**Head**", "a | b", "1 | 2", "q", "---", "**In a quote**"):
+        assert words in text
+
+
+def test_html_in_markdown_is_text() -> None:
+    document = markdown_to_adf("<script>alert(1)</script> [x](javascript:alert(1))")
+    assert "link" not in json.dumps(document)
+    assert adf_to_markdown(document).startswith("<script>alert(1)</script>")
+
+
+def test_nodes_only_people_make_are_read() -> None:
+    mention = {"type": "mention", "attrs": {"id": "5b10", "text": "@Ines"}}
+    card = {"type": "inlineCard", "attrs": {"url": "https://kb.corp.test/1"}}
+    status = {"type": "status", "attrs": {"text": "BLOCKED", "color": "red"}}
+    day = {"type": "date", "attrs": {"timestamp": "1795219200000"}}
+    emoji = {"type": "emoji", "attrs": {"shortName": ":smile:", "text": "😄"}}
+    document = _paragraph(mention, {"type": "text", "text": " "}, card, status, day, emoji)
+    assert adf_to_markdown(document) == "@Ines <https://kb.corp.test/1>BLOCKED2026-11-21😄"
+    panel = {
+        "type": "panel",
+        "attrs": {"panelType": "warning"},
+        "content": _paragraph({"type": "text", "text": "Hot"})["content"],
+    }
+    task = {"type": "taskItem", "attrs": {"state": "DONE"}, "content": [{"type": "text", "text": "call"}]}
+    tasks = {"type": "taskList", "content": [task]}
+    media = {"type": "mediaSingle", "content": [{"type": "media", "attrs": {"type": "file", "id": "1"}}]}
+    unknown = {"type": "newThing", "content": [{"type": "paragraph", "content": [{"type": "text", "text": "words"}]}]}
+    whole = {"type": "doc", "version": 1, "content": [panel, tasks, media, unknown]}
+    assert adf_to_markdown(whole) == "> **Warning:** Hot\n\n- [x] call\n\n[attachment]\n\nwords"
+
+
+@pytest.mark.parametrize("value", [None, 7, [], {}, {"type": "doc"}, {"type": "doc", "content": [None, "x", {}]}])
+def test_what_is_no_adf_reads_as_nothing(value: object) -> None:
+    assert adf_to_markdown(value) == ""
+
+
+def test_marks_of_parts_of_words_and_edges_are_written_so_that_markdown_reads_them() -> None:
+    strong = [{"type": "strong"}]
+    document = _paragraph(
+        {"type": "text", "text": "a "},
+        {"type": "text", "text": " bold ", "marks": strong},
+        {"type": "text", "text": "more", "marks": strong},
+        {"type": "text", "text": "x`y", "marks": [{"type": "code"}]},
+    )
+    assert adf_to_markdown(document) == "a  **bold more**``x`y``"
+
+
+@pytest.mark.parametrize(
+    ("wiki", "markdown"),
+    [
+        ("h2. Steps\n\n* one\n** two\n*# three\n# four", "## Steps\n\n- one\n  - two\n  1. three\n1. four"),
+        ("{code:java|title=x}\nint *a*;\n{code}", "```java\nint *a*;\n```"),
+        ("{noformat}_x_{noformat}", "```\n_x_\n```"),
+        ("see [the page|https://x.test/a_b|smart-link] and [https://x.test]", "see [the page](https://x.test/a_b) and <https://x.test>"),
+        ("[~accountid:5b10] {color:#ff0000}red{color} !shot.png|thumbnail!", "@5b10 red [attachment shot.png]"),
+        ("||a||b||\n|1|[x|https://x.test]|", "| a | b |\n| --- | --- |\n| 1 | [x](https://x.test) |"),
+        ("*bold* _em_ -gone- {{mono *x*}} +ins+ a_b_c 1-2-3", "**bold** *em* ~~gone~~ `mono *x*` ins a_b_c 1-2-3"),
+        ("{quote}\nsaid\n{quote}\nafter", "> said\n\nafter"),
+        ("one\ntwo\n\nthree", "one\\\ntwo\n\nthree"),
+        (r"\*not bold\* \{x\} \\server\share", r"*not bold* {x} \\server\share"),
+        ("a\\\\\nb", "a\\\n\\\nb"),
+        ("", ""),
+    ],
+)  # fmt: skip
+def test_wiki_is_read(wiki: str, markdown: str) -> None:
+    assert wiki_to_markdown(wiki) == markdown
