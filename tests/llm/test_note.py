@@ -107,9 +107,30 @@ def test_what_does_not_stand_is_dropped(ref: str, text: str, reason: str) -> Non
 
 
 def test_a_step_picked_by_number_is_the_articles_own() -> None:
-    draft = check_draft({"next_steps": [{"pick": "K1.2"}, {"pick": "K1.9"}]}, TICKET)
+    draft = check_draft({"article_steps": ["K1.2", "K1.9", "K1.2"]}, TICKET)
     assert draft.steps == (Step("Reset it in the console.", "K1"),)
-    assert len(draft.dropped) == 1
+    assert [one.reason for one in draft.dropped] == ["is not a step of any article"]
+
+
+def test_a_copied_article_step_is_cited_to_the_article() -> None:
+    draft = checked(("T1", "Ask for the employee number"))
+    assert draft.steps == (Step("Ask for the employee number.", "K1"),)
+
+
+@pytest.mark.parametrize(
+    ("sentence", "command"),
+    [
+        ("Reset the password.", True),
+        ("If the account is locked, unlock it.", True),
+        ("Locked: unlock it and find the source.", True),
+        ("Meeting policy changed to allow sharing for presenters.", False),
+        ("Phishing: message purged from all mailboxes.", False),
+        ("Unable to join the network.", False),
+        ("Setzen Sie das Kennwort zurück.", True),
+    ],
+)
+def test_what_a_command_is(sentence: str, command: bool) -> None:
+    assert grounding.is_command(sentence) is command
 
 
 def test_a_link_of_the_source_may_be_named() -> None:
@@ -216,9 +237,8 @@ def test_the_prompt_is_short_and_the_schema_names_only_what_was_found() -> None:
     assert "K1.1 Ask for the employee number." in prompt.prompt
     schema = draft_schema(TICKET)
     jsonschema.Draft202012Validator.check_schema(schema)
-    pick, write = schema["properties"]["next_steps"]["items"]["anyOf"]
-    assert pick["properties"]["pick"]["enum"] == ["K1.1", "K1.2"]
-    assert write["properties"]["source"]["enum"] == ["T1", "T2"]
+    assert schema["properties"]["article_steps"]["items"]["enum"] == ["K1.1", "K1.2"]
+    assert schema["properties"]["next_steps"]["items"]["properties"]["source"]["enum"] == ["T1", "T2"]
 
 
 def test_strangers_cannot_forge_markup_or_citations() -> None:

@@ -48,8 +48,26 @@ _PLAIN_VERBS = frozenset(_PLAIN.split())
 _PAST_VERB = re.compile(r"\w{2,}ed|ran|was|were|had|did|found|made|gave|sent|took|went")
 _NOT_PAST = frozenset({"need", "embed", "proceed", "speed", "feed", "red", "shed"})
 _PAST = re.compile(r"(?i)\b(?:did|was|were|ran|has been|have been|had been)\b")
-_STATEMENT_STARTS = "the a an this that it there unable cannot no not user i my we they he she"
-_STATEMENTS = frozenset(_STATEMENT_STARTS.split())
+_COMMAND_VERBS = (
+    "accept activate add adjust advise allow apply approve archive arrange ask assign assist attach block book"
+    " call cancel change check choose clean clear clone close collect compare complete configure confirm connect"
+    " consult contact continue convert copy correct create deactivate delete deliver deploy determine disable"
+    " disconnect document download empty enable encourage enroll enrol ensure enter erase escalate establish"
+    " examine expand explain export extend find fix flush follow force free gather get give go grant guide hand"
+    " have help identify import inform increase inspect install investigate isolate issue join keep let link"
+    " locate lock log look make map mark measure meet monitor mount move notify observe obtain offer open order"
+    " pair perform ping place plug point power prepare press prevent print propose provide purge put quarantine re"
+    " read reboot rebuild recheck reclaim reconfigure reconnect record recreate reduce refresh register reimage"
+    " reinstall reject release remap remind remove rename renew repair replace report request reregister reseat"
+    " reset resend resolve restart restore retry return review revoke roll rotate run save scan schedule search"
+    " see select send set share show shut sign start stop suggest swap switch sync synchronise synchronize take"
+    " tell test transfer try turn undo uninstall unlock unmount unplug update upgrade upload use validate verify"
+    " view visit wait walk warn write"
+)
+_COMMANDS = frozenset(_COMMAND_VERBS.split())
+_LEAD_IN_WORDS = "if when once after before then first next in on for as at from with to do never always also"
+_LEAD_INS = frozenset(_LEAD_IN_WORDS.split())
+_ENGLISH = re.compile(r"(?i)\b(?:the|a|an|to|of|and|in|on|for|is|was|with|whether|by|from|has|not)\b")
 _SUBJECT_WORDS = "employee employees someone somebody customer colleague caller several request people laptop computer"
 _SUBJECTS = frozenset(_SUBJECT_WORDS.split())
 _COMMON_CAPS = frozenset({"AND", "ASK", "FOR", "NOT", "THE", "USE", "YES"})
@@ -137,10 +155,21 @@ def _reports(clause: str) -> bool:
     return not asks and _PAST.search(clause) is not None
 
 
-def is_no_command(sentence: str) -> bool:
-    """Whether a sentence begins as a statement ("Unable to ...", "The user ...")."""
-    first = next(iter(_WORD.findall(sentence)), "").lower()
-    return first in _STATEMENTS
+def is_command(sentence: str) -> bool:
+    """Whether an English sentence tells somebody to do something; of other languages this is not asked.
+
+    A command begins with a verb, or with a condition or a label before it: "If ..., reset", "Locked: unlock".
+    """
+    if not _ENGLISH.search(sentence):
+        return True
+    after_label = sentence.split(": ", 1)[1] if re.match(r"[^:.]{1,60}: ", sentence) else ""
+    starts = (next(iter(_WORD.findall(part)), "").lower() for part in (sentence, after_label))
+    return any(start in _COMMANDS or start in _LEAD_INS for start in starts)
+
+
+def same_words(one: str, other: str) -> bool:
+    """Whether two sentences say the same in nearly the same words."""
+    return bool(telling(one)) and share_in(one, other) >= 0.9 and share_in(other, one) >= 0.8
 
 
 def speaks_as_user(sentence: str) -> bool:
