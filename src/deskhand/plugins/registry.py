@@ -20,12 +20,14 @@ from deskhand.plugins.base import Manifest, Operation, TicketingToolPlugin
 from deskhand.plugins.errors import PluginNotFoundError
 from deskhand.plugins.jira import JiraPlugin
 from deskhand.plugins.servicedesk_plus import ServiceDeskPlusPlugin
+from deskhand.plugins.servicenow import ServiceNowPlugin
 from deskhand.plugins.zendesk import ZendeskPlugin
 
 ENTRY_POINT_GROUP = "deskhand.plugins"
 
 BUILT_IN: dict[str, type[TicketingToolPlugin]] = {
     "servicedesk_plus": ServiceDeskPlusPlugin,
+    "servicenow": ServiceNowPlugin,
     "zendesk": ZendeskPlugin,
     "jira": JiraPlugin,
 }
@@ -41,6 +43,13 @@ class PluginManager:
         self._plugins: dict[str, type[TicketingToolPlugin]] = {}
         for plugin in BUILT_IN.values():
             self.register(plugin)
+
+    @classmethod
+    def installed(cls) -> PluginManager:
+        """A manager that knows the built-in desks and those of installed packages; see ``discover``."""
+        manager = cls()
+        manager.discover()
+        return manager
 
     def register(self, plugin: type[TicketingToolPlugin]) -> None:
         """Add a plugin; registering the same class again changes nothing.

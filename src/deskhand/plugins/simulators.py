@@ -10,11 +10,13 @@ from starlette.applications import Starlette
 from deskhand.plugins.errors import PluginNotFoundError
 from deskhand.plugins.jira.simulator import JiraSimulator
 from deskhand.plugins.servicedesk_plus.simulator import ServiceDeskPlusSimulator
+from deskhand.plugins.servicenow.simulator import ServiceNowSimulator
 from deskhand.plugins.simulation import DeskSimulator, serve
 from deskhand.plugins.zendesk.simulator import ZendeskSimulator
 
 SIMULATORS: dict[str, Callable[..., DeskSimulator]] = {
     "servicedesk_plus": ServiceDeskPlusSimulator,
+    "servicenow": ServiceNowSimulator,
     "zendesk": ZendeskSimulator,
     "jira": JiraSimulator,
 }

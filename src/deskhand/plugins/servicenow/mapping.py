@@ -1,0 +1,277 @@
+"""ServiceNow shapes to ours and back; pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import quote
+
+from deskhand.plugins.base import Note, NoteDraft, Person, Ticket, TicketChanges, TicketQuery
+from deskhand.plugins.errors import DeskProtocolError, DeskValidationError
+from deskhand.plugins.priorities import PriorityMap
+from deskhand.plugins.servicenow.config import NoteFormat, ServiceNowConfig
+from deskhand.plugins.servicenow.manifest import DESK, TOOL_TYPE
+from deskhand.plugins.servicenow.query import Query, Row, Term, display_of, time_literal, value_of, words
+from deskhand.plugins.text import html_to_markdown, markdown_to_html, markdown_to_text, truncate, with_mark
+
+DEFAULT_PRIORITIES = {"critical": "1 - Critical", "high": "2 - High", "medium": "3 - Moderate", "low": "4 - Low"}
+# Numbers are the stored values: they stay the same where labels are translated.
+PRIORITY_SYNONYMS = {
+    "5 - planning": "low",
+    **{"1": "critical", "2": "high", "3": "medium", "4": "low", "5": "low"},
+}
+JOURNALS = ("comments", "work_notes")
+_BASE_FIELDS = (
+    *("sys_id", "number", "short_description", "description", "state", "priority", "impact", "urgency"),
+    *("category", "subcategory", "caller_id", "caller_id.email", "assigned_to", "assigned_to.email"),
+    *("assignment_group", "close_code", "close_notes", "contact_type", "cmdb_ci", "business_service", "location"),
+    *("company", "hold_reason", "sys_created_on", "sys_updated_on", "sys_updated_by", "sys_mod_count"),
+)
+_MAPPED = {
+    *("sys_id", "number", "short_description", "description", "state", "priority", "category", "caller_id"),
+    *("caller_id.email", "assigned_to", "assigned_to.email", "assignment_group", "close_notes", "sys_created_on"),
+    *("sys_updated_on", "sys_mod_count", "resolved_at", *JOURNALS),
+}
+_SYS_ID = re.compile(r"[0-9a-f]{32}")
+_NUMBER = re.compile(r"[A-Z]{2,10}[0-9]{3,15}")
+_CODE_TAGS = re.compile(r"\[code\](.*?)\[/code\]", re.DOTALL | re.IGNORECASE)
+_CODE_TAG = re.compile(r"\[(/?code)\]", re.IGNORECASE)
+# How a journal field is rendered on the record itself; the date's form follows the user's profile.
+_ENTRY = re.compile(r"^(\S[^\n]{6,30}?) - ([^\n]+?) \((Work notes|Additional comments)[^\n]*\)\n", re.MULTILINE)
+
+
+def priority_map(tenant: Mapping[str, str]) -> PriorityMap:
+    """Priorities of a stock instance, with the tenant's own on top."""
+    return PriorityMap(DEFAULT_PRIORITIES, tenant, PRIORITY_SYNONYMS)
+
+
+def is_sys_id(text: str) -> bool:
+    """True for the stable id of a record."""
+    return _SYS_ID.fullmatch(text) is not None
+
+
+def is_number(text: str) -> bool:
+    """True for the number people see, e.g. INC0010001."""
+    return _NUMBER.fullmatch(text) is not None
+
+
+def read_fields(config: ServiceNowConfig) -> tuple[str, ...]:
+    """Fields of a ticket in lists; one ticket alone also has its journals."""
+    return tuple(dict.fromkeys((*_BASE_FIELDS, config.servicenow_history_field, *config.servicenow_extra_fields)))
+
+
+def read_time(row: Row, name: str) -> datetime | None:
+    """A stored time: always UTC, whatever zone the user sees."""
+    text = value_of(row, name)
+    try:
+        return datetime.strptime(text, "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC)
+    except ValueError:
+        return None
+
+
+def read_person(row: Row, name: str) -> Person | None:
+    """A user reference and, dot-walked, the address."""
+    sys_id, shown = value_of(row, name), display_of(row, name)
+    if not sys_id and not shown:
+        return None
+    return Person(id=sys_id or None, name=shown or None, email=value_of(row, f"{name}.email") or None)
+
+
+def read_ticket(row: Row, config: ServiceNowConfig, priorities: PriorityMap, *, notes: tuple[Note, ...] = ()) -> Ticket:
+    """A record of the ticket table.
+
+    Raises:
+        DeskProtocolError: It has no id.
+    """
+    sys_id = value_of(row, "sys_id")
+    if not is_sys_id(sys_id):
+        raise DeskProtocolError(f"{DESK} sent a record without a sys_id.")
+    shown, number = display_of(row, "priority"), value_of(row, "priority")
+    return Ticket(
+        tool_type=TOOL_TYPE,
+        id=sys_id,
+        display_id=value_of(row, "number") or sys_id,
+        subject=value_of(row, "short_description"),
+        description=to_markdown(value_of(row, "description")),
+        status=display_of(row, "state") or None,
+        is_closed=value_of(row, "state") in config.servicenow_closed_states,
+        priority=priorities.from_desk(shown) or priorities.from_desk(number),
+        vendor_priority=shown or None,
+        category=display_of(row, "category") or None,
+        requester=read_person(row, "caller_id"),
+        assignee=read_person(row, "assigned_to"),
+        group=display_of(row, "assignment_group") or None,
+        resolution=to_markdown(value_of(row, "close_notes")) or None,
+        created_at=read_time(row, "sys_created_on"),
+        updated_at=read_time(row, "sys_updated_on"),
+        resolved_at=read_time(row, config.servicenow_history_field),
+        url=f"{config.servicenow_instance_url}/nav_to.do?uri="
+        + quote(f"{config.servicenow_table}.do?sys_id={sys_id}", safe=""),
+        revision=value_of(row, "sys_mod_count") or None,
+        notes=notes,
+        custom={name: text for name in row if name not in _MAPPED and (text := display_of(row, name))},
+    )
+
+
+def read_note(row: Row) -> Note:
+    """An entry of the journal.
+
+    Raises:
+        DeskProtocolError: It has no id.
+    """
+    if not value_of(row, "sys_id"):
+        raise DeskProtocolError(f"{DESK} sent a journal entry without a sys_id.")
+    return Note(
+        id=value_of(row, "sys_id"),
+        body=to_markdown(value_of(row, "value")),
+        public=value_of(row, "element") == "comments",
+        author=Person(name=value_of(row, "sys_created_by") or None),
+        created_at=read_time(row, "sys_created_on"),
+    )
+
+
+def rendered_notes(row: Row) -> tuple[Note, ...]:
+    """Notes out of the text the record itself shows, for accounts that may not read the journal table, oldest first."""
+    notes: list[Note] = []
+    for field in JOURNALS:
+        text = display_of(row, field)
+        found = list(_ENTRY.finditer(text))
+        for position, entry in enumerate(found):
+            end = found[position + 1].start() if position + 1 < len(found) else len(text)
+            at = read_time({"at": entry.group(1)}, "at")
+            author, body = Person(name=entry.group(2)), to_markdown(text[entry.end() : end].strip())
+            ident = f"{field}-{len(found) - position}"
+            notes.append(Note(id=ident, body=body, public=field == "comments", author=author, created_at=at))
+    return tuple(sorted(notes, key=lambda note: (note.created_at or datetime.max.replace(tzinfo=UTC), note.id)))
+
+
+def to_markdown(text: str) -> str:
+    """Markdown of a ServiceNow text: plain, apart from HTML between [code] tags."""
+    parts = _CODE_TAGS.split(text.replace("\r\n", "\n"))  # odd positions are what stood between tags
+    read = [html_to_markdown(part) if position % 2 else part.strip() for position, part in enumerate(parts)]
+    return "\n\n".join(part for part in read if part)
+
+
+def note_text(note: NoteDraft, config: ServiceNowConfig) -> str:
+    """A note as it is sent."""
+    return _written(with_mark(note.body, note.mark), config)
+
+
+def note_fields(note: NoteDraft, config: ServiceNowConfig) -> dict[str, str]:
+    """The field a note goes into: comments are seen by the caller, work notes are not."""
+    return {"comments" if note.public else "work_notes": note_text(note, config)}
+
+
+def resolution_text(resolution: str, mark: str, config: ServiceNowConfig) -> str:
+    """Close notes, plain; cut visibly so that the mark still fits, for the instance would cut without a word."""
+    plain = _without_code_tags(markdown_to_text(resolution))
+    room = config.servicenow_text_limit - len(with_mark("", mark))
+    return with_mark(truncate(plain, room), mark)
+
+
+def _written(markdown: str, config: ServiceNowConfig) -> str:
+    if config.servicenow_note_format is NoteFormat.HTML:
+        html = _CODE_TAG.sub(r"&#91;\1]", markdown_to_html(markdown))
+        return f"[code]{html}[/code]"
+    return _without_code_tags(markdown_to_text(markdown))
+
+
+def _without_code_tags(text: str) -> str:
+    """Text that asks for HTML on its own does not get it."""
+    return _CODE_TAG.sub(r"[ \1]", text)
+
+
+def change_fields(changes: TicketChanges, config: ServiceNowConfig) -> dict[str, str]:
+    """Fields that need no looking up.
+
+    Raises:
+        DeskValidationError: A custom field that is none.
+    """
+    fields = {name: custom_value(name, value, config) for name, value in changes.custom.items()}
+    if changes.subject is not None:
+        one_line = " ".join(changes.subject.split())
+        fields["short_description"] = truncate(one_line, config.servicenow_subject_limit)
+    return fields
+
+
+def custom_value(name: str, value: object, config: ServiceNowConfig) -> str:
+    """A value in the API's own form: text, with ``""`` for null and ``"true"`` for true."""
+    if name in JOURNALS or not re.fullmatch(r"[a-z][a-z0-9_]*", name):
+        raise DeskValidationError(f"{name} cannot be set as a field of a {DESK} record.", fields=(name,))
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    text = "" if value is None else str(value)
+    if name == "short_description":
+        return truncate(text, config.servicenow_subject_limit)
+    if name in {"description", "close_notes"}:
+        return truncate(text, config.servicenow_text_limit)
+    return text
+
+
+def levels_for(row: Row, priority: str, config: ServiceNowConfig) -> dict[str, str]:
+    """Impact and urgency that make a priority, changing as little as possible: urgency first, then impact.
+
+    Raises:
+        DeskValidationError: No pair of the matrix makes it.
+    """
+    if value_of(row, "priority") == priority:
+        return {}
+    pairs = [pair.split(",") for pair, made in config.servicenow_priority_matrix.items() if made == priority]
+    if not pairs:
+        raise DeskValidationError(
+            f"{DESK} computes priority from impact and urgency, and no pair makes {priority}.", fields=("priority",)
+        )
+    impact, urgency = value_of(row, "impact"), value_of(row, "urgency")
+    best = min(pairs, key=lambda pair: (pair[0] != impact, pair[1] != urgency, pair))
+    return {"impact": best[0], "urgency": best[1]}
+
+
+def not_taken(row: Row, fields: Mapping[str, str]) -> tuple[str, ...]:
+    """Fields the record does not have as they were sent; journals are no longer there to compare."""
+    return tuple(name for name, value in fields.items() if name not in JOURNALS and not same(row, name, value))
+
+
+def same(row: Row, name: str, value: str) -> bool:
+    """True if a field already has a value, line ends and outer blanks aside."""
+    current = value_of(row, name).replace("\r\n", "\n").strip()
+    return current == value.replace("\r\n", "\n").strip()
+
+
+def search_query(query: TicketQuery, states: tuple[str, ...]) -> Query:
+    """A search, newest change first."""
+    conditions: list[tuple[Term, ...]] = [
+        (Term("short_description", "LIKE", word), Term("description", "LIKE", word)) for word in words(query.text)
+    ]
+    if states:
+        conditions.append((Term("state", "IN", ",".join(states)),))
+    if query.updated_since is not None:
+        conditions.append((Term("sys_updated_on", ">=", time_literal(query.updated_since)),))
+    return Query(tuple(conditions), ("-sys_updated_on", "-sys_id"))
+
+
+def number_query(number: str) -> Query:
+    """The record with a number."""
+    return Query(((Term("number", "=", number),),))
+
+
+def journal_query(sys_id: str, *, mark: str = "", newest_first: bool = False) -> Query:
+    """Journal entries of a record, oldest first."""
+    conditions = [(Term("element_id", "=", sys_id),), (Term("element", "IN", ",".join(JOURNALS)),)]
+    if mark:
+        conditions.append((Term("value", "LIKE", mark),))
+    sign = "-" if newest_first else ""
+    return Query(tuple(conditions), (f"{sign}sys_created_on", f"{sign}sys_id"))
+
+
+def cursor_parts(cursor: str | None, pattern: re.Pattern[str]) -> tuple[Any, ...]:
+    """The parts of a cursor of ours.
+
+    Raises:
+        DeskValidationError: It is not one.
+    """
+    found = pattern.fullmatch(cursor or "")
+    if found is None:
+        raise DeskValidationError("The cursor is not one that a page before gave.", fields=("cursor",))
+    return found.groups()

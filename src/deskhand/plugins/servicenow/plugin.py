@@ -1,0 +1,319 @@
+"""The plugin: our operations in terms of the Table API.
+
+The desk has neither idempotency keys nor optimistic locking. Notes and resolutions carry their mark as a visible last
+line, where ``find_write`` looks it up. Setting fields compares before it writes, and reads the saved record afterwards:
+ServiceNow ignores what it does not know or does not allow, without a word.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from pydantic import BaseModel
+
+from deskhand.plugins.base import (
+    ConnectionReport,
+    DeskContext,
+    Ignored,
+    NamedValue,
+    Note,
+    NoteDraft,
+    Ticket,
+    TicketChanges,
+    TicketEvent,
+    TicketingToolPlugin,
+    TicketPage,
+    TicketQuery,
+    ValueKind,
+    VerifiedWebhook,
+    WebhookRequest,
+    WriteReceipt,
+)
+from deskhand.plugins.errors import (
+    DeskConflictError,
+    DeskNotFoundError,
+    DeskPermissionError,
+    DeskUnsupportedError,
+    DeskValidationError,
+)
+from deskhand.plugins.servicenow import checks, history, mapping, webhook
+from deskhand.plugins.servicenow.client import PAGE, ServiceNowClient
+from deskhand.plugins.servicenow.config import ServiceNowConfig
+from deskhand.plugins.servicenow.lookups import Lookups, no_such_fields
+from deskhand.plugins.servicenow.manifest import DESK, MANIFEST
+from deskhand.plugins.servicenow.query import Query, Term, display_of, value_of, where
+from deskhand.plugins.text import find_marks
+
+_NOTE_FIELDS = ("sys_id", "element", "element_id", "value", "sys_created_by", "sys_created_on")
+_OFFSET = re.compile(r"([0-9]{1,9})")
+_CHOICE_LISTS = {ValueKind.PRIORITIES: "priority", ValueKind.STATUSES: "state"}
+
+
+class ServiceNowPlugin(TicketingToolPlugin):
+    """One tenant's connection to ServiceNow."""
+
+    manifest = MANIFEST
+    config_model = ServiceNowConfig
+    config: ServiceNowConfig
+
+    def __init__(self, config: BaseModel, context: DeskContext) -> None:
+        if not isinstance(config, ServiceNowConfig):
+            raise TypeError(f"expected ServiceNowConfig, got {type(config).__name__}")
+        super().__init__(config, context)
+        self._client = ServiceNowClient(config, context.http)
+        self._lookups = Lookups(self._client, config)
+        self._priorities = mapping.priority_map(context.priority_mapping)
+        self._table = config.servicenow_table
+
+    # -- webhooks --------------------------------------------------------------------------------
+
+    @classmethod
+    def validate_webhook(cls, request: WebhookRequest, *, secrets: Sequence[str], now: datetime) -> VerifiedWebhook:
+        return webhook.validate(request, secrets=secrets, now=now)
+
+    @classmethod
+    def extract_metadata(cls, request: WebhookRequest) -> TicketEvent | Ignored:
+        return webhook.extract(request)
+
+    def is_own_event(self, event: TicketEvent) -> bool:
+        bot = self.config.bot.casefold()
+        return bool(bot) and (event.actor.name or "").casefold() == bot
+
+    @classmethod
+    def setup_guide(cls, *, webhook_url: str, secret: str) -> str:
+        return webhook.setup_guide(webhook_url=webhook_url, secret=secret)
+
+    # -- reading ---------------------------------------------------------------------------------
+
+    async def test_connection(self) -> ConnectionReport:
+        return await checks.run(self.config, self._client, self._lookups)
+
+    async def get_ticket(self, ticket_id: str, *, with_notes: bool = True) -> Ticket:
+        row = await self._record(ticket_id)
+        notes = await self._notes(row) if with_notes else ()
+        return mapping.read_ticket(row, self.config, self._priorities, notes=notes)
+
+    async def search_tickets(self, query: TicketQuery) -> TicketPage:
+        states = tuple([await self._lookups.value("state", word) for word in query.status])
+        (offset,) = mapping.cursor_parts(query.cursor or "0", _OFFSET)
+        wanted = mapping.search_query(query, states)
+        await self._lookups.require_fields(wanted.fields())
+        fields, limit = mapping.read_fields(self.config), max(1, min(query.page_size, PAGE))
+        page = await self._client.page(self._table, wanted, fields, limit=limit, offset=int(offset))
+        return TicketPage(
+            tickets=self._tickets(page.rows),
+            next_cursor=None if page.next_offset is None else str(page.next_offset),
+            total=page.total,
+        )
+
+    async def list_history(self, since: datetime, *, cursor: str | None = None, page_size: int = PAGE) -> TicketPage:
+        query = history.query(history.start(since, cursor), self.config)
+        await self._lookups.require_fields(query.fields())
+        fields, limit = mapping.read_fields(self.config), max(1, min(page_size, PAGE))
+        page = await self._client.page(self._table, query, fields, limit=limit)
+        more = page.rows and page.next_offset is not None
+        return TicketPage(
+            tickets=self._tickets(page.rows),
+            next_cursor=history.after(page.rows[-1], self.config).cursor() if more else None,
+        )
+
+    async def list_values(self, kind: ValueKind) -> tuple[NamedValue, ...]:
+        if kind in _CHOICE_LISTS:
+            choices = await self._lookups.choices(_CHOICE_LISTS[kind])
+            return tuple(NamedValue(id=choice.value, name=choice.label) for choice in choices)
+        if kind is ValueKind.GROUPS:
+            query = where(Term("active", "=", "true"), order=("name", "sys_id"))
+            rows = await self._client.all("sys_user_group", query, ("sys_id", "name"))
+            return tuple(NamedValue(id=value_of(row, "sys_id"), name=value_of(row, "name")) for row in rows)
+        if kind is ValueKind.FIELDS:
+            return tuple(_field(row) for row in await self._lookups.fields())
+        raise DeskUnsupportedError(f"{DESK} has no list of {kind.value}.")
+
+    # -- writing ---------------------------------------------------------------------------------
+
+    async def add_note(self, ticket_id: str, note: NoteDraft) -> WriteReceipt:
+        sys_id = await self._sys_id(ticket_id)
+        saved = await self._client.patch(
+            self._table, sys_id, mapping.note_fields(note, self.config), ("sys_id", "sys_mod_count")
+        )
+        entry = await self._entry(sys_id, note.mark)
+        if entry is None and note.mark and not _noted(await self._record(sys_id), note.mark):
+            raise DeskPermissionError(f"{DESK} took the call but wrote no note; may this account write notes?")
+        return _receipt(saved, note.mark, write_id=value_of(entry, "sys_id") if entry else None)
+
+    async def update_ticket(
+        self, ticket_id: str, changes: TicketChanges, *, mark: str = "", if_revision: str | None = None
+    ) -> WriteReceipt:
+        if changes.add_tags:
+            raise DeskUnsupportedError(f"{DESK} keeps tags outside the record; set a field through `custom` instead.")
+        fields = mapping.change_fields(changes, self.config)
+        await self._lookups.require_fields(tuple(fields))
+        if changes.category is not None:
+            fields["category"] = await self._lookups.value("category", changes.category)
+        if changes.group is not None:
+            fields["assignment_group"] = await self._lookups.group(changes.group)
+        if changes.assignee_email is not None:
+            fields["assigned_to"] = await self._lookups.user(changes.assignee_email)
+        priority = None
+        if changes.priority is not None:
+            priority = await self._lookups.priority(self._priorities.to_desk(changes.priority))
+        return await self._set(
+            ticket_id, fields, mark=mark, priority=priority, note=changes.note, if_revision=if_revision
+        )
+
+    async def assign(
+        self, ticket_id: str, *, assignee_email: str | None, group: str | None = None, mark: str = ""
+    ) -> WriteReceipt:
+        fields: dict[str, str] = {}
+        if assignee_email is not None or group is None:
+            fields["assigned_to"] = await self._lookups.user(assignee_email) if assignee_email is not None else ""
+        if group is not None or assignee_email is None:
+            fields["assignment_group"] = await self._lookups.group(group) if group is not None else ""
+        return await self._set(ticket_id, fields, mark=mark)
+
+    async def transition(self, ticket_id: str, status: str, *, mark: str = "") -> WriteReceipt:
+        return await self._set(ticket_id, {"state": await self._lookups.value("state", status)}, mark=mark)
+
+    async def resolve(self, ticket_id: str, resolution: str, *, mark: str = "") -> WriteReceipt:
+        row = await self._record(ticket_id)
+        if mark and _resolved_under(row, mark):
+            return _receipt(row, mark, adopted=True)
+        fields = {
+            "state": self.config.servicenow_resolved_state,
+            "close_code": await self._lookups.value("close_code", self.config.servicenow_close_code),
+            "close_notes": mapping.resolution_text(resolution, mark, self.config),
+        }
+        return await self._save(row, fields, mark=mark)
+
+    async def find_write(self, ticket_id: str, mark: str) -> WriteReceipt | None:
+        row = await self._record(ticket_id)
+        entry = await self._entry(value_of(row, "sys_id"), mark)
+        if entry is not None:
+            return _receipt(row, mark, write_id=value_of(entry, "sys_id"), adopted=True)
+        if _noted(row, mark) or _resolved_under(row, mark):
+            return _receipt(row, mark, adopted=True)
+        return None
+
+    async def aclose(self) -> None:
+        await self._client.aclose()
+
+    # -- parts -----------------------------------------------------------------------------------
+
+    async def _record(self, ticket_id: str, extra: tuple[str, ...] = ()) -> dict[str, Any]:
+        names = (*mapping.read_fields(self.config), *mapping.JOURNALS, *extra)
+        fields = tuple(dict.fromkeys(names))
+        if mapping.is_sys_id(ticket_id):
+            return await self._client.get(self._table, ticket_id, fields)
+        return await self._by_number(ticket_id, fields)
+
+    async def _by_number(self, number: str, fields: tuple[str, ...]) -> dict[str, Any]:
+        """An id from outside that is neither a sys_id nor a number never gets into an address."""
+        if mapping.is_number(number):
+            page = await self._client.page(self._table, mapping.number_query(number), fields, limit=1)
+            if page.rows:
+                return page.rows[0]
+        raise DeskNotFoundError(f"{DESK} shows this account no {self._table} '{number}'.")
+
+    async def _sys_id(self, ticket_id: str) -> str:
+        if mapping.is_sys_id(ticket_id):
+            return ticket_id
+        return value_of(await self._by_number(ticket_id, ("sys_id", "number")), "sys_id")
+
+    async def _notes(self, row: Mapping[str, Any]) -> tuple[Note, ...]:
+        query = mapping.journal_query(value_of(row, "sys_id"))
+        entries = await self._client.all("sys_journal_field", query, _NOTE_FIELDS)
+        return tuple(mapping.read_note(entry) for entry in entries) or mapping.rendered_notes(row)
+
+    async def _entry(self, sys_id: str, mark: str) -> dict[str, Any] | None:
+        """The journal entry with a mark, or the newest of all; None if this account is shown none."""
+        query: Query = mapping.journal_query(sys_id, mark=mark, newest_first=not mark)
+        page = await self._client.page("sys_journal_field", query, _NOTE_FIELDS, limit=5 if mark else 1)
+        found = (entry for entry in page.rows if not mark or mark in find_marks(value_of(entry, "value")))
+        return next(found, None)
+
+    async def _set(
+        self,
+        ticket_id: str,
+        fields: dict[str, str],
+        *,
+        mark: str,
+        priority: str | None = None,
+        note: NoteDraft | None = None,
+        if_revision: str | None = None,
+    ) -> WriteReceipt:
+        """Read, compare, write, in one save. There is no lock: an editor who slips in between goes unnoticed."""
+        row = await self._record(ticket_id, tuple(fields))
+        missing = tuple(name for name in fields if name not in row)
+        if missing:
+            raise no_such_fields(self._table, missing)
+        fields = {**fields, **self._priority_fields(row, priority)}
+        pending = {name: value for name, value in fields.items() if not mapping.same(row, name, value)}
+        noted = note is None or (note.mark != "" and await self.find_write(ticket_id, note.mark) is not None)
+        if not pending and noted:
+            return _receipt(row, mark, adopted=True)
+        if if_revision is not None and value_of(row, "sys_mod_count") != if_revision:
+            now = value_of(row, "sys_mod_count")
+            raise DeskConflictError(f"The record changed since it was read (save {now}, not {if_revision}).")
+        if note is not None and not noted:
+            pending |= mapping.note_fields(note, self.config)
+        wanted = {} if priority is None else {"priority": priority}
+        return await self._save(row, pending, mark=mark, wanted=wanted)
+
+    def _priority_fields(self, row: Mapping[str, Any], priority: str | None) -> dict[str, str]:
+        if priority is None:
+            return {}
+        if self.config.servicenow_priority_computed:
+            return mapping.levels_for(row, priority, self.config)
+        return {"priority": priority}
+
+    async def _save(
+        self, row: Mapping[str, Any], fields: Mapping[str, str], *, mark: str, wanted: Mapping[str, str] | None = None
+    ) -> WriteReceipt:
+        """One PATCH, and proof that it took: unknown, read-only and forbidden fields are ignored without a word.
+
+        Raises:
+            DeskValidationError: The record does not have a value that was sent, or that should have come of it.
+        """
+        expected = {**fields, **(wanted or {})}
+        shown = tuple(dict.fromkeys(("sys_id", "sys_mod_count", *expected)))
+        saved = await self._client.patch(self._table, value_of(row, "sys_id"), fields, shown)
+        refused = mapping.not_taken(saved, expected)
+        if refused:
+            now = ", ".join(f"{name} is '{display_of(saved, name)}'" for name in refused)
+            raise DeskValidationError(
+                f"{DESK} took the call but not every value (read-only, access control or a business rule): {now}.",
+                fields=refused,
+            )
+        return _receipt(saved, mark)
+
+    def _tickets(self, rows: Sequence[Mapping[str, Any]]) -> tuple[Ticket, ...]:
+        return tuple(mapping.read_ticket(row, self.config, self._priorities) for row in rows)
+
+
+def _field(row: Mapping[str, Any]) -> NamedValue:
+    name = value_of(row, "element")
+    extra = {
+        "label": value_of(row, "column_label"),
+        "type": value_of(row, "internal_type"),
+        "table": value_of(row, "name"),
+        "custom": name.startswith("u_"),
+    }
+    return NamedValue(id=name, name=name, extra=extra)
+
+
+def _noted(row: Mapping[str, Any], mark: str) -> bool:
+    """True if the record itself shows a note with the mark; the journal table is hidden from some accounts."""
+    return any(mark in find_marks(display_of(row, name)) for name in mapping.JOURNALS)
+
+
+def _resolved_under(row: Mapping[str, Any], mark: str) -> bool:
+    return mark in find_marks(value_of(row, "close_notes"))
+
+
+def _receipt(row: Mapping[str, Any], mark: str, *, write_id: str | None = None, adopted: bool = False) -> WriteReceipt:
+    sys_id = value_of(row, "sys_id")
+    revision = value_of(row, "sys_mod_count") or None
+    return WriteReceipt(id=write_id or sys_id, ticket_id=sys_id, mark=mark, revision=revision, adopted=adopted)

@@ -1,0 +1,98 @@
+"""Shapes of the simulated instance: cells, rows and answers as the Table API sends them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime, tzinfo
+from typing import Any, NamedTuple
+
+from starlette.responses import Response
+
+TIME = "%Y-%m-%d %H:%M:%S"
+_MESSAGES = {
+    400: ("Bad request", ""),
+    401: ("User Not Authenticated", "Required to provide Auth information"),
+    403: ("Operation Failed", "ACL Exception Update Failed due to security constraints"),
+    404: ("No Record found", "Record doesn't exist or ACL restricts the record retrieval"),
+    429: ("Rate limit exceeded", "Rate limit of 500 requests per hour for Table API exceeded"),
+    500: ("Internal server error", ""),
+}
+
+
+class Cell(NamedTuple):
+    """One field of one row: everything on the wire is text, ``""`` is null.
+
+    Attributes:
+        value: As stored.
+        display: As shown.
+        table: Table of a reference.
+    """
+
+    value: str = ""
+    display: str = ""
+    table: str = ""
+
+
+Row = Mapping[str, Cell]
+
+
+def plain(value: object) -> Cell:
+    """A cell that shows what it stores."""
+    text = {True: "true", False: "false", None: ""}.get(value) if isinstance(value, bool | None) else str(value)
+    return Cell(text or "", text or "")
+
+
+def moment(value: datetime | None, zone: tzinfo = UTC) -> Cell:
+    """A time: stored in UTC, shown in the user's zone."""
+    if value is None:
+        return Cell()
+    return Cell(value.astimezone(UTC).strftime(TIME), value.astimezone(zone).strftime(TIME))
+
+
+def sys_id_of(*parts: str) -> str:
+    """A stable id of 32 hex digits for something that has none of its own."""
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
+
+
+def render(row: Row, *, mode: str, base: str, links: bool) -> dict[str, Any]:
+    """A row in one of the three modes of ``sysparm_display_value``."""
+    return {name: _cell(cell, mode, base, links) for name, cell in row.items()}
+
+
+def _cell(cell: Cell, mode: str, base: str, links: bool) -> object:
+    link = {"link": f"{base}/api/now/table/{cell.table}/{cell.value}"} if cell.table and cell.value and links else {}
+    if mode == "all":
+        return {"display_value": cell.display, **link, "value": cell.value}
+    if mode == "true":
+        return {"display_value": cell.display, **link} if link else cell.display
+    return {**link, "value": cell.value} if link else cell.value
+
+
+def answer(result: object, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """A successful answer."""
+    body = json.dumps({"result": result}, ensure_ascii=False)
+    return Response(body, status_code=status, media_type="application/json", headers=dict(headers or {}))
+
+
+def failure(status: int, message: str = "", detail: str = "", *, headers: Mapping[str, str] | None = None) -> Response:
+    """A failed answer."""
+    stock = _MESSAGES.get(status, (f"HTTP {status}", ""))
+    error = {"message": message or stock[0], "detail": detail or stock[1]}
+    extra = {"WWW-Authenticate": 'BASIC realm="Service-now"'} if status == 401 else {}
+    body = json.dumps({"error": error, "status": "failure"})
+    return Response(body, status_code=status, media_type="application/json", headers={**extra, **(headers or {})})
+
+
+class RefusedError(Exception):
+    """A call the instance refuses; carries the answer."""
+
+    def __init__(self, response: Response) -> None:
+        super().__init__(response.status_code)
+        self.response = response
+
+
+def refuse(status: int, message: str = "", detail: str = "") -> RefusedError:
+    """The refusal with a status."""
+    return RefusedError(failure(status, message, detail))

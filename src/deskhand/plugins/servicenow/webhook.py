@@ -1,0 +1,79 @@
+"""Webhooks of ServiceNow, which has none: a business rule of ours posts them, signed. One table of events.
+
+The delivery id is ``sys_id-sys_mod_count``: every save of a record has its own, and a rule that runs twice for one save
+does not start anything twice. Fields in a body are hints; the record is read again before anything is done.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from deskhand.plugins.base import Ignored, Person, TicketEvent, TicketMetadata, VerifiedWebhook, WebhookRequest
+from deskhand.plugins.errors import NotOurPayloadError
+from deskhand.plugins.servicenow import mapping
+from deskhand.plugins.servicenow.manifest import DESK, EVENTS, IGNORED_EVENTS, TOOL_TYPE
+from deskhand.plugins.signatures import SERVICENOW, verify
+from deskhand.plugins.text import find_marks
+
+_SCRIPT = Path(__file__).parent / "setup" / "business_rule.js.txt"
+_GUIDE = Path(__file__).parent / "setup" / "guide.md"
+
+
+def validate(request: WebhookRequest, *, secrets: Sequence[str], now: datetime) -> VerifiedWebhook:
+    """Prove the sender; see ``TicketingToolPlugin.validate_webhook``."""
+    scheme, claim = verify(request, schemes=(SERVICENOW,), secrets=secrets, now=now)
+    return VerifiedWebhook(delivery_id=claim.message_id, scheme=scheme.name)
+
+
+def extract(request: WebhookRequest) -> TicketEvent | Ignored:
+    """Read a verified body; see ``TicketingToolPlugin.extract_metadata``."""
+    payload = _payload(request.body)
+    event, sys_id = payload.get("event"), str(payload.get("sys_id") or "")
+    if not isinstance(event, str) or not event or not mapping.is_sys_id(sys_id):
+        raise NotOurPayloadError(f"The body is not a {DESK} event: it needs `event` and a `sys_id` of 32 hex digits.")
+    if event in IGNORED_EVENTS:
+        return Ignored(event=event, reason=IGNORED_EVENTS[event])
+    if event not in EVENTS:
+        return Ignored(event=event, reason="not an event Deskhand acts on")
+    updated = mapping.read_time(payload, "sys_updated_on")
+    return TicketEvent(
+        event=event,
+        ticket=TicketMetadata(
+            tool_type=TOOL_TYPE,
+            ticket_id=sys_id,
+            display_id=_word(payload, "number"),
+            subject=_word(payload, "short_description"),
+            priority=_word(payload, "priority"),
+            status=_word(payload, "state"),
+            updated_at=updated,
+        ),
+        actor=Person(name=_word(payload, "sys_updated_by")),
+        occurred_at=updated,
+        marks=find_marks(request.body.decode(errors="replace")),
+    )
+
+
+def _payload(body: bytes) -> dict[str, Any]:
+    try:
+        payload = json.loads(body)
+    except ValueError as error:
+        raise NotOurPayloadError("The body is not JSON.") from error
+    if not isinstance(payload, dict):
+        raise NotOurPayloadError("The body is not a JSON object.")
+    return payload
+
+
+def _word(payload: Mapping[str, Any], name: str) -> str | None:
+    value = payload.get(name)
+    return str(value) if isinstance(value, str | int) and value != "" else None
+
+
+def setup_guide(*, webhook_url: str, secret: str) -> str:
+    """The business rule with address and secret filled in, and what to set around it."""
+    script = _SCRIPT.read_text("utf-8").replace("@@URL@@", json.dumps(webhook_url))
+    script = script.replace("@@SECRET@@", json.dumps(secret))
+    return _GUIDE.read_text("utf-8").replace("@@SCRIPT@@", script)
