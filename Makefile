@@ -70,11 +70,13 @@ types: env-dev ## Check the types (mypy, strict)
 
 .PHONY: bench
 bench: env-dev ## Run the benchmarks; each prints its figures and what it was compared with
-	@shopt -s nullglob; for script in benchmarks/[a-z]*.py; do echo "== $$script"; $(BIN)/python "$$script" $(ARGS); done
+	@for script in benchmarks/[a-z]*.py; do name=$$(basename "$$script" .py); [ "$$name" = support ] && continue; \
+	  echo "== $$name"; $(BIN)/python -m "benchmarks.$$name" $(ARGS); done
 
 .PHONY: docs
 docs: env-dev ## Write the generated reference pages anew
 	$(BIN)/python tools/gen_docs.py
+	$(BIN)/python tools/gen_database_docs.py
 
 .PHONY: lock
 lock: env-dev ## Compile the lock files from pyproject.toml (UPGRADE=1: newest versions)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 from deskhand.kit.db import admin
@@ -12,11 +12,18 @@ from deskhand.kit.db.session import Database
 from deskhand.tenants.models import TenantConfig
 
 
+@contextmanager
+def migrated_server(directory: Path) -> Iterator[EmbeddedPostgres]:
+    """A migrated PostgreSQL as it is shipped (default durability, default memory); stopped afterwards."""
+    with EmbeddedPostgres(directory) as server:
+        admin.upgrade(server.owner_url)
+        yield server
+
+
 @asynccontextmanager
 async def tenant_database(directory: Path, *tenants: str) -> AsyncIterator[Database]:
     """A migrated database with these tenants, as ``deskhand_app``; gone afterwards."""
-    with EmbeddedPostgres(directory) as server:
-        admin.upgrade(server.owner_url)
+    with migrated_server(directory) as server:
         db = Database(server.app_url)
         async with db.platform_session() as session:
             session.add_all(

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 
+import structlog
 from fastapi import FastAPI, Request, Response
 from sqlalchemy import text
 
@@ -13,6 +14,7 @@ from deskhand import __version__
 from deskhand.access.endpoints import router as access_router
 from deskhand.access.pages import router as login_pages
 from deskhand.agents.endpoints import router as agents_router
+from deskhand.agents.llm_config import allow_models
 from deskhand.errors import UnavailableError
 from deskhand.executions.endpoints import router as executions_router
 from deskhand.executions.pages import router as execution_pages
@@ -24,12 +26,18 @@ from deskhand.kit.db.session import Database, create_pool, verify_application_ro
 from deskhand.kit.http import HttpClientFactory
 from deskhand.kit.problem import install_problem_handlers, problem_responses
 from deskhand.kit.telemetry import Telemetry
+from deskhand.llm.errors import ModelError
+from deskhand.llm.gateway import GatewaySettings, list_models
 from deskhand.plugins.registry import PluginManager
 from deskhand.tenants.endpoints import router as tenants_router
 from deskhand.triggers.book import TriggerBook
 from deskhand.triggers.endpoints import router as webhooks_router
 from deskhand.triggers.inbox import Inbox
+from deskhand.triggers.schedule_endpoints import router as schedules_router
 from deskhand.ui.static_files import mount_static
+
+GATEWAY_SECONDS = 5.0  # a gateway that hangs must not keep the API from starting
+log = structlog.get_logger(__name__)
 
 DESCRIPTION = """\
 AI hands for a service desk: describe agents, connect desks, look at what was run.
@@ -44,6 +52,7 @@ class ApiConfig:
     """What the API process needs to know.
 
     Attributes:
+        llm_base_url: The model gateway, asked once for the models that agents may use besides the known ones.
         pool_size: Connections of the hot path.
     """
 
@@ -51,16 +60,23 @@ class ApiConfig:
     encryption_keys: tuple[str, ...] = field(repr=False)
     public_url: str
     allow_private_addresses: bool = False
+    llm_base_url: str | None = None
+    llm_api_key: str | None = field(default=None, repr=False)
     pool_size: int = 16
 
 
 def create_app(config: ApiConfig) -> FastAPI:
-    """The application; it connects when it starts, and refuses to start on a role that tenancy does not hold for."""
+    """The application; it connects when it starts, and refuses to start on a role that tenancy does not hold for.
+
+    Raises:
+        ConfigurationError: No usable encryption key; nothing listens yet.
+    """
+    secrets = SecretBox(config.encryption_keys)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
-            app.state.deskhand = await _open(config, stack)
+            app.state.deskhand = await _open(config, secrets, stack)
             yield
 
     app = FastAPI(
@@ -70,7 +86,14 @@ def create_app(config: ApiConfig) -> FastAPI:
         lifespan=lifespan,
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
     )
-    for router in (access_router, tenants_router, agents_router, executions_router, webhooks_router):
+    for router in (
+        access_router,
+        tenants_router,
+        agents_router,
+        executions_router,
+        webhooks_router,
+        schedules_router,
+    ):
         app.include_router(router)
     for router in (login_pages, execution_pages):
         app.include_router(router)
@@ -80,16 +103,16 @@ def create_app(config: ApiConfig) -> FastAPI:
     return app
 
 
-async def _open(config: ApiConfig, stack: AsyncExitStack) -> AppState:
+async def _open(config: ApiConfig, secrets: SecretBox, stack: AsyncExitStack) -> AppState:
     db = Database(config.database_url)
     stack.push_async_callback(db.dispose)
     await verify_application_role(db)
     pool = await create_pool(config.database_url, min_size=2, max_size=config.pool_size)
     stack.push_async_callback(pool.close)
-    secrets = SecretBox(config.encryption_keys)
     http = HttpClientFactory(allow_private=config.allow_private_addresses)
     plugins = PluginManager()
     plugins.discover()
+    await _ask_for_models(config, http)
     telemetry = Telemetry()
     waker = await stack.enter_async_context(Waker(pool))
     book = TriggerBook(db, pool, secrets, plugins, http)
@@ -103,6 +126,20 @@ async def _open(config: ApiConfig, stack: AsyncExitStack) -> AppState:
         public_url=config.public_url,
         extra={"inbox": inbox, "telemetry": telemetry, "waker": waker},
     )
+
+
+async def _ask_for_models(config: ApiConfig, http: HttpClientFactory) -> None:
+    """Let agents use what the gateway lists. One that is down costs that alone: the known models still pass."""
+    if config.llm_base_url is None:
+        return
+    gateway = GatewaySettings(base_url=config.llm_base_url, api_key=config.llm_api_key, timeout=GATEWAY_SECONDS)
+    try:
+        names = await list_models(gateway, http)
+    except ModelError as error:
+        log.warning("gateway_models_unknown", reason=error.detail)
+        return
+    allow_models(names)
+    log.info("gateway_models", count=len(names))
 
 
 def _add_health(app: FastAPI) -> None:
