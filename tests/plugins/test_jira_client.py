@@ -220,7 +220,7 @@ async def test_the_check_says_which_step_failed(site: Site) -> None:
     [
         {"jira_url": "example.atlassian.net"},
         {"jira_api_token": " "},
-        {"jira_project_key": "help"},
+        {"jira_project_key": "HELP DESK"},
         {"jira_time_zone": "Mars/Olympus"},
         {"jira_client_id": "x"},
         {"jira_client_id": "x", "jira_cloud_id": "y", "jira_email": "a@b.test"},
@@ -230,6 +230,7 @@ async def test_the_check_says_which_step_failed(site: Site) -> None:
 def test_configuration_is_checked(wrong: dict[str, str]) -> None:
     right = {"jira_url": "https://x.atlassian.net/", "jira_api_token": TOKEN, "jira_project_key": "HELP"}
     assert JiraConfig.model_validate(right).jira_url == "https://x.atlassian.net"
+    assert JiraConfig.model_validate({**right, "jira_project_key": "help"}).jira_project_key == "HELP"
     with pytest.raises(ValidationError):
         JiraConfig.model_validate({**right, **wrong})
 

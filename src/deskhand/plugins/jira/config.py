@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, m
 
 from deskhand.plugins.oauth import credential_key
 
-_PROJECT_KEY = re.compile(r"[A-Z][A-Z0-9_]{1,49}")
+_PROJECT_KEY = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,49}")
 
 
 class NoteRoute(StrEnum):
@@ -86,8 +86,8 @@ class JiraConfig(BaseModel):
     @classmethod
     def _key(cls, value: str) -> str:
         if not _PROJECT_KEY.fullmatch(value):
-            raise ValueError("must be a project key such as HELP: capital letters, digits and underscores")
-        return value
+            raise ValueError("must be a project key such as HELP: letters, digits and underscores")
+        return value.upper()  # Jira's keys are; service desks are compared by it
 
     @field_validator("jira_time_zone")
     @classmethod
