@@ -177,7 +177,7 @@ class Product:
             pool=self.pool,
             secrets=SecretBox(self.keys),
             http=self.http,
-            plugins=PluginManager(),
+            plugins=PluginManager.installed(),
             gateway=GatewaySettings(base_url=self.model_url, api_key="sk-test", timeout=5.0),
             embedder=embedder or LexicalOnly(),
             limits=ExecutionLimits(**{"timeout": 30.0, "max_cost_usd": Decimal(1), **limits}),

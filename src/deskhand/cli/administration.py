@@ -86,7 +86,8 @@ def create_tenant(
 
     async def make(found: Installation) -> str:
         async with database(found) as db, db.platform_session() as session:
-            service = TenantService(session, secrets=SecretBox(found.encryption_keys), plugins=PluginManager())
+            plugins = PluginManager.installed()
+            service = TenantService(session, secrets=SecretBox(found.encryption_keys), plugins=plugins)
             return (await service.create_tenant(data, actor=ACTOR)).tenant_id
 
     with installation() as found:
@@ -99,7 +100,8 @@ def list_tenants() -> None:
 
     async def read(found: Installation) -> list[tuple[str, str, str, bool]]:
         async with database(found) as db, db.platform_session() as session:
-            service = TenantService(session, secrets=SecretBox(found.encryption_keys), plugins=PluginManager())
+            plugins = PluginManager.installed()
+            service = TenantService(session, secrets=SecretBox(found.encryption_keys), plugins=plugins)
             page = await service.list_tenants(limit=200)
             return [(t.tenant_id, t.name, t.tool_type, t.is_active) for t in page.items]
 
@@ -132,5 +134,5 @@ def setup_desk(
     secret: str = typer.Option("", "--secret", help="The agent's webhook secret; left out, a new one is proposed."),
 ) -> None:
     """Print what to paste into the desk, filled in."""
-    plugin = PluginManager().get_plugin(tool)
+    plugin = PluginManager.installed().get_plugin(tool)
     out.print(plugin.setup_guide(webhook_url=url, secret=secret or new_webhook_secret()), markup=False, soft_wrap=True)

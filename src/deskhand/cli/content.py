@@ -56,7 +56,7 @@ def import_tickets(
                 f"tickets from {path.name}",
                 lambda db, moved: importer.import_tickets(db, tenant, path, on_error=_choice(on_error), progress=moved),
             )
-        elif source in {plugin["tool_type"] for plugin in PluginManager().list_registered_plugins()}:
+        elif source in {plugin["tool_type"] for plugin in PluginManager.installed().list_registered_plugins()}:
             _import(
                 found,
                 f"tickets from {source}",
@@ -69,7 +69,7 @@ def import_tickets(
 async def _from_desk(
     found: Installation, db: Database, *, tenant_id: str, tool: str, since: datetime | None, moved: Progress
 ) -> ImportReport:
-    secrets, plugins = SecretBox(found.encryption_keys), PluginManager()
+    secrets, plugins = SecretBox(found.encryption_keys), PluginManager.installed()
     async with db.tenant_session(tenant_id) as session:
         tenant = await TenantService(session, secrets=secrets, plugins=plugins).get_tenant(tenant_id)
     http = HttpClientFactory(allow_private=found.settings.allow_private_addresses)

@@ -58,7 +58,8 @@ class FaultyProxy:
         return Starlette(routes=[route], middleware=[layer], lifespan=lifespan)
 
     async def _forward(self, request: Request) -> Response:
-        target = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+        # As it was sent: decoding would turn a quoted slash into another address.
+        target = request.scope["raw_path"].decode("ascii") + (f"?{request.url.query}" if request.url.query else "")
         headers = {name: value for name, value in request.headers.items() if name not in _HOP_BY_HOP | _OURS}
         answer = await request.app.state.client.request(
             request.method, target, headers=headers, content=await request.body()
