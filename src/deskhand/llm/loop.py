@@ -159,14 +159,7 @@ async def _run(task: AgentTask, model: Model[Any]) -> AgentOutcome:
         async with agent.iter(task.prompt, usage_limits=UsageLimits(request_limit=None)) as run:
             node = run.next_node
             while not Agent.is_end_node(node):
-                messages = run.all_messages()
-                if Agent.is_model_request_node(node):
-                    _check_before_model(task.limits, messages)
-                    node = await _within(task.limits.deadline, run.next(node))
-                else:
-                    if Agent.is_call_tools_node(node):
-                        _check_before_tools(task.limits, messages, node.model_response)
-                    node = await run.next(node)
+                node = await _advance(run, node, task.limits)
             return _outcome(run, model)
     except UsageLimitExceeded as error:
         raise LimitExceededError(str(error)) from error
@@ -175,6 +168,17 @@ async def _run(task: AgentTask, model: Model[Any]) -> AgentOutcome:
             f"The answer of '{model.model_name}' did not have the asked form after {OUTPUT_RETRIES} corrections:"
             f" {error}"
         ) from error
+
+
+async def _advance(run: AgentRun[None, dict[str, Any]], node: Any, limits: RunLimits) -> Any:
+    """One step of the conversation, if the limits allow it."""
+    messages = run.all_messages()
+    if Agent.is_model_request_node(node):
+        _check_before_model(limits, messages)
+        return await _within(limits.deadline, run.next(node))
+    if Agent.is_call_tools_node(node):
+        _check_before_tools(limits, messages, node.model_response)
+    return await run.next(node)
 
 
 def _agent(task: AgentTask, model: Model[Any]) -> Agent[None, dict[str, Any]]:

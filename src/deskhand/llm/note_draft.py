@@ -234,7 +234,7 @@ def draft_schema(given: NoteInput) -> dict[str, Any]:
     if writable:
         text = {"type": "string", "minLength": 8, "maxLength": STEP_CHARS}
         step = _closed({"source": {"type": "string", "enum": writable}, "text": text})
-        most = MAX_STEPS - MAX_PICKS + 1 if picks else MAX_STEPS
+        most = MAX_STEPS - MAX_PICKS if picks else MAX_STEPS
         properties["next_steps"] = {"type": "array", "minItems": 0, "maxItems": most, "items": step}
     return _closed(properties)
 
