@@ -190,6 +190,13 @@ def test_the_note_has_every_section_and_a_number_for_every_source() -> None:
     assert note.cited == ("T1", "K1", "T2")
 
 
+def test_a_procedures_first_step_is_never_out_of_sight() -> None:
+    second = compose_note(TICKET, check_draft({"article_steps": ["K1.2"]}, TICKET)).markdown
+    assert "(2 steps, the first: Ask for the employee number.)" in second
+    first = compose_note(TICKET, check_draft({"article_steps": ["K1.1"]}, TICKET)).markdown
+    assert first.count("Ask for the employee number.") == 1
+
+
 def test_nothing_found_is_said_and_nothing_is_made_up() -> None:
     alone = NoteInput(ticket_ref="1", subject="Strange noise", description="", unavailable=("the knowledge base",))
     assert not needs_model(alone)

@@ -155,7 +155,8 @@ class _Layout:
         self._checked = checked
         self._size = size
         self._numbers: dict[str, int] = {}
-        self._stepped = stepped = {step.ref for step in checked.steps}
+        stepped = {step.ref for step in checked.steps}
+        self._shown = {step.text for step in checked.steps}
         tickets, articles = given.of_kind("ticket"), given.of_kind("article")
         self._tickets = _first(tickets, _close(tickets, size.tickets) | stepped)
         self._articles = _first(articles, {source.ref for source in articles[: size.articles]} | stepped)
@@ -217,7 +218,7 @@ class _Layout:
             return "**Procedure:** no article fits this ticket." if asked and self._tickets else ""
         lines = [
             f"- {self._number(source.ref)} {_named(source)} {plain(clip(source.title, limit=14))}"
-            f"{_extent(source, self._size.words, begun=source.ref in self._stepped)}"
+            f"{_extent(source, self._size.words, shown=self._shown)}"
             for source in self._articles
         ]
         return "\n".join(["**Procedure**", *lines])
@@ -256,10 +257,10 @@ def _first(sources: Sequence[Source], refs: set[str]) -> list[Source]:
     return [source for source in sources if source.ref in refs]
 
 
-def _extent(article: Source, words: int, *, begun: bool) -> str:
-    """How long a procedure is and how it begins, so that a reader knows whether to open it."""
+def _extent(article: Source, words: int, *, shown: set[str]) -> str:
+    """How long a procedure is and how it begins: often with what must not be skipped, such as checking an identity."""
     steps = procedure_steps(article.text)
-    if steps and begun:  # the next steps above come from it
+    if steps and steps[0] in shown:
         return f" ({len(steps)} steps)"
     if steps:
         return f" ({len(steps)} steps, the first: {plain(clip(steps[0], limit=min(words, 18)))})"
