@@ -7,11 +7,14 @@ import pytest
 
 # Adding one here is a decision about tenancy: say in the migration what it may answer, and to whom.
 ACROSS_TENANTS = {
+    "due_schedules(integer)",
     "find_api_key(bytea)",
     "find_platform_key(bytea)",
     "find_tenant_hook(text,text)",
     "find_webhook_triggers(uuid)",
+    "fire_schedules(uuid[],timestamp with time zone[],text[],uuid[],timestamp with time zone[])",
     "heartbeat_executions(text,uuid[],integer[])",
+    "schedule_delay()",
     "sweep_executions(double precision)",
 }
 
