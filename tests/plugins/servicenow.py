@@ -35,7 +35,9 @@ class RunningDesk:
         return ServiceNowConfig.model_validate({**fields, **changes})
 
     @asynccontextmanager
-    async def plugin(self, *, priorities: dict[str, str] | None = None, **changes: Any) -> AsyncIterator[ServiceNowPlugin]:
+    async def plugin(
+        self, *, priorities: dict[str, str] | None = None, **changes: Any
+    ) -> AsyncIterator[ServiceNowPlugin]:
         context = DeskContext(http=TEST_HTTP, priority_mapping=priorities or {})
         plugin = ServiceNowPlugin(self.config(**changes), context)
         try:

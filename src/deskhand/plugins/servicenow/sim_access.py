@@ -23,6 +23,7 @@ class Access:
     Attributes:
         hidden: ``sys_id`` of records that the account may not read.
         read_only: Columns that it may not write.
+        closed_tables: Tables that it may not read at all.
 
     Args:
         clock: Ends tokens and rate windows.
@@ -43,6 +44,7 @@ class Access:
         """As on the first day."""
         self.hidden: set[str] = set()
         self.read_only: set[str] = set()
+        self.closed_tables: set[str] = set()
         self._tokens: dict[str, datetime] = {}
         self._refresh_tokens: set[str] = set()
         self._rule: tuple[int, timedelta] | None = None

@@ -125,7 +125,7 @@ class Tables:
             "priority": choice("priority", ticket.priority or ""),
             "category": choice("category", ticket.category or ""),
             "caller_id": self.reference(ticket.requester),
-            "opened_by": self.reference(ticket.requester),
+            "opened_by": stored.get("opened_by") or self.reference(ticket.requester),
             "assigned_to": self.reference(ticket.assignee),
             "assignment_group": Cell(self.group_id(group), group, "sys_user_group") if group else Cell(),
             "close_notes": plain(ticket.resolution),
@@ -134,9 +134,15 @@ class Tables:
             "sys_created_on": moment(ticket.created_at, self._zone),
             "sys_updated_on": moment(ticket.updated_at, self._zone),
             "sys_created_by": stored.get("sys_created_by") or plain(self.user_name(ticket.requester)),
-            "sys_updated_by": plain(self.user_name(ticket.updated_by or ticket.requester)),
+            "sys_updated_by": self._last_editor(ticket),
             "sys_mod_count": plain(ticket.revision),
         }
+
+    def _last_editor(self, ticket: SimTicket) -> Cell:
+        seeded: Cell | None = ticket.custom.get("sys_updated_by")
+        if ticket.updated_by is None and seeded is not None:
+            return seeded
+        return plain(self.user_name(ticket.updated_by or ticket.requester))
 
     def reference(self, person: SimPerson | None) -> Cell:
         """A reference to a person."""

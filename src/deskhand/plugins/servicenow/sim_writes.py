@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from deskhand.plugins.servicenow import sim_schema
@@ -129,17 +130,29 @@ def levels_of(priority: str | None) -> dict[str, Cell]:
     return {"impact": choice("impact", str(impact)), "urgency": choice("urgency", str(urgency))}
 
 
-def seeded_cell(name: str, given: object) -> Cell:
+Known = Mapping[tuple[str, str], str]
+
+
+def linked_ids(records: Iterable[Mapping[str, Any]]) -> dict[tuple[str, str], str]:
+    """``sys_id`` by (table, name) of everything that some record links to; others only name it."""
+    cells = (
+        seeded_cell(name, given) for record in records for name, given in record.items() if isinstance(given, dict)
+    )
+    return {(cell.table, cell.display): cell.value for cell in cells if cell.table}
+
+
+def seeded_cell(name: str, given: object, known: Known = MappingProxyType({})) -> Cell:
     """A cell out of a Table API record in any of the three display modes."""
     if isinstance(given, Mapping):
         shown, link = str(given.get("display_value") or ""), str(given.get("link") or "")
         value = str(given.get("value") or link.rpartition("/")[2] or shown)
         parts = link.split("/")
         table = parts[-2] if len(parts) > 2 else sim_schema.REFERENCES.get(name, "")
-        return Cell(value, shown or value, table)
+        return Cell(value, shown if "display_value" in given else value, table)  # a dangling one shows nothing
     text = plain(given).value
     if name in sim_schema.REFERENCES and text:
-        return Cell(sys_id_of(sim_schema.REFERENCES[name], text), text, sim_schema.REFERENCES[name])
+        table = sim_schema.REFERENCES[name]
+        return Cell(known.get((table, text)) or sys_id_of(table, text), text, table)
     if sim_schema.choices_of(name):
         return choice(name, text)
     return Cell({"true": "true", "false": "false"}.get(text, text), text)

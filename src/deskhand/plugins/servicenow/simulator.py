@@ -8,7 +8,7 @@ a data policy guards resolving; 404 may mean "no permission"; rate rules answer 
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 from urllib.parse import urlencode
@@ -122,9 +122,12 @@ class ServiceNowSimulator(DeskSimulator):
     # -- the Table API ---------------------------------------------------------------------------
 
     async def _list(self, request: Request) -> Response:
-        rows = self.tables.rows(request.path_params["table"])
+        table = request.path_params["table"]
+        rows = self.tables.rows(table)
         if rows is None:
-            raise refuse(400, "Invalid table " + request.path_params["table"])
+            raise refuse(400, "Invalid table " + table)
+        if table in self.access.closed_tables:
+            raise refuse(403, "User Not Authorized", "Failed API level ACL Validation")
         params = request.query_params
         query = params.get("sysparm_query", "")
         found = sim_query.apply(rows, query, walk=self.tables.walk, evaluate=self._evaluate)
@@ -248,10 +251,11 @@ class ServiceNowSimulator(DeskSimulator):
 
     # -- seeding ---------------------------------------------------------------------------------
 
-    def seed(self, records: Iterable[Mapping[str, Any]]) -> None:
+    def seed(self, records: Sequence[Mapping[str, Any]]) -> None:
         """File real Table API records (any display mode) without sending webhooks."""
+        known = sim_writes.linked_ids(records)
         for record in records:
-            cells = {name: sim_writes.seeded_cell(name, given) for name, given in record.items()}
+            cells = {name: sim_writes.seeded_cell(name, given, known) for name, given in record.items()}
             self._seed_one(cells)
 
     def _seed_one(self, cells: Mapping[str, Cell]) -> None:
