@@ -126,6 +126,7 @@ def test_a_copied_article_step_is_cited_to_the_article() -> None:
         ("Meeting policy changed to allow sharing for presenters.", False),
         ("Phishing: message purged from all mailboxes.", False),
         ("Unable to join the network.", False),
+        ("Role Z_AP_CLERK assigned after approval.", False),
         ("Setzen Sie das Kennwort zurück.", True),
     ],
 )

@@ -67,7 +67,9 @@ _COMMAND_VERBS = (
 _COMMANDS = frozenset(_COMMAND_VERBS.split())
 _LEAD_IN_WORDS = "if when once after before then first next in on for as at from with to do never always also"
 _LEAD_INS = frozenset(_LEAD_IN_WORDS.split())
-_ENGLISH = re.compile(r"(?i)\b(?:the|a|an|to|of|and|in|on|for|is|was|with|whether|by|from|has|not)\b")
+_OTHER_LANGUAGE = re.compile(
+    r"(?i)[^\W\d_a-z]|\b(?:der|die|das|und|ist|nicht|sie|el|la|los|las|y|en|un|une|le|les|des|du|et|il|per|di|che|och|att)\b"
+)
 _SUBJECT_WORDS = "employee employees someone somebody customer colleague caller several request people laptop computer"
 _SUBJECTS = frozenset(_SUBJECT_WORDS.split())
 _COMMON_CAPS = frozenset({"AND", "ASK", "FOR", "NOT", "THE", "USE", "YES"})
@@ -156,11 +158,11 @@ def _reports(clause: str) -> bool:
 
 
 def is_command(sentence: str) -> bool:
-    """Whether an English sentence tells somebody to do something; of other languages this is not asked.
+    """Whether a sentence tells somebody to do something; of other languages than English this is not asked.
 
     A command begins with a verb, or with a condition or a label before it: "If ..., reset", "Locked: unlock".
     """
-    if not _ENGLISH.search(sentence):
+    if _OTHER_LANGUAGE.search(sentence):
         return True
     after_label = sentence.split(": ", 1)[1] if re.match(r"[^:.]{1,60}: ", sentence) else ""
     starts = (next(iter(_WORD.findall(part)), "").lower() for part in (sentence, after_label))
