@@ -113,15 +113,16 @@ async def wait_until_ready(url: str, parts: Sequence[Part], *, limit: float = 18
     try:
         async with asyncio.timeout(limit), HttpClientFactory(allow_private=True).client() as client:
             while not await _answers(client, url):
-                for part in parts:
-                    if part.restarts >= GIVE_UP:
-                        raise UnavailableError(
-                            f"'{part.name}' ends again and again. Its log: {part.log_file or 'above'}"
-                        )
+                _give_up_on(next((part for part in parts if part.restarts >= GIVE_UP), None))
                 await asyncio.sleep(0.1)
     except TimeoutError as error:
         logs = ", ".join(str(part.log_file) for part in parts if part.log_file) or "above"
         raise UnavailableError(f"Nothing answers at {url} after {limit:.0f} s. Logs: {logs}") from error
+
+
+def _give_up_on(part: Part | None) -> None:
+    if part is not None:
+        raise UnavailableError(f"'{part.name}' ends again and again. Its log: {part.log_file or 'above'}")
 
 
 async def _answers(client: httpx2.AsyncClient, url: str) -> bool:

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from deskhand.kit.db.session import Database
 from tests.conftest import DatabaseUrls
 from tests.support.product import Product, running_product
+
+from deskhand.kit.db.session import Database
 
 ROOT = Path(__file__).parent.parent.parent
 STALE_AFTER = 3.0

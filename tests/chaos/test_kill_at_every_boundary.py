@@ -10,11 +10,11 @@ import signal
 from pathlib import Path
 
 import pytest
+from tests.chaos.conftest import STALE_AFTER, StartProcess
+from tests.support.product import Product
 
 from deskhand.knowledge import service as knowledge
 from deskhand.knowledge.embedding import LexicalOnly
-from tests.chaos.conftest import STALE_AFTER, StartProcess
-from tests.support.product import Product
 
 pytestmark = pytest.mark.chaos
 
@@ -27,9 +27,7 @@ BOUNDARIES = {
     "after-result": {"statement": "end_step", "when": "after"},
 }
 CASES = [
-    pytest.param({**moment, "step": step}, id=f"{step}-{name}")
-    for step in STEPS
-    for name, moment in BOUNDARIES.items()
+    pytest.param({**moment, "step": step}, id=f"{step}-{name}") for step in STEPS for name, moment in BOUNDARIES.items()
 ] + [
     pytest.param({"statement": "start_execution", "when": "after"}, id="run-after-start"),
     pytest.param({"statement": "finish_execution", "when": "before"}, id="run-before-finish"),

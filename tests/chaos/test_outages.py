@@ -7,15 +7,17 @@ import os
 import signal
 
 import pytest
-
-from deskhand.plugins.simulation.faults import Fault
 from tests.chaos.conftest import STALE_AFTER, StartProcess
 from tests.support.product import Product, until
+
+from deskhand.plugins.simulation.faults import Fault
 
 pytestmark = pytest.mark.chaos
 
 
-async def test_a_frozen_worker_wakes_too_late_and_writes_nothing(product: Product, worker_process: StartProcess) -> None:
+async def test_a_frozen_worker_wakes_too_late_and_writes_nothing(
+    product: Product, worker_process: StartProcess
+) -> None:
     customer = await product.customer()
     ticket_id = await product.desk.file_ticket()
     frozen = await worker_process(statement="begin_step", when="after", step="add_note", signal=signal.SIGSTOP)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import pytest
-
-from deskhand.kit.db.session import Database
 from tests.conftest import DatabaseUrls
 from tests.support.product import Product, running_product
+
+from deskhand.kit.db.session import Database
 
 
 @pytest.fixture

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from tests.support.product import Customer, Product, until
+
 from deskhand.knowledge import service as knowledge
 from deskhand.knowledge.embedding import Embedder, LexicalOnly, load_embedder
 from deskhand.llm.simulator import Reply
-from tests.support.product import Customer, Product, until
 
 HISTORY = Path(__file__).parent.parent.parent / "src/deskhand/demo/data/resolved_tickets.jsonl"
 

@@ -8,7 +8,6 @@ from datetime import UTC, datetime, timedelta
 
 import httpx2
 import pytest
-
 from tests.support.product import Product, event_body
 
 DELIVERIES = "SELECT count(*) FROM webhook_deliveries WHERE outcome = $1"
@@ -116,9 +115,7 @@ async def test_a_chunked_body_is_cut_at_the_limit_too(product: Product) -> None:
         for _ in range(40):
             yield b"x" * 65536
 
-    answer = await product.webhooks.post(
-        f"{product.api.url}/agents/{customer.agent_id}/webhook", content=endless()
-    )
+    answer = await product.webhooks.post(f"{product.api.url}/agents/{customer.agent_id}/webhook", content=endless())
     assert answer.status_code == 413
 
 
