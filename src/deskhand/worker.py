@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from decimal import Decimal
@@ -21,6 +22,7 @@ from deskhand.knowledge.embedding import load_embedder
 from deskhand.llm.embedded_server import read_endpoint
 from deskhand.llm.gateway import GatewaySettings, open_client
 from deskhand.plugins.registry import PluginManager
+from deskhand.triggers.schedules import Scheduler
 
 log = structlog.get_logger(__name__)
 
@@ -66,7 +68,18 @@ async def run_worker(installation: Installation, *, stale_after: float = 5.0) ->
             telemetry=Telemetry(),
         )
         runner = Runner(pool, executor.execute, concurrency=settings.worker_concurrency, stale_after=stale_after)
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, runner.request_stop)
-        await runner.run()
+        scheduler = Scheduler(pool)
+        _on_signal(scheduler.request_stop, runner.request_stop)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(scheduler.run(), name="scheduler")
+            group.create_task(runner.run(), name="runner")
+
+
+def _on_signal(*stops: Callable[[], None]) -> None:
+    def stop() -> None:
+        for one in stops:
+            one()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import or_, select, tuple_
+from sqlalchemy import func, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import selectinload
 
@@ -60,7 +60,9 @@ async def list_agents(session: AsyncSession, wanted: AgentFilter, *, limit: int,
         with_tool = select(AgentTool.agent_id).where(AgentTool.tool_id == wanted.tool)
         query = query.where(Agent.id.in_(with_tool))
     if wanted.model:
-        query = query.where(Agent.llm_config.contains({"model": wanted.model}))  # @> uses idx_agents_llm_config
+        # Not @>: row-level security keeps it from using idx_agents_llm_config, and only of this form does the planner
+        # know how many agents it finds (st_agents_model).
+        query = query.where(Agent.llm_config["model"].astext == wanted.model)
     after = decode_cursor(cursor, datetime, UUID)
     if after is not None:
         query = query.where(tuple_(Agent.created_at, Agent.id) < after)
@@ -98,3 +100,9 @@ async def current_version_id(session: AsyncSession, agent_id: UUID) -> UUID | No
         .where(Agent.id == agent_id, AgentVersion.version_number == Agent.current_version)
     )
     return (await session.execute(query)).scalar_one_or_none()
+
+
+async def database_now(session: AsyncSession) -> datetime:
+    """The time by the database's clock, the only one that schedules go by."""
+    now: datetime = (await session.execute(select(func.clock_timestamp()))).scalar_one()
+    return now

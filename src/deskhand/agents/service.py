@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -38,7 +39,7 @@ class AgentService:
         actor: Who acts, for the audit log.
         secrets: Encrypts webhook secrets.
         plugins: The registered desks.
-        clock: Current time, for schedules.
+        clock: Current time, for secrets that run out.
     """
 
     def __init__(
@@ -82,7 +83,7 @@ class AgentService:
         made = changes.set_triggers(agent, data.triggers, secrets=self._secrets)
         changes.set_tools(agent, changes.grants(agent, data.tool_ids, data.tool_operations, plugins=self._plugins))
         await self._ensure_ready(agent)
-        changes.plan_schedules(agent, now=self._clock())
+        changes.plan_schedules(agent, now=await repository.database_now(self._session))
         self._session.add(agent)
         await self._session.flush()
         stored = await self._reload(agent.id)
@@ -263,7 +264,7 @@ class AgentService:
 
     async def _save(self, agent: Agent, operation: str, changed: Iterable[str], *, new_version: bool) -> Agent:
         await self._ensure_ready(agent)
-        changes.plan_schedules(agent, now=self._clock())
+        changes.plan_schedules(agent, now=await repository.database_now(self._session))
         agent.revision += 1
         agent.current_version += int(new_version)
         await self._session.flush()
@@ -344,6 +345,11 @@ async def get_version(session: AsyncSession, version_id: UUID) -> AgentVersion:
     if version is None:
         raise NotFoundError(f"There is no agent version {version_id}.")
     return version
+
+
+async def database_now(session: AsyncSession) -> datetime:
+    """The time by the database's clock, the only one that schedules go by."""
+    return await repository.database_now(session)
 
 
 async def current_version_id(session: AsyncSession, agent_id: UUID) -> UUID:
