@@ -34,7 +34,7 @@ from sqlalchemy.orm import selectinload
 
 from deskhand.agents.models import Agent
 from deskhand.kit.db.embedded import EmbeddedPostgres
-from deskhand.kit.db.session import Database, set_tenant
+from deskhand.kit.db.session import PLAN_PER_TENANT, Database, set_tenant
 
 TENANTS, AGENTS = 1_000, 10_000
 LARGE, ORDINARY = "tenant-1", "tenant-500"
@@ -86,6 +86,7 @@ class Reading:
 
 def readings(agent_id: Any) -> list[Reading]:
     """The specification's reading queries."""
+    page = f"ORDER BY created_at DESC, id DESC LIMIT {PAGE}"
     tenant = "SELECT * FROM agents WHERE tenant_id = $1"
     active = f"{tenant} AND status = 'active'"
     model = "SELECT * FROM agents WHERE tenant_id = $1 AND llm_config->>'model' = 'gpt-4'"
@@ -99,13 +100,13 @@ def readings(agent_id: Any) -> list[Reading]:
     index = "idx_agents_tenant_id_status"
     return [
         Reading("tenant query: an ordinary tenant, all rows", 5, tenant, (ORDINARY,), index),
-        Reading(f"tenant query: {PAGE} of the 10,000", 5, f"{tenant} LIMIT {PAGE}", (LARGE,), None),
+        Reading(f"tenant query: the newest {PAGE} of the 10,000", 5, f"{tenant} {page}", (LARGE,), None),
         Reading("tenant query: all 10,000", None, tenant, (LARGE,), index, 0.1),
         Reading("status filter: an ordinary tenant, all active", 10, active, (ORDINARY,), index),
-        Reading(f"status filter: {PAGE} of the 2,500 active", 10, f"{active} LIMIT {PAGE}", (LARGE,), None),
+        Reading(f"status filter: the newest {PAGE} of the 2,500 active", 10, f"{active} {page}", (LARGE,), None),
         Reading("status filter: all 2,500 active", None, active, (LARGE,), index, 0.2),
         Reading("JSONB filter: an ordinary tenant, all on gpt-4", 20, model, (ORDINARY,), index),
-        Reading(f"JSONB filter: {PAGE} of the 2,000 on gpt-4", 20, f"{model} LIMIT {PAGE}", (LARGE,), None),
+        Reading(f"JSONB filter: the newest {PAGE} of the 2,000 on gpt-4", 20, f"{model} {page}", (LARGE,), None),
         Reading("JSONB filter: all 2,000 on gpt-4", None, model, (LARGE,), index, 0.2),
         Reading("relationship load: one agent, in SQL", 15, joined, (LARGE, agent_id), "idx_agent_triggers_agent_id"),
     ]  # fmt: skip
@@ -199,8 +200,8 @@ async def nothing(db: Database) -> None:
 
 
 async def measure(server: EmbeddedPostgres, rounds: int, others: int) -> None:
-    free = await asyncpg.connect(server.superuser_url)
-    app = await asyncpg.connect(server.app_url)
+    free = await asyncpg.connect(server.superuser_url, server_settings=PLAN_PER_TENANT)
+    app = await asyncpg.connect(server.app_url, server_settings=PLAN_PER_TENANT)
     db = Database(server.app_url, pool_size=1)
     start = time.perf_counter()
     await free.execute(FILL.format(tenants=TENANTS, agents=AGENTS, others=others))

@@ -80,6 +80,12 @@ async def test_concurrent_sessions_keep_their_tenants(clean_db, make_tenant):
     assert await asyncio.gather(*map(seen, rounds)) == [[name] for name in rounds]
 
 
+async def test_a_statement_is_planned_for_the_tenant_at_hand(db):
+    """A generic plan would be the first tenant's, whatever the sizes of the others."""
+    async with db.tenant_session("acme") as session:
+        assert (await session.execute(text("SHOW plan_cache_mode"))).scalar_one() == "force_custom_plan"
+
+
 @pytest.mark.parametrize("tenant_id", ["", None])
 async def test_an_empty_tenant_is_refused(db, tenant_id):
     with pytest.raises(ValueError):
