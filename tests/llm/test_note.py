@@ -112,6 +112,24 @@ def test_a_step_picked_by_number_is_the_articles_own() -> None:
     assert [one.reason for one in draft.dropped] == ["is not a step of any article"]
 
 
+def test_steps_of_a_procedure_keep_its_order() -> None:
+    draft = check_draft(
+        {
+            "article_steps": ["K1.2"],
+            "next_steps": [
+                {"source": "T1", "text": "Force a password change at next logon."},
+                {"source": "T1", "text": "Ask for the employee number."},
+            ],
+        },
+        TICKET,
+    )
+    assert [step.text for step in draft.steps] == [
+        "Ask for the employee number.",
+        "Reset it in the console.",
+        "Force a password change at next logon.",
+    ]
+
+
 def test_a_copied_article_step_is_cited_to_the_article() -> None:
     draft = checked(("T1", "Ask for the employee number"))
     assert draft.steps == (Step("Ask for the employee number.", "K1"),)

@@ -209,6 +209,10 @@ def _picks(source: Source) -> dict[str, str]:
     return {f"{source.ref}.{number}": step for number, step in enumerate(steps, 1)}
 
 
+def _all_picks(given: NoteInput) -> dict[str, str]:
+    return {ref: step for source in citable(given) for ref, step in _picks(source).items()}
+
+
 def procedure_steps(markdown: str) -> list[str]:
     """The numbered steps of an article, without their numbers."""
     return [unmarked(match.group(1)) for match in re.finditer(r"(?m)^\s*\d+[.)]\s+(.+)$", markdown)]
@@ -272,13 +276,16 @@ def check_draft(draft: Mapping[str, Any], given: NoteInput) -> CheckedDraft:
             worse, steps[twin] = sorted((steps[twin], step), key=lambda one: len(grounding.telling(one.text)))
             dropped.append(Dropped(worse.text, "repeats another step"))
     if steps:
+        # A procedure's steps keep its order: who is asking is checked before a password is reset.
+        order = {text: number for number, text in enumerate(_all_picks(given).values())}
+        steps.sort(key=lambda step: order.get(step.text, len(order)))
         return CheckedDraft(summary, tuple(steps[:MAX_STEPS]), tuple(dropped))
     return CheckedDraft(summary, tuple(quoted_steps(given)), tuple(dropped), extractive=True)
 
 
 def _candidates(draft: Mapping[str, Any], given: NoteInput) -> Iterator[Step | Dropped]:
     """Every step of the draft, judged by itself: those picked from articles first."""
-    by_number = {ref: Step(step, s.ref) for s in citable(given) for ref, step in _picks(s).items()}
+    by_number = {ref: Step(text, ref.partition(".")[0]) for ref, text in _all_picks(given).items()}
     for pick in dict.fromkeys(map(str, draft.get("article_steps") or [])):
         yield by_number.get(pick) or Dropped(pick, "is not a step of any article")
     for item in list(draft.get("next_steps") or [])[:MAX_STEPS]:
