@@ -206,7 +206,7 @@ def test_the_note_has_every_section_and_a_number_for_every_source() -> None:
     assert "category access (5 of 6 similar tickets, now other)" in note.markdown
     assert "priority" not in note.markdown  # the evidence was too thin, and a section is never padded
     assert "[INC-1008](<https://desk.example.com/1008>)" in note.markdown
-    assert note.cited == ("T1", "K1", "T2")
+    assert note.cited == ("K1", "T1", "T2")
 
 
 def test_a_procedures_first_step_is_never_out_of_sight() -> None:
