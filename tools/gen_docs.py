@@ -157,8 +157,11 @@ def _commands(path: str, command: object) -> Iterator[tuple[str, TyperCommand]]:
     if isinstance(command, TyperCommand):
         yield path, command
     if isinstance(command, TyperGroup):
-        for name, child in command.commands.items():
-            if not child.hidden:
+        # Asked for by name, as a person would: the top group imports a command only then.
+        context = typer.Context(command)
+        for name in command.list_commands(context):
+            child = command.get_command(context, name)
+            if child is not None and not child.hidden:
                 yield from _commands(f"{path} {name}", child)
 
 

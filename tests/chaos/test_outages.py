@@ -31,7 +31,7 @@ async def test_a_frozen_worker_wakes_too_late_and_writes_nothing(
     await frozen.wait()
 
     assert execution["status"] == "completed"
-    assert execution["attempt"] == 2
+    assert execution["attempt"] >= 2
     assert (await product.desk.effects(ticket_id))["notes"] == 1
 
 
@@ -87,6 +87,11 @@ async def test_a_stopping_worker_finishes_what_it_has_begun(product: Product, wo
     assert execution["attempt"] == 1
 
 
+def kill(process: asyncio.subprocess.Process) -> None:
+    assert process.returncode is None, "the worker died by itself"
+    process.kill()
+
+
 async def test_nothing_of_many_events_is_lost_or_doubled_while_workers_die(
     product: Product, worker_process: StartProcess
 ) -> None:
@@ -109,14 +114,14 @@ async def test_nothing_of_many_events_is_lost_or_doubled_while_workers_die(
         return await product.count("SELECT count(*) FROM agent_executions WHERE status = 'completed'") >= tickets // 5
 
     await until(some_done)
-    victims[0].kill()
+    kill(victims[0])
     await product.start_worker(stale_after=STALE_AFTER, concurrency=10)
 
     async def more_done() -> bool:
         return await product.count("SELECT count(*) FROM agent_executions WHERE status = 'completed'") >= tickets // 2
 
     await until(more_done)
-    victims[1].kill()
+    kill(victims[1])
 
     async def all_done() -> bool:
         return await product.count("SELECT count(*) FROM agent_executions WHERE status = 'completed'") == tickets

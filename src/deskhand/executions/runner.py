@@ -16,6 +16,7 @@ from uuid import UUID, uuid4
 import asyncpg
 import structlog
 from pgqueuer import PgQueuer
+from pgqueuer.errors import PgqException
 from pgqueuer.models import Job
 
 from deskhand.executions.lease import Lease, LostClaimError, RunInterrupted, boot_clock
@@ -109,7 +110,7 @@ class Runner:
                     shutdown_on_listener_failure=True,
                     heartbeat_timeout=timedelta(seconds=self._stale_after + 1),
                 )
-            except (*DATABASE_AWAY, RuntimeError) as error:
+            except (*DATABASE_AWAY, PgqException, RuntimeError) as error:
                 # The queue manager ends when its listener dies; runs go on and the queue is taken up again.
                 log.warning("queue_interrupted", error=str(error) or type(error).__name__)
                 await self._pause(0.5)
