@@ -12,8 +12,10 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import asyncpg
 from pydantic_ai.models import Model
@@ -35,6 +37,7 @@ from deskhand.kit.http import HttpClientFactory
 from deskhand.kit.telemetry import Telemetry
 from deskhand.knowledge.embedding import Embedder
 from deskhand.llm.constrained import ConstrainedModel
+from deskhand.llm.errors import InvalidOutputError
 from deskhand.llm.gateway import GatewaySettings, build_model
 from deskhand.llm.loop import AgentTask, RunLimits, run_agent
 from deskhand.llm.note import (
@@ -46,6 +49,7 @@ from deskhand.llm.note import (
     draft_prompt,
     draft_schema,
     needs_model,
+    quoted_steps,
 )
 from deskhand.plugins.base import Operation, Ticket, TicketingToolPlugin
 from deskhand.plugins.registry import PluginManager
@@ -216,7 +220,9 @@ class Executor:
             await desk.aclose()
 
     async def _draft(self, run: Run, toolbox: Toolbox, facts: NoteInput, model: Model[Any]) -> ComposedNote:
-        if not needs_model(facts) and not toolbox.specs():
+        # A small model does one thing at a time: every tool call costs it ten seconds, and the note is its one thing.
+        tools = () if isinstance(model, ConstrainedModel) else toolbox.specs()
+        if not needs_model(facts) and not tools:
             # Without sources a model could only invent; the note says what was looked for and not found.
             return compose_note(facts, CheckedDraft())
         question = draft_prompt(facts, house_rules=run.version.system_prompt)
@@ -224,11 +230,15 @@ class Executor:
             instructions=question.instructions,
             prompt=question.prompt,
             output_schema=draft_schema(facts),
-            tools=toolbox.specs(),
+            tools=tools,
             limits=self._run_limits(run),
             run_id=str(run.execution.id),
         )
-        outcome = await run_agent(task, model, run.journal)
+        try:
+            outcome = await run_agent(task, model, run.journal)
+        except InvalidOutputError:
+            # What was found is worth a note even if the model could not word it; the trace shows its failure.
+            return compose_note(facts, CheckedDraft(steps=tuple(quoted_steps(facts)), extractive=True))
         return compose_note(facts, check_draft(outcome.output, facts))
 
     def _run_limits(self, run: Run) -> RunLimits:
@@ -257,13 +267,22 @@ class Executor:
         model = build_model(run.version.llm_config, self._gateway, run.http)
         task = AgentTask(
             instructions=run.version.system_prompt,
-            prompt=f"Run started at {run.execution.queued_at.isoformat()}. Do what your instructions say and report.",
+            prompt=f"{_occasion(run.execution)} Do what your instructions say and report.",
             output_schema=REPORT_SCHEMA,
             limits=self._run_limits(run),
             run_id=str(run.execution.id),
         )
         outcome = await run_agent(task, model, run.journal)
         return Ending("completed", output={"report": outcome.output["report"], "model": outcome.model_name})
+
+
+def _occasion(execution: RunningExecution) -> str:
+    """What the run is for: of a schedule, the time it stands for, which after an outage is not when it starts."""
+    schedule = execution.input_payload.get("schedule")
+    if not isinstance(schedule, dict):
+        return f"Run started at {execution.queued_at.isoformat()}."
+    instant = datetime.fromisoformat(schedule["fire_at"]).astimezone(ZoneInfo(schedule["timezone"]))
+    return f"Scheduled run for {instant:%A} {instant.isoformat()} ({schedule['timezone']})."
 
 
 def _label(model: Model[Any]) -> str:
