@@ -14,6 +14,7 @@ from rich.markup import escape
 
 from deskhand.errors import ConfigurationError, DeskhandError
 from deskhand.installation import Installation, migrate, open_installation
+from deskhand.kit.db.session import Database, verify_application_role
 from deskhand.kit.log import configure_logging
 from deskhand.plugins.errors import DeskError
 from deskhand.settings import Settings, load_settings
@@ -71,6 +72,19 @@ def installation(*, up_to_date: bool = True) -> Iterator[Installation]:
 def run(work: Coroutine[Any, Any, T]) -> T:
     """Run a command's asynchronous part."""
     return asyncio.run(work)
+
+
+async def check_login(url: str) -> None:
+    """Refuse a database login on which tenancy would not hold.
+
+    Raises:
+        ConfigurationError: Says what the login may that it must not.
+    """
+    db = Database(url, pool_size=1)
+    try:
+        await verify_application_role(db)
+    finally:
+        await db.dispose()
 
 
 async def stop_signal() -> None:

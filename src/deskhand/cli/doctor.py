@@ -8,12 +8,11 @@ import asyncpg
 import typer
 
 import deskhand.models  # noqa: F401 - tenant_policies() knows the tables whose models are imported
-from deskhand.cli.common import installation, out, run
+from deskhand.cli.common import check_login, installation, out, run
 from deskhand.errors import DeskhandError
 from deskhand.installation import Installation
 from deskhand.kit.crypto import SecretBox
 from deskhand.kit.db import admin
-from deskhand.kit.db.session import Database, verify_application_role
 from deskhand.kit.db.tenancy import tenancy_faults, tenant_policies
 from deskhand.kit.http import HttpClientFactory
 from deskhand.llm.embedded_server import options_for
@@ -52,14 +51,7 @@ def _schema(found: Installation) -> str:
 
 
 def _role(found: Installation) -> str:
-    async def check() -> None:
-        db = Database(found.database_url, pool_size=1)
-        try:
-            await verify_application_role(db)
-        finally:
-            await db.dispose()
-
-    run(check())
+    run(check_login(found.database_url))
     return "the login is bound by row-level security"
 
 

@@ -6,7 +6,7 @@ import typer
 import uvicorn
 
 from deskhand.api import ApiConfig, create_app
-from deskhand.cli.common import installation, settings, start_logging
+from deskhand.cli.common import check_login, installation, run, settings, start_logging
 
 app = typer.Typer()
 
@@ -30,8 +30,10 @@ def serve() -> None:
             llm_base_url=given.llm_base_url,
             llm_api_key=given.llm_api_key.get_secret_value() if given.llm_api_key else None,
         )
+        application = create_app(config)
+        run(check_login(found.database_url))  # again in the lifespan, where a refusal would be a traceback
         uvicorn.run(
-            create_app(config),
+            application,
             host=given.host,
             port=given.port,
             log_config=None,

@@ -1,0 +1,61 @@
+"""``deskhand doctor`` as a person runs it: a database whose tenants are kept apart, and one where they are not."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import asyncpg
+import pytest
+from cryptography.fernet import Fernet
+from tests.conftest import TEMPLATE, DatabaseUrls, urls_of
+
+from deskhand.kit.db.embedded import EmbeddedPostgres
+
+
+@pytest.fixture
+def own_database(postgres: EmbeddedPostgres, database_urls: DatabaseUrls) -> Iterator[DatabaseUrls]:
+    """A migrated database that a test may spoil."""
+    name = f"doctor_{uuid.uuid4().hex[:12]}"
+    postgres.create_database(name, template=TEMPLATE)
+    yield urls_of(postgres, name)
+    postgres.drop_database(name)
+
+
+def _doctor(urls: DatabaseUrls, directory: Path) -> subprocess.CompletedProcess[str]:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("DESKHAND_")}
+    environment |= {
+        "DESKHAND_DATABASE_URL": urls.app_url,
+        "DESKHAND_DATABASE_OWNER_URL": urls.owner_url,
+        "DESKHAND_ENCRYPTION_KEYS": Fernet.generate_key().decode(),
+        "DESKHAND_DATA_DIR": str(directory),
+        "NO_COLOR": "1",
+        "COLUMNS": "500",
+    }
+    return subprocess.run(
+        [sys.executable, "-m", "deskhand.cli", "doctor"],
+        env=environment, cwd=directory, capture_output=True, text=True, timeout=200, check=False,
+    )  # fmt: skip
+
+
+async def test_it_names_what_lets_tenants_meet(own_database: DatabaseUrls, tmp_path: Path) -> None:
+    healthy = (await asyncio.to_thread(_doctor, own_database, tmp_path)).stdout
+    assert "✓ tenancy: " in healthy
+    assert "✓ database role: " in healthy
+    connection = await asyncpg.connect(own_database.superuser_url)
+    try:
+        await connection.execute("ALTER TABLE agents NO FORCE ROW LEVEL SECURITY")
+        await connection.execute("CREATE POLICY for_support ON agent_tools USING (true)")
+    finally:
+        await connection.close()
+    spoilt = await asyncio.to_thread(_doctor, own_database, tmp_path)
+    assert spoilt.returncode == 1
+    (line,) = [line for line in spoilt.stdout.splitlines() if "tenancy" in line]
+    assert line.startswith("✗ tenancy: tenants are not kept apart")
+    assert "table agents: row-level security is not forced on its owner" in line
+    assert "table agent_tools: policy for_support opens it to public" in line
