@@ -164,4 +164,7 @@ async def test_a_tick_of_the_clock_ends_as_a_completed_execution(product: Produc
     assert execution["status"] == "completed", execution
     assert execution["output_result"]["report"]
     assert execution["input_payload"]["schedule"]["fire_at"] == fire["fire_at"]
+    # The model is told the time the run stands for, by the schedule's own clock.
+    local = datetime.fromisoformat(fire["fire_at"]).astimezone(ZoneInfo("Europe/Berlin"))
+    assert f"{local.isoformat()} (Europe/Berlin)" in str(product.model.chats[0])
     assert (await customer.client.get(f"{url}/next")).json()["next_fire_at"] == shown["next_fire_at"]
