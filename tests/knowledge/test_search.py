@@ -126,6 +126,18 @@ async def test_hits_say_where_they_come_from_and_scores_stay_in_range(known: Dat
     assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)
 
 
+async def test_equal_scores_stand_in_the_order_of_their_ids(known: Database) -> None:
+    """Else the same history would give another note after each import, whose rows have random keys."""
+    async with known.tenant_session(TENANT) as session:
+        every, few = [
+            await service.search_history(session, "VPN drops", limit=limit, floor=0.0, embedder=LexicalOnly())
+            for limit in (50, 9)
+        ]
+    assert len({hit.score for hit in every}) < len(every)
+    assert every == sorted(every, key=lambda hit: (-hit.score, hit.tool_type, hit.ticket_id))
+    assert few == every[:9]
+
+
 async def test_the_ticket_itself_is_left_out(known: Database, embedder: Remembering) -> None:
     query = "Printer offline\nPrinter PRN-204 shows offline for everybody in accounting."
     async with known.tenant_session(TENANT) as session:

@@ -31,6 +31,10 @@ SEARCHABLE = {
 """Tables that have ``embedding`` and ``search``, and the columns a hit shows. The keys are the only table names
 that ever reach the SQL texts below."""
 
+TIES = {"ticket_history": ("tool_type", "ticket_id"), "knowledge_articles": ("article_id",)}
+"""What orders equal scores: the customer's own ids, so that the same history gives the same answer wherever it was
+imported. Compared byte by byte, which is quick and the same on every server."""
+
 _STEMS = text(
     "SELECT tsvector_to_array(to_tsvector('english', CAST(:subject AS text))) AS subject,"
     " tsvector_to_array(to_tsvector('english', CAST(:body AS text))) AS body,"
@@ -113,13 +117,15 @@ def search_statement(table: str, *, excluding: bool) -> str:
     """
     assert table in SEARCHABLE
     condition = "WHERE ticket_id <> :exclude" if excluding else ""
+    ties = ", ".join(f'{column} COLLATE "C"' for column in TIES[table])
+    keys = ", ".join(f"r.{column}" for column in TIES[table])
     return f"""
         WITH terms AS MATERIALIZED (
             SELECT * FROM unnest(CAST(CAST(:near AS text[]) AS tsquery[]), CAST(CAST(:synonyms AS text[]) AS tsquery[]),
                                  CAST(CAST(:far AS text[]) AS tsquery[]), CAST(:weights AS float8[]))
                           AS t(near, synonym, far, weight)),
         measured AS MATERIALIZED (
-            SELECT r.id,
+            SELECT r.id, {keys},
                    CASE WHEN r.embedding_model = :model
                         THEN embedding_similarity(r.embedding, CAST(:vector AS real[])) END AS cosine,
                    coalesce((SELECT sum(CASE WHEN r.search @@ t.near THEN t.weight
@@ -131,9 +137,9 @@ def search_statement(table: str, *, excluding: bool) -> str:
             SELECT id, cosine, words,
                    CASE WHEN cosine IS NULL THEN :lexical_intercept + :lexical_words * words
                         ELSE :intercept + :cosine * (cosine - :centre) + :words * words END AS log_odds
-              FROM measured ORDER BY 4 DESC LIMIT :limit)
+              FROM measured ORDER BY 4 DESC, {ties} LIMIT :limit)
         SELECT {SEARCHABLE[table]}, cosine, words, log_odds FROM best JOIN {table} USING (id)
-         ORDER BY log_odds DESC, id
+         ORDER BY log_odds DESC, {ties}
     """  # noqa: S608 - names from SEARCHABLE only
 
 
