@@ -7,6 +7,7 @@ import os
 import signal
 
 import pytest
+from pgqueuer import PgQueuer
 from tests.chaos.conftest import STALE_AFTER, StartProcess
 from tests.support.product import Product, until
 
@@ -130,3 +131,29 @@ async def test_nothing_of_many_events_is_lost_or_doubled_while_workers_die(
     effects = [await product.desk.effects(i) for i in ids]
     assert [effect["notes"] for effect in effects] == [1] * tickets
     assert await product.count("SELECT count(*) FROM agent_executions") == tickets
+
+
+async def test_a_listener_that_has_gone_deaf_is_replaced_and_the_worker_lives_on(product: Product) -> None:
+    """As behind a proxy that drops LISTEN, or when PgQueuer's first probe overtakes its LISTEN on a busy machine."""
+    customer = await product.customer()
+    ticket_id = await product.desk.file_ticket()
+    runner = await product.start_worker(stale_after=STALE_AFTER)
+    _, loop = product.runners[0]
+
+    async def listening() -> PgQueuer | None:
+        queue = runner._queue
+        driver = getattr(queue, "connection", None)
+        return queue if driver is not None and driver._listener_connection is not None else None
+
+    first = await until(listening)
+    await first.connection._listener_connection.execute("UNLISTEN *")
+
+    async def replaced() -> bool:
+        assert not loop.done(), loop.exception()
+        again = await listening()
+        return again is not None and again is not first
+
+    await until(replaced)
+    answer = await product.deliver(customer, ticket_id)
+    execution = await product.ended(customer, answer.json()["execution_id"])
+    assert execution["status"] == "completed"

@@ -30,6 +30,7 @@ from deskhand.kit.db.session import Database
 from deskhand.kit.log import configure_logging
 from deskhand.llm.embedded_models import AUTO, EMBEDDED_MODELS, choose_model
 from deskhand.llm.embedded_server import memory_available
+from deskhand.plugins.text import html_to_markdown
 from deskhand.settings import Settings
 from deskhand.supervisor import Part, model_server, running, stack_parts, wait_until_ready
 
@@ -157,7 +158,7 @@ async def _look(scene: Scene, ticket_id: str, since: float) -> Mapping[str, Any]
     execution = await scene.execution_of(ticket_id)
     if execution is not None and execution["status"] in DONE:
         if execution["status"] == "completed" and notes:
-            return {"note": notes[-1]["body"], "execution": execution}
+            return {"note": html_to_markdown(notes[-1]["html"]), "execution": execution}
         return {"error": execution["error_message"] or execution["status"]}
     if time.monotonic() - since > NOTE_SECONDS:
         return {"error": f"no note within {NOTE_SECONDS:.0f} s"}

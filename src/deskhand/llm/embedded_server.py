@@ -73,17 +73,6 @@ def _meminfo_available() -> int:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
 
 
-def free_cores() -> int:
-    """Threads to compute with: every core, or on a busy machine only those that are idle.
-
-    The threads wait for each other after each layer, so one that does not get its core stops all of them
-    (measured on two busy cores: 2 threads were 5 to 10 times slower than 1).
-    """
-    cores = len(os.sched_getaffinity(0))
-    busy = round(os.getloadavg()[0])
-    return max(1, cores - busy)
-
-
 def options_for(
     choice: str, *, models_dir: Path, state_file: Path, model_path: Path | None = None, nice: int = 0
 ) -> ServerOptions:
@@ -252,7 +241,7 @@ def _serve(given: argparse.Namespace) -> None:
     import xllamacpp  # noqa: PLC0415 - optional extra with native code, loaded only in this child process
 
     os.nice(given.nice)
-    threads = given.threads or free_cores()
+    threads = given.threads or len(os.sched_getaffinity(0))
     key = secrets.token_urlsafe(32)
     params = xllamacpp.CommonParams()
     params.model.path = str(given.model)
