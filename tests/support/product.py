@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import asyncpg
 import httpx2
 from cryptography.fernet import Fernet
+from tests.support.desks import DESK_KEY, Desk, new_simulator
 
 from deskhand.access import service as access
 from deskhand.api import ApiConfig, create_app
@@ -27,13 +28,13 @@ from deskhand.knowledge.embedding import Embedder, LexicalOnly
 from deskhand.llm.gateway import GatewaySettings
 from deskhand.llm.simulator import LlmSimulator
 from deskhand.plugins.registry import PluginManager
-from deskhand.plugins.servicedesk_plus.simulator import ServiceDeskPlusSimulator
 from deskhand.plugins.signatures import standard_headers
 from deskhand.plugins.simulation.server import RunningServer, run_in_process
 
+__all__ = ["DESK_KEY", "PROMPT", "Customer", "Desk", "Product", "event_body", "running_product", "until"]
+
 T = TypeVar("T")
 
-DESK_KEY = "technician-key-of-the-simulator"
 PROMPT = "You prepare technicians: what is the ticket about, and what should they do next?"
 PATIENCE = 90.0  # seconds; a loaded machine is slow, and a condition that will never hold fails all the same
 
@@ -49,37 +50,6 @@ async def until(look: Callable[[], Awaitable[T]], *, patience: float = PATIENCE)
 
 
 @dataclass
-class Desk:
-    """The simulated ServiceDesk Plus."""
-
-    simulator: ServiceDeskPlusSimulator
-    server: RunningServer
-    client: httpx2.AsyncClient
-
-    @property
-    def url(self) -> str:
-        return self.server.url
-
-    async def file_ticket(self, subject: str = "VPN drops", description: str = "It drops every ten minutes.") -> str:
-        answer = await self.client.post(
-            "/_sim/tickets",
-            json={"subject": subject, "description": description, "requester": "alice@acme.test"},
-        )
-        answer.raise_for_status()
-        return str(answer.json()["id"])
-
-    async def notes(self, ticket_id: str) -> list[dict[str, Any]]:
-        answer = await self.client.get(f"/_sim/tickets/{ticket_id}")
-        answer.raise_for_status()
-        return list(answer.json()["notes"])
-
-    async def effects(self, ticket_id: str) -> dict[str, Any]:
-        answer = await self.client.get(f"/_sim/effects/{ticket_id}")
-        answer.raise_for_status()
-        return dict(answer.json())
-
-
-@dataclass
 class Customer:
     """A tenant with its administrator's client and one active agent."""
 
@@ -87,6 +57,8 @@ class Customer:
     client: httpx2.AsyncClient
     agent_id: str
     secret: str
+    key: str = ""
+    desk: Desk | None = None
 
 
 @dataclass
@@ -113,20 +85,22 @@ class Product:
         client = self.http.client(self.api.url, headers={"Authorization": f"Bearer {key}"})
         return await self.stack.enter_async_context(client)
 
-    async def customer(self, tenant_id: str = "acme", *, active: bool = True, **agent: Any) -> Customer:
-        """A tenant connected to the desk, with an agent."""
+    async def open_desk(self, tool_type: str) -> Desk:
+        """One more simulated desk, for the length of the test."""
+        return await self.stack.enter_async_context(running_desk(tool_type, self.http))
+
+    async def customer(
+        self, tenant_id: str = "acme", *, desk: Desk | None = None, active: bool = True, **agent: Any
+    ) -> Customer:
+        """A tenant connected to a desk (the product's first unless another is given), with an agent."""
+        desk = desk or self.desk
         async with self.db.platform_session() as session:
             _, key = await access.create_platform_key(session, name="tests")
         platform = await self.client(key)
         await _ok(
             platform.post(
                 "/api/v1/tenants",
-                json={
-                    "tenant_id": tenant_id,
-                    "name": tenant_id.title(),
-                    "servicedesk_url": self.desk.url,
-                    "servicedesk_api_key": DESK_KEY,
-                },
+                json={"tenant_id": tenant_id, "name": tenant_id.title(), **desk.tenant()},
             )
         )
         made = await _ok(
@@ -138,18 +112,20 @@ class Product:
             "system_prompt": PROMPT,
             "llm_config": {"model": "gpt-4", "temperature": 0.0},
             "triggers": [{"trigger_type": "webhook"}],
-            "tool_ids": ["servicedesk_plus"],
+            "tool_ids": [desk.tool_type],
             **agent,
         }
         created = await _ok(client.post("/api/v1/agents", json=body))
         if active:
             await _ok(client.post(f"/api/v1/agents/{created['id']}/activate"))
-        return Customer(tenant_id, client, created["id"], created["webhook_secrets"][0]["secret"])
+        secret = created["webhook_secrets"][0]["secret"]
+        return Customer(tenant_id, client, created["id"], secret, made["api_key"], desk)
 
     async def point_desk_at(self, customer: Customer, **target: Any) -> None:
-        """Let the desk's webhooks go to the customer's agent."""
+        """Let the webhooks of the customer's desk go to its agent."""
         url = f"{self.api.url}/agents/{customer.agent_id}/webhook"
-        answer = await self.desk.client.put("/_sim/webhooks", json={"url": url, "secret": customer.secret, **target})
+        desk = customer.desk or self.desk
+        answer = await desk.client.put("/_sim/webhooks", json={"url": url, "secret": customer.secret, **target})
         answer.raise_for_status()
 
     async def deliver(
@@ -210,6 +186,12 @@ class Product:
 
         return await until(look)
 
+    async def rows(self, query: str, *values: object) -> list[asyncpg.Record]:
+        """Rows across tenants (as the platform role)."""
+        async with self.pool.acquire() as connection, connection.transaction():
+            await connection.execute("SET LOCAL ROLE deskhand_platform")
+            return list(await connection.fetch(query, *values))
+
     async def count(self, query: str, *values: object) -> int:
         """A figure from the rows, across tenants (as the platform role)."""
         async with self.pool.acquire() as connection, connection.transaction():
@@ -229,6 +211,14 @@ async def _ok(call: Awaitable[httpx2.Response]) -> dict[str, Any]:
 
 
 @contextlib.asynccontextmanager
+async def running_desk(tool_type: str, http: HttpClientFactory) -> AsyncIterator[Desk]:
+    """A simulated desk on a free port of loopback."""
+    simulator = new_simulator(tool_type)
+    async with run_in_process(simulator.build()) as server, http.client(server.url) as client:
+        yield Desk(simulator, server, client)
+
+
+@contextlib.asynccontextmanager
 async def running_product(db: Database, app_url: str) -> AsyncIterator[Product]:
     """The product for the length of a ``with`` block; workers are started by the test."""
     keys = (Fernet.generate_key().decode(),)
@@ -236,9 +226,7 @@ async def running_product(db: Database, app_url: str) -> AsyncIterator[Product]:
     async with contextlib.AsyncExitStack() as stack:
         pool = await create_pool(app_url, min_size=2, max_size=12)
         stack.push_async_callback(pool.close)
-        simulator = ServiceDeskPlusSimulator(api_key=DESK_KEY)
-        desk_server = await stack.enter_async_context(run_in_process(simulator.build()))
-        desk_client = await stack.enter_async_context(http.client(desk_server.url))
+        desk = await stack.enter_async_context(running_desk("servicedesk_plus", http))
         model = await stack.enter_async_context(LlmSimulator())
         config = ApiConfig(
             database_url=app_url, encryption_keys=keys, public_url="http://127.0.0.1", allow_private_addresses=True
@@ -248,7 +236,7 @@ async def running_product(db: Database, app_url: str) -> AsyncIterator[Product]:
             db=db,
             pool=pool,
             api=api,
-            desk=Desk(simulator, desk_server, desk_client),
+            desk=desk,
             model=model,
             model_url=model.base_url,
             keys=keys,

@@ -81,15 +81,14 @@ class FaultList:
         """The rule that hits this call, used up by one."""
         now = self._clock()
         self._rules = [rule for rule in self._rules if rule[1] is None or now < rule[1]]
-        for rule in self._rules:
-            fault, _, left = rule
-            if self._hits(fault, method, path):
-                if fault.count is not None:
-                    left[0] -= 1
-                    if left[0] == 0:
-                        self._rules.remove(rule)
-                return fault
-        return None
+        rule = next((rule for rule in self._rules if self._hits(rule[0], method, path)), None)
+        if rule is None:
+            return None
+        fault, _, left = rule
+        left[0] -= 1  # a rule without a count starts at zero and never comes back to it
+        if left[0] == 0:
+            self._rules.remove(rule)
+        return fault
 
     def _hits(self, fault: Fault, method: str, path: str) -> bool:
         if fault.method is not None and fault.method.upper() != method:
