@@ -153,7 +153,7 @@ async def test_500_deliveries_while_one_run_is_at_work_make_one_more(product: Pr
 
     gate.opened.clear()
     gate.reached.clear()
-    second = await product.deliver(customer, ticket_id, delivery_id="second")
+    await product.deliver(customer, ticket_id, delivery_id="second")
     await until(lambda: asyncio.to_thread(gate.reached.wait, 1.0))
 
     changes = saves(product, ticket_id, 150)
