@@ -184,7 +184,9 @@ async def test_the_command_rotates_while_the_database_serves(
     assert NEW not in ended.stdout + ended.stderr
 
 
-@pytest.mark.parametrize("keys", [None, "", " , ", "not-a-key", "c2hvcnQ=", f"{NEW},broken"])
+@pytest.mark.parametrize(
+    "keys", [None, "", " , ", "not-a-key", "c2hvcnQ=", pytest.param(f"{NEW},broken", id="one-of-two")]
+)
 async def test_a_missing_or_malformed_key_refuses_the_start_and_says_how_to_make_one(
     clean_db: Database, database_urls: DatabaseUrls, tmp_path: Path, keys: str | None
 ) -> None:
