@@ -8,20 +8,26 @@ up: what is missing is named.
 from __future__ import annotations
 
 import os
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Event, Thread
 
+import structlog
 from cryptography.fernet import Fernet
 
-from deskhand.errors import ConfigurationError
+from deskhand.errors import ConfigurationError, UnavailableError
 from deskhand.kit.crypto import HOW_TO_MAKE_A_KEY
 from deskhand.kit.db import admin
 from deskhand.kit.db.embedded import EmbeddedPostgres
 from deskhand.settings import Settings
 
 MODEL_STATE = "embedded-model.json"
+WATCH_SECONDS = 0.5
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,16 +95,41 @@ def open_installation(settings: Settings) -> Iterator[Installation]:
     ours = not server.running
     server.start()
     try:
-        yield Installation(
-            settings=settings,
-            database_url=server.app_url,
-            owner_url=server.owner_url,
-            encryption_keys=_own_keys(settings),
-            embedded=True,
-        )
+        with _kept_running(server):
+            yield Installation(
+                settings=settings,
+                database_url=server.app_url,
+                owner_url=server.owner_url,
+                encryption_keys=_own_keys(settings),
+                embedded=True,
+            )
     finally:
         if ours:
             server.stop()
+
+
+@contextmanager
+def _kept_running(server: EmbeddedPostgres) -> Iterator[None]:
+    """Start the server again if it dies inside the block: nobody else would, and a run waits 30 s for its database."""
+    stop = Event()
+
+    def watch() -> None:
+        while not stop.wait(WATCH_SECONDS):
+            if server.running:
+                continue
+            log.warning("postgres_died")
+            try:
+                server.start()
+            except (UnavailableError, OSError, subprocess.SubprocessError) as error:
+                log.error("postgres_not_restarted", error=str(error))  # and tried again at the next look
+
+    watcher = Thread(target=watch, name="postgres-watch", daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        watcher.join()
 
 
 def migrate(installation: Installation) -> bool:

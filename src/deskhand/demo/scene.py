@@ -171,8 +171,14 @@ class Scene:
         return list(answer.json()["notes"])
 
     async def execution_of(self, ticket_id: str) -> dict[str, Any] | None:
-        """The newest run on a ticket, from the API."""
-        listed = await self._call("GET", f"/api/v1/executions?ticket_ref={ticket_id}", None)
+        """The newest run on a ticket, from the API; None also while the API or its database is being restarted."""
+        try:
+            answer = await self._api.get(f"/api/v1/executions?ticket_ref={ticket_id}")
+        except httpx2.TransportError:
+            return None
+        if answer.status_code == httpx2.codes.SERVICE_UNAVAILABLE:
+            return None
+        listed = answer.raise_for_status().json()
         return listed["items"][0] if listed["items"] else None
 
     async def sign_in_link(self) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from deskhand.errors import DeskhandError
+from deskhand.kit.db.session import is_database_away
 from deskhand.llm.errors import ModelError
 from deskhand.plugins.errors import DeskError
 
@@ -65,6 +66,8 @@ def classify(error: Exception) -> tuple[str, str, bool, float | None]:
         return _slug(error), str(error), error.retryable, error.retry_after
     if isinstance(error, DeskhandError):
         return error.code, error.detail, error.status == 503, error.retry_after
+    if is_database_away(error):
+        return "database-unavailable", "The database could not be reached.", True, None
     return "internal-error", f"Unexpected {type(error).__name__}: {error}", False, None
 
 
