@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
 # Programs from Debian that some tests drive: Chromium (browser tests), PgBouncer (pooling proxy) and
 # PostgreSQL 15 (the oldest server we support). Without them those tests skip and say why; nothing else needs them.
-# The benchmarks also compare with Redis:  tools/ci-setup.sh benchmarks
+# benchmarks/executions.py also needs Redis and wrk:  tools/ci-setup.sh benchmarks
 set -euo pipefail
 
 have_chromium() { command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null; }
 have_pgbouncer() { command -v pgbouncer >/dev/null || [ -x /usr/sbin/pgbouncer ]; }
 have_postgresql() { compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null || command -v postgres >/dev/null; }
 have_redis() { command -v redis-server >/dev/null; }
+have_wrk() { command -v wrk >/dev/null; }
 
 missing=() loses=()
 need() { # package, what goes without it
@@ -16,7 +17,10 @@ need() { # package, what goes without it
 have_chromium || need chromium "browser tests"
 have_pgbouncer || need pgbouncer "tests behind a pooling proxy"
 have_postgresql || need postgresql-15 "tests on PostgreSQL 15"
-if [ "${1:-}" = benchmarks ]; then have_redis || need redis-server "the comparison with a Redis queue"; fi
+if [ "${1:-}" = benchmarks ]; then
+  have_redis || need redis-server "the comparison with a Redis queue"
+  have_wrk || need wrk "the load on the webhook's address"
+fi
 [ ${#missing[@]} -eq 0 ] && exit 0
 
 explain() {

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Compile both lock files: universal (one file for every platform and Python >= 3.11), every file pinned by hash.
+# Compile the lock files: universal (one file for every platform and Python >= 3.11), every file pinned by hash.
 #   tools/lock.sh [--upgrade]            in place
 #   tools/lock.sh --into DIR [--upgrade] beside the pins already in DIR
 set -euo pipefail
@@ -8,7 +8,9 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 into=.
 if [ "${1:-}" = --into ]; then into=$2; shift 2; fi
 compile() {
-  .venv/bin/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes --no-header "$@"
+  .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header "$@"
 }
-compile --extra embedded -o "$into/requirements.lock" "$@"
-compile --all-extras --group dev -o "$into/requirements-dev.lock" "$@"
+compile pyproject.toml --extra embedded -o "$into/requirements.lock" "$@"
+compile pyproject.toml --all-extras --group dev -o "$into/requirements-dev.lock" "$@"
+# Without the product; what both stacks use, they use in the same version. (An annotation would name the folder.)
+compile --group benchmarks --no-annotate --constraint "$into/requirements-dev.lock" -o "$into/requirements-benchmarks.lock" "$@"

@@ -5,7 +5,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
 again=$(mktemp -d)
 trap 'rm -rf "$again"' EXIT
-cp requirements.lock requirements-dev.lock "$again"
+locks=(requirements.lock requirements-dev.lock requirements-benchmarks.lock)
+cp "${locks[@]}" "$again"
 if ! tools/lock.sh --into "$again" 2>"$again/errors"; then
   if grep -qiE 'failed to fetch|error sending request|dns error|network|connect|timed out' "$again/errors"; then
     echo "lock files: NOT CHECKED, the package index cannot be reached" >&2
@@ -14,7 +15,7 @@ if ! tools/lock.sh --into "$again" 2>"$again/errors"; then
   cat "$again/errors" >&2
   exit 1
 fi
-for lock in requirements.lock requirements-dev.lock; do
+for lock in "${locks[@]}"; do
   if ! diff -u "$lock" "$again/$lock"; then
     echo "$lock no longer follows pyproject.toml; run: make lock" >&2
     exit 1
