@@ -235,7 +235,7 @@ async def test_retry_queues_again_and_keeps_the_journal(console: Console, status
 
     body = answer.json()
     assert answer.status_code == 200
-    assert (body["status"], body["attempt"], body["max_attempts"]) == ("queued", 4, 8)
+    assert (body["status"], body["attempt"], body["max_attempts"]) == ("queued", 4, 19)
     assert [
         body[name]
         for name in ("error_code", "error_message", "completed_at", "cancel_requested_at", "dismissed_at", "not_before")

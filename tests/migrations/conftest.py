@@ -91,6 +91,7 @@ NEW_ROWS = (
        VALUES ('acme', 'KB1', 'Fire', 'Use water')""",
     """INSERT INTO system_inventory (tenant_id, hostname) VALUES ('acme', 'srv-1')""",
     """INSERT INTO enhancement_feedback (tenant_id, ticket_id, feedback_type) VALUES ('acme', '1', 'thumbs_up')""",
+    """INSERT INTO execution_starts (tenant_id, minute, starts) VALUES ('acme', date_trunc('minute', now()), 3)""",
     """INSERT INTO pgqueuer (priority, status, entrypoint) VALUES (0, 'queued', 'execution')""",
     """INSERT INTO pgqueuer_log (job_id, status, priority, entrypoint) VALUES (1, 'queued', 0, 'execution')""",
     """INSERT INTO pgqueuer_schedules (expression, entrypoint) VALUES ('* * * * *', 'x')""",

@@ -39,6 +39,8 @@ SEEDS = {
         VALUES ('{t}', '{n}0000000-0000-4000-8000-00000000000b', 'd1', 'accepted', 202)""",
     "schedule_fires": """INSERT INTO schedule_fires (tenant_id, trigger_id, fire_at)
         VALUES ('{t}', '{n}0000000-0000-4000-8000-00000000000b', '2026-01-01T00:00:00Z')""",
+    "execution_starts": "INSERT INTO execution_starts (tenant_id, minute, starts)"
+    " VALUES ('{t}', '2026-01-01T00:00:00Z', 1)",
     "memberships": """WITH person AS (INSERT INTO users (email) VALUES ('{t}@example.com') RETURNING id)
         INSERT INTO memberships (tenant_id, user_id, role) SELECT '{t}', id, 'viewer' FROM person""",
     "api_keys": """INSERT INTO api_keys (tenant_id, name, prefix, key_hash, role)

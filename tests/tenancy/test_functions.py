@@ -14,6 +14,7 @@ ACROSS_TENANTS = {
     "find_webhook_triggers(uuid)",
     "fire_schedules(uuid[],timestamp with time zone[],text[],uuid[],timestamp with time zone[])",
     "heartbeat_executions(text,uuid[],integer[])",
+    "prune_history(text,interval,integer)",
     "schedule_delay()",
     "sweep_executions(double precision)",
 }

@@ -11,6 +11,7 @@ from sqlalchemy import (
     BigInteger,
     CheckConstraint,
     DateTime,
+    ForeignKey,
     ForeignKeyConstraint,
     Identity,
     Index,
@@ -39,7 +40,10 @@ class AgentExecution(TenantModel, Base):
     ``queued_at`` is when the event was accepted; ``started_at`` is rewritten by each start.
     ``lane`` is what may have only one active run (a ticket of a desk); ``parked`` marks a queued run
     that was refused a slot and waits to be promoted; ``not_before`` delays a retry; ``enqueue_seq`` counts
-    hand-overs to PgQueuer. Of the live runs of one agent on one ticket at most one waits for its first start:
+    hand-overs to PgQueuer and ``queue_tag`` is its place there (start-time fair queueing: ``engine_2.sql``).
+    ``crashes`` counts starts whose worker died without a word; failures that were reported count as attempts alone.
+    ``retry_of`` names the run that this one repeats with a changed input, ``replay_of`` the one it tries again beside.
+    Of the live runs of one agent on one ticket at most one waits for its first start:
     later events join it.
     """
 
@@ -72,7 +76,21 @@ class AgentExecution(TenantModel, Base):
         Index("idx_agent_executions_agent_version_id", "agent_version_id"),
         Index("idx_agent_executions_started_at", desc("started_at")),
         Index("idx_agent_executions_tenant_queued_at", "tenant_id", desc("queued_at")),
-        Index("idx_agent_executions_queued", "tenant_id", "queued_at", postgresql_where=text("status = 'queued'")),
+        Index(
+            "idx_agent_executions_parked",
+            "tenant_id",
+            "queued_at",
+            "id",
+            postgresql_where=text("status = 'queued' AND parked"),
+        ),
+        Index(
+            "idx_agent_executions_ready",
+            "tenant_id",
+            "queue_tag",
+            postgresql_where=text("status = 'queued' AND NOT parked"),
+        ),
+        Index("idx_agent_executions_completed_at", "completed_at", postgresql_where=text("completed_at IS NOT NULL")),
+        Index("idx_agent_executions_replay_of", "replay_of", postgresql_where=text("replay_of IS NOT NULL")),
         Index("idx_agent_executions_running", "tenant_id", postgresql_where=text("status = 'running'")),
         Index(
             "uq_agent_executions_active_lane",
@@ -109,9 +127,11 @@ class AgentExecution(TenantModel, Base):
     lane: Mapped[str | None] = mapped_column(String(250))
     mode: Mapped[str] = mapped_column(String(10), server_default=text("'live'"))
     attempt: Mapped[int] = mapped_column(Integer, server_default=text("0"))
-    max_attempts: Mapped[int] = mapped_column(Integer, server_default=text("4"))
+    max_attempts: Mapped[int] = mapped_column(Integer, server_default=text("15"))
+    crashes: Mapped[int] = mapped_column(Integer, server_default=text("0"))
     parked: Mapped[bool] = mapped_column(server_default=text("false"))
     enqueue_seq: Mapped[int] = mapped_column(Integer, server_default=text("0"))
+    queue_tag: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
     not_before: Mapped[Timestamp | None]
     queued_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
     started_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
@@ -127,10 +147,25 @@ class AgentExecution(TenantModel, Base):
     cost_usd: Mapped[Decimal | None] = mapped_column(Numeric(14, 8))
     idempotency_key: Mapped[str | None] = mapped_column(String(255))
     retry_of: Mapped[UUID | None]
+    replay_of: Mapped[UUID | None]
     dismissed_at: Mapped[Timestamp | None]
 
     def __repr__(self) -> str:
         return f"<AgentExecution(id={self.id}, status={self.status}, attempt={self.attempt})>"
+
+
+class ExecutionStarts(TenantModel, Base):
+    """How many runs of a tenant started in one minute, for ``rate_limits.executions_per_hour``."""
+
+    __tablename__ = "execution_starts"
+    __table_args__ = (PrimaryKeyConstraint("tenant_id", "minute", name="execution_starts_pkey"),)
+
+    tenant_id: Mapped[str] = mapped_column(String(100), ForeignKey("tenant_configs.tenant_id", ondelete="CASCADE"))
+    minute: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    starts: Mapped[int] = mapped_column(Integer, server_default=text("0"))
+
+    def __repr__(self) -> str:
+        return f"<ExecutionStarts(minute={self.minute}, starts={self.starts})>"
 
 
 class ExecutionStep(TenantModel, Base):
@@ -175,4 +210,4 @@ class ExecutionStep(TenantModel, Base):
         return f"<ExecutionStep(execution_id={self.execution_id}, step_key={self.step_key}, state={self.state})>"
 
 
-__all__ = ["STATUSES", "AgentExecution", "ExecutionStep"]
+__all__ = ["STATUSES", "AgentExecution", "ExecutionStarts", "ExecutionStep"]

@@ -11,8 +11,10 @@ from deskhand.kit.db.session import is_database_away
 from deskhand.llm.errors import ModelError
 from deskhand.plugins.errors import DeskError
 
+# Fifteen attempts (agent_executions.max_attempts) with these span about an hour: longer than a desk restarts, shorter
+# than a note on the ticket is worth waiting for. After that a person retries, one or all at once.
 BASE_DELAY = 2.0
-MAX_DELAY = 300.0
+MAX_DELAY = 600.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,6 +44,7 @@ class WebhookDelivery(TenantModel, Base):
         ),
         Index("idx_webhook_deliveries_tenant_received_at", "tenant_id", desc("received_at")),
         Index("idx_webhook_deliveries_execution_id", "execution_id"),
+        Index("idx_webhook_deliveries_received_at", "received_at", postgresql_using="brin"),
     )
 
     id: Mapped[UuidPk]
@@ -79,6 +80,7 @@ class ScheduleFire(TenantModel, Base):
             name="fk_schedule_fires_trigger_id",
         ),
         Index("idx_schedule_fires_tenant_fire_at", "tenant_id", desc("fire_at")),
+        Index("idx_schedule_fires_fire_at", "fire_at", postgresql_using="brin"),
     )
 
     trigger_id: Mapped[UUID]

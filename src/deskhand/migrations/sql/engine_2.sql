@@ -1,0 +1,352 @@
+-- The engine's second edition: fair shares by weight, an hourly limit, crashes counted apart from failures, many
+-- events accepted in one commit, and history that is pruned in small steps. What engine_1.sql says of the rules of the
+-- hot path holds here. Functions that it defines are replaced; statements are separated as there.
+
+CREATE FUNCTION execution_weight(p_rate_limits jsonb) RETURNS double precision
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+  SELECT least(100, greatest(0.01, coalesce((p_rate_limits ->> 'weight')::double precision, 1)))
+$$
+;;
+-- Start-time fair queueing (Goyal, Vin, Cheng: SIGCOMM 1996): a job's tag is the queue's virtual time, or its tenant's
+-- last tag if that is later, plus the tenant's stride. The lowest tag is served first and moves the virtual time, so
+-- tenants with work waiting share the workers by weight, and one that was quiet is next at once.
+CREATE FUNCTION next_queue_tag(p_tenant text, p_weight double precision) RETURNS bigint
+LANGUAGE sql VOLATILE AS $$
+  SELECT greatest(c.last_value, coalesce((SELECT max(e.queue_tag) FROM agent_executions e
+                    WHERE e.tenant_id = p_tenant AND e.status = 'queued' AND NOT e.parked), 0))
+         + round(100 / p_weight)::bigint
+    FROM execution_clock c
+$$
+;;
+-- How many more runs of a tenant may start now: its hourly limit less the starts of this hour, counted by the minute.
+CREATE FUNCTION start_room(p_tenant text, p_rate_limits jsonb) RETURNS integer
+LANGUAGE sql VOLATILE AS $$
+  SELECT greatest(1, coalesce((p_rate_limits ->> 'executions_per_hour')::integer, 2000))
+         - coalesce((SELECT sum(s.starts) FROM execution_starts s WHERE s.tenant_id = p_tenant
+                        AND s.minute >= date_trunc('minute', clock_timestamp() - interval '1 hour')), 0)::integer
+$$
+;;
+-- Hands one execution to PgQueuer. The sequence number makes the key of this hand-over unique, so a
+-- job that is just finishing does not swallow the next one.
+CREATE OR REPLACE FUNCTION enqueue_execution(p_execution uuid, p_delay interval DEFAULT '0') RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE
+  v_tenant text;
+  v_tag bigint;
+  v_seq integer;
+BEGIN
+  SELECT e.tenant_id, next_queue_tag(e.tenant_id, execution_weight(t.rate_limits)) INTO v_tenant, v_tag
+    FROM agent_executions e JOIN tenant_configs t ON t.tenant_id = e.tenant_id WHERE e.id = p_execution;
+  IF NOT FOUND THEN
+    RETURN;
+  END IF;
+  UPDATE agent_executions SET parked = false, enqueue_seq = enqueue_seq + 1, queue_tag = v_tag
+   WHERE id = p_execution
+   RETURNING enqueue_seq INTO v_seq;
+  INSERT INTO pgqueuer (priority, entrypoint, payload, execute_after, dedupe_key, status)
+  VALUES (-v_tag, 'execution', convert_to(v_tenant || ':' || p_execution::text, 'UTF8'), now() + p_delay,
+          p_execution::text || ':' || v_seq::text, 'queued')
+  ON CONFLICT (dedupe_key) WHERE status IN ('queued', 'picked') AND dedupe_key IS NOT NULL DO NOTHING;
+END
+$$
+;;
+-- Accepts one verified event: delivery row, execution row (or coalescing into one that has not
+-- started), hand-over. p_revision guards against a cached trigger that has changed since.
+CREATE OR REPLACE FUNCTION accept_event(
+  p_tenant text, p_agent uuid, p_trigger uuid, p_revision integer, p_delivery text, p_scheme text, p_event text,
+  p_tool text, p_ticket text, p_marks text[], p_body_sha256 text, p_body_bytes integer, p_payload jsonb
+) RETURNS TABLE (outcome text, execution_id uuid, reason text)
+LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+DECLARE
+  v_version uuid;
+  v_cap integer;
+  v_weight double precision;
+  v_inflight integer;
+  v_tag bigint := 0;
+  v_execution uuid := gen_random_uuid();
+  v_lane text := CASE WHEN p_ticket IS NULL THEN NULL ELSE p_tool || '/' || p_ticket END;
+  v_delivery uuid;
+  v_parked boolean;
+  v_inserted boolean;
+  v_echo boolean := false;
+BEGIN
+  PERFORM set_config('app.current_tenant_id', p_tenant, true);
+  SELECT v.id, execution_caps(t.rate_limits), execution_weight(t.rate_limits) INTO v_version, v_cap, v_weight
+    FROM agents a
+    JOIN agent_versions v ON v.agent_id = a.id AND v.version_number = a.current_version
+    JOIN tenant_configs t ON t.tenant_id = a.tenant_id
+   WHERE a.id = p_agent AND a.revision = p_revision AND a.status = 'active' AND t.is_active;
+  IF NOT FOUND THEN
+    RETURN QUERY SELECT 'stale'::text, NULL::uuid, NULL::text;
+    RETURN;
+  END IF;
+
+  INSERT INTO webhook_deliveries (tenant_id, trigger_id, delivery_id, outcome, http_status, scheme, event, tool_type,
+                                  ticket_ref, body_sha256, body_bytes, execution_id)
+  VALUES (p_tenant, p_trigger, p_delivery, 'accepted', 202, p_scheme, p_event, p_tool, p_ticket, p_body_sha256,
+          p_body_bytes, v_execution)
+  ON CONFLICT (trigger_id, delivery_id) WHERE outcome <> 'rejected' DO NOTHING
+  RETURNING id INTO v_delivery;
+  IF v_delivery IS NULL THEN
+    RETURN QUERY SELECT d.outcome::text, d.execution_id, d.reason FROM webhook_deliveries d
+      WHERE d.trigger_id = p_trigger AND d.delivery_id = p_delivery AND d.outcome <> 'rejected';
+    RETURN;
+  END IF;
+
+  IF cardinality(p_marks) > 0 THEN
+    SELECT EXISTS (SELECT 1 FROM execution_steps y WHERE y.tenant_id = p_tenant AND y.mark = ANY (p_marks)) INTO v_echo;
+  END IF;
+  IF v_echo THEN
+    UPDATE webhook_deliveries d SET outcome = 'ignored', execution_id = NULL, reason = 'our own write, coming back'
+     WHERE d.id = v_delivery;
+    RETURN QUERY SELECT 'ignored'::text, NULL::uuid, 'our own write, coming back'::text;
+    RETURN;
+  END IF;
+
+  SELECT count(*) INTO v_inflight FROM (
+    (SELECT 1 FROM agent_executions WHERE status = 'running' AND tenant_id = p_tenant LIMIT 2 * v_cap)
+    UNION ALL
+    (SELECT 1 FROM agent_executions WHERE status = 'queued' AND NOT parked AND tenant_id = p_tenant LIMIT 2 * v_cap)
+  ) inflight;
+  v_parked := v_inflight >= 2 * v_cap;
+  IF NOT v_parked THEN
+    v_tag := next_queue_tag(p_tenant, v_weight);
+  END IF;
+
+  INSERT INTO agent_executions (id, tenant_id, agent_id, trigger_id, agent_version_id, tool_type, ticket_ref, lane,
+                                input_payload, parked, enqueue_seq, queue_tag)
+  VALUES (v_execution, p_tenant, p_agent, p_trigger, v_version, p_tool, p_ticket, v_lane, p_payload, v_parked, 1, v_tag)
+  ON CONFLICT (tenant_id, agent_id, lane) WHERE status = 'queued' AND attempt = 0 AND lane IS NOT NULL AND mode = 'live'
+  DO UPDATE SET input_payload = excluded.input_payload
+  RETURNING id, (id = v_execution) INTO v_execution, v_inserted;
+
+  IF NOT v_inserted THEN
+    UPDATE webhook_deliveries d SET outcome = 'coalesced', execution_id = v_execution,
+           reason = 'joined a run on this ticket that had not started yet'
+     WHERE d.id = v_delivery;
+    RETURN QUERY SELECT 'coalesced'::text, v_execution, 'joined a run on this ticket that had not started yet'::text;
+    RETURN;
+  END IF;
+
+  IF NOT v_parked THEN
+    INSERT INTO pgqueuer (priority, entrypoint, payload, dedupe_key, status)
+    VALUES (-v_tag, 'execution', convert_to(p_tenant || ':' || v_execution::text, 'UTF8'), v_execution::text || ':1',
+            'queued');
+  END IF;
+  RETURN QUERY SELECT 'accepted'::text, v_execution, NULL::text;
+END
+$$
+;;
+-- Accepts what came in at the same moment in one commit. Answers in the order of the array.
+CREATE FUNCTION accept_events(p_events jsonb)
+RETURNS TABLE (ordinal bigint, outcome text, execution_id uuid, reason text)
+LANGUAGE sql AS $$
+  SELECT e.ordinal, a.outcome, a.execution_id, a.reason
+    FROM ROWS FROM (jsonb_to_recordset(p_events) AS (
+           tenant text, agent uuid, trigger uuid, revision integer, delivery text, scheme text, event text, tool text,
+           ticket text, marks text[], body_sha256 text, body_bytes integer, payload jsonb)) WITH ORDINALITY
+         AS e (tenant, agent, trigger, revision, delivery, scheme, event, tool, ticket, marks, body_sha256, body_bytes,
+               payload, ordinal),
+         LATERAL accept_event(e.tenant, e.agent, e.trigger, e.revision, e.delivery, e.scheme, e.event, e.tool, e.ticket,
+                              e.marks, e.body_sha256, e.body_bytes, e.payload) a
+$$
+;;
+-- Hands over parked runs of one tenant, oldest first, as far as slots are free and their ticket is idle.
+CREATE OR REPLACE FUNCTION promote_executions(p_tenant text) RETURNS integer
+LANGUAGE plpgsql AS $$
+DECLARE
+  v_room integer;
+  v_id uuid;
+  v_count integer := 0;
+BEGIN
+  SELECT least(start_room(p_tenant, t.rate_limits), 2 * execution_caps(t.rate_limits)
+         - (SELECT count(*) FROM agent_executions e WHERE e.tenant_id = p_tenant AND e.status = 'running')
+         - (SELECT count(*) FROM (SELECT 1 FROM agent_executions e WHERE e.tenant_id = p_tenant AND e.status = 'queued'
+              AND NOT e.parked LIMIT 2 * execution_caps(t.rate_limits)) ready))
+    INTO v_room FROM tenant_configs t WHERE t.tenant_id = p_tenant;
+  FOR v_id IN
+    SELECT e.id FROM agent_executions e
+     WHERE e.tenant_id = p_tenant AND e.status = 'queued' AND e.parked
+       AND coalesce(e.not_before, now()) <= now()
+       AND (e.lane IS NULL OR (
+             NOT EXISTS (SELECT 1 FROM agent_executions r
+                          WHERE r.tenant_id = p_tenant AND r.lane = e.lane AND r.status = 'running')
+             AND NOT EXISTS (SELECT 1 FROM agent_executions q
+                          WHERE q.tenant_id = p_tenant AND q.lane = e.lane AND q.status = 'queued' AND NOT q.parked)))
+     ORDER BY e.queued_at, e.id
+     LIMIT greatest(v_room, 0)
+     FOR UPDATE SKIP LOCKED
+  LOOP
+    PERFORM enqueue_execution(v_id);
+    v_count := v_count + 1;
+  END LOOP;
+  RETURN v_count;
+END
+$$
+;;
+-- Decides whether a worker may run an execution now. The advisory lock is per tenant and its own
+-- statement, so the counts after it see every start committed before.
+CREATE OR REPLACE FUNCTION start_execution(p_tenant text, p_execution uuid, p_worker text, p_stale_seconds double precision)
+RETURNS TABLE (verdict text, attempt integer, execution jsonb)
+LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+DECLARE
+  e agent_executions%ROWTYPE;
+  v_agent_status text;
+  v_limits jsonb;
+  v_active boolean;
+  v_crashes integer;
+BEGIN
+  PERFORM set_config('app.current_tenant_id', p_tenant, true);
+  PERFORM pg_advisory_xact_lock(hashtextextended('deskhand.start/' || p_tenant, 0));
+  SELECT * INTO e FROM agent_executions x WHERE x.id = p_execution FOR UPDATE;
+  IF NOT FOUND THEN
+    RETURN QUERY SELECT 'gone'::text, 0, NULL::jsonb; RETURN;
+  END IF;
+  IF e.status NOT IN ('queued', 'running') THEN
+    RETURN QUERY SELECT 'ended'::text, e.attempt, NULL::jsonb; RETURN;
+  END IF;
+  IF e.status = 'running' AND e.heartbeat_at > clock_timestamp() - make_interval(secs => p_stale_seconds) THEN
+    RETURN QUERY SELECT 'active'::text, e.attempt, NULL::jsonb; RETURN;
+  END IF;
+
+  SELECT a.status, t.rate_limits, t.is_active INTO v_agent_status, v_limits, v_active
+    FROM agents a JOIN tenant_configs t ON t.tenant_id = a.tenant_id WHERE a.id = e.agent_id;
+  IF e.cancel_requested_at IS NOT NULL OR v_agent_status IN ('suspended', 'inactive') OR NOT v_active THEN
+    UPDATE agent_executions x SET status = 'cancelled', completed_at = clock_timestamp(), parked = false,
+      error_code = CASE WHEN e.cancel_requested_at IS NOT NULL THEN 'cancelled' ELSE 'agent-not-active' END,
+      error_message = CASE WHEN e.cancel_requested_at IS NOT NULL THEN 'Cancelled on request.'
+                           ELSE 'The agent is ' || v_agent_status || '; its runs are cancelled before their next effect.' END
+     WHERE x.id = p_execution;
+    PERFORM promote_executions(p_tenant);
+    RETURN QUERY SELECT 'cancelled'::text, e.attempt, NULL::jsonb; RETURN;
+  END IF;
+  IF e.status = 'queued' AND e.not_before > clock_timestamp() THEN
+    PERFORM enqueue_execution(p_execution, e.not_before - clock_timestamp());
+    RETURN QUERY SELECT 'later'::text, e.attempt, NULL::jsonb; RETURN;
+  END IF;
+  -- Found running: its worker died or lost it without a word. Whether tries are left after a failure that was
+  -- reported is decided where it is known what failed (executions/retry.py); here only what kills workers is stopped.
+  v_crashes := e.crashes + CASE WHEN e.status = 'running' THEN 1 ELSE 0 END;
+  IF v_crashes >= 4 THEN
+    UPDATE agent_executions x SET status = 'failed', completed_at = clock_timestamp(), parked = false,
+      crashes = v_crashes, error_code = 'worker-died',
+      error_message = 'The worker died ' || v_crashes || ' times on this run. Retry it once the cause is known.'
+     WHERE x.id = p_execution;
+    PERFORM promote_executions(p_tenant);
+    RETURN QUERY SELECT 'failed'::text, e.attempt, NULL::jsonb; RETURN;
+  END IF;
+  IF e.status = 'queued' AND (
+       (e.lane IS NOT NULL AND EXISTS (SELECT 1 FROM agent_executions r WHERE r.tenant_id = p_tenant
+          AND r.lane = e.lane AND r.status = 'running'))
+       OR (SELECT count(*) FROM agent_executions r WHERE r.tenant_id = p_tenant AND r.status = 'running')
+          >= execution_caps(v_limits)
+       OR e.attempt = 0 AND start_room(p_tenant, v_limits) <= 0) THEN
+    UPDATE agent_executions x SET parked = true WHERE x.id = p_execution;
+    RETURN QUERY SELECT 'parked'::text, e.attempt, NULL::jsonb; RETURN;
+  END IF;
+
+  UPDATE agent_executions x SET status = 'running', attempt = e.attempt + 1, started_at = clock_timestamp(),
+         heartbeat_at = clock_timestamp(), worker_id = p_worker, parked = false, not_before = NULL,
+         crashes = v_crashes,
+         error_code = NULL, error_message = NULL
+   WHERE x.id = p_execution RETURNING * INTO e;
+  IF e.attempt = 1 THEN
+    INSERT INTO execution_starts (tenant_id, minute, starts) VALUES (p_tenant, date_trunc('minute', clock_timestamp()), 1)
+    ON CONFLICT (tenant_id, minute) DO UPDATE SET starts = execution_starts.starts + 1;
+  END IF;
+  PERFORM setval('execution_clock', e.queue_tag) FROM execution_clock c WHERE e.queue_tag > c.last_value;
+  RETURN QUERY SELECT 'started'::text, e.attempt, to_jsonb(e);
+END
+$$
+;;
+-- Heals what no transaction could: runs of dead workers, queued runs that PgQueuer does not hold,
+-- parked runs beside free slots. Returns how many were handed over.
+CREATE OR REPLACE FUNCTION sweep_executions(p_stale_seconds double precision) RETURNS integer
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+  v_id uuid;
+  v_tenant text;
+  v_count integer := 0;
+  v_base bigint;
+BEGIN
+  IF NOT pg_try_advisory_xact_lock(hashtextextended('deskhand.sweep', 0)) THEN
+    RETURN 0;
+  END IF;
+  FOR v_id IN
+    SELECT e.id FROM public.agent_executions e
+     WHERE (e.status = 'running' AND e.heartbeat_at < clock_timestamp() - make_interval(secs => p_stale_seconds)
+            OR e.status = 'queued' AND NOT e.parked AND coalesce(e.not_before, e.queued_at) < clock_timestamp() - interval '2 s')
+       AND NOT EXISTS (SELECT 1 FROM public.pgqueuer q
+                        WHERE q.dedupe_key = e.id::text || ':' || e.enqueue_seq::text
+                          AND (q.status = 'queued' OR q.status = 'picked' AND e.status = 'queued'))
+     ORDER BY e.queued_at LIMIT 500
+     FOR UPDATE SKIP LOCKED
+  LOOP
+    PERFORM public.enqueue_execution(v_id);
+    v_count := v_count + 1;
+  END LOOP;
+  FOR v_tenant IN
+    WITH RECURSIVE waiting AS (  -- jumps from tenant to tenant, however many runs of one are parked
+      (SELECT e.tenant_id FROM public.agent_executions e WHERE e.status = 'queued' AND e.parked
+        ORDER BY e.tenant_id LIMIT 1)
+      UNION ALL
+      SELECT (SELECT e.tenant_id FROM public.agent_executions e WHERE e.status = 'queued' AND e.parked
+                 AND e.tenant_id > w.tenant_id ORDER BY e.tenant_id LIMIT 1)
+        FROM waiting w WHERE w.tenant_id IS NOT NULL)
+    SELECT w.tenant_id FROM waiting w WHERE w.tenant_id IS NOT NULL
+  LOOP
+    v_count := v_count + public.promote_executions(v_tenant);
+  END LOOP;
+  -- The clock never goes back while work waits; before it outgrows PgQueuer's integer, all that waits moves with it.
+  SELECT c.last_value - 1 INTO v_base FROM public.execution_clock c WHERE c.last_value > 1000000000;
+  IF FOUND THEN
+    UPDATE public.agent_executions e SET queue_tag = greatest(0, e.queue_tag - v_base)
+     WHERE e.status = 'queued' AND NOT e.parked;
+    UPDATE public.pgqueuer q SET priority = least(0, q.priority + v_base) WHERE q.status = 'queued';
+    PERFORM setval('public.execution_clock', 1);
+  END IF;
+  RETURN v_count;
+END
+$$
+;;
+-- Deletes what is older than the installation keeps, a batch at a time, passing over rows in use. Failures that nobody
+-- dismissed and runs that wait for a person stay. Returns how many rows went; less than a batch: there is no more.
+CREATE FUNCTION prune_history(p_kind text, p_keep interval, p_batch integer) RETURNS integer
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+  v_count integer;
+BEGIN
+  IF NOT pg_try_advisory_xact_lock(hashtextextended('deskhand.prune/' || p_kind, 0)) THEN
+    RETURN 0;
+  END IF;
+  IF p_kind = 'executions' THEN
+    DELETE FROM public.agent_executions e WHERE e.id IN (
+      SELECT x.id FROM public.agent_executions x
+       WHERE x.completed_at < now() - p_keep
+         AND (x.status IN ('completed', 'cancelled') OR x.status = 'failed' AND x.dismissed_at IS NOT NULL)
+       ORDER BY x.completed_at LIMIT p_batch FOR UPDATE SKIP LOCKED);
+  ELSIF p_kind = 'deliveries' THEN
+    DELETE FROM public.webhook_deliveries d WHERE d.id IN (
+      SELECT x.id FROM public.webhook_deliveries x WHERE x.received_at < now() - p_keep
+       LIMIT p_batch FOR UPDATE SKIP LOCKED);
+  ELSIF p_kind = 'schedule_fires' THEN
+    DELETE FROM public.schedule_fires f WHERE (f.trigger_id, f.fire_at) IN (
+      SELECT x.trigger_id, x.fire_at FROM public.schedule_fires x WHERE x.fire_at < now() - p_keep
+       LIMIT p_batch FOR UPDATE SKIP LOCKED);
+  ELSIF p_kind = 'execution_starts' THEN
+    DELETE FROM public.execution_starts s WHERE (s.tenant_id, s.minute) IN (
+      SELECT x.tenant_id, x.minute FROM public.execution_starts x WHERE x.minute < now() - p_keep
+       LIMIT p_batch FOR UPDATE SKIP LOCKED);
+  ELSIF p_kind = 'queue_log' THEN
+    DELETE FROM public.pgqueuer_log l WHERE l.id IN (
+      SELECT x.id FROM public.pgqueuer_log x WHERE x.created < now() - p_keep
+       ORDER BY x.created LIMIT p_batch FOR UPDATE SKIP LOCKED);
+  ELSE
+    RAISE EXCEPTION 'prune_history: unknown kind %', p_kind;
+  END IF;
+  GET DIAGNOSTICS v_count = ROW_COUNT;
+  RETURN v_count;
+END
+$$
