@@ -6,15 +6,18 @@ from collections.abc import AsyncIterator
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, BackgroundTasks, Query
+from fastapi import APIRouter, BackgroundTasks, Query, Response, status
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from deskhand.access.guards import Operator, TenantSession, Viewer
 from deskhand.errors import ConflictError, InvalidInputError, NotFoundError, RateLimitedError
-from deskhand.executions import service
+from deskhand.executions import again, answers, service
+from deskhand.executions.decision_schemas import DoubtAnswer, ReplayRequest, RetryWith
 from deskhand.executions.events import StreamSlot, stream_changes
 from deskhand.executions.queue import notify_workers
 from deskhand.executions.schemas import (
+    BulkDismiss,
+    BulkDismissResult,
     BulkRetry,
     BulkRetryResult,
     ExecutionDetail,
@@ -77,6 +80,12 @@ async def retry_executions(
     return result
 
 
+@router.post("/dismiss", operation_id="dismiss_executions", responses=problem_responses(InvalidInputError))
+async def dismiss_executions(operator: Operator, session: TenantSession, wanted: BulkDismiss) -> BulkDismissResult:
+    """Dismiss every failed execution that matches, oldest first."""
+    return await service.dismiss_matching(session, wanted, principal=operator)
+
+
 @router.get("/{execution_id}", operation_id="get_execution", responses=_ON_ONE)
 async def get_execution(_viewer: Viewer, session: TenantSession, execution_id: UUID) -> ExecutionDetail:
     """Get one execution with its input, its result and its steps."""
@@ -109,3 +118,65 @@ async def retry_execution(
 async def dismiss_execution(operator: Operator, session: TenantSession, execution_id: UUID) -> ExecutionSummary:
     """Dismiss a failed execution: it needs nobody's attention any more."""
     return await service.dismiss_execution(session, execution_id, principal=operator)
+
+
+@router.post(
+    "/{execution_id}/replay",
+    operation_id="replay_execution",
+    status_code=status.HTTP_202_ACCEPTED,
+    responses=_ON_CHANGE,
+)
+async def replay_execution(
+    app: App,
+    operator: Operator,
+    session: TenantSession,
+    execution_id: UUID,
+    wanted: ReplayRequest,
+    *,
+    response: Response,
+    after: BackgroundTasks,
+) -> ExecutionSummary:
+    """Run an ended execution again as a new one, with any version of its agent: dry (nothing is written) or live."""
+    summary = await again.replay_execution(session, execution_id, wanted, principal=operator)
+    response.headers["Location"] = f"{router.prefix}/{summary.id}"
+    after.add_task(notify_workers, app.pool)
+    return summary
+
+
+@router.post(
+    "/{execution_id}/retry-with",
+    operation_id="retry_execution_with",
+    status_code=status.HTTP_202_ACCEPTED,
+    responses=_ON_CHANGE,
+)
+async def retry_execution_with(
+    app: App,
+    operator: Operator,
+    session: TenantSession,
+    execution_id: UUID,
+    change: RetryWith,
+    *,
+    response: Response,
+    after: BackgroundTasks,
+) -> ExecutionSummary:
+    """Run a failed execution again as a new one with another input, ticket or tool, and dismiss the failed one."""
+    summary = await again.retry_with(session, execution_id, change, principal=operator)
+    response.headers["Location"] = f"{router.prefix}/{summary.id}"
+    after.add_task(notify_workers, app.pool)
+    return summary
+
+
+@router.post("/{execution_id}/answer", operation_id="answer_execution", responses=_ON_CHANGE)
+async def answer_execution(
+    app: App,
+    operator: Operator,
+    session: TenantSession,
+    execution_id: UUID,
+    answer: DoubtAnswer,
+    *,
+    after: BackgroundTasks,
+) -> ExecutionSummary:
+    """Say whether a write that is in doubt was done; the execution then goes on."""
+    summary = await answers.answer_doubt(session, execution_id, answer, principal=operator)
+    after.add_task(notify_workers, app.pool)
+    return summary

@@ -174,6 +174,7 @@ class Executor:
     # -- a run about a ticket ----------------------------------------------------------------
 
     async def _ticket_run(self, run: Run) -> Ending:
+        live = run.execution.mode == "live"
         model = build_model(run.version.llm_config, self._gateway, run.http)
         async with self._toolbox(run) as toolbox:
             ticket = await toolbox.get_ticket()
@@ -186,7 +187,8 @@ class Executor:
                 "markdown": note.markdown,
                 "confidence": note.confidence,
                 "word_count": note.word_count,
-                "note_id": receipt.id if receipt else None,
+                # None for a dry run, and where a person who answered a doubt did not know the note's id
+                "note_id": (receipt.id or None) if receipt and live else None,
                 "sources": _cited(facts, note),
                 "dropped": to_jsonable_python(note.dropped),
             },
@@ -194,7 +196,8 @@ class Executor:
             "unavailable": findings.unavailable,
             "model": model.model_name,
         }
-        await self._remember(run, ticket, output)
+        if live:
+            await self._remember(run, ticket, output)
         return Ending("completed", output=output)
 
     @asynccontextmanager

@@ -30,11 +30,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from deskhand.agents.models import Agent, AgentTrigger, AgentVersion
 from deskhand.executions.models import AgentExecution, ExecutionStep
-from deskhand.executions.schemas import BulkRetry, ExecutionFilters
+from deskhand.executions.schemas import BulkDismiss, BulkRetry, ExecutionFilters
 
 # What desks call the headline of a ticket; looked for near the top of the event only.
 _SUBJECT_NAMES = ("subject", "summary", "short_description")
 _AGENT_CHOICES = 200
+_RELATED = 20
 _PENDING_LANE = "uq_agent_executions_pending_lane"
 
 Key = tuple[datetime, UUID]
@@ -140,7 +141,7 @@ async def find_detail(session: AsyncSession, execution_id: UUID) -> RowMapping |
         .add_columns(
             case((e.attempt == 1, _milliseconds(e.queued_at, started)), else_=None).label("waited_ms"),
             _milliseconds(e.queued_at, e.completed_at).label("total_ms"),
-            *(e.worker_id, e.heartbeat_at, e.retry_of, e.input_payload, e.output_result),
+            *(e.worker_id, e.heartbeat_at, e.retry_of, e.replay_of, e.input_payload, e.output_result),
         )
         .where(e.id == execution_id)
     )
@@ -152,8 +153,8 @@ async def list_steps(session: AsyncSession, execution_id: UUID) -> Sequence[RowM
     s = ExecutionStep
     statement = (
         select(
-            *(s.position, s.step_key, s.attempt, s.kind, s.name, s.state, s.idempotent, s.input, s.output, s.error),
-            *(s.tokens_in, s.tokens_out, s.cost_usd, s.started_at, s.finished_at),
+            *(s.position, s.step_key, s.attempt, s.kind, s.name, s.state, s.idempotent, s.mark, s.input, s.output),
+            *(s.error, s.tokens_in, s.tokens_out, s.cost_usd, s.started_at, s.finished_at),
             _milliseconds(s.started_at, s.finished_at).label("duration_ms"),
         )
         .where(s.execution_id == execution_id)
@@ -186,10 +187,27 @@ async def lock_execution(session: AsyncSession, execution_id: UUID) -> AgentExec
 async def lock_ended(session: AsyncSession, wanted: BulkRetry) -> Sequence[AgentExecution]:
     """Ended runs that match, oldest first, one more than the limit; rows in use elsewhere are passed over."""
     e = AgentExecution
+    conditions = [e.status.in_(wanted.status)]
+    if not wanted.dismissed:
+        conditions.append(e.dismissed_at.is_(None))
+    return await _lock_matching(session, wanted, conditions)
+
+
+async def lock_undismissed(session: AsyncSession, wanted: BulkDismiss) -> Sequence[AgentExecution]:
+    """Failed runs that match and nobody dismissed, oldest first, one more than the limit."""
+    return await _lock_matching(
+        session, wanted, [AgentExecution.status == "failed", AgentExecution.dismissed_at.is_(None)]
+    )
+
+
+async def _lock_matching(
+    session: AsyncSession, wanted: BulkRetry | BulkDismiss, conditions: Sequence[Condition]
+) -> Sequence[AgentExecution]:
+    e = AgentExecution
     filters = ExecutionFilters(agent_id=wanted.agent_id, ticket_ref=wanted.ticket_ref, since=wanted.since)
     statement = (
         select(e)
-        .where(e.status.in_(wanted.status), *_conditions(filters))
+        .where(*conditions, *_conditions(filters))
         .order_by(e.queued_at, e.id)
         .limit(wanted.limit + 1)
         .with_for_update(skip_locked=True)
@@ -197,6 +215,12 @@ async def lock_ended(session: AsyncSession, wanted: BulkRetry) -> Sequence[Agent
     if wanted.error_code:
         statement = statement.where(e.error_code == wanted.error_code)
     return (await session.execute(statement)).scalars().all()
+
+
+async def count_matching(session: AsyncSession, filters: ExecutionFilters) -> int:
+    """How many executions match, states included."""
+    statement = select(func.count()).select_from(AgentExecution).where(*_conditions(filters))
+    return (await session.execute(statement)).scalar_one()
 
 
 async def requeue(session: AsyncSession, execution: AgentExecution, *, attempts: int) -> bool:
@@ -211,7 +235,7 @@ async def requeue(session: AsyncSession, execution: AgentExecution, *, attempts:
     statement = (
         update(AgentExecution)
         .where(AgentExecution.id == execution.id)
-        .values(**values, status="queued", parked=False, max_attempts=execution.attempt + attempts)
+        .values(**values, status="queued", parked=False, crashes=0, max_attempts=execution.attempt + attempts)
         .execution_options(synchronize_session=False)
     )
     try:
@@ -222,6 +246,74 @@ async def requeue(session: AsyncSession, execution: AgentExecution, *, attempts:
             raise
         return False
     return True
+
+
+async def add_execution(session: AsyncSession, execution: AgentExecution) -> bool:
+    """Insert a new run.
+
+    Returns:
+        False if another run of its ticket already waits for its first start; nothing was inserted then.
+    """
+    try:
+        async with session.begin_nested():
+            session.add(execution)
+    except IntegrityError as err:
+        if _PENDING_LANE not in str(err.orig):
+            raise
+        return False
+    await session.refresh(execution)
+    return True
+
+
+async def list_replays(session: AsyncSession, execution_id: UUID) -> Sequence[RowMapping]:
+    """Runs that replay one, newest first."""
+    e = AgentExecution
+    statement = _related().where(e.replay_of == execution_id).order_by(e.queued_at.desc(), e.id).limit(_RELATED)
+    return (await session.execute(statement)).mappings().all()
+
+
+async def find_successor(session: AsyncSession, execution_id: UUID, dismissed_at: datetime | None) -> RowMapping | None:
+    """The run that repeats a failed one with other input. Both were written in one transaction, so the time of the
+    dismissal is that of the successor's arrival, for which there is an index.
+    """
+    e = AgentExecution
+    statement = _related().where(e.retry_of == execution_id, e.queued_at == dismissed_at)
+    return (await session.execute(statement)).mappings().first()
+
+
+def _related() -> Select[*tuple[Any, ...]]:
+    e = AgentExecution
+    return select(e.id, e.status, e.mode, e.queued_at, AgentVersion.version_number.label("agent_version")).join(
+        AgentVersion, AgentVersion.id == e.agent_version_id
+    )
+
+
+async def list_writes(session: AsyncSession, execution_id: UUID) -> Sequence[ExecutionStep]:
+    """Writes of a run that happened or may have happened."""
+    s = ExecutionStep
+    statement = select(s).where(s.execution_id == execution_id, s.kind == "write", s.state != "failed")
+    return (await session.execute(statement.order_by(s.position))).scalars().all()
+
+
+async def get_step(session: AsyncSession, execution_id: UUID, step_key: str) -> ExecutionStep | None:
+    """One step of a run whose row the caller holds."""
+    return await session.get(ExecutionStep, (execution_id, step_key), populate_existing=True)
+
+
+async def get_agent(session: AsyncSession, agent_id: UUID) -> Agent:
+    """The agent of a run; there is one as long as the run exists."""
+    return await session.get_one(Agent, agent_id, populate_existing=True)
+
+
+async def get_trigger(session: AsyncSession, trigger_id: UUID | None) -> AgentTrigger | None:
+    """The trigger of a run, if it still exists."""
+    return None if trigger_id is None else await session.get(AgentTrigger, trigger_id)
+
+
+async def list_versions(session: AsyncSession, agent_id: UUID) -> Sequence[AgentVersion]:
+    """All versions of an agent, newest first."""
+    statement = select(AgentVersion).where(AgentVersion.agent_id == agent_id)
+    return (await session.execute(statement.order_by(AgentVersion.version_number.desc()))).scalars().all()
 
 
 async def database_now(session: AsyncSession) -> datetime:

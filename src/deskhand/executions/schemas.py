@@ -104,6 +104,11 @@ class ExecutionSummary(BaseModel):
         return self.status in (ExecutionStatus.FAILED, ExecutionStatus.CANCELLED)
 
     @property
+    def can_replay(self) -> bool:
+        """True for a run that has ended, however it did."""
+        return self.status.is_final
+
+    @property
     def can_dismiss(self) -> bool:
         """True for a failure that still asks for attention."""
         return self.status is ExecutionStatus.FAILED and self.dismissed_at is None
@@ -121,6 +126,7 @@ class StepView(BaseModel):
     name: str
     state: Literal["started", "finished", "failed", "in_doubt"]
     idempotent: bool
+    mark: str | None = Field(description="What a write carries, so that it can be found at its desk.")
     input: Any | None
     output: Any | None
     error: str | None
@@ -159,6 +165,29 @@ class NoteView(BaseModel):
     left_out: list[LeftOut] = Field([], description="What the model wrote that no source supports.")
 
 
+class Question(BaseModel):
+    """What a waiting run asks a person: was this write done?"""
+
+    step_key: str = Field(description="Send it back with the answer.")
+    operation: str = Field(description="The write, e.g. `add_note`.")
+    text: str | None = Field(description="The text it was to write, or null where it has none.")
+    mark: str | None = Field(description="What to look for on the ticket: every write of ours carries its mark.")
+    asked_at: datetime = Field(description="When the write was begun.")
+    ticket_url: str | None = Field(description="The ticket at its desk, where the run learned it.")
+
+
+class RelatedRun(BaseModel):
+    """Another run of the same event."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: UUID
+    status: ExecutionStatus
+    mode: Literal["live", "dry_run"]
+    agent_version: int
+    queued_at: datetime
+
+
 class ExecutionDetail(ExecutionSummary):
     """One run with everything it did."""
 
@@ -166,7 +195,11 @@ class ExecutionDetail(ExecutionSummary):
     total_ms: int | None = Field(description="Milliseconds from the event to the end.")
     worker_id: str | None
     heartbeat_at: datetime | None
-    retry_of: UUID | None
+    retry_of: UUID | None = Field(description="The failed run that this one repeats with other input.")
+    replay_of: UUID | None = Field(description="The run that this one repeats.")
+    replays: list[RelatedRun] = Field(description="Runs that repeat this one, newest first, at most 20.")
+    retried_as: RelatedRun | None = Field(description="The run that repeats this failed one with other input.")
+    question: Question | None = Field(description="What a waiting run asks a person.")
     input_payload: dict[str, Any] | None
     output_result: dict[str, Any] | None
     note: NoteView | None
@@ -198,17 +231,25 @@ class AgentChoice(BaseModel):
     name: str
 
 
-class BulkRetry(BaseModel):
-    """Which ended runs to start again: the oldest first, at most ``limit`` of them."""
-
+class _BulkFilters(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    status: list[Literal["failed", "cancelled"]] = Field(["failed"], min_length=1)
     agent_id: UUID | None = None
     ticket_ref: str | None = Field(None, max_length=100)
     since: AwareDatetime | None = Field(None, description="Accepted at or after this time.")
     error_code: str | None = Field(None, max_length=50, description="Only runs that failed with this code.")
     limit: int = Field(100, ge=1, le=BULK_LIMIT)
+
+
+class BulkRetry(_BulkFilters):
+    """Which ended runs to start again: the oldest first, at most ``limit`` of them."""
+
+    status: list[Literal["failed", "cancelled"]] = Field(["failed"], min_length=1)
+    dismissed: bool = Field(True, description="Also runs that somebody dismissed.")
+
+
+class BulkDismiss(_BulkFilters):
+    """Which failed runs to dismiss: the oldest first, at most ``limit`` of them."""
 
 
 class BulkRetryResult(BaseModel):
@@ -219,9 +260,18 @@ class BulkRetryResult(BaseModel):
     more: bool = Field(description="True when further runs match; call again to go on.")
 
 
+class BulkDismissResult(BaseModel):
+    """What a bulk dismissal did."""
+
+    dismissed: list[UUID]
+    more: bool = Field(description="True when further runs match; call again to go on.")
+
+
 __all__ = [
     "BULK_LIMIT",
     "AgentChoice",
+    "BulkDismiss",
+    "BulkDismissResult",
     "BulkRetry",
     "BulkRetryResult",
     "ExecutionDetail",
@@ -232,6 +282,8 @@ __all__ = [
     "LeftOut",
     "NoteSource",
     "NoteView",
+    "Question",
+    "RelatedRun",
     "StatusCounts",
     "StepView",
 ]

@@ -16,14 +16,17 @@ from sqlalchemy import RowMapping
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from deskhand.access.principal import Principal
-from deskhand.audit.service import record
-from deskhand.errors import ConflictError, NotFoundError
+from deskhand.errors import ConflictError
 from deskhand.executions import repository
+from deskhand.executions.answers import find_question
+from deskhand.executions.changes import ATTEMPTS_PER_DECISION, audited, locked, not_found, presentable, summary_of
 from deskhand.executions.models import AgentExecution
 from deskhand.executions.queue import enqueue
 from deskhand.executions.redaction import redact
 from deskhand.executions.schemas import (
     AgentChoice,
+    BulkDismiss,
+    BulkDismissResult,
     BulkRetry,
     BulkRetryResult,
     ExecutionDetail,
@@ -37,9 +40,6 @@ from deskhand.executions.schemas import (
     StepView,
 )
 from deskhand.kit.page import Page, cut_page, decode_cursor
-
-# A retry by a person grants as many starts as a new run has, whatever was used up before.
-ATTEMPTS_PER_RETRY = 4
 
 
 async def list_executions(
@@ -60,7 +60,7 @@ async def list_executions(
     position = None if after is None else (after[0], after[1])
     rows = await repository.list_summaries(session, filters, after=position, limit=limit + 1)
     return cut_page(
-        [ExecutionSummary.model_validate(_clean(row)) for row in rows], limit, lambda row: (row.queued_at, row.id)
+        [ExecutionSummary.model_validate(presentable(row)) for row in rows], limit, lambda row: (row.queued_at, row.id)
     )
 
 
@@ -76,15 +76,18 @@ async def get_execution(session: AsyncSession, execution_id: UUID) -> ExecutionD
     """
     row = await repository.find_detail(session, execution_id)
     if row is None:
-        raise _not_found(execution_id)
+        raise not_found(execution_id)
     steps = await repository.list_steps(session, execution_id)
     result = redact(row["output_result"])
     return ExecutionDetail.model_validate(
         {
-            **_clean(row),
+            **presentable(row),
             "input_payload": redact(row["input_payload"]),
             "output_result": result,
             "note": read_note(row["output_result"]),
+            "question": find_question(row["status"], steps),
+            "replays": [dict(one) for one in await repository.list_replays(session, execution_id)],
+            "retried_as": await _successor(session, row),
             "steps": [_step(step) for step in steps],
         }
     )
@@ -96,7 +99,7 @@ async def list_steps(session: AsyncSession, execution_id: UUID) -> list[StepView
     Raises:
         NotFoundError: There is no such execution, or it belongs to another tenant.
     """
-    await _summary(session, execution_id)
+    await summary_of(session, execution_id)
     return [_step(step) for step in await repository.list_steps(session, execution_id)]
 
 
@@ -125,7 +128,7 @@ async def cancel_execution(session: AsyncSession, execution_id: UUID, *, princip
         NotFoundError: There is none.
         ConflictError: It has ended already.
     """
-    execution = await _locked(session, execution_id)
+    execution = await locked(session, execution_id)
     status = ExecutionStatus(execution.status)
     if status.is_final:
         raise ConflictError(f"The execution is {status} already; there is nothing left to cancel.")
@@ -137,8 +140,8 @@ async def cancel_execution(session: AsyncSession, execution_id: UUID, *, princip
             execution.completed_at = now
             execution.parked = False
             execution.not_before = None
-        await _audit(session, "execution.cancel", execution, principal, {"was": status.value})
-    return await _summary(session, execution_id)
+        await audited(session, "execution.cancel", execution, principal, {"was": status.value})
+    return await summary_of(session, execution_id)
 
 
 async def retry_execution(session: AsyncSession, execution_id: UUID, *, principal: Principal) -> ExecutionSummary:
@@ -155,12 +158,12 @@ async def retry_execution(session: AsyncSession, execution_id: UUID, *, principa
         NotFoundError: There is none.
         ConflictError: It neither failed nor was cancelled, or another run of its ticket waits already.
     """
-    execution = await _locked(session, execution_id)
+    execution = await locked(session, execution_id)
     if execution.status not in (ExecutionStatus.FAILED, ExecutionStatus.CANCELLED):
         raise ConflictError(f"The execution is {execution.status}; only a failed or cancelled one can be retried.")
     if not await _requeue(session, execution, principal):
         raise ConflictError("Another run of this ticket already waits for its start; it will see the ticket as it is.")
-    return await _summary(session, execution_id)
+    return await summary_of(session, execution_id)
 
 
 async def retry_matching(session: AsyncSession, wanted: BulkRetry, *, principal: Principal) -> BulkRetryResult:
@@ -179,6 +182,30 @@ async def retry_matching(session: AsyncSession, wanted: BulkRetry, *, principal:
     return BulkRetryResult(retried=retried, skipped=skipped, more=len(found) > wanted.limit)
 
 
+async def dismiss_matching(session: AsyncSession, wanted: BulkDismiss, *, principal: Principal) -> BulkDismissResult:
+    """Dismiss every failed execution that matches, oldest first.
+
+    Args:
+        session: A tenant session.
+        wanted: Which ones, and how many at most.
+        principal: Who asks; named in the audit log, once per execution.
+    """
+    found = await repository.lock_undismissed(session, wanted)
+    now = await repository.database_now(session)
+    for execution in found[: wanted.limit]:
+        execution.dismissed_at = now
+        await audited(session, "execution.dismiss", execution, principal, {"error_code": execution.error_code})
+    await session.flush()
+    return BulkDismissResult(
+        dismissed=[execution.id for execution in found[: wanted.limit]], more=len(found) > wanted.limit
+    )
+
+
+async def count_matching(session: AsyncSession, filters: ExecutionFilters) -> int:
+    """How many executions match, their states included."""
+    return await repository.count_matching(session, filters)
+
+
 async def dismiss_execution(session: AsyncSession, execution_id: UUID, *, principal: Principal) -> ExecutionSummary:
     """Say that a failure needs nobody's attention any more; the execution itself stays as it is.
 
@@ -191,59 +218,29 @@ async def dismiss_execution(session: AsyncSession, execution_id: UUID, *, princi
         NotFoundError: There is none.
         ConflictError: It has not failed.
     """
-    execution = await _locked(session, execution_id)
+    execution = await locked(session, execution_id)
     if execution.status != ExecutionStatus.FAILED:
         raise ConflictError(f"The execution is {execution.status}; only a failed one can be dismissed.")
     if execution.dismissed_at is None:
         execution.dismissed_at = await repository.database_now(session)
-        await _audit(session, "execution.dismiss", execution, principal, {"error_code": execution.error_code})
-    return await _summary(session, execution_id)
+        await audited(session, "execution.dismiss", execution, principal, {"error_code": execution.error_code})
+    return await summary_of(session, execution_id)
 
 
 async def _requeue(session: AsyncSession, execution: AgentExecution, principal: Principal) -> bool:
     details = {"was": execution.status, "error_code": execution.error_code, "attempt": execution.attempt}
-    if not await repository.requeue(session, execution, attempts=ATTEMPTS_PER_RETRY):
+    if not await repository.requeue(session, execution, attempts=ATTEMPTS_PER_DECISION):
         return False
     await enqueue(session, execution.id)
-    await _audit(session, "execution.retry", execution, principal, details)
+    await audited(session, "execution.retry", execution, principal, details)
     return True
 
 
-async def _audit(
-    session: AsyncSession, operation: str, execution: AgentExecution, principal: Principal, details: dict[str, Any]
-) -> None:
-    await record(
-        session,
-        tenant_id=execution.tenant_id,
-        actor=principal.actor,
-        operation=operation,
-        resource_type="execution",
-        resource_id=str(execution.id),
-        details=details,
-    )
-
-
-async def _locked(session: AsyncSession, execution_id: UUID) -> AgentExecution:
-    execution = await repository.lock_execution(session, execution_id)
-    if execution is None:
-        raise _not_found(execution_id)
-    return execution
-
-
-async def _summary(session: AsyncSession, execution_id: UUID) -> ExecutionSummary:
-    await session.flush()
-    row = await repository.find_summary(session, execution_id)
-    if row is None:
-        raise _not_found(execution_id)
-    return ExecutionSummary.model_validate(_clean(row))
-
-
-def _not_found(execution_id: UUID) -> NotFoundError:
-    return NotFoundError(f"There is no execution {execution_id}.")
-
-
-def _clean(row: RowMapping) -> dict[str, Any]:
-    return {**dict(row), "subject": redact(row["subject"]), "error_message": redact(row["error_message"])}
+async def _successor(session: AsyncSession, row: RowMapping) -> dict[str, Any] | None:
+    if row["dismissed_at"] is None:
+        return None
+    found = await repository.find_successor(session, row["id"], row["dismissed_at"])
+    return None if found is None else dict(found)
 
 
 def _step(row: RowMapping) -> StepView:

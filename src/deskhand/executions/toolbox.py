@@ -27,7 +27,16 @@ from deskhand.plugins.base import (
     TicketingToolPlugin,
     WriteReceipt,
 )
-from deskhand.plugins.errors import DeskCannotTellError, DeskValidationError
+from deskhand.plugins.errors import (
+    DeskCannotTellError,
+    DeskPermissionError,
+    DeskProtocolError,
+    DeskUnsupportedError,
+    DeskValidationError,
+)
+
+# Answers of a desk that leave the question open whether a write is there, and would be the same next time.
+CANNOT_TELL = (DeskCannotTellError, DeskPermissionError, DeskProtocolError, DeskUnsupportedError)
 
 TICKET = TypeAdapter(Ticket)
 RECEIPT = TypeAdapter(WriteReceipt)
@@ -170,10 +179,10 @@ class Toolbox:
         """Settle a write that was begun by a worker that died: ask the desk by the write's mark."""
         try:
             receipt = await self._desk.find_write(self._ticket_id, mark)
-        except DeskCannotTellError as error:
+        except CANNOT_TELL as error:
             raise InDoubtError(
-                f"'{operation.value}' was begun and the desk cannot say whether it happened ({error.message})."
-                f" Look at ticket {self._ticket_id} for the mark {mark}, then retry or dismiss this run."
+                f"'{operation.value}' was begun and the desk cannot say whether it happened ({error.message})"
+                f" Look at ticket {self._ticket_id} for the mark {mark}, then answer here: was it done?"
             ) from error
         if receipt is None:
             return NOT_DONE
@@ -212,6 +221,8 @@ class Toolbox:
         return offered
 
     def _update_spec(self) -> ToolSpec:
+        dry_run = self._journal.execution.mode == "dry_run"
+
         async def update(args: dict[str, Any]) -> Any:
             changes = TicketChanges(
                 priority=args.get("priority"), category=args.get("category"), group=args.get("group")
@@ -241,8 +252,9 @@ class Toolbox:
                 "additionalProperties": False,
                 "minProperties": 1,
             },
-            handler=intend if self._journal.execution.mode == "dry_run" else update,
-            kind="write",
+            handler=intend if dry_run else update,
+            # In a dry run it changes nothing, and the trace must not count it among the writes.
+            kind="tool" if dry_run else "write",
         )
 
 

@@ -10,16 +10,15 @@ import hashlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 import asyncpg
-from jsonschema import Draft202012Validator
 
+from deskhand.agents.payload import check_schema
 from deskhand.errors import (
     BadRequestError,
-    FieldProblem,
-    InvalidInputError,
     NotAVendorPayloadError,
     NotFoundError,
     RateLimitedError,
@@ -38,8 +37,9 @@ from deskhand.plugins.base import (
 )
 from deskhand.triggers import repository
 from deskhand.triggers.book import KnownTrigger, TriggerBook
+from deskhand.triggers.intake import Intake
 from deskhand.triggers.limits import RateLimiter
-from deskhand.triggers.repository import Delivery
+from deskhand.triggers.repository import Arrival, Delivery
 from deskhand.triggers.schemas import DeliveryAnswer, Outcome
 from deskhand.triggers.verification import verify_against_nothing, verify_delivery
 
@@ -83,6 +83,7 @@ class Inbox:
         self._clock = clock
         self._count = count
         self._limits = RateLimiter()
+        self._intake = Intake(partial(repository.accept, pool))
 
     async def receive_for_agent(self, agent_id: UUID, request: WebhookRequest) -> DeliveryAnswer:
         """A delivery to an agent's own webhook.
@@ -176,12 +177,12 @@ class Inbox:
         return await self._accept(trigger, delivery, payload)
 
     async def _accept(self, trigger: KnownTrigger, delivery: Delivery, payload: dict[str, Any]) -> DeliveryAnswer:
-        answer = await repository.accept(self._pool, trigger.row, delivery, payload)
+        answer = await self._intake.accept(Arrival(trigger.row, delivery, payload))
         if answer is None:
             trigger = await self._book.reread(trigger)
             if why := trigger.why_ignored():
                 return await self._ignore(trigger, delivery, why)
-            answer = await repository.accept(self._pool, trigger.row, delivery, payload)
+            answer = await self._intake.accept(Arrival(trigger.row, delivery, payload))
         if answer is None:
             raise UnavailableError(
                 "The agent is being changed right now; please send the event again.", retry_after=1.0
@@ -226,26 +227,6 @@ def parse_json(body: bytes) -> dict[str, Any]:
     if not isinstance(payload, dict):
         raise BadRequestError("The body must be a JSON object.")
     return payload
-
-
-def check_schema(payload: dict[str, Any], schema: dict[str, Any] | None) -> None:
-    """Hold the body to the trigger's JSON schema.
-
-    Raises:
-        InvalidInputError: It does not fit; ``errors`` has a JSON pointer (RFC 6901) per fault.
-    """
-    if schema is None:
-        return
-    faults = sorted(
-        Draft202012Validator(schema).iter_errors(payload), key=lambda fault: list(map(str, fault.absolute_path))
-    )
-    if faults:
-        problems = [FieldProblem(_pointer(fault.absolute_path), fault.message) for fault in faults[:20]]
-        raise InvalidInputError("The body does not fit this trigger's payload_schema.", errors=problems)
-
-
-def _pointer(path: Sequence[object]) -> str:
-    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in path)
 
 
 def read_event(request: WebhookRequest, trigger: KnownTrigger, payload: dict[str, Any]) -> Reading:
@@ -301,4 +282,4 @@ def _sha256(body: bytes) -> str:
     return hashlib.sha256(body).hexdigest()
 
 
-__all__ = ["Inbox", "check_schema", "parse_json", "read_event"]
+__all__ = ["Inbox", "parse_json", "read_event"]

@@ -1,0 +1,37 @@
+"""A trigger's ``payload_schema`` and whether an event fits it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from jsonschema import Draft202012Validator
+
+from deskhand.errors import FieldProblem, InvalidInputError
+
+SHOWN_FAULTS = 20
+
+
+def check_schema(payload: dict[str, Any], schema: dict[str, Any] | None, *, at: str = "") -> None:
+    """Hold an event to the trigger's JSON schema.
+
+    Args:
+        payload: The event.
+        schema: The trigger's schema, or None where everything fits.
+        at: JSON pointer of the event inside the body it came in.
+
+    Raises:
+        InvalidInputError: It does not fit; ``errors`` has a JSON pointer (RFC 6901) per fault.
+    """
+    if schema is None:
+        return
+    faults = sorted(
+        Draft202012Validator(schema).iter_errors(payload), key=lambda fault: list(map(str, fault.absolute_path))
+    )
+    if faults:
+        problems = [FieldProblem(at + _pointer(fault.absolute_path), fault.message) for fault in faults[:SHOWN_FAULTS]]
+        raise InvalidInputError("The body does not fit this trigger's payload_schema.", errors=problems)
+
+
+def _pointer(path: Sequence[object]) -> str:
+    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in path)

@@ -1,0 +1,54 @@
+"""What people send in to have a run repeated, or to answer its question."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, StringConstraints, model_validator
+
+from deskhand.kit.schema import InputModel
+
+# The widths of the columns they are stored in.
+TicketRef = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
+ToolType = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=50)]
+ReceiptId = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+
+Mode = Literal["live", "dry_run"]
+
+
+class ReplayRequest(InputModel):
+    """How to repeat a run."""
+
+    agent_version: int | None = Field(None, ge=1, description="Default: the version that the original ran.")
+    mode: Mode = Field("dry_run", description="In a dry run, writes are shown and nothing reaches the desk.")
+
+
+class RetryWith(InputModel):
+    """What to change about a failed run; whatever is left out or null stays as it was."""
+
+    input: dict[str, Any] | None = Field(None, description="The event, as the trigger would have received it.")
+    ticket_ref: TicketRef | None = Field(None, description="The ticket's id at its desk.")
+    tool_type: ToolType | None = Field(None, description="The desk.")
+    even_though_written: bool = Field(
+        False, description="Go on although the failed run has written to the desk: it may be written twice."
+    )
+
+    @model_validator(mode="after")
+    def _changes_something(self) -> RetryWith:
+        if self.input is None and self.ticket_ref is None and self.tool_type is None:
+            raise ValueError("give at least one of input, ticket_ref and tool_type; to change nothing, use retry")
+        return self
+
+
+class DoubtAnswer(InputModel):
+    """What a person saw on the ticket."""
+
+    step_key: str = Field(min_length=1, max_length=200, description="The step that is in doubt.")
+    done: bool = Field(description="True: the write is on the ticket. False: it is not, and is made now.")
+    receipt_id: ReceiptId | None = Field(None, description="The desk's id of what was written, if you can see it.")
+
+    @model_validator(mode="after")
+    def _receipt_of_something(self) -> DoubtAnswer:
+        if self.receipt_id is not None and not self.done:
+            raise ValueError("a write that was not done has no receipt_id")
+        return self
