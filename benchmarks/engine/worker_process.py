@@ -1,0 +1,73 @@
+"""A worker for the benchmark: the product's Runner, Journal and pool; only what a run does is a wait.
+
+Says ``ready`` on its standard output, begins at the first line on its standard input, ends at SIGTERM.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from decimal import Decimal
+from typing import Any
+
+import asyncpg
+
+from deskhand.executions.journal import Journal, RunBudget
+from deskhand.executions.lease import Lease
+from deskhand.executions.runner import Runner
+from deskhand.executions.start import Ending, RunningExecution
+from deskhand.kit.db.session import create_pool
+from deskhand.kit.log import configure_logging
+
+OUTPUT = {"answer": "done"}
+
+
+class Waiting:
+    """What a run does here.
+
+    Args:
+        pool: Connections of the application role.
+        wait: Seconds of the one journaled step; 0 means no step.
+    """
+
+    def __init__(self, pool: asyncpg.Pool[asyncpg.Record], wait: float) -> None:
+        self._pool = pool
+        self._wait = wait
+
+    async def execute(self, execution: RunningExecution, lease: Lease) -> Ending:
+        """One run."""
+        if self._wait:
+            budget = RunBudget(
+                deadline=time.monotonic() + 120, max_steps=25, max_tokens=50_000, max_cost_usd=Decimal(1)
+            )
+            journal = Journal(self._pool, execution, budget, lease)
+            await journal.step(name="get_ticket", kind="tool", body=self._io, input={"ticket": execution.ticket_ref})
+        return Ending("completed", output={**OUTPUT, "waited": self._wait})
+
+    async def _io(self) -> dict[str, Any]:
+        await asyncio.sleep(self._wait)
+        return {"waited": self._wait}
+
+
+async def main(url: str, wait: float, concurrency: int) -> None:
+    """Run until told to stop."""
+    pool = await create_pool(url, min_size=4, max_size=12)  # as deskhand/worker.py
+    runner = Runner(pool, Waiting(pool, wait).execute, concurrency=concurrency)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, runner.request_stop)
+    print("ready", flush=True)
+    await asyncio.to_thread(sys.stdin.readline)
+    await runner.run()
+    await pool.close()
+
+
+if __name__ == "__main__":
+    configure_logging()  # INFO and JSON, as shipped: writing the log is part of what a run costs
+    if profile := os.environ.get("BENCH_PROFILE"):
+        import cProfile  # only when somebody asks where the time goes
+
+        cProfile.run("asyncio.run(main(sys.argv[1], float(sys.argv[2]), int(sys.argv[3])))", profile)
+    else:
+        asyncio.run(main(sys.argv[1], float(sys.argv[2]), int(sys.argv[3])))

@@ -1,0 +1,1 @@
+"""What a competent team writes itself: FastAPI, Celery, Redis. See ``README.md``."""
