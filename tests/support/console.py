@@ -108,11 +108,13 @@ class Console:
             return agent
 
     async def execution(self, agent: Agent, *, ticket: str | None = "1042", ago: float = 0.0, **columns: Any) -> UUID:
-        """An execution of the agent's version, received ``ago`` seconds ago."""
+        """An execution of the agent's first version, received ``ago`` seconds ago."""
         now = await self.now()
         async with self.db.tenant_session(agent.tenant_id) as session:
             version = (
-                await session.execute(select(AgentVersion.id).where(AgentVersion.agent_id == agent.id))
+                await session.execute(
+                    select(AgentVersion.id).where(AgentVersion.agent_id == agent.id, AgentVersion.version_number == 1)
+                )
             ).scalar_one()
             trigger = (
                 await session.execute(select(AgentTrigger.id).where(AgentTrigger.agent_id == agent.id))

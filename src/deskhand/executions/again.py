@@ -7,6 +7,8 @@ the caller does, after its commit.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -17,11 +19,11 @@ from deskhand.agents.payload import check_schema
 from deskhand.agents.schemas import AgentStatus
 from deskhand.errors import ConflictError, FieldProblem, InvalidInputError
 from deskhand.executions import repository
-from deskhand.executions.changes import audited, locked, summary_of
+from deskhand.executions.changes import audited, locked, not_found, summary_of
 from deskhand.executions.decision_schemas import ReplayRequest, RetryWith
 from deskhand.executions.models import AgentExecution, ExecutionStep
 from deskhand.executions.queue import enqueue
-from deskhand.executions.redaction import redact
+from deskhand.executions.redaction import redact, restored
 from deskhand.executions.schemas import ExecutionStatus, ExecutionSummary
 
 NAMED_VERSIONS = 20
@@ -102,7 +104,7 @@ async def retry_with(
     tool_type = change.tool_type or old.tool_type
     _ensure_has_tool(version, tool_type, pointer="/tool_type")
     trigger = await repository.get_trigger(session, old.trigger_id)
-    payload = change.input if change.input is not None else old.input_payload
+    payload = old.input_payload if change.input is None else restored(change.input, old.input_payload)
     check_schema(payload or {}, trigger.payload_schema if trigger else None, at="/input")
     ticket_ref = change.ticket_ref or old.ticket_ref
     execution = AgentExecution(
@@ -126,9 +128,48 @@ async def retry_with(
     return await summary_of(session, execution.id)
 
 
-async def version_numbers(session: AsyncSession, agent_id: UUID) -> list[int]:
-    """Versions of an agent, newest first."""
-    return [version.version_number for version in await repository.list_versions(session, agent_id)]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choices:
+    """What there is to choose from when a run is done again.
+
+    Attributes:
+        versions: Of the agent, newest first.
+        current_version: The one a new event would run.
+        tools: Of the current version.
+        payload_schema: What the trigger wants of an event.
+        written: What the run wrote to the desk, or may have written, one phrase each.
+        not_startable: Why nothing can be started now, or None.
+    """
+
+    versions: Sequence[AgentVersion]
+    current_version: int
+    tools: Sequence[str]
+    payload_schema: dict[str, Any] | None
+    written: Sequence[str]
+    not_startable: str | None
+
+
+async def choices_for(session: AsyncSession, execution_id: UUID) -> Choices:
+    """What a form has to offer for a run.
+
+    Raises:
+        NotFoundError: There is no such run.
+    """
+    execution = await repository.get_execution(session, execution_id)
+    if execution is None:
+        raise not_found(execution_id)
+    agent = await repository.get_agent(session, execution.agent_id)
+    versions = await repository.list_versions(session, execution.agent_id)
+    trigger = await repository.get_trigger(session, execution.trigger_id)
+    current = next(version for version in versions if version.version_number == agent.current_version)
+    return Choices(
+        versions=versions,
+        current_version=agent.current_version,
+        tools=_tools(current),
+        payload_schema=trigger.payload_schema if trigger else None,
+        written=await describe_writes(session, execution_id),
+        not_startable=_why_not_startable(agent),
+    )
 
 
 async def describe_writes(session: AsyncSession, execution_id: UUID) -> list[str]:
@@ -162,9 +203,13 @@ async def _ensure_repeatable(session: AsyncSession, old: AgentExecution, change:
 
 async def _active_agent(session: AsyncSession, execution: AgentExecution) -> Agent:
     agent = await repository.get_agent(session, execution.agent_id)
-    if agent.status != AgentStatus.ACTIVE:
-        raise ConflictError(f"The agent is '{agent.status}', not 'active'. Nothing was started.")
+    if reason := _why_not_startable(agent):
+        raise ConflictError(f"{reason} Nothing was started.")
     return agent
+
+
+def _why_not_startable(agent: Agent) -> str | None:
+    return None if agent.status == AgentStatus.ACTIVE else f"The agent is '{agent.status}', not 'active'."
 
 
 async def _version(session: AsyncSession, execution: AgentExecution, number: int | None) -> AgentVersion:
@@ -179,12 +224,16 @@ async def _version(session: AsyncSession, execution: AgentExecution, number: int
 
 
 def _ensure_has_tool(version: AgentVersion, tool_type: str | None, *, pointer: str) -> None:
-    tools = sorted(str(tool["tool_id"]) for tool in version.tools)
+    tools = _tools(version)
     if tool_type is not None and tool_type not in tools:
         has = ", ".join(tools) or "none"
         raise _invalid(
             pointer, f"version {version.version_number} of the agent has no tool '{tool_type}'; it has {has}"
         )
+
+
+def _tools(version: AgentVersion) -> list[str]:
+    return sorted(str(tool["tool_id"]) for tool in version.tools)
 
 
 def _named(numbers: Sequence[int]) -> str:

@@ -8,73 +8,32 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from datetime import timedelta
-from typing import Annotated, Any, cast
-from urllib.parse import urlencode
+from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, BackgroundTasks, Query, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
-from pydantic import BaseModel, Field, field_validator
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from deskhand.access.guards import Operator, TenantSession, Viewer
 from deskhand.access.principal import Principal
-from deskhand.executions import service
+from deskhand.errors import NotFoundError
+from deskhand.executions import bulk_pages, decision_pages, service
+from deskhand.executions.decision_pages import desk_names
+from deskhand.executions.list_form import PERIODS, ListForm
 from deskhand.executions.queue import notify_workers
-from deskhand.executions.schemas import ExecutionDetail, ExecutionFilters, ExecutionStatus, StatusCounts
-from deskhand.executions.timeline import lay_out
+from deskhand.executions.schemas import ExecutionDetail, ExecutionStatus, StatusCounts
+from deskhand.executions.timeline import done_before, lay_out
 from deskhand.kit.appstate import App
-from deskhand.plugins.registry import PluginManager
 from deskhand.ui.csrf import SafeForm
 from deskhand.ui.render import SECURITY_HEADERS, render
 from deskhand.ui.routing import PageRoute
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False, default_response_class=HTMLResponse)
+router.include_router(bulk_pages.router)  # before the pages here: /executions/bulk is not an execution's id
+router.include_router(decision_pages.router)
 
-PERIODS = {"1h": ("last hour", timedelta(hours=1)), "24h": ("last 24 hours", timedelta(days=1))} | {
-    "7d": ("last 7 days", timedelta(days=7)),
-    "30d": ("last 30 days", timedelta(days=30)),
-}
 PAGE_SIZE = 50
-
-
-class ListForm(BaseModel):
-    """The list's address: what the filter form sends, every field possibly empty."""
-
-    status: str = ""
-    agent: UUID | None = None
-    ticket: str = Field("", max_length=100)
-    period: str = ""
-    cursor: str | None = Field(None, max_length=500)
-    seen: str = Field("", max_length=64)
-
-    @field_validator("agent", "cursor", mode="before")
-    @classmethod
-    def _empty_is_none(cls, value: Any) -> Any:
-        return value or None
-
-    def filters(self, app: App) -> ExecutionFilters:
-        """What to ask for; a state or period nobody knows counts as not given."""
-        period = PERIODS.get(self.period)
-        return ExecutionFilters(
-            status=[ExecutionStatus(self.status)] if self.status in set(ExecutionStatus) else [],
-            needs_attention=self.status == "attention",
-            agent_id=self.agent,
-            ticket_ref=self.ticket.strip() or None,
-            since=app.clock() - period[1] if period else None,
-        )
-
-    def address(self, **changes: str | None) -> str:
-        """This list with some fields changed, starting on its first page."""
-        values: dict[str, Any] = {
-            "status": self.status,
-            "agent": self.agent,
-            "ticket": self.ticket,
-            "period": self.period,
-            **changes,
-        }
-        query = urlencode({key: value for key, value in values.items() if value})
-        return f"/executions?{query}" if query else "/executions"
 
 
 @router.get("/")
@@ -86,7 +45,7 @@ async def home() -> RedirectResponse:
 async def list_page(
     request: Request, app: App, viewer: Viewer, session: TenantSession, form: Annotated[ListForm, Query()]
 ) -> Response:
-    filters = form.filters(app)
+    filters = form.filters(app.clock())
     page = await service.list_executions(session, filters, limit=PAGE_SIZE, cursor=form.cursor)
     counts = await service.count_by_status(session, filters)
     seen = _digest(page.model_dump_json(exclude={"items": {"__all__": {"duration_ms"}}}), counts.model_dump_json())
@@ -106,7 +65,8 @@ async def list_page(
         seen=seen,
         now=app.clock(),
         webhook_base=app.public_url,
-        desks=_desk_names(app),
+        desks=desk_names(app),
+        may_operate=viewer.may("operator"),
     )
 
 
@@ -120,7 +80,8 @@ async def detail_page(
         return _unchanged()
     partial = "hx-request" in request.headers
     template = "executions/_detail.html" if partial else "executions/detail.html"
-    return render(request, template, **_detail(app, viewer, execution), seen=mark)
+    original = await _original(session, execution)
+    return render(request, template, **_detail(app, viewer, execution), original=original, seen=mark)
 
 
 @router.post("/executions/{execution_id}/cancel")
@@ -144,22 +105,27 @@ async def dismiss(operator: Operator, session: TenantSession, execution_id: UUID
     return _back_to(execution_id)
 
 
+async def _original(session: AsyncSession, execution: ExecutionDetail) -> ExecutionDetail | None:
+    """The run that this one replays, for the comparison; it may have been pruned since."""
+    if execution.replay_of is None:
+        return None
+    try:
+        return await service.get_execution(session, execution.replay_of)
+    except NotFoundError:
+        return None
+
+
 def _detail(app: App, viewer: Principal, execution: ExecutionDetail) -> Mapping[str, Any]:
     return {
         "viewer": viewer,
         "execution": execution,
         "steps": lay_out(execution, now=app.clock()),
+        "done_before": done_before(execution.steps),
         "live": not execution.status.is_final,
         "may_operate": viewer.may("operator"),
         "now": app.clock(),
-        "desks": _desk_names(app),
+        "desks": desk_names(app),
     }
-
-
-def _desk_names(app: App) -> dict[str, str]:
-    """The products' own names by tool type."""
-    plugins = cast(PluginManager, app.plugins).list_registered_plugins()
-    return {plugin["tool_type"]: plugin["name"] for plugin in plugins}
 
 
 def _tabs(form: ListForm, counts: StatusCounts) -> list[tuple[str, str, int | None, str, bool]]:

@@ -36,6 +36,26 @@ def redact(value: Any) -> Any:
     return value
 
 
+def restored(edited: Any, original: Any) -> Any:
+    """What somebody made of the copy they were shown, with the credentials that were hidden from them put back.
+
+    Args:
+        edited: A JSON value, made from ``redact(original)``.
+        original: The value as it is stored.
+    """
+    if edited == redact(original):
+        return original
+    if isinstance(edited, dict) and isinstance(original, dict):
+        shown = redact(original)
+        return {
+            key: original[key] if key in original and item == shown[key] else restored(item, original.get(key))
+            for key, item in edited.items()
+        }
+    if isinstance(edited, list) and isinstance(original, list) and len(edited) == len(original):
+        return [restored(item, before) for item, before in zip(edited, original, strict=True)]
+    return edited
+
+
 def _is_secret(key: str, item: Any) -> bool:
     return (
         bool(_SECRET_KEY.search(_CAMEL.sub("_", key)))

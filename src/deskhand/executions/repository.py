@@ -184,6 +184,11 @@ async def lock_execution(session: AsyncSession, execution_id: UUID) -> AgentExec
     return (await session.execute(statement)).scalar_one_or_none()
 
 
+async def get_execution(session: AsyncSession, execution_id: UUID) -> AgentExecution | None:
+    """The bare row."""
+    return await session.get(AgentExecution, execution_id)
+
+
 async def lock_ended(session: AsyncSession, wanted: BulkRetry) -> Sequence[AgentExecution]:
     """Ended runs that match, oldest first, one more than the limit; rows in use elsewhere are passed over."""
     e = AgentExecution

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from deskhand.executions.schemas import ExecutionDetail, StepView
+from deskhand.ui.format import label
 
 KIND_WORDS = {"model": "Model call", "tool": "Tool call", "write": "Write to the desk", "compute": "Computation"}
 STATE_WORDS = {"started": "running", "finished": "done", "failed": "failed", "in_doubt": "in doubt"}
 SMALLEST_SHARE = 0.6  # per cent; anything shorter would not be seen
 _TELLING = ("query", "subject", "ticket_id", "model", "ref", "text")
 _LENGTH = 90
+_WOULD = "would_"
+WRITES = frozenset({"add_note", "update_ticket", "assign", "transition", "resolve"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +28,9 @@ class TimelineStep:
         offset: Per cent of the attempt's time before it began.
         share: Per cent of the attempt's time it took.
         hint: What it was about, from its input; empty if nothing short says so.
+        name: What it did, in words; of a dry run, what it would have done.
+        intent: A write that a dry run did not make.
+        text: What a write says, Markdown; None where it says nothing.
         replayed: It was finished by an earlier attempt and only read back by the latest.
     """
 
@@ -34,6 +41,9 @@ class TimelineStep:
     offset: float
     share: float
     hint: str
+    name: str
+    intent: bool
+    text: str | None
     replayed: bool
 
 
@@ -51,19 +61,45 @@ def lay_out(execution: ExecutionDetail, *, now: datetime) -> list[TimelineStep]:
         whole = max((end - start).total_seconds(), 0.001)
         offset = min(100 - SMALLEST_SHARE, 100 * (step.started_at - start).total_seconds() / whole)
         took = ((step.finished_at or min(now, end)) - step.started_at).total_seconds()
+        intent = execution.mode == "dry_run" and step.name.removeprefix(_WOULD) in WRITES
         placed.append(
             TimelineStep(
                 number=number,
                 step=step,
-                kind=KIND_WORDS[step.kind],
+                kind="Not written" if intent else KIND_WORDS[step.kind],
                 state=STATE_WORDS[step.state],
                 offset=round(max(0.0, offset), 2),
                 share=round(min(max(SMALLEST_SHARE, 100 * took / whole), 100 - offset), 2),
                 hint=hint(step.input),
+                name=label(f"{_WOULD}{step.name.removeprefix(_WOULD)}" if intent else step.name),
+                intent=intent,
+                text=_text_of(step),
                 replayed=step.state == "finished" and step.attempt < execution.attempt,
             )
         )
     return placed
+
+
+def done_before(steps: Sequence[StepView]) -> str:
+    """What a run had done when it was stopped, and above all what it had written, in a sentence or two."""
+    done = [step for step in steps if step.state == "finished"]
+    written = [label(step.name) for step in done if step.kind == "write"]
+    unsure = [label(step.name) for step in steps if step.kind == "write" and step.state in ("started", "in_doubt")]
+    sentences = [f"Done before that: {', '.join(label(step.name) for step in done)}." if done else "Nothing was done."]
+    if written:
+        sentences.append(f"Written to the desk: {', '.join(written)}.")
+    if unsure:
+        sentences.append(f"Whether it was written is not known: {', '.join(unsure)}.")
+    if done and not written and not unsure:
+        sentences.append("Nothing was written to the desk.")
+    return " ".join(sentences)
+
+
+def _text_of(step: StepView) -> str | None:
+    if step.name.removeprefix(_WOULD) not in WRITES or not isinstance(step.input, dict):
+        return None
+    body = step.input.get("body")
+    return body if isinstance(body, str) else None
 
 
 def _spans(steps: list[StepView], now: datetime) -> dict[int, tuple[datetime, datetime]]:
