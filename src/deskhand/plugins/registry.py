@@ -10,6 +10,8 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Iterator
+from copy import deepcopy
+from functools import cache
 from importlib.metadata import entry_points
 from typing import Any
 
@@ -81,7 +83,12 @@ class PluginManager:
 
     def list_registered_plugins(self) -> list[dict[str, Any]]:
         """Description of every plugin, in order of registration, ready to be sent as JSON."""
-        return [describe(plugin) for plugin in self._plugins.values()]
+        return [deepcopy(describe(plugin)) for plugin in self._plugins.values()]
+
+    @property
+    def tool_types(self) -> tuple[str, ...]:
+        """Tool types of the registered plugins, in order of registration."""
+        return tuple(self._plugins)
 
     def discover(self) -> tuple[str, ...]:
         """Register the plugins that installed packages offer.
@@ -106,6 +113,7 @@ class PluginManager:
         return tuple(found)
 
 
+@cache  # making a JSON schema takes milliseconds, and a class does not change
 def describe(plugin: type[TicketingToolPlugin]) -> dict[str, Any]:
     """A plugin's manifest and the JSON schema of its configuration (secrets are marked ``writeOnly``)."""
     manifest = plugin.manifest

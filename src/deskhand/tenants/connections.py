@@ -99,8 +99,11 @@ def list_connections(tenant: TenantConfig, *, secrets: SecretBox, plugins: Plugi
 
 def connected_tools(tenant: TenantConfig, *, secrets: SecretBox, plugins: PluginManager) -> frozenset[str]:
     """Tool types the tenant's agents can use."""
-    connections = list_connections(tenant, secrets=secrets, plugins=plugins)
-    return frozenset(connection.tool_type for connection in connections if connection.is_complete)
+    return frozenset(
+        tool_type
+        for tool_type in plugins.tool_types
+        if not connection_faults(tenant, tool_type, secrets=secrets, plugins=plugins)
+    )
 
 
 async def check_connection(desk: TicketingToolPlugin) -> ConnectionTestResponse:

@@ -98,7 +98,7 @@ class RateLimits(InputModel):
     webhooks_per_minute: int = Field(600, ge=1, le=100_000, description="Deliveries accepted in a minute.")
     concurrent_executions: int = Field(5, ge=1, le=1_000, description="Executions running at once.")
     executions_per_hour: int = Field(2_000, ge=1, le=1_000_000, description="Executions started in an hour.")
-    weight: float = Field(1.0, ge=0.01, le=100, description="Share of the workers under contention, beside the others'.")
+    weight: float = Field(1.0, ge=0.01, le=100, description="Share of busy workers, beside the others'.")
 
 
 class EnhancementPreferences(InputModel):

@@ -6,6 +6,7 @@ revision and refuses, and then the book reads again. A rotated secret stays acce
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
@@ -110,6 +111,7 @@ class TriggerBook:
         self._http = http
         self._ttl = ttl
         self._entries: OrderedDict[str, tuple[float, tuple[KnownTrigger, ...]]] = OrderedDict()
+        self._reading: dict[str, asyncio.Task[tuple[KnownTrigger, ...]]] = {}
 
     async def of_agent(self, agent_id: UUID) -> tuple[KnownTrigger, ...]:
         """The agent's webhook triggers; empty if there is no such agent."""
@@ -123,17 +125,30 @@ class TriggerBook:
 
     async def reread(self, trigger: KnownTrigger) -> KnownTrigger:
         """The same trigger as it is now; unchanged if it is gone (the accepting statement refuses it then)."""
-        self._entries.pop(f"agent/{trigger.row.agent_id}", None)
+        key = f"agent/{trigger.row.agent_id}"
+        self._entries.pop(key, None)
+        self._reading.pop(key, None)  # begun before we knew; what it brings may be as old as what we have
         fresh = await self.of_agent(trigger.row.agent_id)
         return next((t for t in fresh if t.row.trigger_id == trigger.row.trigger_id), trigger)
 
     async def _cached(self, key: str, read: Callable[[], Awaitable[list[TriggerRow]]]) -> tuple[KnownTrigger, ...]:
         entry = self._entries.get(key)
-        now = time.monotonic()
-        if entry is not None and now - entry[0] < self._ttl:
+        if entry is not None and time.monotonic() - entry[0] < self._ttl:
             return entry[1]
-        known = await self._prepare(await read())
-        self._entries[key] = (now, known)
+        # Of a flood that finds an entry too old, one reads for all.
+        reading = self._reading.get(key)
+        if reading is None:
+            reading = self._reading[key] = asyncio.create_task(self._read(key, read), name=f"read-{key}")
+        return await asyncio.shield(reading)
+
+    async def _read(self, key: str, read: Callable[[], Awaitable[list[TriggerRow]]]) -> tuple[KnownTrigger, ...]:
+        asked_at = time.monotonic()
+        try:
+            known = await self._prepare(await read())
+        finally:
+            if self._reading.get(key) is asyncio.current_task():
+                del self._reading[key]
+        self._entries[key] = (asked_at, known)
         self._entries.move_to_end(key)
         while len(self._entries) > MAX_ENTRIES:
             self._entries.popitem(last=False)

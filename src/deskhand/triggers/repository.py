@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -66,34 +67,51 @@ def _row(record: asyncpg.Record) -> TriggerRow:
     )
 
 
-async def accept(
-    pool: asyncpg.Pool[asyncpg.Record], trigger: TriggerRow, delivery: Delivery, payload: dict[str, Any]
-) -> DeliveryAnswer | None:
-    """Store the delivery, the execution and the hand-over in one transaction.
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """One verified delivery on its way into the database."""
+
+    trigger: TriggerRow
+    delivery: Delivery
+    payload: dict[str, Any]
+
+    @property
+    def order(self) -> tuple[str, str, str, str]:
+        """Where its locks stand in the one order in which everybody takes them."""
+        d = self.delivery
+        return self.trigger.tenant_id, str(self.trigger.agent_id), f"{d.tool_type}/{d.ticket_ref}", str(d.delivery_id)
+
+    def as_row(self) -> dict[str, Any]:
+        """What ``accept_events`` reads."""
+        t, d = self.trigger, self.delivery
+        return {
+            "tenant": t.tenant_id,
+            "agent": str(t.agent_id),
+            "trigger": str(t.trigger_id),
+            "revision": t.agent_revision,
+            "delivery": d.delivery_id,
+            "scheme": d.scheme,
+            "event": d.event,
+            "tool": d.tool_type,
+            "ticket": d.ticket_ref,
+            "marks": d.marks,
+            "body_sha256": d.body_sha256,
+            "body_bytes": d.body_bytes,
+            "payload": self.payload,
+        }
+
+
+async def accept(pool: asyncpg.Pool[asyncpg.Record], arrivals: Sequence[Arrival]) -> list[DeliveryAnswer | None]:
+    """Store deliveries, executions and hand-overs in one transaction.
 
     Returns:
-        The answer, or None if the agent has changed since ``trigger`` was read.
+        In the order of the arrivals, each answer, or None if the agent has changed since the trigger was read.
     """
-    row = await pool.fetchrow(
-        "SELECT outcome, execution_id, reason"
-        " FROM accept_event($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
-        trigger.tenant_id,
-        trigger.agent_id,
-        trigger.trigger_id,
-        trigger.agent_revision,
-        delivery.delivery_id,
-        delivery.scheme,
-        delivery.event,
-        delivery.tool_type,
-        delivery.ticket_ref,
-        list(delivery.marks),
-        delivery.body_sha256,
-        delivery.body_bytes,
-        payload,
+    rows = await pool.fetch(
+        "SELECT outcome, execution_id, reason FROM accept_events($1) ORDER BY ordinal",
+        [arrival.as_row() for arrival in arrivals],
     )
-    if row is None or row["outcome"] == "stale":
-        return None
-    return _answer(row)
+    return [None if row["outcome"] == "stale" else _answer(row) for row in rows]
 
 
 async def record(

@@ -26,6 +26,31 @@ LANGUAGE sql VOLATILE AS $$
                         AND s.minute >= date_trunc('minute', clock_timestamp() - interval '1 hour')), 0)::integer
 $$
 ;;
+-- The same refusal as refuse_foreign_parent() gives, from statements that are planned once.
+CREATE FUNCTION refuse_foreign_trigger() RETURNS trigger
+LANGUAGE plpgsql AS $$
+BEGIN
+  PERFORM 1 FROM public.agent_triggers p WHERE p.id = NEW.trigger_id AND p.tenant_id = NEW.tenant_id;
+  IF NOT FOUND THEN
+    RAISE foreign_key_violation USING MESSAGE =
+      format('insert or update on table "%s" refers to a row of "agent_triggers" that does not exist', TG_TABLE_NAME);
+  END IF;
+  RETURN NEW;
+END
+$$
+;;
+CREATE FUNCTION refuse_foreign_execution() RETURNS trigger
+LANGUAGE plpgsql AS $$
+BEGIN
+  PERFORM 1 FROM public.agent_executions p WHERE p.id = NEW.execution_id AND p.tenant_id = NEW.tenant_id;
+  IF NOT FOUND THEN
+    RAISE foreign_key_violation USING MESSAGE =
+      format('insert or update on table "%s" refers to a row of "agent_executions" that does not exist', TG_TABLE_NAME);
+  END IF;
+  RETURN NEW;
+END
+$$
+;;
 -- Hands one execution to PgQueuer. The sequence number makes the key of this hand-over unique, so a
 -- job that is just finishing does not swallow the next one.
 CREATE OR REPLACE FUNCTION enqueue_execution(p_execution uuid, p_delay interval DEFAULT '0') RETURNS void
@@ -105,11 +130,11 @@ BEGIN
   END IF;
 
   SELECT count(*) INTO v_inflight FROM (
-    (SELECT 1 FROM agent_executions WHERE status = 'running' AND tenant_id = p_tenant LIMIT 2 * v_cap)
+    (SELECT 1 FROM agent_executions WHERE status = 'running' AND tenant_id = p_tenant LIMIT v_cap)
     UNION ALL
-    (SELECT 1 FROM agent_executions WHERE status = 'queued' AND NOT parked AND tenant_id = p_tenant LIMIT 2 * v_cap)
+    (SELECT 1 FROM agent_executions WHERE status = 'queued' AND NOT parked AND tenant_id = p_tenant LIMIT v_cap)
   ) inflight;
-  v_parked := v_inflight >= 2 * v_cap;
+  v_parked := v_inflight >= v_cap;
   IF NOT v_parked THEN
     v_tag := next_queue_tag(p_tenant, v_weight);
   END IF;
@@ -152,30 +177,85 @@ LANGUAGE sql AS $$
                               e.marks, e.body_sha256, e.body_bytes, e.payload) a
 $$
 ;;
--- Hands over parked runs of one tenant, oldest first, as far as slots are free and their ticket is idle.
+-- Ends a run, or hands it back for another try, and fills the slot it frees. Fenced.
+CREATE OR REPLACE FUNCTION finish_execution(
+  p_tenant text, p_execution uuid, p_attempt integer, p_status text, p_output jsonb, p_error_code text,
+  p_error_message text, p_delay_seconds double precision
+) RETURNS TABLE (applied boolean, promoted integer)
+LANGUAGE plpgsql AS $$
+DECLARE
+  v_promoted integer := 0;
+  v_status text := p_status;
+BEGIN
+  PERFORM set_config('app.current_tenant_id', p_tenant, true);
+  -- A run that was cancelled neither tries again nor waits for a person; what it had done stays in its journal.
+  SELECT CASE WHEN p_status IN ('queued', 'waiting') AND x.cancel_requested_at IS NOT NULL THEN 'cancelled'
+              ELSE p_status END
+    INTO v_status FROM agent_executions x
+   WHERE x.id = p_execution AND x.attempt = p_attempt AND x.status = 'running' FOR UPDATE;
+  IF NOT FOUND THEN
+    RETURN QUERY SELECT false, 0; RETURN;
+  END IF;
+  -- A run that tries again is parked until its time: the queue holds what can start.
+  UPDATE agent_executions x
+     SET status = v_status,
+         parked = v_status = 'queued',
+         output_result = coalesce(p_output, x.output_result),
+         error_code = p_error_code,
+         error_message = p_error_message,
+         completed_at = CASE WHEN v_status IN ('completed', 'failed', 'cancelled') THEN clock_timestamp() END,
+         not_before = CASE WHEN v_status = 'queued' AND p_delay_seconds > 0
+                           THEN clock_timestamp() + make_interval(secs => p_delay_seconds) END,
+         heartbeat_at = NULL,
+         token_usage = s.usage,
+         cost_usd = s.cost
+    FROM (SELECT jsonb_build_object('input_tokens', coalesce(sum(tokens_in), 0),
+                                    'output_tokens', coalesce(sum(tokens_out), 0),
+                                    'model_calls', count(*) FILTER (WHERE kind = 'model')) AS usage,
+                 -- one unknown price makes the whole cost unknown, never smaller
+                 CASE WHEN count(*) FILTER (WHERE kind = 'model') > 0
+                       AND count(*) FILTER (WHERE kind = 'model' AND cost_usd IS NULL AND state = 'finished') = 0
+                      THEN coalesce(sum(cost_usd), 0) END AS cost
+            FROM execution_steps WHERE execution_id = p_execution) s
+   WHERE x.id = p_execution;
+  UPDATE execution_steps y SET state = 'failed', error = coalesce(y.error, p_error_message, 'The run ended here.'),
+         finished_at = clock_timestamp()
+   WHERE y.execution_id = p_execution AND y.state = 'started' AND y.idempotent AND v_status <> 'waiting';
+  v_promoted := promote_executions(p_tenant);
+  RETURN QUERY SELECT true, v_promoted;
+END
+$$
+;;
+-- Hands over parked runs of one tenant, oldest first, as far as slots are free and their ticket is idle. PgQueuer holds
+-- no more than can start: what it held beyond would only be refused and parked again.
 CREATE OR REPLACE FUNCTION promote_executions(p_tenant text) RETURNS integer
 LANGUAGE plpgsql AS $$
 DECLARE
   v_room integer;
+  v_starts integer;
   v_id uuid;
   v_count integer := 0;
 BEGIN
-  SELECT least(start_room(p_tenant, t.rate_limits), 2 * execution_caps(t.rate_limits)
+  SELECT start_room(p_tenant, t.rate_limits),
+         execution_caps(t.rate_limits)
          - (SELECT count(*) FROM agent_executions e WHERE e.tenant_id = p_tenant AND e.status = 'running')
-         - (SELECT count(*) FROM (SELECT 1 FROM agent_executions e WHERE e.tenant_id = p_tenant AND e.status = 'queued'
-              AND NOT e.parked LIMIT 2 * execution_caps(t.rate_limits)) ready))
-    INTO v_room FROM tenant_configs t WHERE t.tenant_id = p_tenant;
+         - (SELECT count(*) FROM agent_executions e WHERE e.tenant_id = p_tenant AND e.status = 'queued' AND NOT e.parked)
+    INTO v_starts, v_room FROM tenant_configs t WHERE t.tenant_id = p_tenant;
+  IF v_room <= 0 THEN
+    RETURN 0;
+  END IF;
   FOR v_id IN
     SELECT e.id FROM agent_executions e
      WHERE e.tenant_id = p_tenant AND e.status = 'queued' AND e.parked
        AND coalesce(e.not_before, now()) <= now()
+       AND (v_starts > 0 OR e.attempt > 0)  -- the hourly limit is on runs, not on their tries
        AND (e.lane IS NULL OR (
              NOT EXISTS (SELECT 1 FROM agent_executions r
                           WHERE r.tenant_id = p_tenant AND r.lane = e.lane AND r.status = 'running')
              AND NOT EXISTS (SELECT 1 FROM agent_executions q
                           WHERE q.tenant_id = p_tenant AND q.lane = e.lane AND q.status = 'queued' AND NOT q.parked)))
      ORDER BY e.queued_at, e.id
-     LIMIT greatest(v_room, 0)
+     LIMIT CASE WHEN v_starts > 0 THEN least(v_room, v_starts) ELSE v_room END
      FOR UPDATE SKIP LOCKED
   LOOP
     PERFORM enqueue_execution(v_id);
@@ -244,6 +324,7 @@ BEGIN
           >= execution_caps(v_limits)
        OR e.attempt = 0 AND start_room(p_tenant, v_limits) <= 0) THEN
     UPDATE agent_executions x SET parked = true WHERE x.id = p_execution;
+    PERFORM promote_executions(p_tenant);
     RETURN QUERY SELECT 'parked'::text, e.attempt, NULL::jsonb; RETURN;
   END IF;
 

@@ -33,7 +33,20 @@ OWN_RIGHTS = {
 }
 PRUNE = "prune_history(text, interval, integer)"
 # Defined by the revision before, replaced here, and put back by the downgrade.
-REPLACED = ("enqueue_execution", "accept_event", "promote_executions", "start_execution", "sweep_executions")
+REPLACED = (
+    "enqueue_execution",
+    "accept_event",
+    "finish_execution",
+    "promote_executions",
+    "start_execution",
+    "sweep_executions",
+)
+# Tables whose rows the hot path writes, with the parent their trigger looks for.
+PARENTS = {
+    "webhook_deliveries": ("trigger_id", "agent_triggers", "refuse_foreign_trigger()"),
+    "schedule_fires": ("trigger_id", "agent_triggers", "refuse_foreign_trigger()"),
+    "execution_steps": ("execution_id", "agent_executions", "refuse_foreign_execution()"),
+}
 
 
 def statements(name: str) -> dict[str, str]:
@@ -77,6 +90,15 @@ def upgrade() -> None:
     grant("execution_starts")
     for name, statement in statements("engine_2.sql").items():
         _define(name, statement)
+    for table, (column, _, function) in PARENTS.items():
+        _guard(table, column, function)
+
+
+def _guard(table: str, column: str, function: str) -> None:
+    run(
+        f"CREATE OR REPLACE TRIGGER {table}_refuse_foreign_parent BEFORE INSERT OR UPDATE OF {column}, tenant_id"
+        f" ON {table} FOR EACH ROW EXECUTE FUNCTION {function}"
+    )
 
 
 def _define(name: str, statement: str) -> None:
@@ -96,7 +118,9 @@ def downgrade() -> None:
     before = statements("engine_1.sql")
     for name in REPLACED:
         run(before[name].replace("CREATE FUNCTION", "CREATE OR REPLACE FUNCTION", 1))
-    for signature in (PRUNE, *reversed(OWN_RIGHTS.values())):
+    for table, (column, parent, _) in PARENTS.items():
+        _guard(table, column, f"refuse_foreign_parent('{parent}', '{column}')")
+    for signature in (PRUNE, *reversed(OWN_RIGHTS.values()), "refuse_foreign_trigger()", "refuse_foreign_execution()"):
         run(f"DROP FUNCTION {signature}")
     run(
         "DROP TABLE execution_starts",
