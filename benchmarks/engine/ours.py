@@ -21,6 +21,7 @@ from deskhand.kit.db.embedded import EmbeddedPostgres
 from deskhand.kit.db.session import Database
 from deskhand.kit.http import HttpClientFactory
 
+WORKER = "benchmarks.engine.worker_process"
 PROMPT = "You prepare technicians: what is the ticket about, and what should they do next?"
 # The load is not to be refused; everything else about a tenant is as shipped.
 RATES = {"webhooks_per_minute": 100_000, "executions_per_hour": 1_000_000}
@@ -141,7 +142,7 @@ def working(server: EmbeddedPostgres, log: Path, *, wait: float, concurrency: in
         wait: Seconds each run waits inside one journaled step; 0 means no step at all.
         concurrency: Runs at once.
     """
-    command = [sys.executable, "-m", "benchmarks.engine.worker_process", server.app_url, str(wait), str(concurrency)]
+    command = [sys.executable, "-m", WORKER, server.app_url, str(wait), str(concurrency)]
     with log.open("ab") as err:
         child = subprocess.Popen(
             command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=err, text=True

@@ -19,9 +19,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from fastapi import FastAPI, HTTPException, Request
-from rival_stack.tasks import run_job
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
+
+from rival_stack.tasks import run_job
 
 TOLERANCE = 300  # seconds a signed timestamp may be off
 AGENT_TTL = 30.0  # seconds an agent's secret is kept in memory
