@@ -1,0 +1,291 @@
+"""Workers that do one statement at a time and stand still in between, and the desk whose tickets they write on.
+
+A worker is the product's own code (start, ``Journal``, ``decide``, finish); the pool it is given stops it before and
+after every statement and holds each answer against the model's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+from collections import Counter
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+from tests.support.engine_model import Model
+
+from deskhand.executions.journal import InDoubtError, Journal, RunBudget
+from deskhand.executions.lease import Lease, LostClaimError, RunInterrupted
+from deskhand.executions.queue import decode_job
+from deskhand.executions.retry import decide
+from deskhand.executions.runner import interrupted
+from deskhand.executions.start import Ending, RunningExecution, finish_execution, start_execution
+from deskhand.llm.durability import NOT_DONE
+from deskhand.plugins.errors import DeskCannotTellError, DeskError, DeskUnavailableError, DeskValidationError
+
+WRITES = ("add_note:note", "update_ticket:triage")
+STALE_AFTER = 300.0  # seconds; no machine is so slow that a run goes stale by itself here
+RETRY_DELAY = 200.0
+STATEMENT = re.compile(r"FROM (\w+)\(|SELECT (\w+)\(")
+
+
+@dataclass
+class CountingDesk:
+    """A desk that keeps what was written under each mark, and fails when told.
+
+    Attributes:
+        written: Receipts by mark.
+        fault: What the next call meets: ``refused``, ``down``, ``answer-lost`` or ``cannot-tell``.
+    """
+
+    written: dict[str, list[str]] = field(default_factory=dict)
+    fault: str | None = None
+
+    def read(self) -> dict[str, str]:
+        self._meet("refused", "down", "answer-lost")
+        return {"subject": "VPN drops"}
+
+    def write(self, mark: str, by: str) -> dict[str, str]:
+        self._meet("refused", "down")
+        self.written.setdefault(mark, []).append(by)
+        self._meet("answer-lost")
+        return {"id": by}
+
+    def find(self, mark: str) -> Any:
+        self._meet("cannot-tell", "down")
+        return {"id": self.written[mark][0], "adopted": True} if mark in self.written else NOT_DONE
+
+    def _meet(self, *faults: str) -> None:
+        if self.fault not in faults:
+            return
+        fault, self.fault = self.fault, None
+        if fault == "refused":
+            raise DeskValidationError("The desk refuses this.")
+        if fault == "cannot-tell":
+            raise DeskCannotTellError("The desk cannot search its notes.")
+        raise DeskUnavailableError("The desk cannot be reached.")
+
+
+class Gate:
+    """Where a worker stands still until it is told to go on.
+
+    Attributes:
+        place: Where it stands.
+    """
+
+    def __init__(self) -> None:
+        self.place = ""
+        self._go = asyncio.Event()
+        self._standing = asyncio.Event()
+
+    async def __call__(self, place: str) -> None:
+        self.place = place
+        self._standing.set()
+        await self._go.wait()
+        self._go.clear()
+
+    async def arrival(self, task: asyncio.Task[None]) -> None:
+        """Wait until the worker stands somewhere, or is done."""
+        waiter = asyncio.create_task(self._standing.wait())
+        await asyncio.wait({task, waiter}, return_when=asyncio.FIRST_COMPLETED)
+        waiter.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await waiter
+
+    def open(self) -> None:
+        """Let the worker go on."""
+        self._standing.clear()
+        self._go.set()
+
+
+class ModelLease(Lease):
+    """A lease that ends when the test says so instead of by a clock."""
+
+    def __init__(self) -> None:
+        super().__init__(valid_for=STALE_AFTER)
+        self.lost = False
+
+    @property
+    def holds(self) -> bool:
+        return not self.lost
+
+
+class Worker:
+    """One process that was handed one job. It takes the job's run as far as it is let.
+
+    Args:
+        pool: Connections of the application role.
+        model: What must be answered.
+        desk: Where the effects are.
+        job: The row of PgQueuer's table.
+        name: Of the process.
+        racing: Whether other workers start at the same moment, so that the model cannot know the verdict.
+    """
+
+    def __init__(
+        self, pool: Any, model: Model, desk: CountingDesk, job: asyncpg.Record, *, name: str, racing: bool = False
+    ) -> None:
+        self.job_id: int = job["id"]
+        self.tenant, self.execution_id = decode_job(job["payload"])
+        self.name = name
+        self.gate = Gate()
+        self.lease = ModelLease()
+        self.owned: RunningExecution | None = None
+        self.verdict: str | None = None
+        self.done_with_job = False
+        self.seen: Counter[str] = Counter()
+        self._racing = racing
+        self._model = model
+        self._desk = desk
+        self._pool: Any = WatchedPool(pool, self.gate, self)
+        self.task = asyncio.create_task(self._work(), name=name)
+
+    def __repr__(self) -> str:
+        return f"<{self.name} on {str(self.execution_id)[:8]} {self.gate.place}>"
+
+    @property
+    def over(self) -> bool:
+        return self.task.done()
+
+    async def go(self, hops: int) -> None:
+        """Let it do so many statements or effects."""
+        await self.gate.arrival(self.task)
+        for _ in range(hops):
+            if self.task.done():
+                break
+            self.gate.open()
+            await self.gate.arrival(self.task)
+        if self.task.done() and not self.task.cancelled():
+            self.task.result()
+
+    async def die(self) -> None:
+        """``kill -9``: nothing more is sent."""
+        self.task.cancel()
+        await asyncio.gather(self.task, return_exceptions=True)
+
+    # -- the worker's own code ---------------------------------------------------------------
+
+    async def _work(self) -> None:
+        start = await start_execution(
+            self._pool,
+            tenant_id=self.tenant,
+            execution_id=self.execution_id,
+            worker_id=self.name,
+            stale_after=STALE_AFTER,
+        )
+        if start.execution is not None:
+            self.owned = start.execution
+            ending = await self._attempt(start.execution)
+            if ending is not None:
+                await finish_execution(self._pool, start.execution, ending)
+        self.done_with_job = True
+
+    async def _attempt(self, execution: RunningExecution) -> Ending | None:
+        budget = RunBudget(deadline=float("inf"), max_steps=100, max_tokens=1, max_cost_usd=Decimal(1))
+        try:
+            return await self._steps(Journal(self._pool, execution, budget, self.lease))
+        except LostClaimError:
+            return None
+        except RunInterrupted as error:
+            return interrupted(error)
+        except DeskError as error:
+            decision = decide(error, attempt=execution.attempt, max_attempts=execution.max_attempts)
+            status = "queued" if decision.again else "failed"
+            return Ending(status, error_code=decision.code, error_message=decision.message, delay=RETRY_DELAY)
+
+    async def _steps(self, journal: Journal) -> Ending:
+        await journal.step(name="get_ticket", kind="tool", body=lambda: self._effect("get_ticket#1", self._desk.read))
+        for key in WRITES:
+            await self._write(journal, key)
+        return Ending("completed", output={"written": len(WRITES)})
+
+    async def _write(self, journal: Journal, key: str) -> None:
+        mark = journal.mark_for(key)
+        await journal.step(
+            name=key.split(":", maxsplit=1)[0],
+            key=key,
+            kind="write",
+            idempotent=False,
+            body=lambda: self._effect(key, lambda: self._desk.write(mark, self.name)),
+            recover=lambda: self._recover(mark),
+        )
+
+    async def _effect(self, key: str, call: Any) -> Any:
+        await self.gate(f"before the effect of {key}")
+        self.lease.check()  # as HttpClientFactory.before_send does
+        step = self._model.runs[self.execution_id].steps[key]
+        assert step.state != "finished", f"{key} is finished and is done again"
+        return call()
+
+    async def _recover(self, mark: str) -> Any:
+        try:
+            return self._desk.find(mark)
+        except DeskCannotTellError as error:
+            raise InDoubtError("Look at the ticket.") from error
+
+    # -- what it was answered ------------------------------------------------------------------
+
+    def check(self, statement: str, values: tuple[Any, ...], answer: Any) -> None:
+        """Hold an answer of the engine against the model's."""
+        run = self._model.runs[UUID(str(values[1]))]
+        if statement == "start_execution":
+            self.verdict = str(answer["verdict"])
+            self.seen[f"start: {self.verdict}"] += 1
+            if not self._racing:
+                expected = self._model.start(run)
+                assert self.verdict == expected, f"start of {run}: {self.verdict}, not {expected}"
+        elif statement == "begin_step":
+            _, _, attempt, key, _, _, idempotent, mark, *_ = values
+            expected = self._model.begin(run, attempt, key, idempotent=idempotent, mark=mark)
+            assert answer["verdict"] == expected, f"{key} of {run}: {answer['verdict']}, not {expected}"
+            self.seen[f"begin: {expected}"] += 1
+        elif statement == "end_step":
+            _, _, attempt, key, state, output, *_ = values
+            assert answer is self._model.end(run, attempt, key, state), f"result of {key} of {run}: {answer}"
+            adopted = isinstance(output, dict) and output.get("adopted")
+            self.seen[f"end: {'adopted' if adopted else state}" if answer else "end: fenced"] += 1
+        else:
+            assert statement == "finish_execution", f"an unknown statement: {statement}"
+            applied = self._model.finish(run, values[2], values[3])
+            assert answer["applied"] is applied, f"ending of {run}: {answer}"
+            self.seen[f"finish: {values[3]}" if applied else "finish: fenced"] += 1
+
+
+class WatchedPool:
+    """A pool that stands between a worker and the database.
+
+    Args:
+        pool: The real one.
+        gate: Where the worker stops, before and after each statement.
+        worker: Told of each answer.
+    """
+
+    def __init__(self, pool: Any, gate: Gate, worker: Worker) -> None:
+        self._pool = pool
+        self._gate = gate
+        self._worker = worker
+
+    async def fetchrow(self, query: str, *values: Any) -> Any:
+        return await self._around(query, values, self._pool.fetchrow)
+
+    async def fetchval(self, query: str, *values: Any) -> Any:
+        return await self._around(query, values, self._pool.fetchval)
+
+    async def _around(self, query: str, values: tuple[Any, ...], call: Any) -> Any:
+        found = STATEMENT.search(query)
+        assert found is not None, query
+        statement = found[1] or found[2]
+        await self._gate(f"before {statement}")
+        answer = await call(query, *values)
+        self._worker.check(statement, values, answer)
+        await self._gate(f"after {statement}")
+        return answer
+
+
+def doubled(desk: CountingDesk) -> dict[str, int]:
+    """Writes that a desk holds more than once, by mark."""
+    return {mark: count for mark, count in Counter({m: len(w) for m, w in desk.written.items()}).items() if count > 1}
