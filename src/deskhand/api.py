@@ -34,6 +34,7 @@ from deskhand.triggers.book import TriggerBook
 from deskhand.triggers.endpoints import router as webhooks_router
 from deskhand.triggers.inbox import Inbox
 from deskhand.triggers.schedule_endpoints import router as schedules_router
+from deskhand.triggers.schedule_pages import router as schedule_pages
 from deskhand.ui.static_files import mount_static
 
 GATEWAY_SECONDS = 5.0  # a gateway that hangs must not keep the API from starting
@@ -95,7 +96,7 @@ def create_app(config: ApiConfig) -> FastAPI:
         schedules_router,
     ):
         app.include_router(router)
-    for router in (login_pages, execution_pages):
+    for router in (login_pages, execution_pages, schedule_pages):
         app.include_router(router)
     _add_health(app)
     mount_static(app)

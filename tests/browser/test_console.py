@@ -136,7 +136,7 @@ async def test_nothing_runs_over_the_edge_of_a_phone(page: Page, console: Consol
     """With DESKHAND_PICTURES naming a folder, also takes the pictures of the documentation."""
     run = await build_scene(console)
     folder = os.environ.get("DESKHAND_PICTURES")
-    for name, path in (("executions", "/executions"), ("timeline", f"/executions/{run}")):
+    for name, path in (("executions", "/executions"), ("timeline", f"/executions/{run}"), ("schedules", "/schedules")):
         await page.set_viewport_size({"width": 1200, "height": 720})
         await page.goto(f"{console.url}{path}")
         if folder:

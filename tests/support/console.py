@@ -32,6 +32,7 @@ from deskhand.kit.http import HttpClientFactory
 from deskhand.kit.problem import install_problem_handlers
 from deskhand.plugins.registry import PluginManager
 from deskhand.plugins.simulation.server import run_in_process
+from deskhand.triggers import schedule_endpoints, schedule_pages
 from deskhand.ui.static_files import mount_static
 
 
@@ -46,7 +47,14 @@ def console_app(db: Database, pool: asyncpg.Pool) -> FastAPI:
         plugins=PluginManager(),
         public_url="http://deskhand.example.com",
     )
-    for module in (access_endpoints, access_pages, execution_endpoints, execution_pages):
+    for module in (
+        access_endpoints,
+        access_pages,
+        execution_endpoints,
+        execution_pages,
+        schedule_endpoints,
+        schedule_pages,
+    ):
         app.include_router(module.router)
     mount_static(app)
     install_problem_handlers(app, login_path="/login")
@@ -117,7 +125,11 @@ class Console:
                 )
             ).scalar_one()
             trigger = (
-                await session.execute(select(AgentTrigger.id).where(AgentTrigger.agent_id == agent.id))
+                await session.execute(
+                    select(AgentTrigger.id).where(
+                        AgentTrigger.agent_id == agent.id, AgentTrigger.trigger_type == "webhook"
+                    )
+                )
             ).scalar_one()
             values: dict[str, Any] = {
                 "id": uuid4(),
@@ -130,6 +142,15 @@ class Console:
             row = AgentExecution(
                 tenant_id=agent.tenant_id, agent_id=agent.id, agent_version_id=version, trigger_id=trigger, **values
             )
+            session.add(row)
+            await session.flush()
+            return row.id
+
+    async def schedule(self, agent: Agent, cron: str, zone: str = "UTC", **columns: Any) -> UUID:
+        """A schedule of the agent."""
+        values = {"schedule_cron": cron, "schedule_timezone": zone, **columns}
+        async with self.db.tenant_session(agent.tenant_id) as session:
+            row = AgentTrigger(tenant_id=agent.tenant_id, agent_id=agent.id, trigger_type="schedule", **values)
             session.add(row)
             await session.flush()
             return row.id

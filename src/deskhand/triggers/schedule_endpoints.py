@@ -13,7 +13,14 @@ from deskhand.kit.appstate import App
 from deskhand.kit.page import Page, PageCursor, PageLimit
 from deskhand.kit.problem import problem_responses
 from deskhand.triggers import schedule_service as service
-from deskhand.triggers.schedule_schemas import FireView, PreviewRequest, SchedulePreview, ScheduleView, StartedRun
+from deskhand.triggers.schedule_schemas import (
+    FireView,
+    PreviewRequest,
+    SchedulePreview,
+    ScheduleSummary,
+    ScheduleView,
+    StartedRun,
+)
 
 router = APIRouter(prefix="/api/v1", tags=["schedules"])
 
@@ -25,6 +32,14 @@ _ON_ONE = problem_responses(NotFoundError, ConflictError, InvalidInputError)
 async def preview_schedule(_viewer: Viewer, session: TenantSession, wanted: PreviewRequest) -> SchedulePreview:
     """Show what an expression means before it is saved: in words, and its next five times."""
     return await service.preview(session, wanted.schedule_cron, wanted.schedule_timezone)
+
+
+@router.get("/schedules", operation_id="list_schedules", responses=problem_responses(InvalidInputError))
+async def list_schedules(
+    _viewer: Viewer, session: TenantSession, limit: PageLimit = 50, cursor: PageCursor = None
+) -> Page[ScheduleSummary]:
+    """List every schedule of the tenant with its next and its latest times, by its agent's name."""
+    return await service.list_schedules(session, limit=limit, cursor=cursor)
 
 
 @router.get(f"{_TRIGGER}/next", operation_id="get_schedule", responses=_ON_ONE)

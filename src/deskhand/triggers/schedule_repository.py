@@ -9,7 +9,7 @@ from uuid import UUID
 
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
-from sqlalchemy import select
+from sqlalchemy import RowMapping, Select, select, true, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from deskhand.agents.models import Agent, AgentTrigger
@@ -96,11 +96,47 @@ async def add_execution(session: AsyncSession, execution: AgentExecution) -> Age
     return execution
 
 
+async def list_schedules(
+    session: AsyncSession, *, after: tuple[str, UUID] | None, limit: int
+) -> Sequence[tuple[Agent, AgentTrigger]]:
+    """Schedules with their agents, by the agent's name."""
+    query = select(Agent, AgentTrigger).join(AgentTrigger, AgentTrigger.agent_id == Agent.id)
+    query = query.where(AgentTrigger.trigger_type == "schedule")
+    if after is not None:
+        query = query.where(tuple_(Agent.name, AgentTrigger.id) > after)
+    rows = await session.execute(query.order_by(Agent.name, AgentTrigger.id).limit(limit))
+    return [(agent, trigger) for agent, trigger in rows]
+
+
 async def list_fires(
     session: AsyncSession, trigger_id: UUID, *, before: datetime | None, limit: int
-) -> Sequence[ScheduleFire]:
+) -> Sequence[RowMapping]:
     """What became of a trigger's instants, newest first."""
-    query = select(ScheduleFire).where(ScheduleFire.trigger_id == trigger_id)
+    query = _fires().where(ScheduleFire.trigger_id == trigger_id)
     if before is not None:
         query = query.where(ScheduleFire.fire_at < before)
-    return (await session.execute(query.order_by(ScheduleFire.fire_at.desc()).limit(limit))).scalars().all()
+    return (await session.execute(query.order_by(ScheduleFire.fire_at.desc()).limit(limit))).mappings().all()
+
+
+async def last_fires(session: AsyncSession, trigger_ids: Sequence[UUID], *, each: int) -> dict[UUID, list[RowMapping]]:
+    """The latest instants of many triggers, newest first; each trigger costs one look into the index."""
+    found: dict[UUID, list[RowMapping]] = {trigger_id: [] for trigger_id in trigger_ids}
+    latest = (
+        _fires()
+        .where(ScheduleFire.trigger_id == AgentTrigger.id)
+        .order_by(ScheduleFire.fire_at.desc())
+        .limit(each)
+        .correlate(AgentTrigger)
+        .lateral("latest")
+    )
+    query = select(AgentTrigger.id.label("of"), latest).join(latest, true()).where(AgentTrigger.id.in_(trigger_ids))
+    for row in (await session.execute(query.order_by(AgentTrigger.id, latest.c.fire_at.desc()))).mappings():
+        found[row["of"]].append(row)
+    return found
+
+
+def _fires() -> Select[*tuple[Any, ...]]:
+    fire, run = ScheduleFire, AgentExecution
+    return select(
+        *(fire.fire_at, fire.outcome, fire.execution_id, fire.fired_at), run.status.label("execution_status")
+    ).outerjoin(run, run.id == fire.execution_id)

@@ -9,6 +9,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from deskhand.agents.cron import check_cron, check_timezone
+from deskhand.executions.schemas import ExecutionStatus
 from deskhand.kit.schema import InputModel
 
 
@@ -81,4 +82,12 @@ class FireView(BaseModel):
     fire_at: datetime = Field(description="The instant the expression names.")
     outcome: Literal["fired", "skipped"]
     execution_id: UUID | None = Field(description="The run it started.")
+    execution_status: ExecutionStatus | None = Field(description="How that run stands; null once it was pruned.")
     fired_at: datetime = Field(description="When it was dealt with.")
+
+
+class ScheduleSummary(ScheduleView):
+    """A schedule in a list, with its latest times."""
+
+    agent_name: str
+    last_fires: list[FireView] = Field(description="What became of its latest times, newest first, at most five.")

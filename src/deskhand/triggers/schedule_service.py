@@ -21,7 +21,14 @@ from deskhand.executions.models import AgentExecution
 from deskhand.executions.queue import enqueue
 from deskhand.kit.page import Page, cut_page, decode_cursor
 from deskhand.triggers import schedule_repository as repository
-from deskhand.triggers.schedule_schemas import FireView, SchedulePreview, ScheduleView, StartedRun, Upcoming
+from deskhand.triggers.schedule_schemas import (
+    FireView,
+    SchedulePreview,
+    ScheduleSummary,
+    ScheduleView,
+    StartedRun,
+    Upcoming,
+)
 
 SHOWN = 5
 
@@ -48,6 +55,35 @@ async def get_schedule(session: AsyncSession, agent_id: UUID, trigger_id: UUID) 
     return await _view(session, agent, trigger)
 
 
+async def list_schedules(session: AsyncSession, *, limit: int, cursor: str | None = None) -> Page[ScheduleSummary]:
+    """Every schedule of the tenant, by its agent's name, with its next and its latest times.
+
+    Args:
+        session: A tenant session.
+        limit: Rows on a page.
+        cursor: ``next_cursor`` of the page before.
+
+    Raises:
+        InvalidInputError: The cursor is not one of this list.
+    """
+    after = decode_cursor(cursor, str, UUID)
+    rows = await repository.list_schedules(
+        session, after=None if after is None else (after[0], after[1]), limit=limit + 1
+    )
+    fires = await repository.last_fires(session, [trigger.id for _, trigger in rows], each=SHOWN)
+    now = await database_now(session)
+    live = bool(rows) and await repository.tenant_is_active(session, rows[0][0].tenant_id)
+    shown = [
+        ScheduleSummary(
+            **_describe(agent, trigger, now=now, tenant_is_active=live).model_dump(),
+            agent_name=agent.name,
+            last_fires=[FireView.model_validate(dict(row)) for row in fires[trigger.id]],
+        )
+        for agent, trigger in rows
+    ]
+    return cut_page(shown, limit, lambda row: (row.agent_name, row.trigger_id))
+
+
 async def list_fires(
     session: AsyncSession, agent_id: UUID, trigger_id: UUID, *, limit: int, cursor: str | None
 ) -> Page[FireView]:
@@ -61,7 +97,7 @@ async def list_fires(
     position = decode_cursor(cursor, datetime)
     before = None if position is None else position[0]
     rows = await repository.list_fires(session, trigger_id, before=before, limit=limit + 1)
-    return cut_page([FireView.model_validate(row) for row in rows], limit, lambda row: (row.fire_at,))
+    return cut_page([FireView.model_validate(dict(row)) for row in rows], limit, lambda row: (row.fire_at,))
 
 
 async def pause(session: AsyncSession, agent_id: UUID, trigger_id: UUID, *, principal: Principal) -> ScheduleView:
@@ -153,7 +189,11 @@ async def _ensure_active(session: AsyncSession, agent: Agent) -> None:
 
 
 async def _why_inactive(session: AsyncSession, agent: Agent) -> str | None:
-    if not await repository.tenant_is_active(session, agent.tenant_id):
+    return _why_not(agent, tenant_is_active=await repository.tenant_is_active(session, agent.tenant_id))
+
+
+def _why_not(agent: Agent, *, tenant_is_active: bool) -> str | None:
+    if not tenant_is_active:
         return "The tenant is not active."
     if agent.status != AgentStatus.ACTIVE:
         return f"The agent is '{agent.status}', not 'active'."
@@ -161,10 +201,14 @@ async def _why_inactive(session: AsyncSession, agent: Agent) -> str | None:
 
 
 async def _view(session: AsyncSession, agent: Agent, trigger: AgentTrigger) -> ScheduleView:
-    shown = _preview(_cron(trigger), trigger.schedule_timezone, await database_now(session))
-    reason = "The schedule is paused." if trigger.is_paused else await _why_inactive(session, agent)
+    live = await repository.tenant_is_active(session, agent.tenant_id)
+    return _describe(agent, trigger, now=await database_now(session), tenant_is_active=live)
+
+
+def _describe(agent: Agent, trigger: AgentTrigger, *, now: datetime, tenant_is_active: bool) -> ScheduleView:
+    reason = "The schedule is paused." if trigger.is_paused else _why_not(agent, tenant_is_active=tenant_is_active)
     return ScheduleView(
-        **shown.model_dump(),
+        **_preview(_cron(trigger), trigger.schedule_timezone, now).model_dump(),
         agent_id=agent.id,
         trigger_id=trigger.id,
         misfire_policy=trigger.misfire_policy,

@@ -6,6 +6,7 @@ import json
 from datetime import UTC, datetime
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from markupsafe import Markup
 
@@ -56,6 +57,21 @@ def instant(value: datetime | None) -> str | Markup:
     return Markup('<time datetime="{}">{}</time>').format(
         moment.isoformat(timespec="milliseconds"), moment.strftime("%Y-%m-%d %H:%M:%S UTC")
     )
+
+
+def zoned(value: datetime) -> Markup:
+    """A point in time by the clock of its own zone, with the offset that makes a change of that clock visible."""
+    offset = value.strftime("%z")
+    return Markup('<time datetime="{}">{} <span class="offset">{}</span></time>').format(
+        value.astimezone(UTC).isoformat(timespec="seconds"),
+        value.strftime("%a %Y-%m-%d %H:%M"),
+        f"{offset[:3]}:{offset[3:5]}",
+    )
+
+
+def in_zone(value: datetime, zone: str) -> datetime:
+    """The same instant by the clock of a zone (IANA name)."""
+    return value.astimezone(ZoneInfo(zone))
 
 
 def age(value: datetime | None, now: datetime) -> str | Markup:

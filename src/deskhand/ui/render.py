@@ -23,7 +23,7 @@ from deskhand.ui.static_files import static_url
 
 PACKAGE = Path(__file__).resolve().parent.parent
 
-NAVIGATION = (("Executions", "/executions"),)
+NAVIGATION = (("Executions", "/executions"), ("Schedules", "/schedules"))
 
 SECURITY_HEADERS = {
     "Content-Security-Policy": (
@@ -59,12 +59,14 @@ def environment() -> Environment:
         {
             "count": formats.count,
             "duration": formats.duration,
+            "in_zone": formats.in_zone,
             "instant": formats.instant,
             "age": formats.age,
             "json": formats.pretty_json,
             "label": formats.label,
             "markdown": markdown_html,
             "money": formats.money,
+            "zoned": formats.zoned,
         }
     )
     env.globals.update(static_url=static_url, navigation=NAVIGATION)
