@@ -221,7 +221,7 @@ class Journal:
         if row is None or row["verdict"] == "fenced":
             raise LostClaimError(f"another worker took over execution {e.id}")
         if row["verdict"] == "cancelled":
-            raise RunCancelledError("Cancelled before the next step.")
+            raise RunCancelledError("Stopped before the next step: cancelled, or the agent is no longer active.")
         return row["verdict"], row["output"]
 
     async def _end(self, step_key: str, state: str, output: Any, error: str | None, usage: StepUsage) -> None:
