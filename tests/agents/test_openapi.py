@@ -44,8 +44,8 @@ def _fuzz(url: str, keys: list[str], mode: GenerationMode) -> int:
     called = 0
     for result in schema.get_all_operations():
         operation = result.ok()
-        if operation.path in ("/login", "/logout"):
-            continue  # forms for browsers; tests/access drives them
+        if operation.path in ("/login", "/logout", "/api/v1/executions/events"):
+            continue  # forms for browsers, which tests/access drives, and a stream that does not end
 
         @settings(
             max_examples=3,
@@ -57,11 +57,14 @@ def _fuzz(url: str, keys: list[str], mode: GenerationMode) -> int:
         )
         @given(case=operation.as_strategy(generation_mode=mode))
         def probe(case: Case) -> None:
-            nonlocal called
-            for key in keys:
+            nonlocal called, first
+            # What is no business of a platform administrator refuses its key whatever else is sent: once is enough.
+            for key in keys if first or "tenants" in case.path else keys[:1]:
                 called += 1
                 case.call_and_validate(headers={"Authorization": key}, checks=CHECKS)
+            first = False
 
+        first = True
         probe()
     return called
 

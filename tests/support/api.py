@@ -15,6 +15,7 @@ from fastapi import FastAPI
 from deskhand.access import endpoints as access_endpoints
 from deskhand.access import service as access
 from deskhand.agents import endpoints as agent_endpoints
+from deskhand.executions import endpoints as execution_endpoints
 from deskhand.kit.appstate import AppState
 from deskhand.kit.crypto import SecretBox
 from deskhand.kit.db.session import Database, create_pool
@@ -23,9 +24,13 @@ from deskhand.kit.problem import install_problem_handlers
 from deskhand.plugins.registry import PluginManager
 from deskhand.plugins.simulation.server import run_in_process
 from deskhand.tenants import endpoints as tenant_endpoints
+from deskhand.triggers import schedule_endpoints
 
 TLS = ssl.create_default_context()  # one for all clients: reading the CA bundle takes a tenth of a second
-ROUTERS = (access_endpoints.router, tenant_endpoints.router, agent_endpoints.router)
+ROUTERS = (
+    *(access_endpoints.router, tenant_endpoints.router, agent_endpoints.router),
+    *(execution_endpoints.router, schedule_endpoints.router),
+)
 PROMPT = "You help the technicians of a service desk. Cite your sources."
 AGENT: dict[str, Any] = {
     "name": "Triage notes",
