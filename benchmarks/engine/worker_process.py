@@ -19,6 +19,7 @@ from deskhand.executions.journal import Journal, RunBudget
 from deskhand.executions.lease import Lease
 from deskhand.executions.runner import Runner
 from deskhand.executions.start import Ending, RunningExecution
+from deskhand.executions.statements import RunStatements
 from deskhand.kit.db.session import create_pool
 from deskhand.kit.log import configure_logging
 
@@ -34,7 +35,7 @@ class Waiting:
     """
 
     def __init__(self, pool: asyncpg.Pool[asyncpg.Record], wait: float) -> None:
-        self._pool = pool
+        self._statements = RunStatements(pool)
         self._wait = wait
 
     async def execute(self, execution: RunningExecution, lease: Lease) -> Ending:
@@ -43,7 +44,7 @@ class Waiting:
             budget = RunBudget(
                 deadline=time.monotonic() + 120, max_steps=25, max_tokens=50_000, max_cost_usd=Decimal(1)
             )
-            journal = Journal(self._pool, execution, budget, lease)
+            journal = Journal(self._statements, execution, budget, lease)
             await journal.step(name="get_ticket", kind="tool", body=self._io, input={"ticket": execution.ticket_ref})
         return Ending("completed", output={**OUTPUT, "waited": self._wait})
 

@@ -1,4 +1,4 @@
-"""A worker process that dies, or freezes, at one chosen moment. Run as ``python -m tests.chaos.mortal_worker``.
+"""A worker process that dies, or freezes, at one chosen moment; ``nursery.py`` forks it.
 
 The product's own code is untouched: the pool it is given stands between it and the database, and ends the
 process right before or right after the statement that the test names.
@@ -7,11 +7,9 @@ process right before or right after the statement that the test names.
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import signal
-import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -23,6 +21,7 @@ from deskhand.executions.runner import Runner
 from deskhand.kit.crypto import SecretBox
 from deskhand.kit.db.session import Database, create_pool
 from deskhand.kit.http import HttpClientFactory
+from deskhand.kit.log import configure_logging
 from deskhand.kit.telemetry import Telemetry
 from deskhand.knowledge.embedding import LexicalOnly
 from deskhand.llm.gateway import GatewaySettings
@@ -31,17 +30,22 @@ from deskhand.plugins.registry import PluginManager
 
 @dataclass(frozen=True)
 class Moment:
-    """When it happens: before or after a statement, for one step (by its key's start) or any."""
+    """When it happens: before or after a statement, for one step (by its key's start) or any, of one run or any."""
 
     statement: str = ""
     when: str = "before"
     step: str = ""
+    execution: str = ""
     signal: int = signal.SIGKILL
 
-    def matches(self, query: str, values: tuple[Any, ...]) -> bool:
-        if not self.statement or f"{self.statement}(" not in query:
+    def matches(self, query: str, rows: Sequence[dict[str, Any]]) -> bool:
+        """Whether one of the rows that go out together (see ``executions/statements.py``) is the one."""
+        if not self.statement or f"{self.statement}s(" not in query:
             return False
-        return not self.step or any(isinstance(v, str) and v.startswith(self.step) for v in values)
+        return any(
+            row["execution"] == (self.execution or row["execution"]) and row.get("key", "").startswith(self.step)
+            for row in rows
+        )
 
 
 class MortalPool:
@@ -54,23 +58,24 @@ class MortalPool:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._pool, name)
 
-    async def fetchrow(self, query: str, *values: Any) -> Any:
-        return await self._around(query, values, lambda: self._pool.fetchrow(query, *values))
-
-    async def fetchval(self, query: str, *values: Any) -> Any:
-        return await self._around(query, values, lambda: self._pool.fetchval(query, *values))
-
-    async def _around(self, query: str, values: tuple[Any, ...], call: Callable[[], Awaitable[Any]]) -> Any:
-        due = self._moment.matches(query, values)
+    async def fetch(self, query: str, *values: Any) -> Any:
+        due = bool(values) and self._moment.matches(query, values[0])
         if due and self._moment.when == "before":
             os.kill(os.getpid(), self._moment.signal)
-        answer = await call()
+        answer = await self._pool.fetch(query, *values)
         if due and self._moment.when == "after":
             os.kill(os.getpid(), self._moment.signal)
         return answer
 
 
-async def main(given: dict[str, Any]) -> None:
+async def main(given: dict[str, Any], ready: Callable[[], None]) -> None:
+    """Work until SIGTERM, or until the moment.
+
+    Args:
+        given: ``app_url``, ``keys``, ``model_url``, ``stale_after``, ``concurrency``, ``moment`` and ``worker_id``.
+        ready: Called when nothing is left to do before taking work.
+    """
+    configure_logging()
     db = Database(given["app_url"])
     pool = await create_pool(given["app_url"], min_size=2, max_size=8)
     mortal: Any = MortalPool(pool, Moment(**given["moment"]))
@@ -85,14 +90,10 @@ async def main(given: dict[str, Any]) -> None:
         limits=ExecutionLimits(timeout=60.0, max_cost_usd=Decimal(1)),
         telemetry=Telemetry(),
     )
-    runner = Runner(mortal, executor.execute, concurrency=given.get("concurrency", 4), stale_after=given["stale_after"])
+    runner = Runner(mortal, executor.execute, concurrency=given["concurrency"], stale_after=given["stale_after"])
+    runner.worker_id = given["worker_id"] or runner.worker_id
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, runner.request_stop)
-    sys.stdout.write("ready\n")
-    sys.stdout.flush()
+    ready()
     await runner.run()
     await pool.close()
     await db.dispose()
-
-
-if __name__ == "__main__":
-    asyncio.run(main(json.loads(sys.argv[1])))

@@ -30,11 +30,11 @@ class Gate:
     def __getattr__(self, name: str) -> Any:
         return getattr(self.pool, name)
 
-    async def fetchrow(self, query: str, *values: Any) -> Any:
-        if "begin_step(" in query and "add_note" in values:
+    async def fetch(self, query: str, *values: Any) -> Any:
+        if "begin_steps(" in query and any(row["name"] == "add_note" for row in values[0]):
             self.reached.set()
             await self.opened.wait()
-        return await self.pool.fetchrow(query, *values)
+        return await self.pool.fetch(query, *values)
 
 
 @pytest.mark.parametrize("how", ["suspend", "deactivate", "cancel"])

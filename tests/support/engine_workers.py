@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import re
 from collections import Counter
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -16,7 +15,7 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
-from tests.support.engine_model import Model
+from tests.support.engine_model import Model, Run
 
 from deskhand.executions.journal import InDoubtError, Journal, RunBudget
 from deskhand.executions.lease import Lease, LostClaimError, RunInterrupted
@@ -24,13 +23,13 @@ from deskhand.executions.queue import decode_job
 from deskhand.executions.retry import decide
 from deskhand.executions.runner import interrupted
 from deskhand.executions.start import Ending, RunningExecution, finish_execution, start_execution
+from deskhand.executions.statements import RunStatements
 from deskhand.llm.durability import NOT_DONE
 from deskhand.plugins.errors import DeskCannotTellError, DeskError, DeskUnavailableError, DeskValidationError
 
 WRITES = ("add_note:note", "update_ticket:triage")
 STALE_AFTER = 300.0  # seconds; no machine is so slow that a run goes stale by itself here
 RETRY_DELAY = 200.0
-STATEMENT = re.compile(r"FROM (\w+)\(|SELECT (\w+)\(")
 
 
 @dataclass
@@ -118,7 +117,7 @@ class Worker:
     """One process that was handed one job. It takes the job's run as far as it is let.
 
     Args:
-        pool: Connections of the application role.
+        statements: The process's way to the database.
         model: What must be answered.
         desk: Where the effects are.
         job: The row of PgQueuer's table.
@@ -127,7 +126,14 @@ class Worker:
     """
 
     def __init__(
-        self, pool: Any, model: Model, desk: CountingDesk, job: asyncpg.Record, *, name: str, racing: bool = False
+        self,
+        statements: RunStatements,
+        model: Model,
+        desk: CountingDesk,
+        job: asyncpg.Record,
+        *,
+        name: str,
+        racing: bool = False,
     ) -> None:
         self.job_id: int = job["id"]
         self.tenant, self.execution_id = decode_job(job["payload"])
@@ -141,7 +147,7 @@ class Worker:
         self._racing = racing
         self._model = model
         self._desk = desk
-        self._pool: Any = WatchedPool(pool, self.gate, self)
+        self._statements: Any = WatchedStatements(statements, self.gate, self)
         self.task = asyncio.create_task(self._work(), name=name)
 
     def __repr__(self) -> str:
@@ -171,7 +177,7 @@ class Worker:
 
     async def _work(self) -> None:
         start = await start_execution(
-            self._pool,
+            self._statements,
             tenant_id=self.tenant,
             execution_id=self.execution_id,
             worker_id=self.name,
@@ -181,13 +187,13 @@ class Worker:
             self.owned = start.execution
             ending = await self._attempt(start.execution)
             if ending is not None:
-                await finish_execution(self._pool, start.execution, ending)
+                await finish_execution(self._statements, start.execution, ending)
         self.done_with_job = True
 
     async def _attempt(self, execution: RunningExecution) -> Ending | None:
         budget = RunBudget(deadline=float("inf"), max_steps=100, max_tokens=1, max_cost_usd=Decimal(1))
         try:
-            return await self._steps(Journal(self._pool, execution, budget, self.lease))
+            return await self._steps(Journal(self._statements, execution, budget, self.lease))
         except LostClaimError:
             return None
         except RunInterrupted as error:
@@ -229,59 +235,65 @@ class Worker:
 
     # -- what it was answered ------------------------------------------------------------------
 
-    def check(self, statement: str, values: tuple[Any, ...], answer: Any) -> None:
+    def check(self, statement: str, given: dict[str, Any], answer: Any) -> None:
         """Hold an answer of the engine against the model's."""
-        run = self._model.runs[UUID(str(values[1]))]
-        if statement == "start_execution":
-            self.verdict = str(answer["verdict"])
-            self.seen[f"start: {self.verdict}"] += 1
-            if not self._racing:
-                expected = self._model.start(run)
-                assert self.verdict == expected, f"start of {run}: {self.verdict}, not {expected}"
-        elif statement == "begin_step":
-            _, _, attempt, key, _, _, idempotent, mark, *_ = values
-            expected = self._model.begin(run, attempt, key, idempotent=idempotent, mark=mark)
-            assert answer["verdict"] == expected, f"{key} of {run}: {answer['verdict']}, not {expected}"
+        run = self._model.runs[UUID(given["execution"])]
+        if statement == "start":
+            self._check_start(run, str(answer["verdict"]))
+        elif statement == "begin":
+            expected = self._model.begin(
+                run, given["attempt"], given["key"], idempotent=given["idempotent"], mark=given["mark"]
+            )
+            assert answer["verdict"] == expected, f"{given['key']} of {run}: {answer['verdict']}, not {expected}"
             self.seen[f"begin: {expected}"] += 1
-        elif statement == "end_step":
-            _, _, attempt, key, state, output, *_ = values
-            assert answer is self._model.end(run, attempt, key, state), f"result of {key} of {run}: {answer}"
-            adopted = isinstance(output, dict) and output.get("adopted")
-            self.seen[f"end: {'adopted' if adopted else state}" if answer else "end: fenced"] += 1
+        elif statement == "end":
+            kept = self._model.end(run, given["attempt"], given["key"], given["state"])
+            assert answer["kept"] is kept, f"result of {given['key']} of {run}: {answer}"
+            adopted = isinstance(given["output"], dict) and given["output"].get("adopted")
+            self.seen[f"end: {'adopted' if adopted else given['state']}" if kept else "end: fenced"] += 1
         else:
-            assert statement == "finish_execution", f"an unknown statement: {statement}"
-            applied = self._model.finish(run, values[2], values[3])
+            applied = self._model.finish(run, given["attempt"], given["status"])
             assert answer["applied"] is applied, f"ending of {run}: {answer}"
-            self.seen[f"finish: {values[3]}" if applied else "finish: fenced"] += 1
+            self.seen[f"finish: {given['status']}" if applied else "finish: fenced"] += 1
+
+    def _check_start(self, run: Run, verdict: str) -> None:
+        self.verdict = verdict
+        self.seen[f"start: {verdict}"] += 1
+        if not self._racing:
+            expected = self._model.start(run)
+            assert verdict == expected, f"start of {run}: {verdict}, not {expected}"
 
 
-class WatchedPool:
-    """A pool that stands between a worker and the database.
+class WatchedStatements:
+    """Stands between a worker and the database.
 
     Args:
-        pool: The real one.
+        statements: The real ones.
         gate: Where the worker stops, before and after each statement.
         worker: Told of each answer.
     """
 
-    def __init__(self, pool: Any, gate: Gate, worker: Worker) -> None:
-        self._pool = pool
+    def __init__(self, statements: RunStatements, gate: Gate, worker: Worker) -> None:
+        self._statements = statements
         self._gate = gate
         self._worker = worker
 
-    async def fetchrow(self, query: str, *values: Any) -> Any:
-        return await self._around(query, values, self._pool.fetchrow)
+    async def start(self, **given: Any) -> Any:
+        return await self._around("start", given)
 
-    async def fetchval(self, query: str, *values: Any) -> Any:
-        return await self._around(query, values, self._pool.fetchval)
+    async def begin(self, **given: Any) -> Any:
+        return await self._around("begin", given)
 
-    async def _around(self, query: str, values: tuple[Any, ...], call: Any) -> Any:
-        found = STATEMENT.search(query)
-        assert found is not None, query
-        statement = found[1] or found[2]
+    async def end(self, **given: Any) -> Any:
+        return await self._around("end", given)
+
+    async def finish(self, **given: Any) -> Any:
+        return await self._around("finish", given)
+
+    async def _around(self, statement: str, given: dict[str, Any]) -> Any:
         await self._gate(f"before {statement}")
-        answer = await call(query, *values)
-        self._worker.check(statement, values, answer)
+        answer = await getattr(self._statements, statement)(**given)
+        self._worker.check(statement, given, answer)
         await self._gate(f"after {statement}")
         return answer
 

@@ -30,6 +30,7 @@ from deskhand.executions.journal import Journal, LimitReachedError, RunBudget
 from deskhand.executions.lease import Lease
 from deskhand.executions.research import Researcher
 from deskhand.executions.start import Ending, RunningExecution
+from deskhand.executions.statements import RunStatements
 from deskhand.executions.toolbox import Toolbox
 from deskhand.kit.crypto import SecretBox
 from deskhand.kit.db.session import Database
@@ -118,7 +119,7 @@ class Executor:
         telemetry: Telemetry,
     ) -> None:
         self._db = db
-        self._pool = pool
+        self._statements = RunStatements(pool)
         self._secrets = secrets
         self._http = http
         self._plugins = plugins
@@ -165,7 +166,7 @@ class Executor:
                 execution=execution,
                 version=await get_version(session, execution.agent_version_id),
                 tenant=await tenants.get_tenant(execution.tenant_id),
-                journal=Journal(self._pool, execution, budget, lease),
+                journal=Journal(self._statements, execution, budget, lease),
                 # The last look at the claim is just before a request leaves.
                 http=replace(self._http, before_send=lease.check),
                 deadline=deadline,

@@ -15,13 +15,13 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Literal
 
-import asyncpg
 from pydantic_ai.exceptions import AgentRunError
 from pydantic_core import to_jsonable_python
 
 from deskhand.errors import DeskhandError
 from deskhand.executions.lease import Lease, LostClaimError, RunInterrupted
-from deskhand.executions.start import RunningExecution, steadily
+from deskhand.executions.start import RunningExecution
+from deskhand.executions.statements import RunStatements
 from deskhand.kit.crypto import write_mark
 from deskhand.llm.durability import NOT_DONE, StepUsage
 from deskhand.llm.errors import ModelError
@@ -84,18 +84,16 @@ class Journal:
     """Journal of one attempt of one run. Implements ``llm.durability.StepJournal``.
 
     Args:
-        pool: Connections of the application role.
+        statements: The worker's way to the database.
         execution: The run, with its fence.
         budget: Its limits.
         lease: Says whether the worker may still act; checked before each step.
     """
 
-    def __init__(
-        self, pool: asyncpg.Pool[asyncpg.Record], execution: RunningExecution, budget: RunBudget, lease: Lease
-    ) -> None:
+    def __init__(self, statements: RunStatements, execution: RunningExecution, budget: RunBudget, lease: Lease) -> None:
         self.execution = execution
         self._lease = lease
-        self._pool = pool
+        self._statements = statements
         self._budget = budget
         self._ordinals: Counter[str] = Counter()
         self._steps = 0
@@ -204,21 +202,18 @@ class Journal:
 
     async def _begin(self, intent: _Intent) -> tuple[str, Any]:
         e = self.execution
-        row = await steadily(
-            lambda: self._pool.fetchrow(
-                "SELECT verdict, output FROM begin_step($1, $2, $3, $4, $5, $6, $7, $8, $9)",
-                e.tenant_id,
-                e.id,
-                e.attempt,
-                intent.key,
-                intent.kind,
-                intent.name,
-                intent.idempotent,
-                intent.mark,
-                to_jsonable_python(intent.given),
-            )
+        row = await self._statements.begin(
+            tenant=e.tenant_id,
+            execution=str(e.id),
+            attempt=e.attempt,
+            key=intent.key,
+            kind=intent.kind,
+            name=intent.name,
+            idempotent=intent.idempotent,
+            mark=intent.mark,
+            input=to_jsonable_python(intent.given),
         )
-        if row is None or row["verdict"] == "fenced":
+        if row["verdict"] == "fenced":
             raise LostClaimError(f"another worker took over execution {e.id}")
         if row["verdict"] == "cancelled":
             raise RunCancelledError("Stopped before the next step: cancelled, or the agent is no longer active.")
@@ -226,22 +221,19 @@ class Journal:
 
     async def _end(self, step_key: str, state: str, output: Any, error: str | None, usage: StepUsage) -> None:
         e = self.execution
-        kept = await steadily(
-            lambda: self._pool.fetchval(
-                "SELECT end_step($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
-                e.tenant_id,
-                e.id,
-                e.attempt,
-                step_key,
-                state,
-                output,
-                error,
-                usage.tokens_in,
-                usage.tokens_out,
-                usage.cost_usd,
-            )
+        row = await self._statements.end(
+            tenant=e.tenant_id,
+            execution=str(e.id),
+            attempt=e.attempt,
+            key=step_key,
+            state=state,
+            output=output,
+            error=error,
+            tokens_in=usage.tokens_in,
+            tokens_out=usage.tokens_out,
+            cost=None if usage.cost_usd is None else str(usage.cost_usd),
         )
-        if not kept:
+        if not row["kept"]:
             raise LostClaimError(f"another worker took over execution {e.id}")
 
 

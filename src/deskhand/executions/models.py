@@ -89,7 +89,7 @@ class AgentExecution(TenantModel, Base):
             "queue_tag",
             postgresql_where=text("status = 'queued' AND NOT parked"),
         ),
-        Index("idx_agent_executions_completed_at", "completed_at", postgresql_where=text("completed_at IS NOT NULL")),
+        Index("idx_agent_executions_completed_at", "completed_at", postgresql_using="brin"),
         Index("idx_agent_executions_replay_of", "replay_of", postgresql_where=text("replay_of IS NOT NULL")),
         Index("idx_agent_executions_running", "tenant_id", postgresql_where=text("status = 'running'")),
         Index(

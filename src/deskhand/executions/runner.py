@@ -20,10 +20,9 @@ from pgqueuer.errors import PgqException
 from pgqueuer.models import Job
 
 from deskhand.executions.lease import Lease, LostClaimError, RunInterrupted, boot_clock
-from deskhand.executions.queue import ENTRYPOINT, decode_job, notify_workers
+from deskhand.executions.queue import ENTRYPOINT, Waker, decode_job
 from deskhand.executions.retry import decide
 from deskhand.executions.start import (
-    DATABASE_AWAY,
     Ending,
     RunningExecution,
     Verdict,
@@ -32,6 +31,7 @@ from deskhand.executions.start import (
     start_execution,
     sweep,
 )
+from deskhand.executions.statements import DATABASE_AWAY, RunStatements
 
 log = structlog.get_logger(__name__)
 
@@ -60,6 +60,8 @@ class Runner:
     ) -> None:
         self.worker_id = f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"
         self._pool = pool
+        self._statements = RunStatements(pool)
+        self._waker = Waker(pool)
         self._execute = execute
         self._concurrency = concurrency
         self._stale_after = stale_after
@@ -89,7 +91,8 @@ class Runner:
         ]
         log.info("worker_started", worker_id=self.worker_id, concurrency=self._concurrency)
         try:
-            await self._consume()
+            async with self._waker:
+                await self._consume()
         finally:
             for task in helpers:
                 task.cancel()
@@ -119,7 +122,7 @@ class Runner:
         """PgQueuer's entry point: decide, then run to the end of this attempt."""
         tenant_id, execution_id = decode_job(job.payload)
         start = await start_execution(
-            self._pool,
+            self._statements,
             tenant_id=tenant_id,
             execution_id=execution_id,
             worker_id=self.worker_id,
@@ -170,9 +173,10 @@ class Runner:
         )
 
     async def _finish(self, execution: RunningExecution, ending: Ending) -> None:
-        applied = await finish_execution(self._pool, execution, ending)
-        log.info("execution_finished", status=ending.status, code=ending.error_code, applied=applied)
-        await notify_workers(self._pool)
+        finish = await finish_execution(self._statements, execution, ending)
+        log.info("execution_finished", status=ending.status, code=ending.error_code, applied=finish.applied)
+        if finish.promoted:
+            self._waker.wake()
 
     # -- keeping claims ----------------------------------------------------------------------
 
@@ -203,7 +207,7 @@ class Runner:
             await asyncio.sleep(1.0)
             try:
                 if await sweep(self._pool, stale_after=self._stale_after):
-                    await notify_workers(self._pool)
+                    self._waker.wake()
             except DATABASE_AWAY as error:
                 log.warning("sweep_failed", error=str(error) or type(error).__name__)
 

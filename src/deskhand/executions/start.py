@@ -1,25 +1,19 @@
 """The fenced statements of a run's life: start, heartbeat, finish, sweep.
 
-Each is one autocommit statement (SQL in ``migrations/sql/engine_1.sql``). When the database is away they are
-tried again for a while: all of them are safe to repeat, because the fence decides.
+What they do is in ``migrations/sql``, how they are sent in ``statements.py``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, TypeVar
+from typing import Any
 from uuid import UUID
 
 import asyncpg
-import stamina
 
-T = TypeVar("T")
-
-# What asyncpg raises while PostgreSQL restarts, fails over or cuts a connection.
-DATABASE_AWAY = (OSError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.OperatorInterventionError)
+from deskhand.executions.statements import RunStatements
 
 
 class Verdict(StrEnum):
@@ -62,27 +56,20 @@ class Start:
 
 
 async def start_execution(
-    pool: asyncpg.Pool[asyncpg.Record], *, tenant_id: str, execution_id: UUID, worker_id: str, stale_after: float
+    statements: RunStatements, *, tenant_id: str, execution_id: UUID, worker_id: str, stale_after: float
 ) -> Start:
     """Try to become the owner of an execution.
 
     Args:
-        pool: Connections of the application role.
+        statements: The worker's way to the database.
         tenant_id: Its tenant.
         execution_id: Which one.
         worker_id: Who asks.
         stale_after: Seconds without a heartbeat after which a running one may be taken over.
     """
-    row = await steadily(
-        lambda: pool.fetchrow(
-            "SELECT verdict, attempt, execution FROM start_execution($1, $2, $3, $4)",
-            tenant_id,
-            execution_id,
-            worker_id,
-            stale_after,
-        )
+    row = await statements.start(
+        tenant=tenant_id, execution=str(execution_id), worker=worker_id, stale_seconds=stale_after
     )
-    assert row is not None
     verdict = Verdict(row["verdict"])
     if verdict is not Verdict.STARTED:
         return Start(verdict)
@@ -122,26 +109,32 @@ class Ending:
     delay: float = 0.0
 
 
-async def finish_execution(pool: asyncpg.Pool[asyncpg.Record], execution: RunningExecution, ending: Ending) -> bool:
-    """Write the ending, if the run still holds its fence, and promote what waited for the slot.
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """What became of an ending.
 
-    Returns:
-        False if another worker owns the run by now; nothing was changed then.
+    Attributes:
+        applied: False if another worker owns the run by now; nothing was changed then.
+        promoted: Runs that were handed over because a slot became free.
     """
-    row = await steadily(
-        lambda: pool.fetchrow(
-            "SELECT applied, promoted FROM finish_execution($1, $2, $3, $4, $5, $6, $7, $8)",
-            execution.tenant_id,
-            execution.id,
-            execution.attempt,
-            ending.status,
-            ending.output,
-            ending.error_code,
-            ending.error_message,
-            ending.delay,
-        )
+
+    applied: bool
+    promoted: int
+
+
+async def finish_execution(statements: RunStatements, execution: RunningExecution, ending: Ending) -> Finish:
+    """Write the ending, if the run still holds its fence, and promote what waited for the slot."""
+    row = await statements.finish(
+        tenant=execution.tenant_id,
+        execution=str(execution.id),
+        attempt=execution.attempt,
+        status=ending.status,
+        output=ending.output,
+        error_code=ending.error_code,
+        error_message=ending.error_message,
+        delay_seconds=ending.delay,
     )
-    return bool(row and row["applied"])
+    return Finish(row["applied"], row["promoted"] or 0)
 
 
 async def heartbeat(pool: asyncpg.Pool[asyncpg.Record], *, worker_id: str, runs: dict[UUID, int]) -> dict[UUID, bool]:
@@ -175,11 +168,3 @@ async def sweep(pool: asyncpg.Pool[asyncpg.Record], *, stale_after: float) -> in
         How many executions were handed over.
     """
     return int(await pool.fetchval("SELECT sweep_executions($1)", stale_after))
-
-
-async def steadily(call: Callable[[], Awaitable[T]]) -> T:
-    """Repeat a fenced statement while PostgreSQL is away, for at most 30 s."""
-    async for attempt in stamina.retry_context(on=DATABASE_AWAY, attempts=None, timeout=30.0, wait_max=2.0):
-        with attempt:
-            return await call()
-    raise AssertionError("unreachable: the loop returns or raises")

@@ -27,6 +27,7 @@ from deskhand.errors import (
 )
 from deskhand.executions.queue import Waker
 from deskhand.kit.clock import Clock
+from deskhand.kit.db.group_commit import GroupCommit
 from deskhand.plugins.base import (
     Ignored,
     TicketEvent,
@@ -37,7 +38,6 @@ from deskhand.plugins.base import (
 )
 from deskhand.triggers import repository
 from deskhand.triggers.book import KnownTrigger, TriggerBook
-from deskhand.triggers.intake import Intake
 from deskhand.triggers.limits import RateLimiter
 from deskhand.triggers.repository import Arrival, Delivery
 from deskhand.triggers.schemas import DeliveryAnswer, Outcome
@@ -83,7 +83,7 @@ class Inbox:
         self._clock = clock
         self._count = count
         self._limits = RateLimiter()
-        self._intake = Intake(partial(repository.accept, pool))
+        self._intake = GroupCommit(partial(repository.accept, pool), order=lambda arrival: arrival.order)
 
     async def receive_for_agent(self, agent_id: UUID, request: WebhookRequest) -> DeliveryAnswer:
         """A delivery to an agent's own webhook.
@@ -177,12 +177,12 @@ class Inbox:
         return await self._accept(trigger, delivery, payload)
 
     async def _accept(self, trigger: KnownTrigger, delivery: Delivery, payload: dict[str, Any]) -> DeliveryAnswer:
-        answer = await self._intake.accept(Arrival(trigger.row, delivery, payload))
+        answer = await self._intake.put(Arrival(trigger.row, delivery, payload))
         if answer is None:
             trigger = await self._book.reread(trigger)
             if why := trigger.why_ignored():
                 return await self._ignore(trigger, delivery, why)
-            answer = await self._intake.accept(Arrival(trigger.row, delivery, payload))
+            answer = await self._intake.put(Arrival(trigger.row, delivery, payload))
         if answer is None:
             raise UnavailableError(
                 "The agent is being changed right now; please send the event again.", retry_after=1.0

@@ -101,7 +101,7 @@ class Arrival:
         }
 
 
-async def accept(pool: asyncpg.Pool[asyncpg.Record], arrivals: Sequence[Arrival]) -> list[DeliveryAnswer | None]:
+async def accept(pool: asyncpg.Pool[asyncpg.Record], arrivals: Sequence[Arrival]) -> Sequence[DeliveryAnswer | None]:
     """Store deliveries, executions and hand-overs in one transaction.
 
     Returns:

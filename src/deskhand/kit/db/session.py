@@ -129,7 +129,7 @@ class Database:
         await self.engine.dispose()
 
 
-class _PooledConnection(asyncpg.Connection):
+class _PooledConnection(asyncpg.Connection):  # type: ignore[misc]  # asyncpg ships no types
     """Skips the reset between two borrowers (a round trip for each statement) where there is nothing to reset.
 
     asyncpg rolls back what is open in any case. Our callers leave nothing else behind, because every setting of theirs

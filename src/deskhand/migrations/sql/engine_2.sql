@@ -192,7 +192,7 @@ BEGIN
   SELECT CASE WHEN p_status IN ('queued', 'waiting') AND x.cancel_requested_at IS NOT NULL THEN 'cancelled'
               ELSE p_status END
     INTO v_status FROM agent_executions x
-   WHERE x.id = p_execution AND x.attempt = p_attempt AND x.status = 'running' FOR UPDATE;
+   WHERE x.id = p_execution AND x.attempt = p_attempt AND x.status = 'running' FOR NO KEY UPDATE;
   IF NOT FOUND THEN
     RETURN QUERY SELECT false, 0; RETURN;
   END IF;
@@ -262,6 +262,48 @@ BEGIN
     v_count := v_count + 1;
   END LOOP;
   RETURN v_count;
+END
+$$
+;;
+-- Intent: written before the effect, only by the run that holds the fence and was not cancelled.
+CREATE OR REPLACE FUNCTION begin_step(
+  p_tenant text, p_execution uuid, p_attempt integer, p_key text, p_kind text, p_name text, p_idempotent boolean,
+  p_mark text, p_input jsonb
+) RETURNS TABLE (verdict text, output jsonb)
+LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+DECLARE
+  e record;
+  s execution_steps%ROWTYPE;
+BEGIN
+  PERFORM set_config('app.current_tenant_id', p_tenant, true);
+  SELECT x.cancel_requested_at, a.status AS agent_status, t.is_active INTO e
+    FROM agent_executions x JOIN agents a ON a.id = x.agent_id JOIN tenant_configs t ON t.tenant_id = x.tenant_id
+   WHERE x.id = p_execution AND x.attempt = p_attempt AND x.status = 'running' FOR NO KEY UPDATE OF x;
+  IF NOT FOUND THEN
+    RETURN QUERY SELECT 'fenced'::text, NULL::jsonb; RETURN;
+  END IF;
+  SELECT * INTO s FROM execution_steps y WHERE y.execution_id = p_execution AND y.step_key = p_key;
+  IF FOUND AND s.state = 'finished' THEN
+    RETURN QUERY SELECT 'replay'::text, s.output; RETURN;
+  END IF;
+  IF e.cancel_requested_at IS NOT NULL OR e.agent_status IN ('suspended', 'inactive') OR NOT e.is_active THEN
+    RETURN QUERY SELECT 'cancelled'::text, NULL::jsonb; RETURN;
+  END IF;
+  IF NOT FOUND THEN
+    INSERT INTO execution_steps (tenant_id, execution_id, step_key, attempt, kind, name, idempotent, mark, input)
+    VALUES (p_tenant, p_execution, p_key, p_attempt, p_kind, p_name, p_idempotent, p_mark, p_input);
+    RETURN QUERY SELECT 'new'::text, NULL::jsonb; RETURN;
+  END IF;
+  IF s.state IN ('started', 'in_doubt') AND NOT s.idempotent THEN
+    UPDATE execution_steps y SET state = 'in_doubt', attempt = p_attempt
+     WHERE y.execution_id = p_execution AND y.step_key = p_key;
+    RETURN QUERY SELECT 'in_doubt'::text, NULL::jsonb; RETURN;
+  END IF;
+  UPDATE execution_steps y SET state = 'started', attempt = p_attempt, started_at = clock_timestamp(), error = NULL,
+         finished_at = NULL, input = p_input
+   WHERE y.execution_id = p_execution AND y.step_key = p_key;
+  RETURN QUERY SELECT 'again'::text, NULL::jsonb;
 END
 $$
 ;;
@@ -340,6 +382,62 @@ BEGIN
   PERFORM setval('execution_clock', e.queue_tag) FROM execution_clock c WHERE e.queue_tag > c.last_value;
   RETURN QUERY SELECT 'started'::text, e.attempt, to_jsonb(e);
 END
+$$
+;;
+-- The four statements of a run, each for many runs at once: what a worker sends while a commit is under way goes out
+-- together. Rows come sorted by tenant and execution, so that all lock them in one order.
+CREATE FUNCTION start_executions(p_rows jsonb)
+RETURNS TABLE (ordinal bigint, verdict text, attempt integer, execution jsonb)
+LANGUAGE sql AS $$
+  SELECT r.ordinal, a.verdict, a.attempt, a.execution
+    FROM ROWS FROM (jsonb_to_recordset(p_rows) AS (
+           tenant text, execution uuid, worker text, stale_seconds double precision)) WITH ORDINALITY
+         AS r (tenant, execution, worker, stale_seconds, ordinal),
+         LATERAL start_execution(r.tenant, r.execution, r.worker, r.stale_seconds) a
+$$
+;;
+CREATE FUNCTION begin_steps(p_rows jsonb) RETURNS TABLE (ordinal bigint, verdict text, output jsonb)
+LANGUAGE sql AS $$
+  SELECT r.ordinal, a.verdict, a.output
+    FROM ROWS FROM (jsonb_to_recordset(p_rows) AS (
+           tenant text, execution uuid, attempt integer, key text, kind text, name text, idempotent boolean, mark text,
+           input jsonb)) WITH ORDINALITY
+         AS r (tenant, execution, attempt, key, kind, name, idempotent, mark, input, ordinal),
+         LATERAL begin_step(r.tenant, r.execution, r.attempt, r.key, r.kind, r.name, r.idempotent, r.mark, r.input) a
+$$
+;;
+CREATE FUNCTION end_steps(p_rows jsonb) RETURNS TABLE (ordinal bigint, kept boolean)
+LANGUAGE sql AS $$
+  SELECT r.ordinal, a.kept
+    FROM ROWS FROM (jsonb_to_recordset(p_rows) AS (
+           tenant text, execution uuid, attempt integer, key text, state text, output jsonb, error text,
+           tokens_in integer, tokens_out integer, cost numeric)) WITH ORDINALITY
+         AS r (tenant, execution, attempt, key, state, output, error, tokens_in, tokens_out, cost, ordinal),
+         LATERAL end_step(r.tenant, r.execution, r.attempt, r.key, r.state, r.output, r.error, r.tokens_in,
+                          r.tokens_out, r.cost) AS a (kept)
+$$
+;;
+CREATE FUNCTION finish_executions(p_rows jsonb) RETURNS TABLE (ordinal bigint, applied boolean, promoted integer)
+LANGUAGE sql AS $$
+  SELECT r.ordinal, a.applied, a.promoted
+    FROM ROWS FROM (jsonb_to_recordset(p_rows) AS (
+           tenant text, execution uuid, attempt integer, status text, output jsonb, error_code text,
+           error_message text, delay_seconds double precision)) WITH ORDINALITY
+         AS r (tenant, execution, attempt, status, output, error_code, error_message, delay_seconds, ordinal),
+         LATERAL finish_execution(r.tenant, r.execution, r.attempt, r.status, r.output, r.error_code,
+                                  r.error_message, r.delay_seconds) a
+$$
+;;
+-- Keeps a worker's runs alive; returns those it still owns. A run that is missing from the answer is lost.
+CREATE OR REPLACE FUNCTION heartbeat_executions(p_worker text, p_ids uuid[], p_attempts integer[])
+RETURNS TABLE (execution_id uuid, cancel_requested boolean)
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+  WITH mine AS (
+    SELECT x.id FROM public.agent_executions x JOIN unnest(p_ids, p_attempts) AS m (id, attempt) ON m.id = x.id
+     WHERE x.attempt = m.attempt AND x.status = 'running' AND x.worker_id = p_worker
+     ORDER BY x.tenant_id, x.id FOR NO KEY UPDATE OF x)
+  UPDATE public.agent_executions x SET heartbeat_at = clock_timestamp() FROM mine WHERE x.id = mine.id
+  RETURNING x.id, x.cancel_requested_at IS NOT NULL
 $$
 ;;
 -- Heals what no transaction could: runs of dead workers, queued runs that PgQueuer does not hold,

@@ -30,13 +30,19 @@ OWN_RIGHTS = {
     "next_queue_tag": "next_queue_tag(text, double precision)",
     "start_room": "start_room(text, jsonb)",
     "accept_events": "accept_events(jsonb)",
+    "start_executions": "start_executions(jsonb)",
+    "begin_steps": "begin_steps(jsonb)",
+    "end_steps": "end_steps(jsonb)",
+    "finish_executions": "finish_executions(jsonb)",
 }
 PRUNE = "prune_history(text, interval, integer)"
 # Defined by the revision before, replaced here, and put back by the downgrade.
 REPLACED = (
     "enqueue_execution",
     "accept_event",
+    "begin_step",
     "finish_execution",
+    "heartbeat_executions",
     "promote_executions",
     "start_execution",
     "sweep_executions",
@@ -68,8 +74,7 @@ def upgrade() -> None:
         " WHERE status = 'queued' AND parked",
         "CREATE INDEX idx_agent_executions_ready ON agent_executions (tenant_id, queue_tag)"
         " WHERE status = 'queued' AND NOT parked",
-        "CREATE INDEX idx_agent_executions_completed_at ON agent_executions (completed_at)"
-        " WHERE completed_at IS NOT NULL",
+        "CREATE INDEX idx_agent_executions_completed_at ON agent_executions USING brin (completed_at)",
         "CREATE INDEX idx_agent_executions_replay_of ON agent_executions (replay_of) WHERE replay_of IS NOT NULL",
         "CREATE INDEX idx_webhook_deliveries_received_at ON webhook_deliveries USING brin (received_at)",
         "CREATE INDEX idx_schedule_fires_fire_at ON schedule_fires USING brin (fire_at)",

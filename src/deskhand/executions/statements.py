@@ -1,0 +1,78 @@
+"""The fenced statements of runs, as a worker sends them: those of many runs that come at once share a commit.
+
+Each is one autocommit statement for the database (SQL in ``migrations/sql``), so a frozen worker can hold no lock. When
+the database is away they are tried again for a while: all of them are safe to repeat, because the fence decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from typing import Any, TypeVar
+
+import asyncpg
+import stamina
+
+from deskhand.kit.db.group_commit import GroupCommit
+
+T = TypeVar("T")
+Row = dict[str, Any]
+
+# What asyncpg raises while PostgreSQL restarts, fails over or cuts a connection.
+DATABASE_AWAY = (OSError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.OperatorInterventionError)
+
+_STATEMENTS = {
+    "start": "SELECT verdict, attempt, execution FROM start_executions($1) ORDER BY ordinal",
+    "begin": "SELECT verdict, output FROM begin_steps($1) ORDER BY ordinal",
+    "end": "SELECT kept FROM end_steps($1) ORDER BY ordinal",
+    "finish": "SELECT applied, promoted FROM finish_executions($1) ORDER BY ordinal",
+}
+
+
+class RunStatements:
+    """Start, begin a step, end it, finish; one instance for all runs of a worker.
+
+    Args:
+        pool: Connections of the application role.
+    """
+
+    def __init__(self, pool: asyncpg.Pool[asyncpg.Record]) -> None:
+        self._groups = {
+            name: GroupCommit(partial(_send, pool, statement), order=_order) for name, statement in _STATEMENTS.items()
+        }
+
+    async def start(self, **row: Any) -> asyncpg.Record:
+        """``start_execution``: tenant, execution, worker, stale_seconds."""
+        return await self._put("start", row)
+
+    async def begin(self, **row: Any) -> asyncpg.Record:
+        """``begin_step``: tenant, execution, attempt, key, kind, name, idempotent, mark, input."""
+        return await self._put("begin", row)
+
+    async def end(self, **row: Any) -> asyncpg.Record:
+        """``end_step``: tenant, execution, attempt, key, state, output, error, tokens_in, tokens_out, cost."""
+        return await self._put("end", row)
+
+    async def finish(self, **row: Any) -> asyncpg.Record:
+        """``finish_execution``: tenant, execution, attempt, status, output, error_code and _message, delay_seconds."""
+        return await self._put("finish", row)
+
+    async def _put(self, name: str, row: Row) -> asyncpg.Record:
+        return await steadily(lambda: self._groups[name].put(row))
+
+
+async def _send(pool: asyncpg.Pool[asyncpg.Record], statement: str, rows: Sequence[Row]) -> Sequence[asyncpg.Record]:
+    answers: Sequence[asyncpg.Record] = await pool.fetch(statement, rows)
+    return answers
+
+
+def _order(row: Row) -> tuple[str, ...]:
+    return row["tenant"], row["execution"]
+
+
+async def steadily(call: Callable[[], Awaitable[T]]) -> T:
+    """Repeat a fenced statement while PostgreSQL is away, for at most 30 s."""
+    async for attempt in stamina.retry_context(on=DATABASE_AWAY, attempts=None, timeout=30.0, wait_max=2.0):
+        with attempt:
+            return await call()
+    raise AssertionError("unreachable: the loop returns or raises")

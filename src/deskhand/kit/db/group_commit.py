@@ -1,0 +1,102 @@
+"""Group commit: what is to be stored while a commit is under way shares the next one.
+
+A commit to disk and a round trip cost the same for one row as for thirty, and under load they are most of what a small
+statement costs. Nothing waits for company: what comes alone is stored at once. An answer is given when the commit that
+holds its item is done, so a promise that was made is kept.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+import asyncpg
+
+Item = TypeVar("Item")
+Answer = TypeVar("Answer")
+
+
+@dataclass(slots=True)
+class _Waiting(Generic[Item, Answer]):
+    item: Item
+    answer: asyncio.Future[Answer] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+
+
+class GroupCommit(Generic[Item, Answer]):
+    """Stores items, many in one statement when many come at once.
+
+    Args:
+        store: Stores items in one transaction; answers in their order.
+        order: Sort key of an item. Everybody who locks the same rows uses the same order, so that two processes wait
+            for each other instead of deadlocking.
+        at_once: Statements under way at the same time.
+        largest: Items in one statement.
+    """
+
+    def __init__(
+        self,
+        store: Callable[[Sequence[Item]], Awaitable[Sequence[Answer]]],
+        *,
+        order: Callable[[Item], tuple[str, ...]],
+        at_once: int = 2,
+        largest: int = 64,
+    ) -> None:
+        self._store = store
+        self._order = order
+        self._at_once = at_once
+        self._largest = largest
+        self._waiting: list[_Waiting[Item, Answer]] = []
+        self._storing: set[asyncio.Task[None]] = set()
+
+    async def put(self, item: Item) -> Answer:
+        """Store one item; returns after its commit.
+
+        Raises:
+            asyncpg.PostgresError: The database refused this item.
+            OSError: The database cannot be reached; whether the item was stored is not known.
+        """
+        entry: _Waiting[Item, Answer] = _Waiting(item)
+        self._waiting.append(entry)
+        if len(self._storing) < self._at_once:
+            task = asyncio.create_task(self._work(), name="group-commit")
+            self._storing.add(task)
+            task.add_done_callback(self._storing.discard)
+        return await entry.answer
+
+    async def _work(self) -> None:
+        while self._waiting:
+            batch = self._waiting[: self._largest]
+            del self._waiting[: self._largest]
+            batch.sort(key=lambda entry: self._order(entry.item))
+            await self._settle(batch)
+
+    async def _settle(self, batch: list[_Waiting[Item, Answer]]) -> None:
+        try:
+            answers = await self._store([entry.item for entry in batch])
+        except asyncpg.PostgresError as error:
+            if len(batch) == 1 or isinstance(error, _AWAY):
+                _fail(batch, error)
+                return
+            # One of them is at fault (a character that PostgreSQL refuses, say); the others must not suffer for it.
+            for entry in batch:
+                await self._settle([entry])
+        except (OSError, asyncpg.InterfaceError, TimeoutError) as error:
+            _fail(batch, error)
+        else:
+            for entry, answer in zip(batch, answers, strict=True):
+                if not entry.answer.done():
+                    entry.answer.set_result(answer)
+        finally:
+            for entry in batch:
+                entry.answer.cancel()  # a bug in ``store``; nobody may wait for ever. Without effect on an answer given
+
+
+_AWAY = (asyncpg.PostgresConnectionError, asyncpg.OperatorInterventionError)
+
+
+def _fail(batch: Sequence[_Waiting[Item, Answer]], error: Exception) -> None:
+    for entry in batch:
+        if not entry.answer.done():
+            entry.answer.set_exception(error)
