@@ -56,7 +56,7 @@ async def replay_execution(
         raise ConflictError(f"The execution is {original.status}; only one that has ended can be replayed.")
     await _active_agent(session, original)
     version = await _version(session, original, wanted.agent_version)
-    if wanted.agent_version is not None:
+    if version.id != original.agent_version_id:
         _ensure_has_tool(version, original.tool_type, pointer="/agent_version")
     execution = AgentExecution(
         tenant_id=original.tenant_id,
