@@ -62,7 +62,7 @@ def event_body(ticket: str) -> bytes:
         "id": ticket,
         "display_id": ticket,
         "subject": "VPN stops at 'verifying certificate' since this morning",
-        "short_description": "Since the laptop was changed the VPN client stops at 'verifying certificate'. Tried twice.",
+        "short_description": "Since the laptop was changed the client stops at 'verifying certificate'. Tried twice.",
         "status": {"id": "3", "name": "Open"},
         "priority": {"id": "2", "name": "Medium"},
         "group": {"id": "11", "name": "Network"},
@@ -108,24 +108,34 @@ def run(url: str, file: Path, *, connections: int, seconds: int) -> Loaded:
     return Loaded(**json.loads(line.removeprefix("JSON ")))
 
 
-async def send_all(url: str, targets: Sequence[Target], count: int, *, connections: int = 16) -> None:
-    """Send so many events and read every answer: how a queue is filled, through the front door.
+async def connect(url: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A connection to an API."""
+    host, _, port = url.removeprefix("http://").partition(":")
+    return await asyncio.open_connection(host, int(port))
+
+
+async def exchange(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, raw: bytes) -> None:
+    """Send one event and read its answer.
 
     Raises:
-        RuntimeError: One was not accepted.
+        RuntimeError: It was not accepted.
     """
-    host, _, port = url.removeprefix("http://").partition(":")
+    writer.write(raw)
+    head = await reader.readuntil(b"\r\n\r\n")
+    length = re.search(rb"content-length: (\d+)", head.lower())
+    body = await reader.readexactly(int(length[1]) if length else 0)
+    if b" 202 " not in head.split(b"\r\n", 1)[0] or b'"accepted"' not in body:
+        raise RuntimeError(f"{head.decode()}{body.decode()}")
+
+
+async def send_all(url: str, targets: Sequence[Target], count: int, *, connections: int = 16) -> None:
+    """Send so many events and read every answer: how a queue is filled, through the front door."""
     waiting = fresh(targets, count)
 
-    async def connection() -> None:
-        reader, writer = await asyncio.open_connection(host, int(port))
+    async def sender() -> None:
+        reader, writer = await connect(url)
         for raw in waiting:
-            writer.write(raw)
-            head = await reader.readuntil(b"\r\n\r\n")
-            length = int(re.search(rb"content-length: (\d+)", head.lower())[1])  # type: ignore[index]  # both send it
-            body = await reader.readexactly(length)
-            if b" 202 " not in head.split(b"\r\n", 1)[0] or b'"accepted"' not in body:
-                raise RuntimeError(f"{head.decode()}{body.decode()}")
+            await exchange(reader, writer, raw)
         writer.close()
 
-    await asyncio.gather(*(connection() for _ in range(connections)))
+    await asyncio.gather(*(sender() for _ in range(connections)))

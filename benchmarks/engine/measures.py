@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +24,10 @@ SUMMARY = """
          active AS (SELECT sum(change) OVER (ORDER BY at, change) AS n FROM changes)
     SELECT count(*) AS completed, extract(epoch FROM max(ended_at) - min(started_at))::float8 AS seconds,
            (SELECT max(n) FROM active) AS most FROM runs
+"""
+CAPS = """
+    UPDATE tenant_configs
+       SET rate_limits = rate_limits || jsonb_build_object('concurrent_executions', $1::integer)
 """
 LEFT = "SELECT count(*) FROM {table} WHERE status <> 'completed'"
 
@@ -169,6 +173,19 @@ class Bench:
         if row["completed"] != runs:
             raise RuntimeError(f"{stack.name}: {row['completed']} of {runs} runs completed")
         return Ran(runs / row["seconds"], row["most"], *(one / runs for one in used))
+
+    async def empty(self, stacks: Sequence[Stack]) -> None:
+        """Nothing queued and nothing kept."""
+        for stack in stacks:
+            connection = await asyncpg.connect(stack.database)
+            await connection.execute(stack.empty)
+            await connection.close()
+
+    async def set_caps(self, cap: int) -> None:
+        """Runs at once, for every tenant."""
+        connection = await asyncpg.connect(self.server.superuser_url)
+        await connection.execute(CAPS, cap)
+        await connection.close()
 
     async def _until_empty(self, connection: asyncpg.Connection, stack: Stack, limit: float = 300.0) -> None:
         deadline = time.monotonic() + limit

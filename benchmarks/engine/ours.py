@@ -10,10 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import asyncpg
 import httpx2
 from benchmarks.engine.load import Target
-from benchmarks.engine.processes import ROOT, Api, free_port, process, wait_for
+from benchmarks.engine.processes import ROOT, Api, free_port, process, wait_for, wait_for_line
 from cryptography.fernet import Fernet
 
 from deskhand.access.service import create_platform_key
@@ -51,6 +50,18 @@ def serving(server: EmbeddedPostgres, directory: Path, keys: str) -> Iterator[Ap
         yield Api(url, child.pid)
 
 
+@contextmanager
+def product_worker(
+    server: EmbeddedPostgres, directory: Path, keys: str, *, model_url: str
+) -> Iterator[subprocess.Popen[bytes]]:
+    """``deskhand worker`` in a process of its own, with a model gateway."""
+    log = directory / "product-worker.log"
+    variables = environment(server, directory, keys, DESKHAND_LLM_BASE_URL=model_url, DESKHAND_LLM_API_KEY="sk-bench")
+    with process([sys.executable, "-m", "deskhand.cli", "worker"], log=log, environment=variables) as child:
+        wait_for_line(log, b"worker_started", child)
+        yield child
+
+
 def new_keys() -> str:
     """An encryption key."""
     return Fernet.generate_key().decode()
@@ -75,13 +86,16 @@ async def _post(client: httpx2.AsyncClient, path: str, body: dict[str, Any] | No
     return answer.json()
 
 
-async def make_targets(server: EmbeddedPostgres, url: str, count: int, **desk: Any) -> list[Target]:
+async def make_targets(
+    server: EmbeddedPostgres, url: str, count: int, *, prefix: str = "bench", **desk: Any
+) -> list[Target]:
     """Tenants with one active agent each, made through the API.
 
     Args:
         server: The database.
         url: Address of the API.
         count: How many.
+        prefix: Of the tenants' names.
         **desk: Connection of the tenants' ServiceDesk Plus; without one, nothing is ever called.
     """
     connection = {"servicedesk_url": "https://desk.example.com", "servicedesk_api_key": "not-called", **desk}
@@ -95,24 +109,14 @@ async def make_targets(server: EmbeddedPostgres, url: str, count: int, **desk: A
     made = []
     async with administration(server, url) as client:
         for number in range(count):
-            tenant = f"bench-{number}"
+            tenant = f"{prefix}-{number}"
             body = {"tenant_id": tenant, "name": tenant, "rate_limits": RATES, **connection}
             await _post(client, "/api/v1/tenants", body)
-            key = (await _post(client, f"/api/v1/tenants/{tenant}/api-keys", {"name": "b", "role": "tenant_admin"}))[
-                "api_key"
-            ]
-            created = await _post(client, "/api/v1/agents", agent, key)
-            await _post(client, f"/api/v1/agents/{created['id']}/activate", key=key)
+            key = await _post(client, f"/api/v1/tenants/{tenant}/api-keys", {"name": "b", "role": "tenant_admin"})
+            created = await _post(client, "/api/v1/agents", agent, key["api_key"])
+            await _post(client, f"/api/v1/agents/{created['id']}/activate", key=key["api_key"])
             made.append(Target(tenant, created["id"], created["webhook_secrets"][0]["secret"]))
     return made
-
-
-async def set_caps(connection: asyncpg.Connection, cap: int) -> None:
-    """Runs at once, for every tenant."""
-    await connection.execute(
-        "UPDATE tenant_configs SET rate_limits = rate_limits || jsonb_build_object('concurrent_executions', $1::int)",
-        cap,
-    )
 
 
 @dataclass

@@ -28,8 +28,8 @@ COMMIT;
 """
 
 
-async def prepare(connection: asyncpg.Connection, payload: bytes, file: Path) -> None:
-    """Make the tables and write the script; needs the agents of the run."""
+async def prepare(connection: asyncpg.Connection, payload: bytes) -> str:
+    """Make the tables; needs the agents of the run. Returns pgbench's script."""
     await connection.execute("DROP SCHEMA IF EXISTS bench CASCADE; CREATE SCHEMA bench")
     await connection.execute(
         """CREATE TABLE bench.who AS
@@ -49,7 +49,7 @@ async def prepare(connection: asyncpg.Connection, payload: bytes, file: Path) ->
             await connection.execute(f"ALTER TABLE bench.{table} ADD {key[0]}")
     count = await connection.fetchval("SELECT count(*) FROM bench.who")
     text = payload.decode().replace("'", "''")
-    file.write_text(SCRIPT.format(count=count, sha="0" * 64, length=len(payload), payload=text))
+    return SCRIPT.format(count=count, sha="0" * 64, length=len(payload), payload=text)
 
 
 def run(url: str, file: Path, *, clients: int, seconds: int) -> float:

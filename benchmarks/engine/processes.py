@@ -75,6 +75,24 @@ def wait_for(url: str, child: subprocess.Popen[bytes], log: Path, *, limit: floa
         time.sleep(0.05)
 
 
+def wait_for_line(log: Path, words: bytes, child: subprocess.Popen[bytes], *, after: int = 0) -> None:
+    """Return when a log says something.
+
+    Args:
+        log: The file.
+        words: What to look for.
+        child: Who writes it.
+        after: Bytes of the file that are older.
+
+    Raises:
+        RuntimeError: The process ended first; with the end of its log.
+    """
+    while words not in log.read_bytes()[after:]:
+        if child.poll() is not None:
+            raise RuntimeError(f"{log.name}:\n{log.read_text(errors='replace')[-3000:]}")
+        time.sleep(0.02)
+
+
 def cpu_seconds(pid: int) -> float:
     """User and system time of a process and everything below it, children that have ended included."""
     total = 0.0

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import asyncpg
 from benchmarks.engine.load import Target
-from benchmarks.engine.processes import ROOT, Api, free_port, process, wait_for
+from benchmarks.engine.processes import ROOT, Api, free_port, process, wait_for, wait_for_line
 
 from deskhand.kit.db.blocking import run_blocking
 from deskhand.kit.db.embedded import DATABASE, EmbeddedPostgres
@@ -56,15 +56,23 @@ class Rival:
     redis_url: str
     redis_pid: int
 
-    def environment(self, wait: float = 0.05) -> dict[str, str]:
+    def environment(self, wait: float = 0.05, **more: str) -> dict[str, str]:
         """Variables of its processes."""
         return {
+            **more,
             "PYTHONPATH": str(SOURCE.parent),
             "RIVAL_DATABASE_URL": self.database,
             "RIVAL_SQLALCHEMY_URL": self.database.replace("postgresql://", "postgresql+asyncpg://"),
             "RIVAL_REDIS_URL": self.redis_url,
             "RIVAL_WAIT": str(wait),
         }
+
+    async def add_agents(self, targets: Sequence[Target]) -> None:
+        """Let it know agents by the same ids and secrets."""
+        connection = await asyncpg.connect(self.superuser)
+        rows = [(one.agent_id, one.tenant_id, one.secret) for one in targets]
+        await connection.executemany("INSERT INTO agents (id, tenant_id, secret) VALUES ($1, $2, $3)", rows)
+        await connection.close()
 
 
 @contextmanager
@@ -78,27 +86,24 @@ def redis(directory: Path) -> Iterator[tuple[str, int]]:
     options = ["--port", port, "--bind", "127.0.0.1", "--dir", home, "--appendonly", "yes"]
     options += ["--appendfsync", "everysec", "--save", ""]
     with process([program, *map(str, options)], log=log) as child:
-        while b"Ready to accept" not in log.read_bytes():
-            if child.poll() is not None:
-                raise RuntimeError(f"Redis did not start:\n{log.read_text()}")
+        wait_for_line(log, b"Ready to accept", child)
         yield f"redis://127.0.0.1:{port}/0", child.pid
 
 
 @contextmanager
-def installed(server: EmbeddedPostgres, directory: Path, targets: Sequence[Target]) -> Iterator[Rival]:
-    """Everything but its processes; it knows the same agents by the same secrets."""
+def installed(server: EmbeddedPostgres, directory: Path) -> Iterator[Rival]:
+    """Everything but its processes."""
     venv = ensure_environment()
     server.create_database(NAME)
+    schema = (SOURCE / "schema.sql").read_text()
     superuser = server.superuser_url.removesuffix(DATABASE) + NAME
 
-    async def fill() -> None:
+    async def make_tables() -> None:
         connection = await asyncpg.connect(superuser)
-        await connection.execute((SOURCE / "schema.sql").read_text())
-        rows = [(one.agent_id, one.tenant_id, one.secret) for one in targets]
-        await connection.executemany("INSERT INTO agents (id, tenant_id, secret) VALUES ($1, $2, $3)", rows)
+        await connection.execute(schema)
         await connection.close()
 
-    run_blocking(fill)
+    run_blocking(make_tables)
     with redis(directory) as (redis_url, redis_pid):
         database = server.app_url.removesuffix(DATABASE) + NAME
         yield Rival(venv, directory, database, superuser, redis_url, redis_pid)
@@ -135,14 +140,19 @@ class CeleryWorker:
 
 
 @contextmanager
-def working(rival: Rival, *, wait: float, concurrency: int) -> Iterator[CeleryWorker]:
-    """A Celery worker with a pool of threads, ready, taking nothing yet."""
+def working(rival: Rival, *, wait: float, concurrency: int, **more: str) -> Iterator[CeleryWorker]:
+    """A Celery worker with a pool of threads, ready, taking nothing yet.
+
+    Args:
+        rival: The stack.
+        wait: Seconds each job waits.
+        concurrency: Threads.
+        **more: Variables, such as the desk and the model that a job then works with instead of waiting.
+    """
     log = rival.directory / "celery.log"
     before = log.stat().st_size if log.exists() else 0
     command = [rival.venv / "bin" / "celery", "-A", "rival_stack.tasks", "worker", "-P", "threads"]
     command += ["-c", str(concurrency), "-Q", "idle", "-l", "INFO", "--without-gossip", "--without-mingle"]
-    with process(command, log=log, environment=rival.environment(wait)) as child:
-        while b" ready." not in log.read_bytes()[before:]:
-            if child.poll() is not None:
-                raise RuntimeError(f"Celery did not start:\n{log.read_text()[-3000:]}")
+    with process(command, log=log, environment=rival.environment(wait, **more)) as child:
+        wait_for_line(log, b" ready.", child, after=before)
         yield CeleryWorker(rival, child.pid)
