@@ -64,7 +64,7 @@ class LlmSimulator:
 
     Args:
         replies: Given out in order; then ``script`` answers.
-        script: Makes an answer from the request body.
+        script: Makes an answer from the request body; may be replaced while the server runs.
         api_key: Demanded as a bearer token; None lets anyone in.
         latency: Seconds before every answer.
         models: What ``GET /models`` lists.
@@ -85,7 +85,7 @@ class LlmSimulator:
     ) -> None:
         self.replies = deque(replies)
         self.seen: list[Seen] = []
-        self._script = script or obliging
+        self.script = script or obliging
         self._key = api_key
         self._latency = latency
         self._models = tuple(models)
@@ -155,7 +155,7 @@ class LlmSimulator:
             return Reply()
         if not request.path.endswith("/chat/completions"):
             return Reply(status=404, error={"message": "Not found."})
-        return self.replies.popleft() if self.replies else self._script(request.body)
+        return self.replies.popleft() if self.replies else self.script(request.body)
 
     def _body(self, request: Seen, reply: Reply) -> dict[str, Any]:
         if reply.status != 200:
