@@ -23,6 +23,7 @@ from deskhand.kit.crypto import HOW_TO_MAKE_A_KEY
 from deskhand.kit.db import admin
 from deskhand.kit.db.embedded import EmbeddedPostgres
 from deskhand.settings import Settings
+from deskhand.triggers.retention import Retention
 
 MODEL_STATE = "embedded-model.json"
 WATCH_SECONDS = 0.5
@@ -56,6 +57,15 @@ class Installation:
     def model_state_file(self) -> Path:
         """Where the embedded model's server writes its address."""
         return self.settings.data_dir / MODEL_STATE
+
+    @property
+    def retention(self) -> Retention:
+        """How long history is kept."""
+        return Retention(
+            executions_days=self.settings.keep_executions_days,
+            deliveries_days=self.settings.keep_deliveries_days,
+            schedule_fires_days=self.settings.keep_schedule_fires_days,
+        )
 
     @property
     def public_url(self) -> str:

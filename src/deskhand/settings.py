@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -62,6 +62,26 @@ class Settings(BaseSettings):
     run_max_steps: int = Field(25, ge=1, description="Model and tool calls one execution may make.")
     run_max_tokens: int = Field(50_000, ge=1, description="Tokens one execution may use.")
     run_max_cost_usd: float = Field(0.50, gt=0, description="Dollars one execution may cost.")
+
+    keep_executions_days: int = Field(
+        180, ge=0, le=36_500, description="Days an ended execution is kept with its trace; 0: for ever."
+    )
+    keep_deliveries_days: int = Field(
+        30,
+        ge=0,
+        le=36_500,
+        description="Days a webhook delivery is kept, at least 2 (a redelivery meets its first answer); 0: for ever.",
+    )
+    keep_schedule_fires_days: int = Field(
+        180, ge=0, le=36_500, description="Days it is kept what became of a schedule's times; 0: for ever."
+    )
+
+    @field_validator("keep_deliveries_days")
+    @classmethod
+    def _outlast_redeliveries(cls, days: int) -> int:
+        if days == 1:
+            raise ValueError("must be at least 2, or 0 for ever: a vendor's redelivery must meet its first answer")
+        return days
 
 
 def load_settings() -> Settings:

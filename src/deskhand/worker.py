@@ -22,6 +22,7 @@ from deskhand.knowledge.embedding import load_embedder
 from deskhand.llm.embedded_server import read_endpoint
 from deskhand.llm.gateway import GatewaySettings, open_client
 from deskhand.plugins.registry import PluginManager
+from deskhand.triggers.retention import Housekeeper
 from deskhand.triggers.schedules import Scheduler
 
 log = structlog.get_logger(__name__)
@@ -69,9 +70,11 @@ async def run_worker(installation: Installation, *, stale_after: float = 5.0) ->
         )
         runner = Runner(pool, executor.execute, concurrency=settings.worker_concurrency, stale_after=stale_after)
         scheduler = Scheduler(pool)
-        _on_signal(scheduler.request_stop, runner.request_stop)
+        housekeeper = Housekeeper(pool, installation.retention)
+        _on_signal(scheduler.request_stop, housekeeper.request_stop, runner.request_stop)
         async with asyncio.TaskGroup() as group:
             group.create_task(scheduler.run(), name="scheduler")
+            group.create_task(housekeeper.run(), name="housekeeper")
             group.create_task(runner.run(), name="runner")
 
 

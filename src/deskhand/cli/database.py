@@ -1,12 +1,19 @@
-"""``deskhand db``: the schema."""
+"""``deskhand db``: the schema, and how much history stays."""
 
 from __future__ import annotations
 
-import typer
+from collections.abc import Mapping
+from datetime import timedelta
 
-from deskhand.cli.common import installation, out
-from deskhand.installation import migrate
+import typer
+from rich.table import Table
+
+from deskhand.cli.common import installation, out, run
+from deskhand.demo.progress import bars
+from deskhand.installation import Installation, migrate
 from deskhand.kit.db import admin
+from deskhand.kit.db.session import Database, create_pool
+from deskhand.triggers.retention import KINDS, Housekeeper, count_expired
 
 app = typer.Typer()
 db = typer.Typer(help="The database schema.", no_args_is_help=True)
@@ -40,3 +47,60 @@ def current() -> None:
     """Show the schema's revision and the newest one."""
     with installation(up_to_date=False) as found:
         out.print(f"current {admin.current(found.owner_url) or 'base'}, newest {admin.head()}")
+
+
+@db.command()
+def prune(
+    dry_run: bool = typer.Option(False, "--dry-run", help="Say how much would go; delete nothing."),
+) -> None:
+    """Delete history that is older than the settings keep (DESKHAND_KEEP_..._DAYS) now; workers do it once an hour."""
+    with installation() as found:
+        run(_count(found) if dry_run else _prune(found))
+
+
+async def _count(found: Installation) -> None:
+    db = Database(found.database_url, pool_size=1)
+    try:
+        _show(found, {"would go": await count_expired(db, found.retention)})
+    finally:
+        await db.dispose()
+
+
+async def _prune(found: Installation) -> None:
+    db = Database(found.database_url, pool_size=1)
+    pool = await create_pool(found.database_url, min_size=1, max_size=1)
+    try:
+        expired = await count_expired(db, found.retention)
+        with bars(out) as display:
+            tasks = {kind: display.add_task(_words(kind), total=count) for kind, count in expired.items() if count}
+            gone = await Housekeeper(pool, found.retention).prune(
+                lambda kind, rows: display.update(tasks[kind], advance=rows) if kind in tasks else None
+            )
+        left = await count_expired(db, found.retention)
+        _show(found, {"gone": gone, "passed over": left} if any(left.values()) else {"gone": gone})
+    finally:
+        await pool.close()
+        await db.dispose()
+    if any(left.values()):
+        out.print("What was passed over is in use, or a worker is pruning it at this moment; it goes in a later round.")
+
+
+def _show(found: Installation, columns: Mapping[str, Mapping[str, int]]) -> None:
+    table = Table("history", "kept for", box=None)
+    for column in columns:
+        table.add_column(column, justify="right")
+    periods = found.retention.periods()
+    for kind in KINDS:
+        figures = [f"{column.get(kind, 0):,}" for column in columns.values()]
+        table.add_row(_words(kind), _span(periods.get(kind)), *figures)
+    out.print(table)
+
+
+def _words(kind: str) -> str:
+    return kind.replace("_", " ")
+
+
+def _span(period: timedelta | None) -> str:
+    if period is None:
+        return "ever"
+    return f"{period.days} days" if period.days > 1 else f"{period.total_seconds() / 3600:.0f} hours"
