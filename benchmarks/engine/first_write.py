@@ -46,7 +46,7 @@ def surroundings(directory: Path, *, model_seconds: float) -> Iterator[Surroundi
     simulator = [here, "-m", "deskhand.cli", "simulator", TOOL, "--port", str(desk), "--api-key", KEY]
     gateway = [here, "-m", "benchmarks.engine.model_process", str(model), str(model_seconds)]
     with process(simulator, log=log) as first, process(gateway, log=log) as second:
-        wait_for(f"http://127.0.0.1:{desk}/_sim", first, log)
+        wait_for(f"http://127.0.0.1:{desk}/_sim/webhooks", first, log)
         wait_for(f"http://127.0.0.1:{model}/v1/models", second, log)
         yield Surroundings(f"http://127.0.0.1:{desk}", f"http://127.0.0.1:{model}/v1")
 
@@ -78,8 +78,7 @@ class FirstWrite:
 
         async def sender() -> None:
             async with HttpClientFactory(allow_private=True).client(self._desk_url) as desk:
-                for _ in left:
-                    taken.append(await self._one(desk))
+                taken.extend([await self._one(desk) for _ in left])
 
         await asyncio.gather(*(sender() for _ in range(in_flight)))
         return sorted(taken)

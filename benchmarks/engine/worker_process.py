@@ -15,6 +15,7 @@ from typing import Any
 
 import asyncpg
 
+from deskhand.cli.common import run_service
 from deskhand.executions.journal import Journal, RunBudget
 from deskhand.executions.lease import Lease
 from deskhand.executions.runner import Runner
@@ -71,4 +72,4 @@ if __name__ == "__main__":
 
         cProfile.run("asyncio.run(main(sys.argv[1], float(sys.argv[2]), int(sys.argv[3])))", profile)
     else:
-        asyncio.run(main(sys.argv[1], float(sys.argv[2]), int(sys.argv[3])))
+        run_service(main(sys.argv[1], float(sys.argv[2]), int(sys.argv[3])))
