@@ -45,7 +45,7 @@ class CountingDesk:
     fault: str | None = None
 
     def read(self) -> dict[str, str]:
-        self._meet("refused", "down", "answer-lost")
+        self._meet("refused", "down")
         return {"subject": "VPN drops"}
 
     def write(self, mark: str, by: str) -> dict[str, str]:
