@@ -27,7 +27,7 @@ MIN_DELIVERIES_DAYS = 2
 STARTS_KEPT = timedelta(hours=2)  # the limit per hour counts the last one
 QUEUE_LOG_KEPT = timedelta(days=1)
 
-STATEMENT_SECONDS = 30.0
+STATEMENT_SECONDS = 60.0  # a connection that was cut off without a word is given up then
 RETRY_SECONDS = 60.0  # after the database was away; what is old can wait
 
 Progress = Callable[[str, int], None]
