@@ -48,6 +48,7 @@ async def test_an_ended_run_is_replayed_dry_by_default(console: Console) -> None
     assert answer.status_code == 202
     assert answer.headers["location"] == f"{LIST}/{body['id']}"
     assert (body["status"], body["mode"], body["agent_version"], body["attempt"]) == ("queued", "dry_run", 1, 0)
+    assert body["replay_of"] == str(original)
     row, before = await row_of(console, body["id"]), await row_of(console, original)
     assert (row.replay_of, row.lane, row.input_payload) == (original, None, before.input_payload)
     assert (row.ticket_ref, row.tool_type, row.trigger_id) == ("1042", "servicedesk_plus", before.trigger_id)
@@ -210,7 +211,7 @@ async def test_the_question_says_what_to_look_for(console: Console) -> None:
 
 @pytest.mark.parametrize(("done", "state"), [(True, "finished"), (False, "failed")])
 async def test_an_answer_settles_the_step_and_queues_the_run(console: Console, done: bool, state: str) -> None:
-    run = await in_doubt(console, await console.agent())
+    run = await in_doubt(console, await console.agent(), crashes=3)
     client = await console.client(role="operator")
     body = {"step_key": "add_note:note", "done": done}
 
@@ -223,6 +224,7 @@ async def test_an_answer_settles_the_step_and_queues_the_run(console: Console, d
     assert "no doubt about a step 'get_ticket#1'" in wrong.json()["detail"]
     assert (answer.status_code, answer.json()["status"], answer.json()["error_message"]) == (200, "queued", None)
     assert answer.json()["max_attempts"] > answer.json()["attempt"] == 2
+    assert (await row_of(console, run)).crashes == 0
     [step] = [one for one in (await client.get(f"{LIST}/{run}/steps")).json() if one["name"] == "add_note"]
     assert step["state"] == state
     who = (step["output"] or {}).get("given_by") if done else step["error"]

@@ -83,7 +83,7 @@ def _summaries() -> Select[*tuple[Any, ...]]:
         select(
             *(e.id, e.status, e.agent_id, e.trigger_id, e.tool_type, e.ticket_ref, e.mode, e.attempt, e.max_attempts),
             *(e.parked, e.not_before, e.queued_at, e.completed_at, e.error_code, e.error_message),
-            *(e.cancel_requested_at, e.dismissed_at),
+            *(e.cancel_requested_at, e.dismissed_at, e.retry_of, e.replay_of),
             Agent.name.label("agent_name"),
             AgentVersion.version_number.label("agent_version"),
             AgentTrigger.trigger_type,
@@ -141,7 +141,7 @@ async def find_detail(session: AsyncSession, execution_id: UUID) -> RowMapping |
         .add_columns(
             case((e.attempt == 1, _milliseconds(e.queued_at, started)), else_=None).label("waited_ms"),
             _milliseconds(e.queued_at, e.completed_at).label("total_ms"),
-            *(e.worker_id, e.heartbeat_at, e.retry_of, e.replay_of, e.input_payload, e.output_result),
+            *(e.worker_id, e.heartbeat_at, e.input_payload, e.output_result),
         )
         .where(e.id == execution_id)
     )

@@ -85,6 +85,8 @@ class ExecutionSummary(BaseModel):
     error_message: str | None
     cancel_requested_at: datetime | None
     dismissed_at: datetime | None
+    retry_of: UUID | None = Field(description="The failed run that this one repeats with other input.")
+    replay_of: UUID | None = Field(description="The run that this one repeats.")
 
     @property
     def tokens(self) -> int | None:
@@ -195,8 +197,6 @@ class ExecutionDetail(ExecutionSummary):
     total_ms: int | None = Field(description="Milliseconds from the event to the end.")
     worker_id: str | None
     heartbeat_at: datetime | None
-    retry_of: UUID | None = Field(description="The failed run that this one repeats with other input.")
-    replay_of: UUID | None = Field(description="The run that this one repeats.")
     replays: list[RelatedRun] = Field(description="Runs that repeat this one, newest first, at most 20.")
     retried_as: RelatedRun | None = Field(description="The run that repeats this failed one with other input.")
     question: Question | None = Field(description="What a waiting run asks a person.")
