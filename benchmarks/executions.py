@@ -35,7 +35,7 @@ from deskhand.kit.db.embedded import EmbeddedPostgres
 PARTS = ("accept", "runs", "starts", "write")
 CONNECTIONS = (8, 32)
 IN_FLIGHT = (1, 8)
-TENANTS, DESK_TENANTS = 20, 4
+TENANTS = 20
 WAIT = 0.05  # seconds of input and output in a run
 AT_ONCE = 200
 CAP = 20  # a tenant's runs at once while runs are measured; webhooks are measured with the shipped 5
@@ -102,7 +102,9 @@ class Session:
         with first_write.surroundings(self.directory, model_seconds=MODEL_SECONDS) as around:
             connection = {"servicedesk_url": around.desk_url, "servicedesk_api_key": first_write.KEY}
             url = self.stacks[0].url
-            targets = await ours.make_targets(self.server, url, DESK_TENANTS, prefix="desk", **connection)
+            targets = await ours.make_targets(self.server, url, 1, prefix="desk", **connection)
+            await self.bench.set_caps(CAP)
+            await ours.load_history(self.server, targets[0].tenant_id)
             await self.known.add_agents(targets)
             with (
                 ours.product_worker(self.server, self.directory, self.keys, model_url=around.model_url),

