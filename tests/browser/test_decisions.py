@@ -44,7 +44,7 @@ async def test_a_run_is_replayed_with_another_version_and_both_pages_say_so(page
     await expect(page).to_have_url(f"{console.url}/executions/{run}")
     await page.locator("#replays").get_by_role("link", name="v1, dry run").click()
     await expect(page.locator("#note-title")).to_have_text("Dry run: the note it would have written")
-    await expect(page.locator(".compare .prose")).to_have_count(2)
+    await expect(page.locator(".sides .prose")).to_have_count(2)
     await expect(page.locator(".step.intent")).to_contain_text("Would add note")
 
 
