@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from deskhand.cli.common import installation, run, settings, start_logging
+from deskhand.cli.common import installation, run_service, settings, start_logging
 from deskhand.worker import run_worker
 
 app = typer.Typer()
@@ -20,4 +20,4 @@ def worker() -> None:
     """Run a worker; any number of them, on any number of machines."""
     start_logging(settings())
     with installation() as found:
-        run(run_worker(found))
+        run_service(run_worker(found))

@@ -31,7 +31,7 @@ from deskhand.executions.start import (
     start_execution,
     sweep,
 )
-from deskhand.executions.statements import DATABASE_AWAY, RunStatements
+from deskhand.executions.statements import DATABASE_AWAY, PASSING, RunStatements
 
 log = structlog.get_logger(__name__)
 
@@ -187,7 +187,7 @@ class Runner:
                 mine = await asyncio.wait_for(
                     heartbeat(self._pool, worker_id=self.worker_id, runs=asked), timeout=self._stale_after
                 )
-            except (*DATABASE_AWAY, TimeoutError) as error:
+            except (*PASSING, TimeoutError) as error:
                 log.warning("heartbeat_failed", error=str(error) or type(error).__name__)
                 if not self._lease.holds:
                     self._abandon(set(self._runs))
@@ -208,7 +208,7 @@ class Runner:
             try:
                 if await sweep(self._pool, stale_after=self._stale_after):
                     self._waker.wake()
-            except DATABASE_AWAY as error:
+            except PASSING as error:
                 log.warning("sweep_failed", error=str(error) or type(error).__name__)
 
     async def _drain_guard(self) -> None:

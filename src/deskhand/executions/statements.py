@@ -12,14 +12,19 @@ from typing import Any, TypeVar
 
 import asyncpg
 import stamina
+import structlog
 
 from deskhand.kit.db.group_commit import GroupCommit
+
+log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 Row = dict[str, Any]
 
 # What asyncpg raises while PostgreSQL restarts, fails over or cuts a connection.
 DATABASE_AWAY = (OSError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.OperatorInterventionError)
+# And what ends one of two statements that stand in each other's way (class 40); repeating it is the cure.
+PASSING = (*DATABASE_AWAY, asyncpg.TransactionRollbackError)
 
 _STATEMENTS = {
     "start": "SELECT verdict, attempt, execution FROM start_executions($1) ORDER BY ordinal",
@@ -38,7 +43,9 @@ class RunStatements:
 
     def __init__(self, pool: asyncpg.Pool[asyncpg.Record]) -> None:
         self._groups = {
-            name: GroupCommit(partial(_send, pool, statement), order=_order) for name, statement in _STATEMENTS.items()
+            # Two groups of starts would only wait for each other: the same tenants' locks are in both.
+            name: GroupCommit(partial(_send, pool, statement), order=_order, at_once=1 if name == "start" else 2)
+            for name, statement in _STATEMENTS.items()
         }
 
     async def start(self, **row: Any) -> asyncpg.Record:
@@ -71,8 +78,12 @@ def _order(row: Row) -> tuple[str, ...]:
 
 
 async def steadily(call: Callable[[], Awaitable[T]]) -> T:
-    """Repeat a fenced statement while PostgreSQL is away, for at most 30 s."""
-    async for attempt in stamina.retry_context(on=DATABASE_AWAY, attempts=None, timeout=30.0, wait_max=2.0):
+    """Repeat a fenced statement while PostgreSQL is away or lets another go first, for at most 30 s."""
+    try:
+        return await call()  # stamina's machinery costs as much as a statement; it is needed once in a long while
+    except PASSING as error:
+        log.warning("statement_repeated", error=str(error) or type(error).__name__)
+    async for attempt in stamina.retry_context(on=PASSING, attempts=None, timeout=30.0, wait_max=2.0):
         with attempt:
             return await call()
     raise AssertionError("unreachable: the loop returns or raises")

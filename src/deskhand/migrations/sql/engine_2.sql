@@ -233,19 +233,23 @@ LANGUAGE plpgsql AS $$
 DECLARE
   v_room integer;
   v_starts integer;
-  v_id uuid;
+  v_weight double precision;
+  v_tag bigint;
+  v_stride bigint;
   v_count integer := 0;
 BEGIN
-  SELECT start_room(p_tenant, t.rate_limits),
+  SELECT start_room(p_tenant, t.rate_limits), execution_weight(t.rate_limits),
          execution_caps(t.rate_limits)
          - (SELECT count(*) FROM agent_executions e WHERE e.tenant_id = p_tenant AND e.status = 'running')
          - (SELECT count(*) FROM agent_executions e WHERE e.tenant_id = p_tenant AND e.status = 'queued' AND NOT e.parked)
-    INTO v_starts, v_room FROM tenant_configs t WHERE t.tenant_id = p_tenant;
+    INTO v_starts, v_weight, v_room FROM tenant_configs t WHERE t.tenant_id = p_tenant;
   IF v_room <= 0 THEN
     RETURN 0;
   END IF;
-  FOR v_id IN
-    SELECT e.id FROM agent_executions e
+  v_tag := next_queue_tag(p_tenant, v_weight);
+  v_stride := round(100 / v_weight);
+  WITH picked AS (
+    SELECT e.id, e.queued_at FROM agent_executions e
      WHERE e.tenant_id = p_tenant AND e.status = 'queued' AND e.parked
        AND coalesce(e.not_before, now()) <= now()
        AND (v_starts > 0 OR e.attempt > 0)  -- the hourly limit is on runs, not on their tries
@@ -257,10 +261,20 @@ BEGIN
      ORDER BY e.queued_at, e.id
      LIMIT CASE WHEN v_starts > 0 THEN least(v_room, v_starts) ELSE v_room END
      FOR UPDATE SKIP LOCKED
-  LOOP
-    PERFORM enqueue_execution(v_id);
-    v_count := v_count + 1;
-  END LOOP;
+  ), tagged AS (
+    SELECT p.id, v_tag + v_stride * (row_number() OVER (ORDER BY p.queued_at, p.id) - 1) AS tag FROM picked p
+  ), moved AS (
+    UPDATE agent_executions e SET parked = false, enqueue_seq = e.enqueue_seq + 1, queue_tag = t.tag
+      FROM tagged t WHERE e.id = t.id
+    RETURNING e.id, e.enqueue_seq, e.queue_tag
+  ), handed AS (
+    INSERT INTO pgqueuer (priority, entrypoint, payload, dedupe_key, status)
+    SELECT -m.queue_tag, 'execution', convert_to(p_tenant || ':' || m.id::text, 'UTF8'),
+           m.id::text || ':' || m.enqueue_seq::text, 'queued'
+      FROM moved m ORDER BY m.queue_tag
+    ON CONFLICT (dedupe_key) WHERE status IN ('queued', 'picked') AND dedupe_key IS NOT NULL DO NOTHING
+  )
+  SELECT count(*) INTO v_count FROM moved;
   RETURN v_count;
 END
 $$
@@ -345,7 +359,8 @@ BEGIN
     RETURN QUERY SELECT 'cancelled'::text, e.attempt, NULL::jsonb; RETURN;
   END IF;
   IF e.status = 'queued' AND e.not_before > clock_timestamp() THEN
-    PERFORM enqueue_execution(p_execution, e.not_before - clock_timestamp());
+    UPDATE agent_executions x SET parked = true WHERE x.id = p_execution;
+    PERFORM promote_executions(p_tenant);
     RETURN QUERY SELECT 'later'::text, e.attempt, NULL::jsonb; RETURN;
   END IF;
   -- Found running: its worker died or lost it without a word. Whether tries are left after a failure that was
@@ -385,7 +400,7 @@ END
 $$
 ;;
 -- The four statements of a run, each for many runs at once: what a worker sends while a commit is under way goes out
--- together. Rows come sorted by tenant and execution, so that all lock them in one order.
+-- together. Rows come sorted by tenant and execution (code points), so that all lock them in one order.
 CREATE FUNCTION start_executions(p_rows jsonb)
 RETURNS TABLE (ordinal bigint, verdict text, attempt integer, execution jsonb)
 LANGUAGE sql AS $$
@@ -435,7 +450,7 @@ LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $
   WITH mine AS (
     SELECT x.id FROM public.agent_executions x JOIN unnest(p_ids, p_attempts) AS m (id, attempt) ON m.id = x.id
      WHERE x.attempt = m.attempt AND x.status = 'running' AND x.worker_id = p_worker
-     ORDER BY x.tenant_id, x.id FOR NO KEY UPDATE OF x)
+     ORDER BY x.tenant_id COLLATE "C", x.id FOR NO KEY UPDATE OF x)  -- as the workers sort what they send together
   UPDATE public.agent_executions x SET heartbeat_at = clock_timestamp() FROM mine WHERE x.id = mine.id
   RETURNING x.id, x.cancel_requested_at IS NOT NULL
 $$
@@ -501,15 +516,15 @@ BEGIN
     RETURN 0;
   END IF;
   IF p_kind = 'executions' THEN
-    DELETE FROM public.agent_executions e WHERE e.id IN (
+    DELETE FROM public.agent_executions e WHERE e.id = ANY (ARRAY(
       SELECT x.id FROM public.agent_executions x
        WHERE x.completed_at < now() - p_keep
          AND (x.status IN ('completed', 'cancelled') OR x.status = 'failed' AND x.dismissed_at IS NOT NULL)
-       ORDER BY x.completed_at LIMIT p_batch FOR UPDATE SKIP LOCKED);
+       ORDER BY x.completed_at LIMIT p_batch FOR UPDATE SKIP LOCKED));
   ELSIF p_kind = 'deliveries' THEN
-    DELETE FROM public.webhook_deliveries d WHERE d.id IN (
+    DELETE FROM public.webhook_deliveries d WHERE d.id = ANY (ARRAY(
       SELECT x.id FROM public.webhook_deliveries x WHERE x.received_at < now() - p_keep
-       LIMIT p_batch FOR UPDATE SKIP LOCKED);
+       LIMIT p_batch FOR UPDATE SKIP LOCKED));
   ELSIF p_kind = 'schedule_fires' THEN
     DELETE FROM public.schedule_fires f WHERE (f.trigger_id, f.fire_at) IN (
       SELECT x.trigger_id, x.fire_at FROM public.schedule_fires x WHERE x.fire_at < now() - p_keep
@@ -519,9 +534,9 @@ BEGIN
       SELECT x.tenant_id, x.minute FROM public.execution_starts x WHERE x.minute < now() - p_keep
        LIMIT p_batch FOR UPDATE SKIP LOCKED);
   ELSIF p_kind = 'queue_log' THEN
-    DELETE FROM public.pgqueuer_log l WHERE l.id IN (
+    DELETE FROM public.pgqueuer_log l WHERE l.id = ANY (ARRAY(
       SELECT x.id FROM public.pgqueuer_log x WHERE x.created < now() - p_keep
-       ORDER BY x.created LIMIT p_batch FOR UPDATE SKIP LOCKED);
+       ORDER BY x.created LIMIT p_batch FOR UPDATE SKIP LOCKED));
   ELSE
     RAISE EXCEPTION 'prune_history: unknown kind %', p_kind;
   END IF;
