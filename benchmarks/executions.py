@@ -136,7 +136,7 @@ class Session:
 
 
 @asynccontextmanager
-async def session(plan: Plan) -> AsyncIterator[Session]:
+async def session(plan: Plan, figures: Figures) -> AsyncIterator[Session]:
     """Both stacks, running, on one PostgreSQL."""
     async with AsyncExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="deskhand-bench-")))
@@ -154,7 +154,7 @@ async def session(plan: Plan) -> AsyncIterator[Session]:
         (directory / "pgbench.sql").write_text(script)
         bench = Bench(server, directory, targets)
         both = (measures.our_stack(server, directory, our_api), measures.rival_stack(known, their_api))
-        yield Session(plan, server, directory, bench, both, known, keys, Figures())
+        yield Session(plan, server, directory, bench, both, known, keys, figures)
 
 
 def keep_logs(directory: Path, kept: Path | None) -> None:
@@ -165,9 +165,9 @@ def keep_logs(directory: Path, kept: Path | None) -> None:
             shutil.copy(log, kept)
 
 
-async def measure(plan: Plan) -> Figures:
+async def measure(plan: Plan, figures: Figures) -> None:
     """Every part of the plan."""
-    async with session(plan) as running:
+    async with session(plan, figures) as running:
         if "accept" in plan.parts:
             await running.accept()
         await running.bench.set_caps(CAP)
@@ -177,7 +177,6 @@ async def measure(plan: Plan) -> Figures:
             await running.work("starts", 0.0)
         if "write" in plan.parts:
             await running.write()
-        return running.figures
 
 
 def machine() -> list[str]:
@@ -237,7 +236,15 @@ def main() -> None:
     print(f"python -m benchmarks.executions {' '.join(sys.argv[1:])}")
     print("\n".join(machine()))
     print(versions(), flush=True)
-    figures = asyncio.run(measure(plan))
+    figures = Figures()
+    try:
+        asyncio.run(measure(plan, figures))
+    finally:  # what was measured before a failure is worth reading too
+        show(figures)
+
+
+def show(figures: Figures) -> None:
+    """Print the table and the aims."""
     print("\nmedian [lowest–highest]; ratio is ours by theirs")
     print("\n".join(table(figures, CONNECTIONS, IN_FLIGHT)))
     print("\naims")

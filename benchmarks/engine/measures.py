@@ -134,8 +134,7 @@ class Bench:
         start = self._cpu(stack.api_pid, stack)
         seen = await asyncio.to_thread(load.run, stack.url, file, connections=connections, seconds=seconds)
         used = self._cpu(stack.api_pid, stack, since=start)
-        await asyncio.sleep(0.2)  # the last requests were sent and their answers not awaited
-        kept = await self._count(stack) - before
+        kept = await self._settled_count(stack) - before
         if (
             seen.refused
             or seen.broken
@@ -199,6 +198,14 @@ class Bench:
         brokers = sum(cpu_seconds(one) for one in stack.brokers)
         now = (cpu_seconds(pid) * 1000, cpu_seconds(self.postgres_pid) * 1000, brokers * 1000)
         return (now[0] - since[0], now[1] - since[1], now[2] - since[2])
+
+    async def _settled_count(self, stack: Stack) -> int:
+        """Rows, once no more are coming: the last requests were sent and their answers not awaited."""
+        last = -1
+        while (now := await self._count(stack)) != last:
+            last = now
+            await asyncio.sleep(0.5)
+        return now
 
     async def _count(self, stack: Stack) -> int:
         connection = await asyncpg.connect(stack.database)
