@@ -15,6 +15,7 @@ from decimal import Decimal
 from typing import Any
 
 import asyncpg
+from sqlalchemy import event
 
 from deskhand.executions.executor import ExecutionLimits, Executor
 from deskhand.executions.runner import Runner
@@ -30,7 +31,11 @@ from deskhand.plugins.registry import PluginManager
 
 @dataclass(frozen=True)
 class Moment:
-    """When it happens: before or after a statement, for one step (by its key's start) or any, of one run or any."""
+    """When it happens: before or after a statement, for one step (by its key's start) or any, of one run or any.
+
+    Attributes:
+        statement: Name of a fenced statement, or how a statement of an open transaction begins (then always "after").
+    """
 
     statement: str = ""
     when: str = "before"
@@ -78,7 +83,14 @@ async def main(given: dict[str, Any], ready: Callable[[], None]) -> None:
     configure_logging()
     db = Database(given["app_url"])
     pool = await create_pool(given["app_url"], min_size=2, max_size=8)
-    mortal: Any = MortalPool(pool, Moment(**given["moment"]))
+    moment = Moment(**given["moment"])
+    mortal: Any = MortalPool(pool, moment)
+
+    @event.listens_for(db.engine.sync_engine, "after_cursor_execute")
+    def inside_a_transaction(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        if moment.statement and statement.startswith(moment.statement):
+            os.kill(os.getpid(), moment.signal)
+
     executor = Executor(
         db=db,
         pool=mortal,

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 
+import asyncpg
 import pytest
 from pgqueuer import PgQueuer
 from tests.chaos.conftest import STALE_AFTER, StartProcess
@@ -27,12 +27,35 @@ async def test_a_frozen_worker_wakes_too_late_and_writes_nothing(
 
     await product.start_worker(stale_after=STALE_AFTER)
     execution = await product.ended(customer, execution_id)
-    os.kill(frozen.pid, signal.SIGCONT)
-    os.kill(frozen.pid, signal.SIGTERM)
+    frozen.send_signal(signal.SIGCONT)
+    frozen.send_signal(signal.SIGTERM)
     await frozen.wait()
 
     assert execution["status"] == "completed"
     assert execution["attempt"] >= 2
+    assert (await product.desk.effects(ticket_id))["notes"] == 1
+
+
+async def test_a_worker_frozen_inside_a_transaction_holds_nobody_up(
+    product: Product, worker_process: StartProcess
+) -> None:
+    """The audit log is a chain, so its writers wait for each other: here one stops with the lock in its hand."""
+    customer = await product.customer()
+    ticket_id = await product.desk.file_ticket()
+    frozen = await worker_process(statement="INSERT INTO audit_log", signal=signal.SIGSTOP)
+    answer = await product.deliver(customer, ticket_id)
+
+    async def stopped() -> bool:
+        return frozen.frozen
+
+    await until(stopped)
+    await product.start_worker(stale_after=STALE_AFTER)
+    execution = await product.ended(customer, answer.json()["execution_id"])
+    frozen.send_signal(signal.SIGCONT)
+    frozen.send_signal(signal.SIGTERM)
+    await frozen.wait()
+
+    assert execution["status"] == "completed", execution["error_message"]
     assert (await product.desk.effects(ticket_id))["notes"] == 1
 
 
@@ -88,11 +111,6 @@ async def test_a_stopping_worker_finishes_what_it_has_begun(product: Product, wo
     assert execution["attempt"] == 1
 
 
-def kill(process: asyncio.subprocess.Process) -> None:
-    assert process.returncode is None, "the worker died by itself"
-    process.kill()
-
-
 async def test_nothing_of_many_events_is_lost_or_doubled_while_workers_die(
     product: Product, worker_process: StartProcess
 ) -> None:
@@ -115,14 +133,14 @@ async def test_nothing_of_many_events_is_lost_or_doubled_while_workers_die(
         return await product.count("SELECT count(*) FROM agent_executions WHERE status = 'completed'") >= tickets // 5
 
     await until(some_done)
-    kill(victims[0])
+    victims[0].kill()
     await product.start_worker(stale_after=STALE_AFTER, concurrency=10)
 
     async def more_done() -> bool:
         return await product.count("SELECT count(*) FROM agent_executions WHERE status = 'completed'") >= tickets // 2
 
     await until(more_done)
-    kill(victims[1])
+    victims[1].kill()
 
     async def all_done() -> bool:
         return await product.count("SELECT count(*) FROM agent_executions WHERE status = 'completed'") == tickets
@@ -146,7 +164,15 @@ async def test_a_listener_that_has_gone_deaf_is_replaced_and_the_worker_lives_on
         return queue if driver is not None and driver._listener_connection is not None else None
 
     first = await until(listening)
-    await first.connection._listener_connection.execute("UNLISTEN *")
+
+    async def deafened() -> bool:
+        try:
+            await first.connection._listener_connection.execute("UNLISTEN *")
+        except asyncpg.InterfaceError:  # PgQueuer was just using the connection
+            return False
+        return True
+
+    await until(deafened)
 
     async def replaced() -> bool:
         assert not loop.done(), loop.exception()

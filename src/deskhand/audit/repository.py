@@ -14,9 +14,16 @@ BATCH = 1000
 
 
 async def lock_chain(session: AsyncSession, tenant_id: str) -> None:
-    """Let one transaction at a time append to a tenant's chain; released when the transaction ends."""
+    """Let one transaction at a time append to a tenant's chain; released when the transaction ends.
+
+    A process that freezes or is cut off with the lock in its hand would stop everything the tenant does, for as long as
+    the server believes in the connection; so the server ends a transaction that is idle for 5 s from here on.
+    """
     await session.execute(
-        text("SELECT pg_advisory_xact_lock(hashtextextended('deskhand.audit/' || :tenant_id, 0))"),
+        text(
+            "SELECT set_config('idle_in_transaction_session_timeout', '5s', true),"
+            " pg_advisory_xact_lock(hashtextextended('deskhand.audit/' || :tenant_id, 0))"
+        ),
         {"tenant_id": tenant_id},
     )
 
