@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import uuid
 from datetime import UTC, datetime, timedelta
@@ -89,6 +90,24 @@ async def test_a_body_that_is_no_json_object_is_a_bad_request(product: Product, 
 
     assert answer.status_code in (400, 401)  # bytes that are no text cannot be signed in the first place
     assert await product.count(EXECUTIONS) == 0
+
+
+async def test_what_postgresql_cannot_hold_spoils_nobody_elses_event(product: Product) -> None:
+    """Sent at the same moment, so that they share a commit: one with U+0000, one with half a character, one plain."""
+    customer = await product.customer()
+    bodies = {
+        "1001": event_body("1001").replace(b"VPN", b"V\\u0000PN"),
+        "1002": event_body("1002").replace(b"VPN", b"V\\ud800PN"),
+        "1003": event_body("1003"),
+    }
+    answers = await asyncio.gather(
+        *(product.deliver(customer, ticket, delivery_id=ticket, body=body) for ticket, body in bodies.items())
+    )
+
+    assert [answer.status_code for answer in answers] == [202, 400, 202]
+    assert problem(answers[1]) == "bad-request"
+    subjects = await product.rows("SELECT input_payload ->> 'subject' AS subject FROM agent_executions")
+    assert {row["subject"] for row in subjects} == {"VPN drops"}
 
 
 async def test_json_that_no_desk_sends_is_a_bad_request(product: Product) -> None:

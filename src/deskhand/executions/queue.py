@@ -18,6 +18,8 @@ from pgqueuer.domain.settings import db_settings
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from deskhand.kit.db.away import DATABASE_AWAY
+
 ENTRYPOINT = "execution"
 
 log = structlog.get_logger(__name__)
@@ -76,7 +78,7 @@ class Waker:
             self._due.clear()
             try:
                 await notify_workers(self._pool)
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            except (*DATABASE_AWAY, asyncpg.PostgresError) as error:
                 # The workers' poll finds the work; the database being away is reported where it matters.
                 log.warning("wake_failed", error=str(error))
             await asyncio.sleep(self._interval)

@@ -31,7 +31,8 @@ from deskhand.executions.start import (
     start_execution,
     sweep,
 )
-from deskhand.executions.statements import DATABASE_AWAY, PASSING, RunStatements
+from deskhand.executions.statements import PASSING, RunStatements
+from deskhand.kit.db.away import DATABASE_AWAY
 
 log = structlog.get_logger(__name__)
 
@@ -84,19 +85,17 @@ class Runner:
 
     async def run(self) -> None:
         """Work until ``request_stop``."""
-        helpers = [
-            asyncio.create_task(self._beat(), name="heartbeat"),
-            asyncio.create_task(self._sweep(), name="sweeper"),
-            asyncio.create_task(self._drain_guard(), name="drain-guard"),
-        ]
         log.info("worker_started", worker_id=self.worker_id, concurrency=self._concurrency)
-        try:
-            async with self._waker:
-                await self._consume()
-        finally:
+        # A task group: a worker that can no longer send heartbeats must not go on taking work.
+        async with self._waker, asyncio.TaskGroup() as group:
+            helpers = [
+                group.create_task(self._beat(), name="heartbeat"),
+                group.create_task(self._sweep(), name="sweeper"),
+                group.create_task(self._drain_guard(), name="drain-guard"),
+            ]
+            await self._consume()
             for task in helpers:
                 task.cancel()
-            await asyncio.gather(*helpers, return_exceptions=True)
         log.info("worker_stopped", worker_id=self.worker_id)
 
     # -- taking work -------------------------------------------------------------------------
@@ -121,6 +120,11 @@ class Runner:
     async def _take(self, job: Job) -> None:
         """PgQueuer's entry point: decide, then run to the end of this attempt."""
         tenant_id, execution_id = decode_job(job.payload)
+        while not self._lease.holds:
+            # Frozen, or cut off for a while: what is started before the next heartbeat would be lost at its first step.
+            if self._stop.is_set():
+                return
+            await self._pause(0.1)
         start = await start_execution(
             self._statements,
             tenant_id=tenant_id,

@@ -14,6 +14,7 @@ import asyncpg
 import stamina
 import structlog
 
+from deskhand.kit.db.away import DATABASE_AWAY
 from deskhand.kit.db.group_commit import GroupCommit
 
 log = structlog.get_logger(__name__)
@@ -21,9 +22,7 @@ log = structlog.get_logger(__name__)
 T = TypeVar("T")
 Row = dict[str, Any]
 
-# What asyncpg raises while PostgreSQL restarts, fails over or cuts a connection.
-DATABASE_AWAY = (OSError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.OperatorInterventionError)
-# And what ends one of two statements that stand in each other's way (class 40); repeating it is the cure.
+# What passes by itself: the database being away, and class 40, which ends one of two statements that block each other.
 PASSING = (*DATABASE_AWAY, asyncpg.TransactionRollbackError)
 
 _STATEMENTS = {

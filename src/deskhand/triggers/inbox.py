@@ -27,6 +27,7 @@ from deskhand.errors import (
 )
 from deskhand.executions.queue import Waker
 from deskhand.kit.clock import Clock
+from deskhand.kit.db.away import DATABASE_AWAY
 from deskhand.kit.db.group_commit import GroupCommit
 from deskhand.plugins.base import (
     Ignored,
@@ -98,7 +99,9 @@ class Inbox:
                 raise NotFoundError("There is no webhook at this address. Copy the webhook URL from the agent again.")
             trigger, verified = await self._authenticate(known, request)
             return await self._receive(trigger, verified, request)
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
+        except asyncpg.DataError as error:
+            raise BadRequestError(f"The event cannot be stored as it is: {error}.") from error
+        except (*DATABASE_AWAY, asyncpg.PostgresError) as error:
             self._count("unavailable")
             raise UnavailableError(
                 "The event could not be stored; please send it again.", retry_after=DATABASE_RETRY_AFTER
@@ -118,7 +121,9 @@ class Inbox:
                 raise NotFoundError("There is no webhook at this address.")
             verified = await self._verify(known[0], known[0].tenant_secrets, request, known[0].plugins_for(tool_type))
             return [await self._receive(trigger, verified, request) for trigger in known]
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
+        except asyncpg.DataError as error:
+            raise BadRequestError(f"The event cannot be stored as it is: {error}.") from error
+        except (*DATABASE_AWAY, asyncpg.PostgresError) as error:
             self._count("unavailable")
             raise UnavailableError(
                 "The event could not be stored; please send it again.", retry_after=DATABASE_RETRY_AFTER
@@ -226,7 +231,18 @@ def parse_json(body: bytes) -> dict[str, Any]:
         raise BadRequestError(f"The body is not JSON: {error}. Send a JSON object.") from error
     if not isinstance(payload, dict):
         raise BadRequestError("The body must be a JSON object.")
-    return payload
+    # JSON may hold U+0000 and PostgreSQL may not; a ticket is not refused for a character nobody sees.
+    return _without_nul(payload) if b"\\u0000" in body else payload
+
+
+def _without_nul(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.replace("\0", "")
+    if isinstance(value, list):
+        return [_without_nul(item) for item in value]
+    if isinstance(value, dict):
+        return {_without_nul(name): _without_nul(item) for name, item in value.items()}
+    return value
 
 
 def read_event(request: WebhookRequest, trigger: KnownTrigger, payload: dict[str, Any]) -> Reading:

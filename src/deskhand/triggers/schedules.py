@@ -16,6 +16,7 @@ import structlog
 
 from deskhand.agents.cron import occurrences
 from deskhand.executions.queue import notify_workers
+from deskhand.kit.db.away import DATABASE_AWAY
 from deskhand.triggers import schedule_repository as repository
 
 GRACE = timedelta(seconds=30)
@@ -131,7 +132,7 @@ class Scheduler:
         while not self._stop.is_set():
             try:
                 pause = await self.tick()
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            except (*DATABASE_AWAY, asyncpg.PostgresError) as error:
                 log.warning("schedules_interrupted", error=str(error) or type(error).__name__)
                 pause = self._poll
             await self._wait(pause)

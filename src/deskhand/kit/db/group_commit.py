@@ -14,6 +14,8 @@ from typing import Generic, TypeVar
 
 import asyncpg
 
+from deskhand.kit.db.away import DATABASE_AWAY
+
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 
@@ -76,13 +78,13 @@ class GroupCommit(Generic[Item, Answer]):
         try:
             answers = await self._store([entry.item for entry in batch])
         except asyncpg.PostgresError as error:
-            if len(batch) == 1 or isinstance(error, _AWAY):
+            if len(batch) == 1 or isinstance(error, DATABASE_AWAY):
                 _fail(batch, error)
                 return
             # One of them is at fault (a character that PostgreSQL refuses, say); the others must not suffer for it.
             for entry in batch:
                 await self._settle([entry])
-        except (OSError, asyncpg.InterfaceError, TimeoutError) as error:
+        except DATABASE_AWAY as error:
             _fail(batch, error)
         else:
             for entry, answer in zip(batch, answers, strict=True):
@@ -91,9 +93,6 @@ class GroupCommit(Generic[Item, Answer]):
         finally:
             for entry in batch:
                 entry.answer.cancel()  # a bug in ``store``; nobody may wait for ever. Without effect on an answer given
-
-
-_AWAY = (asyncpg.PostgresConnectionError, asyncpg.OperatorInterventionError)
 
 
 def _fail(batch: Sequence[_Waiting[Item, Answer]], error: Exception) -> None:

@@ -68,8 +68,10 @@ def is_database_away(error: BaseException) -> bool:
     if isinstance(error, OperationalError | InterfaceError | PoolTimeoutError):
         return True
     cause = error.orig if isinstance(error, DBAPIError) else error
-    if isinstance(cause, ConnectionError | asyncpg.InterfaceError):
-        return True
+    # SQLAlchemy wraps what asyncpg raised. InternalClientError is what a statement gets that was just being sent.
+    for one in (cause, getattr(cause, "__cause__", None)):
+        if isinstance(one, ConnectionError | asyncpg.InterfaceError | asyncpg.InternalClientError):
+            return True
     return str(getattr(cause, "sqlstate", None) or "").startswith(("08", "57P"))
 
 
@@ -153,6 +155,8 @@ async def _prepare_connection(connection: asyncpg.Connection) -> None:
         await connection.set_type_codec(name, encoder=json.dumps, decoder=json.loads, schema="pg_catalog")
 
 
+# A statement that takes longer does not come back: its server, or the way to it, is gone without a word.
+STATEMENT_SECONDS = 15.0
 # The hot path's statements look rows up by key, for every tenant alike; planning each anew was a quarter of its time.
 PLAN_ONCE = {"plan_cache_mode": "force_generic_plan"}
 
@@ -173,6 +177,7 @@ async def create_pool(url: str, *, min_size: int, max_size: int, prepared_statem
     )
     return await asyncpg.create_pool(
         url,
+        command_timeout=STATEMENT_SECONDS,
         min_size=min_size,
         max_size=max_size,
         init=_prepare_connection,
