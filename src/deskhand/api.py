@@ -31,6 +31,7 @@ from deskhand.llm.gateway import GatewaySettings, list_models
 from deskhand.plugins.registry import PluginManager
 from deskhand.tenants.endpoints import router as tenants_router
 from deskhand.triggers.book import TriggerBook
+from deskhand.triggers.door import WebhookDoor
 from deskhand.triggers.endpoints import router as webhooks_router
 from deskhand.triggers.inbox import Inbox
 from deskhand.triggers.schedule_endpoints import router as schedules_router
@@ -100,6 +101,7 @@ def create_app(config: ApiConfig) -> FastAPI:
         app.include_router(router)
     _add_health(app)
     mount_static(app)
+    app.add_middleware(WebhookDoor)  # inside the net for unexpected errors, which is added next
     install_problem_handlers(app, login_path="/login")
     return app
 

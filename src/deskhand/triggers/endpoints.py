@@ -58,7 +58,7 @@ _BODY = {
 )
 async def receive_agent_webhook(agent_id: UUID, request: Request) -> DeliveryAnswer:
     """Signed with Standard Webhooks headers, ``X-Hub-Signature-256``, or the desk's own scheme."""
-    return await _inbox(request).receive_for_agent(agent_id, await read_request(request))
+    return await inbox(request).receive_for_agent(agent_id, await read_request(request))
 
 
 @router.post(
@@ -72,11 +72,12 @@ async def receive_agent_webhook(agent_id: UUID, request: Request) -> DeliveryAns
 )
 async def receive_desk_webhook(tenant_id: str, tool_type: str, request: Request) -> TenantHookAnswer:
     """Signed with the tenant's webhook secret."""
-    answers = await _inbox(request).receive_for_desk(tenant_id, tool_type, await read_request(request))
+    answers = await inbox(request).receive_for_desk(tenant_id, tool_type, await read_request(request))
     return TenantHookAnswer(deliveries=answers)
 
 
-def _inbox(request: Request) -> Inbox:
+def inbox(request: Request) -> Inbox:
+    """The inbox of the application that serves this request."""
     return cast(Inbox, app_state(request).extra["inbox"])
 
 
