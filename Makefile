@@ -71,6 +71,7 @@ types: env-dev ## Check the types (mypy, strict)
 
 .PHONY: bench
 bench: env-dev ## Run the benchmarks; each prints its figures and what it was compared with
+	@tools/ci-setup.sh benchmarks
 	@for script in benchmarks/[a-z]*.py; do name=$$(basename "$$script" .py); [ "$$name" = support ] && continue; \
 	  echo "== $$name"; $(BIN)/python -m "benchmarks.$$name" $(ARGS); done
 

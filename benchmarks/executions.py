@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -120,7 +120,7 @@ class Session:
                             self.figures.add_times(stack.name, count, taken)
 
     @contextmanager
-    def _their_worker(self, around: first_write.Surroundings):  # type: ignore[no-untyped-def]  # a context manager
+    def _their_worker(self, around: first_write.Surroundings) -> Iterator[None]:
         more = {"RIVAL_DESK_URL": around.desk_url, "RIVAL_DESK_KEY": first_write.KEY}
         more["RIVAL_MODEL_URL"] = around.model_url
         with rival.working(self.known, wait=0, concurrency=20, **more) as worker:
