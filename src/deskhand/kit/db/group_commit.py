@@ -50,7 +50,8 @@ class GroupCommit(Generic[Item, Answer]):
         self._at_once = at_once
         self._largest = largest
         self._waiting: list[_Waiting[Item, Answer]] = []
-        self._storing: set[asyncio.Task[None]] = set()
+        self._active = 0
+        self._storing: set[asyncio.Task[None]] = set()  # keeps the tasks from being collected
 
     async def put(self, item: Item) -> Answer:
         """Store one item; returns after its commit.
@@ -61,18 +62,24 @@ class GroupCommit(Generic[Item, Answer]):
         """
         entry: _Waiting[Item, Answer] = _Waiting(item)
         self._waiting.append(entry)
-        if len(self._storing) < self._at_once:
+        if self._active < self._at_once:
+            self._active += 1
             task = asyncio.create_task(self._work(), name="group-commit")
             self._storing.add(task)
             task.add_done_callback(self._storing.discard)
         return await entry.answer
 
     async def _work(self) -> None:
-        while self._waiting:
-            batch = self._waiting[: self._largest]
-            del self._waiting[: self._largest]
-            batch.sort(key=lambda entry: self._order(entry.item))
-            await self._settle(batch)
+        # Counted here and not by the set of tasks: a task leaves that one a moment after it has seen that nothing
+        # waits, and what is put in that moment would wait for ever.
+        try:
+            while self._waiting:
+                batch = self._waiting[: self._largest]
+                del self._waiting[: self._largest]
+                batch.sort(key=lambda entry: self._order(entry.item))
+                await self._settle(batch)
+        finally:
+            self._active -= 1
 
     async def _settle(self, batch: list[_Waiting[Item, Answer]]) -> None:
         try:
