@@ -14,6 +14,7 @@ import argparse
 import asyncio
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -237,6 +238,7 @@ def main() -> None:
     print("\n".join(machine()))
     print(versions(), flush=True)
     figures = Figures()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # or what was started would be left running
     try:
         asyncio.run(measure(plan, figures))
     finally:  # what was measured before a failure is worth reading too

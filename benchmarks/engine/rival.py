@@ -113,7 +113,14 @@ def installed(server: EmbeddedPostgres, directory: Path) -> Iterator[Rival]:
 def serving(rival: Rival, *, processes: int = 1) -> Iterator[Api]:
     """uvicorn with uvloop and httptools, no access log."""
     port, log = free_port(), rival.directory / "rival-api.log"
-    command = [rival.venv / "bin" / "uvicorn", "rival_stack.app:app", "--host", "127.0.0.1", "--port", str(port)]
+    command: list[str | Path] = [
+        rival.venv / "bin" / "uvicorn",
+        "rival_stack.app:app",
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+    ]
     command += ["--no-access-log", "--loop", "uvloop", "--http", "httptools", "--workers", str(processes)]
     with process(command, log=log, environment=rival.environment()) as child:
         url = f"http://127.0.0.1:{port}"
@@ -134,7 +141,7 @@ class CeleryWorker:
 
     def celery(self, *arguments: str) -> None:
         """A command of Celery's."""
-        command = [self.rival.venv / "bin" / "celery", "-A", "rival_stack.tasks", *arguments]
+        command: list[str | Path] = [self.rival.venv / "bin" / "celery", "-A", "rival_stack.tasks", *arguments]
         environment = {**os.environ, **self.rival.environment()}
         subprocess.run(command, env=environment, check=True, capture_output=True)
 
@@ -151,7 +158,7 @@ def working(rival: Rival, *, wait: float, concurrency: int, **more: str) -> Iter
     """
     log = rival.directory / "celery.log"
     before = log.stat().st_size if log.exists() else 0
-    command = [rival.venv / "bin" / "celery", "-A", "rival_stack.tasks", "worker", "-P", "threads"]
+    command: list[str | Path] = [rival.venv / "bin" / "celery", "-A", "rival_stack.tasks", "worker", "-P", "threads"]
     command += ["-c", str(concurrency), "-Q", "idle", "-l", "INFO", "--without-gossip", "--without-mingle"]
     with process(command, log=log, environment=rival.environment(wait, **more)) as child:
         wait_for_line(log, b" ready.", child, after=before)
