@@ -1,6 +1,7 @@
 """A worker for the benchmark: the product's Runner, Journal and pool; only what a run does is a wait.
 
-Says ``ready`` on its standard output, begins at the first line on its standard input, ends at SIGTERM.
+Says ``ready`` on its standard output, begins at the first line on its standard input, ends at SIGTERM or when that
+is closed.
 """
 
 from __future__ import annotations
@@ -61,7 +62,9 @@ async def main(url: str, wait: float, concurrency: int) -> None:
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, runner.request_stop)
     print("ready", flush=True)
     await asyncio.to_thread(sys.stdin.readline)
+    asyncio.get_running_loop().add_reader(sys.stdin, runner.request_stop)  # at its end: whoever started us is gone
     await runner.run()
+    asyncio.get_running_loop().remove_reader(sys.stdin)
     await pool.close()
 
 
