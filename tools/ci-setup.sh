@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
-# Programs from Debian that some tests drive: Chromium (browser tests), PgBouncer (pooling proxy) and
-# PostgreSQL 15 (the oldest server we support). Without them those tests skip and say why; nothing else needs them.
+# Programs from Debian that some tests drive: Chromium (browser tests), PgBouncer (pooling proxy), PostgreSQL 15 (the
+# oldest server we support) and ip (network namespaces). Without them those tests skip and say why; nothing else needs them.
 # benchmarks/executions.py also needs Redis and wrk:  tools/ci-setup.sh benchmarks
 set -euo pipefail
 
 have_chromium() { command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null; }
 have_pgbouncer() { command -v pgbouncer >/dev/null || [ -x /usr/sbin/pgbouncer ]; }
 have_postgresql() { compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null || command -v postgres >/dev/null; }
+have_ip() { command -v ip >/dev/null || [ -x /usr/sbin/ip ]; }
 have_redis() { command -v redis-server >/dev/null; }
 have_wrk() { command -v wrk >/dev/null; }
 
@@ -17,6 +18,7 @@ need() { # package, what goes without it
 have_chromium || need chromium "browser tests"
 have_pgbouncer || need pgbouncer "tests behind a pooling proxy"
 have_postgresql || need postgresql-15 "tests on PostgreSQL 15"
+have_ip || need iproute2 "tests in network namespaces"
 if [ "${1:-}" = benchmarks ]; then
   have_redis || need redis-server "the comparison with a Redis queue"
   have_wrk || need wrk "the load on the webhook's address"
