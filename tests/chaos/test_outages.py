@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import signal
 
 import asyncpg
@@ -109,46 +108,6 @@ async def test_a_stopping_worker_finishes_what_it_has_begun(product: Product, wo
 
     assert execution["status"] == "completed"
     assert execution["attempt"] == 1
-
-
-async def test_nothing_of_many_events_is_lost_or_doubled_while_workers_die(
-    product: Product, worker_process: StartProcess
-) -> None:
-    tickets = 150
-    customer = await product.customer()
-    changed = await customer.client.patch(
-        f"/api/v1/tenants/{customer.tenant_id}",
-        json={"rate_limits": {"webhooks_per_minute": 100_000, "concurrent_executions": 10}},
-    )
-    assert changed.is_success, changed.text
-    ids = [await product.desk.file_ticket() for _ in range(tickets)]
-    victims = [await worker_process(concurrency=10), await worker_process(concurrency=10)]
-    for start in range(0, tickets, 10):
-        answers = await asyncio.gather(
-            *(product.deliver(customer, i, delivery_id=f"d-{i}") for i in ids[start : start + 10])
-        )
-        assert {answer.status_code for answer in answers} == {202}
-
-    async def some_done() -> bool:
-        return await product.count("SELECT count(*) FROM agent_executions WHERE status = 'completed'") >= tickets // 5
-
-    await until(some_done)
-    victims[0].kill()
-    await product.start_worker(stale_after=STALE_AFTER, concurrency=10)
-
-    async def more_done() -> bool:
-        return await product.count("SELECT count(*) FROM agent_executions WHERE status = 'completed'") >= tickets // 2
-
-    await until(more_done)
-    victims[1].kill()
-
-    async def all_done() -> bool:
-        return await product.count("SELECT count(*) FROM agent_executions WHERE status = 'completed'") == tickets
-
-    await until(all_done, patience=240)
-    effects = [await product.desk.effects(i) for i in ids]
-    assert [effect["notes"] for effect in effects] == [1] * tickets
-    assert await product.count("SELECT count(*) FROM agent_executions") == tickets
 
 
 async def test_a_listener_that_has_gone_deaf_is_replaced_and_the_worker_lives_on(product: Product) -> None:

@@ -62,7 +62,8 @@ def _connect_arguments(*, prepared_statements: bool) -> dict[str, Any]:
 def is_database_away(error: BaseException) -> bool:
     """Whether an error means that PostgreSQL cannot be reached now (down, restarting, recovering), by its SQLSTATE.
 
-    Classes 08 (connection exception) and 57P (shutdown, not yet accepting connections):
+    Classes 08 (connection exception) and 57P (shutdown, not yet accepting connections), and 25P03, by which the server
+    ends a transaction whose process stood still:
     https://www.postgresql.org/docs/current/errcodes-appendix.html
     """
     if isinstance(error, OperationalError | InterfaceError | PoolTimeoutError):
@@ -72,7 +73,7 @@ def is_database_away(error: BaseException) -> bool:
     for one in (cause, getattr(cause, "__cause__", None)):
         if isinstance(one, ConnectionError | asyncpg.InterfaceError | asyncpg.InternalClientError):
             return True
-    return str(getattr(cause, "sqlstate", None) or "").startswith(("08", "57P"))
+    return str(getattr(cause, "sqlstate", None) or "").startswith(("08", "57P", "25P03"))
 
 
 class Database:
