@@ -9,8 +9,9 @@ That it can fail was seen by breaking the SQL in a scratch database, one thing a
 no fence in ``begin_step``, ``end_step``, ``finish_execution`` or ``heartbeat_executions`` (a zombie's statement was
 taken); no cap, no look at the lane, no lock or a living worker's run taken in ``start_execution`` (wrong verdict, two
 runs on one ticket); an attempt not raised (a zombie's steps were taken); a write in doubt or a finished step done again
-(wrong verdict before the second write); a cancel not seen by ``begin_step`` or ``finish_execution``; an older event's
-payload kept, an echo accepted; nothing promoted, or dead workers' runs not swept (work left at the end).
+(wrong verdict before the second write); a cancel not seen by ``begin_step``; an older event's payload kept, an echo
+accepted; nothing promoted, or dead workers' runs not swept (work left at the end). A cancel not seen by
+``finish_execution`` was a bug that this test found; it takes the long profile to find it again.
 """
 
 from __future__ import annotations
@@ -35,7 +36,6 @@ from hypothesis.stateful import (
     RuleBasedStateMachine,
     initialize,
     invariant,
-    precondition,
     rule,
     run_state_machine_as_test,
 )
@@ -60,7 +60,7 @@ T = TypeVar("T")
 
 LONG = os.environ.get("DESKHAND_HYPOTHESIS_PROFILE") == "long"
 EXAMPLES = settings(
-    max_examples=3000 if LONG else 40,
+    max_examples=600 if LONG else 40,
     stateful_step_count=40 if LONG else 20,
     derandomize=not LONG,
     database=None,
@@ -210,10 +210,11 @@ class Engine(RuleBasedStateMachine):
     def the_first_events_arrive(self, events: list[Event]) -> None:
         self.do(self._accept(events))
 
-    @precondition(lambda self: len(self.model.unfinished()) < ENOUGH)
     @rule(events=st.lists(EVENTS, min_size=1, max_size=3))
     def events_arrive(self, events: list[Event]) -> None:
-        self.do(self._accept(events))
+        # Not a precondition: who wins a race is not for Hypothesis to decide, and what it draws must not depend on it.
+        if len(self.model.unfinished()) < ENOUGH:
+            self.do(self._accept(events))
 
     async def _accept(self, events: list[Event]) -> None:
         arrivals = []
