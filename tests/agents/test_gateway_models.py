@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 import httpx2
 import pytest
 from cryptography.fernet import Fernet
+from structlog.testing import capture_logs
 from tests.conftest import DatabaseUrls
 from tests.support.api import TLS
 
@@ -58,17 +59,18 @@ async def test_models_of_the_gateway_are_allowed(clean_db: Database, database_ur
 
 @pytest.mark.parametrize("broken", ["down", "wrong key"])
 async def test_a_gateway_that_fails_is_logged_and_the_api_runs(
-    clean_db: Database, database_urls: DatabaseUrls, caplog: pytest.LogCaptureFixture, broken: str
+    clean_db: Database, database_urls: DatabaseUrls, broken: str
 ) -> None:
     async with contextlib.AsyncExitStack() as stack:
         gateway = await stack.enter_async_context(LlmSimulator(api_key=KEY, models=(OWN_MODEL,)))
         url, key = gateway.base_url, KEY if broken == "down" else "sk-wrong"
         if broken == "down":
             await stack.aclose()
-        async with _api(database_urls, url, key) as client:
-            assert (await client.get("/readyz")).status_code == 200
-    (warning,) = [one.getMessage() for one in caplog.records if "gateway_models_unknown" in one.getMessage()]
-    assert "gateway at 127.0.0.1" in warning
-    assert key not in caplog.text
+        with capture_logs() as logged:
+            async with _api(database_urls, url, key) as client:
+                assert (await client.get("/readyz")).status_code == 200
+    (warning,) = [one for one in logged if one["event"] == "gateway_models_unknown"]
+    assert "gateway at 127.0.0.1" in warning["reason"]
+    assert key not in str(logged)
     assert LLMConfig.model_fault(OWN_MODEL) is not None
     assert LLMConfig(model="gpt-4").model == "gpt-4", "the specification's models stay"

@@ -6,7 +6,7 @@ from typing import Any
 
 import asyncpg
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 from tests.conftest import DatabaseUrls, MakeTenant
@@ -126,6 +126,8 @@ values = st.recursive(
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(details=st.dictionaries(texts, values, max_size=4))
+@example(details={"zero": -0.0})
+@example(details={"many digits": 10**40 + 1, "float": 1e22})
 async def test_any_details_survive_the_round_trip(
     clean_db: Database, make_tenant: MakeTenant, details: dict[str, Any]
 ) -> None:

@@ -30,7 +30,7 @@ async def test_create_encrypts_defaults_and_shows_a_made_secret_once(api: Api) -
     assert created["tool_type"] == "servicedesk_plus"
     assert created["servicedesk_url"] == "https://acme.servicedesk.example.com"
     assert created["rate_limits"] == {
-        "webhooks_per_minute": 600, "concurrent_executions": 5, "executions_per_hour": 2000,
+        "webhooks_per_minute": 600, "concurrent_executions": 5, "executions_per_hour": 2000, "weight": 1.0,
     }  # fmt: skip
     assert created["enhancement_preferences"] == {}
     assert created["secrets_set"] == ["servicedesk_api_key", "webhook_signing_secret"]

@@ -147,7 +147,8 @@ def _canonical(value: Any) -> Any:
     if isinstance(value, list):
         return [_canonical(item) for item in value]
     if isinstance(value, float):
-        return {"\x00number": format(Decimal(repr(value)).normalize(), "f")}
+        # PostgreSQL's numeric knows no negative zero.
+        return {"\x00number": format(Decimal(repr(value or 0.0)).normalize(), "f")}
     if isinstance(value, int) and not isinstance(value, bool):
-        return {"\x00number": format(Decimal(value).normalize(), "f")}
+        return {"\x00number": str(value)}
     return value
