@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from deskhand.errors import DeskhandError
-from deskhand.kit.db.session import is_database_away
+from deskhand.kit.db.away import is_database_away
 from deskhand.llm.errors import ModelError
 from deskhand.plugins.errors import DeskError
 

@@ -14,6 +14,7 @@ import asyncpg
 import stamina
 import structlog
 
+from deskhand.errors import UnavailableError
 from deskhand.kit.db.away import DATABASE_AWAY
 from deskhand.kit.db.group_commit import GroupCommit
 
@@ -77,12 +78,19 @@ def _order(row: Row) -> tuple[str, ...]:
 
 
 async def steadily(call: Callable[[], Awaitable[T]]) -> T:
-    """Repeat a fenced statement while PostgreSQL is away or lets another go first, for at most 30 s."""
+    """Repeat a fenced statement while PostgreSQL is away or lets another go first, for at most 30 s.
+
+    Raises:
+        UnavailableError: It did not come back; the run is tried again later.
+    """
     try:
         return await call()  # stamina's machinery costs as much as a statement; it is needed once in a long while
     except PASSING as error:
         log.warning("statement_repeated", error=str(error) or type(error).__name__)
-    async for attempt in stamina.retry_context(on=PASSING, attempts=None, timeout=30.0, wait_max=2.0):
-        with attempt:
-            return await call()
+    try:
+        async for attempt in stamina.retry_context(on=PASSING, attempts=None, timeout=30.0, wait_max=2.0):
+            with attempt:
+                return await call()
+    except PASSING as error:
+        raise UnavailableError("The database could not be reached.") from error
     raise AssertionError("unreachable: the loop returns or raises")

@@ -36,7 +36,7 @@ from deskhand.errors import (
     UnauthenticatedError,
     UnavailableError,
 )
-from deskhand.kit.db.session import is_database_away
+from deskhand.kit.db.away import is_database_away
 
 MEDIA_TYPE = "application/problem+json"
 TYPE_PREFIX = "urn:deskhand:problem:"

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 from uuid import UUID
 
 import asyncpg
+from sqlalchemy.exc import SQLAlchemyError
 
 from deskhand.agents.payload import check_schema
 from deskhand.errors import (
@@ -27,7 +29,7 @@ from deskhand.errors import (
 )
 from deskhand.executions.queue import Waker
 from deskhand.kit.clock import Clock
-from deskhand.kit.db.away import DATABASE_AWAY
+from deskhand.kit.db.away import DATABASE_AWAY, is_database_away
 from deskhand.kit.db.group_commit import GroupCommit
 from deskhand.plugins.base import (
     Ignored,
@@ -92,20 +94,13 @@ class Inbox:
         Raises:
             DeskhandError: As listed in the module's docstring; nothing was started.
         """
-        try:
+        with self._storing():
             known = await self._book.of_agent(agent_id)
             if not known:
                 verify_against_nothing(request, now=self._clock())
                 raise NotFoundError("There is no webhook at this address. Copy the webhook URL from the agent again.")
             trigger, verified = await self._authenticate(known, request)
             return await self._receive(trigger, verified, request)
-        except asyncpg.DataError as error:
-            raise BadRequestError(f"The event cannot be stored as it is: {error}.") from error
-        except (*DATABASE_AWAY, asyncpg.PostgresError) as error:
-            self._count("unavailable")
-            raise UnavailableError(
-                "The event could not be stored; please send it again.", retry_after=DATABASE_RETRY_AFTER
-            ) from error
 
     async def receive_for_desk(self, tenant_id: str, tool_type: str, request: WebhookRequest) -> list[DeliveryAnswer]:
         """A desk-wide delivery, for every agent of the tenant that works on that desk.
@@ -114,16 +109,24 @@ class Inbox:
             NotFoundError: No agent listens, or tenant and tool do not exist; the answer is the same.
             SignatureError: The tenant's webhook secret does not fit.
         """
-        try:
+        with self._storing():
             known = await self._book.of_desk(tenant_id, tool_type)
             if not known:
                 verify_against_nothing(request, now=self._clock())
                 raise NotFoundError("There is no webhook at this address.")
             verified = await self._verify(known[0], known[0].tenant_secrets, request, known[0].plugins_for(tool_type))
             return [await self._receive(trigger, verified, request) for trigger in known]
+
+    @contextmanager
+    def _storing(self) -> Iterator[None]:
+        """What goes wrong in the database, told as the sender has to understand it."""
+        try:
+            yield
         except asyncpg.DataError as error:
             raise BadRequestError(f"The event cannot be stored as it is: {error}.") from error
-        except (*DATABASE_AWAY, asyncpg.PostgresError) as error:
+        except (*DATABASE_AWAY, asyncpg.PostgresError, SQLAlchemyError) as error:
+            if isinstance(error, SQLAlchemyError) and not is_database_away(error):
+                raise
             self._count("unavailable")
             raise UnavailableError(
                 "The event could not be stored; please send it again.", retry_after=DATABASE_RETRY_AFTER

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy.exc import DBAPIError, IntegrityError, ProgrammingError
 
 from deskhand.executions.retry import decide
-from deskhand.kit.db.session import is_database_away
+from deskhand.kit.db.away import is_database_away
 
 AWAY = (
     asyncpg.CannotConnectNowError("the database system is starting up"),

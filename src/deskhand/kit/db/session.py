@@ -16,8 +16,7 @@ from uuid import uuid4
 import asyncpg
 from sqlalchemy import make_url, text
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 
 from deskhand.errors import ConfigurationError
@@ -57,23 +56,6 @@ def _connect_arguments(*, prepared_statements: bool) -> dict[str, Any]:
         "prepared_statement_cache_size": 0,
         "prepared_statement_name_func": lambda: f"__deskhand_{uuid4()}__",
     }
-
-
-def is_database_away(error: BaseException) -> bool:
-    """Whether an error means that PostgreSQL cannot be reached now (down, restarting, recovering), by its SQLSTATE.
-
-    Classes 08 (connection exception) and 57P (shutdown, not yet accepting connections), and 25P03, by which the server
-    ends a transaction whose process stood still:
-    https://www.postgresql.org/docs/current/errcodes-appendix.html
-    """
-    if isinstance(error, OperationalError | InterfaceError | PoolTimeoutError):
-        return True
-    cause = error.orig if isinstance(error, DBAPIError) else error
-    # SQLAlchemy wraps what asyncpg raised. InternalClientError is what a statement gets that was just being sent.
-    for one in (cause, getattr(cause, "__cause__", None)):
-        if isinstance(one, ConnectionError | asyncpg.InterfaceError | asyncpg.InternalClientError):
-            return True
-    return str(getattr(cause, "sqlstate", None) or "").startswith(("08", "57P", "25P03"))
 
 
 class Database:
