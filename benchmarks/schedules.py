@@ -26,7 +26,7 @@ from tests.support.schedules import EVERY_OTHER, EVERY_SECOND, ScheduleBook, Sch
 
 from deskhand.kit.db.session import create_pool
 from deskhand.kit.log import configure_logging
-from deskhand.triggers.schedules import Scheduler
+from deskhand.schedules.scheduler import Scheduler
 
 SCHEDULERS = 3
 LATENESS = """

@@ -18,10 +18,11 @@ from typing import Any
 
 import asyncpg
 import pytest
+from tests.support.schedules import ScheduleBook
 
 from deskhand.kit.db import admin
 from deskhand.kit.db.embedded import EmbeddedPostgres
-from deskhand.kit.db.session import Database
+from deskhand.kit.db.session import Database, create_pool
 from deskhand.kit.log import configure_logging
 from deskhand.tenants.models import TenantConfig
 
@@ -178,3 +179,19 @@ def fresh_database(postgres: EmbeddedPostgres) -> Iterator[Callable[[], Database
     yield make
     for urls in made:
         postgres.drop_database(urls.name)
+
+
+@pytest.fixture
+async def book(clean_db: Database, database_urls: DatabaseUrls) -> AsyncIterator[ScheduleBook]:
+    """Schedules in an empty database."""
+    connection = await asyncpg.connect(database_urls.superuser_url)
+    yield ScheduleBook(connection)
+    await connection.close()
+
+
+@pytest.fixture
+async def pool(database_urls: DatabaseUrls) -> AsyncIterator[asyncpg.Pool[asyncpg.Record]]:
+    """Connections of the application role."""
+    made = await create_pool(database_urls.app_url, min_size=1, max_size=4)
+    yield made
+    await made.close()

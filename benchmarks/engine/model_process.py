@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import sys
 
-from deskhand.llm.simulator import LlmSimulator
+from deskhand.simulators.models import LlmSimulator
 
 
 async def main(port: int, latency: float) -> None:

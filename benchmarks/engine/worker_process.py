@@ -17,11 +17,11 @@ from typing import Any
 import asyncpg
 
 from deskhand.cli.common import run_service
-from deskhand.executions.journal import Journal, RunBudget
-from deskhand.executions.lease import Lease
-from deskhand.executions.runner import Runner
-from deskhand.executions.start import Ending, RunningExecution
-from deskhand.executions.statements import RunStatements
+from deskhand.engine.claims import Ending, RunningExecution
+from deskhand.engine.journal import Journal, RunBudget
+from deskhand.engine.lease import Lease
+from deskhand.engine.runner import Runner
+from deskhand.engine.statements import RunStatements
 from deskhand.kit.db.session import create_pool
 from deskhand.kit.log import configure_logging
 

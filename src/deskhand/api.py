@@ -15,10 +15,14 @@ from deskhand.access.endpoints import router as access_router
 from deskhand.access.pages import router as login_pages
 from deskhand.agents.endpoints import router as agents_router
 from deskhand.agents.llm_config import allow_models
+from deskhand.engine.queue import Waker
 from deskhand.errors import UnavailableError
+from deskhand.executions.console.pages import router as execution_pages
 from deskhand.executions.endpoints import router as executions_router
-from deskhand.executions.pages import router as execution_pages
-from deskhand.executions.queue import Waker
+from deskhand.intake.book import TriggerBook
+from deskhand.intake.door import WebhookDoor
+from deskhand.intake.endpoints import router as webhooks_router
+from deskhand.intake.inbox import Inbox
 from deskhand.kit.appstate import App, AppState
 from deskhand.kit.clock import utc_now
 from deskhand.kit.crypto import SecretBox
@@ -29,13 +33,9 @@ from deskhand.kit.telemetry import Telemetry
 from deskhand.llm.errors import ModelError
 from deskhand.llm.gateway import GatewaySettings, list_models
 from deskhand.plugins.registry import PluginManager
+from deskhand.schedules.endpoints import router as schedules_router
+from deskhand.schedules.pages import router as schedule_pages
 from deskhand.tenants.endpoints import router as tenants_router
-from deskhand.triggers.book import TriggerBook
-from deskhand.triggers.door import WebhookDoor
-from deskhand.triggers.endpoints import router as webhooks_router
-from deskhand.triggers.inbox import Inbox
-from deskhand.triggers.schedule_endpoints import router as schedules_router
-from deskhand.triggers.schedule_pages import router as schedule_pages
 from deskhand.ui.static_files import mount_static
 
 GATEWAY_SECONDS = 5.0  # a gateway that hangs must not keep the API from starting

@@ -18,12 +18,12 @@ from threading import Event, Thread
 import structlog
 from cryptography.fernet import Fernet
 
+from deskhand.engine.retention import Retention
 from deskhand.errors import ConfigurationError, UnavailableError
 from deskhand.kit.crypto import HOW_TO_MAKE_A_KEY
 from deskhand.kit.db import admin
 from deskhand.kit.db.embedded import EmbeddedPostgres
 from deskhand.settings import Settings
-from deskhand.triggers.retention import Retention
 
 MODEL_STATE = "embedded-model.json"
 WATCH_SECONDS = 0.5

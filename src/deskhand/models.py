@@ -5,11 +5,12 @@ from __future__ import annotations
 from deskhand.access.models import ApiKey, Membership, PlatformKey, User
 from deskhand.agents.models import Agent, AgentTool, AgentTrigger, AgentVersion
 from deskhand.audit.models import AuditLog
-from deskhand.executions.models import AgentExecution, ExecutionStep
+from deskhand.engine.models import AgentExecution, ExecutionStep
+from deskhand.intake.models import WebhookDelivery
 from deskhand.kit.db.base import Base, TenantModel
 from deskhand.knowledge.models import EnhancementFeedback, KnowledgeArticle, SystemInventory, TicketHistory
+from deskhand.schedules.models import ScheduleFire
 from deskhand.tenants.models import EnhancementHistory, TenantConfig
-from deskhand.triggers.models import ScheduleFire, WebhookDelivery
 
 __all__ = [
     "Agent",

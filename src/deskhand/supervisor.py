@@ -19,7 +19,7 @@ import structlog
 from deskhand.errors import UnavailableError
 from deskhand.installation import Installation
 from deskhand.kit.http import HttpClientFactory
-from deskhand.llm.embedded_server import EmbeddedModelServer, options_for
+from deskhand.llm.embedded.server import EmbeddedModelServer, options_for
 
 PAUSES = (0.2, 0.5, 1.0, 2.0, 5.0, 15.0)
 STOP_SECONDS = 40.0

@@ -11,19 +11,19 @@ from decimal import Decimal
 
 import structlog
 
-from deskhand.executions.executor import ExecutionLimits, Executor
-from deskhand.executions.runner import Runner
+from deskhand.engine.retention import Housekeeper
+from deskhand.engine.runner import Runner
 from deskhand.installation import Installation
 from deskhand.kit.crypto import SecretBox
 from deskhand.kit.db.session import Database, create_pool, verify_application_role
 from deskhand.kit.http import HttpClientFactory
 from deskhand.kit.telemetry import Telemetry
 from deskhand.knowledge.embedding import load_embedder
-from deskhand.llm.embedded_server import read_endpoint
+from deskhand.llm.embedded.server import read_endpoint
 from deskhand.llm.gateway import GatewaySettings, open_client
 from deskhand.plugins.registry import PluginManager
-from deskhand.triggers.retention import Housekeeper
-from deskhand.triggers.schedules import Scheduler
+from deskhand.schedules.scheduler import Scheduler
+from deskhand.work.executor import ExecutionLimits, Executor
 
 log = structlog.get_logger(__name__)
 

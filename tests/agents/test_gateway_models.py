@@ -16,8 +16,8 @@ from deskhand.agents import llm_config
 from deskhand.agents.llm_config import LLMConfig
 from deskhand.api import ApiConfig, create_app
 from deskhand.kit.db.session import Database
-from deskhand.llm.simulator import LlmSimulator
-from deskhand.plugins.simulation.server import run_in_process
+from deskhand.simulators.base.server import run_in_process
+from deskhand.simulators.models import LlmSimulator
 
 KEY = "sk-the-gateways-virtual-key"
 OWN_MODEL = "our-own-finetune-of-november"

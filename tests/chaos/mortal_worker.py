@@ -17,8 +17,7 @@ from typing import Any
 import asyncpg
 from sqlalchemy import event
 
-from deskhand.executions.executor import ExecutionLimits, Executor
-from deskhand.executions.runner import Runner
+from deskhand.engine.runner import Runner
 from deskhand.kit.crypto import SecretBox
 from deskhand.kit.db.session import Database, create_pool
 from deskhand.kit.http import HttpClientFactory
@@ -27,6 +26,7 @@ from deskhand.kit.telemetry import Telemetry
 from deskhand.knowledge.embedding import LexicalOnly
 from deskhand.llm.gateway import GatewaySettings
 from deskhand.plugins.registry import PluginManager
+from deskhand.work.executor import ExecutionLimits, Executor
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Moment:
     signal: int = signal.SIGKILL
 
     def matches(self, query: str, rows: Sequence[dict[str, Any]]) -> bool:
-        """Whether one of the rows that go out together (see ``executions/statements.py``) is the one."""
+        """Whether one of the rows that go out together (see ``engine/statements.py``) is the one."""
         if not self.statement or f"{self.statement}s(" not in query:
             return False
         return any(

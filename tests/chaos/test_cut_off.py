@@ -22,8 +22,8 @@ from tests.support.product import Customer, Product, running_product, until
 from deskhand.kit.db import admin
 from deskhand.kit.db.embedded import EmbeddedPostgres
 from deskhand.kit.db.session import Database
-from deskhand.llm.simulator import LlmSimulator
-from deskhand.plugins.simulation.server import run_in_process
+from deskhand.simulators.base.server import run_in_process
+from deskhand.simulators.models import LlmSimulator
 
 pytestmark = pytest.mark.chaos
 

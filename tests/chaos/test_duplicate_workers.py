@@ -16,8 +16,8 @@ from tests.chaos.workers import Worker
 from tests.conftest import DatabaseUrls
 from tests.support.product import Customer, Product, until
 
-from deskhand.executions.queue import encode_job, notify_workers
-from deskhand.plugins.simulation.faults import Fault
+from deskhand.engine.queue import encode_job, notify_workers
+from deskhand.simulators.base.faults import Fault
 
 pytestmark = pytest.mark.chaos
 

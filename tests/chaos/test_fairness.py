@@ -15,7 +15,7 @@ from tests.support.engine import engine_tables
 from tests.support.fairness import Moment, Town, starts_between, visits, witnessed, workers
 from tests.support.product import until
 
-from deskhand.executions.start import sweep
+from deskhand.engine.claims import sweep
 from deskhand.kit.db.session import Database
 
 WORKERS, SLOTS = 2, 4

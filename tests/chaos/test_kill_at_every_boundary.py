@@ -18,7 +18,7 @@ from tests.support.product import Customer, Product
 
 from deskhand.knowledge import service as knowledge
 from deskhand.knowledge.embedding import LexicalOnly
-from deskhand.llm.simulator import Reply, obliging
+from deskhand.simulators.models import Reply, obliging
 
 pytestmark = pytest.mark.chaos
 

@@ -22,14 +22,14 @@ from tests.chaos.conftest import STALE_AFTER, StartFor
 from tests.chaos.workers import Worker
 from tests.support.product import Customer, Desk, Product, running_product, until
 
-from deskhand.executions.statements import steadily
+from deskhand.engine.statements import steadily
 from deskhand.kit.db import admin
 from deskhand.kit.db.embedded import EmbeddedPostgres
 from deskhand.kit.db.session import Database
 from deskhand.knowledge import service as knowledge
 from deskhand.knowledge.embedding import LexicalOnly
-from deskhand.llm.simulator import obliging
-from deskhand.plugins.simulation import OutboundEvent
+from deskhand.simulators.base import OutboundEvent
+from deskhand.simulators.models import obliging
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(420)]
 

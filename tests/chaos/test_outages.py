@@ -10,7 +10,7 @@ from pgqueuer import PgQueuer
 from tests.chaos.conftest import STALE_AFTER, StartProcess
 from tests.support.product import Product, until
 
-from deskhand.plugins.simulation.faults import Fault
+from deskhand.simulators.base.faults import Fault
 
 pytestmark = pytest.mark.chaos
 

@@ -13,7 +13,7 @@ from sqlalchemy import select, text
 from tests.support.console import Console
 
 from deskhand.audit.models import AuditLog
-from deskhand.executions.models import AgentExecution
+from deskhand.engine.models import AgentExecution
 
 LIST = "/api/v1/executions"
 

@@ -11,7 +11,7 @@ from tests.support.console import Console
 from tests.support.decisions import MARK, in_doubt, second_version, set_agent, set_payload_schema, write
 
 from deskhand.audit.models import AuditLog
-from deskhand.executions.models import AgentExecution
+from deskhand.engine.models import AgentExecution
 
 LIST = "/api/v1/executions"
 LANE = "servicedesk_plus/1042"

@@ -7,7 +7,7 @@ from typing import Any
 
 from tests.support.product import Customer, Product
 
-from deskhand.plugins.simulation.faults import Fault
+from deskhand.simulators.base.faults import Fault
 
 
 async def run_in_doubt(product: Product, customer: Customer, *, written: bool) -> tuple[str, dict[str, Any]]:

@@ -8,7 +8,7 @@ from tests.support.product import Customer, Product, until
 
 from deskhand.knowledge import service as knowledge
 from deskhand.knowledge.embedding import Embedder, LexicalOnly, load_embedder
-from deskhand.llm.simulator import Reply
+from deskhand.simulators.models import Reply
 
 HISTORY = Path(__file__).parent.parent.parent / "src/deskhand/demo/data/resolved_tickets.jsonl"
 

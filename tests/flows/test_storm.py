@@ -14,7 +14,7 @@ import httpx2
 import pytest
 from tests.support.product import Customer, Product, until
 
-from deskhand.plugins.simulation import OutboundEvent, SimNote, SimTicket
+from deskhand.simulators.base import OutboundEvent, SimNote, SimTicket
 
 DELIVERIES = "SELECT delivery_id, outcome, execution_id FROM webhook_deliveries WHERE ticket_ref = $1"
 RUNS = "SELECT id, status, attempt FROM agent_executions WHERE ticket_ref = $1"

@@ -12,7 +12,7 @@ import httpx2
 import pytest
 from tests.support.product import Product
 
-from deskhand.executions.runner import Runner
+from deskhand.engine.runner import Runner
 from deskhand.knowledge import service as knowledge
 from deskhand.knowledge.embedding import LexicalOnly
 

@@ -10,7 +10,7 @@ from sqlalchemy.exc import OperationalError
 
 from deskhand.errors import NotFoundError, RateLimitedError, UnauthenticatedError
 from deskhand.kit.problem import MEDIA_TYPE, install_problem_handlers, pointer, problem_responses
-from deskhand.plugins.simulation.server import run_in_process
+from deskhand.simulators.base.server import run_in_process
 
 
 class Inner(BaseModel):

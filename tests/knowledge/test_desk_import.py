@@ -13,13 +13,13 @@ from deskhand.kit.db.session import Database
 from deskhand.kit.http import HttpClientFactory
 from deskhand.knowledge import service
 from deskhand.knowledge.embedding import LexicalOnly
-from deskhand.plugins.base import DeskContext
+from deskhand.plugins.contract import DeskContext
 from deskhand.plugins.errors import DeskAuthError
 from deskhand.plugins.servicedesk_plus import ServiceDeskPlusPlugin
 from deskhand.plugins.servicedesk_plus.config import Dialect, ServiceDeskPlusConfig
-from deskhand.plugins.servicedesk_plus.simulator import ServiceDeskPlusSimulator
-from deskhand.plugins.simulation import run_in_process
-from deskhand.plugins.simulation.faults import Fault
+from deskhand.simulators.base import run_in_process
+from deskhand.simulators.base.faults import Fault
+from deskhand.simulators.servicedesk_plus.simulator import ServiceDeskPlusSimulator
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 KEY = "technician-key-of-this-test"

@@ -10,7 +10,7 @@ import pytest
 from deskhand.kit.http import HttpClientFactory
 from deskhand.llm.gateway import GatewaySettings
 from deskhand.llm.loop import ToolSpec
-from deskhand.llm.simulator import LlmSimulator
+from deskhand.simulators.models import LlmSimulator
 
 KEY = "sk-test-1234567890"
 

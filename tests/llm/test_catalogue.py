@@ -7,8 +7,8 @@ from importlib.resources import files
 import pytest
 
 from deskhand.llm import catalogue
-from deskhand.llm.embedded_models import EMBEDDED_MODELS, choose_model
-from deskhand.llm.embedded_server import memory_available
+from deskhand.llm.embedded.models import EMBEDDED_MODELS, choose_model
+from deskhand.llm.embedded.server import memory_available
 
 
 @pytest.mark.parametrize("name", [*catalogue.SPECIFIED, *EMBEDDED_MODELS, "auto"])

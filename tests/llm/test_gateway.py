@@ -23,7 +23,7 @@ from deskhand.llm.errors import (
 )
 from deskhand.llm.gateway import GatewaySettings, build_model, list_models, open_client
 from deskhand.llm.loop import AgentOutcome, AgentTask, RunLimits, run_agent
-from deskhand.llm.simulator import LlmSimulator, Reply
+from deskhand.simulators.models import LlmSimulator, Reply
 
 OK = Reply(content={"category": "access"})
 

@@ -18,7 +18,7 @@ PROGRAM = """
     from deskhand.llm.litellm_model import LiteLLMModel
     from deskhand.llm.loop import AgentTask, ToolSpec, run_agent
     from deskhand.llm.errors import ModelError
-    from deskhand.llm.simulator import LlmSimulator, Reply
+    from deskhand.simulators.models import LlmSimulator, Reply
 
     KEY = "sk-litellm-secret-123"
     SCHEMA = {"type": "object", "properties": {"category": {"enum": ["access"]}}, "required": ["category"]}

@@ -2,4 +2,4 @@
 
 import pytest
 
-pytest.register_assert_rewrite("deskhand.plugins.testing")
+pytest.register_assert_rewrite("deskhand.simulators.testing")

@@ -7,13 +7,13 @@ from typing import Any
 from tests.plugins.vendor_spec import Allowance, Exchange
 
 from deskhand.kit.http import HttpClientFactory
-from deskhand.plugins.base import DeskContext
+from deskhand.plugins.contract import DeskContext
 from deskhand.plugins.jira import JiraPlugin
 from deskhand.plugins.jira.config import JiraConfig
-from deskhand.plugins.jira.sim_world import account_id
-from deskhand.plugins.jira.simulator import JiraSimulator
-from deskhand.plugins.testing import TEST_HTTP
-from deskhand.plugins.testing.contract import NOW
+from deskhand.simulators.jira.simulator import JiraSimulator
+from deskhand.simulators.jira.world import account_id
+from deskhand.simulators.testing import TEST_HTTP
+from deskhand.simulators.testing.contract import NOW
 
 TOKEN = "ATATT3xFfGF0-simulated"
 PLATFORM_SPEC = "jira-platform-v3.2025-12.json"

@@ -21,13 +21,13 @@ from tests.plugins.roundup_server import RoundupServer
 from tests.support.product import until
 
 from deskhand.kit.http import HttpClientFactory
-from deskhand.plugins.base import DeskContext, TicketingToolPlugin, WebhookRequest
+from deskhand.plugins.contract import DeskContext, TicketingToolPlugin, WebhookRequest
 from deskhand.plugins.errors import DeskError, DeskValidationError
 from deskhand.plugins.registry import PluginManager
 from deskhand.plugins.signatures import standard_headers
-from deskhand.plugins.simulation import Fault, FaultyProxy, run_in_process
-from deskhand.plugins.simulation.app import EventKind
-from deskhand.plugins.testing import DeskHarness, Vocabulary
+from deskhand.simulators.base import Fault, FaultyProxy, run_in_process
+from deskhand.simulators.base.app import EventKind
+from deskhand.simulators.testing import DeskHarness, Vocabulary
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 WORDS = Vocabulary(working_status="in-progress", technician="ines@corp.test", group="Network", missing_id="4711")

@@ -5,12 +5,12 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from deskhand.plugins.base import DeskContext
+from deskhand.plugins.contract import DeskContext
 from deskhand.plugins.servicedesk_plus import ServiceDeskPlusPlugin
 from deskhand.plugins.servicedesk_plus.config import Dialect, ServiceDeskPlusConfig
-from deskhand.plugins.servicedesk_plus.simulator import ServiceDeskPlusSimulator
-from deskhand.plugins.simulation import RunningServer
-from deskhand.plugins.testing import TEST_HTTP
+from deskhand.simulators.base import RunningServer
+from deskhand.simulators.servicedesk_plus.simulator import ServiceDeskPlusSimulator
+from deskhand.simulators.testing import TEST_HTTP
 
 API_KEY = "3F0C-technician-key"
 CLIENT_SECRET = "client-secret"

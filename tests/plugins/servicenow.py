@@ -5,12 +5,12 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from deskhand.plugins.base import DeskContext
+from deskhand.plugins.contract import DeskContext
 from deskhand.plugins.servicenow import ServiceNowPlugin
 from deskhand.plugins.servicenow.config import ServiceNowConfig
-from deskhand.plugins.servicenow.simulator import ServiceNowSimulator
-from deskhand.plugins.simulation import RunningServer
-from deskhand.plugins.testing import TEST_HTTP
+from deskhand.simulators.base import RunningServer
+from deskhand.simulators.servicenow.simulator import ServiceNowSimulator
+from deskhand.simulators.testing import TEST_HTTP
 
 API_KEY = "password-of-the-simulator"
 

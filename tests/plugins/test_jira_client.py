@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from tests.plugins.jira_desk import TOKEN, make_simulator, reset
 from tests.plugins.jira_desk import make_plugin as _make_plugin
 
-from deskhand.plugins.base import NoteDraft, TicketChanges, TicketQuery, ValueKind
+from deskhand.plugins.contract import NoteDraft, TicketChanges, TicketQuery, ValueKind
 from deskhand.plugins.errors import (
     DeskAuthError,
     DeskConflictError,
@@ -28,13 +28,14 @@ from deskhand.plugins.errors import (
     DeskUnsupportedError,
     DeskValidationError,
 )
-from deskhand.plugins.jira import JiraPlugin, jql, sim_world
+from deskhand.plugins.jira import JiraPlugin, jql
 from deskhand.plugins.jira.client import read_error
 from deskhand.plugins.jira.config import JiraConfig
-from deskhand.plugins.jira.sim_world import GROUP_FIELD, HOST_FIELD, WORKAROUND_FIELD, account_id
-from deskhand.plugins.jira.simulator import JiraSimulator
-from deskhand.plugins.simulation import Fault, SimTicket, run_in_process
-from deskhand.plugins.testing.contract import NOW
+from deskhand.simulators.base import Fault, SimTicket, run_in_process
+from deskhand.simulators.jira import world
+from deskhand.simulators.jira.simulator import JiraSimulator
+from deskhand.simulators.jira.world import GROUP_FIELD, HOST_FIELD, WORKAROUND_FIELD, account_id
+from deskhand.simulators.testing.contract import NOW
 
 MARK = "dh-0123456789abcdef0123"
 LIMITED = DeskRateLimitedError
@@ -389,8 +390,8 @@ async def test_an_internal_resolution_is_never_public(site: Site) -> None:
 
 async def test_a_comment_that_a_transition_drops_is_written_apart(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     simulator, url = site
-    without_screen = sim_world.Move("99", "Done", "Resolved")
-    monkeypatch.setitem(sim_world.WORKFLOW, "Waiting for support", (without_screen,))
+    without_screen = world.Move("99", "Done", "Resolved")
+    monkeypatch.setitem(world.WORKFLOW, "Waiting for support", (without_screen,))
     ticket = file(simulator)
     plugin = make_plugin(simulator, url)
     await plugin.resolve(ticket.id, "Replaced the fuser.", mark=MARK)

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from tests.plugins.jira_desk import TOKEN, make_simulator, reset
 
-from deskhand.plugins.jira.sim_world import account_id
-from deskhand.plugins.jira.simulator import JiraSimulator
-from deskhand.plugins.simulation import run_in_process
+from deskhand.simulators.base import run_in_process
+from deskhand.simulators.jira.simulator import JiraSimulator
+from deskhand.simulators.jira.world import account_id
 
 BOT = "deskhand@desk.test"
 

@@ -19,11 +19,11 @@ from tests.plugins.jira_desk import (
 )
 from tests.plugins.vendor_spec import Recorder, load_spec
 
-from deskhand.plugins.jira.sim_world import GROUP_FIELD
-from deskhand.plugins.jira.simulator import JiraSimulator
-from deskhand.plugins.simulation import RunningServer, run_in_process
-from deskhand.plugins.testing import PluginContract, SimulatorHarness, Vocabulary
-from deskhand.plugins.testing.failures import CALLS
+from deskhand.simulators.base import RunningServer, run_in_process
+from deskhand.simulators.jira.simulator import JiraSimulator
+from deskhand.simulators.jira.world import GROUP_FIELD
+from deskhand.simulators.testing import PluginContract, SimulatorHarness, Vocabulary
+from deskhand.simulators.testing.failures import CALLS
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ import pytest
 from tests.plugins.jira_desk import make_plugin, make_simulator
 
 from deskhand.errors import SignatureError
-from deskhand.plugins.base import Ignored, TicketEvent, WebhookRequest
+from deskhand.plugins.contract import Ignored, TicketEvent, WebhookRequest
 from deskhand.plugins.errors import NotOurPayloadError
 from deskhand.plugins.jira import JiraPlugin
 from deskhand.plugins.jira.manifest import EVENTS, IGNORED_EVENTS

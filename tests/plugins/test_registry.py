@@ -6,11 +6,11 @@ from pydantic import BaseModel, SecretStr
 
 from deskhand.errors import ConfigurationError
 from deskhand.plugins import registry
-from deskhand.plugins.base import Operation, TicketingToolPlugin
+from deskhand.plugins.contract import Operation, TicketingToolPlugin
 from deskhand.plugins.errors import PluginNotFoundError
 from deskhand.plugins.registry import PluginManager
 from deskhand.plugins.servicedesk_plus import ServiceDeskPlusPlugin
-from deskhand.plugins.simulators import SIMULATORS, build_simulator
+from deskhand.simulators.registry import SIMULATORS, build_simulator
 
 
 class Outside(ServiceDeskPlusPlugin):
@@ -96,7 +96,7 @@ def test_entry_points_are_discovered(monkeypatch: pytest.MonkeyPatch) -> None:
     assert manager.get_plugin("outside_desk").manifest.tool_type == "outside_desk"
 
 
-@pytest.mark.parametrize("value", ["no_such_module_here:Plugin", "deskhand.plugins.base:NoSuchPlugin"])
+@pytest.mark.parametrize("value", ["no_such_module_here:Plugin", "deskhand.plugins.contract:NoSuchPlugin"])
 def test_a_broken_entry_point_is_named(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     _offer(monkeypatch, value)
     with pytest.raises(ConfigurationError, match=value):

@@ -11,7 +11,7 @@ from tests.plugins.roundup_desk import SECRET, RoundupHarness, RunningTracker, r
 from tests.plugins.roundup_server import installed_plugin
 from tests.support.product import until
 
-from deskhand.plugins.base import NoteDraft, TicketChanges, TicketEvent, ValueKind, WebhookRequest
+from deskhand.plugins.contract import NoteDraft, TicketChanges, TicketEvent, ValueKind, WebhookRequest
 from deskhand.plugins.errors import (
     DeskAuthError,
     DeskConflictError,
@@ -21,7 +21,7 @@ from deskhand.plugins.errors import (
     DeskValidationError,
 )
 from deskhand.plugins.registry import PluginManager
-from deskhand.plugins.simulation import Fault
+from deskhand.simulators.base import Fault
 
 MARK = "dh-0123456789abcdef0123"
 

@@ -6,7 +6,7 @@ import pytest
 from tests.plugins.roundup_desk import RoundupHarness, RunningTracker, running_tracker
 from tests.plugins.roundup_server import installed_plugin
 
-from deskhand.plugins.testing import PluginContract
+from deskhand.simulators.testing import PluginContract
 
 
 @pytest.fixture(scope="module", autouse=True)

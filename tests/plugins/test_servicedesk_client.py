@@ -8,7 +8,7 @@ import pytest
 from tests.plugins.sdp import API_KEY, RunningDesk, new_simulator
 
 from deskhand.plugins.servicedesk_plus.config import Dialect
-from deskhand.plugins.simulation import run_in_process
+from deskhand.simulators.base import run_in_process
 
 REASON = "the independent client servicedesk-client is not installed"
 client2 = pytest.importorskip("helpdesk_client.v3.client2", reason=REASON)

@@ -13,9 +13,9 @@ import httpx2
 import pytest
 from pydantic import ValidationError
 from tests.plugins.sdp import RunningDesk, new_simulator
-from tests.plugins.test_simulation import SECRET, Receiver
+from tests.simulators.test_base import SECRET, Receiver
 
-from deskhand.plugins.base import Ignored, NoteDraft, TicketChanges, TicketEvent, TicketQuery, WebhookRequest
+from deskhand.plugins.contract import Ignored, NoteDraft, TicketChanges, TicketEvent, TicketQuery, WebhookRequest
 from deskhand.plugins.errors import (
     DeskAuthError,
     DeskError,
@@ -32,7 +32,7 @@ from deskhand.plugins.servicedesk_plus import ServiceDeskPlusPlugin, mapping
 from deskhand.plugins.servicedesk_plus.client import read_answer
 from deskhand.plugins.servicedesk_plus.config import Dialect, ServiceDeskPlusConfig
 from deskhand.plugins.servicedesk_plus.manifest import EVENTS, IGNORED_EVENTS
-from deskhand.plugins.simulation import run_in_process
+from deskhand.simulators.base import run_in_process
 
 BOTH = pytest.mark.parametrize("desk", list(Dialect), indirect=True)
 

@@ -6,8 +6,8 @@ import pytest
 from tests.plugins.sdp import RunningDesk, new_simulator
 
 from deskhand.plugins.servicedesk_plus.config import Dialect
-from deskhand.plugins.simulation import run_in_process
-from deskhand.plugins.testing import PluginContract, SimulatorHarness, Vocabulary
+from deskhand.simulators.base import run_in_process
+from deskhand.simulators.testing import PluginContract, SimulatorHarness, Vocabulary
 
 WORDS = Vocabulary(working_status="In Progress", technician="ines@desk.test", group="Network", missing_id="4711")
 

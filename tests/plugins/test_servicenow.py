@@ -10,7 +10,7 @@ import pytest
 from pydantic import ValidationError
 from tests.plugins.servicenow import API_KEY, RunningDesk, new_simulator
 
-from deskhand.plugins.base import NoteDraft, TicketChanges, TicketQuery, ValueKind
+from deskhand.plugins.contract import NoteDraft, TicketChanges, TicketQuery, ValueKind
 from deskhand.plugins.errors import (
     DeskAuthError,
     DeskConflictError,
@@ -27,9 +27,9 @@ from deskhand.plugins.servicenow import mapping
 from deskhand.plugins.servicenow.client import json_body, vendor_error
 from deskhand.plugins.servicenow.config import ServiceNowConfig
 from deskhand.plugins.servicenow.query import Query, Term, literal, where, words
-from deskhand.plugins.servicenow.sim_tables import choice
-from deskhand.plugins.simulation import SimTicket, run_in_process
-from deskhand.plugins.testing import TEST_HTTP
+from deskhand.simulators.base import SimTicket, run_in_process
+from deskhand.simulators.servicenow.tables import choice
+from deskhand.simulators.testing import TEST_HTTP
 
 MARK = "dh-0123456789abcdef0123"
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)

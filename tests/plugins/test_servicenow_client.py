@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from tests.plugins.servicenow import API_KEY, new_simulator
 
-from deskhand.plugins.servicenow.simulator import ServiceNowSimulator
+from deskhand.simulators.servicenow.simulator import ServiceNowSimulator
 
 pysnc = pytest.importorskip("pysnc", reason="the independent client pysnc is not installed")
 

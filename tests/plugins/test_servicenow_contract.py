@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator
 import pytest
 from tests.plugins.servicenow import RunningDesk, new_simulator
 
-from deskhand.plugins.simulation import run_in_process
-from deskhand.plugins.testing import PluginContract, SimulatorHarness, Vocabulary
+from deskhand.simulators.base import run_in_process
+from deskhand.simulators.testing import PluginContract, SimulatorHarness, Vocabulary
 
 WORDS = Vocabulary(
     working_status="In Progress", technician="ines@desk.test", group="Network", missing_id="0123456789abcdef" * 2

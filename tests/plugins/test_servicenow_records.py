@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from tests.plugins.servicenow import API_KEY, RunningDesk, new_simulator
 
-from deskhand.plugins.servicenow import sim_schema
-from deskhand.plugins.simulation import run_in_process
-from deskhand.plugins.testing import TEST_HTTP
+from deskhand.simulators.base import run_in_process
+from deskhand.simulators.servicenow import schema
+from deskhand.simulators.testing import TEST_HTTP
 
 _HERE = Path(__file__).resolve().parents[2]
 FILE = Path(
@@ -52,7 +52,7 @@ JOURNALS = {"comments", "work_notes", "comments_and_work_notes"}  # the file has
 
 async def test_every_column_comes_back_as_it_was(desk: RunningDesk) -> None:
     rows = await fetch(desk, "true")
-    assert {name for record in RECORDS for name in record} == set(sim_schema.COLUMNS)
+    assert {name for record in RECORDS for name in record} == set(schema.COLUMNS)
     for record in RECORDS:
         row = rows[record["sys_id"]]
         assert set(row) == set(record)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from deskhand.errors import SignatureError
-from deskhand.plugins.base import Ignored, TicketEvent, WebhookRequest
+from deskhand.plugins.contract import Ignored, TicketEvent, WebhookRequest
 from deskhand.plugins.errors import NotOurPayloadError
 from deskhand.plugins.servicenow import ServiceNowPlugin
 from deskhand.plugins.servicenow.manifest import EVENTS, IGNORED_EVENTS

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from standardwebhooks.webhooks import Webhook
 
 from deskhand.errors import SignatureError
-from deskhand.plugins.base import WebhookRequest
+from deskhand.plugins.contract import WebhookRequest
 from deskhand.plugins.signatures import (
     HUB_SIGNATURE,
     HUB_SIGNATURE_256,

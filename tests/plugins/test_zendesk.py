@@ -11,7 +11,7 @@ import pytest
 from pydantic import ValidationError
 from tests.plugins.zendesk import API_KEY, PATIENT_HTTP, RunningDesk, new_simulator
 
-from deskhand.plugins.base import NoteDraft, TicketChanges, TicketQuery, ValueKind
+from deskhand.plugins.contract import NoteDraft, TicketChanges, TicketQuery, ValueKind
 from deskhand.plugins.errors import (
     DeskAuthError,
     DeskConflictError,
@@ -24,12 +24,12 @@ from deskhand.plugins.errors import (
     DeskUnsupportedError,
     DeskValidationError,
 )
-from deskhand.plugins.simulation import Fault, run_in_process
 from deskhand.plugins.zendesk import mapping
 from deskhand.plugins.zendesk.client import read_answer
 from deskhand.plugins.zendesk.config import ZendeskConfig
-from deskhand.plugins.zendesk.sim_limits import Limit
-from deskhand.plugins.zendesk.sim_wire import ASSET_FIELD, CATEGORY_FIELD, RESOLUTION_FIELD
+from deskhand.simulators.base import Fault, run_in_process
+from deskhand.simulators.zendesk.limits import Limit
+from deskhand.simulators.zendesk.wire import ASSET_FIELD, CATEGORY_FIELD, RESOLUTION_FIELD
 
 MARK = "dh-0123456789abcdef0123"
 NOW = datetime(2026, 11, 21, 10, 0, tzinfo=UTC)

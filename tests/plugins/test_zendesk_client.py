@@ -10,8 +10,8 @@ import pytest
 from tests.plugins.tls import make_certificate, run_with_tls
 from tests.plugins.zendesk import API_KEY, new_simulator
 
-from deskhand.plugins.simulation import SimPerson
-from deskhand.plugins.zendesk.simulator import ZendeskSimulator
+from deskhand.simulators.base import SimPerson
+from deskhand.simulators.zendesk.simulator import ZendeskSimulator
 
 zenpy = pytest.importorskip("zenpy", reason="the independent client zenpy is not installed")
 objects = pytest.importorskip("zenpy.lib.api_objects")

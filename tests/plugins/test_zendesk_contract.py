@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator
 import pytest
 from tests.plugins.zendesk import RunningDesk, new_simulator
 
-from deskhand.plugins.simulation import run_in_process
-from deskhand.plugins.testing import PluginContract, SimulatorHarness, Vocabulary
+from deskhand.simulators.base import run_in_process
+from deskhand.simulators.testing import PluginContract, SimulatorHarness, Vocabulary
 
 WORDS = Vocabulary(working_status="pending", technician="ines@desk.test", group="Network", missing_id="4711")
 

@@ -7,10 +7,10 @@ import pytest
 from tests.plugins.vendor_spec import SPECS, Allowance, Exchange, Recorder, load_spec
 from tests.plugins.zendesk import RunningDesk, new_simulator
 
-from deskhand.plugins.base import NoteDraft, TicketChanges, TicketQuery, ValueKind
+from deskhand.plugins.contract import NoteDraft, TicketChanges, TicketQuery, ValueKind
 from deskhand.plugins.errors import DeskConflictError, DeskError
-from deskhand.plugins.simulation import run_in_process
-from deskhand.plugins.zendesk.sim_wire import CATEGORY_FIELD, RESOLUTION_FIELD
+from deskhand.simulators.base import run_in_process
+from deskhand.simulators.zendesk.wire import CATEGORY_FIELD, RESOLUTION_FIELD
 
 DOCUMENT = "zendesk-support-oas.2026-08.json"
 MARK = "dh-0123456789abcdef0123"

@@ -11,16 +11,24 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from tests.plugins.test_simulation import Receiver
 from tests.plugins.zendesk import RunningDesk, new_simulator
+from tests.simulators.test_base import Receiver
 
 from deskhand.errors import SignatureError
-from deskhand.plugins.base import Ignored, NoteDraft, Person, TicketChanges, TicketEvent, TicketMetadata, WebhookRequest
+from deskhand.plugins.contract import (
+    Ignored,
+    NoteDraft,
+    Person,
+    TicketChanges,
+    TicketEvent,
+    TicketMetadata,
+    WebhookRequest,
+)
 from deskhand.plugins.errors import NotOurPayloadError
-from deskhand.plugins.simulation import WebhookTarget, run_in_process
 from deskhand.plugins.zendesk import ZendeskPlugin
 from deskhand.plugins.zendesk.manifest import EVENT_PREFIX, IGNORED_EVENTS, SUBSCRIBED_EVENTS, TRIGGER_EVENTS
 from deskhand.plugins.zendesk.webhook import TEST_SECRET, trigger_body
+from deskhand.simulators.base import WebhookTarget, run_in_process
 
 SECRET = "c2VjcmV0IG9mIHRoaXMgd2ViaG9vaw=="
 MARK = "dh-0123456789abcdef0123"

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from deskhand.kit.http import HttpClientFactory
-from deskhand.plugins.base import DeskContext
-from deskhand.plugins.simulation import RunningServer
-from deskhand.plugins.testing import TEST_HTTP
+from deskhand.plugins.contract import DeskContext
 from deskhand.plugins.zendesk import ZendeskPlugin
 from deskhand.plugins.zendesk.config import ZendeskConfig
-from deskhand.plugins.zendesk.simulator import ZendeskSimulator
+from deskhand.simulators.base import RunningServer
+from deskhand.simulators.testing import TEST_HTTP
+from deskhand.simulators.zendesk.simulator import ZendeskSimulator
 
 API_KEY = "client-secret-of-the-simulator"
 PATIENT_HTTP = HttpClientFactory(allow_private=True, read_timeout=20.0)

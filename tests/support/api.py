@@ -22,14 +22,14 @@ from deskhand.kit.db.session import Database, create_pool
 from deskhand.kit.http import HttpClientFactory
 from deskhand.kit.problem import install_problem_handlers
 from deskhand.plugins.registry import PluginManager
-from deskhand.plugins.simulation.server import run_in_process
+from deskhand.schedules import endpoints
+from deskhand.simulators.base.server import run_in_process
 from deskhand.tenants import endpoints as tenant_endpoints
-from deskhand.triggers import schedule_endpoints
 
 TLS = ssl.create_default_context()  # one for all clients: reading the CA bundle takes a tenth of a second
 ROUTERS = (
     *(access_endpoints.router, tenant_endpoints.router, agent_endpoints.router),
-    *(execution_endpoints.router, schedule_endpoints.router),
+    *(execution_endpoints.router, endpoints.router),
 )
 PROMPT = "You help the technicians of a service desk. Cite your sources."
 AGENT: dict[str, Any] = {

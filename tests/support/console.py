@@ -22,17 +22,17 @@ from deskhand.access import endpoints as access_endpoints
 from deskhand.access import pages as access_pages
 from deskhand.access.models import ApiKey
 from deskhand.agents.models import Agent, AgentTrigger, AgentVersion
+from deskhand.engine.models import AgentExecution, ExecutionStep
 from deskhand.executions import endpoints as execution_endpoints
-from deskhand.executions import pages as execution_pages
-from deskhand.executions.models import AgentExecution, ExecutionStep
+from deskhand.executions.console import pages as execution_pages
 from deskhand.kit.appstate import AppState
 from deskhand.kit.crypto import SecretBox
 from deskhand.kit.db.session import Database
 from deskhand.kit.http import HttpClientFactory
 from deskhand.kit.problem import install_problem_handlers
 from deskhand.plugins.registry import PluginManager
-from deskhand.plugins.simulation.server import run_in_process
-from deskhand.triggers import schedule_endpoints, schedule_pages
+from deskhand.schedules import endpoints, pages
+from deskhand.simulators.base.server import run_in_process
 from deskhand.ui.static_files import mount_static
 
 
@@ -52,8 +52,8 @@ def console_app(db: Database, pool: asyncpg.Pool) -> FastAPI:
         access_pages,
         execution_endpoints,
         execution_pages,
-        schedule_endpoints,
-        schedule_pages,
+        endpoints,
+        pages,
     ):
         app.include_router(module.router)
     mount_static(app)

@@ -9,13 +9,13 @@ from typing import Any
 
 import httpx2
 
-from deskhand.plugins.jira.sim_world import account_id
 from deskhand.plugins.registry import BUILT_IN
-from deskhand.plugins.simulation import DeskSimulator
-from deskhand.plugins.simulation.server import RunningServer
-from deskhand.plugins.simulators import make_simulator
 from deskhand.plugins.text import find_marks, html_to_text, markdown_to_text
-from deskhand.plugins.zendesk.sim_wire import CATEGORY_FIELD
+from deskhand.simulators.base import DeskSimulator
+from deskhand.simulators.base.server import RunningServer
+from deskhand.simulators.jira.world import account_id
+from deskhand.simulators.registry import make_simulator
+from deskhand.simulators.zendesk.wire import CATEGORY_FIELD
 
 DESK_KEY = "technician-key-of-the-simulator"
 

@@ -12,10 +12,10 @@ from uuid import UUID, uuid4
 
 import asyncpg
 
+from deskhand.intake import repository
+from deskhand.intake.repository import Arrival, Delivery, TriggerRow
+from deskhand.intake.schemas import DeliveryAnswer
 from deskhand.kit.db.session import create_pool
-from deskhand.triggers import repository
-from deskhand.triggers.repository import Arrival, Delivery, TriggerRow
-from deskhand.triggers.schemas import DeliveryAnswer
 
 TOOL = "servicedesk_plus"
 

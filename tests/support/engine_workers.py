@@ -17,13 +17,13 @@ from uuid import UUID
 import asyncpg
 from tests.support.engine_model import Model, Run
 
-from deskhand.executions.journal import InDoubtError, Journal, RunBudget
-from deskhand.executions.lease import Lease, LostClaimError, RunInterrupted
-from deskhand.executions.queue import decode_job
-from deskhand.executions.retry import decide
-from deskhand.executions.runner import interrupted
-from deskhand.executions.start import Ending, RunningExecution, finish_execution, start_execution
-from deskhand.executions.statements import RunStatements
+from deskhand.engine.claims import Ending, RunningExecution, finish_execution, start_execution
+from deskhand.engine.journal import InDoubtError, Journal, RunBudget
+from deskhand.engine.lease import Lease, LostClaimError, RunInterrupted
+from deskhand.engine.queue import decode_job
+from deskhand.engine.retry import decide
+from deskhand.engine.runner import interrupted
+from deskhand.engine.statements import RunStatements
 from deskhand.llm.durability import NOT_DONE
 from deskhand.plugins.errors import DeskCannotTellError, DeskError, DeskUnavailableError, DeskValidationError
 

@@ -17,13 +17,13 @@ import asyncpg
 from tests.support.engine import EngineTables, arrival
 from tests.support.product import until
 
-from deskhand.executions.journal import Journal, RunBudget
-from deskhand.executions.lease import Lease
-from deskhand.executions.queue import notify_workers
-from deskhand.executions.runner import Runner
-from deskhand.executions.start import Ending, RunningExecution
-from deskhand.executions.statements import RunStatements
-from deskhand.triggers.repository import TriggerRow
+from deskhand.engine.claims import Ending, RunningExecution
+from deskhand.engine.journal import Journal, RunBudget
+from deskhand.engine.lease import Lease
+from deskhand.engine.queue import notify_workers
+from deskhand.engine.runner import Runner
+from deskhand.engine.statements import RunStatements
+from deskhand.intake.repository import TriggerRow
 
 TOGETHER = 500  # events in one commit
 STREAMS = 2

@@ -18,18 +18,18 @@ from tests.support.desks import DESK_KEY, Desk, new_simulator
 
 from deskhand.access import service as access
 from deskhand.api import ApiConfig, create_app
-from deskhand.executions.executor import ExecutionLimits, Executor
-from deskhand.executions.runner import Runner
+from deskhand.engine.runner import Runner
 from deskhand.kit.crypto import SecretBox
 from deskhand.kit.db.session import Database, create_pool
 from deskhand.kit.http import HttpClientFactory
 from deskhand.kit.telemetry import Telemetry
 from deskhand.knowledge.embedding import Embedder, LexicalOnly
 from deskhand.llm.gateway import GatewaySettings
-from deskhand.llm.simulator import LlmSimulator
 from deskhand.plugins.registry import PluginManager
 from deskhand.plugins.signatures import standard_headers
-from deskhand.plugins.simulation.server import RunningServer, run_in_process
+from deskhand.simulators.base.server import RunningServer, run_in_process
+from deskhand.simulators.models import LlmSimulator
+from deskhand.work.executor import ExecutionLimits, Executor
 
 __all__ = ["DESK_KEY", "PROMPT", "Customer", "Desk", "Product", "event_body", "running_product", "until"]
 

@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 
 import asyncpg
 
-from deskhand.agents.cron import next_fire, occurrences
+from deskhand.kit.cron import next_fire, occurrences
 
 EVERY_SECOND = "* * * * * *"
 EVERY_OTHER = "*/2 * * * * *"

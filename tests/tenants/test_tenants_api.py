@@ -7,8 +7,8 @@ from sqlalchemy import select
 from tests.support.api import Api
 
 from deskhand.plugins.registry import PluginManager
-from deskhand.plugins.servicedesk_plus.simulator import ServiceDeskPlusSimulator
-from deskhand.plugins.simulation.server import run_in_process
+from deskhand.simulators.base.server import run_in_process
+from deskhand.simulators.servicedesk_plus.simulator import ServiceDeskPlusSimulator
 from deskhand.tenants.connections import desk_for, webhook_signing_secret
 from deskhand.tenants.models import TenantConfig
 from deskhand.tenants.service import TenantService

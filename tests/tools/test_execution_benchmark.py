@@ -8,9 +8,9 @@ from benchmarks.engine.load import Target, signed_request
 from benchmarks.engine.measures import Ran
 from benchmarks.engine.report import OURS, THEIRS, Figures, aims, table
 
-from deskhand.plugins.base import TicketEvent, WebhookRequest
+from deskhand.intake.verification import verify_delivery
+from deskhand.plugins.contract import TicketEvent, WebhookRequest
 from deskhand.plugins.servicedesk_plus.plugin import ServiceDeskPlusPlugin
-from deskhand.triggers.verification import verify_delivery
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 

@@ -7,13 +7,13 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
-from deskhand.agents.cron import next_fire
 from deskhand.agents.models import Agent, AgentTool, AgentTrigger
 from deskhand.agents.schemas import AgentStatus, AgentTriggerCreate, AgentTriggerUpdate, TriggerType
 from deskhand.agents.versions import SCHEDULE_FIELDS
 from deskhand.errors import FieldProblem, InvalidInputError
+from deskhand.kit.cron import next_fire
 from deskhand.kit.crypto import SecretBox, new_webhook_secret
-from deskhand.plugins.base import Operation
+from deskhand.plugins.contract import Operation
 from deskhand.plugins.errors import PluginNotFoundError
 from deskhand.plugins.registry import PluginManager
 

@@ -20,9 +20,9 @@ from deskhand.agents.schemas import (
     AgentWithSecrets,
     WebhookSecret,
 )
-from deskhand.agents.secrets import RotatedSecret, RotateSecret
 from deskhand.agents.service import AgentService, Made, etag
 from deskhand.agents.versions import AgentVersionResponse, VersionDiff
+from deskhand.agents.webhook_secrets import RotatedSecret, RotateSecret
 from deskhand.errors import (
     ConflictError,
     ForbiddenError,

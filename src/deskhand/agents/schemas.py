@@ -20,11 +20,11 @@ from pydantic import (
 )
 from pydantic.config import JsonDict
 
-from deskhand.agents.cron import check_cron, check_timezone
 from deskhand.agents.llm_config import LLMConfig
 from deskhand.agents.models import Agent, AgentTrigger
+from deskhand.kit.cron import check_cron, check_timezone
 from deskhand.kit.schema import InputModel
-from deskhand.plugins.base import Operation
+from deskhand.plugins.contract import Operation
 
 MAX_TRIGGERS = 20
 MAX_TOOLS = 20

@@ -15,8 +15,8 @@ from deskhand.agents.models import Agent, AgentTrigger, AgentVersion
 from deskhand.agents.readiness import missing_for_activation
 from deskhand.agents.repository import AgentFilter
 from deskhand.agents.schemas import AgentCreate, AgentStatus, AgentUpdate
-from deskhand.agents.secrets import RotateSecret, rotate
 from deskhand.agents.versions import VersionDiff, compare, snapshot
+from deskhand.agents.webhook_secrets import RotateSecret, rotate
 from deskhand.audit import service as audit
 from deskhand.errors import ConflictError, FieldProblem, InvalidInputError, NotFoundError, PreconditionFailedError
 from deskhand.kit.clock import Clock, utc_now

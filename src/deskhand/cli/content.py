@@ -10,7 +10,6 @@ from typing import Literal
 import typer
 
 from deskhand.cli.common import err, installation, out, run
-from deskhand.demo.progress import bars
 from deskhand.errors import InvalidInputError
 from deskhand.installation import Installation
 from deskhand.kit.crypto import SecretBox
@@ -21,6 +20,7 @@ from deskhand.knowledge.schemas import ImportReport
 from deskhand.plugins.registry import PluginManager
 from deskhand.tenants.connections import desk_for
 from deskhand.tenants.service import TenantService
+from deskhand.ui.terminal import bars
 
 Progress = Callable[[ImportReport], None]
 Import = Callable[[Database, Progress], Awaitable[ImportReport]]

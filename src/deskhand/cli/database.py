@@ -9,11 +9,11 @@ import typer
 from rich.table import Table
 
 from deskhand.cli.common import installation, out, run
-from deskhand.demo.progress import bars
+from deskhand.engine.retention import KINDS, Housekeeper, count_expired
 from deskhand.installation import Installation, migrate
 from deskhand.kit.db import admin
 from deskhand.kit.db.session import Database, create_pool
-from deskhand.triggers.retention import KINDS, Housekeeper, count_expired
+from deskhand.ui.terminal import bars
 
 app = typer.Typer()
 db = typer.Typer(help="The database schema.", no_args_is_help=True)

@@ -15,7 +15,7 @@ from deskhand.kit.crypto import SecretBox
 from deskhand.kit.db import admin
 from deskhand.kit.db.tenancy import tenancy_faults, tenant_policies
 from deskhand.kit.http import HttpClientFactory
-from deskhand.llm.embedded_server import options_for
+from deskhand.llm.embedded.server import options_for
 
 Check = Callable[[Installation], str]
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import typer
 from cryptography.fernet import Fernet
 
-from deskhand.agents.rotation import rotate_secrets
+from deskhand.agents.reencryption import rotate_secrets
 from deskhand.cli.common import installation, out, run
-from deskhand.demo.progress import bars
 from deskhand.installation import Installation
 from deskhand.kit.crypto import SecretBox
 from deskhand.kit.db.session import Database
+from deskhand.ui.terminal import bars
 
 app = typer.Typer()
 keys = typer.Typer(help="The encryption keys of stored secrets.", no_args_is_help=True)

@@ -8,9 +8,9 @@ import typer
 from rich.table import Table
 
 from deskhand.cli.common import out, run, settings
-from deskhand.demo.progress import pull_with_progress
-from deskhand.llm.embedded_models import AUTO, EMBEDDED_MODELS, choose_model
-from deskhand.llm.embedded_server import memory_available
+from deskhand.llm.embedded.models import AUTO, EMBEDDED_MODELS, choose_model
+from deskhand.llm.embedded.pull import pull_with_progress
+from deskhand.llm.embedded.server import memory_available
 
 app = typer.Typer()
 models = typer.Typer(help="The model that runs on this machine.", no_args_is_help=True)

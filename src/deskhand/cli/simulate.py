@@ -7,8 +7,8 @@ import secrets
 import typer
 
 from deskhand.cli.common import out, run, stop_signal
-from deskhand.llm.simulator import LlmSimulator
-from deskhand.plugins.simulators import SIMULATORS, build_simulator, serve
+from deskhand.simulators.models import LlmSimulator
+from deskhand.simulators.registry import SIMULATORS, build_simulator, serve
 
 app = typer.Typer()
 

@@ -6,10 +6,10 @@ from importlib.resources import as_file, files
 
 from rich.console import Console
 
-from deskhand.demo.progress import bars
 from deskhand.kit.db.session import Database
 from deskhand.knowledge import service as knowledge
 from deskhand.knowledge.schemas import ImportReport
+from deskhand.ui.terminal import bars
 
 
 async def load_content(db: Database, tenant_id: str, console: Console) -> None:

@@ -22,14 +22,14 @@ from rich.markdown import Markdown
 from rich.panel import Panel
 
 from deskhand.demo.content import load_content
-from deskhand.demo.progress import pull_with_progress
 from deskhand.demo.scene import TENANT, Scene, load_credentials, new_tickets, save_credentials
 from deskhand.errors import ConfigurationError
 from deskhand.installation import Installation, migrate, open_installation
 from deskhand.kit.db.session import Database
 from deskhand.kit.log import configure_logging
-from deskhand.llm.embedded_models import AUTO, EMBEDDED_MODELS, choose_model
-from deskhand.llm.embedded_server import memory_available
+from deskhand.llm.embedded.models import AUTO, EMBEDDED_MODELS, choose_model
+from deskhand.llm.embedded.pull import pull_with_progress
+from deskhand.llm.embedded.server import memory_available
 from deskhand.plugins.text import html_to_markdown
 from deskhand.settings import Settings
 from deskhand.supervisor import Part, model_server, running, stack_parts, wait_until_ready

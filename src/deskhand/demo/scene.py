@@ -15,7 +15,7 @@ import httpx2
 from deskhand.access.service import create_platform_key
 from deskhand.kit.db.session import Database
 from deskhand.kit.http import HttpClientFactory
-from deskhand.llm.embedded_models import AUTO
+from deskhand.llm.embedded.models import AUTO
 
 TENANT = "demo"
 TOOL = "servicedesk_plus"

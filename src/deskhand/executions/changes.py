@@ -11,9 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from deskhand.access.principal import Principal
 from deskhand.audit.service import record
+from deskhand.engine.models import AgentExecution
 from deskhand.errors import NotFoundError
 from deskhand.executions import repository
-from deskhand.executions.models import AgentExecution
 from deskhand.executions.redaction import redact
 from deskhand.executions.schemas import ExecutionSummary
 

@@ -10,11 +10,11 @@ from fastapi import APIRouter, BackgroundTasks, Query, Response, status
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from deskhand.access.guards import Operator, TenantSession, Viewer
+from deskhand.engine.queue import notify_workers
 from deskhand.errors import ConflictError, InvalidInputError, NotFoundError, RateLimitedError
-from deskhand.executions import again, answers, service
+from deskhand.executions import doubts, repeats, service
 from deskhand.executions.decision_schemas import DoubtAnswer, ReplayRequest, RetryWith
 from deskhand.executions.events import StreamSlot, stream_changes
-from deskhand.executions.queue import notify_workers
 from deskhand.executions.schemas import (
     BulkDismiss,
     BulkDismissResult,
@@ -137,7 +137,7 @@ async def replay_execution(
     after: BackgroundTasks,
 ) -> ExecutionSummary:
     """Run an ended execution again as a new one, with any version of its agent: dry (nothing is written) or live."""
-    summary = await again.replay_execution(session, execution_id, wanted, principal=operator)
+    summary = await repeats.replay_execution(session, execution_id, wanted, principal=operator)
     response.headers["Location"] = f"{router.prefix}/{summary.id}"
     after.add_task(notify_workers, app.pool)
     return summary
@@ -160,7 +160,7 @@ async def retry_execution_with(
     after: BackgroundTasks,
 ) -> ExecutionSummary:
     """Run a failed execution again as a new one with another input, ticket or tool, and dismiss the failed one."""
-    summary = await again.retry_with(session, execution_id, change, principal=operator)
+    summary = await repeats.retry_with(session, execution_id, change, principal=operator)
     response.headers["Location"] = f"{router.prefix}/{summary.id}"
     after.add_task(notify_workers, app.pool)
     return summary
@@ -177,6 +177,6 @@ async def answer_execution(
     after: BackgroundTasks,
 ) -> ExecutionSummary:
     """Say whether a write that is in doubt was done; the execution then goes on."""
-    summary = await answers.answer_doubt(session, execution_id, answer, principal=operator)
+    summary = await doubts.answer_doubt(session, execution_id, answer, principal=operator)
     after.add_task(notify_workers, app.pool)
     return summary

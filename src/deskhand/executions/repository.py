@@ -29,7 +29,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from deskhand.agents.models import Agent, AgentTrigger, AgentVersion
-from deskhand.executions.models import AgentExecution, ExecutionStep
+from deskhand.engine.models import AgentExecution, ExecutionStep
 from deskhand.executions.schemas import BulkDismiss, BulkRetry, ExecutionFilters
 
 # What desks call the headline of a ticket; looked for near the top of the event only.

@@ -16,12 +16,12 @@ from sqlalchemy import RowMapping
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from deskhand.access.principal import Principal
+from deskhand.engine.models import AgentExecution
+from deskhand.engine.queue import enqueue
 from deskhand.errors import ConflictError
 from deskhand.executions import repository
-from deskhand.executions.answers import find_question
 from deskhand.executions.changes import ATTEMPTS_PER_DECISION, audited, locked, not_found, presentable, summary_of
-from deskhand.executions.models import AgentExecution
-from deskhand.executions.queue import enqueue
+from deskhand.executions.doubts import find_question
 from deskhand.executions.redaction import redact
 from deskhand.executions.schemas import (
     AgentChoice,

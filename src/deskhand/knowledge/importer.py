@@ -23,7 +23,7 @@ from deskhand.knowledge import repository
 from deskhand.knowledge.embedding import Embedder, article_text, embed_texts, load_embedder, ticket_text
 from deskhand.knowledge.readers import RawRow, read_articles, read_rows
 from deskhand.knowledge.schemas import ArticleIn, ImportProblem, ImportReport, SystemRow, TicketRow
-from deskhand.plugins.base import Ticket, TicketingToolPlugin
+from deskhand.plugins.contract import Ticket, TicketingToolPlugin
 from deskhand.plugins.errors import DeskError
 
 Row = TypeVar("Row", bound=BaseModel)

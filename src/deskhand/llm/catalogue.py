@@ -18,7 +18,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from deskhand.llm.embedded_models import AUTO, EMBEDDED_MODELS
+from deskhand.llm.embedded.models import AUTO, EMBEDDED_MODELS
 
 SPECIFIED = (
     "gpt-4",

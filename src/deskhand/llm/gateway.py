@@ -20,8 +20,8 @@ from pydantic_ai.settings import ModelSettings
 from deskhand.errors import ConfigurationError
 from deskhand.kit.http import HttpClientFactory
 from deskhand.llm import openai_chat
-from deskhand.llm.constrained import ConstrainedModel
-from deskhand.llm.embedded_models import AUTO, EMBEDDED_MODELS, EmbeddedEndpoint
+from deskhand.llm.embedded.constrained import ConstrainedModel
+from deskhand.llm.embedded.models import AUTO, EMBEDDED_MODELS, EmbeddedEndpoint
 from deskhand.llm.errors import ModelUnavailableError
 from deskhand.llm.litellm_model import LiteLLMModel
 from deskhand.llm.modelinfo import details, price_of, profile_of

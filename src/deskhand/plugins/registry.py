@@ -18,7 +18,7 @@ from typing import Any
 from pydantic import BaseModel, SecretStr
 
 from deskhand.errors import ConfigurationError, FieldProblem
-from deskhand.plugins.base import Manifest, Operation, TicketingToolPlugin
+from deskhand.plugins.contract import Manifest, Operation, TicketingToolPlugin
 from deskhand.plugins.errors import PluginNotFoundError
 from deskhand.plugins.jira import JiraPlugin
 from deskhand.plugins.servicedesk_plus import ServiceDeskPlusPlugin

@@ -24,7 +24,7 @@ from standardwebhooks.webhooks import EmptyWebhookSecretError, Webhook
 
 from deskhand.errors import SignatureError
 from deskhand.kit.crypto import same_secret
-from deskhand.plugins.base import WebhookRequest
+from deskhand.plugins.contract import WebhookRequest
 
 REPLAY_WINDOW = timedelta(seconds=300)
 _EPOCH = re.compile(r"[1-9][0-9]{0,11}")

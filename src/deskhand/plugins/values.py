@@ -1,4 +1,4 @@
-"""Values of the desk contract: frozen and vendor-neutral. Imported through ``plugins.base``."""
+"""Values of the desk contract: frozen and vendor-neutral. Imported through ``plugins.contract``."""
 
 from __future__ import annotations
 

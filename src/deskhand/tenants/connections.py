@@ -17,7 +17,7 @@ from deskhand.errors import FieldProblem, InvalidInputError
 from deskhand.kit.crypto import SecretBox
 from deskhand.kit.http import HttpClientFactory
 from deskhand.kit.problem import pointer
-from deskhand.plugins.base import ConnectionReport, DeskContext, TicketingToolPlugin
+from deskhand.plugins.contract import ConnectionReport, DeskContext, TicketingToolPlugin
 from deskhand.plugins.registry import PluginManager
 from deskhand.tenants.fields import TOOL_FIELDS
 from deskhand.tenants.models import TenantConfig

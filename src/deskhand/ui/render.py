@@ -1,6 +1,6 @@
 """Pages: one Jinja2 environment over the templates of every feature, and the headers each page is sent with.
 
-A template's name is ``<feature>/<file>``: ``executions/list.html`` lies in ``executions/templates/list.html``.
+A template's name is ``<folder>/<file>``: ``executions/console/list.html`` lies in ``executions/console/templates/``.
 Escaping is always on. A page runs no inline script and no inline style, so that text from a ticket that
 slipped through could still not act; the Content-Security-Policy says so to the browser.
 """
@@ -38,11 +38,11 @@ SECURITY_HEADERS = {
 
 
 class FeatureLoader(BaseLoader):
-    """Finds ``feature/file`` in that feature's own ``templates`` folder."""
+    """Finds ``folder/file`` in that folder's own ``templates``."""
 
     def get_source(self, environment: Environment, template: str) -> tuple[str, str, Callable[[], bool]]:  # noqa: ARG002 - jinja2's signature
-        feature, _, name = template.partition("/")
-        path = PACKAGE / feature / "templates" / name
+        folder, _, name = template.rpartition("/")
+        path = PACKAGE / folder / "templates" / name
         if ".." in template or not path.is_file():
             raise TemplateNotFound(template)
         written = path.stat().st_mtime
@@ -78,7 +78,7 @@ def render(request: Request, template: str, *, status_code: int = 200, **context
 
     Args:
         request: The request; the template sees its path and, for forms, ``csrf_token``.
-        template: ``<feature>/<file>``.
+        template: ``<folder>/<file>``.
         status_code: HTTP status of the answer.
         context: Values for the template.
     """

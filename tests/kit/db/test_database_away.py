@@ -6,7 +6,7 @@ import asyncpg
 import pytest
 from sqlalchemy.exc import DBAPIError, IntegrityError, ProgrammingError
 
-from deskhand.executions.retry import decide
+from deskhand.engine.retry import decide
 from deskhand.kit.db.away import is_database_away
 
 AWAY = (

@@ -9,7 +9,7 @@ from datetime import datetime
 from importlib.resources import files
 from typing import Any
 
-from deskhand.plugins.base import Ignored, Person, TicketEvent, TicketMetadata, VerifiedWebhook, WebhookRequest
+from deskhand.plugins.contract import Ignored, Person, TicketEvent, TicketMetadata, VerifiedWebhook, WebhookRequest
 from deskhand.plugins.errors import NotOurPayloadError
 from deskhand.plugins.signatures import STANDARD_WEBHOOKS, verify
 from deskhand.plugins.text import find_marks

@@ -9,7 +9,7 @@ from urllib.parse import quote
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from deskhand.kit.http import HttpClientFactory
-from deskhand.plugins.base import ConnectionReport, NamedValue, NoteDraft
+from deskhand.plugins.contract import ConnectionReport, NamedValue, NoteDraft
 from deskhand.plugins.errors import (
     DeskError,
     DeskNotFoundError,

@@ -12,7 +12,7 @@ import re
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from deskhand.plugins.base import TicketQuery
+from deskhand.plugins.contract import TicketQuery
 from deskhand.plugins.errors import DeskValidationError
 
 OVERLAP = timedelta(minutes=2)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from deskhand.plugins.base import NamedValue, Note, Person, Ticket
+from deskhand.plugins.contract import NamedValue, Note, Person, Ticket
 from deskhand.plugins.errors import DeskProtocolError
 from deskhand.plugins.jira.adf_read import adf_to_markdown
 from deskhand.plugins.jira.config import JiraConfig

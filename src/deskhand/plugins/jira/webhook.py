@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from deskhand.errors import SignatureError
-from deskhand.plugins.base import Ignored, Person, TicketEvent, TicketMetadata, VerifiedWebhook, WebhookRequest
+from deskhand.plugins.contract import Ignored, Person, TicketEvent, TicketMetadata, VerifiedWebhook, WebhookRequest
 from deskhand.plugins.errors import NotOurPayloadError
 from deskhand.plugins.jira.manifest import DESK, EVENTS, IGNORED_EVENTS, TOOL_TYPE
 from deskhand.plugins.jira.mapping import is_done, name_of, read_person, read_time

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from deskhand.plugins.base import Note, NoteDraft, Person, Ticket, TicketChanges, TicketQuery
+from deskhand.plugins.contract import Note, NoteDraft, Person, Ticket, TicketChanges, TicketQuery
 from deskhand.plugins.errors import DeskProtocolError
 from deskhand.plugins.priorities import PriorityMap
 from deskhand.plugins.servicedesk_plus.config import ServiceDeskPlusConfig

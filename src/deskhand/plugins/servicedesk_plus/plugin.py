@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from pydantic import BaseModel
 
-from deskhand.plugins.base import (
+from deskhand.plugins.contract import (
     ConnectionReport,
     DeskContext,
     Ignored,

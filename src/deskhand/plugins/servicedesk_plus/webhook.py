@@ -15,7 +15,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from deskhand.plugins.base import Ignored, Person, TicketEvent, TicketMetadata, VerifiedWebhook, WebhookRequest
+from deskhand.plugins.contract import Ignored, Person, TicketEvent, TicketMetadata, VerifiedWebhook, WebhookRequest
 from deskhand.plugins.errors import NotOurPayloadError
 from deskhand.plugins.servicedesk_plus import mapping
 from deskhand.plugins.servicedesk_plus.manifest import DESK, EVENTS, IGNORED_EVENTS, TOOL_TYPE

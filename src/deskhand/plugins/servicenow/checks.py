@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from deskhand.plugins.base import ConnectionReport, Person
+from deskhand.plugins.contract import ConnectionReport, Person
 from deskhand.plugins.errors import DeskError, DeskNotFoundError, DeskPermissionError
 from deskhand.plugins.servicenow import mapping
 from deskhand.plugins.servicenow.client import ServiceNowClient

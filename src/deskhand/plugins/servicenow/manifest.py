@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from deskhand.plugins.base import Manifest, Operation
+from deskhand.plugins.contract import Manifest, Operation
 
 DESK = "ServiceNow"
 TOOL_TYPE = "servicenow"

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
-from deskhand.plugins.base import Note, NoteDraft, Person, Ticket, TicketChanges, TicketQuery
+from deskhand.plugins.contract import Note, NoteDraft, Person, Ticket, TicketChanges, TicketQuery
 from deskhand.plugins.errors import DeskProtocolError, DeskValidationError
 from deskhand.plugins.priorities import PriorityMap
 from deskhand.plugins.servicenow.config import NoteFormat, ServiceNowConfig

@@ -14,7 +14,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from deskhand.plugins.base import (
+from deskhand.plugins.contract import (
     ConnectionReport,
     DeskContext,
     Ignored,

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from deskhand.kit.clock import utc_now
-from deskhand.plugins.base import ConnectionReport, Person
+from deskhand.plugins.contract import ConnectionReport, Person
 from deskhand.plugins.errors import DeskAuthError, DeskError, DeskPermissionError, DeskValidationError
 from deskhand.plugins.zendesk import mapping
 from deskhand.plugins.zendesk.client import ZendeskClient, rows

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 
-from deskhand.plugins.base import Manifest, Operation
+from deskhand.plugins.contract import Manifest, Operation
 
 DESK = "Zendesk"
 TOOL_TYPE = "zendesk"

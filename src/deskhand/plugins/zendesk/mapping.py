@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from deskhand.plugins.base import Note, NoteDraft, Person, Ticket, TicketQuery
+from deskhand.plugins.contract import Note, NoteDraft, Person, Ticket, TicketQuery
 from deskhand.plugins.errors import DeskProtocolError
 from deskhand.plugins.priorities import PriorityMap
 from deskhand.plugins.text import html_to_markdown, markdown_to_html, truncate

@@ -15,7 +15,7 @@ from urllib.parse import quote
 from pydantic import BaseModel
 
 from deskhand.kit.clock import utc_now
-from deskhand.plugins.base import (
+from deskhand.plugins.contract import (
     ConnectionReport,
     DeskContext,
     Ignored,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from deskhand.plugins.base import TicketQuery
+from deskhand.plugins.contract import TicketQuery
 from deskhand.plugins.errors import DeskValidationError
 from deskhand.plugins.zendesk import mapping
 from deskhand.plugins.zendesk.client import PAGE, ZendeskClient, next_cursor, rows

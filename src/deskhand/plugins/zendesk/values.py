@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from deskhand.plugins.base import NamedValue, TicketChanges, ValueKind
+from deskhand.plugins.contract import NamedValue, TicketChanges, ValueKind
 from deskhand.plugins.errors import (
     DeskNotFoundError,
     DeskPermissionError,

@@ -14,7 +14,15 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from deskhand.plugins.base import Ignored, Person, TicketEvent, TicketMetadata, VerifiedWebhook, WebhookRequest, header
+from deskhand.plugins.contract import (
+    Ignored,
+    Person,
+    TicketEvent,
+    TicketMetadata,
+    VerifiedWebhook,
+    WebhookRequest,
+    header,
+)
 from deskhand.plugins.errors import NotOurPayloadError
 from deskhand.plugins.signatures import ZENDESK, verify
 from deskhand.plugins.text import find_marks

@@ -1,0 +1,170 @@
+"""The fenced statements of a run's life: start, heartbeat, finish, sweep.
+
+What they do is in ``migrations/sql``, how they are sent in ``statements.py``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+
+from deskhand.engine.statements import RunStatements
+
+
+class Verdict(StrEnum):
+    """Answer of ``start_execution``."""
+
+    STARTED = "started"
+    PARKED = "parked"  # promoted in the transaction that frees a slot
+    ACTIVE = "active"  # another worker is alive on it
+    LATER = "later"  # a retry whose time has not come; handed over again with a delay
+    CANCELLED = "cancelled"
+    FAILED = "failed"  # its worker died too often
+    ENDED = "ended"
+    GONE = "gone"
+
+
+@dataclass(frozen=True, slots=True)
+class RunningExecution:
+    """What a worker knows of a run it owns; ``attempt`` is its fencing token."""
+
+    id: UUID
+    tenant_id: str
+    agent_id: UUID
+    agent_version_id: UUID
+    attempt: int
+    max_attempts: int
+    mode: str
+    tool_type: str | None
+    ticket_ref: str | None
+    input_payload: dict[str, Any]
+    queued_at: datetime
+    started_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Verdict, and the run if it is ours now."""
+
+    verdict: Verdict
+    execution: RunningExecution | None = None
+
+
+async def start_execution(
+    statements: RunStatements, *, tenant_id: str, execution_id: UUID, worker_id: str, stale_after: float
+) -> Start:
+    """Try to become the owner of an execution.
+
+    Args:
+        statements: The worker's way to the database.
+        tenant_id: Its tenant.
+        execution_id: Which one.
+        worker_id: Who asks.
+        stale_after: Seconds without a heartbeat after which a running one may be taken over.
+    """
+    row = await statements.start(
+        tenant=tenant_id, execution=str(execution_id), worker=worker_id, stale_seconds=stale_after
+    )
+    verdict = Verdict(row["verdict"])
+    if verdict is not Verdict.STARTED:
+        return Start(verdict)
+    return Start(verdict, _running(row["execution"]))
+
+
+def _running(row: dict[str, Any]) -> RunningExecution:
+    return RunningExecution(
+        id=UUID(row["id"]),
+        tenant_id=row["tenant_id"],
+        agent_id=UUID(row["agent_id"]),
+        agent_version_id=UUID(row["agent_version_id"]),
+        attempt=row["attempt"],
+        max_attempts=row["max_attempts"],
+        mode=row["mode"],
+        tool_type=row["tool_type"],
+        ticket_ref=row["ticket_ref"],
+        input_payload=row["input_payload"] or {},
+        queued_at=datetime.fromisoformat(row["queued_at"]),
+        started_at=datetime.fromisoformat(row["started_at"]),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a run ends, or why it is handed back.
+
+    Attributes:
+        status: ``completed``, ``failed``, ``cancelled``, ``waiting``, or ``queued`` for another try.
+        delay: Seconds before the other try.
+    """
+
+    status: str
+    output: dict[str, Any] | None = None
+    error_code: str | None = None
+    error_message: str | None = None
+    delay: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """What became of an ending.
+
+    Attributes:
+        applied: False if another worker owns the run by now; nothing was changed then.
+        promoted: Runs that were handed over because a slot became free.
+    """
+
+    applied: bool
+    promoted: int
+
+
+async def finish_execution(statements: RunStatements, execution: RunningExecution, ending: Ending) -> Finish:
+    """Write the ending, if the run still holds its fence, and promote what waited for the slot."""
+    row = await statements.finish(
+        tenant=execution.tenant_id,
+        execution=str(execution.id),
+        attempt=execution.attempt,
+        status=ending.status,
+        output=ending.output,
+        error_code=ending.error_code,
+        error_message=ending.error_message,
+        delay_seconds=ending.delay,
+    )
+    return Finish(row["applied"], row["promoted"] or 0)
+
+
+async def heartbeat(pool: asyncpg.Pool[asyncpg.Record], *, worker_id: str, runs: dict[UUID, int]) -> dict[UUID, bool]:
+    """Say that a worker is alive on its runs.
+
+    Args:
+        pool: Connections of the application role.
+        worker_id: The worker.
+        runs: Execution id to attempt.
+
+    Returns:
+        The runs it still owns, each with whether a cancel was requested.
+    """
+    rows = await pool.fetch(
+        "SELECT execution_id, cancel_requested FROM heartbeat_executions($1, $2, $3)",
+        worker_id,
+        list(runs),
+        list(runs.values()),
+    )
+    return {row["execution_id"]: row["cancel_requested"] for row in rows}
+
+
+async def sweep(pool: asyncpg.Pool[asyncpg.Record], *, stale_after: float) -> int:
+    """Hand over runs of dead workers and whatever else fell between two transactions.
+
+    Args:
+        pool: Connections of the application role.
+        stale_after: Seconds without a heartbeat that make a run count as abandoned.
+
+    Returns:
+        How many executions were handed over.
+    """
+    return int(await pool.fetchval("SELECT sweep_executions($1)", stale_after))

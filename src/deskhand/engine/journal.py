@@ -1,0 +1,251 @@
+"""The step journal: an intent row before every effect, its result after it, both fenced.
+
+It is the trace people look at and the memory a run resumes from. A finished step is replayed. An
+idempotent step that was started and not finished runs again. A write that was started and not
+finished is *in doubt*: its ``recover`` asks the desk by the write's mark, and only when the desk is
+sure that the write does not exist is it made.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Literal
+
+from pydantic_ai.exceptions import AgentRunError
+from pydantic_core import to_jsonable_python
+
+from deskhand.engine.claims import RunningExecution
+from deskhand.engine.lease import Lease, LostClaimError, RunInterrupted
+from deskhand.engine.statements import RunStatements
+from deskhand.errors import DeskhandError
+from deskhand.kit.crypto import write_mark
+from deskhand.llm.durability import NOT_DONE, StepUsage
+from deskhand.llm.errors import ModelError
+from deskhand.plugins.errors import DeskError, DeskUnavailableError
+
+StepKind = Literal["model", "tool", "write", "compute"]
+
+
+class RunCancelledError(RunInterrupted):
+    """Cancelled on request, or its agent was suspended or deactivated."""
+
+    code = "cancelled"
+    title = "Cancelled"
+
+
+class LimitReachedError(RunInterrupted):
+    """The run used up its steps, tokens, money or time."""
+
+    code = "limit-reached"
+    title = "Limit reached"
+
+
+class InDoubtError(RunInterrupted):
+    """A write was started, and neither we nor the desk can say whether it happened; a person must look."""
+
+    code = "in-doubt"
+    title = "In doubt"
+
+
+@dataclass(frozen=True, slots=True)
+class RunBudget:
+    """Limits of one run, checked before each step.
+
+    Attributes:
+        deadline: ``time.monotonic()`` value after which no step may begin.
+        max_steps: Steps in one run.
+        max_tokens: Tokens, input and output together.
+        max_cost_usd: Dollars, where prices are known.
+    """
+
+    deadline: float
+    max_steps: int
+    max_tokens: int
+    max_cost_usd: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class _Intent:
+    """What is written before an effect."""
+
+    key: str
+    kind: StepKind
+    name: str
+    idempotent: bool
+    mark: str | None
+    given: Any
+
+
+class Journal:
+    """Journal of one attempt of one run. Implements ``llm.durability.StepJournal``.
+
+    Args:
+        statements: The worker's way to the database.
+        execution: The run, with its fence.
+        budget: Its limits.
+        lease: Says whether the worker may still act; checked before each step.
+    """
+
+    def __init__(self, statements: RunStatements, execution: RunningExecution, budget: RunBudget, lease: Lease) -> None:
+        self.execution = execution
+        self._lease = lease
+        self._statements = statements
+        self._budget = budget
+        self._ordinals: Counter[str] = Counter()
+        self._steps = 0
+        self._tokens = 0
+        self._cost = Decimal(0)
+
+    def key_for(self, name: str, key: str | None) -> str:
+        """Stable key of a step: its own, or its ordinal among the steps of that name."""
+        if key is not None:
+            return key
+        self._ordinals[name] += 1
+        return f"{name}#{self._ordinals[name]}"
+
+    def mark_for(self, step_key: str) -> str:
+        """Idempotency mark of the write with that key: the same on every attempt."""
+        return write_mark(str(self.execution.id), step_key)
+
+    async def step(
+        self,
+        *,
+        name: str,
+        key: str | None = None,
+        kind: StepKind,
+        body: Callable[[], Awaitable[Any]],
+        idempotent: bool = True,
+        input: Any = None,  # noqa: A002  (the word the journal's column and the traces use)
+        measure: Callable[[Any], StepUsage] | None = None,
+        recover: Callable[[], Awaitable[Any]] | None = None,
+    ) -> Any:
+        """Run one step, or replay it.
+
+        Args:
+            name: What people read in the trace.
+            key: Makes the step identifiable across attempts; None numbers the steps of this name.
+            kind: ``model``, ``tool``, ``write`` or ``compute``.
+            body: The effect; returns something JSON can hold.
+            idempotent: False if doing it twice would be seen outside.
+            input: What goes into the trace.
+            measure: Reads tokens and cost out of the result.
+            recover: For a write in doubt: returns its result if the desk has it, ``NOT_DONE`` if it surely has not.
+
+        Raises:
+            RunInterrupted: The run lost its claim, was cancelled or reached a limit.
+        """
+        step_key = self.key_for(name, key)
+        self._lease.check()
+        self._check_budget()
+        intent = _Intent(step_key, kind, name, idempotent, None if idempotent else self.mark_for(step_key), input)
+        verdict, output = await self._begin(intent)
+        if verdict == "replay":
+            self._count(measure, output)
+            return output
+        if verdict == "in_doubt":
+            adopted = await self._settle_doubt(step_key, recover)
+            if adopted is not NOT_DONE:
+                await self._end(step_key, "finished", adopted, None, StepUsage())
+                return adopted
+        return await self._perform(step_key, body, measure, idempotent=idempotent)
+
+    async def _perform(
+        self,
+        step_key: str,
+        body: Callable[[], Awaitable[Any]],
+        measure: Callable[[Any], StepUsage] | None,
+        *,
+        idempotent: bool,
+    ) -> Any:
+        try:
+            result = to_jsonable_python(await body())
+        except RunInterrupted:
+            raise
+        except FAILURES as error:
+            # Recorded for the trace, then passed on: the executor decides what the failure means. A write whose
+            # outcome is unknown must stay "started", so that the next try asks the desk before it repeats it.
+            if idempotent or _surely_not_done(error):
+                await self._end(step_key, "failed", None, describe(error), StepUsage())
+            raise
+        usage = self._count(measure, result)
+        await self._end(step_key, "finished", result, None, usage)
+        return result
+
+    async def _settle_doubt(self, step_key: str, recover: Callable[[], Awaitable[Any]] | None) -> Any:
+        if recover is None:
+            raise InDoubtError(
+                f"The write '{step_key}' was begun by a worker that died. Look at the ticket: was it done?"
+            )
+        found = await recover()
+        return NOT_DONE if found is NOT_DONE else to_jsonable_python(found)
+
+    def _check_budget(self) -> None:
+        if time.monotonic() > self._budget.deadline:
+            raise LimitReachedError("The run used up its time; raise DESKHAND_RUN_TIMEOUT or use a faster model.")
+        if self._steps >= self._budget.max_steps:
+            raise LimitReachedError(f"The run reached its limit of {self._budget.max_steps} steps.")
+        if self._tokens >= self._budget.max_tokens:
+            raise LimitReachedError(f"The run reached its limit of {self._budget.max_tokens} tokens.")
+        if self._cost >= self._budget.max_cost_usd:
+            raise LimitReachedError(f"The run reached its limit of {self._budget.max_cost_usd} dollars.")
+        self._steps += 1
+
+    def _count(self, measure: Callable[[Any], StepUsage] | None, result: Any) -> StepUsage:
+        usage = measure(result) if measure is not None else StepUsage()
+        self._tokens += (usage.tokens_in or 0) + (usage.tokens_out or 0)
+        self._cost += usage.cost_usd or Decimal(0)
+        return usage
+
+    async def _begin(self, intent: _Intent) -> tuple[str, Any]:
+        e = self.execution
+        row = await self._statements.begin(
+            tenant=e.tenant_id,
+            execution=str(e.id),
+            attempt=e.attempt,
+            key=intent.key,
+            kind=intent.kind,
+            name=intent.name,
+            idempotent=intent.idempotent,
+            mark=intent.mark,
+            input=to_jsonable_python(intent.given),
+        )
+        if row["verdict"] == "fenced":
+            raise LostClaimError(f"another worker took over execution {e.id}")
+        if row["verdict"] == "cancelled":
+            raise RunCancelledError("Stopped before the next step: cancelled, or the agent is no longer active.")
+        return row["verdict"], row["output"]
+
+    async def _end(self, step_key: str, state: str, output: Any, error: str | None, usage: StepUsage) -> None:
+        e = self.execution
+        row = await self._statements.end(
+            tenant=e.tenant_id,
+            execution=str(e.id),
+            attempt=e.attempt,
+            key=step_key,
+            state=state,
+            output=output,
+            error=error,
+            tokens_in=usage.tokens_in,
+            tokens_out=usage.tokens_out,
+            cost=None if usage.cost_usd is None else str(usage.cost_usd),
+        )
+        if not row["kept"]:
+            raise LostClaimError(f"another worker took over execution {e.id}")
+
+
+# What a step's body may fail with in the ordinary course; anything else is a bug and reaches the executor's net.
+FAILURES = (DeskError, ModelError, DeskhandError, AgentRunError, ValueError)
+
+
+def _surely_not_done(error: Exception) -> bool:
+    """The desk answered and refused; a time-out or a broken connection says nothing about a write."""
+    return isinstance(error, DeskError) and not isinstance(error, DeskUnavailableError)
+
+
+def describe(error: Exception) -> str:
+    """One line for the trace: an error's own sentence, or its type where it has none."""
+    return str(error) or type(error).__name__

@@ -1,0 +1,234 @@
+"""The worker loop: takes execution ids from PgQueuer, runs those that may start, keeps its claims alive.
+
+Four tasks run side by side: PgQueuer's queue manager (restarted when the database comes back), the
+heartbeat, the sweeper, and one task per run. Truth stays in ``agent_executions``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from collections.abc import Callable, Coroutine
+from datetime import timedelta
+from uuid import UUID, uuid4
+
+import asyncpg
+import structlog
+from pgqueuer import PgQueuer
+from pgqueuer.errors import PgqException
+from pgqueuer.models import Job
+
+from deskhand.engine.claims import (
+    Ending,
+    RunningExecution,
+    Verdict,
+    finish_execution,
+    heartbeat,
+    start_execution,
+    sweep,
+)
+from deskhand.engine.lease import Lease, LostClaimError, RunInterrupted, boot_clock
+from deskhand.engine.queue import ENTRYPOINT, Waker, decode_job
+from deskhand.engine.retry import decide
+from deskhand.engine.statements import PASSING, RunStatements
+from deskhand.kit.db.away import DATABASE_AWAY
+
+log = structlog.get_logger(__name__)
+
+Execute = Callable[[RunningExecution, Lease], Coroutine[None, None, Ending]]
+
+
+class Runner:
+    """Runs executions until told to stop.
+
+    Args:
+        pool: Connections of the application role.
+        execute: Does one run and says how it ended; raises what went wrong.
+        concurrency: Runs at once.
+        stale_after: Seconds without a heartbeat after which others may take a run over.
+        drain_timeout: Seconds that running work gets after a stop request, before it is handed back.
+    """
+
+    def __init__(
+        self,
+        pool: asyncpg.Pool[asyncpg.Record],
+        execute: Execute,
+        *,
+        concurrency: int = 20,
+        stale_after: float = 5.0,
+        drain_timeout: float = 30.0,
+    ) -> None:
+        self.worker_id = f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"
+        self._pool = pool
+        self._statements = RunStatements(pool)
+        self._waker = Waker(pool)
+        self._execute = execute
+        self._concurrency = concurrency
+        self._stale_after = stale_after
+        self._drain_timeout = drain_timeout
+        self._lease = Lease(valid_for=stale_after * 0.8)
+        self._runs: dict[UUID, tuple[int, asyncio.Task[Ending]]] = {}
+        self._stop = asyncio.Event()
+        self._queue: PgQueuer | None = None
+
+    @property
+    def running(self) -> int:
+        """Executions this worker is running now."""
+        return len(self._runs)
+
+    def request_stop(self) -> None:
+        """Take no more work, let runs finish within the drain limit, hand the rest back."""
+        self._stop.set()
+        if self._queue is not None:
+            self._queue.shutdown.set()
+
+    async def run(self) -> None:
+        """Work until ``request_stop``."""
+        log.info("worker_started", worker_id=self.worker_id, concurrency=self._concurrency)
+        # A task group: a worker that can no longer send heartbeats must not go on taking work.
+        async with self._waker, asyncio.TaskGroup() as group:
+            helpers = [
+                group.create_task(self._beat(), name="heartbeat"),
+                group.create_task(self._sweep(), name="sweeper"),
+                group.create_task(self._drain_guard(), name="drain-guard"),
+            ]
+            await self._consume()
+            for task in helpers:
+                task.cancel()
+        log.info("worker_stopped", worker_id=self.worker_id)
+
+    # -- taking work -------------------------------------------------------------------------
+
+    async def _consume(self) -> None:
+        while not self._stop.is_set():
+            self._queue = PgQueuer.from_asyncpg_pool(self._pool)
+            self._queue.entrypoint(ENTRYPOINT)(self._take)
+            try:
+                await self._queue.qm.run(
+                    dequeue_timeout=timedelta(seconds=1),
+                    batch_size=max(1, min(10, self._concurrency // 2)),
+                    max_concurrent_tasks=max(2, self._concurrency),
+                    shutdown_on_listener_failure=True,
+                    heartbeat_timeout=timedelta(seconds=self._stale_after + 1),
+                )
+            except (*DATABASE_AWAY, PgqException, RuntimeError) as error:
+                # The queue manager ends when its listener dies; runs go on and the queue is taken up again.
+                log.warning("queue_interrupted", error=str(error) or type(error).__name__)
+                await self._pause(0.5)
+
+    async def _take(self, job: Job) -> None:
+        """PgQueuer's entry point: decide, then run to the end of this attempt."""
+        tenant_id, execution_id = decode_job(job.payload)
+        while not self._lease.holds:
+            # Frozen, or cut off for a while: what is started before the next heartbeat would be lost at its first step.
+            if self._stop.is_set():
+                return
+            await self._pause(0.1)
+        start = await start_execution(
+            self._statements,
+            tenant_id=tenant_id,
+            execution_id=execution_id,
+            worker_id=self.worker_id,
+            stale_after=self._stale_after,
+        )
+        if start.verdict is not Verdict.STARTED or start.execution is None:
+            log.info("execution_not_started", execution_id=str(execution_id), verdict=start.verdict.value)
+            return
+        execution = start.execution
+        with structlog.contextvars.bound_contextvars(tenant_id=tenant_id, execution_id=str(execution_id)):
+            task = asyncio.create_task(self._execute(execution, self._lease), name=f"run-{execution_id}")
+            self._runs[execution.id] = (execution.attempt, task)
+            try:
+                ending = await self._outcome(execution, task)
+            finally:
+                del self._runs[execution.id]
+            if ending is not None:
+                await self._finish(execution, ending)
+
+    async def _outcome(self, execution: RunningExecution, task: asyncio.Task[Ending]) -> Ending | None:
+        """How the run ended; None if it is no longer ours to end."""
+        await asyncio.wait({task})
+        if task.cancelled():
+            if self._stop.is_set() and self._lease.holds:
+                return Ending("queued", error_code="worker-stopped", error_message="Handed back by a stopping worker.")
+            return None
+        error = task.exception()
+        if error is None:
+            return task.result()
+        if isinstance(error, LostClaimError):
+            log.warning("claim_lost")
+            return None
+        if isinstance(error, RunInterrupted):
+            return interrupted(error)
+        if not isinstance(error, Exception):
+            raise error
+        decision = decide(error, attempt=execution.attempt, max_attempts=execution.max_attempts)
+        # A known failure is told by its sentence; only a bug is worth a traceback.
+        trace = error if decision.code == "internal-error" else None
+        log.warning(
+            "execution_failed", code=decision.code, again=decision.again, reason=decision.message, exc_info=trace
+        )
+        return Ending(
+            "queued" if decision.again else "failed",
+            error_code=decision.code,
+            error_message=decision.message,
+            delay=decision.delay,
+        )
+
+    async def _finish(self, execution: RunningExecution, ending: Ending) -> None:
+        finish = await finish_execution(self._statements, execution, ending)
+        log.info("execution_finished", status=ending.status, code=ending.error_code, applied=finish.applied)
+        if finish.promoted:
+            self._waker.wake()
+
+    # -- keeping claims ----------------------------------------------------------------------
+
+    async def _beat(self) -> None:
+        while True:
+            asked_at, asked = boot_clock(), {key: attempt for key, (attempt, _) in self._runs.items()}
+            try:
+                mine = await asyncio.wait_for(
+                    heartbeat(self._pool, worker_id=self.worker_id, runs=asked), timeout=self._stale_after
+                )
+            except (*PASSING, TimeoutError) as error:
+                log.warning("heartbeat_failed", error=str(error) or type(error).__name__)
+                if not self._lease.holds:
+                    self._abandon(set(self._runs))
+            else:
+                self._lease.confirm(asked_at)
+                self._abandon(set(asked) - set(mine))
+            await asyncio.sleep(self._stale_after / 4)
+
+    def _abandon(self, lost: set[UUID]) -> None:
+        for execution_id in lost & set(self._runs):
+            _, task = self._runs[execution_id]
+            log.warning("run_abandoned", execution_id=str(execution_id))
+            task.cancel()
+
+    async def _sweep(self) -> None:
+        while True:
+            await asyncio.sleep(1.0)
+            try:
+                if await sweep(self._pool, stale_after=self._stale_after):
+                    self._waker.wake()
+            except PASSING as error:
+                log.warning("sweep_failed", error=str(error) or type(error).__name__)
+
+    async def _drain_guard(self) -> None:
+        await self._stop.wait()
+        await asyncio.sleep(self._drain_timeout)
+        for _, task in list(self._runs.values()):
+            task.cancel()
+
+    async def _pause(self, seconds: float) -> None:
+        try:
+            await asyncio.wait_for(self._stop.wait(), timeout=seconds)
+        except TimeoutError:
+            return
+
+
+def interrupted(error: RunInterrupted) -> Ending:
+    """How a run ends that was stopped from outside."""
+    status = {"cancelled": "cancelled", "in-doubt": "waiting"}.get(error.code, "failed")
+    return Ending(status, error_code=error.code, error_message=error.detail)

@@ -1,0 +1,99 @@
+"""A doubt and its answer: a write that was begun, whose outcome nobody but a person who looks at the ticket can tell.
+
+The answer becomes part of the journal: *done* makes the step finished, with a receipt that names who gave it;
+*not done* makes it failed, so that the resumed run makes the write now. Either way the run is queued again, in the
+transaction of the answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from pydantic_core import to_jsonable_python
+from sqlalchemy import RowMapping
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from deskhand.access.principal import Principal
+from deskhand.engine.models import AgentExecution, ExecutionStep
+from deskhand.engine.queue import enqueue
+from deskhand.errors import ConflictError
+from deskhand.executions import repository
+from deskhand.executions.changes import ATTEMPTS_PER_DECISION, audited, locked, summary_of
+from deskhand.executions.decision_schemas import DoubtAnswer
+from deskhand.executions.redaction import redact
+from deskhand.executions.schemas import ExecutionStatus, ExecutionSummary, Question
+from deskhand.plugins.contract import WriteReceipt
+
+
+async def answer_doubt(
+    session: AsyncSession, execution_id: UUID, answer: DoubtAnswer, *, principal: Principal
+) -> ExecutionSummary:
+    """Settle a write that is in doubt, and let the run go on.
+
+    Args:
+        session: A tenant session.
+        execution_id: Which run.
+        answer: What was seen on the ticket.
+        principal: Who looked; named in the step and in the audit log.
+
+    Raises:
+        NotFoundError: There is no such run.
+        ConflictError: It does not wait for an answer, or not about this step.
+    """
+    execution = await locked(session, execution_id)
+    if execution.status != ExecutionStatus.WAITING:
+        raise ConflictError(f"The execution is {execution.status}; only one that waits for a person has a question.")
+    step = await repository.get_step(session, execution_id, answer.step_key)
+    if step is None or step.state != "in_doubt":
+        raise ConflictError(f"There is no doubt about a step '{answer.step_key}' of this execution.")
+    step.finished_at = await repository.database_now(session)
+    if answer.done:
+        step.state, step.output, step.error = "finished", _receipt(execution, step, answer, principal), None
+    else:
+        step.state, step.error = "failed", f"{principal.actor} looked at the ticket: this write was not done."
+    await session.flush()
+    if not await repository.requeue(session, execution, attempts=ATTEMPTS_PER_DECISION):
+        raise ConflictError("Another run of this ticket waits for its start; let it end first.")
+    await enqueue(session, execution.id)
+    details = {"step_key": step.step_key, "mark": step.mark, "done": answer.done, "receipt_id": answer.receipt_id}
+    await audited(session, "execution.answer", execution, principal, details)
+    return await summary_of(session, execution_id)
+
+
+def find_question(status: str, steps: Sequence[RowMapping]) -> Question | None:
+    """What a run asks, read from its journal; None where it asks nothing."""
+    doubt = next((step for step in steps if step["state"] == "in_doubt"), None)
+    if status != ExecutionStatus.WAITING or doubt is None:
+        return None
+    given = doubt["input"] if isinstance(doubt["input"], dict) else {}
+    return Question(
+        step_key=doubt["step_key"],
+        operation=doubt["name"],
+        text=redact(_text(given.get("body"))),
+        mark=doubt["mark"],
+        asked_at=doubt["started_at"],
+        ticket_url=_ticket_url(steps),
+    )
+
+
+def _ticket_url(steps: Sequence[RowMapping]) -> str | None:
+    read = next((step["output"] for step in steps if step["name"] == "get_ticket"), None)
+    url = _text(read.get("url")) if isinstance(read, dict) else None
+    # A desk's address goes into a link, and a desk is not trusted with what a link may do.
+    return url if url and url.startswith(("https://", "http://")) else None
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) and value else None
+
+
+def _receipt(
+    execution: AgentExecution, step: ExecutionStep, answer: DoubtAnswer, principal: Principal
+) -> dict[str, Any]:
+    """What the desk would have answered, as far as a person can say; who said so stands beside it."""
+    receipt = WriteReceipt(
+        id=answer.receipt_id or "", ticket_id=execution.ticket_ref or "", mark=step.mark or "", adopted=True
+    )
+    return {**to_jsonable_python(receipt), "given_by": principal.actor}

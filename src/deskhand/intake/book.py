@@ -1,0 +1,182 @@
+"""What the API knows of triggers: read once, kept for a moment, checked again inside the accepting statement.
+
+A cached trigger can be stale for ``ttl`` seconds. That is safe: the accepting statement compares the agent's
+revision and refuses, and then the book reads again. A rotated secret stays accepted for at most ``ttl`` longer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+import asyncpg
+
+from deskhand.intake import repository
+from deskhand.intake.repository import TriggerRow
+from deskhand.kit.crypto import SecretBox
+from deskhand.kit.db.session import Database
+from deskhand.kit.http import HttpClientFactory
+from deskhand.plugins.contract import TicketEvent, TicketingToolPlugin
+from deskhand.plugins.registry import PluginManager
+from deskhand.tenants.connections import connected_tools, desk_for
+from deskhand.tenants.service import TenantService
+
+DEFAULT_WEBHOOKS_PER_MINUTE = 600
+MAX_ENTRIES = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class KnownTrigger:
+    """A trigger ready for use: secrets decrypted, desks at hand."""
+
+    row: TriggerRow
+    own_secrets: tuple[str, ...]
+    previous_secret: str | None
+    tenant_secrets: tuple[str, ...]
+    readers: tuple[tuple[str, type[TicketingToolPlugin]], ...]
+    desks: dict[str, TicketingToolPlugin] = field(default_factory=dict)
+
+    @property
+    def plugins(self) -> tuple[type[TicketingToolPlugin], ...]:
+        """The plugin classes of the agent's tools."""
+        return tuple(plugin for _, plugin in self.readers)
+
+    def plugins_for(self, tool_type: str) -> tuple[type[TicketingToolPlugin], ...]:
+        """The plugin class of one tool, if the agent has it."""
+        return tuple(plugin for name, plugin in self.readers if name == tool_type)
+
+    @property
+    def default_tool(self) -> str:
+        """The tenant's default desk if the agent may use it, else the agent's first."""
+        names = [name for name, _ in self.readers]
+        return self.row.tenant_tool_type if self.row.tenant_tool_type in names else names[0]
+
+    @property
+    def webhooks_per_minute(self) -> int:
+        """The tenant's limit."""
+        return int(self.row.rate_limits.get("webhooks_per_minute", DEFAULT_WEBHOOKS_PER_MINUTE))
+
+    def secrets(self, now: datetime) -> tuple[str, ...]:
+        """Secrets in force: the current one, and the previous one during a rotation."""
+        until = self.row.previous_hmac_secret_expires_at
+        if self.previous_secret and until is not None and now < until:
+            return (*self.own_secrets, self.previous_secret)
+        return self.own_secrets
+
+    def why_ignored(self) -> str | None:
+        """Why a genuine delivery starts nothing right now, or None."""
+        if not self.row.tenant_is_active:
+            return "The tenant is not active."
+        if self.row.agent_status != "active":
+            return f"The agent is {self.row.agent_status}; its triggers are ignored."
+        return None
+
+    def is_own_event(self, tool_type: str, event: TicketEvent) -> bool:
+        """Whether our own account on that desk caused the event."""
+        desk = self.desks.get(tool_type)
+        return desk is not None and desk.is_own_event(event)
+
+
+class TriggerBook:
+    """Finds triggers, from the database or from memory.
+
+    Args:
+        db: Sessions, for the tenant's connections.
+        pool: Connections of the application role.
+        secrets: Decrypts.
+        plugins: Registered desks.
+        http: Outbound HTTP, which a desk needs to exist; nothing is called here.
+        ttl: Seconds an entry is kept.
+    """
+
+    def __init__(
+        self,
+        db: Database,
+        pool: asyncpg.Pool[asyncpg.Record],
+        secrets: SecretBox,
+        plugins: PluginManager,
+        http: HttpClientFactory,
+        *,
+        ttl: float = 2.0,
+    ) -> None:
+        self._db = db
+        self._pool = pool
+        self._secrets = secrets
+        self._plugins = plugins
+        self._http = http
+        self._ttl = ttl
+        self._entries: OrderedDict[str, tuple[float, tuple[KnownTrigger, ...]]] = OrderedDict()
+        self._reading: dict[str, asyncio.Task[tuple[KnownTrigger, ...]]] = {}
+
+    async def of_agent(self, agent_id: UUID) -> tuple[KnownTrigger, ...]:
+        """The agent's webhook triggers; empty if there is no such agent."""
+        return await self._cached(f"agent/{agent_id}", lambda: repository.triggers_of_agent(self._pool, agent_id))
+
+    async def of_desk(self, tenant_id: str, tool_type: str) -> tuple[KnownTrigger, ...]:
+        """Triggers of the tenant's agents on one desk, one per agent."""
+        return await self._cached(
+            f"desk/{tenant_id}/{tool_type}", lambda: repository.triggers_of_desk(self._pool, tenant_id, tool_type)
+        )
+
+    async def reread(self, trigger: KnownTrigger) -> KnownTrigger:
+        """The same trigger as it is now; unchanged if it is gone (the accepting statement refuses it then)."""
+        key = f"agent/{trigger.row.agent_id}"
+        self._entries.pop(key, None)
+        self._reading.pop(key, None)  # begun before we knew; what it brings may be as old as what we have
+        fresh = await self.of_agent(trigger.row.agent_id)
+        return next((t for t in fresh if t.row.trigger_id == trigger.row.trigger_id), trigger)
+
+    async def _cached(self, key: str, read: Callable[[], Awaitable[list[TriggerRow]]]) -> tuple[KnownTrigger, ...]:
+        entry = self._entries.get(key)
+        if entry is not None and time.monotonic() - entry[0] < self._ttl:
+            return entry[1]
+        # Of a flood that finds an entry too old, one reads for all.
+        reading = self._reading.get(key)
+        if reading is None:
+            reading = self._reading[key] = asyncio.create_task(self._read(key, read), name=f"read-{key}")
+        return await asyncio.shield(reading)
+
+    async def _read(self, key: str, read: Callable[[], Awaitable[list[TriggerRow]]]) -> tuple[KnownTrigger, ...]:
+        asked_at = time.monotonic()
+        try:
+            known = await self._prepare(await read())
+        finally:
+            if self._reading.get(key) is asyncio.current_task():
+                del self._reading[key]
+        self._entries[key] = (asked_at, known)
+        self._entries.move_to_end(key)
+        while len(self._entries) > MAX_ENTRIES:
+            self._entries.popitem(last=False)
+        return known
+
+    async def _prepare(self, rows: Sequence[TriggerRow]) -> tuple[KnownTrigger, ...]:
+        if not rows:
+            return ()
+        desks = await self._desks_of(rows[0].tenant_id)
+        return tuple(self._known(row, desks) for row in rows)
+
+    async def _desks_of(self, tenant_id: str) -> dict[str, TicketingToolPlugin]:
+        async with self._db.tenant_session(tenant_id) as session:
+            service = TenantService(session, secrets=self._secrets, plugins=self._plugins)
+            tenant = await service.get_tenant(tenant_id)
+        ready = connected_tools(tenant, secrets=self._secrets, plugins=self._plugins)
+        return {
+            tool: desk_for(tenant, tool, secrets=self._secrets, plugins=self._plugins, http=self._http)
+            for tool in ready
+        }
+
+    def _known(self, row: TriggerRow, desks: dict[str, TicketingToolPlugin]) -> KnownTrigger:
+        decrypt = self._secrets.decrypt
+        return KnownTrigger(
+            row=row,
+            own_secrets=(decrypt(row.hmac_secret),) if row.hmac_secret else (),
+            previous_secret=decrypt(row.previous_hmac_secret) if row.previous_hmac_secret else None,
+            tenant_secrets=(decrypt(row.webhook_signing_secret_encrypted),),
+            readers=tuple((tool, self._plugins.get_plugin(tool)) for tool in row.tool_ids),
+            desks=desks,
+        )

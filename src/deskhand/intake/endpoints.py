@@ -1,0 +1,105 @@
+"""Webhook addresses. Thin: read raw bytes under the cap, hand them to the inbox."""
+
+from __future__ import annotations
+
+from typing import cast
+from uuid import UUID
+
+from fastapi import APIRouter, Request
+from starlette.requests import ClientDisconnect
+
+from deskhand.errors import (
+    BadRequestError,
+    InvalidInputError,
+    NotAVendorPayloadError,
+    NotFoundError,
+    PayloadTooLargeError,
+    RateLimitedError,
+    SignatureError,
+    UnavailableError,
+)
+from deskhand.intake.inbox import Inbox
+from deskhand.intake.schemas import DeliveryAnswer, TenantHookAnswer
+from deskhand.kit.appstate import app_state
+from deskhand.kit.problem import problem_responses
+from deskhand.plugins.contract import WebhookRequest
+
+MAX_BODY_BYTES = 1024 * 1024
+
+router = APIRouter(tags=["webhooks"])
+
+_REFUSALS = problem_responses(
+    BadRequestError,
+    NotAVendorPayloadError,
+    SignatureError,
+    NotFoundError,
+    PayloadTooLargeError,
+    InvalidInputError,
+    RateLimitedError,
+    UnavailableError,
+)
+_BODY = {
+    "requestBody": {
+        "required": True,
+        "description": "The desk's own JSON, signed (see docs/reference/webhooks.md). At most 1 MiB.",
+        "content": {"application/json": {"schema": {"type": "object"}}},
+    }
+}
+
+
+@router.post(
+    "/agents/{agent_id}/webhook",
+    operation_id="receive_agent_webhook",
+    status_code=202,
+    response_model=DeliveryAnswer,
+    responses=_REFUSALS,
+    openapi_extra=_BODY,
+    summary="Deliver an event to one agent",
+)
+async def receive_agent_webhook(agent_id: UUID, request: Request) -> DeliveryAnswer:
+    """Signed with Standard Webhooks headers, ``X-Hub-Signature-256``, or the desk's own scheme."""
+    return await inbox(request).receive_for_agent(agent_id, await read_request(request))
+
+
+@router.post(
+    "/webhooks/{tenant_id}/{tool_type}",
+    operation_id="receive_desk_webhook",
+    status_code=202,
+    response_model=TenantHookAnswer,
+    responses=_REFUSALS,
+    openapi_extra=_BODY,
+    summary="Deliver a desk's event to every agent that works on that desk",
+)
+async def receive_desk_webhook(tenant_id: str, tool_type: str, request: Request) -> TenantHookAnswer:
+    """Signed with the tenant's webhook secret."""
+    answers = await inbox(request).receive_for_desk(tenant_id, tool_type, await read_request(request))
+    return TenantHookAnswer(deliveries=answers)
+
+
+def inbox(request: Request) -> Inbox:
+    """The inbox of the application that serves this request."""
+    return cast(Inbox, app_state(request).extra["inbox"])
+
+
+async def read_request(request: Request) -> WebhookRequest:
+    """Raw bytes and lower-case headers of a request.
+
+    Raises:
+        PayloadTooLargeError: The body is larger than ``MAX_BODY_BYTES``; reading stops there.
+    """
+    declared = request.headers.get("content-length", "")
+    if declared.isdigit() and int(declared) > MAX_BODY_BYTES:
+        raise _too_large()
+    body = bytearray()
+    try:
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > MAX_BODY_BYTES:
+                raise _too_large()
+    except ClientDisconnect as error:
+        raise BadRequestError("The connection ended before the whole body had arrived.") from error
+    return WebhookRequest(headers=dict(request.headers.items()), body=bytes(body))
+
+
+def _too_large() -> PayloadTooLargeError:
+    return PayloadTooLargeError(f"The body is larger than {MAX_BODY_BYTES} bytes (1 MiB).")

@@ -1,0 +1,291 @@
+"""The embedded model as a server of its own process, OpenAI-compatible, on 127.0.0.1.
+
+A process of its own, because a crash of native code must not take a worker along, and because one
+loaded model serves all workers of a machine. ``python -m deskhand.llm.embedded.server`` is the child;
+``EmbeddedModelServer`` starts it, waits for it, and starts it again if it dies.
+
+Needs the extra ``deskhand[embedded]`` (xllamacpp, the llama.cpp server with prebuilt kernels).
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import secrets
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from deskhand.errors import ConfigurationError
+from deskhand.llm.embedded.models import AUTO, EMBEDDED_MODELS, EmbeddedEndpoint, EmbeddedModel, choose_model
+from deskhand.llm.errors import ModelUnavailableError
+
+HOST = "127.0.0.1"
+FULL_CONTEXT = 8192
+SMALL_CONTEXT = 4096
+_AMPLE_MEMORY = 4_000_000_000
+_RESTART_PAUSE = (1.0, 2.0, 5.0, 15.0, 60.0)
+
+
+@dataclass(frozen=True, slots=True)
+class ServerOptions:
+    """How to run one model.
+
+    Attributes:
+        path: The GGUF file.
+        name: What the model is called in answers and notes.
+        state_file: Where the child writes its address and key (mode 0600).
+        context: Tokens of prompt and answer together.
+        threads: CPU threads; 0 takes every core that is idle at the start.
+        nice: Added to the child's niceness.
+    """
+
+    path: Path
+    name: str
+    state_file: Path
+    context: int = FULL_CONTEXT
+    threads: int = 0
+    nice: int = 0
+
+
+def memory_available() -> int:
+    """Bytes this process may still use: the machine's free memory, or what its container leaves."""
+    free = _meminfo_available()
+    with contextlib.suppress(OSError, ValueError):
+        cgroup = Path("/sys/fs/cgroup")
+        limit = int(cgroup.joinpath("memory.max").read_text(encoding="ascii"))
+        used = int(cgroup.joinpath("memory.current").read_text(encoding="ascii"))
+        free = min(free, max(0, limit - used))
+    return free
+
+
+def _meminfo_available() -> int:
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) * 1024
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
+
+
+def options_for(
+    choice: str, *, models_dir: Path, state_file: Path, model_path: Path | None = None, nice: int = 0
+) -> ServerOptions:
+    """Which file to run, and how much context it gets.
+
+    Args:
+        choice: ``auto`` or the name of an embedded model.
+        models_dir: Where ``deskhand models pull`` keeps files.
+        state_file: Where the child writes its address and key.
+        model_path: A GGUF file given by the operator; wins over ``choice``.
+        nice: Added to the child's niceness.
+
+    Raises:
+        ConfigurationError: The model is unknown or its file is not there; says how to get it.
+    """
+    free = memory_available()
+    context = FULL_CONTEXT if free >= _AMPLE_MEMORY else SMALL_CONTEXT
+    if model_path is not None:
+        if not model_path.is_file():
+            raise ConfigurationError(f"DESKHAND_MODEL_PATH names '{model_path}', and there is no such file.")
+        known = next((model.name for model in EMBEDDED_MODELS.values() if model.filename == model_path.name), None)
+        return ServerOptions(model_path, known or model_path.stem, state_file, context, nice=nice)
+    model = _chosen(choice, models_dir, free)
+    path = models_dir / model.filename
+    if not path.is_file():
+        raise ConfigurationError(f"The embedded model is not here yet. Run `deskhand models pull {model.name}`.")
+    return ServerOptions(path, model.name, state_file, context, nice=nice)
+
+
+def _chosen(choice: str, models_dir: Path, free: int) -> EmbeddedModel:
+    if choice == AUTO:
+        present = frozenset(m.name for m in EMBEDDED_MODELS.values() if (models_dir / m.filename).is_file())
+        return choose_model(memory_available=free, present=present)
+    model = EMBEDDED_MODELS.get(choice)
+    if model is None:
+        raise ConfigurationError(
+            f"There is no embedded model '{choice}'. There are: {', '.join(EMBEDDED_MODELS)} and auto."
+        )
+    return model
+
+
+def read_endpoint(state_file: Path) -> EmbeddedEndpoint:
+    """Where the embedded server listens, for any process of the same user.
+
+    Raises:
+        ModelUnavailableError: It is not running, or not ready yet.
+    """
+    try:
+        state = json.loads(state_file.read_text(encoding="utf-8"))
+        os.kill(int(state["pid"]), 0)
+    except (OSError, ValueError, KeyError) as error:
+        raise ModelUnavailableError(
+            "The embedded model is not running or still loading. `deskhand doctor` says what is missing."
+        ) from error
+    return EmbeddedEndpoint(state["base_url"], state["api_key"], state["model"])
+
+
+class EmbeddedModelServer:
+    """Keeps the child running.
+
+    Args:
+        options: What to run; see ``options_for``.
+        log_file: Where the child's own output goes; None drops it.
+    """
+
+    def __init__(self, options: ServerOptions, *, log_file: Path | None = None) -> None:
+        self._options = options
+        self._log_file = log_file
+        self._process: subprocess.Popen[bytes] | None = None
+        self._watcher: threading.Thread | None = None
+        self._stopping = threading.Event()
+        self.restarts = 0
+
+    @property
+    def model_name(self) -> str:
+        return self._options.name
+
+    @property
+    def pid(self) -> int | None:
+        return None if self._process is None else self._process.pid
+
+    @property
+    def base_url(self) -> str:
+        return self.endpoint().base_url
+
+    @property
+    def api_key(self) -> str:
+        return self.endpoint().api_key
+
+    def endpoint(self) -> EmbeddedEndpoint:
+        """The current address; it changes when the child is started again."""
+        return read_endpoint(self._options.state_file)
+
+    def start(self) -> None:
+        """Start the child and watch it; returns at once, see ``wait_ready``."""
+        self._options.state_file.parent.mkdir(parents=True, exist_ok=True)
+        self._options.state_file.unlink(missing_ok=True)
+        self._stopping.clear()
+        self._spawn()
+        self._watcher = threading.Thread(target=self._watch, name="embedded-model-watch", daemon=True)
+        self._watcher.start()
+
+    def wait_ready(self, timeout: float = 120.0) -> EmbeddedEndpoint:
+        """Wait until the model answers.
+
+        Args:
+            timeout: Seconds; loading takes 1 to 5, from a cold disk more.
+
+        Raises:
+            ModelUnavailableError: Not ready in time.
+        """
+        until = time.monotonic() + timeout
+        while True:
+            try:
+                return self.endpoint()
+            except ModelUnavailableError:
+                if time.monotonic() >= until or self._stopping.wait(0.05):
+                    raise
+
+    def stop(self) -> None:
+        """Stop the child and wait until it is gone."""
+        self._stopping.set()
+        process = self._process
+        if process is not None and process.poll() is None:
+            process.terminate()
+            try:
+                process.wait(timeout=10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        if self._watcher is not None:
+            self._watcher.join()
+        if process is not None and process.stdin is not None:
+            process.stdin.close()
+        self._process = self._watcher = None
+        self._options.state_file.unlink(missing_ok=True)
+
+    def _spawn(self) -> None:
+        given = self._options
+        command = [sys.executable, "-m", "deskhand.llm.embedded.server", str(given.path), "--name", given.name]
+        command += ["--state-file", str(given.state_file), "--context", str(given.context)]
+        command += ["--threads", str(given.threads), "--nice", str(given.nice)]
+        with contextlib.ExitStack() as stack:
+            log: Any = subprocess.DEVNULL
+            if self._log_file is not None:
+                log = stack.enter_context(self._log_file.open("ab"))
+            # The child ends when this pipe closes, so it never outlives its supervisor.
+            self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=log, stderr=log)  # noqa: S603 - our own interpreter and arguments
+
+    def _watch(self) -> None:
+        while not self._stopping.is_set():
+            process = self._process
+            assert process is not None
+            process.wait()
+            if process.stdin is not None:
+                process.stdin.close()
+            pause = _RESTART_PAUSE[min(self.restarts, len(_RESTART_PAUSE) - 1)]
+            if self._stopping.wait(pause):
+                return
+            self.restarts += 1
+            self._options.state_file.unlink(missing_ok=True)
+            self._spawn()
+
+
+def _serve(given: argparse.Namespace) -> None:
+    import xllamacpp  # noqa: PLC0415 - optional extra with native code, loaded only in this child process
+
+    os.nice(given.nice)
+    threads = given.threads or len(os.sched_getaffinity(0))
+    key = secrets.token_urlsafe(32)
+    params = xllamacpp.CommonParams()
+    params.model.path = str(given.model)
+    params.n_ctx = given.context
+    params.n_parallel = 1
+    params.use_jinja = True
+    params.hostnames = [HOST]
+    params.port = given.port
+    params.api_keys = [key]
+    params.cpuparams.n_threads = threads
+    params.cpuparams_batch.n_threads = threads
+    server = xllamacpp.Server(params)
+    state = {
+        "base_url": f"{server.listening_address}/v1",
+        "api_key": key,
+        "model": given.name,
+        "pid": os.getpid(),
+        "context": given.context,
+    }
+    _write_private(given.state_file, json.dumps(state))
+    sys.stdin.buffer.read()  # until the supervisor closes the pipe or dies
+    os._exit(0)  # llama.cpp's threads need no farewell, and some of them would wait for a request
+
+
+def _write_private(path: Path, text: str) -> None:
+    draft = path.with_name(f"{path.name}.{os.getpid()}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
+    draft.replace(path)
+
+
+def main() -> None:
+    """The child process."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("model", type=Path)
+    parser.add_argument("--name", required=True)
+    parser.add_argument("--state-file", type=Path, required=True)
+    parser.add_argument("--context", type=int, default=FULL_CONTEXT)
+    parser.add_argument("--threads", type=int, default=0)
+    parser.add_argument("--nice", type=int, default=0)
+    parser.add_argument("--port", type=int, default=0)
+    _serve(parser.parse_args())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,158 @@
+"""Webhook bodies of the simulated site: admin webhooks and an Automation rule's web request."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from deskhand.plugins.signatures import hub_headers
+from deskhand.simulators.base import SimNote, SimPerson, SimTicket, WebhookTarget
+from deskhand.simulators.base.app import EventKind
+from deskhand.simulators.base.webhooks import Sign
+from deskhand.simulators.jira import text, world
+
+if TYPE_CHECKING:
+    from deskhand.simulators.jira.simulator import JiraSimulator
+
+_SITE = "https://simulated.atlassian.test"
+_TRACKED = {
+    "status": "status",
+    "priority": "priority",
+    "subject": "summary",
+    "assignee": "assignee",
+    "resolution": "resolution",
+    "group": "Support group",
+    "category": "Component",
+    "tags": "labels",
+    "description": "description",
+}
+
+Built = tuple[str, SimTicket, dict[str, Any]]
+
+
+def changelog_items(ticket: SimTicket, changes: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What a save changes, as the changelog lists it."""
+    items = []
+    for attribute, name in _TRACKED.items():
+        if attribute not in changes or changes[attribute] == getattr(ticket, attribute):
+            continue
+        before, after = _shown(getattr(ticket, attribute)), _shown(changes[attribute])
+        known = {"field": name, "fieldtype": "jira", "fieldId": name, "fromString": before, "toString": after}
+        if name == "status":
+            known |= {"from": world.STATUSES[str(before)][0], "to": world.STATUSES[str(after)][0]}
+        items.append({"from": None, "to": None, **known})
+    return items
+
+
+def _shown(value: object) -> str | None:
+    if isinstance(value, SimPerson):
+        return value.name
+    if isinstance(value, list):
+        return " ".join(str(item) for item in value)
+    return None if value is None else str(value)
+
+
+def admin_body(sim: JiraSimulator, kind: EventKind, ticket: SimTicket, actor: SimPerson, note: SimNote | None) -> Built:
+    """``jira:issue_created``, ``jira:issue_updated`` or ``comment_created``."""
+    if kind == "note" and note is not None:
+        short = {name: _fields(sim, ticket)[name] for name in ("summary", "status", "priority", "project", "issuetype")}
+        payload = {
+            "timestamp": _milliseconds(note.created_at),
+            "webhookEvent": "comment_created",
+            "comment": _comment(sim, ticket, note),
+            "issue": _issue(ticket, short),
+            "eventType": "primaryAction",
+        }
+        return "comment_created", ticket, payload
+    created = kind == "created"
+    name = "jira:issue_created" if created else "jira:issue_updated"
+    payload = {
+        "timestamp": _milliseconds(ticket.updated_at),
+        "webhookEvent": name,
+        "issue_event_type_name": "issue_created" if created else "issue_generic",
+        "user": world.person_json(_SITE, actor),
+        "issue": _issue(ticket, _fields(sim, ticket)),
+    }
+    entries = sim.history.get(ticket.id)
+    if not created and entries:
+        payload["changelog"] = {"id": entries[-1]["id"], "items": entries[-1]["items"]}
+    return name, ticket, payload
+
+
+def commented_body(sim: JiraSimulator, ticket: SimTicket, actor: SimPerson, note: SimNote) -> Built:
+    """The second event of a new comment."""
+    payload = {
+        "timestamp": _milliseconds(note.created_at),
+        "webhookEvent": "jira:issue_updated",
+        "issue_event_type_name": "issue_commented",
+        "user": world.person_json(_SITE, actor),
+        "issue": _issue(ticket, _fields(sim, ticket)),
+        "comment": _comment(sim, ticket, note),
+    }
+    return "jira:issue_updated", ticket, payload
+
+
+def automation_body(
+    _sim: JiraSimulator, kind: EventKind, ticket: SimTicket, actor: SimPerson, note: SimNote | None
+) -> Built:
+    """The body of our set-up guide, its smart values filled in."""
+    event = {"created": "created", "updated": "updated", "note": "commented"}[kind]
+    payload: dict[str, Any] = {
+        "event": event,
+        "rule": f"Tell Deskhand: {event}",
+        "actor": world.account_id(actor),
+        "issue": {
+            "id": ticket.id,
+            "key": ticket.display_id,
+            "summary": ticket.subject,
+            "status": ticket.status,
+            "priority": ticket.priority,
+            "updated": world.iso(ticket.updated_at),
+        },
+    }
+    if note is not None:
+        payload["comment"] = {"id": note.id, "author": world.account_id(note.author)}
+    return f"automation:{event}", ticket, payload
+
+
+def signer(target: WebhookTarget, body: bytes, delivery: str) -> Sign:
+    """Headers of an attempt: the secret header of a rule, or the signature and identifiers of an admin webhook."""
+    if target.scheme == "automation":
+        return lambda _now: {"X-Itsm-Token": target.secret}
+    attempts: list[datetime] = []
+
+    def sign(now: datetime) -> dict[str, str]:
+        attempts.append(now)
+        retry = {"X-Atlassian-Webhook-Retry": str(len(attempts) - 1)} if len(attempts) > 1 else {}
+        return {
+            **hub_headers(target.secret, body, header_name="X-Hub-Signature"),
+            "X-Atlassian-Webhook-Identifier": delivery,
+            "X-Atlassian-Webhook-Flow": "Primary",
+            **retry,
+        }
+
+    return sign
+
+
+def _issue(ticket: SimTicket, fields: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "id": ticket.id,
+        "self": f"{_SITE}/rest/api/2/issue/{ticket.id}",
+        "key": ticket.display_id,
+        "fields": fields,
+    }
+
+
+def _fields(sim: JiraSimulator, ticket: SimTicket) -> dict[str, Any]:
+    fields = sim.issues.fields(ticket, _SITE, text.as_wiki)
+    return {name: value for name, value in fields.items() if name != "comment"}
+
+
+def _comment(sim: JiraSimulator, ticket: SimTicket, note: SimNote) -> dict[str, Any]:
+    comment = sim.issues.comment(ticket, note, _SITE, text.as_wiki)
+    return {name: value for name, value in comment.items() if name != "properties"}
+
+
+def _milliseconds(moment: datetime) -> int:
+    return round(moment.timestamp() * 1000)

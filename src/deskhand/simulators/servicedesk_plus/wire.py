@@ -1,0 +1,123 @@
+"""Shapes of the simulated desk: requests, notes and answers as API v3 sends them."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import Any
+
+from starlette.responses import Response
+
+from deskhand.simulators.base import SimNote, SimPerson, SimTicket
+
+HTTP_STATUS = {4002: 403, 4004: 500, 4007: 404, 4015: 429, 4022: 401}
+CODE_OF_STATUS = {401: 4022, 403: 4002, 404: 4007, 429: 4015, 500: 4004}
+LISTS: dict[str, tuple[str, ...]] = {
+    "priorities": ("Low", "Normal", "Medium", "High", "Urgent"),
+    "statuses": ("Open", "In Progress", "Onhold", "Resolved", "Closed", "Canceled"),
+    "urgencies": ("Low", "Normal", "High", "Urgent"),
+    "impacts": ("Affects User", "Affects Group", "Affects Department", "Affects Business"),
+    "levels": ("Tier 1", "Tier 2", "Tier 3"),
+    "modes": ("E-Mail", "Phone Call", "Web Form"),
+    "request_types": ("Incident", "Service Request"),
+    "closure_codes": ("Success", "Failure", "Cancelled", "Unable to Reproduce"),
+    "groups": ("Service Desk", "Network", "Hardware", "Applications", "Identity"),
+    "categories": ("General", "Network", "Hardware", "Software", "Email", "Access", "Printing", "Telephony"),
+}
+
+
+def answer(body: dict[str, Any], *, status: int = 200, as_list: bool = False, success: int = 2000) -> Response:
+    """A successful answer; list answers carry ``response_status`` as an array, single ones as an object."""
+    stamp = {"status_code": success, "status": "success"}
+    return _json(status, {"response_status": [stamp] if as_list else stamp, **body})
+
+
+def failure(code: int, *, fields: tuple[str, ...] = (), message: str = "", status: int | None = None) -> Response:
+    """A failed answer: outer 4000, the real code in ``messages``."""
+    item: dict[str, Any] = {"status_code": code, "type": "failed"}
+    if fields:
+        item["fields"] = list(fields)
+    if message:
+        item["message"] = message
+    body = {"response_status": {"status_code": 4000, "status": "failed", "messages": [item]}}
+    return _json(status or HTTP_STATUS.get(code, 400), body)
+
+
+def _json(status: int, body: object) -> Response:
+    text = json.dumps(body, ensure_ascii=False)
+    return Response(text, status_code=status, media_type="application/vnd.manageengine.sdp.v3+json")
+
+
+def time_json(moment: datetime | None) -> dict[str, str] | None:
+    """Epoch milliseconds as text, and the words a person reads."""
+    if moment is None:
+        return None
+    return {"display_value": moment.strftime("%b %d, %Y %I:%M %p"), "value": str(round(moment.timestamp() * 1000))}
+
+
+def person_json(person: SimPerson | None) -> dict[str, Any] | None:
+    """A requester or technician."""
+    if person is None:
+        return None
+    return {"id": person.id, "name": person.name, "email_id": person.email, "phone": None, "is_vipuser": False}
+
+
+def named_json(kind: str, name: str | None) -> dict[str, Any] | None:
+    """A reference to a value of one of the lists."""
+    if name is None:
+        return None
+    values = [value.casefold() for value in LISTS[kind]]
+    position = values.index(name.casefold()) + 1 if name.casefold() in values else 900
+    return {"id": str(position), "name": name}
+
+
+def request_json(ticket: SimTicket) -> dict[str, Any]:
+    """A request with every field."""
+    status = named_json("statuses", ticket.status) or {}
+    return {
+        "id": ticket.id,
+        "display_id": ticket.display_id,
+        "subject": ticket.subject,
+        "description": ticket.description,
+        "status": {**status, "internal_name": ticket.status},
+        "priority": named_json("priorities", ticket.priority),
+        "urgency": ticket.custom.get("urgency"),
+        "impact": ticket.custom.get("impact"),
+        "category": named_json("categories", ticket.category),
+        "group": named_json("groups", ticket.group),
+        "requester": person_json(ticket.requester),
+        "technician": person_json(ticket.assignee),
+        "created_time": time_json(ticket.created_at),
+        "last_updated_time": time_json(ticket.updated_at),
+        "resolved_time": time_json(ticket.resolved_at),
+        "completed_time": time_json(ticket.resolved_at),
+        "has_notes": bool(ticket.notes),
+        "is_service_request": False,
+        "udf_fields": {"udf_sline_1": None, **ticket.custom.get("udf_fields", {})},
+        "resolution": resolution_json(ticket),
+        "attachments": [],
+    }
+
+
+def resolution_json(ticket: SimTicket) -> dict[str, Any]:
+    """The resolution; its author is the last editor."""
+    if ticket.resolution is None:
+        return {"content": None, "resolution_attachments": []}
+    return {
+        "content": ticket.resolution,
+        "resolution_attachments": [],
+        "submitted_by": person_json(ticket.updated_by or ticket.requester),
+        "submitted_on": time_json(ticket.updated_at),
+    }
+
+
+def note_json(note: SimNote) -> dict[str, Any]:
+    """A note."""
+    return {
+        "id": note.id,
+        "description": note.body,
+        "show_to_requester": note.public,
+        "added_by": person_json(note.author),
+        "added_time": time_json(note.created_at),
+        "attachments": [],
+    }

@@ -1,0 +1,63 @@
+"""Every operation and every way a desk can fail: the two sides of the failure table."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import TypeVar
+
+from deskhand.plugins.contract import NoteDraft, TicketChanges, TicketingToolPlugin, TicketQuery, ValueKind
+from deskhand.plugins.errors import (
+    DeskAuthError,
+    DeskConflictError,
+    DeskError,
+    DeskNotFoundError,
+    DeskPermissionError,
+    DeskProtocolError,
+    DeskRateLimitedError,
+    DeskUnavailableError,
+)
+from deskhand.simulators.base import Fault
+from deskhand.simulators.testing.harness import READ_TIMEOUT, Vocabulary
+
+ErrorT = TypeVar("ErrorT", bound=BaseException)
+Call = Callable[[TicketingToolPlugin, Vocabulary, str], Awaitable[object]]
+MARK = "dh-0123456789abcdef0123"
+OTHER_MARK = "dh-ffffffffffffffffffff"
+
+CALLS: dict[str, Call] = {
+    "get_ticket": lambda plugin, _words, ticket: plugin.get_ticket(ticket),
+    "search_tickets": lambda plugin, _words, _ticket: plugin.search_tickets(TicketQuery(text="printer")),
+    "list_history": lambda plugin, _words, _ticket: plugin.list_history(datetime(2020, 1, 1, tzinfo=UTC)),
+    "list_values": lambda plugin, _words, _ticket: plugin.list_values(ValueKind.PRIORITIES),
+    "add_note": lambda plugin, _words, ticket: plugin.add_note(ticket, NoteDraft(body="hello", mark=MARK)),
+    "update_ticket": lambda plugin, _words, ticket: plugin.update_ticket(ticket, TicketChanges(subject="other")),
+    "assign": lambda plugin, words, ticket: plugin.assign(ticket, assignee_email=words.technician),
+    "transition": lambda plugin, words, ticket: plugin.transition(ticket, words.working_status),
+    "resolve": lambda plugin, _words, ticket: plugin.resolve(ticket, "done", mark=MARK),
+    "find_write": lambda plugin, _words, ticket: plugin.find_write(ticket, MARK),
+}
+WRITES = ("add_note", "update_ticket", "assign", "transition", "resolve")
+
+FAILURES: dict[str, tuple[Fault, type[DeskError]]] = {
+    "401": (Fault(status=401), DeskAuthError),
+    "403": (Fault(status=403), DeskPermissionError),
+    "404": (Fault(status=404), DeskNotFoundError),
+    "409": (Fault(status=409), DeskConflictError),
+    "412": (Fault(status=412), DeskConflictError),
+    "429": (Fault(status=429, headers={"Retry-After": "7"}), DeskRateLimitedError),
+    "500": (Fault(status=500), DeskUnavailableError),
+    "503": (Fault(status=503), DeskUnavailableError),
+    "slow": (Fault(kind="slow", delay=2 * READ_TIMEOUT), DeskUnavailableError),
+    "outage": (Fault(kind="outage"), DeskUnavailableError),
+    "garbage": (Fault(kind="garbage"), DeskProtocolError),
+}
+
+
+async def raised(kind: type[ErrorT], call: Awaitable[object]) -> ErrorT:
+    """The error of ``kind`` that a call raises; anything else fails the test."""
+    try:
+        result = await call
+    except kind as error:
+        return error
+    raise AssertionError(f"expected {kind.__name__}, got the result {result!r}")

@@ -1,0 +1,147 @@
+"""What the contract suite needs to know of a desk, and the ready-made answer for simulated ones."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from datetime import datetime
+
+from deskhand.kit.http import HttpClientFactory
+from deskhand.plugins.contract import TicketingToolPlugin, WebhookRequest
+from deskhand.plugins.errors import DeskError
+from deskhand.simulators.base import DeskSimulator, Fault, SimTicket
+from deskhand.simulators.base.app import EventKind
+
+READ_TIMEOUT = 0.25
+"""Seconds a plugin under test waits for an answer, so that the slow desk is a short test."""
+
+TEST_HTTP = HttpClientFactory(allow_private=True, read_timeout=READ_TIMEOUT)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vocabulary:
+    """Words of the desk under test.
+
+    Attributes:
+        working_status: A status that leaves the ticket open and differs from a new ticket's.
+        technician: Mail address of somebody a ticket can be assigned to.
+        group: A group that exists and differs from a new ticket's.
+        priorities: Those of our four that the desk can set and give back.
+        missing_id: Id of no ticket, in the desk's form.
+        foreign_body: A JSON body that this vendor never sends.
+    """
+
+    working_status: str
+    technician: str
+    group: str | None
+    priorities: tuple[str, ...] = ("critical", "high", "medium", "low")
+    missing_id: str = "1"
+    foreign_body: bytes = b'{"zen": "Design for failure.", "hook_id": 1}'
+
+
+class DeskHarness(ABC):
+    """A plugin, the desk behind it, and the hands to make the desk do things.
+
+    Attributes:
+        plugin: Connected to the desk, with ``TEST_HTTP``.
+        words: The desk's vocabulary.
+        secret: Webhook secret in force.
+        rich_text: Headings, lists and links survive a round trip.
+        signs_body: Webhook authentication covers the body (a static token does not).
+        signs_time: It covers a timestamp.
+    """
+
+    plugin: TicketingToolPlugin
+    words: Vocabulary
+    secret: str
+    rich_text = True
+    signs_body = True
+    signs_time = True
+
+    @abstractmethod
+    async def create_ticket(self, subject: str, description: str = "") -> str:
+        """A ticket filed by a requester (Markdown); returns its id."""
+
+    @abstractmethod
+    async def edit_elsewhere(self, ticket_id: str) -> None:
+        """Another technician saves the ticket."""
+
+    @abstractmethod
+    async def put_fault(self, fault: Fault) -> None:
+        """Make the desk fail."""
+
+    @abstractmethod
+    async def heal(self) -> None:
+        """Remove all faults."""
+
+    @abstractmethod
+    async def effects(self, ticket_id: str) -> tuple[int, int]:
+        """How many notes and field updates took effect on a ticket."""
+
+    @abstractmethod
+    async def webhook(self, ticket_id: str, kind: EventKind, *, now: datetime, by_us: bool = False) -> WebhookRequest:
+        """The delivery the desk sends about a ticket, signed at ``now``; ``by_us``: our account caused it."""
+
+    def expected_error(self, _operation: str, _failure: str, default: type[DeskError]) -> type[DeskError]:
+        """Error class of one cell of the failure table, for a desk that differs with a reason."""
+        return default
+
+
+class SimulatorHarness(DeskHarness):
+    """A harness on a ``DeskSimulator`` that runs in this event loop.
+
+    Args:
+        plugin: Connected to the simulator.
+        simulator: Freshly reset.
+        words: The desk's vocabulary.
+        secret: Webhook secret.
+        scheme: Webhook scheme, by the simulator's own names.
+    """
+
+    def __init__(
+        self,
+        plugin: TicketingToolPlugin,
+        simulator: DeskSimulator,
+        words: Vocabulary,
+        *,
+        secret: str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",  # noqa: S107 - a published test vector
+        scheme: str = "",
+    ) -> None:
+        self.plugin = plugin
+        self.simulator = simulator
+        self.words = words
+        self.secret = secret
+        simulator.sender.target = simulator.sender.target.model_copy(update={"secret": secret, "scheme": scheme})
+        simulator.store.person(words.technician, is_agent=True)
+
+    async def create_ticket(self, subject: str, description: str = "") -> str:
+        sim = self.simulator
+        requester = sim.store.person("requester@corp.test")
+        return sim.file_ticket(subject=subject, description=sim.from_markdown(description), requester=requester).id
+
+    async def edit_elsewhere(self, ticket_id: str) -> None:
+        technician = self.simulator.store.person(self.words.technician)
+        self.simulator.change(self._ticket(ticket_id), {}, by=technician)
+
+    async def put_fault(self, fault: Fault) -> None:
+        self.simulator.faults.add(fault)
+
+    async def heal(self) -> None:
+        self.simulator.faults.clear()
+
+    async def effects(self, ticket_id: str) -> tuple[int, int]:
+        found = self.simulator.store.effects.get(ticket_id)
+        return (found.notes, found.updates) if found else (0, 0)
+
+    async def webhook(self, ticket_id: str, kind: EventKind, *, now: datetime, by_us: bool = False) -> WebhookRequest:
+        store, ticket = self.simulator.store, self._ticket(ticket_id)
+        actor = store.bot if by_us else store.person(self.words.technician)
+        note = ticket.notes[-1] if kind == "note" and ticket.notes else None
+        event = self.simulator.event(kind, ticket, actor=actor, note=note)
+        headers = {name.lower(): value for name, value in event.sign(now).items()}
+        return WebhookRequest(headers={"content-type": "application/json", **headers}, body=event.body)
+
+    def _ticket(self, ticket_id: str) -> SimTicket:
+        ticket = self.simulator.store.get(ticket_id)
+        assert ticket is not None
+        return ticket

@@ -1,0 +1,179 @@
+"""Reading what a caller wants to write to the simulated account, and refusing what cannot be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from deskhand.plugins.text import markdown_to_html
+from deskhand.plugins.zendesk.mapping import COMMENT_LIMIT, STATUSES, write_time
+from deskhand.simulators.base import SimPerson, SimTicket, TicketStore
+from deskhand.simulators.zendesk.wire import (
+    ADDED_STATUSES,
+    CATEGORIES,
+    CATEGORY_FIELD,
+    CUSTOM_FIELDS,
+    DEFAULT_STATUS_IDS,
+    GROUPS,
+    PRIORITIES,
+    TYPES,
+    invalid,
+    refuse,
+)
+
+_PLAIN = ("external_id", "due_at", "problem_id")
+
+
+@dataclass(frozen=True, slots=True)
+class NewComment:
+    """A comment to write; ``public`` is None where the caller did not say."""
+
+    html: str
+    public: bool | None
+
+
+class TicketInput:
+    """One ``ticket`` object of a call.
+
+    Args:
+        fields: As sent.
+        store: Knows the people.
+        ticket: The ticket to change; None for a new one.
+    """
+
+    def __init__(self, fields: Mapping[str, Any], store: TicketStore, ticket: SimTicket | None) -> None:
+        self._fields = fields
+        self._store = store
+        self._ticket = ticket
+        self.changes: dict[str, Any] = {}
+
+    def read(self) -> dict[str, Any]:
+        """Attributes to set; unknown names are dropped without a word, as the desk does."""
+        readers: dict[str, Callable[[Any], None]] = {
+            "subject": self._subject,
+            "priority": self._priority,
+            "status": self._status,
+            "custom_status_id": self._custom_status,
+            "assignee_id": self._assignee_id,
+            "assignee_email": self._assignee_email,
+            "group_id": self._group,
+            "tags": self._tags,
+            "custom_fields": self._custom_fields,
+            "type": self._type,
+        }
+        for name, value in self._fields.items():
+            if name in readers:
+                readers[name](value)
+            elif name in _PLAIN:
+                self._custom()[name] = value
+        self._finish()
+        return self.changes
+
+    def comment(self) -> NewComment | None:
+        """The comment, if there is one."""
+        given = self._fields.get("comment")
+        if given is None:
+            return None
+        if not isinstance(given, dict):
+            raise refuse(400, "InvalidValue", "comment must be an object")
+        html = given.get("html_body") or markdown_to_html(str(given.get("body") or ""))
+        if not html:
+            raise invalid("comment", "Comment: cannot be blank", "BlankValue")
+        if len(html) > COMMENT_LIMIT:
+            raise invalid("comment", f"Comment: is too long (maximum is {COMMENT_LIMIT} characters)", "TooLong")
+        return NewComment(html, given.get("public"))
+
+    def metadata(self) -> dict[str, Any]:
+        """Custom metadata to keep with the audit."""
+        given = self._fields.get("metadata")
+        custom = given.get("custom", given) if isinstance(given, dict) else {}
+        return dict(custom) if isinstance(custom, dict) else {}
+
+    def ensure_fresh(self, ticket: SimTicket) -> None:
+        """``safe_update``: present, even as false, it makes the stamp count."""
+        stamp = self._fields.get("updated_stamp")
+        if "safe_update" in self._fields and stamp is not None and stamp != write_time(ticket.updated_at):
+            raise refuse(409, "UpdateConflict", "Safe update prevented the update due to outdated ticket data")
+
+    # -- one field each --------------------------------------------------------------------------
+
+    def _custom(self) -> dict[str, Any]:
+        before = self._ticket.custom if self._ticket else {}
+        return self.changes.setdefault("custom", dict(before))  # type: ignore[no-any-return]  # a dict of Any
+
+    def _subject(self, value: Any) -> None:
+        self.changes["subject"] = str(value or "")
+
+    def _priority(self, value: Any) -> None:
+        if value is not None and value not in PRIORITIES:
+            raise invalid("priority", f"Priority: {value} is not valid")
+        self.changes["priority"] = value
+
+    def _type(self, value: Any) -> None:
+        if value is not None and value not in TYPES:
+            raise invalid("type", f"Type: {value} is not valid")
+        self._custom()["type"] = value
+
+    def _status(self, value: Any) -> None:
+        if value not in STATUSES:
+            raise invalid("status", f"Status: {value} is not valid")
+        self.changes["status"] = value
+        added = self._fields.get("custom_status_id")
+        if added not in ADDED_STATUSES:
+            self._custom()["custom_status_id"] = None
+
+    def _custom_status(self, value: Any) -> None:
+        category = ADDED_STATUSES[value][1] if value in ADDED_STATUSES else None
+        category = category or next((name for name, ident in DEFAULT_STATUS_IDS.items() if ident == value), None)
+        if category is None or self._fields.get("status", category) != category:
+            raise invalid("custom_status_id", "Custom status: is invalid")
+        self.changes["status"] = category
+        self._custom()["custom_status_id"] = value if value in ADDED_STATUSES else None
+
+    def _assignee_id(self, value: Any) -> None:
+        self._assign(None if value is None else self._store.people.get(str(value)), value)
+
+    def _assignee_email(self, value: Any) -> None:
+        self._assign(self._store.find_person(str(value)), value)
+
+    def _assign(self, person: SimPerson | None, given: Any) -> None:
+        if given is not None and (person is None or not person.is_agent):
+            raise invalid("assignee", f"Assignee: {given} is not an agent")
+        self.changes["assignee"] = person
+
+    def _group(self, value: Any) -> None:
+        name = next((name for name, ident in GROUPS.items() if ident == value), None)
+        if value is not None and name is None:
+            raise invalid("group", f"Group: {value} is invalid")
+        self.changes["group"] = name
+
+    def _tags(self, value: Any) -> None:
+        words = value.split() if isinstance(value, str) else [str(word) for word in value or ()]
+        self.changes["tags"] = sorted({word.casefold() for word in words})
+
+    def _custom_fields(self, value: Any) -> None:
+        """Values of unknown fields are dropped; those of a dropdown must be on its list."""
+        items = value if isinstance(value, list) else []
+        known = {
+            item["id"]: item.get("value")
+            for item in items
+            if isinstance(item, dict) and item.get("id") in CUSTOM_FIELDS
+        }
+        category = known.get(CATEGORY_FIELD)
+        if category is not None and category not in CATEGORIES:
+            raise invalid("base", f"Category: {category} is not a valid value for custom field")
+        custom = self._custom()
+        custom["fields"] = {**custom.get("fields", {}), **known}
+        if category is not None:
+            self.changes["category"] = category
+
+    def _finish(self) -> None:
+        """Rules that look at the ticket as a whole."""
+        before = self._ticket
+        assignee = self.changes.get("assignee", before.assignee if before else None)
+        status = self.changes.get("status", before.status if before else "new")
+        if status == "solved" and assignee is None:
+            raise invalid("base", "Assignee: is required when solving a ticket", "BlankValue")
+        if status == "new" and self.changes.get("assignee") is not None:
+            self.changes["status"] = "open"

@@ -1,0 +1,309 @@
+"""One run, from its ticket to its note: read, research, draft, check, write, in that order.
+
+What a small model cannot be trusted with is done by construction around it: the look-ups, the suggested
+category and priority, the citations and the assembly of the note are code; the model summarises
+and words the next steps, and what it words is checked against the sources before anyone reads it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import asyncpg
+from pydantic_ai.models import Model
+from pydantic_core import to_jsonable_python
+from sqlalchemy.dialects.postgresql import insert
+
+from deskhand.agents.models import AgentVersion
+from deskhand.agents.service import get_version
+from deskhand.engine.claims import Ending, RunningExecution
+from deskhand.engine.journal import Journal, LimitReachedError, RunBudget
+from deskhand.engine.lease import Lease
+from deskhand.engine.statements import RunStatements
+from deskhand.errors import ConfigurationError
+from deskhand.kit.crypto import SecretBox
+from deskhand.kit.db.session import Database
+from deskhand.kit.http import HttpClientFactory
+from deskhand.kit.telemetry import Telemetry
+from deskhand.knowledge.embedding import Embedder
+from deskhand.llm.embedded.constrained import ConstrainedModel
+from deskhand.llm.errors import InvalidOutputError
+from deskhand.llm.gateway import GatewaySettings, build_model
+from deskhand.llm.loop import AgentTask, RunLimits, run_agent
+from deskhand.notes.layout import (
+    CheckedDraft,
+    ComposedNote,
+    NoteInput,
+    check_draft,
+    compose_note,
+    draft_prompt,
+    draft_schema,
+    needs_model,
+    quoted_steps,
+)
+from deskhand.plugins.contract import Operation, Ticket, TicketingToolPlugin
+from deskhand.plugins.registry import PluginManager
+from deskhand.tenants.connections import desk_for
+from deskhand.tenants.models import EnhancementHistory, TenantConfig
+from deskhand.tenants.service import TenantService
+from deskhand.work.facts import note_input
+from deskhand.work.research import Researcher
+from deskhand.work.toolbox import Toolbox
+
+NOTE_KEY = "add_note:note"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExecutionLimits:
+    """Limits of one run.
+
+    Attributes:
+        timeout: Seconds from start to end.
+        max_steps: Model and tool calls.
+        max_tokens: Tokens, input and output together.
+        max_cost_usd: Dollars, where prices are known.
+    """
+
+    timeout: float = 120.0
+    max_steps: int = 25
+    max_tokens: int = 50_000
+    max_cost_usd: Decimal = Decimal("0.50")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """Everything one run works with."""
+
+    execution: RunningExecution
+    version: AgentVersion
+    tenant: TenantConfig
+    journal: Journal
+    http: HttpClientFactory
+    deadline: float
+
+
+class Executor:
+    """Does runs. Holds what all runs share; nothing of one run is kept.
+
+    Args:
+        db: Sessions.
+        pool: Connections of the application role, for the journal.
+        secrets: Decrypts the tenant's connections.
+        http: Outbound HTTP.
+        plugins: Registered desks.
+        gateway: How models are reached.
+        embedder: For semantic search.
+        limits: Of one run.
+        telemetry: Figures for Prometheus.
+    """
+
+    def __init__(
+        self,
+        *,
+        db: Database,
+        pool: asyncpg.Pool[asyncpg.Record],
+        secrets: SecretBox,
+        http: HttpClientFactory,
+        plugins: PluginManager,
+        gateway: GatewaySettings,
+        embedder: Embedder,
+        limits: ExecutionLimits,
+        telemetry: Telemetry,
+    ) -> None:
+        self._db = db
+        self._statements = RunStatements(pool)
+        self._secrets = secrets
+        self._http = http
+        self._plugins = plugins
+        self._gateway = gateway
+        self._embedder = embedder
+        self._limits = limits
+        self._telemetry = telemetry
+
+    async def execute(self, execution: RunningExecution, lease: Lease) -> Ending:
+        """Do one attempt of one run.
+
+        Args:
+            execution: The run, owned by this worker.
+            lease: Whether the worker may still act.
+
+        Raises:
+            Exception: Whatever went wrong; ``retry.decide`` says what it means.
+        """
+        deadline = time.monotonic() + self._limits.timeout
+        limit = asyncio.timeout(self._limits.timeout)
+        try:
+            with self._telemetry.running():
+                async with limit:
+                    run = await self._prepare(execution, lease, deadline)
+                    return await (self._ticket_run(run) if execution.ticket_ref else self._free_run(run))
+        except TimeoutError as error:
+            if not limit.expired():
+                raise
+            raise LimitReachedError(
+                f"The run did not finish within {self._limits.timeout:.0f} seconds. Raise DESKHAND_RUN_TIMEOUT or use a"
+                " faster model, then retry it."
+            ) from error
+
+    async def _prepare(self, execution: RunningExecution, lease: Lease, deadline: float) -> Run:
+        budget = RunBudget(
+            deadline=deadline,
+            max_steps=self._limits.max_steps,
+            max_tokens=self._limits.max_tokens,
+            max_cost_usd=self._limits.max_cost_usd,
+        )
+        async with self._db.tenant_session(execution.tenant_id) as session:
+            tenants = TenantService(session, secrets=self._secrets, plugins=self._plugins)
+            return Run(
+                execution=execution,
+                version=await get_version(session, execution.agent_version_id),
+                tenant=await tenants.get_tenant(execution.tenant_id),
+                journal=Journal(self._statements, execution, budget, lease),
+                # The last look at the claim is just before a request leaves.
+                http=replace(self._http, before_send=lease.check),
+                deadline=deadline,
+            )
+
+    # -- a run about a ticket ----------------------------------------------------------------
+
+    async def _ticket_run(self, run: Run) -> Ending:
+        live = run.execution.mode == "live"
+        model = build_model(run.version.llm_config, self._gateway, run.http)
+        async with self._toolbox(run) as toolbox:
+            ticket = await toolbox.get_ticket()
+            findings = await Researcher(self._db, run.journal, self._embedder).research(ticket)
+            facts = note_input(ticket, findings, model_label=_label(model))
+            note = await self._draft(run, toolbox, facts, model)
+            receipt = await toolbox.add_note(note.markdown, key=NOTE_KEY) if toolbox.may(Operation.ADD_NOTE) else None
+        output = {
+            "note": {
+                "markdown": note.markdown,
+                "confidence": note.confidence,
+                "word_count": note.word_count,
+                # None for a dry run, and where a person who answered a doubt did not know the note's id
+                "note_id": (receipt.id or None) if receipt and live else None,
+                "sources": _cited(facts, note),
+                "dropped": to_jsonable_python(note.dropped),
+            },
+            "triage": to_jsonable_python(findings.triage),
+            "unavailable": findings.unavailable,
+            "model": model.model_name,
+        }
+        if live:
+            await self._remember(run, ticket, output)
+        return Ending("completed", output=output)
+
+    @asynccontextmanager
+    async def _toolbox(self, run: Run) -> AsyncIterator[Toolbox]:
+        execution = run.execution
+        tool_type = execution.tool_type or run.tenant.tool_type
+        granted = next((tool["operations"] for tool in run.version.tools if tool["tool_id"] == tool_type), None)
+        if granted is None:
+            raise ConfigurationError(f"The agent has no tool '{tool_type}'. Add it to the agent and retry the run.")
+        desk: TicketingToolPlugin = desk_for(
+            run.tenant, tool_type, secrets=self._secrets, plugins=self._plugins, http=run.http
+        )
+        try:
+            yield Toolbox(
+                desk,
+                granted=frozenset(Operation(name) for name in granted),
+                ticket_id=execution.ticket_ref or "",
+                journal=run.journal,
+                db=self._db,
+                actor=f"agent:{execution.agent_id}/v{run.version.version_number}",
+            )
+        finally:
+            await desk.aclose()
+
+    async def _draft(self, run: Run, toolbox: Toolbox, facts: NoteInput, model: Model[Any]) -> ComposedNote:
+        # A small model does one thing at a time: every tool call costs it ten seconds, and the note is its one thing.
+        tools = () if isinstance(model, ConstrainedModel) else toolbox.specs()
+        if not needs_model(facts) and not tools:
+            # Without sources a model could only invent; the note says what was looked for and not found.
+            return compose_note(facts, CheckedDraft())
+        question = draft_prompt(facts, house_rules=run.version.system_prompt)
+        task = AgentTask(
+            instructions=question.instructions,
+            prompt=question.prompt,
+            output_schema=draft_schema(facts),
+            tools=tools,
+            limits=self._run_limits(run),
+            run_id=str(run.execution.id),
+        )
+        try:
+            outcome = await run_agent(task, model, run.journal)
+        except InvalidOutputError:
+            # What was found is worth a note even if the model could not word it; the trace shows its failure.
+            return compose_note(facts, CheckedDraft(steps=tuple(quoted_steps(facts)), extractive=True))
+        return compose_note(facts, check_draft(outcome.output, facts))
+
+    def _run_limits(self, run: Run) -> RunLimits:
+        return RunLimits(
+            total_tokens=self._limits.max_tokens, cost_usd=self._limits.max_cost_usd, deadline=run.deadline
+        )
+
+    async def _remember(self, run: Run, ticket: Ticket, output: dict[str, Any]) -> None:
+        """The spec's history row; its id is the run's, so a resumed run does not write it twice."""
+        execution = run.execution
+        async with self._db.tenant_session(execution.tenant_id) as session:
+            row = insert(EnhancementHistory).values(
+                id=execution.id,
+                tenant_id=execution.tenant_id,
+                ticket_id=ticket.id,
+                status="completed",
+                context_gathered={"sources": output["note"]["sources"], "unavailable": output["unavailable"]},
+                llm_output=output["note"]["markdown"],
+                processing_time_ms=round((self._limits.timeout - (run.deadline - time.monotonic())) * 1000),
+            )
+            await session.execute(row.on_conflict_do_nothing(index_elements=["id"]))
+
+    # -- a run without a ticket (a schedule) -------------------------------------------------
+
+    async def _free_run(self, run: Run) -> Ending:
+        model = build_model(run.version.llm_config, self._gateway, run.http)
+        task = AgentTask(
+            instructions=run.version.system_prompt,
+            prompt=f"{_occasion(run.execution)} Do what your instructions say and report.",
+            output_schema=REPORT_SCHEMA,
+            limits=self._run_limits(run),
+            run_id=str(run.execution.id),
+        )
+        outcome = await run_agent(task, model, run.journal)
+        return Ending("completed", output={"report": outcome.output["report"], "model": outcome.model_name})
+
+
+def _occasion(execution: RunningExecution) -> str:
+    """What the run is for: of a schedule, the time it stands for, which after an outage is not when it starts."""
+    schedule = execution.input_payload.get("schedule")
+    if not isinstance(schedule, dict):
+        return f"Run started at {execution.queued_at.isoformat()}."
+    instant = datetime.fromisoformat(schedule["fire_at"]).astimezone(ZoneInfo(schedule["timezone"]))
+    return f"Scheduled run for {instant:%A} {instant.isoformat()} ({schedule['timezone']})."
+
+
+def _label(model: Model[Any]) -> str:
+    return f"{model.model_name} (embedded model)" if isinstance(model, ConstrainedModel) else model.model_name
+
+
+def _cited(facts: NoteInput, note: ComposedNote) -> list[dict[str, Any]]:
+    by_ref = {source.ref: source for source in facts.sources}
+    return [
+        {"ref": by_ref[ref].label, "kind": by_ref[ref].kind, "title": by_ref[ref].title, "url": by_ref[ref].url}
+        for ref in note.cited
+    ]
+
+
+REPORT_SCHEMA = {
+    "type": "object",
+    "properties": {"report": {"type": "string", "maxLength": 4000}},
+    "required": ["report"],
+    "additionalProperties": False,
+}

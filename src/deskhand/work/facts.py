@@ -1,0 +1,90 @@
+"""Turns a ticket and what was found for it into what a note is made of. Pure."""
+
+from __future__ import annotations
+
+from deskhand.knowledge.schemas import ArticleHit, HistoryHit, SystemHit
+from deskhand.knowledge.triage import LabelSuggestion
+from deskhand.notes.layout import NoteInput, Source, Suggestion
+from deskhand.plugins.contract import Ticket
+from deskhand.work.research import Findings
+from deskhand.work.toolbox import strip_marks
+
+SYNTHETIC = "synthetic"
+
+
+def note_input(ticket: Ticket, findings: Findings, *, model_label: str) -> NoteInput:
+    """Everything the note is made of, in the model layer's own terms.
+
+    Args:
+        ticket: The new ticket.
+        findings: What research found, best first.
+        model_label: Names the model in the note's footer.
+    """
+    sources = (
+        *(_ticket(hit, number) for number, hit in enumerate(findings.history, 1)),
+        *(_article(hit, number) for number, hit in enumerate(findings.articles, 1)),
+        *(_system(hit, number) for number, hit in enumerate(findings.systems, 1)),
+    )
+    triage = findings.triage
+    return NoteInput(
+        ticket_ref=ticket.display_id,
+        subject=strip_marks(ticket.subject),
+        description=strip_marks(ticket.description),
+        sources=sources,
+        suggestions=(
+            _suggestion(triage.category, findings, current=ticket.category),
+            _suggestion(triage.priority, findings, current=ticket.priority),
+        ),
+        unavailable=tuple(findings.unavailable),
+        model_label=model_label,
+    )
+
+
+def _ticket(hit: HistoryHit, number: int) -> Source:
+    return Source(
+        ref=f"T{number}",
+        kind="ticket",
+        label=hit.ticket_id,
+        title=hit.subject,
+        text=hit.resolution or "",
+        problem=hit.description,
+        url=hit.url,
+        score=hit.score,
+        synthetic=hit.source == SYNTHETIC,
+    )
+
+
+def _article(hit: ArticleHit, number: int) -> Source:
+    return Source(
+        ref=f"K{number}",
+        kind="article",
+        label=hit.article_id,
+        title=hit.title,
+        text=hit.body,
+        url=hit.url,
+        score=hit.score,
+        synthetic=hit.source == SYNTHETIC,
+    )
+
+
+def _system(hit: SystemHit, number: int) -> Source:
+    facts = [hit.ip_address, hit.location, hit.client, f"named in the ticket as '{hit.matched}'"]
+    return Source(
+        ref=f"S{number}",
+        kind="system",
+        label=hit.hostname,
+        title=hit.role or "system",
+        text=", ".join(fact for fact in facts if fact),
+        score=hit.score,
+        synthetic=hit.attributes.get("source") == SYNTHETIC,
+    )
+
+
+def _suggestion(found: LabelSuggestion, findings: Findings, *, current: str | None) -> Suggestion:
+    return Suggestion(
+        field=found.field,
+        value=found.value,
+        votes=len(found.refs),
+        of=findings.voters(found.field),
+        current=current,
+    )

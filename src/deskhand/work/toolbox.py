@@ -1,0 +1,256 @@
+"""Where a desk meets the model, and the only place: grants are checked, writes are marked and journaled.
+
+Whatever a model asks for, an operation that the agent was not granted is refused, and a run writes only
+to the ticket that started it. In a dry run a write becomes an intent in the trace.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from pydantic import TypeAdapter
+from pydantic_core import to_jsonable_python
+
+from deskhand.audit import service as audit
+from deskhand.engine.journal import InDoubtError, Journal
+from deskhand.errors import ForbiddenError
+from deskhand.kit.db.session import Database
+from deskhand.llm.durability import NOT_DONE
+from deskhand.llm.loop import ToolInputError, ToolSpec
+from deskhand.plugins.contract import NoteDraft, Operation, Ticket, TicketChanges, TicketingToolPlugin, WriteReceipt
+from deskhand.plugins.errors import (
+    DeskCannotTellError,
+    DeskPermissionError,
+    DeskProtocolError,
+    DeskUnsupportedError,
+    DeskValidationError,
+)
+
+# Answers of a desk that leave the question open whether a write is there, and would be the same next time.
+CANNOT_TELL = (DeskCannotTellError, DeskPermissionError, DeskProtocolError, DeskUnsupportedError)
+
+TICKET = TypeAdapter(Ticket)
+RECEIPT = TypeAdapter(WriteReceipt)
+
+PRIORITIES = ("critical", "high", "medium", "low")
+
+
+class Toolbox:
+    """A run's hands: one desk, one ticket, the operations it was granted.
+
+    Args:
+        desk: The tenant's connection.
+        granted: Operations the agent has on it.
+        ticket_id: The ticket that started the run; the only one it may write to.
+        journal: Records every call.
+        db: For the audit log.
+        actor: Name in the audit log.
+    """
+
+    def __init__(
+        self,
+        desk: TicketingToolPlugin,
+        *,
+        granted: frozenset[Operation],
+        ticket_id: str,
+        journal: Journal,
+        db: Database,
+        actor: str,
+    ) -> None:
+        self._desk = desk
+        self._granted = granted & desk.manifest.operations
+        self._ticket_id = ticket_id
+        self._journal = journal
+        self._db = db
+        self._actor = actor
+
+    def may(self, operation: Operation) -> bool:
+        """Whether the agent was granted an operation this desk has."""
+        return operation in self._granted
+
+    def require(self, operation: Operation) -> None:
+        """Refuse what was not granted.
+
+        Raises:
+            ForbiddenError: The agent lacks the operation; the message says how to grant it.
+        """
+        if not self.may(operation):
+            raise ForbiddenError(
+                f"The agent may not use '{operation.value}' on {self._desk.manifest.name}."
+                " Grant it in the agent's tools."
+            )
+
+    # -- what the run itself does ------------------------------------------------------------
+
+    async def get_ticket(self) -> Ticket:
+        """The ticket that started the run, as it was when the run first read it."""
+        self.require(Operation.GET_TICKET)
+        raw = await self._journal.step(
+            name="get_ticket",
+            kind="tool",
+            input={"ticket_id": self._ticket_id},
+            body=lambda: self._desk.get_ticket(self._ticket_id),
+        )
+        return TICKET.validate_python(raw)
+
+    async def add_note(self, body: str, *, key: str, public: bool = False) -> WriteReceipt:
+        """Write the note, once.
+
+        Args:
+            body: Markdown.
+            key: Journal key; the same text under the same key is written once, however often the run is resumed.
+            public: True if the requester may read it.
+        """
+        self.require(Operation.ADD_NOTE)
+        mark = self._journal.mark_for(key)
+        note = NoteDraft(body=body, public=public, mark=mark)
+        return await self._write(
+            Operation.ADD_NOTE,
+            key=key,
+            mark=mark,
+            given={"body": body, "public": public},
+            effect=lambda: self._desk.add_note(self._ticket_id, note),
+        )
+
+    async def update_ticket(self, changes: TicketChanges, *, key: str, if_revision: str | None = None) -> WriteReceipt:
+        """Set fields of the ticket, once."""
+        self.require(Operation.UPDATE_TICKET)
+        mark = self._journal.mark_for(key)
+        return await self._write(
+            Operation.UPDATE_TICKET,
+            key=key,
+            mark=mark,
+            given=to_jsonable_python(changes),
+            effect=lambda: self._desk.update_ticket(self._ticket_id, changes, mark=mark, if_revision=if_revision),
+            # Setting the same values twice leaves the ticket as setting them once, so a doubt needs no question.
+            idempotent=True,
+        )
+
+    async def _write(
+        self,
+        operation: Operation,
+        *,
+        key: str,
+        mark: str,
+        given: Mapping[str, Any],
+        effect: Callable[[], Awaitable[WriteReceipt]],
+        idempotent: bool = False,
+    ) -> WriteReceipt:
+        if self._journal.execution.mode == "dry_run":
+            return await self._intend(operation, key=key, mark=mark, given=given)
+
+        async def perform() -> Any:
+            receipt = await effect()
+            await self._audit(operation, receipt)
+            return to_jsonable_python(receipt)
+
+        raw = await self._journal.step(
+            name=operation.value,
+            key=key,
+            kind="write",
+            input=dict(given),
+            body=perform,
+            idempotent=idempotent,
+            recover=lambda: self._find(operation, mark),
+        )
+        return RECEIPT.validate_python(raw)
+
+    async def _intend(self, operation: Operation, *, key: str, mark: str, given: Mapping[str, Any]) -> WriteReceipt:
+        receipt = WriteReceipt(id="dry-run", ticket_id=self._ticket_id, mark=mark)
+
+        async def intent() -> Any:
+            return {**to_jsonable_python(receipt), "intent": operation.value}
+
+        await self._journal.step(
+            name=f"would_{operation.value}", key=key, kind="compute", input=dict(given), body=intent
+        )
+        return receipt
+
+    async def _find(self, operation: Operation, mark: str) -> Any:
+        """Settle a write that was begun by a worker that died: ask the desk by the write's mark."""
+        try:
+            receipt = await self._desk.find_write(self._ticket_id, mark)
+        except CANNOT_TELL as error:
+            raise InDoubtError(
+                f"'{operation.value}' was begun and the desk cannot say whether it happened ({error.message})"
+                f" Look at ticket {self._ticket_id} for the mark {mark}, then answer here: was it done?"
+            ) from error
+        if receipt is None:
+            return NOT_DONE
+        await self._audit(operation, receipt, adopted=True)
+        return {**to_jsonable_python(receipt), "adopted": True}
+
+    async def _audit(self, operation: Operation, receipt: WriteReceipt, *, adopted: bool = False) -> None:
+        execution = self._journal.execution
+        async with self._db.tenant_session(execution.tenant_id) as session:
+            await audit.record(
+                session,
+                tenant_id=execution.tenant_id,
+                actor=self._actor,
+                operation=f"desk.{operation.value}",
+                resource_type=f"ticket:{self._desk.manifest.tool_type}",
+                resource_id=self._ticket_id,
+                details={
+                    "execution_id": str(execution.id),
+                    "receipt": receipt.id,
+                    "mark": receipt.mark,
+                    "adopted": adopted,
+                },
+            )
+
+    # -- what a model may do -----------------------------------------------------------------
+
+    def specs(self) -> list[ToolSpec]:
+        """Tools for a model that can call tools: field changes on its own ticket, as far as granted.
+
+        Reading is done before the model is asked and handed to it with the task, so that no model has to think of
+        it and none can skip it.
+        """
+        offered: list[ToolSpec] = []
+        if self.may(Operation.UPDATE_TICKET):
+            offered.append(self._update_spec())
+        return offered
+
+    def _update_spec(self) -> ToolSpec:
+        dry_run = self._journal.execution.mode == "dry_run"
+
+        async def update(args: dict[str, Any]) -> Any:
+            changes = TicketChanges(
+                priority=args.get("priority"), category=args.get("category"), group=args.get("group")
+            )
+            try:
+                receipt = await self._desk.update_ticket(
+                    self._ticket_id, changes, mark=self._journal.mark_for(f"update:{sorted(args.items())}")
+                )
+            except DeskValidationError as error:
+                raise ToolInputError(error.message) from error
+            await self._audit(Operation.UPDATE_TICKET, receipt)
+            return to_jsonable_python(receipt)
+
+        async def intend(args: dict[str, Any]) -> Any:
+            return {"intent": "update_ticket", **args}
+
+        return ToolSpec(
+            name="update_ticket",
+            description="Set fields of this ticket. Only what the evidence supports.",
+            parameters={
+                "type": "object",
+                "properties": {
+                    "priority": {"type": "string", "enum": list(PRIORITIES)},
+                    "category": {"type": "string", "maxLength": 100},
+                    "group": {"type": "string", "maxLength": 100},
+                },
+                "additionalProperties": False,
+                "minProperties": 1,
+            },
+            handler=intend if dry_run else update,
+            # In a dry run it changes nothing, and the trace must not count it among the writes.
+            kind="tool" if dry_run else "write",
+        )
+
+
+def strip_marks(text: str) -> str:
+    """Text without our own idempotency marks, which mean nothing to a reader or a model."""
+    return re.sub(r"\bdh-[0-9a-f]{20}\b", "", text)

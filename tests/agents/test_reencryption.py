@@ -1,0 +1,199 @@
+"""Rotation of the encryption keys: old ring to new ring, on a live database, through the command a person runs."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, cast
+
+import asyncpg
+import pytest
+from cryptography.fernet import Fernet
+from sqlalchemy import Table, select
+from tests.conftest import DatabaseUrls
+
+from deskhand.agents import reencryption
+from deskhand.agents.models import Agent, AgentTrigger
+from deskhand.agents.reencryption import SECRETS, rotate_secrets
+from deskhand.errors import ConfigurationError
+from deskhand.kit.crypto import SecretBox
+from deskhand.kit.db.session import Database
+from deskhand.models import Base
+from deskhand.tenants.models import TenantConfig
+
+MakeTenant = Callable[..., Awaitable[TenantConfig]]
+OLD, NEW = (Fernet.generate_key().decode() for _ in range(2))
+NOT_FERNET = {"api_keys.key_hash", "platform_keys.key_hash", "users.password_hash"}
+"""Hashes: nobody reads them back, so no key rotates them."""
+COUNT = 7  # tenants; more than one batch of three, and the last batch is not full
+
+
+def _plain(column: str, owner: str) -> str:
+    return f"{column} of {owner}"
+
+
+async def _fill(db: Database, make_tenant: MakeTenant, box: SecretBox) -> None:
+    """Tenants with every secret set, each with an agent that has two triggers; one trigger has none."""
+    tenant_columns, trigger_columns = SECRETS[0][1], SECRETS[1][1]
+    types = cast(Table, TenantConfig.__table__).c
+    for number in range(COUNT):
+        name = f"tenant-{number}"
+        tokens: dict[str, Any] = {column: box.encrypt(_plain(column, name)) for column in tenant_columns}
+        tokens = {
+            key: token.encode() if types[key].type.python_type is bytes else token for key, token in tokens.items()
+        }
+        await make_tenant(name, **tokens)
+        async with db.tenant_session(name) as session:
+            agent = Agent(tenant_id=name, name="A", status="draft", system_prompt="Be brief and cite your sources.")
+            full = {column: box.encrypt(_plain(column, name)) for column in trigger_columns}
+            agent.triggers = [
+                AgentTrigger(tenant_id=name, trigger_type="webhook", **full),
+                AgentTrigger(tenant_id=name, trigger_type="schedule", schedule_cron="0 9 * * *"),
+            ]
+            session.add(agent)
+
+
+async def _stored(db: Database) -> list[tuple[str, str, str | bytes | None]]:
+    found: list[tuple[str, str, str | bytes | None]] = []
+    async with db.platform_session() as session:
+        for table, columns in SECRETS:
+            for column in columns:
+                rows = await session.execute(select(table.tenant_id, getattr(table, column)))
+                found += [(tenant, column, token) for tenant, token in rows]
+    return found
+
+
+def test_the_list_is_every_secret_column_of_the_models() -> None:
+    named = {f"{table.__tablename__}.{column}" for table, columns in SECRETS for column in columns}
+    words = ("encrypted", "secret", "token", "password", "key_hash", "credential")
+    in_models = {
+        f"{table.name}.{column.name}"
+        for table in Base.metadata.tables.values()
+        for column in table.columns
+        if any(word in column.name for word in words) and column.type.python_type in (str, bytes)
+    }
+    assert in_models - NOT_FERNET == named
+    assert named >= {"tenant_configs.webhook_signing_secret_encrypted", "agent_triggers.hmac_secret"}
+
+
+async def test_after_it_the_new_key_alone_reads_everything(
+    clean_db: Database, make_tenant: MakeTenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reencryption, "BATCH", 3)
+    await _fill(clean_db, make_tenant, SecretBox([OLD]))
+    async with clean_db.platform_session() as session:
+        before = (
+            await session.execute(select(TenantConfig.id, TenantConfig.updated_at).order_by(TenantConfig.id))
+        ).all()
+    shares: list[float] = []
+    done = await rotate_secrets(clean_db, SecretBox([NEW, OLD]), progress=shares.append)
+    assert done == COUNT * (len(SECRETS[0][1]) + len(SECRETS[1][1]))
+    assert shares == sorted(shares)
+    assert shares[-1] == 1.0
+    new_alone, old_alone = SecretBox([NEW]), SecretBox([OLD])
+    stored = await _stored(clean_db)
+    assert sum(token is None for _, _, token in stored) == COUNT * len(SECRETS[1][1]), "the schedules have no secret"
+    for tenant, column, token in stored:
+        if token is not None:
+            assert new_alone.decrypt(token) == _plain(column, tenant)
+            with pytest.raises(ConfigurationError):
+                old_alone.decrypt(token)
+    async with clean_db.platform_session() as session:
+        assert (
+            await session.execute(select(TenantConfig.id, TenantConfig.updated_at).order_by(TenantConfig.id))
+        ).all() == before
+
+
+async def test_a_concurrent_change_wins(
+    clean_db: Database, database_urls: DatabaseUrls, make_tenant: MakeTenant
+) -> None:
+    """A change that commits between our reading and our writing is kept: it was written with the new key anyway."""
+    ring = SecretBox([NEW, OLD])
+    before = SecretBox([OLD]).encrypt("before")
+    await make_tenant("acme", webhook_signing_secret_encrypted=before, servicedesk_api_key_encrypted=None)
+    changed = ring.encrypt("changed meanwhile")
+    holder = await asyncpg.connect(database_urls.superuser_url)
+    async with contextlib.AsyncExitStack() as stack:
+        stack.push_async_callback(holder.close)
+        transaction = holder.transaction()
+        await transaction.start()
+        await holder.execute("UPDATE tenant_configs SET webhook_signing_secret_encrypted = $1", changed)
+        rotating = asyncio.create_task(rotate_secrets(clean_db, ring, progress=lambda share: None))
+        watcher = await asyncpg.connect(database_urls.superuser_url)
+        stack.push_async_callback(watcher.close)
+        async with asyncio.timeout(60):
+            while not await watcher.fetchval(
+                "SELECT count(*) FROM pg_locks l JOIN pg_stat_activity a USING (pid)"
+                " WHERE NOT l.granted AND a.datname = current_database()"
+            ):
+                await asyncio.sleep(0.01)
+        await transaction.commit()  # the rotation has read the old token and waits for the row
+        done = await rotating
+    async with clean_db.platform_session() as session:
+        assert await session.scalar(select(TenantConfig.webhook_signing_secret_encrypted)) == changed
+    assert done == 0
+
+
+async def test_a_secret_of_a_lost_key_is_an_error_and_loses_nothing(
+    clean_db: Database, make_tenant: MakeTenant
+) -> None:
+    lost = SecretBox([Fernet.generate_key().decode()]).encrypt("gone")
+    await make_tenant("acme", servicedesk_api_key_encrypted=lost, webhook_signing_secret_encrypted=lost)
+    with pytest.raises(ConfigurationError, match="cannot be decrypted"):
+        await rotate_secrets(clean_db, SecretBox([NEW, OLD]), progress=lambda share: None)
+    async with clean_db.platform_session() as session:
+        assert await session.scalar(select(TenantConfig.webhook_signing_secret_encrypted)) == lost
+
+
+def _deskhand(
+    tmp_path: Path, urls: DatabaseUrls, *arguments: str, keys: str | None
+) -> subprocess.CompletedProcess[str]:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("DESKHAND_")}
+    environment |= {
+        "DESKHAND_DATABASE_URL": urls.app_url,
+        "DESKHAND_DATA_DIR": str(tmp_path),
+        "DESKHAND_PORT": "0",
+        "NO_COLOR": "1",
+    }
+    if keys is not None:
+        environment["DESKHAND_ENCRYPTION_KEYS"] = keys
+    return subprocess.run(
+        [sys.executable, "-m", "deskhand.cli", *arguments],
+        env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=200, check=False,
+    )  # fmt: skip
+
+
+async def test_the_command_rotates_while_the_database_serves(
+    clean_db: Database, database_urls: DatabaseUrls, make_tenant: MakeTenant, tmp_path: Path
+) -> None:
+    await _fill(clean_db, make_tenant, SecretBox([OLD]))
+    ended = await asyncio.to_thread(_deskhand, tmp_path, database_urls, "keys", "rotate", keys=f"{NEW},{OLD}")
+    assert ended.returncode == 0, ended.stderr
+    assert f"re-encrypted {COUNT * 8} secrets" in ended.stdout
+    new_alone = SecretBox([NEW])
+    stored = await _stored(clean_db)
+    assert {new_alone.decrypt(token) for _, _, token in stored if token} == {
+        _plain(column, tenant) for tenant, column, token in stored if token
+    }
+    assert OLD not in ended.stdout + ended.stderr
+    assert NEW not in ended.stdout + ended.stderr
+
+
+@pytest.mark.parametrize(
+    "keys", [None, "", " , ", "not-a-key", "c2hvcnQ=", pytest.param(f"{NEW},broken", id="one-of-two")]
+)
+async def test_a_missing_or_malformed_key_refuses_the_start_and_says_how_to_make_one(
+    clean_db: Database, database_urls: DatabaseUrls, tmp_path: Path, keys: str | None
+) -> None:
+    ended = await asyncio.to_thread(_deskhand, tmp_path, database_urls, "serve", keys=keys)
+    assert ended.returncode == 1
+    said = " ".join(ended.stderr.split())
+    assert "from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())" in said
+    assert "DESKHAND_ENCRYPTION_KEYS" in said
+    assert "Traceback" not in said
+    assert NEW not in said, "a good key beside the bad one is not shown"
