@@ -44,6 +44,7 @@ style: env-dev
 	$(BIN)/ruff format --check .
 imports: env-dev
 	$(BIN)/lint-imports --no-cache --no-logo
+	$(BIN)/python tools/lint/rooms.py
 sizes: env-dev
 	$(BIN)/python tools/lint/size.py
 tracked: env-dev

@@ -8,7 +8,6 @@ from deskhand.plugins.text import (
     markdown_to_html,
     markdown_to_text,
     sanitize_html,
-    text_to_html,
     truncate,
     with_mark,
 )
@@ -78,7 +77,6 @@ def test_html_in_markdown_becomes_visible_text() -> None:
     assert "<img" not in html
     assert "&lt;img" in html
     assert "href" not in html
-    assert text_to_html("a < b\nc") == "a &lt; b<br>\nc"
 
 
 @given(st.text())

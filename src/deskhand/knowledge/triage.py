@@ -57,11 +57,6 @@ class LabelSuggestion:
     refs: tuple[str, ...] = ()
     reason: str = ""
 
-    @property
-    def abstained(self) -> bool:
-        """True if no value is suggested."""
-        return self.value is None
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Triage:

@@ -25,7 +25,6 @@ from pydantic_ai.usage import UsageLimits
 from deskhand.llm.durability import (
     JournalDurability,
     StepJournal,
-    StepUsage,
     ToolJournalConfig,
     journal_scope,
     recovered_value,
@@ -318,8 +317,3 @@ def _outcome(run: AgentRun[None, dict[str, Any]], model: Model[Any]) -> AgentOut
         cost_usd=sum(known, Decimal(0)) if known and len(known) == len(costs) else None,
         model_name=model.model_name,
     )
-
-
-def step_usage(outcome: AgentOutcome) -> StepUsage:
-    """An outcome as the journal counts it."""
-    return StepUsage(outcome.usage.tokens_in, outcome.usage.tokens_out, outcome.cost_usd)

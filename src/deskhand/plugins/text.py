@@ -7,7 +7,6 @@ tables, code and links survive both ways; scripts, styles, forms, images and eve
 
 from __future__ import annotations
 
-import html
 import re
 from collections.abc import Sequence
 
@@ -73,11 +72,6 @@ def html_to_text(source: str | None) -> str:
 def markdown_to_text(source: str) -> str:
     """Plain text of Markdown for fields that show markup literally; bullets and link targets stay."""
     return _PlainText().render(_MARKDOWN.parse(source))
-
-
-def text_to_html(source: str) -> str:
-    """Plain text as HTML, line breaks kept."""
-    return html.escape(source, quote=False).replace("\n", "<br>\n")
 
 
 def truncate(source: str, limit: int) -> str:

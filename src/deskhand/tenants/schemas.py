@@ -22,7 +22,7 @@ from pydantic.config import JsonDict
 
 from deskhand.kit.crypto import new_webhook_secret
 from deskhand.kit.schema import InputModel
-from deskhand.tenants.fields import PLAIN_FIELDS, SECRET_FIELDS, TOOL_FIELDS
+from deskhand.tenants.fields import SECRET_FIELDS, TOOL_FIELDS
 from deskhand.tenants.models import DEFAULT_TOOL_TYPE, TenantConfig
 
 MAX_EXTRAS_BYTES = 32_768
@@ -292,8 +292,3 @@ def secrets_set(tenant: TenantConfig) -> list[str]:
     """Names of the secrets a tenant has stored."""
     names = (*SECRET_FIELDS, "connection_extras", "webhook_signing_secret")
     return [name for name in names if getattr(tenant, f"{name}_encrypted")]
-
-
-def plain_settings(tenant: TenantConfig) -> dict[str, str | None]:
-    """The connection fields that are no secrets."""
-    return {name: getattr(tenant, name) for name in PLAIN_FIELDS}

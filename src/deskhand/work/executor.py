@@ -32,6 +32,7 @@ from deskhand.errors import ConfigurationError
 from deskhand.kit.crypto import SecretBox
 from deskhand.kit.db.session import Database
 from deskhand.kit.http import HttpClientFactory
+from deskhand.kit.log import log_context
 from deskhand.kit.telemetry import Telemetry
 from deskhand.knowledge.embedding import Embedder
 from deskhand.llm.embedded.constrained import ConstrainedModel
@@ -141,7 +142,8 @@ class Executor:
         deadline = time.monotonic() + self._limits.timeout
         limit = asyncio.timeout(self._limits.timeout)
         try:
-            with self._telemetry.running():
+            ids = {"tenant_id": execution.tenant_id, "execution_id": str(execution.id)}
+            with self._telemetry.running(), log_context(**ids):
                 async with limit:
                     run = await self._prepare(execution, lease, deadline)
                     return await (self._ticket_run(run) if execution.ticket_ref else self._free_run(run))

@@ -18,6 +18,7 @@ from deskhand.errors import ConflictError, DeskhandError, FieldProblem, InvalidI
 from deskhand.executions import doubts, repeats, service
 from deskhand.executions.decision_schemas import DoubtAnswer, ReplayRequest, RetryWith
 from deskhand.kit.appstate import App, AppState, app_state
+from deskhand.kit.problem import invalid_input
 from deskhand.plugins.registry import PluginManager
 from deskhand.ui.csrf import SafeForm
 from deskhand.ui.format import pretty_json
@@ -144,11 +145,7 @@ def _read(model: type[M], **values: Any) -> M:
     try:
         return model(**values)
     except ValidationError as error:
-        problems = [
-            FieldProblem("".join(f"/{part}" for part in fault["loc"]), fault["msg"].removeprefix("Value error, "))
-            for fault in error.errors(include_url=False, include_input=False)
-        ]
-        raise InvalidInputError("This cannot be sent.", errors=problems) from error
+        raise invalid_input(error) from error
 
 
 def _changed(typed: str, before: str | None) -> str | None:

@@ -147,7 +147,7 @@ PLAN_ONCE = {"plan_cache_mode": "force_generic_plan"}
 async def create_pool(url: str, *, min_size: int, max_size: int, prepared_statements: bool = True) -> asyncpg.Pool:
     """A driver-level pool for the hot paths (accepting a delivery, the journal); jsonb is Python values.
 
-    Every caller opens a transaction and sets the tenant itself (``set_tenant``).
+    Row-level security shows a connection nothing until a statement of ours has set the tenant in its transaction.
 
     Args:
         url: ``postgresql://...`` as ``deskhand_app``.

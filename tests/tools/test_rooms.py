@@ -1,0 +1,118 @@
+"""Each rule about rooms fails when it is broken: file names, dead functions, and every import contract."""
+
+from __future__ import annotations
+
+import configparser
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+CONTRACTS = "importlinter:contract:"
+
+# One line planted into one file breaks the contract named before it, and a contract without a line here fails the test.
+BREACHES = {
+    "layers": ("kit/clock.py", "import deskhand.agents.lifecycle"),
+    "llm-pure": ("llm/catalogue.py", "import sqlalchemy"),
+    "settings": ("agents/lifecycle.py", "import deskhand.settings"),
+    "plugins-edge": ("plugins/text.py", "import deskhand.kit.db.session"),
+    "rooms": ("agents/schemas.py", "import deskhand.agents.service"),
+    "desks": ("plugins/jira/mapping.py", "import deskhand.plugins.zendesk.mapping"),
+    "simulated-desks": ("simulators/jira/wire.py", "import deskhand.simulators.zendesk.wire"),
+    "simulators": ("tenants/service.py", "import deskhand.simulators.registry"),
+    "notes-pure": ("notes/layout.py", "import deskhand.kit.clock"),
+    "repository-access": ("api.py", "import deskhand.access.repository"),
+    "repository-agents": ("executions/service.py", "import deskhand.agents.repository"),
+    "repository-audit": ("access/service.py", "import deskhand.audit.repository"),
+    "repository-executions": ("schedules/service.py", "import deskhand.executions.repository"),
+    "repository-intake": ("schedules/service.py", "import deskhand.intake.repository"),
+    "repository-knowledge": ("work/research.py", "import deskhand.knowledge.repository"),
+    "repository-schedules": ("worker.py", "import deskhand.schedules.repository"),
+    "repository-tenants": ("intake/book.py", "import deskhand.tenants.repository"),
+}
+
+
+@pytest.fixture(scope="module")
+def rooms(tool: Callable[[str], ModuleType]) -> ModuleType:
+    return tool("lint/rooms.py")
+
+
+def contracts(root: Path) -> list[str]:
+    parser = configparser.ConfigParser()
+    parser.read(root / ".importlinter")
+    return [name.removeprefix(CONTRACTS) for name in parser.sections() if name.startswith(CONTRACTS)]
+
+
+def test_every_contract_has_a_breach(root: Path) -> None:
+    assert set(contracts(root)) == set(BREACHES)
+
+
+@pytest.mark.parametrize("contract", BREACHES)
+def test_a_contract_fails_when_it_is_broken(root: Path, tmp_path: Path, contract: str) -> None:
+    file, line = BREACHES[contract]
+    shutil.copytree(
+        root / "src" / "deskhand", tmp_path / "deskhand", ignore=shutil.ignore_patterns("__pycache__", "data")
+    )
+    planted = tmp_path / "deskhand" / file
+    # Below the future import, which must stay first; the rest of the file is untouched.
+    text = planted.read_text(encoding="utf-8")
+    planted.write_text(
+        text.replace("from __future__ import annotations\n", f"from __future__ import annotations\n{line}\n")
+    )
+    answer = subprocess.run(
+        [
+            Path(sys.executable).parent / "lint-imports",
+            *("--config", root / ".importlinter", "--no-cache", "--no-logo", "--contract", contract),
+        ],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(tmp_path), "PYTHONSAFEPATH": ""},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert answer.returncode == 1, answer.stdout + answer.stderr
+    assert "0 kept, 1 broken" in answer.stdout
+
+
+@pytest.mark.parametrize(
+    ("names", "fault"),
+    [
+        (["sim_a.py", "sim_b.py"], False),
+        (["sim_a.py", "sim_b.py", "sim_c.py"], True),
+        (["sim.py", "sim_b.py", "sim_c.py"], False),
+        (["__init__.py", "__main__.py", "__about__.py"], False),
+    ],
+)
+def test_three_files_with_one_prefix_are_a_folder(rooms: ModuleType, names: list[str], fault: bool) -> None:
+    assert bool([*rooms.shared_prefixes(f"src/deskhand/x/{name}" for name in names)]) is fault
+
+
+@pytest.mark.parametrize(
+    ("source", "fault"),
+    [
+        ("def lonely(): ...\n", True),
+        ("class A:\n    def lonely(self): ...\n", True),
+        ("class A:\n    @property\n    def lonely(self): ...\n", True),
+        ("def _private(): ...\n", False),
+        ("@router.get('/')\ndef routed(): ...\n", False),
+        ("def called(): ...\ncalled()\n", False),
+        ("def named(): ...\nTASK = 'deskhand.x:named'\n", False),
+    ],
+)
+def test_a_public_function_has_a_caller(rooms: ModuleType, source: str, fault: bool) -> None:
+    assert bool([*rooms.uncalled({"src/deskhand/x/service.py": source}, "")]) is fault
+    assert [*rooms.uncalled({"src/deskhand/x/contract.py": source}, "")] == []
+
+
+def test_what_a_page_calls_is_called(rooms: ModuleType) -> None:
+    assert [*rooms.uncalled({"src/deskhand/x/service.py": "def shown(): ...\n"}, "{{ shown() }}")] == []
+
+
+def test_an_exception_is_still_needed(rooms: ModuleType, root: Path) -> None:
+    text = "\n".join(path.read_text(encoding="utf-8") for path in (root / "src").rglob("*.py"))
+    assert [name for name in rooms.CALLED_FROM_OUTSIDE if f"def {name}(" not in text] == []
