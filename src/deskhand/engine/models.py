@@ -40,7 +40,7 @@ class AgentExecution(TenantModel, Base):
     ``queued_at`` is when the event was accepted; ``started_at`` is rewritten by each start.
     ``lane`` is what may have only one active run (a ticket of a desk); ``parked`` marks a queued run
     that was refused a slot and waits to be promoted; ``not_before`` delays a retry; ``enqueue_seq`` counts
-    hand-overs to PgQueuer and ``queue_tag`` is its place there (start-time fair queueing: ``engine_2.sql``).
+    hand-overs to PgQueuer and ``queue_tag`` is its place there (start-time fair queueing: ``engine.sql``).
     ``crashes`` counts starts whose worker died without a word; failures that were reported count as attempts alone.
     ``retry_of`` names the run that this one repeats with a changed input, ``replay_of`` the one it tries again beside.
     Of the live runs of one agent on one ticket at most one waits for its first start:

@@ -1,6 +1,6 @@
 """Retention: history that is older than the installation keeps goes, in small steps that wait for nobody.
 
-What may go is decided by ``prune_history()`` (``migrations/sql/engine_2.sql``): one short statement deletes one batch,
+What may go is decided by ``prune_history()`` (``engine/retention.sql``): one short statement deletes one batch,
 passes over rows that are in use, and lets one worker at a time prune a kind. So every worker may run a housekeeper.
 """
 

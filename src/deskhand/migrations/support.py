@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib.resources import files
+
 from alembic import op
 from sqlalchemy.exc import ProgrammingError
 
@@ -23,6 +25,12 @@ def run(*statements: str) -> None:
     connection = op.get_bind()
     for statement in statements:
         connection.exec_driver_sql(statement)
+
+
+def run_copy(name: str) -> None:
+    """Execute the statements of a copy in ``migrations/sql`` that ``tools/sql_revision.py`` wrote."""
+    text = files("deskhand.migrations.sql").joinpath(name).read_text(encoding="utf-8")
+    run(*(statement for part in text.split("\n;;\n") if (statement := part.strip())))
 
 
 def scalar(query: str) -> object:

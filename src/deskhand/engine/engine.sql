@@ -1,0 +1,429 @@
+-- A run's life, as the database sees it.
+--
+-- A run is a row of agent_executions. It is born 'queued', by whoever accepts an event or asks for a run. Either it
+-- is handed to PgQueuer at once, or, where its tenant already has as much waiting and running as it may run, it is
+-- parked: the row waits and PgQueuer knows nothing of it. PgQueuer only carries ids to workers; whether a run may go on
+-- is always read from this row.
+--
+-- A worker that is given an id calls start_execution. It refuses a run that ended, one that another worker is
+-- alive with, one whose time has not come, and one that would be too many for its tenant or the second on its
+-- ticket (those are parked again). Whatever it lets through becomes 'running' with attempt raised by one. That
+-- number is the fence: every later write names it, so a worker that lost its run, frozen or cut off, changes nothing.
+--
+-- While it runs, each effect is a step of its journal: begin_step before it, end_step after it. A step that finished
+-- is answered from the journal when the run is tried again; a write that began and was never heard of again is
+-- in doubt, and a person or the desk itself must say what became of it. heartbeat_executions keeps all runs of a
+-- worker alive in one statement and tells it which of them it lost and which are to be cancelled.
+--
+-- finish_execution ends the run ('completed', 'failed', 'cancelled'), or parks it for another try ('queued', not before
+-- its time), or leaves it to a person ('waiting'). The same transaction hands over what the freed slot makes room for
+-- (promote_executions). What no transaction could do, since its worker died, sweep_executions does for all tenants
+-- every few seconds: it hands over runs whose heartbeat stopped and queued runs that PgQueuer lost.
+--
+-- Tenants share the workers by weight (next_queue_tag), and each has limits of its own: how many run at once
+-- (execution_caps) and how many start in an hour (start_room).
+--
+-- The rules of the hot path. Each call is one autocommit statement for its caller, so a frozen worker can hold no lock.
+-- Functions run with the caller's rights and set the tenant by themselves, so row-level security holds inside
+-- them; the two that cross tenants (heartbeat_executions, sweep_executions) are SECURITY DEFINER and answer ids alone.
+-- What many runs do at the same moment goes out together: the plural functions at the end take an array of rows.
+--
+-- How to change a function: docs/howto/change-a-sql-function.md.
+
+CREATE FUNCTION execution_caps(p_rate_limits jsonb) RETURNS integer
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+  SELECT greatest(1, coalesce((p_rate_limits ->> 'concurrent_executions')::integer, 5))
+$$;
+
+CREATE FUNCTION execution_weight(p_rate_limits jsonb) RETURNS double precision
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+  SELECT least(100, greatest(0.01, coalesce((p_rate_limits ->> 'weight')::double precision, 1)))
+$$;
+
+-- How many more runs of a tenant may start now: its hourly limit less the starts of this hour, counted by the minute.
+CREATE FUNCTION start_room(p_tenant text, p_rate_limits jsonb) RETURNS integer
+LANGUAGE sql VOLATILE AS $$
+  SELECT greatest(1, coalesce((p_rate_limits ->> 'executions_per_hour')::integer, 2000))
+         - coalesce((SELECT sum(s.starts) FROM execution_starts s WHERE s.tenant_id = p_tenant
+                        AND s.minute >= date_trunc('minute', clock_timestamp() - interval '1 hour')), 0)::integer
+$$;
+
+-- Start-time fair queueing (Goyal, Vin, Cheng: SIGCOMM 1996): a job's tag is the queue's virtual time, or its tenant's
+-- last tag if that is later, plus the tenant's stride. The lowest tag is served first and moves the virtual time, so
+-- tenants with work waiting share the workers by weight, and one that was quiet is next at once.
+CREATE FUNCTION next_queue_tag(p_tenant text, p_weight double precision) RETURNS bigint
+LANGUAGE sql VOLATILE AS $$
+  SELECT greatest(c.last_value, coalesce((SELECT max(e.queue_tag) FROM agent_executions e
+                    WHERE e.tenant_id = p_tenant AND e.status = 'queued' AND NOT e.parked), 0))
+         + round(100 / p_weight)::bigint
+    FROM execution_clock c
+$$;
+
+-- Hands one execution to PgQueuer. The sequence number makes the key of this hand-over unique, so a
+-- job that is just finishing does not swallow the next one.
+CREATE FUNCTION enqueue_execution(p_execution uuid, p_delay interval DEFAULT '0') RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE
+  v_tenant text;
+  v_tag bigint;
+  v_seq integer;
+BEGIN
+  SELECT e.tenant_id, next_queue_tag(e.tenant_id, execution_weight(t.rate_limits)) INTO v_tenant, v_tag
+    FROM agent_executions e JOIN tenant_configs t ON t.tenant_id = e.tenant_id WHERE e.id = p_execution;
+  IF NOT FOUND THEN
+    RETURN;
+  END IF;
+  UPDATE agent_executions SET parked = false, enqueue_seq = enqueue_seq + 1, queue_tag = v_tag
+   WHERE id = p_execution
+   RETURNING enqueue_seq INTO v_seq;
+  INSERT INTO pgqueuer (priority, entrypoint, payload, execute_after, dedupe_key, status)
+  VALUES (-v_tag, 'execution', convert_to(v_tenant || ':' || p_execution::text, 'UTF8'), now() + p_delay,
+          p_execution::text || ':' || v_seq::text, 'queued')
+  ON CONFLICT (dedupe_key) WHERE status IN ('queued', 'picked') AND dedupe_key IS NOT NULL DO NOTHING;
+END
+$$;
+
+-- Hands over parked runs of one tenant, oldest first, as far as slots are free and their ticket is idle. PgQueuer holds
+-- no more than can start: what it held beyond would only be refused and parked again.
+CREATE FUNCTION promote_executions(p_tenant text) RETURNS integer
+LANGUAGE plpgsql AS $$
+DECLARE
+  v_room integer;
+  v_starts integer;
+  v_weight double precision;
+  v_tag bigint;
+  v_stride bigint;
+  v_count integer := 0;
+BEGIN
+  SELECT start_room(p_tenant, t.rate_limits), execution_weight(t.rate_limits),
+         execution_caps(t.rate_limits)
+         - (SELECT count(*) FROM agent_executions e WHERE e.tenant_id = p_tenant AND e.status = 'running')
+         - (SELECT count(*) FROM agent_executions e WHERE e.tenant_id = p_tenant AND e.status = 'queued' AND NOT e.parked)
+    INTO v_starts, v_weight, v_room FROM tenant_configs t WHERE t.tenant_id = p_tenant;
+  IF v_room <= 0 THEN
+    RETURN 0;
+  END IF;
+  v_tag := next_queue_tag(p_tenant, v_weight);
+  v_stride := round(100 / v_weight);
+  WITH picked AS (
+    SELECT e.id, e.queued_at FROM agent_executions e
+     WHERE e.tenant_id = p_tenant AND e.status = 'queued' AND e.parked
+       AND coalesce(e.not_before, now()) <= now()
+       AND (v_starts > 0 OR e.attempt > 0)  -- the hourly limit is on runs, not on their tries
+       AND (e.lane IS NULL OR (
+             NOT EXISTS (SELECT 1 FROM agent_executions r
+                          WHERE r.tenant_id = p_tenant AND r.lane = e.lane AND r.status = 'running')
+             AND NOT EXISTS (SELECT 1 FROM agent_executions q
+                          WHERE q.tenant_id = p_tenant AND q.lane = e.lane AND q.status = 'queued' AND NOT q.parked)))
+     ORDER BY e.queued_at, e.id
+     LIMIT CASE WHEN v_starts > 0 THEN least(v_room, v_starts) ELSE v_room END
+     FOR UPDATE SKIP LOCKED
+  ), tagged AS (
+    SELECT p.id, v_tag + v_stride * (row_number() OVER (ORDER BY p.queued_at, p.id) - 1) AS tag FROM picked p
+  ), moved AS (
+    UPDATE agent_executions e SET parked = false, enqueue_seq = e.enqueue_seq + 1, queue_tag = t.tag
+      FROM tagged t WHERE e.id = t.id
+    RETURNING e.id, e.enqueue_seq, e.queue_tag
+  ), handed AS (
+    INSERT INTO pgqueuer (priority, entrypoint, payload, dedupe_key, status)
+    SELECT -m.queue_tag, 'execution', convert_to(p_tenant || ':' || m.id::text, 'UTF8'),
+           m.id::text || ':' || m.enqueue_seq::text, 'queued'
+      FROM moved m ORDER BY m.queue_tag
+    ON CONFLICT (dedupe_key) WHERE status IN ('queued', 'picked') AND dedupe_key IS NOT NULL DO NOTHING
+  )
+  SELECT count(*) INTO v_count FROM moved;
+  RETURN v_count;
+END
+$$;
+
+-- Decides whether a worker may run an execution now. The advisory lock is per tenant and its own
+-- statement, so the counts after it see every start committed before.
+CREATE FUNCTION start_execution(p_tenant text, p_execution uuid, p_worker text, p_stale_seconds double precision)
+RETURNS TABLE (verdict text, attempt integer, execution jsonb)
+LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+DECLARE
+  e agent_executions%ROWTYPE;
+  v_agent_status text;
+  v_limits jsonb;
+  v_active boolean;
+  v_crashes integer;
+BEGIN
+  PERFORM set_config('app.current_tenant_id', p_tenant, true);
+  PERFORM pg_advisory_xact_lock(hashtextextended('deskhand.start/' || p_tenant, 0));
+  SELECT * INTO e FROM agent_executions x WHERE x.id = p_execution FOR UPDATE;
+  IF NOT FOUND THEN
+    RETURN QUERY SELECT 'gone'::text, 0, NULL::jsonb; RETURN;
+  END IF;
+  IF e.status NOT IN ('queued', 'running') THEN
+    RETURN QUERY SELECT 'ended'::text, e.attempt, NULL::jsonb; RETURN;
+  END IF;
+  IF e.status = 'running' AND e.heartbeat_at > clock_timestamp() - make_interval(secs => p_stale_seconds) THEN
+    RETURN QUERY SELECT 'active'::text, e.attempt, NULL::jsonb; RETURN;
+  END IF;
+
+  SELECT a.status, t.rate_limits, t.is_active INTO v_agent_status, v_limits, v_active
+    FROM agents a JOIN tenant_configs t ON t.tenant_id = a.tenant_id WHERE a.id = e.agent_id;
+  IF e.cancel_requested_at IS NOT NULL OR v_agent_status IN ('suspended', 'inactive') OR NOT v_active THEN
+    UPDATE agent_executions x SET status = 'cancelled', completed_at = clock_timestamp(), parked = false,
+      error_code = CASE WHEN e.cancel_requested_at IS NOT NULL THEN 'cancelled' ELSE 'agent-not-active' END,
+      error_message = CASE WHEN e.cancel_requested_at IS NOT NULL THEN 'Cancelled on request.'
+                           ELSE 'The agent is ' || v_agent_status || '; its runs are cancelled before their next effect.' END
+     WHERE x.id = p_execution;
+    PERFORM promote_executions(p_tenant);
+    RETURN QUERY SELECT 'cancelled'::text, e.attempt, NULL::jsonb; RETURN;
+  END IF;
+  IF e.status = 'queued' AND e.not_before > clock_timestamp() THEN
+    UPDATE agent_executions x SET parked = true WHERE x.id = p_execution;
+    PERFORM promote_executions(p_tenant);
+    RETURN QUERY SELECT 'later'::text, e.attempt, NULL::jsonb; RETURN;
+  END IF;
+  -- Found running: its worker died or lost it without a word. Whether tries are left after a failure that was
+  -- reported is decided where it is known what failed (executions/retry.py); here only what kills workers is stopped.
+  v_crashes := e.crashes + CASE WHEN e.status = 'running' THEN 1 ELSE 0 END;
+  IF v_crashes >= 4 THEN
+    UPDATE agent_executions x SET status = 'failed', completed_at = clock_timestamp(), parked = false,
+      crashes = v_crashes, error_code = 'worker-died',
+      error_message = 'The worker died ' || v_crashes || ' times on this run. Retry it once the cause is known.'
+     WHERE x.id = p_execution;
+    PERFORM promote_executions(p_tenant);
+    RETURN QUERY SELECT 'failed'::text, e.attempt, NULL::jsonb; RETURN;
+  END IF;
+  IF e.status = 'queued' AND (
+       (e.lane IS NOT NULL AND EXISTS (SELECT 1 FROM agent_executions r WHERE r.tenant_id = p_tenant
+          AND r.lane = e.lane AND r.status = 'running'))
+       OR (SELECT count(*) FROM agent_executions r WHERE r.tenant_id = p_tenant AND r.status = 'running')
+          >= execution_caps(v_limits)
+       OR e.attempt = 0 AND start_room(p_tenant, v_limits) <= 0) THEN
+    UPDATE agent_executions x SET parked = true WHERE x.id = p_execution;
+    PERFORM promote_executions(p_tenant);
+    RETURN QUERY SELECT 'parked'::text, e.attempt, NULL::jsonb; RETURN;
+  END IF;
+
+  UPDATE agent_executions x SET status = 'running', attempt = e.attempt + 1, started_at = clock_timestamp(),
+         heartbeat_at = clock_timestamp(), worker_id = p_worker, parked = false, not_before = NULL,
+         crashes = v_crashes,
+         error_code = NULL, error_message = NULL
+   WHERE x.id = p_execution RETURNING * INTO e;
+  IF e.attempt = 1 THEN
+    INSERT INTO execution_starts (tenant_id, minute, starts) VALUES (p_tenant, date_trunc('minute', clock_timestamp()), 1)
+    ON CONFLICT (tenant_id, minute) DO UPDATE SET starts = execution_starts.starts + 1;
+  END IF;
+  PERFORM setval('execution_clock', e.queue_tag) FROM execution_clock c WHERE e.queue_tag > c.last_value;
+  RETURN QUERY SELECT 'started'::text, e.attempt, to_jsonb(e);
+END
+$$;
+
+-- Intent: written before the effect, only by the run that holds the fence and was not cancelled.
+CREATE FUNCTION begin_step(
+  p_tenant text, p_execution uuid, p_attempt integer, p_key text, p_kind text, p_name text, p_idempotent boolean,
+  p_mark text, p_input jsonb
+) RETURNS TABLE (verdict text, output jsonb)
+LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+DECLARE
+  e record;
+  s execution_steps%ROWTYPE;
+BEGIN
+  PERFORM set_config('app.current_tenant_id', p_tenant, true);
+  SELECT x.cancel_requested_at, a.status AS agent_status, t.is_active INTO e
+    FROM agent_executions x JOIN agents a ON a.id = x.agent_id JOIN tenant_configs t ON t.tenant_id = x.tenant_id
+   WHERE x.id = p_execution AND x.attempt = p_attempt AND x.status = 'running' FOR NO KEY UPDATE OF x;
+  IF NOT FOUND THEN
+    RETURN QUERY SELECT 'fenced'::text, NULL::jsonb; RETURN;
+  END IF;
+  SELECT * INTO s FROM execution_steps y WHERE y.execution_id = p_execution AND y.step_key = p_key;
+  IF FOUND AND s.state = 'finished' THEN
+    RETURN QUERY SELECT 'replay'::text, s.output; RETURN;
+  END IF;
+  IF e.cancel_requested_at IS NOT NULL OR e.agent_status IN ('suspended', 'inactive') OR NOT e.is_active THEN
+    RETURN QUERY SELECT 'cancelled'::text, NULL::jsonb; RETURN;
+  END IF;
+  IF NOT FOUND THEN
+    INSERT INTO execution_steps (tenant_id, execution_id, step_key, attempt, kind, name, idempotent, mark, input)
+    VALUES (p_tenant, p_execution, p_key, p_attempt, p_kind, p_name, p_idempotent, p_mark, p_input);
+    RETURN QUERY SELECT 'new'::text, NULL::jsonb; RETURN;
+  END IF;
+  IF s.state IN ('started', 'in_doubt') AND NOT s.idempotent THEN
+    UPDATE execution_steps y SET state = 'in_doubt', attempt = p_attempt
+     WHERE y.execution_id = p_execution AND y.step_key = p_key;
+    RETURN QUERY SELECT 'in_doubt'::text, NULL::jsonb; RETURN;
+  END IF;
+  UPDATE execution_steps y SET state = 'started', attempt = p_attempt, started_at = clock_timestamp(), error = NULL,
+         finished_at = NULL, input = p_input
+   WHERE y.execution_id = p_execution AND y.step_key = p_key;
+  RETURN QUERY SELECT 'again'::text, NULL::jsonb;
+END
+$$;
+
+-- Result: written after the effect, only by the run that holds the fence.
+CREATE FUNCTION end_step(
+  p_tenant text, p_execution uuid, p_attempt integer, p_key text, p_state text, p_output jsonb, p_error text,
+  p_tokens_in integer, p_tokens_out integer, p_cost numeric
+) RETURNS boolean
+LANGUAGE plpgsql AS $$
+BEGIN
+  PERFORM set_config('app.current_tenant_id', p_tenant, true);
+  UPDATE execution_steps y SET state = p_state, output = p_output, error = p_error, tokens_in = p_tokens_in,
+         tokens_out = p_tokens_out, cost_usd = p_cost, finished_at = clock_timestamp()
+    FROM agent_executions x
+   WHERE y.execution_id = p_execution AND y.step_key = p_key AND y.attempt = p_attempt
+     AND x.id = p_execution AND x.attempt = p_attempt AND x.status = 'running';
+  RETURN FOUND;
+END
+$$;
+
+-- Ends a run, or hands it back for another try, and fills the slot it frees. Fenced.
+CREATE FUNCTION finish_execution(
+  p_tenant text, p_execution uuid, p_attempt integer, p_status text, p_output jsonb, p_error_code text,
+  p_error_message text, p_delay_seconds double precision
+) RETURNS TABLE (applied boolean, promoted integer)
+LANGUAGE plpgsql AS $$
+DECLARE
+  v_promoted integer := 0;
+  v_status text := p_status;
+BEGIN
+  PERFORM set_config('app.current_tenant_id', p_tenant, true);
+  -- A run that was cancelled neither tries again nor waits for a person; what it had done stays in its journal.
+  SELECT CASE WHEN p_status IN ('queued', 'waiting') AND x.cancel_requested_at IS NOT NULL THEN 'cancelled'
+              ELSE p_status END
+    INTO v_status FROM agent_executions x
+   WHERE x.id = p_execution AND x.attempt = p_attempt AND x.status = 'running' FOR NO KEY UPDATE;
+  IF NOT FOUND THEN
+    RETURN QUERY SELECT false, 0; RETURN;
+  END IF;
+  -- A run that tries again is parked until its time: the queue holds what can start.
+  UPDATE agent_executions x
+     SET status = v_status,
+         parked = v_status = 'queued',
+         output_result = coalesce(p_output, x.output_result),
+         error_code = p_error_code,
+         error_message = p_error_message,
+         completed_at = CASE WHEN v_status IN ('completed', 'failed', 'cancelled') THEN clock_timestamp() END,
+         not_before = CASE WHEN v_status = 'queued' AND p_delay_seconds > 0
+                           THEN clock_timestamp() + make_interval(secs => p_delay_seconds) END,
+         heartbeat_at = NULL,
+         token_usage = s.usage,
+         cost_usd = s.cost
+    FROM (SELECT jsonb_build_object('input_tokens', coalesce(sum(tokens_in), 0),
+                                    'output_tokens', coalesce(sum(tokens_out), 0),
+                                    'model_calls', count(*) FILTER (WHERE kind = 'model')) AS usage,
+                 -- one unknown price makes the whole cost unknown, never smaller
+                 CASE WHEN count(*) FILTER (WHERE kind = 'model') > 0
+                       AND count(*) FILTER (WHERE kind = 'model' AND cost_usd IS NULL AND state = 'finished') = 0
+                      THEN coalesce(sum(cost_usd), 0) END AS cost
+            FROM execution_steps WHERE execution_id = p_execution) s
+   WHERE x.id = p_execution;
+  UPDATE execution_steps y SET state = 'failed', error = coalesce(y.error, p_error_message, 'The run ended here.'),
+         finished_at = clock_timestamp()
+   WHERE y.execution_id = p_execution AND y.state = 'started' AND y.idempotent AND v_status <> 'waiting';
+  v_promoted := promote_executions(p_tenant);
+  RETURN QUERY SELECT true, v_promoted;
+END
+$$;
+
+-- Keeps a worker's runs alive; returns those it still owns. A run that is missing from the answer is lost.
+CREATE FUNCTION heartbeat_executions(p_worker text, p_ids uuid[], p_attempts integer[])
+RETURNS TABLE (execution_id uuid, cancel_requested boolean)
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+  WITH mine AS (
+    SELECT x.id FROM public.agent_executions x JOIN unnest(p_ids, p_attempts) AS m (id, attempt) ON m.id = x.id
+     WHERE x.attempt = m.attempt AND x.status = 'running' AND x.worker_id = p_worker
+     ORDER BY x.tenant_id COLLATE "C", x.id FOR NO KEY UPDATE OF x)  -- as the workers sort what they send together
+  UPDATE public.agent_executions x SET heartbeat_at = clock_timestamp() FROM mine WHERE x.id = mine.id
+  RETURNING x.id, x.cancel_requested_at IS NOT NULL
+$$;
+
+-- Heals what no transaction could: runs of dead workers, queued runs that PgQueuer does not hold,
+-- parked runs beside free slots. Returns how many were handed over.
+CREATE FUNCTION sweep_executions(p_stale_seconds double precision) RETURNS integer
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+  v_id uuid;
+  v_tenant text;
+  v_count integer := 0;
+  v_base bigint;
+BEGIN
+  IF NOT pg_try_advisory_xact_lock(hashtextextended('deskhand.sweep', 0)) THEN
+    RETURN 0;
+  END IF;
+  FOR v_id IN
+    SELECT e.id FROM public.agent_executions e
+     WHERE (e.status = 'running' AND e.heartbeat_at < clock_timestamp() - make_interval(secs => p_stale_seconds)
+            OR e.status = 'queued' AND NOT e.parked AND coalesce(e.not_before, e.queued_at) < clock_timestamp() - interval '2 s')
+       AND NOT EXISTS (SELECT 1 FROM public.pgqueuer q
+                        WHERE q.dedupe_key = e.id::text || ':' || e.enqueue_seq::text
+                          AND (q.status = 'queued' OR q.status = 'picked' AND e.status = 'queued'))
+     ORDER BY e.queued_at LIMIT 500
+     FOR UPDATE SKIP LOCKED
+  LOOP
+    PERFORM public.enqueue_execution(v_id);
+    v_count := v_count + 1;
+  END LOOP;
+  FOR v_tenant IN
+    WITH RECURSIVE waiting AS (  -- jumps from tenant to tenant, however many runs of one are parked
+      (SELECT e.tenant_id FROM public.agent_executions e WHERE e.status = 'queued' AND e.parked
+        ORDER BY e.tenant_id LIMIT 1)
+      UNION ALL
+      SELECT (SELECT e.tenant_id FROM public.agent_executions e WHERE e.status = 'queued' AND e.parked
+                 AND e.tenant_id > w.tenant_id ORDER BY e.tenant_id LIMIT 1)
+        FROM waiting w WHERE w.tenant_id IS NOT NULL)
+    SELECT w.tenant_id FROM waiting w WHERE w.tenant_id IS NOT NULL
+  LOOP
+    v_count := v_count + public.promote_executions(v_tenant);
+  END LOOP;
+  -- The clock never goes back while work waits; before it outgrows PgQueuer's integer, all that waits moves with it.
+  SELECT c.last_value - 1 INTO v_base FROM public.execution_clock c WHERE c.last_value > 1000000000;
+  IF FOUND THEN
+    UPDATE public.agent_executions e SET queue_tag = greatest(0, e.queue_tag - v_base)
+     WHERE e.status = 'queued' AND NOT e.parked;
+    UPDATE public.pgqueuer q SET priority = least(0, q.priority + v_base) WHERE q.status = 'queued';
+    PERFORM setval('public.execution_clock', 1);
+  END IF;
+  RETURN v_count;
+END
+$$;
+
+-- The four statements of a run, each for many runs at once: what a worker sends while a commit is under way goes out
+-- together. Rows come sorted by tenant and execution (code points), so that all lock them in one order.
+CREATE FUNCTION start_executions(p_rows jsonb)
+RETURNS TABLE (ordinal bigint, verdict text, attempt integer, execution jsonb)
+LANGUAGE sql AS $$
+  SELECT r.ordinal, a.verdict, a.attempt, a.execution
+    FROM ROWS FROM (jsonb_to_recordset(p_rows) AS (
+           tenant text, execution uuid, worker text, stale_seconds double precision)) WITH ORDINALITY
+         AS r (tenant, execution, worker, stale_seconds, ordinal),
+         LATERAL start_execution(r.tenant, r.execution, r.worker, r.stale_seconds) a
+$$;
+
+CREATE FUNCTION begin_steps(p_rows jsonb) RETURNS TABLE (ordinal bigint, verdict text, output jsonb)
+LANGUAGE sql AS $$
+  SELECT r.ordinal, a.verdict, a.output
+    FROM ROWS FROM (jsonb_to_recordset(p_rows) AS (
+           tenant text, execution uuid, attempt integer, key text, kind text, name text, idempotent boolean, mark text,
+           input jsonb)) WITH ORDINALITY
+         AS r (tenant, execution, attempt, key, kind, name, idempotent, mark, input, ordinal),
+         LATERAL begin_step(r.tenant, r.execution, r.attempt, r.key, r.kind, r.name, r.idempotent, r.mark, r.input) a
+$$;
+
+CREATE FUNCTION end_steps(p_rows jsonb) RETURNS TABLE (ordinal bigint, kept boolean)
+LANGUAGE sql AS $$
+  SELECT r.ordinal, a.kept
+    FROM ROWS FROM (jsonb_to_recordset(p_rows) AS (
+           tenant text, execution uuid, attempt integer, key text, state text, output jsonb, error text,
+           tokens_in integer, tokens_out integer, cost numeric)) WITH ORDINALITY
+         AS r (tenant, execution, attempt, key, state, output, error, tokens_in, tokens_out, cost, ordinal),
+         LATERAL end_step(r.tenant, r.execution, r.attempt, r.key, r.state, r.output, r.error, r.tokens_in,
+                          r.tokens_out, r.cost) AS a (kept)
+$$;
+
+CREATE FUNCTION finish_executions(p_rows jsonb) RETURNS TABLE (ordinal bigint, applied boolean, promoted integer)
+LANGUAGE sql AS $$
+  SELECT r.ordinal, a.applied, a.promoted
+    FROM ROWS FROM (jsonb_to_recordset(p_rows) AS (
+           tenant text, execution uuid, attempt integer, status text, output jsonb, error_code text,
+           error_message text, delay_seconds double precision)) WITH ORDINALITY
+         AS r (tenant, execution, attempt, status, output, error_code, error_message, delay_seconds, ordinal),
+         LATERAL finish_execution(r.tenant, r.execution, r.attempt, r.status, r.output, r.error_code,
+                                  r.error_message, r.delay_seconds) a
+$$;

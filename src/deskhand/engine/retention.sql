@@ -1,0 +1,43 @@
+-- How history that is older than the installation keeps goes away; engine/retention.py calls it.
+--
+-- How to change a function: docs/howto/change-a-sql-function.md.
+
+-- Deletes what is older than the installation keeps, a batch at a time, passing over rows in use. Failures that nobody
+-- dismissed and runs that wait for a person stay. Returns how many rows went; less than a batch: there is no more.
+CREATE FUNCTION prune_history(p_kind text, p_keep interval, p_batch integer) RETURNS integer
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+  v_count integer;
+BEGIN
+  IF NOT pg_try_advisory_xact_lock(hashtextextended('deskhand.prune/' || p_kind, 0)) THEN
+    RETURN 0;
+  END IF;
+  IF p_kind = 'executions' THEN
+    DELETE FROM public.agent_executions e WHERE e.id = ANY (ARRAY(
+      SELECT x.id FROM public.agent_executions x
+       WHERE x.completed_at < now() - p_keep
+         AND (x.status IN ('completed', 'cancelled') OR x.status = 'failed' AND x.dismissed_at IS NOT NULL)
+       ORDER BY x.completed_at LIMIT p_batch FOR UPDATE SKIP LOCKED));
+  ELSIF p_kind = 'deliveries' THEN
+    DELETE FROM public.webhook_deliveries d WHERE d.id = ANY (ARRAY(
+      SELECT x.id FROM public.webhook_deliveries x WHERE x.received_at < now() - p_keep
+       LIMIT p_batch FOR UPDATE SKIP LOCKED));
+  ELSIF p_kind = 'schedule_fires' THEN
+    DELETE FROM public.schedule_fires f WHERE (f.trigger_id, f.fire_at) IN (
+      SELECT x.trigger_id, x.fire_at FROM public.schedule_fires x WHERE x.fire_at < now() - p_keep
+       LIMIT p_batch FOR UPDATE SKIP LOCKED);
+  ELSIF p_kind = 'execution_starts' THEN
+    DELETE FROM public.execution_starts s WHERE (s.tenant_id, s.minute) IN (
+      SELECT x.tenant_id, x.minute FROM public.execution_starts x WHERE x.minute < now() - p_keep
+       LIMIT p_batch FOR UPDATE SKIP LOCKED);
+  ELSIF p_kind = 'queue_log' THEN
+    DELETE FROM public.pgqueuer_log l WHERE l.id = ANY (ARRAY(
+      SELECT x.id FROM public.pgqueuer_log x WHERE x.created < now() - p_keep
+       ORDER BY x.created LIMIT p_batch FOR UPDATE SKIP LOCKED));
+  ELSE
+    RAISE EXCEPTION 'prune_history: unknown kind %', p_kind;
+  END IF;
+  GET DIAGNOSTICS v_count = ROW_COUNT;
+  RETURN v_count;
+END
+$$;

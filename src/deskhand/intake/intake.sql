@@ -1,0 +1,171 @@
+-- Webhooks in: whom an address belongs to, and what becomes of a delivery.
+--
+-- The find functions run before the tenant is known, so they cross tenants; they answer what is needed to verify
+-- a signature and nothing of the tenant's content. Everything after the signature runs with the caller's rights, in
+-- the tenant that the address belongs to.
+--
+-- How to change a function: docs/howto/change-a-sql-function.md.
+
+-- What an agent's own address is for. The tenant is not known yet, so this crosses tenants.
+CREATE FUNCTION find_webhook_triggers(p_agent_id uuid)
+RETURNS TABLE (trigger_id uuid, tenant_id varchar, agent_id uuid, agent_name varchar, agent_status varchar,
+               current_version integer, agent_revision integer, webhook_url varchar, hmac_secret text,
+               previous_hmac_secret text, previous_hmac_secret_expires_at timestamptz, is_paused boolean,
+               payload_schema jsonb, tool_ids text[], tool_type varchar, tenant_is_active boolean,
+               webhook_signing_secret_encrypted text, rate_limits jsonb)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+    SELECT t.id, t.tenant_id, a.id, a.name, a.status, a.current_version, a.revision, t.webhook_url, t.hmac_secret,
+                   t.previous_hmac_secret, t.previous_hmac_secret_expires_at, t.is_paused, t.payload_schema,
+                   ARRAY(SELECT o.tool_id::text FROM agent_tools o WHERE o.agent_id = a.id ORDER BY o.tool_id),
+                   c.tool_type, c.is_active, c.webhook_signing_secret_encrypted, c.rate_limits
+      FROM agent_triggers t
+              JOIN agents a ON a.id = t.agent_id
+              JOIN tenant_configs c ON c.tenant_id = t.tenant_id
+     WHERE t.agent_id = p_agent_id AND t.trigger_type = 'webhook'
+     ORDER BY t.created_at, t.id
+$$;
+
+-- The same for the address of a tenant's desk: every trigger whose agent may use that desk.
+CREATE FUNCTION find_tenant_hook(p_tenant_id text, p_tool_type text)
+RETURNS TABLE (trigger_id uuid, tenant_id varchar, agent_id uuid, agent_name varchar, agent_status varchar,
+               current_version integer, agent_revision integer, webhook_url varchar, hmac_secret text,
+               previous_hmac_secret text, previous_hmac_secret_expires_at timestamptz, is_paused boolean,
+               payload_schema jsonb, tool_ids text[], tool_type varchar, tenant_is_active boolean,
+               webhook_signing_secret_encrypted text, rate_limits jsonb)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+    SELECT t.id, t.tenant_id, a.id, a.name, a.status, a.current_version, a.revision, t.webhook_url, t.hmac_secret,
+                   t.previous_hmac_secret, t.previous_hmac_secret_expires_at, t.is_paused, t.payload_schema,
+                   ARRAY(SELECT o.tool_id::text FROM agent_tools o WHERE o.agent_id = a.id ORDER BY o.tool_id),
+                   c.tool_type, c.is_active, c.webhook_signing_secret_encrypted, c.rate_limits
+      FROM agent_triggers t
+              JOIN agents a ON a.id = t.agent_id
+              JOIN tenant_configs c ON c.tenant_id = t.tenant_id
+     WHERE t.tenant_id = p_tenant_id AND t.trigger_type = 'webhook'
+       AND EXISTS (SELECT 1 FROM agent_tools o WHERE o.agent_id = a.id AND o.tool_id = p_tool_type)
+     ORDER BY t.created_at, t.id
+$$;
+
+-- Accepts one verified event: delivery row, execution row (or coalescing into one that has not
+-- started), hand-over. p_revision guards against a cached trigger that has changed since.
+CREATE FUNCTION accept_event(
+  p_tenant text, p_agent uuid, p_trigger uuid, p_revision integer, p_delivery text, p_scheme text, p_event text,
+  p_tool text, p_ticket text, p_marks text[], p_body_sha256 text, p_body_bytes integer, p_payload jsonb
+) RETURNS TABLE (outcome text, execution_id uuid, reason text)
+LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+DECLARE
+  v_version uuid;
+  v_cap integer;
+  v_weight double precision;
+  v_inflight integer;
+  v_tag bigint := 0;
+  v_execution uuid := gen_random_uuid();
+  v_lane text := CASE WHEN p_ticket IS NULL THEN NULL ELSE p_tool || '/' || p_ticket END;
+  v_delivery uuid;
+  v_parked boolean;
+  v_inserted boolean;
+  v_echo boolean := false;
+BEGIN
+  PERFORM set_config('app.current_tenant_id', p_tenant, true);
+  SELECT v.id, execution_caps(t.rate_limits), execution_weight(t.rate_limits) INTO v_version, v_cap, v_weight
+    FROM agents a
+    JOIN agent_versions v ON v.agent_id = a.id AND v.version_number = a.current_version
+    JOIN tenant_configs t ON t.tenant_id = a.tenant_id
+   WHERE a.id = p_agent AND a.revision = p_revision AND a.status = 'active' AND t.is_active;
+  IF NOT FOUND THEN
+    RETURN QUERY SELECT 'stale'::text, NULL::uuid, NULL::text;
+    RETURN;
+  END IF;
+
+  INSERT INTO webhook_deliveries (tenant_id, trigger_id, delivery_id, outcome, http_status, scheme, event, tool_type,
+                                  ticket_ref, body_sha256, body_bytes, execution_id)
+  VALUES (p_tenant, p_trigger, p_delivery, 'accepted', 202, p_scheme, p_event, p_tool, p_ticket, p_body_sha256,
+          p_body_bytes, v_execution)
+  ON CONFLICT (trigger_id, delivery_id) WHERE outcome <> 'rejected' DO NOTHING
+  RETURNING id INTO v_delivery;
+  IF v_delivery IS NULL THEN
+    RETURN QUERY SELECT d.outcome::text, d.execution_id, d.reason FROM webhook_deliveries d
+      WHERE d.trigger_id = p_trigger AND d.delivery_id = p_delivery AND d.outcome <> 'rejected';
+    RETURN;
+  END IF;
+
+  IF cardinality(p_marks) > 0 THEN
+    SELECT EXISTS (SELECT 1 FROM execution_steps y WHERE y.tenant_id = p_tenant AND y.mark = ANY (p_marks)) INTO v_echo;
+  END IF;
+  IF v_echo THEN
+    UPDATE webhook_deliveries d SET outcome = 'ignored', execution_id = NULL, reason = 'our own write, coming back'
+     WHERE d.id = v_delivery;
+    RETURN QUERY SELECT 'ignored'::text, NULL::uuid, 'our own write, coming back'::text;
+    RETURN;
+  END IF;
+
+  SELECT count(*) INTO v_inflight FROM (
+    (SELECT 1 FROM agent_executions WHERE status = 'running' AND tenant_id = p_tenant LIMIT v_cap)
+    UNION ALL
+    (SELECT 1 FROM agent_executions WHERE status = 'queued' AND NOT parked AND tenant_id = p_tenant LIMIT v_cap)
+  ) inflight;
+  v_parked := v_inflight >= v_cap;
+  IF NOT v_parked THEN
+    v_tag := next_queue_tag(p_tenant, v_weight);
+  END IF;
+
+  INSERT INTO agent_executions (id, tenant_id, agent_id, trigger_id, agent_version_id, tool_type, ticket_ref, lane,
+                                input_payload, parked, enqueue_seq, queue_tag)
+  VALUES (v_execution, p_tenant, p_agent, p_trigger, v_version, p_tool, p_ticket, v_lane, p_payload, v_parked, 1, v_tag)
+  ON CONFLICT (tenant_id, agent_id, lane) WHERE status = 'queued' AND attempt = 0 AND lane IS NOT NULL AND mode = 'live'
+  DO UPDATE SET input_payload = excluded.input_payload
+  RETURNING id, (id = v_execution) INTO v_execution, v_inserted;
+
+  IF NOT v_inserted THEN
+    UPDATE webhook_deliveries d SET outcome = 'coalesced', execution_id = v_execution,
+           reason = 'joined a run on this ticket that had not started yet'
+     WHERE d.id = v_delivery;
+    RETURN QUERY SELECT 'coalesced'::text, v_execution, 'joined a run on this ticket that had not started yet'::text;
+    RETURN;
+  END IF;
+
+  IF NOT v_parked THEN
+    INSERT INTO pgqueuer (priority, entrypoint, payload, dedupe_key, status)
+    VALUES (-v_tag, 'execution', convert_to(p_tenant || ':' || v_execution::text, 'UTF8'), v_execution::text || ':1',
+            'queued');
+  END IF;
+  RETURN QUERY SELECT 'accepted'::text, v_execution, NULL::text;
+END
+$$;
+
+-- Accepts what came in at the same moment in one commit. Answers in the order of the array.
+CREATE FUNCTION accept_events(p_events jsonb)
+RETURNS TABLE (ordinal bigint, outcome text, execution_id uuid, reason text)
+LANGUAGE sql AS $$
+  SELECT e.ordinal, a.outcome, a.execution_id, a.reason
+    FROM ROWS FROM (jsonb_to_recordset(p_events) AS (
+           tenant text, agent uuid, trigger uuid, revision integer, delivery text, scheme text, event text, tool text,
+           ticket text, marks text[], body_sha256 text, body_bytes integer, payload jsonb)) WITH ORDINALITY
+         AS e (tenant, agent, trigger, revision, delivery, scheme, event, tool, ticket, marks, body_sha256, body_bytes,
+               payload, ordinal),
+         LATERAL accept_event(e.tenant, e.agent, e.trigger, e.revision, e.delivery, e.scheme, e.event, e.tool, e.ticket,
+                              e.marks, e.body_sha256, e.body_bytes, e.payload) a
+$$;
+
+-- Keeps a delivery that starts nothing: ignored (a redelivery gets the same answer) or rejected.
+CREATE FUNCTION record_delivery(
+  p_tenant text, p_trigger uuid, p_delivery text, p_outcome text, p_reason text, p_status integer, p_scheme text,
+  p_event text, p_tool text, p_ticket text, p_body_sha256 text, p_body_bytes integer
+) RETURNS TABLE (outcome text, execution_id uuid, reason text)
+LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+BEGIN
+  PERFORM set_config('app.current_tenant_id', p_tenant, true);
+  INSERT INTO webhook_deliveries (tenant_id, trigger_id, delivery_id, outcome, reason, http_status, scheme, event,
+                                  tool_type, ticket_ref, body_sha256, body_bytes)
+  VALUES (p_tenant, p_trigger, p_delivery, p_outcome, p_reason, p_status, p_scheme, p_event, p_tool, p_ticket,
+          p_body_sha256, p_body_bytes)
+  ON CONFLICT (trigger_id, delivery_id) WHERE outcome <> 'rejected' DO NOTHING;
+  IF NOT FOUND THEN
+    RETURN QUERY SELECT d.outcome::text, d.execution_id, d.reason FROM webhook_deliveries d
+      WHERE d.trigger_id = p_trigger AND d.delivery_id = p_delivery AND d.outcome <> 'rejected';
+    RETURN;
+  END IF;
+  RETURN QUERY SELECT p_outcome, NULL::uuid, p_reason;
+END
+$$;
