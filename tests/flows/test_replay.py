@@ -47,7 +47,7 @@ async def test_a_dry_run_shows_what_it_would_write_and_a_live_one_writes_it(prod
         ticket_id, original["tool_type"], original["input_payload"],
     )  # fmt: skip
     assert "Answer in one line" in str(product.model.chats[calls:])
-    [would] = [step for step in dry["steps"] if step["name"] == "would_add_note"]
+    [would] = [step for step in dry["steps"] if step["name"] == "add_note"]
     assert would["input"]["body"] == dry["note"]["markdown"]
     assert "INV-1001" in dry["note"]["markdown"]
     assert dry["note"]["note_id"] is None

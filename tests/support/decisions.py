@@ -77,5 +77,5 @@ async def replayed(console: Console, agent: Agent) -> tuple[UUID, UUID]:
     )
     given = {"body": NOTE, "public": False}
     output = {"id": "dry-run", "intent": "add_note", "mark": MARK}
-    await console.step(agent.tenant_id, dry, "would_add_note", kind="compute", input=given, output=output)
+    await console.step(agent.tenant_id, dry, "add_note", kind="compute", input=given, output=output)
     return original, dry

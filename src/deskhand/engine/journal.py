@@ -141,7 +141,9 @@ class Journal:
         step_key = self.key_for(name, key)
         self._lease.check()
         self._check_budget()
-        intent = _Intent(step_key, kind, name, idempotent, None if idempotent else self.mark_for(step_key), input)
+        # Every write has a mark, also one that may be repeated: by it our own change is known when the desk reports it.
+        mark = self.mark_for(step_key) if kind == "write" else None
+        intent = _Intent(step_key, kind, name, idempotent, mark, input)
         verdict, output = await self._begin(intent)
         if verdict == "replay":
             self._count(measure, output)

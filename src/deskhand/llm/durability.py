@@ -96,6 +96,7 @@ class StepJournal(Protocol):
 class ToolJournalConfig(TypedDict, total=False):
     """Per-tool policy, under the metadata key ``journal``; ``recover`` gets the arguments of the call."""
 
+    keeps_own_steps: bool
     kind: StepKind
     idempotent: bool
     recover: Callable[[dict[str, Any]], Awaitable[Any]] | None
@@ -149,6 +150,8 @@ class _Backend(JournalCallableOperationBackend[ToolJournalConfig]):
         if scope is None:
             raise RuntimeError("A durable step ran outside journal_scope().")
         run_body = _marked(body)
+        if isinstance(operation_id, ToolsetCallToolId) and config.get("keeps_own_steps"):
+            return await run_body()
         if isinstance(operation_id, ToolsetCallToolId):
             return await self._tool_step(scope.journal, run_body, cache_key, config)
         if isinstance(operation_id, ModelRequestId):

@@ -53,6 +53,7 @@ class ToolSpec:
         kind: ``write`` for what changes something outside.
         idempotent: Whether an interrupted call may simply be repeated.
         recover: For a write that may not: see ``StepJournal.step``; gets the arguments.
+        keeps_own_steps: The handler journals what it does by itself, so the loop puts no step around it.
     """
 
     name: str
@@ -62,6 +63,7 @@ class ToolSpec:
     kind: Literal["tool", "write"] = "tool"
     idempotent: bool = True
     recover: Handler | None = None
+    keeps_own_steps: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,8 +227,16 @@ def _tool(spec: ToolSpec) -> Tool[None]:
         except ToolInputError as error:
             raise ModelRetry(str(error)) from error
 
-    tool: Tool[None] = Tool.from_schema(call, spec.name, spec.description, dict(spec.parameters))
-    journal: ToolJournalConfig = {"kind": spec.kind, "idempotent": spec.idempotent, "recover": spec.recover}
+    # One write after the other, in the order the model asked: a journal that numbers them finds them again by it.
+    tool: Tool[None] = Tool.from_schema(
+        call, spec.name, spec.description, dict(spec.parameters), sequential=spec.kind == "write"
+    )
+    journal: ToolJournalConfig = {
+        "kind": spec.kind,
+        "idempotent": spec.idempotent,
+        "recover": spec.recover,
+        "keeps_own_steps": spec.keeps_own_steps,
+    }
     tool.metadata = {"journal": journal}
     return tool
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import or_, select
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from deskhand.errors import ConflictError
 from deskhand.kit.page import Page, cut_page, decode_cursor
-from deskhand.tenants.models import TenantConfig
+from deskhand.tenants.models import EnhancementHistory, TenantConfig
 
 
 async def add_tenant(session: AsyncSession, tenant: TenantConfig) -> None:
@@ -57,3 +60,9 @@ async def list_tenants(
         query = query.where(TenantConfig.tenant_id > after[0])
     rows = (await session.execute(query.order_by(TenantConfig.tenant_id).limit(limit + 1))).scalars().all()
     return cut_page(rows, limit, lambda tenant: (tenant.tenant_id,))
+
+
+async def add_enhancement(session: AsyncSession, values: dict[str, Any]) -> None:
+    """Insert a row of the history of notes, unless one of its id is there."""
+    row = insert(EnhancementHistory).values(**values).on_conflict_do_nothing(index_elements=["id"])
+    await session.execute(row)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
 from pydantic import SecretStr
 from sqlalchemy import LargeBinary
@@ -193,3 +194,36 @@ class TenantService:
 
 def _joined(faults: list[FieldProblem]) -> str:
     return "; ".join(fault.detail for fault in faults)
+
+
+async def record_enhancement(
+    session: AsyncSession,
+    *,
+    run_id: UUID,
+    tenant_id: str,
+    ticket_id: str,
+    context: dict[str, Any],
+    note: str,
+    took_ms: int,
+) -> None:
+    """Keep what a run added to a ticket; recorded again by a resumed run, it stays one row.
+
+    Args:
+        session: A session of the tenant.
+        run_id: The run, whose id the row gets.
+        tenant_id: The tenant.
+        ticket_id: The ticket, by the desk's stable id.
+        context: What the note stands on.
+        note: Its text, Markdown.
+        took_ms: Milliseconds from the run's start.
+    """
+    values = {
+        "id": run_id,
+        "tenant_id": tenant_id,
+        "ticket_id": ticket_id,
+        "status": "completed",
+        "context_gathered": context,
+        "llm_output": note,
+        "processing_time_ms": took_ms,
+    }
+    await repository.add_enhancement(session, values)

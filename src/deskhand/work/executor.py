@@ -20,7 +20,6 @@ from zoneinfo import ZoneInfo
 import asyncpg
 from pydantic_ai.models import Model
 from pydantic_core import to_jsonable_python
-from sqlalchemy.dialects.postgresql import insert
 
 from deskhand.agents.models import AgentVersion
 from deskhand.agents.service import get_version
@@ -53,8 +52,8 @@ from deskhand.notes.layout import (
 from deskhand.plugins.contract import Operation, Ticket, TicketingToolPlugin
 from deskhand.plugins.registry import PluginManager
 from deskhand.tenants.connections import desk_for
-from deskhand.tenants.models import EnhancementHistory, TenantConfig
-from deskhand.tenants.service import TenantService
+from deskhand.tenants.models import TenantConfig
+from deskhand.tenants.service import TenantService, record_enhancement
 from deskhand.work.facts import note_input
 from deskhand.work.research import Researcher
 from deskhand.work.toolbox import Toolbox
@@ -253,19 +252,16 @@ class Executor:
         )
 
     async def _remember(self, run: Run, ticket: Ticket, output: dict[str, Any]) -> None:
-        """The spec's history row; its id is the run's, so a resumed run does not write it twice."""
-        execution = run.execution
-        async with self._db.tenant_session(execution.tenant_id) as session:
-            row = insert(EnhancementHistory).values(
-                id=execution.id,
-                tenant_id=execution.tenant_id,
+        async with self._db.tenant_session(run.execution.tenant_id) as session:
+            await record_enhancement(
+                session,
+                run_id=run.execution.id,
+                tenant_id=run.execution.tenant_id,
                 ticket_id=ticket.id,
-                status="completed",
-                context_gathered={"sources": output["note"]["sources"], "unavailable": output["unavailable"]},
-                llm_output=output["note"]["markdown"],
-                processing_time_ms=round((self._limits.timeout - (run.deadline - time.monotonic())) * 1000),
+                context={"sources": output["note"]["sources"], "unavailable": output["unavailable"]},
+                note=output["note"]["markdown"],
+                took_ms=round((self._limits.timeout - (run.deadline - time.monotonic())) * 1000),
             )
-            await session.execute(row.on_conflict_do_nothing(index_elements=["id"]))
 
     # -- a run without a ticket (a schedule) -------------------------------------------------
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from pydantic import TypeAdapter
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from deskhand.engine.journal import Journal
 from deskhand.kit.db.session import Database
@@ -26,9 +27,36 @@ from deskhand.work.toolbox import strip_marks
 QUERY_CHARACTERS = 1500
 SHOWN = 5
 
-_HISTORY = TypeAdapter(list[HistoryHit])
-_ARTICLES = TypeAdapter(list[ArticleHit])
-_SYSTEMS = TypeAdapter(list[SystemHit])
+Hit = TypeVar("Hit")
+
+
+@dataclass(frozen=True, slots=True)
+class Source(Generic[Hit]):
+    """Where something is looked up.
+
+    Attributes:
+        step: Name of its step in the trace.
+        name: What a note calls it.
+        hits: Reads its answer back from the journal.
+    """
+
+    step: str
+    name: str
+    hits: TypeAdapter[list[Hit]]
+
+
+@dataclass(frozen=True, slots=True)
+class LookUp(Generic[Hit]):
+    """What one source answered; ``answered`` is False if it was down, and ``hits`` are then empty."""
+
+    source: str
+    hits: list[Hit]
+    answered: bool = True
+
+
+PAST_TICKETS = Source("search_tickets", "past tickets", TypeAdapter(list[HistoryHit]))
+ARTICLES = Source("search_knowledge", "the knowledge base", TypeAdapter(list[ArticleHit]))
+SYSTEMS = Source("find_systems", "the system inventory", TypeAdapter(list[SystemHit]))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,63 +100,39 @@ class Researcher:
     async def research(self, ticket: Ticket) -> Findings:
         """Past tickets, articles and systems for a ticket, and what its neighbours suggest."""
         query = query_for(ticket)
-        missing: list[str] = []
-        history = _HISTORY.validate_python(
-            await self._look_up("search_tickets", "past tickets", query, missing, self._search_history(query, ticket))
+        history = await self._look_up(PAST_TICKETS, query, lambda s: self._nearest(s, query, ticket))
+        articles = await self._look_up(
+            ARTICLES, query, lambda s: knowledge.search_articles(s, query, embedder=self._embedder)
         )
-        articles = _ARTICLES.validate_python(
-            await self._look_up("search_knowledge", "the knowledge base", query, missing, self._search_articles(query))
-        )
-        systems = _SYSTEMS.validate_python(
-            await self._look_up("find_systems", "the system inventory", query, missing, self._find_systems(query))
-        )
+        systems = await self._look_up(SYSTEMS, query, lambda s: knowledge.find_systems(s, query))
         return Findings(
-            # All neighbours vote, each with its weight; only the near ones are worth a technician's time.
-            history=[hit for hit in history if hit.score >= HISTORY.floor][:SHOWN],
-            articles=articles,
-            systems=systems,
-            triage=suggest(history),
-            neighbours=history,
-            unavailable=missing,
+            history=[hit for hit in history.hits if hit.score >= HISTORY.floor][:SHOWN],
+            articles=articles.hits,
+            systems=systems.hits,
+            triage=suggest(history.hits),
+            neighbours=history.hits,
+            unavailable=[one.source for one in (history, articles, systems) if not one.answered],
         )
+
+    async def _nearest(self, session: AsyncSession, query: str, ticket: Ticket) -> list[HistoryHit]:
+        return await knowledge.nearest_history(session, query, embedder=self._embedder, exclude_ticket=ticket.id)
 
     async def _look_up(
-        self, name: str, source: str, query: str, missing: list[str], body: Callable[[], Awaitable[Any]]
-    ) -> Any:
-        async def guarded() -> Any:
+        self, source: Source[Hit], query: str, search: Callable[[AsyncSession], Awaitable[list[Hit]]]
+    ) -> LookUp[Hit]:
+        """Ask one source, as a step of its own; the journal keeps an outage like an answer."""
+
+        async def ask() -> Any:
             try:
-                return {"found": await body()}
+                async with self._db.tenant_session(self._tenant_id) as session:
+                    return {"found": await search(session)}
             except (DBAPIError, OSError, TimeoutError) as error:
-                return {"unavailable": f"{type(error).__name__}"}
+                return {"unavailable": type(error).__name__}
 
-        answer = await self._journal.step(name=name, kind="tool", input={"query": query}, body=guarded)
+        answer = await self._journal.step(name=source.step, kind="tool", input={"query": query}, body=ask)
         if "unavailable" in answer:
-            missing.append(source)
-            return []
-        return answer["found"]
-
-    def _search_history(self, query: str, ticket: Ticket) -> Callable[[], Awaitable[Any]]:
-        async def search() -> Any:
-            async with self._db.tenant_session(self._tenant_id) as session:
-                return await knowledge.nearest_history(
-                    session, query, embedder=self._embedder, exclude_ticket=ticket.id
-                )
-
-        return search
-
-    def _search_articles(self, query: str) -> Callable[[], Awaitable[Any]]:
-        async def search() -> Any:
-            async with self._db.tenant_session(self._tenant_id) as session:
-                return await knowledge.search_articles(session, query, embedder=self._embedder)
-
-        return search
-
-    def _find_systems(self, query: str) -> Callable[[], Awaitable[Any]]:
-        async def search() -> Any:
-            async with self._db.tenant_session(self._tenant_id) as session:
-                return await knowledge.find_systems(session, query)
-
-        return search
+            return LookUp(source.name, [], answered=False)
+        return LookUp(source.name, source.hits.validate_python(answer["found"]))
 
 
 def query_for(ticket: Ticket) -> str:

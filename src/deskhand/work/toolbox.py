@@ -103,27 +103,23 @@ class Toolbox:
             key: Journal key; the same text under the same key is written once, however often the run is resumed.
             public: True if the requester may read it.
         """
-        self.require(Operation.ADD_NOTE)
-        mark = self._journal.mark_for(key)
-        note = NoteDraft(body=body, public=public, mark=mark)
-        return await self._write(
-            Operation.ADD_NOTE,
-            key=key,
-            mark=mark,
-            given={"body": body, "public": public},
-            effect=lambda: self._desk.add_note(self._ticket_id, note),
-        )
 
-    async def update_ticket(self, changes: TicketChanges, *, key: str, if_revision: str | None = None) -> WriteReceipt:
-        """Set fields of the ticket, once."""
-        self.require(Operation.UPDATE_TICKET)
-        mark = self._journal.mark_for(key)
+        async def make(mark: str) -> WriteReceipt:
+            return await self._desk.add_note(self._ticket_id, NoteDraft(body=body, public=public, mark=mark))
+
+        return await self._write(Operation.ADD_NOTE, key=key, input={"body": body, "public": public}, make=make)
+
+    async def update_ticket(self, changes: TicketChanges) -> WriteReceipt:
+        """Set fields of the ticket: each call is a change of its own, made once however often the run is resumed."""
+
+        async def make(mark: str) -> WriteReceipt:
+            return await self._desk.update_ticket(self._ticket_id, changes, mark=mark)
+
         return await self._write(
             Operation.UPDATE_TICKET,
-            key=key,
-            mark=mark,
-            given=to_jsonable_python(changes),
-            effect=lambda: self._desk.update_ticket(self._ticket_id, changes, mark=mark, if_revision=if_revision),
+            key=self._journal.key_for(Operation.UPDATE_TICKET.value, None),
+            input=shown(changes),
+            make=make,
             # Setting the same values twice leaves the ticket as setting them once, so a doubt needs no question.
             idempotent=True,
         )
@@ -133,16 +129,26 @@ class Toolbox:
         operation: Operation,
         *,
         key: str,
-        mark: str,
-        given: Mapping[str, Any],
-        effect: Callable[[], Awaitable[WriteReceipt]],
+        input: Mapping[str, Any],  # noqa: A002  (the journal's own word)
+        make: Callable[[str], Awaitable[WriteReceipt]],
         idempotent: bool = False,
     ) -> WriteReceipt:
+        """The one road to the desk: grant, intent, mark, effect, audit; a dry run ends after the intent.
+
+        Args:
+            operation: What is done; its name is the step's.
+            key: The step's key, which the mark is made of.
+            input: What the trace shows.
+            make: Does it, with the mark that the desk is to keep.
+            idempotent: Whether a write of unknown outcome may simply be made again.
+        """
+        self.require(operation)
         if self._journal.execution.mode == "dry_run":
-            return await self._intend(operation, key=key, mark=mark, given=given)
+            return await self._intend(operation, key=key, input=input)
+        mark = self._journal.mark_for(key)
 
         async def perform() -> Any:
-            receipt = await effect()
+            receipt = await make(mark)
             await self._audit(operation, receipt)
             return to_jsonable_python(receipt)
 
@@ -150,22 +156,21 @@ class Toolbox:
             name=operation.value,
             key=key,
             kind="write",
-            input=dict(given),
+            input=dict(input),
             body=perform,
             idempotent=idempotent,
             recover=lambda: self._find(operation, mark),
         )
         return RECEIPT.validate_python(raw)
 
-    async def _intend(self, operation: Operation, *, key: str, mark: str, given: Mapping[str, Any]) -> WriteReceipt:
-        receipt = WriteReceipt(id="dry-run", ticket_id=self._ticket_id, mark=mark)
+    async def _intend(self, operation: Operation, *, key: str, input: Mapping[str, Any]) -> WriteReceipt:  # noqa: A002
+        receipt = WriteReceipt(id="dry-run", ticket_id=self._ticket_id)
 
         async def intent() -> Any:
             return {**to_jsonable_python(receipt), "intent": operation.value}
 
-        await self._journal.step(
-            name=f"would_{operation.value}", key=key, kind="compute", input=dict(given), body=intent
-        )
+        # Not a write: the trace counts what reached the desk, and no mark was given away.
+        await self._journal.step(name=operation.value, key=key, kind="compute", input=dict(input), body=intent)
         return receipt
 
     async def _find(self, operation: Operation, mark: str) -> Any:
@@ -214,26 +219,17 @@ class Toolbox:
         return offered
 
     def _update_spec(self) -> ToolSpec:
-        dry_run = self._journal.execution.mode == "dry_run"
-
         async def update(args: dict[str, Any]) -> Any:
             changes = TicketChanges(
                 priority=args.get("priority"), category=args.get("category"), group=args.get("group")
             )
             try:
-                receipt = await self._desk.update_ticket(
-                    self._ticket_id, changes, mark=self._journal.mark_for(f"update:{sorted(args.items())}")
-                )
+                return to_jsonable_python(await self.update_ticket(changes))
             except DeskValidationError as error:
                 raise ToolInputError(error.message) from error
-            await self._audit(Operation.UPDATE_TICKET, receipt)
-            return to_jsonable_python(receipt)
-
-        async def intend(args: dict[str, Any]) -> Any:
-            return {"intent": "update_ticket", **args}
 
         return ToolSpec(
-            name="update_ticket",
+            name=Operation.UPDATE_TICKET.value,
             description="Set fields of this ticket. Only what the evidence supports.",
             parameters={
                 "type": "object",
@@ -245,10 +241,15 @@ class Toolbox:
                 "additionalProperties": False,
                 "minProperties": 1,
             },
-            handler=intend if dry_run else update,
-            # In a dry run it changes nothing, and the trace must not count it among the writes.
-            kind="tool" if dry_run else "write",
+            handler=update,
+            kind="write",
+            keeps_own_steps=True,
         )
+
+
+def shown(changes: TicketChanges) -> dict[str, Any]:
+    """What a change sets, for the trace; fields it leaves alone are left out."""
+    return {name: value for name, value in to_jsonable_python(changes).items() if value not in (None, [], {})}
 
 
 def strip_marks(text: str) -> str:

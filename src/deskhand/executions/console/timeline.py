@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from deskhand.executions.schemas import ExecutionDetail, StepView
+from deskhand.plugins.contract import Access, Operation
 from deskhand.ui.format import label
 
 KIND_WORDS = {"model": "Model call", "tool": "Tool call", "write": "Write to the desk", "compute": "Computation"}
@@ -15,8 +16,7 @@ STATE_WORDS = {"started": "running", "finished": "done", "failed": "failed", "in
 SMALLEST_SHARE = 0.6  # per cent; anything shorter would not be seen
 _TELLING = ("query", "subject", "ticket_id", "model", "ref", "text")
 _LENGTH = 90
-_WOULD = "would_"
-WRITES = frozenset({"add_note", "update_ticket", "assign", "transition", "resolve"})
+WRITES = frozenset(operation.value for operation in Operation if operation.access is Access.WRITE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +61,7 @@ def lay_out(execution: ExecutionDetail, *, now: datetime) -> list[TimelineStep]:
         whole = max((end - start).total_seconds(), 0.001)
         offset = min(100 - SMALLEST_SHARE, 100 * (step.started_at - start).total_seconds() / whole)
         took = ((step.finished_at or min(now, end)) - step.started_at).total_seconds()
-        intent = execution.mode == "dry_run" and step.name.removeprefix(_WOULD) in WRITES
+        intent = execution.mode == "dry_run" and step.name in WRITES
         placed.append(
             TimelineStep(
                 number=number,
@@ -71,7 +71,7 @@ def lay_out(execution: ExecutionDetail, *, now: datetime) -> list[TimelineStep]:
                 offset=round(max(0.0, offset), 2),
                 share=round(min(max(SMALLEST_SHARE, 100 * took / whole), 100 - offset), 2),
                 hint=hint(step.input),
-                name=label(f"{_WOULD}{step.name.removeprefix(_WOULD)}" if intent else step.name),
+                name=label(f"would_{step.name}" if intent else step.name),
                 intent=intent,
                 text=_text_of(step),
                 replayed=step.state == "finished" and step.attempt < execution.attempt,
@@ -96,7 +96,7 @@ def done_before(steps: Sequence[StepView]) -> str:
 
 
 def _text_of(step: StepView) -> str | None:
-    if step.name.removeprefix(_WOULD) not in WRITES or not isinstance(step.input, dict):
+    if step.name not in WRITES or not isinstance(step.input, dict):
         return None
     body = step.input.get("body")
     return body if isinstance(body, str) else None

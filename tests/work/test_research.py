@@ -1,0 +1,96 @@
+"""What is looked up for every ticket, as journaled steps; a source that is down is named and the others are asked."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from pydantic_core import to_jsonable_python
+from sqlalchemy.ext.asyncio import AsyncSession
+from tests.conftest import MakeTenant
+
+from deskhand.kit.db.session import Database
+from deskhand.knowledge import service as knowledge
+from deskhand.knowledge.embedding import LexicalOnly
+from deskhand.plugins.contract import Ticket
+from deskhand.work.research import Researcher, query_for
+
+TICKET = Ticket(tool_type="servicedesk_plus", id="7", display_id="7", subject="VPN drops", description="On srv-vpn01.")
+SOLVED = (
+    "ticket_id,subject,description,resolution,category\n"
+    "1,VPN drops,The VPN drops every hour,Update the VPN client,Network\n"
+    "7,VPN drops,On srv-vpn01,This is the ticket itself,Network\n"
+)
+
+
+class Steps:
+    """Stands for the journal: runs each step and remembers it, as JSON gives it back."""
+
+    def __init__(self) -> None:
+        self.execution = SimpleNamespace(tenant_id="acme")
+        self.names: list[str] = []
+
+    async def step(self, *, name: str, body: Callable[[], Awaitable[Any]], **_: Any) -> Any:
+        self.names.append(name)
+        return to_jsonable_python(await body())
+
+
+class Broken:
+    """A database whose n-th session cannot be had."""
+
+    def __init__(self, db: Database, turn: int) -> None:
+        self._db, self._turn, self._asked = db, turn, 0
+
+    def tenant_session(self, tenant_id: str) -> AbstractAsyncContextManager[AsyncSession]:
+        self._asked += 1
+        if self._asked == self._turn:
+            raise ConnectionRefusedError("no route to the database")
+        return self._db.tenant_session(tenant_id)
+
+
+@pytest.fixture
+async def history(clean_db: Database, make_tenant: MakeTenant, tmp_path: Any) -> Database:
+    await make_tenant("acme")
+    (tmp_path / "solved.csv").write_text(SOLVED)
+    (tmp_path / "systems.csv").write_text("hostname,role\nsrv-vpn01,VPN gateway\n")
+    await knowledge.import_tickets(clean_db, "acme", tmp_path / "solved.csv", embedder=LexicalOnly())
+    await knowledge.import_systems(clean_db, "acme", tmp_path / "systems.csv")
+    return clean_db
+
+
+def researcher(db: Any, steps: Steps) -> Researcher:
+    return Researcher(db, steps, LexicalOnly())  # type: ignore[arg-type]  # a journal that forgets is enough here
+
+
+async def test_every_source_is_a_step_of_its_own_and_the_ticket_does_not_find_itself(history: Database) -> None:
+    steps = Steps()
+    findings = await researcher(history, steps).research(TICKET)
+    assert steps.names == ["search_tickets", "search_knowledge", "find_systems"]
+    assert [hit.ticket_id for hit in findings.history] == ["1"]
+    assert [hit.hostname for hit in findings.systems] == ["srv-vpn01"]
+    assert findings.unavailable == []
+
+
+@pytest.mark.parametrize(
+    ("turn", "name"), [(1, "past tickets"), (2, "the knowledge base"), (3, "the system inventory")]
+)
+async def test_a_source_that_is_down_is_named_and_the_others_are_asked(history: Database, turn: int, name: str) -> None:
+    steps = Steps()
+    findings = await researcher(Broken(history, turn), steps).research(TICKET)
+    assert findings.unavailable == [name]
+    assert bool(findings.history) is (turn != 1)
+    assert bool(findings.systems) is (turn != 3)
+    assert len(steps.names) == 3
+
+
+def test_what_is_searched_for_has_no_marks_of_ours_and_an_end() -> None:
+    ticket = Ticket(
+        tool_type="x", id="1", display_id="1", subject="VPN dh-0123456789abcdef0123", description="word " * 1000
+    )
+    query = query_for(ticket)
+    assert query.startswith("VPN")
+    assert "dh-" not in query
+    assert len(query) <= 1500
