@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event, Thread
@@ -103,9 +103,9 @@ def open_installation(settings: Settings) -> Iterator[Installation]:
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     server = EmbeddedPostgres(settings.data_dir / "postgres", binaries=settings.pg_bin)
     ours = not server.running
-    server.start()
     try:
-        with _kept_running(server):
+        server.start()
+        with server.stopped_without_us() if ours else nullcontext(), _kept_running(server):
             yield Installation(
                 settings=settings,
                 database_url=server.app_url,

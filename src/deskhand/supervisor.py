@@ -7,6 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
+import fcntl
+import os
+import socket
 import sys
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
@@ -16,9 +20,10 @@ from pathlib import Path
 import httpx2
 import structlog
 
-from deskhand.errors import UnavailableError
+from deskhand.errors import ConfigurationError, UnavailableError
 from deskhand.installation import Installation
 from deskhand.kit.http import HttpClientFactory
+from deskhand.kit.parent import CHILD_VARIABLES
 from deskhand.llm.embedded.server import EmbeddedModelServer, options_for
 
 PAUSES = (0.2, 0.5, 1.0, 2.0, 5.0, 15.0)
@@ -79,8 +84,9 @@ async def _spawn(part: Part) -> asyncio.subprocess.Process:
             "-m",
             "deskhand.cli",
             *part.arguments,
-            env=dict(part.environment),
-            stdin=asyncio.subprocess.DEVNULL,
+            env={**part.environment, **CHILD_VARIABLES},
+            # The part ends when this pipe closes (kit.parent), so it never outlives us, however we die.
+            stdin=asyncio.subprocess.PIPE,
             stdout=out,
             stderr=out,
         )
@@ -97,6 +103,52 @@ async def _stop(part: Part) -> None:
         log.warning("part_killed", part=part.name)
         process.kill()
         await process.wait()
+
+
+@contextmanager
+def sole_supervisor(data_dir: Path) -> Iterator[None]:
+    """Be the only one that supervises this data directory, inside the block.
+
+    Args:
+        data_dir: The installation's directory; created if missing.
+
+    Raises:
+        ConfigurationError: Another process does; nothing of it was touched.
+    """
+    data_dir.mkdir(parents=True, exist_ok=True)
+    with (data_dir / "supervisor.lock").open("a+", encoding="ascii") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            raise ConfigurationError(
+                f"Another Deskhand (process {file.read().strip() or 'unknown'}) runs on the data directory {data_dir}."
+                " Stop it, or give this one a directory of its own with DESKHAND_DATA_DIR."
+            ) from None
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield
+
+
+def refuse_taken_port(host: str, port: int) -> None:
+    """Find out before anything is started whether the API could listen.
+
+    Raises:
+        ConfigurationError: It could not; says why and which setting changes it.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+            probe.listen()
+        except OSError as error:
+            taken = error.errno == errno.EADDRINUSE
+            why = "is in use by another program" if taken else f"cannot be used: {error.strerror or error}"
+            raise ConfigurationError(
+                f"Port {port} on {host} {why}. Stop what listens there, or set DESKHAND_PORT (and DESKHAND_HOST)."
+            ) from error
 
 
 async def wait_until_ready(url: str, parts: Sequence[Part], *, limit: float = 180.0) -> None:

@@ -16,6 +16,7 @@ from cryptography.fernet import Fernet
 from tests.conftest import TEMPLATE, DatabaseUrls, urls_of
 
 from deskhand.kit.db.embedded import EmbeddedPostgres
+from deskhand.simulators.models import LlmSimulator
 
 
 @pytest.fixture
@@ -27,7 +28,7 @@ def own_database(postgres: EmbeddedPostgres, database_urls: DatabaseUrls) -> Ite
     postgres.drop_database(name)
 
 
-def _doctor(urls: DatabaseUrls, directory: Path) -> subprocess.CompletedProcess[str]:
+def _doctor(urls: DatabaseUrls, directory: Path, **more: str) -> subprocess.CompletedProcess[str]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("DESKHAND_")}
     environment |= {
         "DESKHAND_DATABASE_URL": urls.app_url,
@@ -36,6 +37,7 @@ def _doctor(urls: DatabaseUrls, directory: Path) -> subprocess.CompletedProcess[
         "DESKHAND_DATA_DIR": str(directory),
         "NO_COLOR": "1",
         "COLUMNS": "500",
+        **more,
     }
     return subprocess.run(
         [sys.executable, "-m", "deskhand.cli", "doctor"],
@@ -59,3 +61,45 @@ async def test_it_names_what_lets_tenants_meet(own_database: DatabaseUrls, tmp_p
     assert line.startswith("✗ tenancy: tenants are not kept apart")
     assert "table agents: row-level security is not forced on its owner" in line
     assert "table agent_tools: policy for_support opens it to public" in line
+
+
+def model_line(answer: subprocess.CompletedProcess[str]) -> str:
+    assert "Traceback" not in answer.stderr
+    (line,) = [line for line in answer.stdout.splitlines() if " model: " in line]
+    return line
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("http://no-such-host.invalid/v1", "cannot be reached"),
+        ("http://127.0.0.1:1/v1", "cannot be reached"),
+        ("no address at all", "cannot be reached"),
+    ],
+)
+async def test_a_gateway_that_cannot_be_reached_is_named(
+    own_database: DatabaseUrls, tmp_path: Path, url: str, words: str
+) -> None:
+    answer = await asyncio.to_thread(_doctor, own_database, tmp_path, DESKHAND_LLM_BASE_URL=url)
+    assert answer.returncode == 1
+    assert words in model_line(answer)
+    assert "DESKHAND_LLM_BASE_URL" in model_line(answer)
+
+
+async def test_a_gateway_is_healthy_with_its_key_alone(own_database: DatabaseUrls, tmp_path: Path) -> None:
+    async with LlmSimulator(api_key="sk-right") as gateway:
+        for key, code, sign in (("sk-right", 0, "✓"), ("sk-wrong", 1, "✗")):
+            answer = await asyncio.to_thread(
+                _doctor, own_database, tmp_path, DESKHAND_LLM_BASE_URL=gateway.base_url, DESKHAND_LLM_API_KEY=key
+            )
+            assert (answer.returncode, model_line(answer)[0]) == (code, sign), answer.stdout
+
+
+async def test_an_embedded_model_that_does_not_run_is_not_called_healthy(
+    own_database: DatabaseUrls, tmp_path: Path
+) -> None:
+    model = tmp_path / "some.gguf"
+    model.touch()
+    answer = await asyncio.to_thread(_doctor, own_database, tmp_path, DESKHAND_MODEL_PATH=str(model))
+    assert answer.returncode == 0, answer.stdout
+    assert model_line(answer).startswith("! model: embedded some is here and does not run")

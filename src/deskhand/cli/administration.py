@@ -15,6 +15,7 @@ from deskhand.audit import service as audit
 from deskhand.cli.common import err, installation, out, run
 from deskhand.errors import InvalidInputError
 from deskhand.installation import Installation
+from deskhand.kit.clock import utc_now
 from deskhand.kit.crypto import SecretBox, new_webhook_secret
 from deskhand.kit.db.session import Database
 from deskhand.plugins.registry import PluginManager
@@ -108,6 +109,33 @@ def list_tenants() -> None:
     with installation() as found:
         for tenant_id, name, tool_type, active in run(read(found)):
             out.print(f"{tenant_id}  {name}  {tool_type}  {'active' if active else 'inactive'}", highlight=False)
+
+
+@tenants_app.command("sign-in")
+def sign_in(tenant: str = typer.Argument(..., help="The tenant's id.")) -> None:
+    """Print a link that signs one person in to the console as the tenant's administrator, once."""
+
+    async def make(found: Installation) -> str:
+        async with database(found) as db:
+            return await sign_in_link(found, db, tenant)
+
+    with installation() as found:
+        out.print(run(make(found)), highlight=False, soft_wrap=True)
+
+
+async def sign_in_link(found: Installation, db: Database, tenant_id: str) -> str:
+    """A link to the console that works once, within minutes.
+
+    Raises:
+        NotFoundError: No such tenant.
+    """
+    async with db.tenant_session(tenant_id) as session:
+        plugins = PluginManager.installed()
+        await TenantService(session, secrets=SecretBox(found.encryption_keys), plugins=plugins).get_tenant(tenant_id)
+        token, _ = await access.create_sign_in_token(
+            session, tenant_id=tenant_id, actor=ACTOR, role="tenant_admin", now=utc_now()
+        )
+    return f"{found.public_url}/login?token={token}"
 
 
 @audit_app.command("verify")

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import asyncpg
+import httpx2
 import typer
+from rich.markup import escape
 
 import deskhand.models  # noqa: F401 - tenant_policies() knows the tables whose models are imported
 from deskhand.cli.common import check_login, installation, out, run
@@ -15,9 +18,18 @@ from deskhand.kit.crypto import SecretBox
 from deskhand.kit.db import admin
 from deskhand.kit.db.tenancy import tenancy_faults, tenant_policies
 from deskhand.kit.http import HttpClientFactory
-from deskhand.llm.embedded.server import options_for
+from deskhand.llm.embedded.server import options_for, read_endpoint
+from deskhand.llm.errors import ModelUnavailableError
 
-Check = Callable[[Installation], str]
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """What is not wrong and should be known: shown, and no reason to fail."""
+
+    text: str
+
+
+Check = Callable[[Installation], str | Remark]
 
 
 app = typer.Typer()
@@ -32,15 +44,25 @@ def main() -> None:
 def doctor() -> None:
     """Check database, schema, roles, keys and model; exits with 1 if something needs fixing."""
     healthy = True
-    with installation(up_to_date=False) as found:
+    # A database of our own is brought up to date as `deskhand up` would; a fresh one is no fault.
+    with installation() as found:
         for name, check in CHECKS:
             try:
-                out.print(f"[green]✓[/] {name}: {check(found)}", highlight=False)
+                verdict = check(found)
             except DeskhandError as error:
                 healthy = False
-                out.print(f"[red]✗[/] {name}: {error.detail}", highlight=False, soft_wrap=True)
+                _say("[red]✗[/]", name, error.detail)
+                continue
+            if isinstance(verdict, Remark):
+                _say("[yellow]![/]", name, verdict.text)
+            else:
+                _say("[green]✓[/]", name, verdict)
     if not healthy:
         raise typer.Exit(1)
+
+
+def _say(sign: str, name: str, text: str) -> None:
+    out.print(f"{sign} {name}: {escape(text)}", highlight=False, soft_wrap=True)
 
 
 def _schema(found: Installation) -> str:
@@ -79,26 +101,55 @@ def _keys(found: Installation) -> str:
     return f"{len(found.encryption_keys)} usable, the first one encrypts"
 
 
-def _model(found: Installation) -> str:
-    given = found.settings
-    if given.llm_base_url is None:
-        options = options_for(
-            given.embedded_model,
-            models_dir=found.models_dir,
-            state_file=found.model_state_file,
-            model_path=given.model_path,
-        )
-        return f"embedded {options.name}"
+def _model(found: Installation) -> str | Remark:
+    settings = found.settings
+    if settings.llm_base_url is not None:
+        key = settings.llm_api_key.get_secret_value() if settings.llm_api_key else None
+        names = run(_models_of(settings.llm_base_url, key))
+        return f"gateway {settings.llm_base_url} answers and lists {len(names)} models"
+    options = options_for(
+        settings.embedded_model,
+        models_dir=found.models_dir,
+        state_file=found.model_state_file,
+        model_path=settings.model_path,
+    )
+    try:
+        endpoint = read_endpoint(found.model_state_file)
+    except ModelUnavailableError:
+        return Remark(f"embedded {options.name} is here and does not run; `deskhand up` starts it")
+    run(_models_of(endpoint.base_url, endpoint.api_key))
+    return f"embedded {endpoint.model} answers"
 
-    async def ask(url: str) -> int:
-        headers = {"Authorization": f"Bearer {given.llm_api_key.get_secret_value()}"} if given.llm_api_key else {}
+
+async def _models_of(url: str, key: str | None) -> list[object]:
+    """Ask a gateway what it serves.
+
+    Raises:
+        DeskhandError: It cannot be reached, refuses the key, or serves nothing; says which setting to look at.
+    """
+    address = f"{url.rstrip('/')}/models"
+    headers = {"Authorization": f"Bearer {key}"} if key else {}
+    try:
         async with HttpClientFactory(allow_private=True).client(headers=headers) as client:
-            return (await client.get(f"{url.rstrip('/')}/models")).status_code
-
-    status = run(ask(given.llm_base_url))
-    if status != 200:
-        raise DeskhandError(f"{given.llm_base_url}/models answers {status}. Check DESKHAND_LLM_API_KEY.")
-    return f"gateway {given.llm_base_url} answers"
+            answer = await client.get(address)
+    except (httpx2.TransportError, httpx2.InvalidURL, OSError) as error:
+        raise DeskhandError(
+            f"{address} cannot be reached ({type(error).__name__}: {error}). Check DESKHAND_LLM_BASE_URL, and whether"
+            " the gateway runs."
+        ) from error
+    if answer.status_code != 200:
+        raise DeskhandError(
+            f"{address} answers {answer.status_code}. Check DESKHAND_LLM_BASE_URL and DESKHAND_LLM_API_KEY."
+        )
+    try:
+        models = answer.json()["data"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise DeskhandError(
+            f"{address} does not answer with a list of models. Is DESKHAND_LLM_BASE_URL up to and with /v1?"
+        ) from error
+    if not isinstance(models, list) or not models:
+        raise DeskhandError(f"{address} lists no model, so no agent could run. Give the gateway one.")
+    return models
 
 
 CHECKS: tuple[tuple[str, Check], ...] = (

@@ -7,6 +7,7 @@ import uvicorn
 
 from deskhand.api import ApiConfig, create_app
 from deskhand.cli.common import check_login, installation, run, settings, start_logging
+from deskhand.kit.parent import end_with_parent
 
 app = typer.Typer()
 
@@ -19,6 +20,7 @@ def main() -> None:
 @app.command()
 def serve() -> None:
     """Run the API and the console."""
+    end_with_parent()
     given = settings()
     start_logging(given)
     with installation() as found:

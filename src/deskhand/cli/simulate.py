@@ -7,6 +7,7 @@ import secrets
 import typer
 
 from deskhand.cli.common import out, run, stop_signal
+from deskhand.kit.parent import end_with_parent
 from deskhand.simulators.models import LlmSimulator
 from deskhand.simulators.registry import SIMULATORS, build_simulator, serve
 
@@ -27,6 +28,7 @@ def simulator(
     api_key: str = typer.Option(..., envvar="DESKHAND_SIMULATOR_KEY", help="Key that the simulated desk accepts."),
 ) -> None:
     """Run a simulated desk (or model gateway) with a web page, for demos, tests and training."""
+    end_with_parent()
     if tool == "llm":
         run(_serve_model_gateway(host, port, api_key))
         return

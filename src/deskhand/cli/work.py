@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from deskhand.cli.common import installation, run_service, settings, start_logging
+from deskhand.kit.parent import end_with_parent
 from deskhand.worker import run_worker
 
 app = typer.Typer()
@@ -18,6 +19,7 @@ def main() -> None:
 @app.command()
 def worker() -> None:
     """Run a worker; any number of them, on any number of machines."""
+    end_with_parent()
     start_logging(settings())
     with installation() as found:
         run_service(run_worker(found))

@@ -105,6 +105,16 @@ class EmbeddedPostgres:
                 self._programs.run("pg_ctl", "-D", self.data, "-m", "fast", "-w", "-t", "60", "stop")
             self._started_here = False
 
+    @contextmanager
+    def stopped_without_us(self) -> Iterator[None]:
+        """Inside the block, the server is stopped if this process dies without doing so, by SIGKILL too."""
+        guardian = self._programs.run_when_we_are_gone("pg_ctl", "-D", self.data, "-m", "fast", "stop")
+        try:
+            yield
+        finally:
+            guardian.kill()
+            guardian.communicate()
+
     @property
     def running(self) -> bool:
         """Whether a server answers on this data directory."""

@@ -94,6 +94,27 @@ class ServerPrograms:
             raise UnavailableError(f"PostgreSQL's {program} failed (exit {result.returncode}); see {self._log}.")
         return result.returncode
 
+    def run_when_we_are_gone(self, program: str, *args: object) -> subprocess.Popen[bytes]:
+        """Run a program as the account once this process is gone, however it ended.
+
+        Returns:
+            A shell that waits for that; killing it calls the errand off.
+        """
+        command = [str(self.directory / program), *(str(arg) for arg in args)]
+        return subprocess.Popen(  # noqa: S603 - a fixed script with our own arguments
+            # The shell reads a pipe that nobody writes to: it ends when the kernel closes our side of it.
+            ["/bin/sh", "-c", 'read -r _; exec "$@" >/dev/null 2>&1', "sh", *command],
+            cwd="/",
+            env=_ENVIRONMENT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,  # Ctrl-C on the terminal is for us
+            user=self.account.pw_uid if self.account else None,
+            group=self.account.pw_gid if self.account else None,
+            extra_groups=[] if self.account else None,
+        )
+
     def account_can(self, command: list[str]) -> bool:
         """Whether the account gets through with a command (finds it, may run it, exit status 0)."""
         assert self.account is not None

@@ -1,0 +1,123 @@
+"""``deskhand up``: says what it is, leaves nothing behind however it ends, and never disturbs another one."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import httpx2
+import psutil
+import pytest
+from tests.support.product import until
+
+from deskhand.kit.db.embedded import EmbeddedPostgres
+
+
+@pytest.fixture
+def data_dir() -> Iterator[Path]:
+    directory = Path(tempfile.mkdtemp())
+    yield directory
+    shutil.rmtree(directory)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def command(data_dir: Path, port: int) -> dict[str, object]:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("DESKHAND_")}
+    environment |= {
+        "DESKHAND_DATA_DIR": str(data_dir),
+        "DESKHAND_PORT": str(port),
+        "DESKHAND_LLM_BASE_URL": "http://127.0.0.1:9/v1",  # named, so that no model is needed; never called here
+        "NO_COLOR": "1",
+    }
+    return {"args": [sys.executable, "-m", "deskhand.cli", "up"], "env": environment, "cwd": data_dir}
+
+
+@asynccontextmanager
+async def started(data_dir: Path, port: int) -> AsyncIterator[psutil.Popen]:
+    with (data_dir / "up.log").open("wb") as log:
+        process = psutil.Popen(**command(data_dir, port), stdout=log, stderr=log)
+    try:
+        yield process
+    finally:
+        for one in [*process.children(recursive=True), process] if process.is_running() else []:
+            one.kill()
+        process.wait()
+        if (data_dir / "postgres").exists():
+            EmbeddedPostgres(data_dir / "postgres").stop()
+
+
+def run_another(data_dir: Path, port: int) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(**command(data_dir, port), capture_output=True, text=True, timeout=200, check=False)  # type: ignore[call-overload,no-any-return]
+
+
+async def ready(port: int) -> bool:
+    async with httpx2.AsyncClient() as client:
+        try:
+            return (await client.get(f"http://127.0.0.1:{port}/readyz")).is_success
+        except httpx2.TransportError:
+            return False
+
+
+def postmaster(data_dir: Path) -> psutil.Process:
+    server = EmbeddedPostgres(data_dir / "postgres")
+    assert server.running
+    return psutil.Process(int((server.data / "postmaster.pid").read_text().split()[0]))
+
+
+async def ended(*processes: psutil.Process) -> None:
+    async def over() -> bool:
+        return not [one for one in processes if one.is_running() and one.status() != psutil.STATUS_ZOMBIE]
+
+    assert await until(over, patience=120), processes
+
+
+async def test_a_second_one_is_refused_and_killing_the_first_leaves_nothing(data_dir: Path, tmp_path: Path) -> None:
+    port = free_port()
+    async with started(data_dir, port) as up:
+        assert await until(lambda: ready(port), patience=200)
+        database = postmaster(data_dir)
+
+        same_place = await asyncio.to_thread(run_another, data_dir, free_port())
+        assert same_place.returncode == 1
+        assert f"process {up.pid}) runs on the data directory" in same_place.stderr
+        same_port = await asyncio.to_thread(run_another, tmp_path, port)
+        assert same_port.returncode == 1
+        assert f"Port {port} on 127.0.0.1 is in use" in same_port.stderr
+        assert list(tmp_path.iterdir()) == []
+        assert await ready(port)
+        assert postmaster(data_dir) == database
+
+        left = [*up.children(recursive=True), database]
+        assert len(left) >= 3  # API, worker, PostgreSQL
+        up.kill()
+        up.wait()
+        await ended(*left)
+
+
+async def test_a_stop_before_it_is_ready_leaves_nothing(data_dir: Path) -> None:
+    port = free_port()
+    async with started(data_dir, port) as up:
+
+        async def has_parts() -> bool:
+            return len([one for one in up.children() if "deskhand.cli" in " ".join(one.cmdline())]) == 2
+
+        assert await until(has_parts, patience=200)
+        left = [*up.children(recursive=True), postmaster(data_dir)]
+        up.send_signal(signal.SIGTERM)
+        await ended(*left)
+        assert await asyncio.to_thread(up.wait, 60) == 1
+    assert "Stopped before it was ready." in (data_dir / "up.log").read_text()
