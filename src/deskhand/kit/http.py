@@ -14,8 +14,6 @@ import socket
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from functools import cache
 
 import httpx2
@@ -105,25 +103,3 @@ def ensure_public_host(host: str) -> None:
                 f"'{host}' points to {address}, an address inside this network. Use a public address, or let the"
                 " operator set DESKHAND_ALLOW_PRIVATE_ADDRESSES=true."
             )
-
-
-def retry_after_seconds(value: str | None, *, now: datetime | None = None) -> float | None:
-    """Read a ``Retry-After`` header (RFC 9110, section 10.2.3): seconds, or an HTTP date.
-
-    Args:
-        value: The header, or None.
-        now: Current time for the date form.
-
-    Returns:
-        Seconds to wait, at least 0, or None if there is no readable value.
-    """
-    if not value:
-        return None
-    text = value.strip()
-    if text.replace(".", "", 1).isdigit():
-        return float(text)
-    try:
-        when = parsedate_to_datetime(text)
-    except ValueError:
-        return None
-    return max(0.0, (when - (now or datetime.now(UTC))).total_seconds())

@@ -10,7 +10,8 @@ from urllib.parse import urlsplit
 
 import httpx2
 
-from deskhand.kit.http import HttpClientFactory, retry_after_seconds
+from deskhand.kit.http import HttpClientFactory
+from deskhand.kit.times import retry_after_seconds
 from deskhand.llm.errors import (
     ContextTooLongError,
     ModelAuthError,

@@ -7,12 +7,16 @@ error class and ``retry_after``. A vendor's own error codes are read by its plug
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 import httpx2
 
 from deskhand.errors import InvalidInputError
-from deskhand.kit.http import retry_after_seconds
+from deskhand.kit.clock import utc_now
+from deskhand.kit.storable import UnreadableJsonError, read_json, storable_text
+from deskhand.kit.times import bounded_number, retry_after_seconds
 from deskhand.plugins.errors import (
     DeskAuthError,
     DeskConflictError,
@@ -24,6 +28,11 @@ from deskhand.plugins.errors import (
     DeskUnavailableError,
     DeskValidationError,
 )
+from deskhand.plugins.oauth import AccessToken
+
+ANSWER_DEPTH = 400
+"""Levels of nesting in an answer: a rich text format nests four for each level of a list."""
+_LONGEST_TOKEN_LIFE = 30 * 86_400.0
 
 _BY_STATUS: dict[int, type[DeskError]] = {
     401: DeskAuthError,
@@ -70,14 +79,67 @@ def json_object(response: httpx2.Response, *, desk: str) -> dict[str, Any]:
     Raises:
         DeskProtocolError: The body is something else, e.g. the login page of a proxy.
     """
-    try:
-        value = response.json()
-    except ValueError as error:
-        kind = response.headers.get("content-type", "no content type")
-        raise DeskProtocolError(f"{desk} answered {response.status_code} with {kind} instead of JSON.") from error
+    value = json_value(response, desk=desk)
     if not isinstance(value, dict):
         raise DeskProtocolError(f"{desk} answered {response.status_code} with a JSON {type(value).__name__}.")
     return value
+
+
+def json_list(response: httpx2.Response, *, desk: str) -> list[dict[str, Any]]:
+    """The objects of a JSON array (a few addresses answer without an envelope).
+
+    Raises:
+        DeskProtocolError: The body is something else.
+    """
+    value = json_value(response, desk=desk)
+    if not isinstance(value, list):
+        raise DeskProtocolError(f"{desk} answered with a JSON {type(value).__name__} instead of a list.")
+    return [row for row in value if isinstance(row, dict)]
+
+
+def json_value(response: httpx2.Response, *, desk: str) -> Any:
+    """The JSON in an answer, whose every text can be stored.
+
+    Raises:
+        DeskProtocolError: The body is no JSON, or nested without measure.
+    """
+    try:
+        return read_json(response.content, charset=response.charset_encoding, max_depth=ANSWER_DEPTH)
+    except UnreadableJsonError as error:
+        kind = response.headers.get("content-type", "no content type")
+        raise DeskProtocolError(
+            f"{desk} answered {response.status_code} with {kind} that cannot be read as JSON."
+        ) from error
+
+
+def error_body(response: httpx2.Response) -> dict[str, Any]:
+    """The object in the answer to a refused call; empty where there is none, since the status alone says enough."""
+    try:
+        value = read_json(response.content, charset=response.charset_encoding)
+    except UnreadableJsonError:
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def plain_words(response: httpx2.Response, limit: int) -> str:
+    """The beginning of an answer in plain text; nothing of JSON or of the page of a proxy."""
+    text = " ".join(storable_text(response.text).split())
+    is_prose = "<" not in text and text[:1] not in {"[", "{", '"'}
+    return text[:limit] if is_prose else ""
+
+
+def access_token(body: Mapping[str, Any], *, life: float) -> AccessToken | None:
+    """The token in the answer of a token endpoint, or None if it has none.
+
+    Args:
+        body: The answer.
+        life: Seconds that the vendor's tokens last unless the answer says otherwise.
+    """
+    token = body.get("access_token")
+    if not isinstance(token, str) or not token:
+        return None
+    seconds = bounded_number(body.get("expires_in"), default=life, low=0, high=_LONGEST_TOKEN_LIFE)
+    return AccessToken(token, utc_now() + timedelta(seconds=seconds or life))
 
 
 def error_for_status(

@@ -23,6 +23,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from deskhand.errors import NotAVendorPayloadError, NotFoundError
+from deskhand.kit.storable import storable_text
 
 NotOurPayloadError = NotAVendorPayloadError
 
@@ -49,6 +50,7 @@ class DeskError(Exception):
         fields: tuple[str, ...] = (),
         scope: str | None = None,
     ) -> None:
+        message = storable_text(message)
         super().__init__(message)
         self.message = message
         self.retry_after = retry_after

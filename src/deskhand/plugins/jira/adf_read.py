@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any
+
+from deskhand.kit.times import read_epoch
 
 Node = Mapping[str, Any]
 
@@ -234,7 +235,8 @@ def _mention(node: Node) -> str:
 
 def _date(node: Node) -> str:
     stamp = str(_attrs(node).get("timestamp") or "")
-    return datetime.fromtimestamp(int(stamp) / 1000, UTC).date().isoformat() if stamp.isdigit() else stamp
+    moment = read_epoch(stamp, per_second=1000)
+    return moment.date().isoformat() if moment else stamp
 
 
 def _word(*names: str) -> Callable[[Node], str]:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import timedelta
 from typing import Any
 
 import httpx2
 
-from deskhand.kit.clock import utc_now
 from deskhand.kit.http import HttpClientFactory
-from deskhand.plugins.calls import error_for_status, json_object, send
+from deskhand.plugins.calls import access_token, error_body, error_for_status, json_list, json_object, send
 from deskhand.plugins.errors import (
     DeskAuthError,
     DeskError,
@@ -70,10 +68,7 @@ class JiraClient:
 
     async def get_list(self, path: str, params: Mapping[str, str | int] | None = None) -> list[dict[str, Any]]:
         """GET an array of objects (a few platform addresses answer without an envelope)."""
-        value = _json(await self._call("GET", path, params=params))
-        if not isinstance(value, list):
-            raise DeskProtocolError(f"{DESK} answered with a JSON {type(value).__name__} instead of a list.")
-        return [row for row in value if isinstance(row, dict)]
+        return json_list(await self._call("GET", path, params=params), desk=DESK)
 
     async def write(
         self, method: str, path: str, body: Mapping[str, Any], *, params: Mapping[str, str] | None = None
@@ -115,13 +110,12 @@ class JiraClient:
         if response.status_code == 429 or response.status_code >= 500:
             raise error_for_status(response, f"{_TOKENS} answered {response.status_code}.")
         body = json_object(response, desk=_TOKENS)
-        token = body.get("access_token")
-        if not isinstance(token, str) or not token:
+        token = access_token(body, life=_DEFAULT_TOKEN_LIFE)
+        if token is None:
             reason = str(body.get("error") or response.status_code)
             detail = str(body.get("error_description") or "")
             raise DeskAuthError(f"{_TOKENS} refuses: {reason}. {detail}".strip(), vendor_code=reason)
-        life = float(body.get("expires_in") or _DEFAULT_TOKEN_LIFE)
-        return AccessToken(token, utc_now() + timedelta(seconds=life))
+        return token
 
 
 def read_error(response: httpx2.Response) -> DeskError:
@@ -129,7 +123,7 @@ def read_error(response: httpx2.Response) -> DeskError:
     status = response.status_code
     if status < 400:  # a redirect, usually to a login page
         return DeskProtocolError(f"{DESK} answered {status} with a redirect instead of JSON.", vendor_code=str(status))
-    body = _error_body(response)
+    body = error_body(response)
     said, fields, code = _vendor_words(body)
     reason = response.headers.get("ratelimit-reason") if status == 429 else None
     # Jira answers 403 when too many failed logins demand a captcha: that is about us, not about permissions.
@@ -146,14 +140,6 @@ def read_error(response: httpx2.Response) -> DeskError:
     )
 
 
-def _error_body(response: httpx2.Response) -> Mapping[str, Any]:
-    try:
-        body = response.json()
-    except ValueError:
-        return {}
-    return body if isinstance(body, dict) else {}
-
-
 def _vendor_words(body: Mapping[str, Any]) -> tuple[str, tuple[str, ...], str | None]:
     """Sentence, fields at fault and code of either error shape."""
     errors = body.get("errors")
@@ -165,14 +151,6 @@ def _vendor_words(body: Mapping[str, Any]) -> tuple[str, tuple[str, ...], str | 
     i18n = body.get("i18nErrorMessage")
     code = str(i18n["i18nKey"]) if isinstance(i18n, dict) and i18n.get("i18nKey") else None
     return "; ".join(said), tuple(str(name) for name in errors), code
-
-
-def _json(response: httpx2.Response) -> Any:
-    try:
-        return response.json()
-    except ValueError as error:
-        kind = response.headers.get("content-type", "no content type")
-        raise DeskProtocolError(f"{DESK} answered {response.status_code} with {kind} instead of JSON.") from error
 
 
 def _object(response: httpx2.Response) -> dict[str, Any]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
+from deskhand.kit.times import read_epoch, read_instant
 from deskhand.plugins.contract import NamedValue, Note, Person, Ticket
 from deskhand.plugins.errors import DeskProtocolError
 from deskhand.plugins.jira.adf_read import adf_to_markdown
@@ -47,15 +48,7 @@ def all_fields() -> str:
 
 def read_time(value: object) -> datetime | None:
     """A time such as ``2026-11-21T10:00:00.000+0000``, or epoch milliseconds."""
-    if isinstance(value, bool) or value is None:
-        return None
-    if isinstance(value, (int, float)):
-        return datetime.fromtimestamp(value / 1000, UTC)
-    try:
-        parsed = datetime.fromisoformat(str(value))
-    except ValueError:
-        return None
-    return (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).astimezone(UTC)
+    return read_instant(value) if isinstance(value, str) else read_epoch(value, per_second=1000)
 
 
 def read_person(value: object) -> Person | None:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import timedelta
 from typing import Any
 
 import httpx2
 
-from deskhand.kit.clock import utc_now
 from deskhand.kit.http import HttpClientFactory
-from deskhand.plugins.calls import error_for_status, json_object, send
+from deskhand.plugins.calls import access_token, error_for_status, json_object, send
 from deskhand.plugins.errors import (
     DeskAuthError,
     DeskError,
@@ -118,11 +116,10 @@ class ServiceDeskClient:
         if response.status_code == 429 or response.status_code >= 500:
             raise error_for_status(response, f"The Zoho accounts server answered {response.status_code}.")
         body = json_object(response, desk="The Zoho accounts server")
-        token = body.get("access_token")
-        if not isinstance(token, str) or not token:
+        token = access_token(body, life=_DEFAULT_TOKEN_LIFE)
+        if token is None:
             raise _refresh_error(body)
-        life = float(body.get("expires_in") or _DEFAULT_TOKEN_LIFE)
-        return AccessToken(token, utc_now() + timedelta(seconds=life))
+        return token
 
 
 def _refresh_error(body: Mapping[str, Any]) -> DeskError:

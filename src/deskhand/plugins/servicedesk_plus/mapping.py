@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from deskhand.kit.times import read_epoch
 from deskhand.plugins.contract import Note, NoteDraft, Person, Ticket, TicketChanges, TicketQuery
 from deskhand.plugins.errors import DeskProtocolError
 from deskhand.plugins.priorities import PriorityMap
@@ -20,6 +21,8 @@ LIST_FIELDS = [
     *("id", "display_id", "subject", "description", "status", "priority", "category", "group", "requester"),
     *("technician", "resolution", "created_time", "last_updated_time", "resolved_time", "completed_time"),
 ]
+_UNSET = datetime.fromtimestamp(0, UTC)
+"""A time before it ("-1") is the vendor's way to leave one out."""
 _MAPPED = {*LIST_FIELDS, "notes", "has_notes"}
 
 
@@ -30,10 +33,8 @@ def priority_map(tenant: Mapping[str, str]) -> PriorityMap:
 
 def read_time(value: object) -> datetime | None:
     """A time: ``{"value": "<epoch ms>"}``, or the bare epoch ms."""
-    raw = value.get("value") if isinstance(value, dict) else value
-    if raw is None or isinstance(raw, bool) or not str(raw).isdigit():
-        return None
-    return datetime.fromtimestamp(int(str(raw)) / 1000, UTC)
+    moment = read_epoch(value.get("value") if isinstance(value, dict) else value, per_second=1000)
+    return moment if moment and moment >= _UNSET else None
 
 
 def epoch_ms(moment: datetime) -> str:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
 
 import httpx2
 
-from deskhand.kit.clock import utc_now
 from deskhand.kit.http import HttpClientFactory
-from deskhand.plugins.calls import error_for_status, json_object, send
+from deskhand.kit.times import retry_after_seconds
+from deskhand.plugins.calls import access_token, error_body, error_for_status, json_object, send
 from deskhand.plugins.errors import (
     DeskAuthError,
     DeskError,
@@ -28,6 +27,7 @@ from deskhand.plugins.servicenow.query import Query
 PAGE = 100
 _HIDDEN_PAGES = 50
 """Pages in a row without one row we may see, before we give up on finding one."""
+_COUNT = re.compile(r"[0-9]{1,12}")
 _TOKEN_LIFE = 1799.0  # what the stock application registry gives
 _MANDATORY = re.compile(r"mandatory\w*\s*:?\s*(.+)$", re.IGNORECASE | re.DOTALL)
 _ANSWER_SHAPE = {"sysparm_display_value": "all", "sysparm_exclude_reference_link": "true"}
@@ -120,7 +120,7 @@ class ServiceNowClient:
         for row in found:
             query.check(row)
         total = response.headers.get("x-total-count", "")
-        count = int(total) if total.isdigit() else None
+        count = int(total) if _COUNT.fullmatch(total) else None
         return Page(found, offset + limit if _goes_on(response, len(rows), limit, offset, count) else None, count)
 
     async def _call(self, method: str, path: str, **kwargs: Any) -> httpx2.Response:
@@ -149,10 +149,10 @@ class ServiceNowClient:
         if response.status_code >= 400:
             raise _token_error(response)
         body = json_object(response, desk=DESK)
-        token = body.get("access_token")
-        if not isinstance(token, str) or not token:
+        token = access_token(body, life=_TOKEN_LIFE)
+        if token is None:
             raise DeskProtocolError(f"{DESK} gave no access_token.")
-        return AccessToken(token, utc_now() + timedelta(seconds=float(body.get("expires_in") or _TOKEN_LIFE)))
+        return token
 
 
 def _goes_on(response: httpx2.Response, rows: int, limit: int, offset: int, total: int | None) -> bool:
@@ -206,11 +206,7 @@ def vendor_error(response: httpx2.Response) -> DeskError:
 
 
 def _token_error(response: httpx2.Response) -> DeskError:
-    try:
-        body = response.json()
-    except ValueError:
-        body = None
-    said = body if isinstance(body, dict) else {}
+    said = error_body(response)
     reason = str(said.get("error") or f"HTTP status {response.status_code}")
     detail = str(said.get("error_description") or "")
     return error_for_status(
@@ -222,11 +218,7 @@ def _token_error(response: httpx2.Response) -> DeskError:
 
 
 def _error_of(response: httpx2.Response) -> dict[str, Any]:
-    try:
-        body = response.json()
-    except ValueError:
-        return {}
-    error = body.get("error") if isinstance(body, dict) else None
+    error = error_body(response).get("error")
     return error if isinstance(error, dict) else {}
 
 
@@ -243,5 +235,5 @@ def _mandatory_fields(detail: str) -> tuple[str, ...]:
 
 
 def _until_reset(response: httpx2.Response) -> float | None:
-    reset = response.headers.get("x-ratelimit-reset", "")
-    return max(0.0, float(reset) - utc_now().timestamp()) if reset.isdigit() else None
+    # The vendor names the instant in seconds since 1970; the reader knows it from a wait by its size.
+    return retry_after_seconds(response.headers.get("x-ratelimit-reset"))

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
+from deskhand.kit.times import read_instant
 from deskhand.plugins.contract import Note, NoteDraft, Person, Ticket, TicketChanges, TicketQuery
 from deskhand.plugins.errors import DeskProtocolError, DeskValidationError
 from deskhand.plugins.priorities import PriorityMap
@@ -34,6 +35,7 @@ _MAPPED = {
     *("caller_id.email", "assigned_to", "assigned_to.email", "assignment_group", "close_notes", "sys_created_on"),
     *("sys_updated_on", "sys_mod_count", "resolved_at", *JOURNALS),
 }
+_STORED_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}")
 _SYS_ID = re.compile(r"[0-9a-f]{32}")
 _NUMBER = re.compile(r"[A-Z]{2,10}[0-9]{3,15}")
 _CODE_TAGS = re.compile(r"\[code\](.*?)\[/code\]", re.DOTALL | re.IGNORECASE)
@@ -65,10 +67,7 @@ def read_fields(config: ServiceNowConfig) -> tuple[str, ...]:
 def read_time(row: Row, name: str) -> datetime | None:
     """A stored time: always UTC, whatever zone the user sees."""
     text = value_of(row, name)
-    try:
-        return datetime.strptime(text, "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC)
-    except ValueError:
-        return None
+    return read_instant(text) if _STORED_TIME.fullmatch(text) else None
 
 
 def read_person(row: Row, name: str) -> Person | None:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import timedelta
 from typing import Any
 
 import httpx2
 
-from deskhand.kit.clock import utc_now
 from deskhand.kit.http import HttpClientFactory
-from deskhand.plugins.calls import error_for_status, json_object, send
+from deskhand.plugins.calls import access_token, error_body, error_for_status, json_object, plain_words, send
 from deskhand.plugins.errors import DeskAuthError, DeskError, DeskProtocolError
 from deskhand.plugins.oauth import SHARED_TOKENS, AccessToken, TokenCache
 from deskhand.plugins.zendesk.config import ZendeskConfig
@@ -87,10 +85,10 @@ class ZendeskClient:
         if response.status_code >= 400:
             raise _token_error(response)
         body = json_object(response, desk=DESK)
-        token = body.get("access_token")
-        if not isinstance(token, str) or not token:
+        token = access_token(body, life=_TOKEN_LIFE)
+        if token is None:
             raise DeskProtocolError(f"{DESK} gave no access_token.")
-        return AccessToken(token, utc_now() + timedelta(seconds=float(body.get("expires_in") or _TOKEN_LIFE)))
+        return token
 
 
 def _token_error(response: httpx2.Response) -> DeskError:
@@ -125,14 +123,9 @@ def read_answer(response: httpx2.Response) -> dict[str, Any]:
 
 def _complaint(response: httpx2.Response) -> tuple[str | None, str, tuple[str, ...]]:
     """Code, words and fields of an error; the API has several families of bodies, and plain text for some limits."""
-    try:
-        body = response.json()
-    except ValueError:
-        text = " ".join(response.text.split())
-        shown = text[:_TEXT_SHOWN] if "<" not in text else ""  # the page of a proxy says nothing
-        return None, shown.rstrip(".") or f"HTTP status {response.status_code}", ()
-    if not isinstance(body, dict):
-        return None, f"HTTP status {response.status_code}", ()
+    body = error_body(response)
+    if not body:
+        return None, plain_words(response, _TEXT_SHOWN).rstrip(".") or f"HTTP status {response.status_code}", ()
     errors = body.get("errors")
     if isinstance(errors, list) and errors and isinstance(errors[0], dict):
         return _json_api_complaint(errors)

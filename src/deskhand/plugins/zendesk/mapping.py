@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from deskhand.kit.times import read_instant
 from deskhand.plugins.contract import Note, NoteDraft, Person, Ticket, TicketQuery
 from deskhand.plugins.errors import DeskProtocolError
 from deskhand.plugins.priorities import PriorityMap
@@ -25,6 +26,7 @@ MARK_KEY = "itsm_run"
 STATUSES = ("new", "open", "pending", "hold", "solved", "closed")
 CLOSED = ("solved", "closed")
 DEFAULT_PRIORITIES = {"critical": "urgent", "high": "high", "medium": "normal", "low": "low"}
+_OFFSET = re.compile(r"(?:Z|[+-][0-9]{2}:?[0-9]{2})\s*$", re.IGNORECASE)
 _PLAIN_WORD = re.compile(r"[\w.@/+]+")
 _OPERATORS = {"and", "or", "not"}
 _AT_ONCE = timedelta(seconds=5)  # a comment of the very save that solved the ticket
@@ -66,14 +68,8 @@ def priority_map(tenant: Mapping[str, str]) -> PriorityMap:
 
 
 def read_time(value: object) -> datetime | None:
-    """An ISO 8601 time with an offset."""
-    if not isinstance(value, str):
-        return None
-    try:
-        moment = datetime.fromisoformat(value)
-    except ValueError:
-        return None
-    return moment.astimezone(UTC) if moment.tzinfo else None
+    """An ISO 8601 time with an offset; one without could be of any zone."""
+    return read_instant(value) if isinstance(value, str) and _OFFSET.search(value) else None
 
 
 def write_time(moment: datetime) -> str:
