@@ -31,10 +31,11 @@ import asyncpg
 from benchmarks.support import migrated_server
 from sqlalchemy import select
 from sqlalchemy.orm import selectinload
+from tests.support.tenancy import set_tenant
 
 from deskhand.agents.models import Agent
 from deskhand.kit.db.embedded import EmbeddedPostgres
-from deskhand.kit.db.session import PLAN_PER_TENANT, Database, set_tenant
+from deskhand.kit.db.session import PLAN_PER_TENANT, Database
 
 TENANTS, AGENTS = 1_000, 10_000
 LARGE, ORDINARY = "tenant-1", "tenant-500"

@@ -15,15 +15,16 @@ from deskhand.access.endpoints import router as access_router
 from deskhand.access.pages import router as login_pages
 from deskhand.agents.endpoints import router as agents_router
 from deskhand.agents.llm_config import allow_models
+from deskhand.appstate import App
 from deskhand.engine.queue import Waker
 from deskhand.errors import UnavailableError
 from deskhand.executions.console.pages import router as execution_pages
 from deskhand.executions.endpoints import router as executions_router
 from deskhand.intake.book import TriggerBook
 from deskhand.intake.door import WebhookDoor
+from deskhand.intake.endpoints import IntakeState
 from deskhand.intake.endpoints import router as webhooks_router
 from deskhand.intake.inbox import Inbox
-from deskhand.kit.appstate import App, AppState
 from deskhand.kit.clock import utc_now
 from deskhand.kit.crypto import SecretBox
 from deskhand.kit.db.session import Database, create_pool, verify_application_role
@@ -106,7 +107,7 @@ def create_app(config: ApiConfig) -> FastAPI:
     return app
 
 
-async def _open(config: ApiConfig, secrets: SecretBox, stack: AsyncExitStack) -> AppState:
+async def _open(config: ApiConfig, secrets: SecretBox, stack: AsyncExitStack) -> IntakeState:
     db = Database(config.database_url)
     stack.push_async_callback(db.dispose)
     await verify_application_role(db)
@@ -118,16 +119,18 @@ async def _open(config: ApiConfig, secrets: SecretBox, stack: AsyncExitStack) ->
     await _ask_for_models(config, http)
     telemetry = Telemetry()
     waker = await stack.enter_async_context(Waker(pool))
+    db.on_handover = waker.wake
     book = TriggerBook(db, pool, secrets, plugins, http)
     inbox = Inbox(pool, book, waker, clock=utc_now, count=telemetry.delivery)
-    return AppState(
+    return IntakeState(
         db=db,
         pool=pool,
         secrets=secrets,
         http=http,
         plugins=plugins,
         public_url=config.public_url,
-        extra={"inbox": inbox, "telemetry": telemetry, "waker": waker},
+        telemetry=telemetry,
+        inbox=inbox,
     )
 
 
@@ -171,7 +174,5 @@ def _add_health(app: FastAPI) -> None:
         responses={200: {"content": {"text/plain": {}}}},
     )
     async def metrics(request: Request, state: App) -> Response:
-        telemetry = state.extra["telemetry"]
-        assert isinstance(telemetry, Telemetry)
-        body, content_type = telemetry.render(request.headers.get("accept", ""))
+        body, content_type = state.telemetry.render(request.headers.get("accept", ""))
         return Response(body, media_type=content_type)

@@ -70,8 +70,6 @@ async def test_concurrent_transitions_walk_along_the_table(api: Api, plan: list[
 
 
 async def _tenant(api: Api) -> httpx2.AsyncClient:
-    known = api.state.extra.get("tenant")
-    if not isinstance(known, httpx2.AsyncClient):
-        known = await api.tenant()
-        api.state.extra["tenant"] = known
-    return known
+    if api.kept is None:
+        api.kept = await api.tenant()
+    return api.kept

@@ -16,12 +16,19 @@ from tests.chaos.workers import Worker
 from tests.conftest import DatabaseUrls
 from tests.support.product import Customer, Product, until
 
-from deskhand.engine.queue import encode_job, notify_workers
+from deskhand.engine.queue import notify_workers
 from deskhand.simulators.base.faults import Fault
 
 pytestmark = pytest.mark.chaos
 
 SAME = "worker-7:1:00000000"  # host name, process number and all: as two copies of one container image could be
+
+
+def encode_job(tenant_id: str, execution_id: uuid.UUID) -> bytes:
+    """A job as the engine's SQL writes it."""
+    return f"{tenant_id}:{execution_id}".encode()
+
+
 RUBBISH = [None, b"", b"\xff\xfe\x00", b"acme", b"acme:not-a-uuid", b"\x00" * 9000, json.dumps({"id": 7}).encode()]
 
 

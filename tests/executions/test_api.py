@@ -8,12 +8,14 @@ from datetime import timedelta
 from decimal import Decimal
 from uuid import UUID, uuid4
 
+import asyncpg
 import pytest
 from sqlalchemy import select, text
 from tests.support.console import Console
 
 from deskhand.audit.models import AuditLog
 from deskhand.engine.models import AgentExecution
+from deskhand.engine.queue import Waker
 
 LIST = "/api/v1/executions"
 
@@ -271,18 +273,20 @@ async def test_retry_is_refused_while_another_run_of_the_ticket_waits_to_start(c
 
 
 async def test_retry_wakes_the_workers_after_the_commit(console: Console, database_urls) -> None:
-    import asyncpg  # noqa: PLC0415
-
     run = await console.execution(await console.agent(), status="failed")
     client = await console.client()
     listener = await asyncpg.connect(database_urls.app_url)
     woken: asyncio.Queue[str] = asyncio.Queue()
-    await listener.add_listener("ch_pgqueuer", lambda *args: woken.put_nowait(args[-1]))
-
-    await client.post(f"{LIST}/{run}/retry")
-    event = json.loads(await asyncio.wait_for(woken.get(), 10))
-
-    await listener.close()
+    state = console.app.state.deskhand
+    try:
+        await listener.add_listener("ch_pgqueuer", lambda *args: woken.put_nowait(args[-1]))
+        async with Waker(state.pool) as waker:
+            state.db.on_handover = waker.wake
+            await client.post(f"{LIST}/{run}/retry")
+            event = json.loads(await asyncio.wait_for(woken.get(), 60))
+    finally:
+        state.db.on_handover = None
+        await listener.close()
     assert event["type"] == "table_changed_event"
 
 
@@ -339,7 +343,7 @@ async def test_the_stream_shows_what_is_there_and_then_each_change(console: Cons
 
 
 async def test_streams_are_capped(console: Console) -> None:
-    console.app.state.deskhand.extra["execution_streams"] = asyncio.Semaphore(0)
+    console.app.state.deskhand.streams = asyncio.Semaphore(0)
 
     answer = await (await console.client()).get(f"{LIST}/events")
 

@@ -15,8 +15,8 @@ from fastapi import FastAPI
 from deskhand.access import endpoints as access_endpoints
 from deskhand.access import service as access
 from deskhand.agents import endpoints as agent_endpoints
+from deskhand.appstate import AppState
 from deskhand.executions import endpoints as execution_endpoints
-from deskhand.kit.appstate import AppState
 from deskhand.kit.crypto import SecretBox
 from deskhand.kit.db.session import Database, create_pool
 from deskhand.kit.http import HttpClientFactory
@@ -59,6 +59,7 @@ class Api:
     app: FastAPI
     state: AppState
     clients: contextlib.AsyncExitStack = field(default_factory=contextlib.AsyncExitStack)
+    kept: httpx2.AsyncClient | None = None  # of a tenant that a property's examples share
 
     @property
     def db(self) -> Database:

@@ -22,10 +22,10 @@ from deskhand.access import endpoints as access_endpoints
 from deskhand.access import pages as access_pages
 from deskhand.access.models import ApiKey
 from deskhand.agents.models import Agent, AgentTrigger, AgentVersion
+from deskhand.appstate import AppState
 from deskhand.engine.models import AgentExecution, ExecutionStep
 from deskhand.executions import endpoints as execution_endpoints
 from deskhand.executions.console import pages as execution_pages
-from deskhand.kit.appstate import AppState
 from deskhand.kit.crypto import SecretBox
 from deskhand.kit.db.session import Database
 from deskhand.kit.http import HttpClientFactory

@@ -6,8 +6,9 @@ from collections.abc import AsyncIterator
 
 import asyncpg
 import pytest
+from tests.support.tenancy import set_tenant
 
-from deskhand.kit.db.session import create_pool, set_tenant
+from deskhand.kit.db.session import create_pool
 
 ACME, GLOBEX = "acme", "globex"
 # {t} is the tenant, {n} a digit that is different for each, so that ids are known and never shared.

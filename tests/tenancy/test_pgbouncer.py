@@ -15,8 +15,9 @@ from pathlib import Path
 import asyncpg
 import pytest
 from sqlalchemy import make_url, select, text
+from tests.support.tenancy import set_tenant
 
-from deskhand.kit.db.session import Database, create_pool, set_tenant, verify_application_role
+from deskhand.kit.db.session import Database, create_pool, verify_application_role
 from deskhand.tenants.models import TenantConfig
 
 SERVER_CONNECTIONS = 2

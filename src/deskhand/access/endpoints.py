@@ -20,8 +20,8 @@ from deskhand.access.guards import (
 )
 from deskhand.access.pages import login_page
 from deskhand.access.schemas import ApiKeyCreate, ApiKeyCreated, ApiKeyResponse, SignInToken
+from deskhand.appstate import App
 from deskhand.errors import ConflictError, ForbiddenError, InvalidInputError, NotFoundError, UnauthenticatedError
-from deskhand.kit.appstate import App
 from deskhand.kit.page import Page, PageCursor, PageLimit
 from deskhand.kit.problem import problem_responses, public_problem_responses
 

@@ -15,8 +15,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from deskhand.access import service
 from deskhand.access.principal import Principal
+from deskhand.appstate import App
 from deskhand.errors import ForbiddenError, NotFoundError, UnauthenticatedError
-from deskhand.kit.appstate import App
 from deskhand.kit.db.base import TENANT_ID_LENGTH
 from deskhand.ui import csrf
 

@@ -23,6 +23,7 @@ from deskhand.agents.schemas import (
 from deskhand.agents.service import AgentService, Made, etag
 from deskhand.agents.versions import AgentVersionResponse, VersionDiff
 from deskhand.agents.webhook_secrets import RotatedSecret, RotateSecret
+from deskhand.appstate import App, AppState
 from deskhand.errors import (
     ConflictError,
     ForbiddenError,
@@ -31,7 +32,6 @@ from deskhand.errors import (
     NotFoundError,
     PreconditionFailedError,
 )
-from deskhand.kit.appstate import App, AppState
 from deskhand.kit.page import Page, PageCursor, PageLimit
 from deskhand.kit.problem import problem_responses
 from deskhand.kit.schema import StorableText

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import func, or_, select, tuple_
+from sqlalchemy import or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import selectinload
 
@@ -100,9 +100,3 @@ async def current_version_id(session: AsyncSession, agent_id: UUID) -> UUID | No
         .where(Agent.id == agent_id, AgentVersion.version_number == Agent.current_version)
     )
     return (await session.execute(query)).scalar_one_or_none()
-
-
-async def database_now(session: AsyncSession) -> datetime:
-    """The time by the database's clock, the only one that schedules go by."""
-    now: datetime = (await session.execute(select(func.clock_timestamp()))).scalar_one()
-    return now

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -21,6 +20,7 @@ from deskhand.audit import service as audit
 from deskhand.errors import ConflictError, FieldProblem, InvalidInputError, NotFoundError, PreconditionFailedError
 from deskhand.kit.clock import Clock, utc_now
 from deskhand.kit.crypto import SecretBox
+from deskhand.kit.db.session import database_now
 from deskhand.kit.page import Page
 from deskhand.plugins.registry import PluginManager
 from deskhand.tenants.connections import connected_tools
@@ -83,7 +83,7 @@ class AgentService:
         made = changes.set_triggers(agent, data.triggers, secrets=self._secrets)
         changes.set_tools(agent, changes.grants(agent, data.tool_ids, data.tool_operations, plugins=self._plugins))
         await self._ensure_ready(agent)
-        changes.plan_schedules(agent, now=await repository.database_now(self._session))
+        changes.plan_schedules(agent, now=await database_now(self._session))
         self._session.add(agent)
         await self._session.flush()
         stored = await self._reload(agent.id)
@@ -264,7 +264,7 @@ class AgentService:
 
     async def _save(self, agent: Agent, operation: str, changed: Iterable[str], *, new_version: bool) -> Agent:
         await self._ensure_ready(agent)
-        changes.plan_schedules(agent, now=await repository.database_now(self._session))
+        changes.plan_schedules(agent, now=await database_now(self._session))
         agent.revision += 1
         agent.current_version += int(new_version)
         await self._session.flush()
@@ -345,11 +345,6 @@ async def get_version(session: AsyncSession, version_id: UUID) -> AgentVersion:
     if version is None:
         raise NotFoundError(f"There is no agent version {version_id}.")
     return version
-
-
-async def database_now(session: AsyncSession) -> datetime:
-    """The time by the database's clock, the only one that schedules go by."""
-    return await repository.database_now(session)
 
 
 async def current_version_id(session: AsyncSession, agent_id: UUID) -> UUID:

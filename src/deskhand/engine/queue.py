@@ -19,6 +19,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from deskhand.kit.db.away import DATABASE_AWAY
+from deskhand.kit.db.session import hands_over
 
 ENTRYPOINT = "execution"
 
@@ -26,17 +27,13 @@ log = structlog.get_logger(__name__)
 
 
 async def enqueue(session: AsyncSession, execution_id: UUID) -> None:
-    """Hand an execution to PgQueuer in the caller's transaction."""
+    """Hand an execution to PgQueuer in the caller's transaction, whose commit wakes the workers."""
+    hands_over(session)
     await session.execute(text("SELECT enqueue_execution(:execution_id)"), {"execution_id": execution_id})
 
 
-def encode_job(tenant_id: str, execution_id: UUID) -> bytes:
-    """What a job carries: the execution and, because row-level security needs it, its tenant."""
-    return f"{tenant_id}:{execution_id}".encode()
-
-
 def decode_job(payload: bytes | None) -> tuple[str, UUID]:
-    """Read a job back.
+    """Read what a job carries: the execution and, because row-level security needs it, its tenant.
 
     Raises:
         ValueError: The payload is not ours.

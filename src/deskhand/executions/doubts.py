@@ -24,6 +24,7 @@ from deskhand.executions.changes import ATTEMPTS_PER_DECISION, audited, locked, 
 from deskhand.executions.decision_schemas import DoubtAnswer
 from deskhand.executions.redaction import redact
 from deskhand.executions.schemas import ExecutionStatus, ExecutionSummary, Question
+from deskhand.kit.db.session import database_now
 from deskhand.plugins.contract import WriteReceipt
 
 
@@ -48,7 +49,7 @@ async def answer_doubt(
     step = await repository.get_step(session, execution_id, answer.step_key)
     if step is None or step.state != "in_doubt":
         raise ConflictError(f"There is no doubt about a step '{answer.step_key}' of this execution.")
-    step.finished_at = await repository.database_now(session)
+    step.finished_at = await database_now(session)
     if answer.done:
         step.state, step.output, step.error = "finished", _receipt(execution, step, answer, principal), None
     else:

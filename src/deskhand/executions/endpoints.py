@@ -6,11 +6,11 @@ from collections.abc import AsyncIterator
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, BackgroundTasks, Query, Response, status
+from fastapi import APIRouter, Query, Response, status
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from deskhand.access.guards import Operator, TenantSession, Viewer
-from deskhand.engine.queue import notify_workers
+from deskhand.appstate import App
 from deskhand.errors import ConflictError, InvalidInputError, NotFoundError, RateLimitedError
 from deskhand.executions import doubts, repeats, service
 from deskhand.executions.decision_schemas import DoubtAnswer, ReplayRequest, RetryWith
@@ -27,7 +27,6 @@ from deskhand.executions.schemas import (
     StatusCounts,
     StepView,
 )
-from deskhand.kit.appstate import App
 from deskhand.kit.page import Page
 from deskhand.kit.problem import problem_responses
 
@@ -71,13 +70,9 @@ async def follow_executions(
 
 
 @router.post("/retry", operation_id="retry_executions", responses=problem_responses(InvalidInputError))
-async def retry_executions(
-    app: App, operator: Operator, session: TenantSession, wanted: BulkRetry, after: BackgroundTasks
-) -> BulkRetryResult:
+async def retry_executions(operator: Operator, session: TenantSession, wanted: BulkRetry) -> BulkRetryResult:
     """Retry every ended execution that matches, oldest first."""
-    result = await service.retry_matching(session, wanted, principal=operator)
-    after.add_task(notify_workers, app.pool)  # runs after the commit; a worker woken before it would find nothing
-    return result
+    return await service.retry_matching(session, wanted, principal=operator)
 
 
 @router.post("/dismiss", operation_id="dismiss_executions", responses=problem_responses(InvalidInputError))
@@ -105,13 +100,9 @@ async def cancel_execution(operator: Operator, session: TenantSession, execution
 
 
 @router.post("/{execution_id}/retry", operation_id="retry_execution", responses=_ON_CHANGE)
-async def retry_execution(
-    app: App, operator: Operator, session: TenantSession, execution_id: UUID, after: BackgroundTasks
-) -> ExecutionSummary:
+async def retry_execution(operator: Operator, session: TenantSession, execution_id: UUID) -> ExecutionSummary:
     """Retry a failed or cancelled execution; finished steps are replayed, not repeated."""
-    summary = await service.retry_execution(session, execution_id, principal=operator)
-    after.add_task(notify_workers, app.pool)
-    return summary
+    return await service.retry_execution(session, execution_id, principal=operator)
 
 
 @router.post("/{execution_id}/dismiss", operation_id="dismiss_execution", responses=_ON_CHANGE)
@@ -127,19 +118,16 @@ async def dismiss_execution(operator: Operator, session: TenantSession, executio
     responses=_ON_CHANGE,
 )
 async def replay_execution(
-    app: App,
     operator: Operator,
     session: TenantSession,
     execution_id: UUID,
     wanted: ReplayRequest,
     *,
     response: Response,
-    after: BackgroundTasks,
 ) -> ExecutionSummary:
     """Run an ended execution again as a new one, with any version of its agent: dry (nothing is written) or live."""
     summary = await repeats.replay_execution(session, execution_id, wanted, principal=operator)
     response.headers["Location"] = f"{router.prefix}/{summary.id}"
-    after.add_task(notify_workers, app.pool)
     return summary
 
 
@@ -150,33 +138,25 @@ async def replay_execution(
     responses=_ON_CHANGE,
 )
 async def retry_execution_with(
-    app: App,
     operator: Operator,
     session: TenantSession,
     execution_id: UUID,
     change: RetryWith,
     *,
     response: Response,
-    after: BackgroundTasks,
 ) -> ExecutionSummary:
     """Run a failed execution again as a new one with another input, ticket or tool, and dismiss the failed one."""
     summary = await repeats.retry_with(session, execution_id, change, principal=operator)
     response.headers["Location"] = f"{router.prefix}/{summary.id}"
-    after.add_task(notify_workers, app.pool)
     return summary
 
 
 @router.post("/{execution_id}/answer", operation_id="answer_execution", responses=_ON_CHANGE)
 async def answer_execution(
-    app: App,
     operator: Operator,
     session: TenantSession,
     execution_id: UUID,
     answer: DoubtAnswer,
-    *,
-    after: BackgroundTasks,
 ) -> ExecutionSummary:
     """Say whether a write that is in doubt was done; the execution then goes on."""
-    summary = await doubts.answer_doubt(session, execution_id, answer, principal=operator)
-    after.add_task(notify_workers, app.pool)
-    return summary
+    return await doubts.answer_doubt(session, execution_id, answer, principal=operator)

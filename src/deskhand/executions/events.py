@@ -9,24 +9,22 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Annotated, cast
+from typing import Annotated
 from uuid import UUID
 
 from fastapi import Depends, Request
 from fastapi.sse import ServerSentEvent
 
 from deskhand.access.principal import Principal
+from deskhand.appstate import MAX_STREAMS, AppState, app_state
 from deskhand.errors import RateLimitedError
 from deskhand.executions import service
 from deskhand.executions.schemas import ExecutionFilters, ExecutionSummary
-from deskhand.kit.appstate import AppState, app_state
 from deskhand.kit.page import DEFAULT_LIMIT
 
-MAX_STREAMS = 50
 POLL_SECONDS = 1.0
 MAX_POLLS = 600  # then the client reconnects, so a deployment never waits for it
 RECONNECT_MS = 2000
-_KEY = "execution_streams"
 
 
 def stream_slot(request: Request) -> asyncio.Semaphore:
@@ -35,8 +33,7 @@ def stream_slot(request: Request) -> asyncio.Semaphore:
     Raises:
         RateLimitedError: All are taken.
     """
-    extra = app_state(request).extra
-    slots = cast(asyncio.Semaphore, extra.setdefault(_KEY, asyncio.Semaphore(MAX_STREAMS)))
+    slots = app_state(request).streams
     if slots.locked():
         raise RateLimitedError(
             f"This server already serves {MAX_STREAMS} event streams. Poll /api/v1/executions instead, or try later.",

@@ -319,8 +319,3 @@ async def list_versions(session: AsyncSession, agent_id: UUID) -> Sequence[Agent
     """All versions of an agent, newest first."""
     statement = select(AgentVersion).where(AgentVersion.agent_id == agent_id)
     return (await session.execute(statement.order_by(AgentVersion.version_number.desc()))).scalars().all()
-
-
-async def database_now(session: AsyncSession) -> datetime:
-    """The database's clock, which every other time of a run comes from."""
-    return (await session.execute(select(func.now()))).scalar_one()

@@ -39,6 +39,7 @@ from deskhand.executions.schemas import (
     StatusCounts,
     StepView,
 )
+from deskhand.kit.db.session import database_now
 from deskhand.kit.page import Page, cut_page, decode_cursor
 
 
@@ -133,7 +134,7 @@ async def cancel_execution(session: AsyncSession, execution_id: UUID, *, princip
     if status.is_final:
         raise ConflictError(f"The execution is {status} already; there is nothing left to cancel.")
     if execution.cancel_requested_at is None:
-        now = await repository.database_now(session)
+        now = await database_now(session)
         execution.cancel_requested_at = now
         if status is not ExecutionStatus.RUNNING:
             execution.status = ExecutionStatus.CANCELLED
@@ -191,7 +192,7 @@ async def dismiss_matching(session: AsyncSession, wanted: BulkDismiss, *, princi
         principal: Who asks; named in the audit log, once per execution.
     """
     found = await repository.lock_undismissed(session, wanted)
-    now = await repository.database_now(session)
+    now = await database_now(session)
     for execution in found[: wanted.limit]:
         execution.dismissed_at = now
         await audited(session, "execution.dismiss", execution, principal, {"error_code": execution.error_code})
@@ -222,7 +223,7 @@ async def dismiss_execution(session: AsyncSession, execution_id: UUID, *, princi
     if execution.status != ExecutionStatus.FAILED:
         raise ConflictError(f"The execution is {execution.status}; only a failed one can be dismissed.")
     if execution.dismissed_at is None:
-        execution.dismissed_at = await repository.database_now(session)
+        execution.dismissed_at = await database_now(session)
         await audited(session, "execution.dismiss", execution, principal, {"error_code": execution.error_code})
     return await summary_of(session, execution_id)
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import cast
+from dataclasses import dataclass
 from uuid import UUID
 
 from fastapi import APIRouter, Request
 from starlette.requests import ClientDisconnect
 
+from deskhand.appstate import AppState, state_of
 from deskhand.errors import (
     BadRequestError,
     InvalidInputError,
@@ -20,13 +21,20 @@ from deskhand.errors import (
 )
 from deskhand.intake.inbox import Inbox
 from deskhand.intake.schemas import DeliveryAnswer, TenantHookAnswer
-from deskhand.kit.appstate import app_state
 from deskhand.kit.problem import problem_responses
 from deskhand.plugins.contract import WebhookRequest
 
 MAX_BODY_BYTES = 1024 * 1024
 
 router = APIRouter(tags=["webhooks"])
+
+
+@dataclass(slots=True, kw_only=True)
+class IntakeState(AppState):
+    """What the webhook addresses share besides."""
+
+    inbox: Inbox
+
 
 _REFUSALS = problem_responses(
     BadRequestError,
@@ -78,7 +86,7 @@ async def receive_desk_webhook(tenant_id: str, tool_type: str, request: Request)
 
 def inbox(request: Request) -> Inbox:
     """The inbox of the application that serves this request."""
-    return cast(Inbox, app_state(request).extra["inbox"])
+    return state_of(request, IntakeState).inbox
 
 
 async def read_request(request: Request) -> WebhookRequest:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from fastapi import APIRouter, BackgroundTasks, Response, status
+from fastapi import APIRouter, Response, status
 
 from deskhand.access.guards import Operator, TenantSession, Viewer
-from deskhand.engine.queue import notify_workers
 from deskhand.errors import ConflictError, InvalidInputError, NotFoundError
-from deskhand.kit.appstate import App
 from deskhand.kit.page import Page, PageCursor, PageLimit
 from deskhand.kit.problem import problem_responses
 from deskhand.schedules import service
@@ -65,19 +63,16 @@ async def list_fires(
     f"{_TRIGGER}/run", operation_id="run_schedule_now", status_code=status.HTTP_202_ACCEPTED, responses=_ON_ONE
 )
 async def run_now(
-    app: App,
     operator: Operator,
     session: TenantSession,
     agent_id: UUID,
     trigger_id: UUID,
     *,
     response: Response,
-    after: BackgroundTasks,
 ) -> StartedRun:
     """Start what the schedule starts, now, even while it is paused."""
     started = await service.run_now(session, agent_id, trigger_id, principal=operator)
     response.headers["Location"] = f"{router.prefix}/executions/{started.execution_id}"
-    after.add_task(notify_workers, app.pool)  # runs after the commit; a worker woken before it would find nothing
     return started
 
 

@@ -8,14 +8,13 @@ from __future__ import annotations
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, BackgroundTasks, Query, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 from pydantic import BaseModel, Field, ValidationError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from deskhand.access.guards import Operator, TenantSession, Viewer
-from deskhand.engine.queue import notify_workers
-from deskhand.kit.appstate import App
+from deskhand.appstate import App
 from deskhand.schedules import service
 from deskhand.schedules.schemas import PreviewRequest, SchedulePreview
 from deskhand.ui.csrf import SafeForm
@@ -67,17 +66,14 @@ async def preview_part(
 
 @router.post("/schedules/{agent_id}/{trigger_id}/run")
 async def run(
-    app: App,
     operator: Operator,
     session: TenantSession,
     agent_id: UUID,
     trigger_id: UUID,
     *,
     _safe: SafeForm,
-    after: BackgroundTasks,
 ) -> Response:
     started = await service.run_now(session, agent_id, trigger_id, principal=operator)
-    after.add_task(notify_workers, app.pool)
     return RedirectResponse(f"/executions/{started.execution_id}", status_code=303)
 
 

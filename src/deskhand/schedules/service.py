@@ -13,12 +13,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from deskhand.access.principal import Principal
 from deskhand.agents.models import Agent, AgentTrigger
 from deskhand.agents.schemas import AgentStatus, TriggerType
-from deskhand.agents.service import current_version_id, database_now
+from deskhand.agents.service import current_version_id
 from deskhand.audit import service as audit
 from deskhand.engine.models import AgentExecution
 from deskhand.engine.queue import enqueue
 from deskhand.errors import ConflictError, NotFoundError
 from deskhand.kit.cron import describe, next_fire, occurrences
+from deskhand.kit.db.session import database_now
 from deskhand.kit.page import Page, cut_page, decode_cursor
 from deskhand.schedules import repository
 from deskhand.schedules.schemas import FireView, SchedulePreview, ScheduleSummary, ScheduleView, StartedRun, Upcoming

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, cast
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, status
 
@@ -14,8 +14,8 @@ from deskhand.access.guards import (
     PlatformSession,
     TenantPath,
 )
+from deskhand.appstate import App
 from deskhand.errors import ConflictError, InvalidInputError, NotFoundError
-from deskhand.kit.appstate import App
 from deskhand.kit.page import Page, PageCursor, PageLimit
 from deskhand.kit.problem import problem_responses
 from deskhand.kit.schema import StorableText
@@ -38,8 +38,8 @@ TENANT = TENANTS + "/{tenant_id}"
 
 
 def registered_plugins(app: App) -> PluginManager:
-    """The plugins of this process (``AppState`` cannot name the type: kit lies below plugins)."""
-    return cast(PluginManager, app.plugins)
+    """The plugins of this process."""
+    return app.plugins
 
 
 Plugins = Annotated[PluginManager, Depends(registered_plugins)]

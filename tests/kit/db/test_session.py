@@ -9,9 +9,10 @@ import pytest
 from sqlalchemy import select, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
+from tests.support.tenancy import set_tenant
 
 from deskhand.errors import ConfigurationError
-from deskhand.kit.db.session import Database, create_pool, set_tenant, sqlalchemy_url, verify_application_role
+from deskhand.kit.db.session import Database, create_pool, hands_over, sqlalchemy_url, verify_application_role
 from deskhand.tenants.models import TenantConfig
 
 
@@ -121,3 +122,28 @@ async def test_the_application_login_is_accepted_and_every_stronger_one_refused(
 def test_other_databases_are_refused(url):
     with pytest.raises(ConfigurationError):
         sqlalchemy_url(url)
+
+
+async def test_workers_are_woken_once_and_only_after_a_commit(database_urls):
+    """The one wake: whoever hands work over says so in the session, and cannot be too early."""
+    database = Database(database_urls.app_url, pool_size=1)
+    wakes: list[bool] = []
+
+    async def failing() -> None:
+        async with database.tenant_session("acme") as session:
+            hands_over(session)
+            await session.execute(text("SELECT 1/0"))
+
+    database.on_handover = lambda: wakes.append(database.engine.pool.checkedout() == 0)
+    try:
+        with pytest.raises(DBAPIError, match="division by zero"):
+            await failing()
+        async with database.tenant_session("acme"):
+            pass
+        assert wakes == []
+        async with database.tenant_session("acme") as session:
+            hands_over(session)
+            hands_over(session)
+        assert wakes == [True]
+    finally:
+        await database.dispose()

@@ -6,16 +6,15 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, BackgroundTasks, Form, Query, Request, Response
+from fastapi import APIRouter, Form, Query, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 from pydantic import AwareDatetime, BaseModel, Field, field_validator
 
 from deskhand.access.guards import Operator, TenantSession
-from deskhand.engine.queue import notify_workers
+from deskhand.appstate import App
 from deskhand.executions import service
 from deskhand.executions.console.filters import PERIODS, with_query
 from deskhand.executions.schemas import BULK_LIMIT, BulkDismiss, BulkRetry, ExecutionFilters, ExecutionStatus
-from deskhand.kit.appstate import App
 from deskhand.ui.csrf import SafeForm
 from deskhand.ui.render import render
 from deskhand.ui.routing import PageRoute
@@ -84,13 +83,11 @@ async def ask(
 
 @router.post("/executions/bulk")
 async def act(
-    app: App,
     operator: Operator,
     session: TenantSession,
     confirmed: Annotated[_Confirmed, Form()],
     *,
     _safe: SafeForm,
-    after: BackgroundTasks,
 ) -> Response:
     given = {
         "agent_id": confirmed.agent,
@@ -102,7 +99,6 @@ async def act(
         gone = await service.dismiss_matching(session, BulkDismiss(**given), principal=operator)
         return _back(confirmed, dismissed=len(gone.dismissed))
     result = await service.retry_matching(session, BulkRetry(**given, dismissed=False), principal=operator)
-    after.add_task(notify_workers, app.pool)
     return _back(confirmed, retried=len(result.retried), left=len(result.skipped))
 
 

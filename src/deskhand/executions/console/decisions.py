@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any, TypeVar, cast
+from typing import Annotated, Any, TypeVar
 from uuid import UUID
 
-from fastapi import APIRouter, BackgroundTasks, Form, Request, Response
+from fastapi import APIRouter, Form, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 from pydantic import BaseModel, Field, ValidationError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from deskhand.access.guards import Operator, TenantSession
 from deskhand.access.principal import Principal
-from deskhand.engine.queue import notify_workers
+from deskhand.appstate import AppState, app_state
 from deskhand.errors import ConflictError, DeskhandError, FieldProblem, InvalidInputError
 from deskhand.executions import doubts, repeats, service
 from deskhand.executions.decision_schemas import DoubtAnswer, ReplayRequest, RetryWith
-from deskhand.kit.appstate import App, AppState, app_state
 from deskhand.kit.problem import invalid_input
-from deskhand.plugins.registry import PluginManager
 from deskhand.ui.csrf import SafeForm
 from deskhand.ui.format import pretty_json
 from deskhand.ui.render import render
@@ -48,7 +46,6 @@ async def replay_form(request: Request, operator: Operator, session: TenantSessi
 @router.post("/executions/{execution_id}/replay")
 async def replay(
     request: Request,
-    app: App,
     operator: Operator,
     session: TenantSession,
     execution_id: UUID,
@@ -56,14 +53,12 @@ async def replay(
     agent_version: Annotated[int, Form(ge=1)],
     mode: Annotated[str, Form()] = "dry_run",
     _safe: SafeForm,
-    after: BackgroundTasks,
 ) -> Response:
     wanted = ReplayRequest(agent_version=agent_version, mode="live" if mode == "live" else "dry_run")
     try:
         started = await repeats.replay_execution(session, execution_id, wanted, principal=operator)
     except (ConflictError, InvalidInputError) as error:
         return await _replay_page(request, operator, session, execution_id, wanted=wanted, error=error)
-    after.add_task(notify_workers, app.pool)
     return _to(started.id)
 
 
@@ -81,14 +76,12 @@ async def retry_form(request: Request, operator: Operator, session: TenantSessio
 @router.post("/executions/{execution_id}/retry-with")
 async def retry_with(
     request: Request,
-    app: App,
     operator: Operator,
     session: TenantSession,
     execution_id: UUID,
     *,
     form: Annotated[RetryForm, Form()],
     _safe: SafeForm,
-    after: BackgroundTasks,
 ) -> Response:
     before = await service.get_execution(session, execution_id)
     try:
@@ -96,13 +89,11 @@ async def retry_with(
         started = await repeats.retry_with(session, execution_id, change, principal=operator)
     except (ConflictError, InvalidInputError) as error:
         return await _retry_page(request, operator, session, execution_id, form=form, error=error)
-    after.add_task(notify_workers, app.pool)
     return _to(started.id)
 
 
 @router.post("/executions/{execution_id}/answer")
 async def answer(
-    app: App,
     operator: Operator,
     session: TenantSession,
     execution_id: UUID,
@@ -111,12 +102,10 @@ async def answer(
     done: Annotated[bool, Form()],
     receipt_id: Annotated[str, Form(max_length=200)] = "",
     _safe: SafeForm,
-    after: BackgroundTasks,
 ) -> Response:
     receipt = receipt_id.strip() or None
     given = _read(DoubtAnswer, step_key=step_key, done=done, receipt_id=receipt if done else None)
     await doubts.answer_doubt(session, execution_id, given, principal=operator)
-    after.add_task(notify_workers, app.pool)
     return _to(execution_id)
 
 
@@ -203,8 +192,7 @@ async def _retry_page(
 
 def desk_names(app: AppState) -> dict[str, str]:
     """The products' own names by tool type."""
-    plugins = cast(PluginManager, app.plugins).list_registered_plugins()
-    return {plugin["tool_type"]: plugin["name"] for plugin in plugins}
+    return {plugin["tool_type"]: plugin["name"] for plugin in app.plugins.list_registered_plugins()}
 
 
 def _to(execution_id: UUID) -> Response:

@@ -11,13 +11,13 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, BackgroundTasks, Query, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from deskhand.access.guards import Operator, TenantSession, Viewer
 from deskhand.access.principal import Principal
-from deskhand.engine.queue import notify_workers
+from deskhand.appstate import App
 from deskhand.errors import NotFoundError
 from deskhand.executions import service
 from deskhand.executions.console import bulk, decisions
@@ -25,7 +25,6 @@ from deskhand.executions.console.decisions import desk_names
 from deskhand.executions.console.filters import PERIODS, ListForm
 from deskhand.executions.console.timeline import done_before, lay_out
 from deskhand.executions.schemas import ExecutionDetail, ExecutionStatus, StatusCounts
-from deskhand.kit.appstate import App
 from deskhand.ui.csrf import SafeForm
 from deskhand.ui.render import SECURITY_HEADERS, render
 from deskhand.ui.routing import PageRoute
@@ -92,11 +91,8 @@ async def cancel(operator: Operator, session: TenantSession, execution_id: UUID,
 
 
 @router.post("/executions/{execution_id}/retry")
-async def retry(
-    app: App, operator: Operator, session: TenantSession, *, execution_id: UUID, _safe: SafeForm, after: BackgroundTasks
-) -> Response:
+async def retry(operator: Operator, session: TenantSession, *, execution_id: UUID, _safe: SafeForm) -> Response:
     await service.retry_execution(session, execution_id, principal=operator)
-    after.add_task(notify_workers, app.pool)
     return _back_to(execution_id)
 
 

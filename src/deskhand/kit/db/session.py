@@ -8,13 +8,14 @@ transaction-pooling proxy's) never carries one caller's rights to the next.
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
 import asyncpg
-from sqlalchemy import make_url, text
+from sqlalchemy import func, make_url, select, text
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
@@ -23,6 +24,8 @@ from deskhand.errors import ConfigurationError
 from deskhand.kit.db.roles import PLATFORM_ROLE
 
 TENANT_SETTING = "app.current_tenant_id"
+
+_HANDED_OVER = "deskhand.handed_over"
 
 _SET_TENANT = text(f"SELECT set_config('{TENANT_SETTING}', :tenant_id, true)")
 _SET_PLATFORM = text(f"SET LOCAL ROLE {PLATFORM_ROLE}")
@@ -65,6 +68,9 @@ class Database:
         url: ``postgresql://user:password@host:port/database``.
         pool_size: Connections kept open; as many again may be opened under load.
         prepared_statements: False behind a transaction-pooling proxy (pgbouncer).
+
+    Attributes:
+        on_handover: Called after the commit of a session that handed work to the workers (``hands_over``).
     """
 
     def __init__(self, url: str, *, pool_size: int = 10, prepared_statements: bool = True) -> None:
@@ -76,6 +82,15 @@ class Database:
             connect_args=_connect_arguments(prepared_statements=prepared_statements),
         )
         self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
+        self.on_handover: Callable[[], None] | None = None
+
+    @asynccontextmanager
+    async def _transaction(self) -> AsyncIterator[AsyncSession]:
+        async with self._sessions.begin() as session:
+            yield session
+        # After the commit: a worker that is woken before it finds nothing.
+        if _HANDED_OVER in session.info and self.on_handover is not None:
+            self.on_handover()
 
     @asynccontextmanager
     async def tenant_session(self, tenant_id: str) -> AsyncIterator[AsyncSession]:
@@ -89,7 +104,7 @@ class Database:
         """
         if not tenant_id:
             raise ValueError("tenant_session() needs a tenant id")
-        async with self._sessions.begin() as session:
+        async with self._transaction() as session:
             await session.execute(_SET_TENANT, {"tenant_id": tenant_id})
             yield session
 
@@ -99,7 +114,7 @@ class Database:
 
         For platform administrators alone: creating tenants, managing people.
         """
-        async with self._sessions.begin() as session:
+        async with self._transaction() as session:
             await session.execute(_SET_PLATFORM)
             yield session
 
@@ -169,11 +184,15 @@ async def create_pool(url: str, *, min_size: int, max_size: int, prepared_statem
     )
 
 
-async def set_tenant(connection: asyncpg.Connection | asyncpg.pool.PoolConnectionProxy, tenant_id: str) -> None:
-    """Set the tenant for the transaction that is open on ``connection``."""
-    if not tenant_id:
-        raise ValueError("set_tenant() needs a tenant id")
-    await connection.execute(f"SELECT set_config('{TENANT_SETTING}', $1, true)", tenant_id)
+def hands_over(session: AsyncSession) -> None:
+    """Say that the session's transaction hands work to the workers; they are woken once it is committed."""
+    session.info[_HANDED_OVER] = True
+
+
+async def database_now(session: AsyncSession) -> datetime:
+    """The time by the database's clock, the only one that runs and schedules go by."""
+    now: datetime = (await session.execute(select(func.clock_timestamp()))).scalar_one()
+    return now
 
 
 _ROLE_FACTS = text(

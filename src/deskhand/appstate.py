@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
-from typing import Annotated, cast
+from typing import Annotated, TypeVar
 
 import asyncpg
 from fastapi import Depends, Request
@@ -12,36 +13,60 @@ from deskhand.kit.clock import Clock, utc_now
 from deskhand.kit.crypto import SecretBox
 from deskhand.kit.db.session import Database
 from deskhand.kit.http import HttpClientFactory
+from deskhand.kit.telemetry import Telemetry
+from deskhand.plugins.registry import PluginManager
+
+MAX_STREAMS = 50
 
 
 @dataclass(slots=True, kw_only=True)
 class AppState:
     """The shared objects of one process, found at ``request.app.state.deskhand``.
 
+    A room that shares more derives from this class and asks for its own with ``state_of``; the entry point makes one
+    object that is all of them.
+
     Attributes:
         db: Sessions of the ORM, as the application's role.
         pool: Bare asyncpg connections for the hot path (accepting webhooks, the journal).
         secrets: Encrypts what is stored, signs the console's cookie.
         http: The one door out.
-        plugins: A ``plugins.registry.PluginManager``; typed loosely because kit lies below plugins.
+        plugins: The desks this process knows.
         public_url: Address that vendors and browsers reach the API at, without a trailing slash.
         clock: Current time.
-        extra: What later features add, by a name of their own.
+        telemetry: The process's figures.
+        streams: Slots for event streams.
     """
 
     db: Database
     pool: asyncpg.Pool
     secrets: SecretBox
     http: HttpClientFactory
-    plugins: object
+    plugins: PluginManager
     public_url: str
     clock: Clock = utc_now
-    extra: dict[str, object] = field(default_factory=dict)
+    telemetry: Telemetry = field(default_factory=Telemetry)
+    streams: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MAX_STREAMS))
+
+
+State = TypeVar("State", bound=AppState)
+
+
+def state_of(request: Request, kind: type[State]) -> State:
+    """The state of the application that serves this request, as a room knows it.
+
+    Raises:
+        TypeError: The entry point made another one.
+    """
+    state = request.app.state.deskhand
+    if not isinstance(state, kind):
+        raise TypeError(f"the application's state is {type(state).__name__}, not {kind.__name__}")
+    return state
 
 
 def app_state(request: Request) -> AppState:
     """The state of the application that serves this request."""
-    return cast(AppState, request.app.state.deskhand)
+    return state_of(request, AppState)
 
 
 App = Annotated[AppState, Depends(app_state)]
