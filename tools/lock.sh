@@ -10,7 +10,7 @@ if [ "${1:-}" = --into ]; then into=$2; shift 2; fi
 compile() {
   .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header "$@"
 }
-compile pyproject.toml --extra embedded -o "$into/requirements.lock" "$@"
-compile pyproject.toml --all-extras --group dev -o "$into/requirements-dev.lock" "$@"
+compile pyproject.toml --extra embedded --group build -o "$into/requirements.lock" "$@"
+compile pyproject.toml --all-extras --group build --group dev -o "$into/requirements-dev.lock" "$@"
 # Without the product; what both stacks use, they use in the same version. (An annotation would name the folder.)
 compile --group benchmarks --no-annotate --constraint "$into/requirements-dev.lock" -o "$into/requirements-benchmarks.lock" "$@"
