@@ -27,7 +27,7 @@ from sqlalchemy import text
 from tests.knowledge.paraphrases import DATA, paraphrases
 
 from deskhand.kit.db.session import Database
-from deskhand.knowledge import repository, search, service
+from deskhand.knowledge import repository, search
 from deskhand.knowledge.embedding import LexicalOnly, embed_texts, load_embedder, ticket_text
 from deskhand.knowledge.ranking import HISTORY
 
@@ -110,7 +110,7 @@ async def main() -> None:
 
             async def product(query: str, embedder: Any = None) -> None:
                 async with db.tenant_session(TENANTS[0]) as session:
-                    await service.search_history(session, query, embedder=embedder)
+                    await search.search_history(session, query, embedder=embedder)
 
             async def by_words(query: str) -> None:
                 await product(query, LexicalOnly())

@@ -19,9 +19,10 @@ from benchmarks.support import tenant_database
 from tests.knowledge.paraphrases import DATA, TENANT, article_of, paraphrases, topics_of_history
 
 from deskhand.kit.db.session import Database
-from deskhand.knowledge import repository, search, service
+from deskhand.knowledge import importer, repository, search
 from deskhand.knowledge.embedding import load_embedder
 from deskhand.knowledge.ranking import ARTICLES, COSINE_CENTRE, HISTORY, Calibration, probability
+from deskhand.knowledge.schemas import TicketNames
 
 Pair = tuple[float, float, bool]
 
@@ -33,7 +34,7 @@ async def measure(
     (vector,) = load_embedder().embed([text])
     async with db.tenant_session(TENANT) as session:
         query = await search.prepare_query(session, table, text, calibration, vector=vector, model=load_embedder().name)
-        query = repository.excluding(query, leave) if leave else query
+        query = repository.excluding(query, TicketNames("servicedesk_plus", (leave,))) if leave else query
         rows = await repository.search(session, table, query, limit=10_000)
     return [(row.cosine, row.words, right(row)) for row in rows]
 
@@ -99,8 +100,9 @@ async def each_other(db: Database, topics: dict[str, str]) -> list[Pair]:
     """Every invented ticket, as it was before it was resolved, against the others."""
     pairs: list[Pair] = []
     async with db.tenant_session(TENANT) as session:
-        stored = await repository.stored_tickets(session, [("servicedesk_plus", one) for one in topics])
-    for (_, ticket_id), row in stored.items():
+        stored = await repository.stored_tickets(session, list(topics))
+    for row in stored:
+        ticket_id = row["ticket_id"]
         topic = topics[ticket_id]
         text = f"{row['subject']}\n{row['description']}"
         pairs += await measure(
@@ -117,9 +119,9 @@ async def each_other(db: Database, topics: dict[str, str]) -> list[Pair]:
 async def main() -> None:
     with tempfile.TemporaryDirectory() as directory:
         async with tenant_database(Path(directory), TENANT) as db:
-            await service.import_tickets(db, TENANT, DATA / "resolved_tickets.jsonl")
-            await service.import_articles(db, TENANT, DATA / "articles")
-            await service.import_articles(db, TENANT, DATA / "procedures.json")
+            await importer.import_tickets(db, TENANT, DATA / "resolved_tickets.jsonl")
+            await importer.import_articles(db, TENANT, DATA / "articles")
+            await importer.import_articles(db, TENANT, DATA / "procedures.json")
             await gather(db)
 
 

@@ -16,7 +16,7 @@ import pytest
 from tests.chaos.conftest import STALE_AFTER, StartProcess
 from tests.support.product import Customer, Product
 
-from deskhand.knowledge import service as knowledge
+from deskhand.knowledge import importer as knowledge
 from deskhand.knowledge.embedding import LexicalOnly
 from deskhand.simulators.models import Reply, obliging
 

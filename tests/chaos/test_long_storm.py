@@ -26,7 +26,7 @@ from deskhand.engine.statements import steadily
 from deskhand.kit.db import admin
 from deskhand.kit.db.embedded import EmbeddedPostgres
 from deskhand.kit.db.session import Database
-from deskhand.knowledge import service as knowledge
+from deskhand.knowledge import importer as knowledge
 from deskhand.knowledge.embedding import LexicalOnly
 from deskhand.simulators.base import OutboundEvent
 from deskhand.simulators.models import obliging

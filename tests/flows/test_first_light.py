@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tests.support.product import Customer, Product, until
 
-from deskhand.knowledge import service as knowledge
+from deskhand.knowledge import importer as knowledge
 from deskhand.knowledge.embedding import Embedder, LexicalOnly, load_embedder
 from deskhand.simulators.models import Reply
 

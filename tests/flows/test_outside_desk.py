@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from deskhand.access import service as access
 from deskhand.cli import app
 from deskhand.kit.db.session import Database
-from deskhand.knowledge import service as knowledge
+from deskhand.knowledge import importer as knowledge
 
 HISTORY = Path(__file__).parent.parent.parent / "src/deskhand/demo/data/resolved_tickets.jsonl"
 

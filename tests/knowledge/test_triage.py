@@ -8,7 +8,7 @@ from tests.knowledge.conftest import Remembering
 from tests.knowledge.paraphrases import TENANT, paraphrases, topics_of_history
 
 from deskhand.kit.db.session import Database
-from deskhand.knowledge import service
+from deskhand.knowledge import search
 from deskhand.knowledge.triage import NEIGHBOURS, suggest
 
 
@@ -56,7 +56,7 @@ async def test_suggestions_on_paraphrased_tickets_are_right(known: Database, emb
     wrong = []
     async with known.tenant_session(TENANT) as session:
         for one in [*paraphrases("tuning"), *paraphrases("held-out")]:
-            triage = await service.triage_ticket(session, one.text, embedder=embedder)
+            triage = await search.triage_ticket(session, one.text, embedder=embedder)
             for label in (triage.category, triage.priority):
                 suggested[label.field] += label.value is not None
                 if label.value is not None and label.value != getattr(one, label.field):
@@ -69,7 +69,7 @@ async def test_suggestions_on_paraphrased_tickets_are_right(known: Database, emb
 async def test_it_keeps_silent_on_what_the_history_does_not_know(known: Database, embedder: Remembering) -> None:
     async with known.tenant_session(TENANT) as session:
         for one in paraphrases("no-answer"):
-            triage = await service.triage_ticket(session, one.text, embedder=embedder)
+            triage = await search.triage_ticket(session, one.text, embedder=embedder)
             assert triage.category.value is None, one.text
             assert triage.priority.value is None, one.text
 
@@ -79,7 +79,7 @@ async def test_it_mostly_keeps_silent_when_the_kind_of_problem_is_new(known: Dat
     topics, wrong = topics_of_history(), 0
     async with known.tenant_session(TENANT) as session:
         for one in [*paraphrases("tuning"), *paraphrases("held-out")]:
-            hits = await service.search_history(session, one.text, limit=58, floor=0.0, embedder=embedder)
+            hits = await search.search_history(session, one.text, limit=58, floor=0.0, embedder=embedder)
             category = suggest([hit for hit in hits if topics[hit.ticket_id] != one.topic]).category
             wrong += (category.value is not None) and category.value != one.category
     assert wrong <= 5

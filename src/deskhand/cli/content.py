@@ -74,10 +74,11 @@ async def _from_desk(
         tenant = await TenantService(session, secrets=secrets, plugins=plugins).get_tenant(tenant_id)
     http = HttpClientFactory(allow_private=found.settings.allow_private_addresses)
     desk = desk_for(tenant, tool, secrets=secrets, plugins=plugins, http=http)
-    start = since.replace(tzinfo=UTC) if since else await importer.resume_point(db, tenant_id, tool)
+    solved_since = since.replace(tzinfo=UTC) if since else None
+    start = solved_since or await importer.resume_point(db, tenant_id, tool) or datetime(1970, 1, 1, tzinfo=UTC)
     try:
         return await importer.import_from_desk(
-            db, tenant_id, desk, since=start or datetime(1970, 1, 1, tzinfo=UTC), progress=moved
+            db, tenant_id, desk, since=start, solved_since=solved_since, progress=moved
         )
     finally:
         await desk.aclose()

@@ -7,7 +7,7 @@ from importlib.resources import as_file, files
 from rich.console import Console
 
 from deskhand.kit.db.session import Database
-from deskhand.knowledge import service as knowledge
+from deskhand.knowledge import importer as knowledge
 from deskhand.knowledge.schemas import ImportReport
 from deskhand.ui.terminal import bars
 
@@ -30,7 +30,5 @@ async def load_content(db: Database, tenant_id: str, console: Console) -> None:
         for name in ("procedures.json", "articles"):
             await knowledge.import_articles(db, tenant_id, data / name)
         await knowledge.import_systems(db, tenant_id, data / "systems.csv")
-    async with db.tenant_session(tenant_id) as session:
-        console.print(
-            f"[green]✓[/] history: {await knowledge.count_tickets(session)} resolved tickets, mostly invented"
-        )
+    count = await knowledge.count_tickets(db, tenant_id)
+    console.print(f"[green]✓[/] history: {count} resolved tickets, mostly invented")

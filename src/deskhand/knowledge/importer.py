@@ -1,112 +1,61 @@
 """Imports: resolved tickets, articles and systems, from files or straight from a desk.
 
-An import is an upsert in batches, each batch one transaction. Nothing else remembers how far it came: what is
-stored is the checkpoint. Run again after a crash, a row that is stored unchanged is only compared (no model, no
-write), so the import is soon where it was, and no row is ever there twice.
+An import can be repeated and cut off: what is stored is only compared, and nothing is ever there twice (``batches``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any
 
 import stamina
-from pydantic import BaseModel, ValidationError
-from sqlalchemy.ext.asyncio import AsyncSession
 
-from deskhand.errors import FieldProblem, InvalidInputError
 from deskhand.kit.db.session import Database
 from deskhand.knowledge import repository
-from deskhand.knowledge.embedding import Embedder, article_text, embed_texts, load_embedder, ticket_text
-from deskhand.knowledge.readers import RawRow, read_articles, read_rows
-from deskhand.knowledge.schemas import ArticleIn, ImportProblem, ImportReport, SystemRow, TicketRow
-from deskhand.plugins.contract import Ticket, TicketingToolPlugin
+from deskhand.knowledge.batches import BATCH_SIZE, Import, ImportStoppedError, Kind, OnError, Progress
+from deskhand.knowledge.embedding import Embedder, article_text, ticket_text
+from deskhand.knowledge.exports import ExportRow
+from deskhand.knowledge.exports.articles import read_articles
+from deskhand.knowledge.exports.files import read_rows
+from deskhand.knowledge.identity import DESK_SOURCE
+from deskhand.knowledge.schemas import ArticleIn, DeskTicketRow, ImportReport, SystemRow, TicketRow
+from deskhand.plugins.contract import Ticket, TicketingToolPlugin, TicketPage
 from deskhand.plugins.errors import DeskError
 
-Row = TypeVar("Row", bound=BaseModel)
-Progress = Callable[[ImportReport], None]
-OnError = Literal["stop", "continue"]
-
-BATCH_SIZE = 50
-KEPT_PROBLEMS = 100
-DESK_SOURCE = "desk"
 _DESK_ATTEMPTS = 6
 
-
-class ImportStoppedError(InvalidInputError):
-    """A row was refused and the import was not to go on; what came before it is stored.
-
-    Args:
-        problem: The refused row.
-        report: What was done until then.
-    """
-
-    code = "import-stopped"
-    title = "Import stopped"
-
-    def __init__(self, problem: ImportProblem, report: ImportReport) -> None:
-        super().__init__(
-            f"{problem}. {report.done - report.failed} rows before it are stored; mend it and run the import again.",
-            errors=[FieldProblem(pointer=f"/{problem.field}" if problem.field else "", detail=problem.detail)],
-        )
-        self.problem = problem
-        self.report = report
-
-
-@dataclass(frozen=True)
-class _Kind(Generic[Row]):
-    """How one kind of row is stored.
-
-    Attributes:
-        key: Identity of a row within the tenant.
-        values: Columns of a row besides tenant and embedding.
-        compared: Columns that make a stored row differ.
-        text: What is embedded; None where nothing is.
-        stored: Reads what is there under some keys.
-        upsert: Writes rows.
-    """
-
-    model: type[Row]
-    key: Callable[[Row], Any]
-    values: Callable[[Row], dict[str, Any]]
-    compared: Sequence[str]
-    text: Callable[[dict[str, Any]], str] | None
-    stored: Callable[[AsyncSession, Sequence[Any]], Awaitable[dict[Any, dict[str, Any]]]]
-    upsert: Callable[[AsyncSession, Sequence[dict[str, Any]]], Awaitable[None]]
-
-
-_TICKETS = _Kind(
+_TICKETS = Kind(
     model=TicketRow,
-    key=lambda row: (row.tool_type, row.ticket_id),
     values=lambda row: row.model_dump(),
     compared=repository.TICKET_FIELDS,
+    keeps=True,
     text=lambda row: ticket_text(row["subject"], row["description"], row["resolution"]),
-    stored=repository.stored_tickets,
-    upsert=repository.upsert_tickets,
+    settle=repository.settle_tickets,
+    write=repository.write_tickets,
 )
-_ARTICLES = _Kind(
+_DESK_TICKETS = replace(_TICKETS, model=DeskTicketRow, compared=(*repository.TICKET_FIELDS, "listed_at"))
+_ARTICLES = Kind(
     model=ArticleIn,
-    key=lambda row: row.article_id,
     values=lambda row: row.model_dump(),
     compared=repository.ARTICLE_FIELDS,
+    keeps=False,
     text=lambda row: article_text(row["title"], row["body"]),
-    stored=repository.stored_articles,
-    upsert=repository.upsert_articles,
+    settle=repository.settle_articles,
+    write=repository.write_articles,
 )
-_SYSTEMS = _Kind(
+_SYSTEMS = Kind(
     model=SystemRow,
-    key=lambda row: row.hostname,
     values=lambda row: {
         **row.model_dump(include={"hostname", "ip_address", "role", "client", "location"}),
         "attributes": row.attributes(),
     },
     compared=repository.SYSTEM_FIELDS,
+    keeps=False,
     text=None,
-    stored=repository.stored_systems,
-    upsert=repository.upsert_systems,
+    settle=repository.settle_systems,
+    write=repository.write_systems,
 )
 
 
@@ -137,9 +86,8 @@ async def import_tickets(
         ImportStoppedError: A row was refused and ``on_error`` is ``stop``.
         UnreadableFileError: The file is not what its name says.
     """
-    given = {"tool_type": tool_type, "source": source}
-    defaults = {key: value for key, value in given.items() if value is not None}
-    importing = _Import(db, tenant_id, _TICKETS, on_error=on_error, embedder=embedder, progress=progress)
+    defaults = {name: value for name, value in (("tool_type", tool_type), ("source", source)) if value is not None}
+    importing = Import(db, tenant_id, _TICKETS, on_error=on_error, embedder=embedder, progress=progress)
     return await importing.run(read_rows(path), defaults)
 
 
@@ -166,7 +114,7 @@ async def import_articles(
         ImportStoppedError: A row was refused and ``on_error`` is ``stop``.
         UnreadableFileError: A file is not what its name says.
     """
-    importing = _Import(db, tenant_id, _ARTICLES, on_error=on_error, embedder=embedder, progress=progress)
+    importing = Import(db, tenant_id, _ARTICLES, on_error=on_error, embedder=embedder, progress=progress)
     return await importing.run(read_articles(path), {})
 
 
@@ -179,7 +127,7 @@ async def import_systems(
         ImportStoppedError: A row was refused and ``on_error`` is ``stop``.
         UnreadableFileError: The file is not what its name says.
     """
-    importing = _Import(db, tenant_id, _SYSTEMS, on_error=on_error, progress=progress)
+    importing = Import(db, tenant_id, _SYSTEMS, on_error=on_error, progress=progress)
     return await importing.run(read_rows(path), {})
 
 
@@ -189,6 +137,7 @@ async def import_from_desk(
     desk: TicketingToolPlugin,
     *,
     since: datetime,
+    solved_since: datetime | None = None,
     cursor: str | None = None,
     page_size: int = 100,
     embedder: Embedder | None = None,
@@ -196,13 +145,15 @@ async def import_from_desk(
 ) -> ImportReport:
     """Import resolved tickets straight from a desk, page by page, oldest first.
 
-    A rate limit or an outage is waited out (``Retry-After`` obeyed, else backing off, six tries a page).
+    A rate limit or an outage is waited out (``Retry-After`` obeyed, else backing off, six tries a page). A ticket that
+    was deleted meanwhile, is forbidden or malformed is one refused ticket.
 
     Args:
         db: As ``deskhand_app``.
         tenant_id: Whose history; the desk must be this tenant's.
         desk: An open connection.
-        since: Tickets resolved at or after this instant. ``resume_point`` gives the one to go on from.
+        since: Where to begin on the desk's own clock. ``resume_point`` gives the one to go on from.
+        solved_since: Leave out tickets that were solved before.
         cursor: ``report.cursor`` of an import that was cut off, where the desk's cursors outlive a session.
         page_size: Tickets per call.
         embedder: None for the installation's own.
@@ -211,7 +162,7 @@ async def import_from_desk(
     Raises:
         DeskError: The desk refused, or was still failing at the last try; the pages before are stored.
     """
-    importing = _Import(db, tenant_id, _TICKETS, on_error="continue", embedder=embedder, progress=progress)
+    importing = Import(db, tenant_id, _DESK_TICKETS, on_error="continue", embedder=embedder, progress=progress)
     report = importing.report
     report.cursor = cursor
     while True:
@@ -219,18 +170,24 @@ async def import_from_desk(
             with attempt:
                 page = await desk.list_history(since, cursor=report.cursor, page_size=page_size)
         report.cursor = page.next_cursor
-        await importing.run([RawRow(f"ticket {one.display_id}", _desk_fields(one)) for one in page.tickets], {})
+        await importing.run(_rows_of(page, solved_since), {})
         if page.next_cursor is None:
             return report
 
 
 async def resume_point(db: Database, tenant_id: str, tool_type: str) -> datetime | None:
-    """When the newest ticket imported from this desk was resolved: the ``since`` to go on from; None before the first.
+    """The ``since`` to go on from: the latest place in this desk's listing that is stored; None before the first.
 
-    A desk lists its history oldest first, so everything before that instant is stored.
+    A desk lists its history oldest first on one clock, so everything before that instant is stored.
     """
     async with db.tenant_session(tenant_id) as session:
-        return await repository.newest_resolution(session, tool_type, DESK_SOURCE)
+        return await repository.newest_listing(session, tool_type)
+
+
+async def count_tickets(db: Database, tenant_id: str) -> int:
+    """How many resolved tickets the tenant's history has."""
+    async with db.tenant_session(tenant_id) as session:
+        return await repository.count_tickets(session)
 
 
 def _wait_for_desk(error: Exception) -> bool | float:
@@ -239,10 +196,23 @@ def _wait_for_desk(error: Exception) -> bool | float:
     return True if error.retry_after is None else error.retry_after
 
 
+def _rows_of(page: TicketPage, solved_since: datetime | None) -> list[ExportRow]:
+    wanted = [
+        ticket
+        for ticket in page.tickets
+        if solved_since is None or ticket.resolved_at is None or ticket.resolved_at >= solved_since
+    ]
+    return [
+        *(ExportRow(f"ticket {one.ref}", None, one.reason) for one in page.skipped),
+        *(ExportRow(f"ticket {ticket.display_id}", _desk_fields(ticket)) for ticket in wanted),
+    ]
+
+
 def _desk_fields(ticket: Ticket) -> dict[str, Any]:
     return {
         "tool_type": ticket.tool_type,
-        "ticket_id": ticket.id,
+        "ticket_id": ticket.display_id,
+        "desk_id": ticket.id if ticket.id != ticket.display_id else None,
         "subject": ticket.subject,
         "description": ticket.description,
         "resolution": ticket.resolution,
@@ -251,119 +221,16 @@ def _desk_fields(ticket: Ticket) -> dict[str, Any]:
         "url": ticket.url,
         "tags": list(ticket.tags),
         "resolved_date": ticket.resolved_at or ticket.updated_at,
+        "listed_at": ticket.listed_at,
         "source": DESK_SOURCE,
     }
-
-
-class _Import(Generic[Row]):
-    """One import under way."""
-
-    def __init__(
-        self,
-        db: Database,
-        tenant_id: str,
-        kind: _Kind[Row],
-        *,
-        on_error: OnError,
-        embedder: Embedder | None = None,
-        progress: Progress | None = None,
-    ) -> None:
-        self._db = db
-        self._tenant_id = tenant_id
-        self._kind = kind
-        self._on_error = on_error
-        self._embedder = embedder or load_embedder()
-        self._progress = progress
-        self.report = ImportReport()
-
-    async def run(self, rows: Iterable[RawRow], defaults: dict[str, str]) -> ImportReport:
-        """Validate and store all rows, a batch at a time."""
-        batch: list[Row] = []
-        for raw in rows:
-            checked = self._check(raw, defaults)
-            if isinstance(checked, ImportProblem):
-                await self._refuse(checked, batch)
-            else:
-                batch.append(checked)
-            if len(batch) >= BATCH_SIZE:
-                await self._flush(batch, raw.fraction or None)
-        await self._flush(batch, None if self.report.fraction is None else 1.0)
-        return self.report
-
-    def _check(self, raw: RawRow, defaults: dict[str, str]) -> Row | ImportProblem:
-        if raw.data is None:
-            return ImportProblem(raw.where, "", raw.error)
-        try:
-            return self._kind.model.model_validate({**defaults, **raw.data})
-        except ValidationError as error:
-            first = error.errors(include_url=False, include_input=False)[0]
-            name = ".".join(str(part) for part in first["loc"])
-            return ImportProblem(raw.where, name, first["msg"].removeprefix("Value error, "))
-
-    async def _refuse(self, problem: ImportProblem, batch: list[Row]) -> None:
-        if self._on_error == "stop":
-            await self._flush(batch, self.report.fraction)
-            self.report.failed += 1
-            self.report.problems.append(problem)
-            raise ImportStoppedError(problem, self.report)
-        self.report.failed += 1
-        if len(self.report.problems) < KEPT_PROBLEMS:
-            self.report.problems.append(problem)
-
-    async def _flush(self, batch: list[Row], fraction: float | None) -> None:
-        self.report.fraction = fraction
-        if batch:
-            await self._store(batch)
-            batch.clear()
-        if self._progress is not None:
-            self._progress(self.report)
-
-    async def _store(self, batch: Sequence[Row]) -> None:
-        kind, report = self._kind, self.report
-        # Of two rows with one key, the later counts; one statement may not touch a row twice.
-        rows = {kind.key(row): kind.values(row) for row in batch}
-        async with self._db.tenant_session(self._tenant_id) as session:
-            stored = await kind.stored(session, list(rows))
-        changed = {key: row for key, row in rows.items() if self._differs(row, stored.get(key))}
-        restated = {key: row for key, row in changed.items() if self._needs_vector(row, stored.get(key))}
-        # The model runs between the two transactions, so that none is held open for seconds.
-        vectors = await self._vectors(list(restated.values()))
-        kept = [self._owned(row) for key, row in changed.items() if key not in restated]
-        async with self._db.tenant_session(self._tenant_id) as session:
-            await kind.upsert(
-                session, [{**self._owned(row), **v} for row, v in zip(restated.values(), vectors, strict=True)]
-            )
-            await kind.upsert(session, kept)
-        report.created += sum(key not in stored for key in changed)
-        report.updated += sum(key in stored for key in changed)
-        report.unchanged += len(batch) - len(changed)
-
-    def _owned(self, row: dict[str, Any]) -> dict[str, Any]:
-        return {"tenant_id": self._tenant_id, **row}
-
-    def _differs(self, row: dict[str, Any], stored: dict[str, Any] | None) -> bool:
-        if stored is None or any(row[name] != stored[name] for name in self._kind.compared):
-            return True
-        return self._kind.text is not None and stored["embedding_model"] != self._embedder.name
-
-    def _needs_vector(self, row: dict[str, Any], stored: dict[str, Any] | None) -> bool:
-        text = self._kind.text
-        if stored is None or text is None:
-            return True
-        return stored["embedding_model"] != self._embedder.name or text(row) != text(stored)
-
-    async def _vectors(self, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-        text = self._kind.text
-        if text is None:
-            return [{} for _ in rows]
-        made = await embed_texts(self._embedder, [text(row) for row in rows])
-        return [{"embedding": vector, "embedding_model": self._embedder.name} for vector in made]
 
 
 __all__ = [
     "BATCH_SIZE",
     "ImportReport",
     "ImportStoppedError",
+    "count_tickets",
     "import_articles",
     "import_from_desk",
     "import_systems",

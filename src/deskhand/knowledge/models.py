@@ -31,6 +31,9 @@ EMBEDDING_DIMENSIONS = 384
 class TicketHistory(TenantModel, Base):
     """A resolved ticket, imported for search. One row per tenant, desk and ticket; an import upserts.
 
+    ``ticket_id`` is the number people know. ``desk_id`` is the desk's internal id where that is another one, so that
+    a ticket is the same whichever of the two an export or an event names. ``listed_at`` is the ticket's place in the
+    desk's own listing of its history: the newest one is where the next import from the desk goes on.
     ``source`` says where the text came from (``import``, ``desk``, ``synthetic``), and it is shown with
     every search result. ``embedding`` is a plain ``real[]`` of unit length, so the same schema works on a server
     without pgvector; where pgvector exists, queries cast it and an expression index serves large tenants.
@@ -40,6 +43,14 @@ class TicketHistory(TenantModel, Base):
     __table_args__ = (
         UniqueConstraint("tenant_id", "tool_type", "ticket_id", name="uq_ticket_history_tenant_id_tool_type_ticket_id"),
         Index("ix_ticket_history_tenant_id_resolved_date", "tenant_id", "resolved_date"),
+        Index(
+            "uq_ticket_history_desk_id",
+            "tenant_id",
+            "tool_type",
+            "desk_id",
+            unique=True,
+            postgresql_where=text("desk_id IS NOT NULL"),
+        ),
         Index("idx_ticket_history_search", "search", postgresql_using="gin"),
         Index(
             "idx_ticket_history_subject_trgm",
@@ -53,6 +64,7 @@ class TicketHistory(TenantModel, Base):
     tenant_id: Mapped[str] = mapped_column(String(100), ForeignKey("tenant_configs.tenant_id"))
     tool_type: Mapped[str] = mapped_column(String(50), server_default=text("'servicedesk_plus'"))
     ticket_id: Mapped[str] = mapped_column(String(100))
+    desk_id: Mapped[str | None] = mapped_column(String(100))
     subject: Mapped[str] = mapped_column(Text, server_default=text("''"))
     description: Mapped[str] = mapped_column(Text)
     resolution: Mapped[str | None] = mapped_column(Text)
@@ -61,6 +73,7 @@ class TicketHistory(TenantModel, Base):
     url: Mapped[str | None] = mapped_column(String(500))
     tags: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default=text("'{}'"))
     resolved_date: Mapped[Timestamp | None]
+    listed_at: Mapped[Timestamp | None]
     source: Mapped[str] = mapped_column(String(50), server_default=text("'import'"))
     ingested_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
     embedding: Mapped[list[float] | None] = mapped_column(ARRAY(REAL))

@@ -7,18 +7,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
-from uuid import UUID
 
-from sqlalchemy import Row, delete, func, select, text, tuple_
+from sqlalchemy import Row, delete, func, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from deskhand.knowledge.models import EnhancementFeedback, KnowledgeArticle, SystemInventory, TicketHistory
+from deskhand.knowledge.identity import Settled, settle
+from deskhand.knowledge.models import KnowledgeArticle, SystemInventory, TicketHistory
 from deskhand.knowledge.ranking import FAR_SHARE, SYNONYM_SHARE, Term
-from deskhand.tenants.models import EnhancementHistory
+from deskhand.knowledge.schemas import TicketNames
 
 TICKET_FIELDS = (
-    "subject", "description", "resolution", "category", "priority", "url", "tags", "resolved_date", "source",
+    "ticket_id", "desk_id", "subject", "description", "resolution", "category", "priority", "url", "tags",
+    "resolved_date", "source",
 )  # fmt: skip
 ARTICLE_FIELDS = ("title", "body", "url", "tags", "source")
 SYSTEM_FIELDS = ("ip_address", "role", "client", "location", "attributes")
@@ -99,14 +100,14 @@ class Query:
         vector: Embedding of the query, or None.
         model: Name of the model that made it.
         coefficients: ``intercept, cosine, words, lexical_intercept, lexical_words`` and the cosine's centre.
-        exclude: A ticket id to leave out.
+        exclude: Names of a ticket to leave out, as number or internal id, and its desk.
     """
 
     terms: Sequence[Term]
     vector: list[float] | None
     model: str | None
     coefficients: Mapping[str, float]
-    exclude: str | None = None
+    exclude: TicketNames | None = None
 
 
 def search_statement(table: str, *, excluding: bool) -> str:
@@ -116,7 +117,12 @@ def search_statement(table: str, *, excluding: bool) -> str:
     neither ``@@`` nor the vectors' product is one. A tenant's rows are found by their index, then measured.
     """
     assert table in SEARCHABLE
-    condition = "WHERE ticket_id <> :exclude" if excluding else ""
+    condition = (
+        "WHERE NOT (tool_type = :excluded_tool"
+        " AND (ticket_id = ANY(CAST(:excluded AS text[])) OR coalesce(desk_id, '') = ANY(CAST(:excluded AS text[]))))"
+        if excluding
+        else ""
+    )
     ties = ", ".join(f'{column} COLLATE "C"' for column in TIES[table])
     keys = ", ".join(f"r.{column}" for column in TIES[table])
     return f"""
@@ -164,12 +170,14 @@ def search_parameters(query: Query, *, limit: int) -> dict[str, Any]:
         "limit": limit,
         **query.coefficients,
     }
-    return parameters if query.exclude is None else {**parameters, "exclude": query.exclude}
+    if query.exclude is None:
+        return parameters
+    return {**parameters, "excluded_tool": query.exclude.tool_type, "excluded": list(query.exclude.names)}
 
 
-def excluding(query: Query, ticket_id: str) -> Query:
+def excluding(query: Query, ticket: TicketNames) -> Query:
     """The same search without one ticket."""
-    return replace(query, exclude=ticket_id)
+    return replace(query, exclude=ticket)
 
 
 def _tsquery(stems: Sequence[str], weights: str = "") -> str:
@@ -214,47 +222,68 @@ async def systems_named_in(
 # -- imports -------------------------------------------------------------------------------------
 
 
-async def stored_tickets(
-    session: AsyncSession, keys: Sequence[tuple[str, str]]
-) -> dict[tuple[str, str], dict[str, Any]]:
-    """What is stored under these (tool_type, ticket_id) pairs."""
+async def stored_tickets(session: AsyncSession, names: Sequence[str]) -> list[dict[str, Any]]:
+    """Rows that have one of these as number or internal id."""
     t = TicketHistory
     columns = [getattr(t, name) for name in TICKET_FIELDS]
-    found = await session.execute(
-        select(t.tool_type, t.ticket_id, t.embedding_model, *columns).where(tuple_(t.tool_type, t.ticket_id).in_(keys))
+    rows = await session.execute(
+        select(t.id, t.tool_type, t.listed_at, t.embedding_model, *columns).where(
+            or_(t.ticket_id.in_(names), t.desk_id.in_(names))
+        )
     )
-    return {(row["tool_type"], row["ticket_id"]): dict(row) for row in found.mappings()}
+    return [dict(row) for row in rows.mappings()]
 
 
-async def stored_articles(session: AsyncSession, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """What is stored under these article ids."""
-    a = KnowledgeArticle
-    columns = [getattr(a, name) for name in ARTICLE_FIELDS]
-    found = await session.execute(select(a.article_id, a.embedding_model, *columns).where(a.article_id.in_(ids)))
-    return {row["article_id"]: dict(row) for row in found.mappings()}
+async def settle_tickets(session: AsyncSession, incoming: Sequence[dict[str, Any]]) -> list[Settled]:
+    """Each incoming ticket with the stored rows that are the same ticket."""
+    names = {name for row in incoming for name in (row["ticket_id"], row["desk_id"]) if name is not None}
+    return settle(incoming, await stored_tickets(session, sorted(names)))
 
 
-async def stored_systems(session: AsyncSession, hostnames: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """What is stored under these host names."""
-    s = SystemInventory
-    columns = [getattr(s, name) for name in SYSTEM_FIELDS]
-    found = await session.execute(select(s.hostname, *columns).where(s.hostname.in_(hostnames)))
-    return {row["hostname"]: dict(row) for row in found.mappings()}
+async def settle_articles(session: AsyncSession, incoming: Sequence[dict[str, Any]]) -> list[Settled]:
+    """Each incoming article with the stored one of its id."""
+    return await _settle_by(session, KnowledgeArticle, "article_id", ("embedding_model", *ARTICLE_FIELDS), incoming)
 
 
-async def upsert_tickets(session: AsyncSession, rows: Sequence[dict[str, Any]]) -> None:
-    """Insert or replace by tenant, tool and ticket."""
-    await _upsert(session, TicketHistory, rows, ("tenant_id", "tool_type", "ticket_id"), ingested=True)
+async def settle_systems(session: AsyncSession, incoming: Sequence[dict[str, Any]]) -> list[Settled]:
+    """Each incoming system with the stored one of its host name."""
+    return await _settle_by(session, SystemInventory, "hostname", SYSTEM_FIELDS, incoming)
 
 
-async def upsert_articles(session: AsyncSession, rows: Sequence[dict[str, Any]]) -> None:
+async def _settle_by(
+    session: AsyncSession, model: Any, key: str, names: Sequence[str], incoming: Sequence[dict[str, Any]]
+) -> list[Settled]:
+    # Of two rows with one key, the later counts; one statement may not touch a row twice.
+    places = {row[key]: place for place, row in enumerate(incoming)}
+    columns = [getattr(model, name) for name in (key, *names)]
+    rows = await session.execute(select(*columns).where(getattr(model, key).in_(list(places))))
+    stored = {row[key]: dict(row) for row in rows.mappings()}
+    return [
+        Settled(incoming[place], place, (stored[name],) if name in stored else ()) for name, place in places.items()
+    ]
+
+
+async def write_tickets(session: AsyncSession, settled: Sequence[Settled]) -> None:
+    """Insert or replace tickets; rows under a ticket's other name are renamed, or go where both are stored."""
+    t = TicketHistory
+    duplicates = [row["id"] for one in settled for row in one.rows[1:]]
+    if duplicates:
+        await session.execute(delete(t).where(t.id.in_(duplicates)))
+    for one in settled:
+        names = {name: one.values[name] for name in ("ticket_id", "desk_id")}
+        if one.stored is not None and any(one.stored[name] != value for name, value in names.items()):
+            await session.execute(update(t).where(t.id == one.stored["id"]).values(**names))
+    await _upsert(session, t, [one.values for one in settled], ("tenant_id", "tool_type", "ticket_id"), ingested=True)
+
+
+async def write_articles(session: AsyncSession, settled: Sequence[Settled]) -> None:
     """Insert or replace by tenant and article id."""
-    await _upsert(session, KnowledgeArticle, rows, ("tenant_id", "article_id"))
+    await _upsert(session, KnowledgeArticle, [one.values for one in settled], ("tenant_id", "article_id"))
 
 
-async def upsert_systems(session: AsyncSession, rows: Sequence[dict[str, Any]]) -> None:
+async def write_systems(session: AsyncSession, settled: Sequence[Settled]) -> None:
     """Insert or replace by tenant and host name."""
-    await _upsert(session, SystemInventory, rows, ("tenant_id", "hostname"))
+    await _upsert(session, SystemInventory, [one.values for one in settled], ("tenant_id", "hostname"))
 
 
 async def _upsert(
@@ -270,73 +299,12 @@ async def _upsert(
     await session.execute(statement.on_conflict_do_update(index_elements=list(key), set_=changes))
 
 
-async def newest_resolution(session: AsyncSession, tool_type: str, source: str) -> datetime | None:
-    """When the newest stored ticket of one desk was resolved."""
+async def newest_listing(session: AsyncSession, tool_type: str) -> datetime | None:
+    """The latest place in a desk's own listing that is stored."""
     t = TicketHistory
-    return await session.scalar(select(func.max(t.resolved_date)).where(t.tool_type == tool_type, t.source == source))
+    return await session.scalar(select(func.max(t.listed_at)).where(t.tool_type == tool_type))
 
 
 async def count_tickets(session: AsyncSession) -> int:
     """How many resolved tickets the tenant has."""
     return await session.scalar(select(func.count()).select_from(TicketHistory)) or 0
-
-
-# -- articles and feedback -----------------------------------------------------------------------
-
-
-async def list_articles(
-    session: AsyncSession, *, after: tuple[str, UUID] | None, limit: int, contains: str | None
-) -> Sequence[KnowledgeArticle]:
-    """Articles by title, at most ``limit``."""
-    a = KnowledgeArticle
-    query = select(a).order_by(a.title, a.id).limit(limit)
-    if after is not None:
-        query = query.where(tuple_(a.title, a.id) > after)
-    if contains:
-        query = query.where(a.search.op("@@")(func.websearch_to_tsquery("english", contains)))
-    return (await session.scalars(query)).all()
-
-
-async def get_article(session: AsyncSession, article_id: str) -> KnowledgeArticle | None:
-    """One article by its own id."""
-    return await session.scalar(
-        select(KnowledgeArticle)
-        .where(KnowledgeArticle.article_id == article_id)
-        .execution_options(populate_existing=True)
-    )
-
-
-async def delete_article(session: AsyncSession, article_id: str) -> bool:
-    """True if there was one."""
-    gone = await session.execute(
-        delete(KnowledgeArticle).where(KnowledgeArticle.article_id == article_id).returning(KnowledgeArticle.id)
-    )
-    return gone.first() is not None
-
-
-async def enhancement_exists(session: AsyncSession, enhancement_id: UUID) -> bool:
-    """Whether the tenant has this note."""
-    return (
-        await session.scalar(select(EnhancementHistory.id).where(EnhancementHistory.id == enhancement_id)) is not None
-    )
-
-
-async def add_feedback(session: AsyncSession, row: EnhancementFeedback) -> EnhancementFeedback:
-    """Store a verdict."""
-    session.add(row)
-    await session.flush()
-    await session.refresh(row)
-    return row
-
-
-async def list_feedback(
-    session: AsyncSession, *, ticket_id: str | None, after: tuple[datetime, UUID] | None, limit: int
-) -> Sequence[EnhancementFeedback]:
-    """Verdicts, newest first."""
-    f = EnhancementFeedback
-    query = select(f).order_by(f.created_at.desc(), f.id.desc()).limit(limit)
-    if after is not None:
-        query = query.where(tuple_(f.created_at, f.id) < after)
-    if ticket_id is not None:
-        query = query.where(f.ticket_id == ticket_id)
-    return (await session.scalars(query)).all()

@@ -7,7 +7,6 @@ import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
-from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
@@ -78,6 +77,7 @@ class TicketRow(BaseModel):
 
     tool_type: Annotated[str, Field(min_length=1, max_length=50, pattern=r"^[a-z0-9_]+$")] = "servicedesk_plus"
     ticket_id: Identifier
+    desk_id: Annotated[Identifier | None, BeforeValidator(_empty_is_none)] = None
     subject: LongText = ""
     description: LongText = ""
     resolution: Annotated[LongText | None, BeforeValidator(_empty_is_none)] = None
@@ -107,6 +107,12 @@ class TicketRow(BaseModel):
         return self
 
 
+class DeskTicketRow(TicketRow):
+    """A ticket read from a desk itself, with its place in the desk's listing."""
+
+    listed_at: Instant = None
+
+
 class ArticleIn(BaseModel):
     """An article to store; ``body`` is Markdown."""
 
@@ -118,27 +124,6 @@ class ArticleIn(BaseModel):
     url: Url = None
     tags: Tags = Field(default_factory=list)
     source: Source = "import"
-
-
-class ArticleSummary(BaseModel):
-    """An article in a list."""
-
-    model_config = ConfigDict(from_attributes=True)
-
-    id: UUID
-    article_id: str
-    title: str
-    url: str | None
-    tags: list[str]
-    source: str
-    updated_at: datetime
-
-
-class ArticleOut(ArticleSummary):
-    """An article with its text."""
-
-    body: str
-    created_at: datetime
 
 
 class SystemRow(BaseModel):
@@ -164,36 +149,12 @@ class SystemRow(BaseModel):
         return {**extra, "aliases": self.aliases} if self.aliases else extra
 
 
-class FeedbackIn(BaseModel):
-    """A technician's verdict on a note."""
+@dataclass(frozen=True, slots=True)
+class TicketNames:
+    """A ticket of a desk under every name it has there: the number people see, the internal id."""
 
-    ticket_id: Identifier
-    enhancement_id: UUID | None = None
-    technician_email: Annotated[str | None, Field(max_length=255, pattern=r"^[^@\s]+@[^@\s]+$")] = None
-    feedback_type: Literal["thumbs_up", "thumbs_down", "rating"]
-    rating_value: Annotated[int | None, Field(ge=1, le=5)] = None
-    feedback_comment: Annotated[str | None, Field(max_length=5000), AfterValidator(lambda v: v and _no_nul(v))] = None
-
-    @model_validator(mode="after")
-    def _rating_has_a_value(self) -> FeedbackIn:
-        if (self.feedback_type == "rating") != (self.rating_value is not None):
-            raise ValueError("rating_value belongs to feedback_type 'rating', from 1 to 5, and to no other")
-        return self
-
-
-class FeedbackOut(BaseModel):
-    """A stored verdict."""
-
-    model_config = ConfigDict(from_attributes=True)
-
-    id: UUID
-    ticket_id: str
-    enhancement_id: UUID | None
-    technician_email: str | None
-    feedback_type: str
-    rating_value: int | None
-    feedback_comment: str | None
-    created_at: datetime
+    tool_type: str
+    names: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -293,14 +254,12 @@ class ImportReport:
 __all__ = [
     "ArticleHit",
     "ArticleIn",
-    "ArticleOut",
-    "ArticleSummary",
-    "FeedbackIn",
-    "FeedbackOut",
+    "DeskTicketRow",
     "HistoryHit",
     "ImportProblem",
     "ImportReport",
     "SystemHit",
     "SystemRow",
+    "TicketNames",
     "TicketRow",
 ]

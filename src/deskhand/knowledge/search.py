@@ -21,7 +21,7 @@ from deskhand.knowledge.ranking import (
     probability,
     weigh_terms,
 )
-from deskhand.knowledge.schemas import ArticleHit, HistoryHit, SystemHit
+from deskhand.knowledge.schemas import ArticleHit, HistoryHit, SystemHit, TicketNames
 from deskhand.knowledge.triage import NEIGHBOURS, Triage, suggest
 from deskhand.knowledge.vocabulary import FILLER, SYNONYMS, exact_codes
 
@@ -39,7 +39,7 @@ async def search_history(
     query: str,
     *,
     limit: int = 5,
-    exclude_ticket: str | None = None,
+    exclude_ticket: TicketNames | None = None,
     embedder: Embedder | None = None,
     floor: float | None = None,
 ) -> list[HistoryHit]:
@@ -49,7 +49,7 @@ async def search_history(
         session: A tenant session; other tenants' tickets are never seen.
         query: The ticket's subject, a line break, its description; or any words.
         limit: Hits at most.
-        exclude_ticket: Id of the ticket being worked on, so that it does not find itself.
+        exclude_ticket: The ticket being worked on, under all its names, so that it does not find itself.
         embedder: None for the installation's own.
         floor: Score below which a hit is not shown; None for the calibrated one.
 
@@ -83,7 +83,7 @@ async def nearest_history(
     session: AsyncSession,
     query: str,
     *,
-    exclude_ticket: str | None = None,
+    exclude_ticket: TicketNames | None = None,
     embedder: Embedder | None = None,
 ) -> list[HistoryHit]:
     """The neighbours that vote in ``triage.suggest``: no floor, since the vote weighs them itself."""
@@ -93,14 +93,14 @@ async def nearest_history(
 
 
 async def triage_ticket(
-    session: AsyncSession, query: str, *, exclude_ticket: str | None = None, embedder: Embedder | None = None
+    session: AsyncSession, query: str, *, exclude_ticket: TicketNames | None = None, embedder: Embedder | None = None
 ) -> Triage:
     """Suggest category and priority from the nearest resolved tickets; each may abstain.
 
     Args:
         session: A tenant session.
         query: Subject, line break, description.
-        exclude_ticket: Id of the ticket itself.
+        exclude_ticket: The ticket itself.
         embedder: None for the installation's own.
     """
     return suggest(await nearest_history(session, query, exclude_ticket=exclude_ticket, embedder=embedder))
@@ -151,7 +151,7 @@ async def _ranked(
     limit: int,
     embedder: Embedder | None,
     floor: float | None,
-    exclude: str | None = None,
+    exclude: TicketNames | None = None,
 ) -> list[tuple[Row[Any], float]]:
     query = _storable(query)
     if not query:

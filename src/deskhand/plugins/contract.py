@@ -27,6 +27,7 @@ from deskhand.plugins.values import (
     NoteDraft,
     Operation,
     Person,
+    SkippedTicket,
     Ticket,
     TicketChanges,
     TicketEvent,
@@ -117,7 +118,17 @@ class TicketingToolPlugin(ABC):
 
     @abstractmethod
     async def list_history(self, since: datetime, *, cursor: str | None = None, page_size: int = 100) -> TicketPage:
-        """Tickets resolved or closed at or after ``since``, oldest first, with their resolution."""
+        """Tickets that are resolved or closed, with their resolution, oldest first on the desk's own clock.
+
+        Args:
+            since: Lower bound on that clock (the last change, or the solving, as the desk can list by).
+            cursor: ``next_cursor`` of the page before.
+            page_size: Tickets per call.
+
+        Returns:
+            Tickets with ``listed_at`` set to their place on the same clock: the greatest that was stored is the
+            ``since`` an import goes on from. A ticket that cannot be read is one of ``skipped``.
+        """
 
     @abstractmethod
     async def list_values(self, kind: ValueKind) -> tuple[NamedValue, ...]:
@@ -195,6 +206,7 @@ __all__ = [
     "NoteDraft",
     "Operation",
     "Person",
+    "SkippedTicket",
     "Ticket",
     "TicketChanges",
     "TicketEvent",

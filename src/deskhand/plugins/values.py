@@ -125,6 +125,7 @@ class Ticket:
         status: The desk's own word.
         is_closed: True when the desk counts it as resolved or closed.
         revision: Opaque stamp that changes with every save, compared before a write.
+        listed_at: In ``list_history``: the ticket's place on the clock that the desk lists its history by.
         custom: Vendor fields that have no place of their own, by the vendor's name.
     """
 
@@ -147,6 +148,7 @@ class Ticket:
     resolved_at: datetime | None = None
     url: str | None = None
     revision: str | None = None
+    listed_at: datetime | None = None
     tags: tuple[str, ...] = ()
     notes: tuple[Note, ...] = ()
     custom: Mapping[str, Any] = field(default_factory=dict)
@@ -172,12 +174,25 @@ class TicketQuery:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SkippedTicket:
+    """A ticket the desk listed and then would not show, or sent in a form that cannot be read; and why."""
+
+    ref: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TicketPage:
-    """One page of tickets; ``next_cursor`` is None on the last."""
+    """One page of tickets; ``next_cursor`` is None on the last.
+
+    Attributes:
+        skipped: Tickets of the page that could not be read; the others are not lost because of them.
+    """
 
     tickets: tuple[Ticket, ...]
     next_cursor: str | None = None
     total: int | None = None
+    skipped: tuple[SkippedTicket, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,10 +16,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from deskhand.engine.journal import Journal
 from deskhand.kit.db.session import Database
-from deskhand.knowledge import service as knowledge
+from deskhand.knowledge import search as knowledge
 from deskhand.knowledge.embedding import Embedder
 from deskhand.knowledge.ranking import HISTORY
-from deskhand.knowledge.schemas import ArticleHit, HistoryHit, SystemHit
+from deskhand.knowledge.schemas import ArticleHit, HistoryHit, SystemHit, TicketNames
 from deskhand.knowledge.triage import MINIMUM_VOTE, NEIGHBOURS, Label, Triage, suggest
 from deskhand.plugins.contract import Ticket
 from deskhand.work.toolbox import strip_marks
@@ -115,7 +115,8 @@ class Researcher:
         )
 
     async def _nearest(self, session: AsyncSession, query: str, ticket: Ticket) -> list[HistoryHit]:
-        return await knowledge.nearest_history(session, query, embedder=self._embedder, exclude_ticket=ticket.id)
+        own = TicketNames(ticket.tool_type, (ticket.id, ticket.display_id))
+        return await knowledge.nearest_history(session, query, embedder=self._embedder, exclude_ticket=own)
 
     async def _look_up(
         self, source: Source[Hit], query: str, search: Callable[[AsyncSession], Awaitable[list[Hit]]]

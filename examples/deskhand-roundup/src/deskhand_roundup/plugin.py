@@ -8,6 +8,7 @@ an issue names the entity tag that was read; the tracker itself refuses a stale 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -111,7 +112,8 @@ class RoundupPlugin(TicketingToolPlugin):
         return await self._page(mapping.search_query(query, self.config), query.cursor)
 
     async def list_history(self, since: datetime, *, cursor: str | None = None, page_size: int = 100) -> TicketPage:
-        return await self._page(mapping.history_query(since, self.config, cursor, page_size), cursor)
+        page = await self._page(mapping.history_query(since, self.config, cursor, page_size), cursor)
+        return replace(page, tickets=tuple(replace(one, listed_at=one.updated_at) for one in page.tickets))
 
     async def list_values(self, kind: ValueKind) -> tuple[NamedValue, ...]:
         if kind is ValueKind.FIELDS:

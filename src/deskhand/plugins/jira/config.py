@@ -55,7 +55,11 @@ class JiraConfig(BaseModel):
     jira_time_zone: str | None = Field(
         default=None, description="Time zone of JQL dates; empty: that of our account's profile"
     )
-    jira_history_field: str = Field(default="statusCategoryChangedDate", description="JQL field of the resolution time")
+    jira_history_field: str = Field(
+        default="updated",
+        pattern=r"^[A-Za-z]+$",
+        description="JQL time field by which the history is listed and an import goes on",
+    )
     jira_resolved_status: str = Field(default="Resolved", description="Preferred among the done statuses on offer")
     jira_resolution: str = Field(default="Done", description="Resolution to set where the transition asks for one")
     jira_resolution_field: str | None = Field(

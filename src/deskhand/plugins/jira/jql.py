@@ -51,12 +51,9 @@ def search(query: TicketQuery, project: str, zone: ZoneInfo) -> str:
 
 
 def history(since: datetime, project: str, zone: ZoneInfo, field: str) -> str:
-    """Tickets that became done since a time, oldest change first.
-
-    ``resolved`` would miss workflows that set no resolution.
-    """
+    """Tickets that are done, from a time on: bounded and ordered by one field, so that going on leaves none out."""
     start = moment(since - OVERLAP, zone)
-    return f"project in ({quoted(project)}) AND statusCategory = Done AND {field} >= {start} ORDER BY updated ASC"
+    return f"project in ({quoted(project)}) AND statusCategory = Done AND {field} >= {start} ORDER BY {field} ASC"
 
 
 def project_only(project: str) -> str:

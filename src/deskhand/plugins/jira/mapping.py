@@ -26,6 +26,7 @@ _FIELDS = (
     *("summary", "description", "status", "priority", "reporter", "assignee", "labels", "created", "updated"),
     *("resolution", "resolutiondate", "statuscategorychangedate"),
 )
+_TIME_FIELDS = {"resolved": "resolutiondate", "createddate": "created", "updateddate": "updated"}
 _HEAVY = ("comment", "worklog", "attachment", "issuelinks", "subtasks")
 
 
@@ -109,6 +110,12 @@ def read_ticket(
         notes=notes or (),
         custom={name: plain(value) for name, value in fields.items() if name not in known and plain(value) is not None},
     )
+
+
+def listed_at(raw: Mapping[str, Any], config: JiraConfig) -> datetime | None:
+    """A ticket's place on the clock of the history search, which names its fields in any case."""
+    field = config.jira_history_field.casefold()
+    return read_time(fields_of(raw).get(_TIME_FIELDS.get(field, field)))
 
 
 def is_done(status: object) -> bool:

@@ -8,6 +8,7 @@ looks. Setting fields compares before it writes: what is already so is adopted.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -19,6 +20,7 @@ from deskhand.plugins.contract import (
     Ignored,
     NamedValue,
     NoteDraft,
+    SkippedTicket,
     Ticket,
     TicketChanges,
     TicketEvent,
@@ -31,6 +33,7 @@ from deskhand.plugins.contract import (
     WriteReceipt,
 )
 from deskhand.plugins.errors import DeskConflictError, DeskUnsupportedError
+from deskhand.plugins.history import one_ticket
 from deskhand.plugins.jira import fields as values
 from deskhand.plugins.jira import jql, mapping, webhook
 from deskhand.plugins.jira.config import JiraConfig
@@ -102,7 +105,15 @@ class JiraPlugin(TicketingToolPlugin):
         """As in the contract, reaching back two minutes before ``since``: dedupe on (id, updated_at)."""
         zone = await self._desk.time_zone()
         statement = jql.history(since, self.config.jira_project_key, zone, self.config.jira_history_field)
-        return await self._page(statement, mapping.list_fields(self.config, with_comments=True), cursor, page_size)
+        names = mapping.list_fields(self.config, with_comments=True)
+        rows, following = await self._desk.search(statement, names, cursor, page_size)
+        tickets: list[Ticket] = []
+        skipped: list[SkippedTicket] = []
+        for row in rows:
+            with one_ticket(row.get("key") or row.get("id"), skipped):
+                ticket = mapping.read_ticket(row, self.config, self._priorities)
+                tickets.append(replace(ticket, listed_at=mapping.listed_at(row, self.config)))
+        return TicketPage(tickets=tuple(tickets), next_cursor=following, skipped=tuple(skipped))
 
     async def list_values(self, kind: ValueKind) -> tuple[NamedValue, ...]:
         if kind is ValueKind.FIELDS:

@@ -8,6 +8,7 @@ already so is adopted, so repeating a change is harmless.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote
@@ -22,6 +23,7 @@ from deskhand.plugins.contract import (
     Note,
     NoteDraft,
     Person,
+    SkippedTicket,
     Ticket,
     TicketChanges,
     TicketEvent,
@@ -34,7 +36,8 @@ from deskhand.plugins.contract import (
     WriteReceipt,
 )
 from deskhand.plugins.errors import DeskConflictError, DeskError, DeskProtocolError, DeskUnsupportedError
-from deskhand.plugins.servicedesk_plus import mapping, webhook
+from deskhand.plugins.history import one_ticket
+from deskhand.plugins.servicedesk_plus import history, mapping, webhook
 from deskhand.plugins.servicedesk_plus.client import ServiceDeskClient
 from deskhand.plugins.servicedesk_plus.config import ServiceDeskPlusConfig
 from deskhand.plugins.servicedesk_plus.manifest import DESK, MANIFEST
@@ -115,11 +118,18 @@ class ServiceDeskPlusPlugin(TicketingToolPlugin):
 
     async def list_history(self, since: datetime, *, cursor: str | None = None, page_size: int = _PAGE) -> TicketPage:
         field = self.config.servicedesk_history_field
-        criteria: list[dict[str, Any]] = [
-            {"field": "status.name", "condition": "is", "values": list(self.config.servicedesk_closed_statuses)},
-            {"field": field, "condition": "gte", "value": mapping.epoch_ms(since)},
-        ]
-        return await self._page(mapping.list_info(criteria, sort=field, order="asc", cursor=cursor, size=page_size))
+        position = history.Position.of(since, cursor)
+        body = await self._client.get("requests", history.list_info(position, self.config, page_size))
+        rows = _rows(body, "requests")
+        tickets: list[Ticket] = []
+        skipped: list[SkippedTicket] = []
+        for row in rows:
+            with one_ticket(row.get("display_id") or row.get("id"), skipped):
+                ticket = mapping.read_ticket(row, self.config, self._priorities)
+                tickets.append(replace(ticket, listed_at=mapping.read_time(row.get(field))))
+        more = mapping.next_cursor(body, len(rows)) is not None
+        following = position.after([row.get(field) for row in rows]).cursor() if more else None
+        return TicketPage(tickets=tuple(tickets), next_cursor=following, skipped=tuple(skipped))
 
     async def list_values(self, kind: ValueKind) -> tuple[NamedValue, ...]:
         if kind is ValueKind.FIELDS:

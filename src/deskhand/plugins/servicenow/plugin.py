@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -21,6 +22,7 @@ from deskhand.plugins.contract import (
     NamedValue,
     Note,
     NoteDraft,
+    SkippedTicket,
     Ticket,
     TicketChanges,
     TicketEvent,
@@ -39,6 +41,7 @@ from deskhand.plugins.errors import (
     DeskUnsupportedError,
     DeskValidationError,
 )
+from deskhand.plugins.history import one_ticket
 from deskhand.plugins.servicenow import checks, history, mapping, webhook
 from deskhand.plugins.servicenow.client import PAGE, ServiceNowClient
 from deskhand.plugins.servicenow.config import ServiceNowConfig
@@ -115,9 +118,16 @@ class ServiceNowPlugin(TicketingToolPlugin):
         fields, limit = mapping.read_fields(self.config), max(1, min(page_size, PAGE))
         page = await self._client.page(self._table, query, fields, limit=limit)
         more = page.rows and page.next_offset is not None
+        tickets: list[Ticket] = []
+        skipped: list[SkippedTicket] = []
+        for row in page.rows:
+            with one_ticket(value_of(row, "number") or value_of(row, "sys_id"), skipped):
+                ticket = mapping.read_ticket(row, self.config, self._priorities)
+                tickets.append(replace(ticket, listed_at=ticket.resolved_at))
         return TicketPage(
-            tickets=self._tickets(page.rows),
+            tickets=tuple(tickets),
             next_cursor=history.after(page.rows[-1], self.config).cursor() if more else None,
+            skipped=tuple(skipped),
         )
 
     async def list_values(self, kind: ValueKind) -> tuple[NamedValue, ...]:

@@ -143,6 +143,14 @@ def solved_at(raw: Mapping[str, Any]) -> datetime | None:
     return known or read_time(raw.get("updated_at"))
 
 
+def listed_at(raw: Mapping[str, Any]) -> datetime | None:
+    """A ticket's place in the export, which goes by the last change, system changes included."""
+    stamp = raw.get("generated_timestamp")
+    if isinstance(stamp, int) and 0 < stamp < 253_402_300_800:  # below the year 10000
+        return datetime.fromtimestamp(stamp, UTC)
+    return read_time(raw.get("updated_at"))
+
+
 def _resolution(
     raw: Mapping[str, Any], fields: Mapping[str, Any], config: ZendeskConfig, notes: Sequence[Note]
 ) -> str | None:

@@ -8,6 +8,7 @@ Every write is one PUT: comment, fields, status and the idempotency mark go toge
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import quote
@@ -22,6 +23,7 @@ from deskhand.plugins.contract import (
     NamedValue,
     NoteDraft,
     Person,
+    SkippedTicket,
     Ticket,
     TicketChanges,
     TicketEvent,
@@ -34,6 +36,7 @@ from deskhand.plugins.contract import (
     WriteReceipt,
 )
 from deskhand.plugins.errors import DeskConflictError, DeskProtocolError
+from deskhand.plugins.history import one_ticket
 from deskhand.plugins.zendesk import checks, mapping, webhook
 from deskhand.plugins.zendesk.client import ZendeskClient, rows
 from deskhand.plugins.zendesk.config import ZendeskConfig
@@ -108,10 +111,16 @@ class ZendeskPlugin(TicketingToolPlugin):
             params["cursor"] = cursor
         body = await self._client.get("incremental/tickets/cursor", params)
         side = await self._side(body)
-        tickets = [await self._resolved(row, side) for row in rows(body, "tickets") if _done_since(row, since)]
+        tickets: list[Ticket] = []
+        skipped: list[SkippedTicket] = []
+        for row in rows(body, "tickets"):
+            with one_ticket(row.get("id"), skipped):
+                listed_at = mapping.listed_at(row)
+                if _listed_since(row, listed_at, since):
+                    tickets.append(replace(await self._resolved(row, side), listed_at=listed_at))
         after = body.get("after_cursor")
         ended = bool(body.get("end_of_stream", True)) or not after
-        return TicketPage(tickets=tuple(tickets), next_cursor=None if ended else str(after))
+        return TicketPage(tickets=tuple(tickets), next_cursor=None if ended else str(after), skipped=tuple(skipped))
 
     async def list_values(self, kind: ValueKind) -> tuple[NamedValue, ...]:
         return await self._values.offered(kind)
@@ -269,7 +278,7 @@ def _first(marks: tuple[str, ...]) -> str:
     return next(filter(None, marks), "")
 
 
-def _done_since(row: Mapping[str, Any], since: datetime) -> bool:
-    """The export holds every ticket that changed, deleted ones included."""
-    done = mapping.solved_at(row)
-    return done is not None and done >= since
+def _listed_since(row: Mapping[str, Any], listed_at: datetime | None, since: datetime) -> bool:
+    """The export holds every ticket that changed, deleted ones included, and may begin earlier than was asked."""
+    done = mapping.solved_at(row) is not None
+    return done and (listed_at is None or listed_at >= since.replace(microsecond=0))

@@ -136,6 +136,10 @@ class PluginContract:
         assert [ticket.id for ticket in tickets] == done
         assert all(ticket.is_closed for ticket in tickets)
         assert all("Replaced the fuser" in (ticket.resolution or "") for ticket in tickets)
+        # The clock of the listing: an import goes on from the last of these, and must leave nothing out.
+        stamps = [ticket.listed_at for ticket in tickets if ticket.listed_at is not None]
+        assert len(stamps) == len(tickets)
+        assert stamps == sorted(stamps)
         later = await desk.plugin.list_history(datetime.now(UTC) + timedelta(days=2))
         assert later.tickets == ()
 

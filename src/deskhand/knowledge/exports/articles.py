@@ -1,0 +1,98 @@
+"""Articles out of files: Markdown, HTML, JSON, JSON Lines, CSV."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import nh3
+
+from deskhand.knowledge.exports import ExportRow, UnreadableFileError
+from deskhand.knowledge.exports.files import DATA_SUFFIXES, read_rows
+from deskhand.plugins.text import html_to_markdown
+
+_ARTICLE_SUFFIXES = DATA_SUFFIXES | {".md", ".markdown", ".html", ".htm"}
+_ARTICLE_NAMES = {"article_id": ("number", "id"), "title": ("short_description", "item"), "html": ("text", "article")}
+
+
+def read_articles(path: Path) -> Iterator[ExportRow]:
+    """Articles of a file, or of every file below a directory: Markdown, HTML, JSON, JSON Lines, CSV.
+
+    Markdown may begin with front matter (``article_id``, ``title``, ``tags``, ``url``, ``source``); without it the
+    file's name is the id and the first heading the title. In data files a field ``html`` is turned into Markdown.
+
+    Raises:
+        UnreadableFileError: As ``read_rows``; or the directory holds nothing to read.
+    """
+    files = _article_files(path) if path.is_dir() else [path]
+    if not files:
+        raise UnreadableFileError(f"{path} holds no article (.md, .html, .json, .jsonl, .csv).")
+    for number, file in enumerate(files, start=1):
+        if file.suffix.lower() in DATA_SUFFIXES:
+            for row in read_rows(file):
+                data = None if row.data is None else _article_fields(row.data)
+                yield ExportRow(f"{file.name}, {row.where}", data, row.error, number / len(files))
+        else:
+            yield _read_document(file, number / len(files))
+
+
+def _article_files(path: Path) -> list[Path]:
+    found = (file for file in path.rglob("*") if file.is_file() and file.suffix.lower() in _ARTICLE_SUFFIXES)
+    return sorted(file for file in found if file.name.lower() != "readme.md")
+
+
+def _article_fields(data: dict[str, Any]) -> dict[str, Any]:
+    fields = dict(data)
+    for name, others in _ARTICLE_NAMES.items():
+        found = next((fields[other] for other in others if other in fields), None)
+        if found is not None:
+            fields.setdefault(name, found)
+    if "body" not in fields and isinstance(fields.get("html"), str):
+        fields["body"] = _without_title(_page_to_markdown(fields["html"]), str(fields.get("title") or ""))
+    return fields
+
+
+def _read_document(path: Path, fraction: float) -> ExportRow:
+    try:
+        text = path.read_text("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        return ExportRow(path.name, None, f"cannot be read: {error}", fraction)
+    if path.suffix.lower() in {".html", ".htm"}:
+        named = re.search(r"<title[^>]*>(.*?)</title>", text, re.IGNORECASE | re.DOTALL)
+        fields, body = ({"title": named.group(1).strip()} if named else {}), _page_to_markdown(text)
+    elif path.suffix.lower() in {".md", ".markdown"}:
+        fields, body = _front_matter(text)
+    else:
+        return ExportRow(path.name, None, "is none of .md, .html, .json, .jsonl, .csv", fraction)
+    heading = re.search(r"^#{1,3}\s+(.+)$", body, re.MULTILINE)
+    title = fields.get("title") or (heading.group(1).strip() if heading else path.stem)
+    return ExportRow(
+        path.name,
+        {"article_id": path.stem, **fields, "title": title, "body": _without_title(body, title)},
+        fraction=fraction,
+    )
+
+
+def _front_matter(text: str) -> tuple[dict[str, str], str]:
+    found = re.match(r"---\s*\n(.*?)\n---\s*(?:\n|$)", text, re.DOTALL)
+    if found is None:
+        return {}, text.strip()
+    pairs = (line.partition(":") for line in found.group(1).splitlines() if ":" in line)
+    fields = {key.strip(): value.strip().strip("\"'") for key, _, value in pairs}
+    return fields, text[found.end() :].strip()
+
+
+def _page_to_markdown(html: str) -> str:
+    """A page of a knowledge base as Markdown; its relative links lead nowhere here, so only their words stay."""
+    return html_to_markdown(nh3.clean(html, url_relative="deny"))
+
+
+def _without_title(body: str, title: str) -> str:
+    """Drop a first heading that only repeats the title."""
+    first, _, rest = body.partition("\n")
+    return rest.strip() if first.lstrip("# ").strip().lower() == title.strip().lower() and rest.strip() else body
+
+
+__all__ = ["read_articles"]
