@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from tests.conftest import MakeTenant
 
 from deskhand.kit.db.session import Database
-from deskhand.knowledge import service as knowledge
+from deskhand.knowledge import importer as knowledge
 from deskhand.knowledge.embedding import LexicalOnly
 from deskhand.plugins.contract import Ticket
 from deskhand.work.research import Researcher, query_for

@@ -9,7 +9,7 @@ import pytest
 from tests.support.product import Customer, Product
 
 from deskhand.executions.console import timeline
-from deskhand.knowledge import service as knowledge
+from deskhand.knowledge import importer as knowledge
 from deskhand.knowledge.embedding import LexicalOnly
 from deskhand.plugins.contract import Operation
 from deskhand.plugins.values import Access
