@@ -238,15 +238,15 @@ class Worker:
     def check(self, statement: str, given: dict[str, Any], answer: Any) -> None:
         """Hold an answer of the engine against the model's."""
         run = self._model.runs[UUID(given["execution"])]
-        if statement == "start":
+        if statement == "start_execution":
             self._check_start(run, str(answer["verdict"]))
-        elif statement == "begin":
+        elif statement == "begin_step":
             expected = self._model.begin(
                 run, given["attempt"], given["key"], idempotent=given["idempotent"], mark=given["mark"]
             )
             assert answer["verdict"] == expected, f"{given['key']} of {run}: {answer['verdict']}, not {expected}"
             self.seen[f"begin: {expected}"] += 1
-        elif statement == "end":
+        elif statement == "end_step":
             kept = self._model.end(run, given["attempt"], given["key"], given["state"])
             assert answer["kept"] is kept, f"result of {given['key']} of {run}: {answer}"
             adopted = isinstance(given["output"], dict) and given["output"].get("adopted")
@@ -278,17 +278,17 @@ class WatchedStatements:
         self._gate = gate
         self._worker = worker
 
-    async def start(self, **given: Any) -> Any:
-        return await self._around("start", given)
+    async def start_execution(self, **given: Any) -> Any:
+        return await self._around("start_execution", given)
 
-    async def begin(self, **given: Any) -> Any:
-        return await self._around("begin", given)
+    async def begin_step(self, **given: Any) -> Any:
+        return await self._around("begin_step", given)
 
-    async def end(self, **given: Any) -> Any:
-        return await self._around("end", given)
+    async def end_step(self, **given: Any) -> Any:
+        return await self._around("end_step", given)
 
-    async def finish(self, **given: Any) -> Any:
-        return await self._around("finish", given)
+    async def finish_execution(self, **given: Any) -> Any:
+        return await self._around("finish_execution", given)
 
     async def _around(self, statement: str, given: dict[str, Any]) -> Any:
         await self._gate(f"before {statement}")

@@ -23,6 +23,7 @@ from rich.panel import Panel
 
 from deskhand.demo.content import load_content
 from deskhand.demo.scene import TENANT, Scene, load_credentials, new_tickets, save_credentials
+from deskhand.engine.status import ExecutionStatus
 from deskhand.errors import ConfigurationError
 from deskhand.installation import Installation, migrate, open_installation
 from deskhand.kit.db.session import Database
@@ -35,7 +36,7 @@ from deskhand.settings import Settings
 from deskhand.supervisor import Part, model_server, running, stack_parts, wait_until_ready
 
 NOTE_SECONDS = 300.0
-DONE = ("completed", "failed", "cancelled", "waiting")
+DONE = tuple(status for status in ExecutionStatus if status.is_final or status is ExecutionStatus.WAITING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +158,7 @@ async def _look(scene: Scene, ticket_id: str, since: float) -> Mapping[str, Any]
     notes = await scene.read_notes(ticket_id)
     execution = await scene.execution_of(ticket_id)
     if execution is not None and execution["status"] in DONE:
-        if execution["status"] == "completed" and notes:
+        if execution["status"] == ExecutionStatus.COMPLETED and notes:
             return {"note": html_to_markdown(notes[-1]["html"]), "execution": execution}
         return {"error": execution["error_message"] or execution["status"]}
     if time.monotonic() - since > NOTE_SECONDS:

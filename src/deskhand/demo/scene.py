@@ -13,6 +13,7 @@ from typing import Any
 import httpx2
 
 from deskhand.access.service import create_platform_key
+from deskhand.engine.status import ExecutionStatus
 from deskhand.kit.db.session import Database
 from deskhand.kit.http import HttpClientFactory
 from deskhand.llm.embedded.models import AUTO
@@ -147,7 +148,7 @@ class Scene:
     async def cancel_leftovers(self) -> int:
         """Cancel what the last demo left unfinished: its tickets are gone, because the desk starts empty."""
         cancelled = 0
-        for status in ("queued", "running", "waiting"):
+        for status in (status for status in ExecutionStatus if not status.is_final):
             listed = await self._call("GET", f"/api/v1/executions?status={status}&limit=200", None)
             for execution in listed["items"]:
                 await self._call("POST", f"/api/v1/executions/{execution['id']}/cancel", None)

@@ -1,6 +1,6 @@
 """The fenced statements of a run's life: start, heartbeat, finish, sweep.
 
-What they do is in ``migrations/sql``, how they are sent in ``statements.py``.
+What they do is in ``engine.sql``, how they are sent in ``statements.py``.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from uuid import UUID
 import asyncpg
 
 from deskhand.engine.statements import RunStatements
+from deskhand.engine.status import ExecutionStatus
 
 
 class Verdict(StrEnum):
@@ -67,7 +68,7 @@ async def start_execution(
         worker_id: Who asks.
         stale_after: Seconds without a heartbeat after which a running one may be taken over.
     """
-    row = await statements.start(
+    row = await statements.start_execution(
         tenant=tenant_id, execution=str(execution_id), worker=worker_id, stale_seconds=stale_after
     )
     verdict = Verdict(row["verdict"])
@@ -98,11 +99,11 @@ class Ending:
     """How a run ends, or why it is handed back.
 
     Attributes:
-        status: ``completed``, ``failed``, ``cancelled``, ``waiting``, or ``queued`` for another try.
+        status: Where the run stands then; ``queued`` is another try.
         delay: Seconds before the other try.
     """
 
-    status: str
+    status: ExecutionStatus
     output: dict[str, Any] | None = None
     error_code: str | None = None
     error_message: str | None = None
@@ -124,7 +125,7 @@ class Finish:
 
 async def finish_execution(statements: RunStatements, execution: RunningExecution, ending: Ending) -> Finish:
     """Write the ending, if the run still holds its fence, and promote what waited for the slot."""
-    row = await statements.finish(
+    row = await statements.finish_execution(
         tenant=execution.tenant_id,
         execution=str(execution.id),
         attempt=execution.attempt,

@@ -1,8 +1,8 @@
 -- A run's life, as the database sees it.
 --
--- A run is a row of agent_executions. It is born 'queued', by whoever accepts an event or asks for a run. Either it
--- is handed to PgQueuer at once, or, where its tenant already has as much waiting and running as it may run, it is
--- parked: the row waits and PgQueuer knows nothing of it. PgQueuer only carries ids to workers; whether a run may go on
+-- A run is a row of agent_executions. It is born 'queued' in start_run, whoever asks: an event, a schedule's time, a
+-- person. Either it is handed to PgQueuer at once, or, where its tenant already has as much waiting and running as it may
+-- run, it is parked: the row waits and PgQueuer knows nothing of it. PgQueuer only carries ids to workers; whether a run may go on
 -- is always read from this row.
 --
 -- A worker that is given an id calls start_execution. It refuses a run that ended, one that another worker is
@@ -57,6 +57,71 @@ LANGUAGE sql VOLATILE AS $$
                     WHERE e.tenant_id = p_tenant AND e.status = 'queued' AND NOT e.parked), 0))
          + round(100 / p_weight)::bigint
     FROM execution_clock c
+$$;
+
+-- What may have only one active run: a ticket of a desk, while runs may write to it. A dry run has no lane: it neither
+-- waits for the live runs of its ticket nor holds them up.
+CREATE FUNCTION run_lane(p_tool text, p_ticket text, p_mode text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+  SELECT CASE WHEN p_mode = 'live' THEN p_tool || '/' || p_ticket END
+$$;
+
+-- The one birth of a run, whoever asks: an event, a schedule's time, a person. The caller has set the tenant and has
+-- found that agent and tenant are active. Of the live runs of one agent on one ticket at most one waits for its first
+-- start: an event joins that one (p_joins) and leaves it the newest state of the ticket, anybody else is refused.
+--   outcome: 'started', 'joined', 'refused', or 'repeated' where p_key was used before.
+CREATE FUNCTION start_run(
+  p_id uuid, p_tenant text, p_agent uuid, p_trigger uuid, p_version uuid, p_tool text, p_ticket text, p_mode text,
+  p_payload jsonb, p_retry_of uuid, p_replay_of uuid, p_key text, p_joins boolean
+) RETURNS TABLE (outcome text, execution_id uuid)
+LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+DECLARE
+  v_cap integer;
+  v_weight double precision;
+  v_inflight integer;
+  v_parked boolean;
+  v_tag bigint := 0;
+  v_id uuid;
+BEGIN
+  IF p_key IS NOT NULL THEN
+    SELECT x.id INTO v_id FROM public.agent_executions x WHERE x.tenant_id = p_tenant AND x.idempotency_key = p_key;
+    IF FOUND THEN
+      RETURN QUERY SELECT 'repeated'::text, v_id; RETURN;
+    END IF;
+  END IF;
+  SELECT public.execution_caps(t.rate_limits), public.execution_weight(t.rate_limits) INTO v_cap, v_weight
+    FROM public.tenant_configs t WHERE t.tenant_id = p_tenant;
+  SELECT count(*) INTO v_inflight FROM (
+    (SELECT 1 FROM public.agent_executions x WHERE x.status = 'running' AND x.tenant_id = p_tenant LIMIT v_cap)
+    UNION ALL
+    (SELECT 1 FROM public.agent_executions x WHERE x.status = 'queued' AND NOT x.parked AND x.tenant_id = p_tenant
+      LIMIT v_cap)
+  ) inflight;
+  v_parked := v_inflight >= v_cap;
+  IF NOT v_parked THEN
+    v_tag := public.next_queue_tag(p_tenant, v_weight);
+  END IF;
+
+  INSERT INTO public.agent_executions (id, tenant_id, agent_id, trigger_id, agent_version_id, tool_type, ticket_ref, lane,
+                                       mode, input_payload, retry_of, replay_of, idempotency_key, parked, enqueue_seq,
+                                       queue_tag)
+  VALUES (p_id, p_tenant, p_agent, p_trigger, p_version, p_tool, p_ticket, public.run_lane(p_tool, p_ticket, p_mode),
+          p_mode, p_payload, p_retry_of, p_replay_of, p_key, v_parked, 1, v_tag)
+  ON CONFLICT (tenant_id, agent_id, lane) WHERE status = 'queued' AND attempt = 0 AND lane IS NOT NULL AND mode = 'live'
+  DO UPDATE SET input_payload = excluded.input_payload WHERE p_joins
+  RETURNING id INTO v_id;
+  IF v_id IS NULL THEN
+    RETURN QUERY SELECT 'refused'::text, NULL::uuid; RETURN;
+  ELSIF v_id <> p_id THEN
+    RETURN QUERY SELECT 'joined'::text, v_id; RETURN;
+  END IF;
+  IF NOT v_parked THEN
+    INSERT INTO public.pgqueuer (priority, entrypoint, payload, dedupe_key, status)
+    VALUES (-v_tag, 'execution', convert_to(p_tenant || ':' || p_id::text, 'UTF8'), p_id::text || ':1', 'queued');
+  END IF;
+  RETURN QUERY SELECT 'started'::text, p_id;
+END
 $$;
 
 -- Hands one execution to PgQueuer. The sequence number makes the key of this hand-over unique, so a

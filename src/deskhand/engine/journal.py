@@ -21,6 +21,7 @@ from pydantic_core import to_jsonable_python
 from deskhand.engine.claims import RunningExecution
 from deskhand.engine.lease import Lease, LostClaimError, RunInterrupted
 from deskhand.engine.statements import RunStatements
+from deskhand.engine.status import StepState
 from deskhand.errors import DeskhandError
 from deskhand.kit.crypto import write_mark
 from deskhand.llm.durability import NOT_DONE, StepUsage
@@ -151,7 +152,7 @@ class Journal:
         if verdict == "in_doubt":
             adopted = await self._settle_doubt(step_key, recover)
             if adopted is not NOT_DONE:
-                await self._end(step_key, "finished", adopted, None, StepUsage())
+                await self._end(step_key, StepState.FINISHED, adopted, None, StepUsage())
                 return adopted
         return await self._perform(step_key, body, measure, idempotent=idempotent)
 
@@ -171,10 +172,10 @@ class Journal:
             # Recorded for the trace, then passed on: the executor decides what the failure means. A write whose
             # outcome is unknown must stay "started", so that the next try asks the desk before it repeats it.
             if idempotent or _surely_not_done(error):
-                await self._end(step_key, "failed", None, describe(error), StepUsage())
+                await self._end(step_key, StepState.FAILED, None, describe(error), StepUsage())
             raise
         usage = self._count(measure, result)
-        await self._end(step_key, "finished", result, None, usage)
+        await self._end(step_key, StepState.FINISHED, result, None, usage)
         return result
 
     async def _settle_doubt(self, step_key: str, recover: Callable[[], Awaitable[Any]] | None) -> Any:
@@ -204,7 +205,7 @@ class Journal:
 
     async def _begin(self, intent: _Intent) -> tuple[str, Any]:
         e = self.execution
-        row = await self._statements.begin(
+        row = await self._statements.begin_step(
             tenant=e.tenant_id,
             execution=str(e.id),
             attempt=e.attempt,
@@ -221,9 +222,9 @@ class Journal:
             raise RunCancelledError("Stopped before the next step: cancelled, or the agent is no longer active.")
         return row["verdict"], row["output"]
 
-    async def _end(self, step_key: str, state: str, output: Any, error: str | None, usage: StepUsage) -> None:
+    async def _end(self, step_key: str, state: StepState, output: Any, error: str | None, usage: StepUsage) -> None:
         e = self.execution
-        row = await self._statements.end(
+        row = await self._statements.end_step(
             tenant=e.tenant_id,
             execution=str(e.id),
             attempt=e.attempt,

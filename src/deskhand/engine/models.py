@@ -28,9 +28,14 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
+from deskhand.engine.status import ExecutionStatus, StepState
 from deskhand.kit.db.base import Base, TenantModel, Timestamp, UuidPk
 
-STATUSES = ("queued", "running", "waiting", "completed", "failed", "cancelled")
+MAX_ATTEMPTS = 15
+"""Starts that a new run has; a person who decides that one goes on grants as many again."""
+
+_STATUSES = ", ".join(f"'{status}'" for status in ExecutionStatus)
+_STATES = ", ".join(f"'{state}'" for state in StepState)
 
 
 class AgentExecution(TenantModel, Base):
@@ -49,9 +54,7 @@ class AgentExecution(TenantModel, Base):
 
     __tablename__ = "agent_executions"
     __table_args__ = (
-        CheckConstraint(
-            "status IN ('queued', 'running', 'waiting', 'completed', 'failed', 'cancelled')", name="status"
-        ),
+        CheckConstraint(f"status IN ({_STATUSES})", name="status"),
         CheckConstraint("mode IN ('live', 'dry_run')", name="mode"),
         ForeignKeyConstraint(
             ["tenant_id", "agent_id"],
@@ -127,7 +130,7 @@ class AgentExecution(TenantModel, Base):
     lane: Mapped[str | None] = mapped_column(String(250))
     mode: Mapped[str] = mapped_column(String(10), server_default=text("'live'"))
     attempt: Mapped[int] = mapped_column(Integer, server_default=text("0"))
-    max_attempts: Mapped[int] = mapped_column(Integer, server_default=text("15"))
+    max_attempts: Mapped[int] = mapped_column(Integer, server_default=text(str(MAX_ATTEMPTS)))
     crashes: Mapped[int] = mapped_column(Integer, server_default=text("0"))
     parked: Mapped[bool] = mapped_column(server_default=text("false"))
     enqueue_seq: Mapped[int] = mapped_column(Integer, server_default=text("0"))
@@ -176,7 +179,7 @@ class ExecutionStep(TenantModel, Base):
     __tablename__ = "execution_steps"
     __table_args__ = (
         PrimaryKeyConstraint("execution_id", "step_key", name="execution_steps_pkey"),
-        CheckConstraint("state IN ('started', 'finished', 'failed', 'in_doubt')", name="state"),
+        CheckConstraint(f"state IN ({_STATES})", name="state"),
         CheckConstraint("kind IN ('model', 'tool', 'write', 'compute')", name="kind"),
         ForeignKeyConstraint(
             ["tenant_id", "execution_id"],
@@ -210,4 +213,4 @@ class ExecutionStep(TenantModel, Base):
         return f"<ExecutionStep(execution_id={self.execution_id}, step_key={self.step_key}, state={self.state})>"
 
 
-__all__ = ["STATUSES", "AgentExecution", "ExecutionStarts", "ExecutionStep"]
+__all__ = ["MAX_ATTEMPTS", "AgentExecution", "ExecutionStarts", "ExecutionStep"]

@@ -32,6 +32,7 @@ from deskhand.engine.lease import Lease, LostClaimError, RunInterrupted, boot_cl
 from deskhand.engine.queue import ENTRYPOINT, Waker, decode_job
 from deskhand.engine.retry import decide
 from deskhand.engine.statements import PASSING, RunStatements
+from deskhand.engine.status import ExecutionStatus
 from deskhand.kit.db.away import DATABASE_AWAY
 
 log = structlog.get_logger(__name__)
@@ -151,7 +152,11 @@ class Runner:
         await asyncio.wait({task})
         if task.cancelled():
             if self._stop.is_set() and self._lease.holds:
-                return Ending("queued", error_code="worker-stopped", error_message="Handed back by a stopping worker.")
+                return Ending(
+                    ExecutionStatus.QUEUED,
+                    error_code="worker-stopped",
+                    error_message="Handed back by a stopping worker.",
+                )
             return None
         error = task.exception()
         if error is None:
@@ -170,7 +175,7 @@ class Runner:
             "execution_failed", code=decision.code, again=decision.again, reason=decision.message, exc_info=trace
         )
         return Ending(
-            "queued" if decision.again else "failed",
+            ExecutionStatus.QUEUED if decision.again else ExecutionStatus.FAILED,
             error_code=decision.code,
             error_message=decision.message,
             delay=decision.delay,
@@ -230,5 +235,6 @@ class Runner:
 
 def interrupted(error: RunInterrupted) -> Ending:
     """How a run ends that was stopped from outside."""
-    status = {"cancelled": "cancelled", "in-doubt": "waiting"}.get(error.code, "failed")
+    endings = {"cancelled": ExecutionStatus.CANCELLED, "in-doubt": ExecutionStatus.WAITING}
+    status = endings.get(error.code, ExecutionStatus.FAILED)
     return Ending(status, error_code=error.code, error_message=error.detail)

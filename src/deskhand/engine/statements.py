@@ -1,6 +1,6 @@
 """The fenced statements of runs, as a worker sends them: those of many runs that come at once share a commit.
 
-Each is one autocommit statement for the database (SQL in ``migrations/sql``), so a frozen worker can hold no lock. When
+Each is one autocommit statement for the database (SQL in ``engine.sql``), so a frozen worker can hold no lock. When
 the database is away they are tried again for a while: all of them are safe to repeat, because the fence decides.
 """
 
@@ -27,10 +27,10 @@ Row = dict[str, Any]
 PASSING = (*DATABASE_AWAY, asyncpg.TransactionRollbackError)
 
 _STATEMENTS = {
-    "start": "SELECT verdict, attempt, execution FROM start_executions($1) ORDER BY ordinal",
-    "begin": "SELECT verdict, output FROM begin_steps($1) ORDER BY ordinal",
-    "end": "SELECT kept FROM end_steps($1) ORDER BY ordinal",
-    "finish": "SELECT applied, promoted FROM finish_executions($1) ORDER BY ordinal",
+    "start_execution": "SELECT verdict, attempt, execution FROM start_executions($1) ORDER BY ordinal",
+    "begin_step": "SELECT verdict, output FROM begin_steps($1) ORDER BY ordinal",
+    "end_step": "SELECT kept FROM end_steps($1) ORDER BY ordinal",
+    "finish_execution": "SELECT applied, promoted FROM finish_executions($1) ORDER BY ordinal",
 }
 
 
@@ -44,25 +44,25 @@ class RunStatements:
     def __init__(self, pool: asyncpg.Pool[asyncpg.Record]) -> None:
         self._groups = {
             # Two groups of starts would only wait for each other: the same tenants' locks are in both.
-            name: GroupCommit(partial(_send, pool, statement), order=_order, at_once=1 if name == "start" else 2)
-            for name, statement in _STATEMENTS.items()
+            verb: GroupCommit(partial(_send, pool, call), order=_order, at_once=1 if verb == "start_execution" else 2)
+            for verb, call in _STATEMENTS.items()
         }
 
-    async def start(self, **row: Any) -> asyncpg.Record:
-        """``start_execution``: tenant, execution, worker, stale_seconds."""
-        return await self._put("start", row)
+    async def start_execution(self, **row: Any) -> asyncpg.Record:
+        """Of tenant, execution, worker, stale_seconds."""
+        return await self._put("start_execution", row)
 
-    async def begin(self, **row: Any) -> asyncpg.Record:
-        """``begin_step``: tenant, execution, attempt, key, kind, name, idempotent, mark, input."""
-        return await self._put("begin", row)
+    async def begin_step(self, **row: Any) -> asyncpg.Record:
+        """Of tenant, execution, attempt, key, kind, name, idempotent, mark, input."""
+        return await self._put("begin_step", row)
 
-    async def end(self, **row: Any) -> asyncpg.Record:
-        """``end_step``: tenant, execution, attempt, key, state, output, error, tokens_in, tokens_out, cost."""
-        return await self._put("end", row)
+    async def end_step(self, **row: Any) -> asyncpg.Record:
+        """Of tenant, execution, attempt, key, state, output, error, tokens_in, tokens_out, cost."""
+        return await self._put("end_step", row)
 
-    async def finish(self, **row: Any) -> asyncpg.Record:
-        """``finish_execution``: tenant, execution, attempt, status, output, error_code and _message, delay_seconds."""
-        return await self._put("finish", row)
+    async def finish_execution(self, **row: Any) -> asyncpg.Record:
+        """Of tenant, execution, attempt, status, output, error_code and _message, delay_seconds."""
+        return await self._put("finish_execution", row)
 
     async def _put(self, name: str, row: Row) -> asyncpg.Record:
         return await steadily(lambda: self._groups[name].put(row))

@@ -16,14 +16,15 @@ from sqlalchemy import RowMapping
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from deskhand.access.principal import Principal
+from deskhand.engine.births import requeue_run
 from deskhand.engine.models import AgentExecution, ExecutionStep
-from deskhand.engine.queue import enqueue
+from deskhand.engine.status import ExecutionStatus, StepState
 from deskhand.errors import ConflictError
 from deskhand.executions import repository
-from deskhand.executions.changes import ATTEMPTS_PER_DECISION, audited, locked, summary_of
 from deskhand.executions.decision_schemas import DoubtAnswer
+from deskhand.executions.records import lock_execution, read_summary, record_change
 from deskhand.executions.redaction import redact
-from deskhand.executions.schemas import ExecutionStatus, ExecutionSummary, Question
+from deskhand.executions.schemas import ExecutionSummary, Question
 from deskhand.kit.db.session import database_now
 from deskhand.plugins.contract import WriteReceipt
 
@@ -43,29 +44,28 @@ async def answer_doubt(
         NotFoundError: There is no such run.
         ConflictError: It does not wait for an answer, or not about this step.
     """
-    execution = await locked(session, execution_id)
+    execution = await lock_execution(session, execution_id)
     if execution.status != ExecutionStatus.WAITING:
         raise ConflictError(f"The execution is {execution.status}; only one that waits for a person has a question.")
     step = await repository.get_step(session, execution_id, answer.step_key)
-    if step is None or step.state != "in_doubt":
+    if step is None or step.state != StepState.IN_DOUBT:
         raise ConflictError(f"There is no doubt about a step '{answer.step_key}' of this execution.")
     step.finished_at = await database_now(session)
     if answer.done:
-        step.state, step.output, step.error = "finished", _receipt(execution, step, answer, principal), None
+        step.state, step.output, step.error = StepState.FINISHED, _receipt(execution, step, answer, principal), None
     else:
-        step.state, step.error = "failed", f"{principal.actor} looked at the ticket: this write was not done."
+        step.state, step.error = StepState.FAILED, f"{principal.actor} looked at the ticket: this write was not done."
     await session.flush()
-    if not await repository.requeue(session, execution, attempts=ATTEMPTS_PER_DECISION):
+    if not await requeue_run(session, execution):
         raise ConflictError("Another run of this ticket waits for its start; let it end first.")
-    await enqueue(session, execution.id)
     details = {"step_key": step.step_key, "mark": step.mark, "done": answer.done, "receipt_id": answer.receipt_id}
-    await audited(session, "execution.answer", execution, principal, details)
-    return await summary_of(session, execution_id)
+    await record_change(session, "execution.answer", execution, principal, details)
+    return await read_summary(session, execution_id)
 
 
 def find_question(status: str, steps: Sequence[RowMapping]) -> Question | None:
     """What a run asks, read from its journal; None where it asks nothing."""
-    doubt = next((step for step in steps if step["state"] == "in_doubt"), None)
+    doubt = next((step for step in steps if step["state"] == StepState.IN_DOUBT), None)
     if status != ExecutionStatus.WAITING or doubt is None:
         return None
     given = doubt["input"] if isinstance(doubt["input"], dict) else {}

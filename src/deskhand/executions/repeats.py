@@ -1,7 +1,6 @@
 """A run done again as a new one: replayed as it was, or retried with another input.
 
-Both make a new execution with a journal of its own; what they repeat stays as it is. Nothing here wakes a worker;
-the caller does, after its commit.
+Both make a new execution with a journal of its own; what they repeat stays as it is.
 """
 
 from __future__ import annotations
@@ -15,15 +14,15 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from deskhand.access.principal import Principal
 from deskhand.agents.models import Agent, AgentVersion
-from deskhand.agents.schemas import AgentStatus
+from deskhand.engine.births import NewRun, find_why_not_startable, start_run
 from deskhand.engine.models import AgentExecution, ExecutionStep
-from deskhand.engine.queue import enqueue
+from deskhand.engine.status import ExecutionStatus, StepState
 from deskhand.errors import ConflictError, FieldProblem, InvalidInputError
 from deskhand.executions import repository
-from deskhand.executions.changes import audited, locked, not_found, summary_of
 from deskhand.executions.decision_schemas import ReplayRequest, RetryWith
+from deskhand.executions.records import lock_execution, not_found, read_summary, record_change
 from deskhand.executions.redaction import redact, restored
-from deskhand.executions.schemas import ExecutionStatus, ExecutionSummary
+from deskhand.executions.schemas import ExecutionSummary
 from deskhand.kit.payload import check_schema
 
 NAMED_VERSIONS = 20
@@ -51,29 +50,28 @@ async def replay_execution(
         ConflictError: It has not ended, its agent is not active, or another run of its ticket waits to start.
         InvalidInputError: There is no such version, or it has not the run's tool.
     """
-    original = await locked(session, execution_id)
+    original = await lock_execution(session, execution_id)
     if not ExecutionStatus(original.status).is_final:
         raise ConflictError(f"The execution is {original.status}; only one that has ended can be replayed.")
     await _active_agent(session, original)
     version = await _version(session, original, wanted.agent_version)
     if version.id != original.agent_version_id:
         _ensure_has_tool(version, original.tool_type, pointer="/agent_version")
-    execution = AgentExecution(
+    run = NewRun(
         tenant_id=original.tenant_id,
         agent_id=original.agent_id,
         trigger_id=original.trigger_id,
         agent_version_id=version.id,
         tool_type=original.tool_type,
         ticket_ref=original.ticket_ref,
-        lane=_lane(original.tool_type, original.ticket_ref) if wanted.mode == "live" else None,
         mode=wanted.mode,
         input_payload=original.input_payload,
         replay_of=original.id,
     )
-    await _start(session, execution)
+    execution = await start_run(session, run)
     details = {"replay_of": str(original.id), "agent_version": version.version_number, "mode": wanted.mode}
-    await audited(session, "execution.replay", execution, principal, details)
-    return await summary_of(session, execution.id)
+    await record_change(session, "execution.replay", execution, principal, details)
+    return await read_summary(session, execution.id)
 
 
 async def retry_with(
@@ -97,7 +95,7 @@ async def retry_with(
         ConflictError: It has not failed, was repeated already, has written to the desk, or its agent is not active.
         InvalidInputError: The input does not fit the trigger's schema, or the agent has no such tool.
     """
-    old = await locked(session, execution_id)
+    old = await lock_execution(session, execution_id)
     await _ensure_repeatable(session, old, change)
     agent = await _active_agent(session, old)
     version = await _version(session, old, agent.current_version)
@@ -107,25 +105,24 @@ async def retry_with(
     payload = old.input_payload if change.input is None else restored(change.input, old.input_payload)
     check_schema(payload or {}, trigger.payload_schema if trigger else None, at="/input")
     ticket_ref = change.ticket_ref or old.ticket_ref
-    execution = AgentExecution(
+    run = NewRun(
         tenant_id=old.tenant_id,
         agent_id=old.agent_id,
         trigger_id=old.trigger_id,
         agent_version_id=version.id,
         tool_type=tool_type,
         ticket_ref=ticket_ref,
-        lane=_lane(tool_type, ticket_ref) if old.mode == "live" else None,
         mode=old.mode,
         input_payload=payload,
         retry_of=old.id,
     )
-    await _start(session, execution)
+    execution = await start_run(session, run)
     old.dismissed_at = execution.queued_at
     changed = [name for name in ("input", "ticket_ref", "tool_type") if getattr(change, name) is not None]
     details = {"retry_of": str(old.id), "changed": changed, "even_though_written": change.even_though_written}
-    await audited(session, "execution.retry_with", execution, principal, details)
-    await audited(session, "execution.dismiss", old, principal, {"retried_as": str(execution.id)})
-    return await summary_of(session, execution.id)
+    await record_change(session, "execution.retry_with", execution, principal, details)
+    await record_change(session, "execution.dismiss", old, principal, {"retried_as": str(execution.id)})
+    return await read_summary(session, execution.id)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,7 +165,7 @@ async def choices_for(session: AsyncSession, execution_id: UUID) -> Choices:
         tools=_tools(current),
         payload_schema=trigger.payload_schema if trigger else None,
         written=await describe_writes(session, execution_id),
-        not_startable=_why_not_startable(agent),
+        not_startable=await find_why_not_startable(session, agent.id),
     )
 
 
@@ -183,7 +180,8 @@ def _describe(step: ExecutionStep) -> str:
     shown = text if len(text) <= QUOTED else text[: QUOTED - 1] + "\N{HORIZONTAL ELLIPSIS}"
     quoted = f" \N{LEFT DOUBLE QUOTATION MARK}{shown}\N{RIGHT DOUBLE QUOTATION MARK}" if text else ""
     receipt = step.output.get("id") if isinstance(step.output, dict) else None
-    certainty = f" (id {receipt})" if receipt else "" if step.state == "finished" else " (perhaps: it is in doubt)"
+    doubt = "" if step.state == StepState.FINISHED else " (perhaps: it is in doubt)"
+    certainty = f" (id {receipt})" if receipt else doubt
     return f"{step.name}{quoted}{certainty}"
 
 
@@ -203,13 +201,9 @@ async def _ensure_repeatable(session: AsyncSession, old: AgentExecution, change:
 
 async def _active_agent(session: AsyncSession, execution: AgentExecution) -> Agent:
     agent = await repository.get_agent(session, execution.agent_id)
-    if reason := _why_not_startable(agent):
+    if reason := await find_why_not_startable(session, agent.id):
         raise ConflictError(f"{reason} Nothing was started.")
     return agent
-
-
-def _why_not_startable(agent: Agent) -> str | None:
-    return None if agent.status == AgentStatus.ACTIVE else f"The agent is '{agent.status}', not 'active'."
 
 
 async def _version(session: AsyncSession, execution: AgentExecution, number: int | None) -> AgentVersion:
@@ -245,14 +239,3 @@ def _named(numbers: Sequence[int]) -> str:
 def _invalid(pointer: str, detail: str) -> InvalidInputError:
     sentence = f"{detail[:1].upper()}{detail[1:]}."
     return InvalidInputError(sentence, errors=[FieldProblem(pointer, detail)])
-
-
-def _lane(tool_type: str | None, ticket_ref: str | None) -> str | None:
-    """As ``accept_event`` names it, so that runs of one ticket find each other."""
-    return f"{tool_type}/{ticket_ref}" if tool_type and ticket_ref else None
-
-
-async def _start(session: AsyncSession, execution: AgentExecution) -> None:
-    if not await repository.add_execution(session, execution):
-        raise ConflictError("Another run of this ticket already waits for its start; it will see the ticket as it is.")
-    await enqueue(session, execution.id)

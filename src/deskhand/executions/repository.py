@@ -22,21 +22,19 @@ from sqlalchemy import (
     or_,
     select,
     tuple_,
-    update,
 )
 from sqlalchemy.dialects.postgresql import JSONPATH
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from deskhand.agents.models import Agent, AgentTrigger, AgentVersion
 from deskhand.engine.models import AgentExecution, ExecutionStep
+from deskhand.engine.status import ExecutionStatus, StepState
 from deskhand.executions.schemas import BulkDismiss, BulkRetry, ExecutionFilters
 
 # What desks call the headline of a ticket; looked for near the top of the event only.
 _SUBJECT_NAMES = ("subject", "summary", "short_description")
 _AGENT_CHOICES = 200
 _RELATED = 20
-_PENDING_LANE = "uq_agent_executions_pending_lane"
 
 Key = tuple[datetime, UUID]
 Condition = ColumnElement[bool]
@@ -60,7 +58,7 @@ def _subject() -> ColumnElement[str | None]:
 def _spent() -> Any:
     """Per execution: steps, tokens, and cost as far as every finished model call has a price."""
     step = ExecutionStep
-    unpriced = func.bool_or(and_(step.kind == "model", step.state == "finished", step.cost_usd.is_(None)))
+    unpriced = func.bool_or(and_(step.kind == "model", step.state == StepState.FINISHED, step.cost_usd.is_(None)))
     return (
         select(
             func.count().label("step_count"),
@@ -78,7 +76,10 @@ def _summaries() -> Select[*tuple[Any, ...]]:
     spent = _spent()
     started = case((e.attempt > 0, e.started_at), else_=None)
     # A run that is back in the queue, or waits for a person, keeps its last start; its wait is not work.
-    until = case((e.status.in_(("queued", "waiting")), None), else_=func.coalesce(e.completed_at, func.now()))
+    until = case(
+        (e.status.in_((ExecutionStatus.QUEUED, ExecutionStatus.WAITING)), None),
+        else_=func.coalesce(e.completed_at, func.now()),
+    )
     return (
         select(
             *(e.id, e.status, e.agent_id, e.trigger_id, e.tool_type, e.ticket_ref, e.mode, e.attempt, e.max_attempts),
@@ -112,7 +113,9 @@ def _conditions(filters: ExecutionFilters) -> list[Condition]:
     if filters.since:
         found.append(e.queued_at >= filters.since)
     if filters.needs_attention:
-        found.append(or_(e.status == "waiting", and_(e.status == "failed", e.dismissed_at.is_(None))))
+        found.append(
+            or_(e.status == ExecutionStatus.WAITING, and_(e.status == ExecutionStatus.FAILED, e.dismissed_at.is_(None)))
+        )
     return found
 
 
@@ -201,7 +204,7 @@ async def lock_ended(session: AsyncSession, wanted: BulkRetry) -> Sequence[Agent
 async def lock_undismissed(session: AsyncSession, wanted: BulkDismiss) -> Sequence[AgentExecution]:
     """Failed runs that match and nobody dismissed, oldest first, one more than the limit."""
     return await _lock_matching(
-        session, wanted, [AgentExecution.status == "failed", AgentExecution.dismissed_at.is_(None)]
+        session, wanted, [AgentExecution.status == ExecutionStatus.FAILED, AgentExecution.dismissed_at.is_(None)]
     )
 
 
@@ -226,48 +229,6 @@ async def count_matching(session: AsyncSession, filters: ExecutionFilters) -> in
     """How many executions match, states included."""
     statement = select(func.count()).select_from(AgentExecution).where(*_conditions(filters))
     return (await session.execute(statement)).scalar_one()
-
-
-async def requeue(session: AsyncSession, execution: AgentExecution, *, attempts: int) -> bool:
-    """Make a locked, ended row queued again, with so many starts left.
-
-    Returns:
-        False if another run of its ticket already waits for its first start; one of them is enough.
-    """
-    values = dict.fromkeys(
-        ("not_before", "cancel_requested_at", "completed_at", "error_code", "error_message", "dismissed_at")
-    )
-    statement = (
-        update(AgentExecution)
-        .where(AgentExecution.id == execution.id)
-        .values(**values, status="queued", parked=False, crashes=0, max_attempts=execution.attempt + attempts)
-        .execution_options(synchronize_session=False)
-    )
-    try:
-        async with session.begin_nested():
-            await session.execute(statement)
-    except IntegrityError as err:
-        if _PENDING_LANE not in str(err.orig):
-            raise
-        return False
-    return True
-
-
-async def add_execution(session: AsyncSession, execution: AgentExecution) -> bool:
-    """Insert a new run.
-
-    Returns:
-        False if another run of its ticket already waits for its first start; nothing was inserted then.
-    """
-    try:
-        async with session.begin_nested():
-            session.add(execution)
-    except IntegrityError as err:
-        if _PENDING_LANE not in str(err.orig):
-            raise
-        return False
-    await session.refresh(execution)
-    return True
 
 
 async def list_replays(session: AsyncSession, execution_id: UUID) -> Sequence[RowMapping]:
@@ -296,7 +257,7 @@ def _related() -> Select[*tuple[Any, ...]]:
 async def list_writes(session: AsyncSession, execution_id: UUID) -> Sequence[ExecutionStep]:
     """Writes of a run that happened or may have happened."""
     s = ExecutionStep
-    statement = select(s).where(s.execution_id == execution_id, s.kind == "write", s.state != "failed")
+    statement = select(s).where(s.execution_id == execution_id, s.kind == "write", s.state != StepState.FAILED)
     return (await session.execute(statement.order_by(s.position))).scalars().all()
 
 

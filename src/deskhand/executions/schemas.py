@@ -4,34 +4,15 @@ from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal
-from enum import StrEnum
 from typing import Any, Literal
 from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
+from deskhand.engine.status import ExecutionStatus, StepState
 from deskhand.kit.page import DEFAULT_LIMIT, MAX_LIMIT
 
 BULK_LIMIT = 500
-
-
-class ExecutionStatus(StrEnum):
-    """Where a run stands."""
-
-    QUEUED = "queued"
-    RUNNING = "running"
-    WAITING = "waiting"
-    COMPLETED = "completed"
-    FAILED = "failed"
-    CANCELLED = "cancelled"
-
-    @property
-    def is_final(self) -> bool:
-        """True when nothing more happens unless somebody asks for it."""
-        return self in _FINAL
-
-
-_FINAL = frozenset({ExecutionStatus.COMPLETED, ExecutionStatus.FAILED, ExecutionStatus.CANCELLED})
 
 
 class ExecutionFilters(BaseModel):
@@ -126,7 +107,7 @@ class StepView(BaseModel):
     attempt: int
     kind: Literal["model", "tool", "write", "compute"]
     name: str
-    state: Literal["started", "finished", "failed", "in_doubt"]
+    state: StepState
     idempotent: bool
     mark: str | None = Field(description="What a write carries, so that it can be found at its desk.")
     input: Any | None
@@ -244,7 +225,9 @@ class _BulkFilters(BaseModel):
 class BulkRetry(_BulkFilters):
     """Which ended runs to start again: the oldest first, at most ``limit`` of them."""
 
-    status: list[Literal["failed", "cancelled"]] = Field(["failed"], min_length=1)
+    status: list[Literal[ExecutionStatus.FAILED, ExecutionStatus.CANCELLED]] = Field(
+        [ExecutionStatus.FAILED], min_length=1
+    )
     dismissed: bool = Field(True, description="Also runs that somebody dismissed.")
 
 
@@ -277,7 +260,6 @@ __all__ = [
     "ExecutionDetail",
     "ExecutionFilters",
     "ExecutionQuery",
-    "ExecutionStatus",
     "ExecutionSummary",
     "LeftOut",
     "NoteSource",

@@ -1,8 +1,8 @@
 """What people do with executions: look, cancel, retry, dismiss. Every change is audited where it happens.
 
 Changes touch only what a worker does not own: a running execution is never written to except for
-``cancel_requested_at``, which its worker reads between two steps. Nothing here wakes a worker; the
-caller does, after its commit.
+``cancel_requested_at``, which its worker reads between two steps. A commit that queues a run wakes
+the workers.
 """
 
 from __future__ import annotations
@@ -16,12 +16,13 @@ from sqlalchemy import RowMapping
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from deskhand.access.principal import Principal
+from deskhand.engine.births import requeue_run
 from deskhand.engine.models import AgentExecution
-from deskhand.engine.queue import enqueue
+from deskhand.engine.status import ExecutionStatus
 from deskhand.errors import ConflictError
 from deskhand.executions import repository
-from deskhand.executions.changes import ATTEMPTS_PER_DECISION, audited, locked, not_found, presentable, summary_of
 from deskhand.executions.doubts import find_question
+from deskhand.executions.records import lock_execution, not_found, read_summary, record_change, without_credentials
 from deskhand.executions.redaction import redact
 from deskhand.executions.schemas import (
     AgentChoice,
@@ -31,7 +32,6 @@ from deskhand.executions.schemas import (
     BulkRetryResult,
     ExecutionDetail,
     ExecutionFilters,
-    ExecutionStatus,
     ExecutionSummary,
     LeftOut,
     NoteSource,
@@ -61,7 +61,9 @@ async def list_executions(
     position = None if after is None else (after[0], after[1])
     rows = await repository.list_summaries(session, filters, after=position, limit=limit + 1)
     return cut_page(
-        [ExecutionSummary.model_validate(presentable(row)) for row in rows], limit, lambda row: (row.queued_at, row.id)
+        [ExecutionSummary.model_validate(without_credentials(row)) for row in rows],
+        limit,
+        lambda row: (row.queued_at, row.id),
     )
 
 
@@ -82,7 +84,7 @@ async def get_execution(session: AsyncSession, execution_id: UUID) -> ExecutionD
     result = redact(row["output_result"])
     return ExecutionDetail.model_validate(
         {
-            **presentable(row),
+            **without_credentials(row),
             "input_payload": redact(row["input_payload"]),
             "output_result": result,
             "note": read_note(row["output_result"]),
@@ -100,7 +102,7 @@ async def list_steps(session: AsyncSession, execution_id: UUID) -> list[StepView
     Raises:
         NotFoundError: There is no such execution, or it belongs to another tenant.
     """
-    await summary_of(session, execution_id)
+    await read_summary(session, execution_id)
     return [_step(step) for step in await repository.list_steps(session, execution_id)]
 
 
@@ -129,7 +131,7 @@ async def cancel_execution(session: AsyncSession, execution_id: UUID, *, princip
         NotFoundError: There is none.
         ConflictError: It has ended already.
     """
-    execution = await locked(session, execution_id)
+    execution = await lock_execution(session, execution_id)
     status = ExecutionStatus(execution.status)
     if status.is_final:
         raise ConflictError(f"The execution is {status} already; there is nothing left to cancel.")
@@ -141,8 +143,8 @@ async def cancel_execution(session: AsyncSession, execution_id: UUID, *, princip
             execution.completed_at = now
             execution.parked = False
             execution.not_before = None
-        await audited(session, "execution.cancel", execution, principal, {"was": status.value})
-    return await summary_of(session, execution_id)
+        await record_change(session, "execution.cancel", execution, principal, {"was": status.value})
+    return await read_summary(session, execution_id)
 
 
 async def retry_execution(session: AsyncSession, execution_id: UUID, *, principal: Principal) -> ExecutionSummary:
@@ -159,12 +161,12 @@ async def retry_execution(session: AsyncSession, execution_id: UUID, *, principa
         NotFoundError: There is none.
         ConflictError: It neither failed nor was cancelled, or another run of its ticket waits already.
     """
-    execution = await locked(session, execution_id)
+    execution = await lock_execution(session, execution_id)
     if execution.status not in (ExecutionStatus.FAILED, ExecutionStatus.CANCELLED):
         raise ConflictError(f"The execution is {execution.status}; only a failed or cancelled one can be retried.")
     if not await _requeue(session, execution, principal):
         raise ConflictError("Another run of this ticket already waits for its start; it will see the ticket as it is.")
-    return await summary_of(session, execution_id)
+    return await read_summary(session, execution_id)
 
 
 async def retry_matching(session: AsyncSession, wanted: BulkRetry, *, principal: Principal) -> BulkRetryResult:
@@ -195,7 +197,7 @@ async def dismiss_matching(session: AsyncSession, wanted: BulkDismiss, *, princi
     now = await database_now(session)
     for execution in found[: wanted.limit]:
         execution.dismissed_at = now
-        await audited(session, "execution.dismiss", execution, principal, {"error_code": execution.error_code})
+        await record_change(session, "execution.dismiss", execution, principal, {"error_code": execution.error_code})
     await session.flush()
     return BulkDismissResult(
         dismissed=[execution.id for execution in found[: wanted.limit]], more=len(found) > wanted.limit
@@ -219,21 +221,20 @@ async def dismiss_execution(session: AsyncSession, execution_id: UUID, *, princi
         NotFoundError: There is none.
         ConflictError: It has not failed.
     """
-    execution = await locked(session, execution_id)
+    execution = await lock_execution(session, execution_id)
     if execution.status != ExecutionStatus.FAILED:
         raise ConflictError(f"The execution is {execution.status}; only a failed one can be dismissed.")
     if execution.dismissed_at is None:
         execution.dismissed_at = await database_now(session)
-        await audited(session, "execution.dismiss", execution, principal, {"error_code": execution.error_code})
-    return await summary_of(session, execution_id)
+        await record_change(session, "execution.dismiss", execution, principal, {"error_code": execution.error_code})
+    return await read_summary(session, execution_id)
 
 
 async def _requeue(session: AsyncSession, execution: AgentExecution, principal: Principal) -> bool:
     details = {"was": execution.status, "error_code": execution.error_code, "attempt": execution.attempt}
-    if not await repository.requeue(session, execution, attempts=ATTEMPTS_PER_DECISION):
+    if not await requeue_run(session, execution):
         return False
-    await enqueue(session, execution.id)
-    await audited(session, "execution.retry", execution, principal, details)
+    await record_change(session, "execution.retry", execution, principal, details)
     return True
 
 

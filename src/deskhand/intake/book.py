@@ -16,6 +16,7 @@ from uuid import UUID
 
 import asyncpg
 
+from deskhand.engine.births import why_not_startable
 from deskhand.intake import repository
 from deskhand.intake.repository import TriggerRow
 from deskhand.kit.crypto import SecretBox
@@ -70,11 +71,7 @@ class KnownTrigger:
 
     def why_ignored(self) -> str | None:
         """Why a genuine delivery starts nothing right now, or None."""
-        if not self.row.tenant_is_active:
-            return "The tenant is not active."
-        if self.row.agent_status != "active":
-            return f"The agent is {self.row.agent_status}; its triggers are ignored."
-        return None
+        return why_not_startable(self.row.agent_status, tenant_is_active=self.row.tenant_is_active)
 
     def is_own_event(self, tool_type: str, event: TicketEvent) -> bool:
         """Whether our own account on that desk caused the event."""

@@ -45,8 +45,8 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_te
      ORDER BY t.created_at, t.id
 $$;
 
--- Accepts one verified event: delivery row, execution row (or coalescing into one that has not
--- started), hand-over. p_revision guards against a cached trigger that has changed since.
+-- Accepts one verified event: the delivery's row, and a run that is born or joined (start_run).
+-- p_revision guards against a cached trigger that has changed since.
 CREATE FUNCTION accept_event(
   p_tenant text, p_agent uuid, p_trigger uuid, p_revision integer, p_delivery text, p_scheme text, p_event text,
   p_tool text, p_ticket text, p_marks text[], p_body_sha256 text, p_body_bytes integer, p_payload jsonb
@@ -55,19 +55,13 @@ LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE
   v_version uuid;
-  v_cap integer;
-  v_weight double precision;
-  v_inflight integer;
-  v_tag bigint := 0;
   v_execution uuid := gen_random_uuid();
-  v_lane text := CASE WHEN p_ticket IS NULL THEN NULL ELSE p_tool || '/' || p_ticket END;
+  v_birth text;
   v_delivery uuid;
-  v_parked boolean;
-  v_inserted boolean;
   v_echo boolean := false;
 BEGIN
   PERFORM set_config('app.current_tenant_id', p_tenant, true);
-  SELECT v.id, execution_caps(t.rate_limits), execution_weight(t.rate_limits) INTO v_version, v_cap, v_weight
+  SELECT v.id INTO v_version
     FROM agents a
     JOIN agent_versions v ON v.agent_id = a.id AND v.version_number = a.current_version
     JOIN tenant_configs t ON t.tenant_id = a.tenant_id
@@ -99,35 +93,15 @@ BEGIN
     RETURN;
   END IF;
 
-  SELECT count(*) INTO v_inflight FROM (
-    (SELECT 1 FROM agent_executions WHERE status = 'running' AND tenant_id = p_tenant LIMIT v_cap)
-    UNION ALL
-    (SELECT 1 FROM agent_executions WHERE status = 'queued' AND NOT parked AND tenant_id = p_tenant LIMIT v_cap)
-  ) inflight;
-  v_parked := v_inflight >= v_cap;
-  IF NOT v_parked THEN
-    v_tag := next_queue_tag(p_tenant, v_weight);
-  END IF;
-
-  INSERT INTO agent_executions (id, tenant_id, agent_id, trigger_id, agent_version_id, tool_type, ticket_ref, lane,
-                                input_payload, parked, enqueue_seq, queue_tag)
-  VALUES (v_execution, p_tenant, p_agent, p_trigger, v_version, p_tool, p_ticket, v_lane, p_payload, v_parked, 1, v_tag)
-  ON CONFLICT (tenant_id, agent_id, lane) WHERE status = 'queued' AND attempt = 0 AND lane IS NOT NULL AND mode = 'live'
-  DO UPDATE SET input_payload = excluded.input_payload
-  RETURNING id, (id = v_execution) INTO v_execution, v_inserted;
-
-  IF NOT v_inserted THEN
+  SELECT r.outcome, r.execution_id INTO v_birth, v_execution
+    FROM start_run(v_execution, p_tenant, p_agent, p_trigger, v_version, p_tool, p_ticket, 'live', p_payload, NULL, NULL,
+                   NULL, true) r;
+  IF v_birth = 'joined' THEN
     UPDATE webhook_deliveries d SET outcome = 'coalesced', execution_id = v_execution,
            reason = 'joined a run on this ticket that had not started yet'
      WHERE d.id = v_delivery;
     RETURN QUERY SELECT 'coalesced'::text, v_execution, 'joined a run on this ticket that had not started yet'::text;
     RETURN;
-  END IF;
-
-  IF NOT v_parked THEN
-    INSERT INTO pgqueuer (priority, entrypoint, payload, dedupe_key, status)
-    VALUES (-v_tag, 'execution', convert_to(p_tenant || ':' || v_execution::text, 'UTF8'), v_execution::text || ':1',
-            'queued');
   END IF;
   RETURN QUERY SELECT 'accepted'::text, v_execution, NULL::text;
 END

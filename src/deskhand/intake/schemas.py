@@ -29,7 +29,7 @@ class DeliveryAnswer(BaseModel):
                 {
                     "status": "ignored",
                     "execution_id": None,
-                    "reason": "The agent is suspended; its triggers are ignored.",
+                    "reason": "The agent is 'suspended', not 'active'.",
                 },
             ]
         }

@@ -88,14 +88,6 @@ async def tenant_is_active(session: AsyncSession, tenant_id: str) -> bool:
     return bool((await session.execute(query)).scalar_one_or_none())
 
 
-async def add_execution(session: AsyncSession, execution: AgentExecution) -> AgentExecution:
-    """Insert an execution and read back what the database set."""
-    session.add(execution)
-    await session.flush()
-    await session.refresh(execution)
-    return execution
-
-
 async def list_schedules(
     session: AsyncSession, *, after: tuple[str, UUID] | None, limit: int
 ) -> Sequence[tuple[Agent, AgentTrigger]]:

@@ -38,58 +38,58 @@ BEGIN
 END
 $$;
 
--- Records instants, starts an execution for each that fires, and moves the triggers on; one transaction with
+-- Records instants, starts a run for each that fires, and moves the triggers on; one transaction with
 -- due_schedules. An instant that is recorded already, or is not due, or whose agent is not active, starts nothing.
 CREATE FUNCTION fire_schedules(
   p_triggers uuid[], p_instants timestamptz[], p_outcomes text[], p_moved uuid[], p_next timestamptz[]
 ) RETURNS TABLE (fired integer, skipped integer)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
-  v_fired integer;
-  v_skipped integer;
-  v_tenants text[];
-  v_tenant text;
+  v_firing record;
+  v_at text;
+  v_birth text;
+  v_fired integer := 0;
+  v_skipped integer := 0;
 BEGIN
-  WITH wanted AS (
-    SELECT g.tenant_id, g.agent_id, g.id AS trigger_id, w.instant, w.outcome, v.id AS version_id,
-           CASE WHEN w.outcome = 'fired' THEN gen_random_uuid() END AS execution_id,
-           g.schedule_cron, g.schedule_timezone
-      FROM unnest(p_triggers, p_instants, p_outcomes) AS w (trigger_id, instant, outcome)
-      JOIN public.agent_triggers g ON g.id = w.trigger_id AND g.trigger_type = 'schedule' AND NOT g.is_paused
-                                  AND w.instant BETWEEN g.next_fire_at AND now()
-      JOIN public.agents a ON a.tenant_id = g.tenant_id AND a.id = g.agent_id AND a.status = 'active'
-      JOIN public.tenant_configs t ON t.tenant_id = g.tenant_id AND t.is_active
-      JOIN public.agent_versions v ON v.agent_id = a.id AND v.version_number = a.current_version
-  ), recorded AS (
-    INSERT INTO public.schedule_fires (tenant_id, trigger_id, fire_at, outcome, execution_id, fired_at)
-    SELECT w.tenant_id, w.trigger_id, w.instant, w.outcome, w.execution_id, clock_timestamp() FROM wanted w
-    ON CONFLICT (trigger_id, fire_at) DO NOTHING
-    RETURNING trigger_id, fire_at, outcome
-  ), started AS (
-    -- Parked at first: how many of them may be handed over at once, promote_executions knows.
-    INSERT INTO public.agent_executions (id, tenant_id, agent_id, trigger_id, agent_version_id, parked, input_payload,
-                                         idempotency_key)
-    SELECT w.execution_id, w.tenant_id, w.agent_id, w.trigger_id, w.version_id, true,
-           jsonb_build_object('schedule', jsonb_build_object(
-             'trigger_id', w.trigger_id, 'cron', w.schedule_cron, 'timezone', w.schedule_timezone,
-             'fire_at', to_char(w.instant AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'))),
-           'schedule/' || w.trigger_id::text || '/' || to_char(w.instant AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')
-      FROM recorded r JOIN wanted w ON w.trigger_id = r.trigger_id AND w.instant = r.fire_at
-     WHERE r.outcome = 'fired'
-    ON CONFLICT DO NOTHING
-    RETURNING tenant_id
-  )
-  SELECT (SELECT count(*) FROM started), (SELECT count(*) FROM recorded r WHERE r.outcome = 'skipped'),
-         (SELECT array_agg(DISTINCT s.tenant_id::text) FROM started s)
-    INTO v_fired, v_skipped, v_tenants;
+  FOR v_firing IN
+    WITH due AS (
+      SELECT g.tenant_id, g.agent_id, g.id AS trigger_id, w.instant, w.outcome, v.id AS version_id,
+             CASE WHEN w.outcome = 'fired' THEN gen_random_uuid() END AS execution_id,
+             g.schedule_cron, g.schedule_timezone
+        FROM unnest(p_triggers, p_instants, p_outcomes) AS w (trigger_id, instant, outcome)
+        JOIN public.agent_triggers g ON g.id = w.trigger_id AND g.trigger_type = 'schedule' AND NOT g.is_paused
+                                    AND w.instant BETWEEN g.next_fire_at AND now()
+        JOIN public.agents a ON a.tenant_id = g.tenant_id AND a.id = g.agent_id AND a.status = 'active'
+        JOIN public.tenant_configs t ON t.tenant_id = g.tenant_id AND t.is_active
+        JOIN public.agent_versions v ON v.agent_id = a.id AND v.version_number = a.current_version
+    ), recorded AS (
+      INSERT INTO public.schedule_fires (tenant_id, trigger_id, fire_at, outcome, execution_id, fired_at)
+      SELECT d.tenant_id, d.trigger_id, d.instant, d.outcome, d.execution_id, clock_timestamp() FROM due d
+      ON CONFLICT (trigger_id, fire_at) DO NOTHING
+      RETURNING trigger_id, fire_at
+    )
+    SELECT d.* FROM recorded r JOIN due d ON d.trigger_id = r.trigger_id AND d.instant = r.fire_at
+     ORDER BY d.tenant_id COLLATE "C", d.instant, d.trigger_id
+  LOOP
+    IF v_firing.outcome = 'skipped' THEN
+      v_skipped := v_skipped + 1;
+      CONTINUE;
+    END IF;
+    v_at := to_char(v_firing.instant AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"');
+    SELECT r.outcome INTO v_birth
+      FROM public.start_run(
+             v_firing.execution_id, v_firing.tenant_id, v_firing.agent_id, v_firing.trigger_id, v_firing.version_id,
+             NULL, NULL, 'live',
+             jsonb_build_object('schedule', jsonb_build_object(
+               'trigger_id', v_firing.trigger_id, 'cron', v_firing.schedule_cron,
+               'timezone', v_firing.schedule_timezone, 'fire_at', v_at)),
+             NULL, NULL, 'schedule/' || v_firing.trigger_id::text || '/' || v_at, false) r;
+    v_fired := v_fired + CASE WHEN v_birth = 'started' THEN 1 ELSE 0 END;
+  END LOOP;
 
   UPDATE public.agent_triggers g SET next_fire_at = m.next
     FROM unnest(p_moved, p_next) AS m (trigger_id, next)
    WHERE g.id = m.trigger_id AND g.next_fire_at <= now();
-
-  FOREACH v_tenant IN ARRAY coalesce(v_tenants, '{}') LOOP
-    PERFORM public.promote_executions(v_tenant);
-  END LOOP;
   RETURN QUERY SELECT v_fired, v_skipped;
 END
 $$;

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
-from deskhand.executions.schemas import ExecutionStatus
+from deskhand.engine.status import ExecutionStatus
 from deskhand.kit.cron import check_cron, check_timezone
 from deskhand.kit.schema import InputModel
 
@@ -70,7 +70,7 @@ class StartedRun(BaseModel):
     """The run that was started by hand."""
 
     execution_id: UUID = Field(description="Look it up in the API.")
-    status: str
+    status: ExecutionStatus
     queued_at: datetime
 
 

@@ -15,8 +15,7 @@ from deskhand.agents.models import Agent, AgentTrigger
 from deskhand.agents.schemas import AgentStatus, TriggerType
 from deskhand.agents.service import current_version_id
 from deskhand.audit import service as audit
-from deskhand.engine.models import AgentExecution
-from deskhand.engine.queue import enqueue
+from deskhand.engine.births import NewRun, find_why_not_startable, start_run, why_not_startable
 from deskhand.errors import ConflictError, NotFoundError
 from deskhand.kit.cron import describe, next_fire, occurrences
 from deskhand.kit.db.session import database_now
@@ -117,14 +116,13 @@ async def resume(session: AsyncSession, agent_id: UUID, trigger_id: UUID, *, pri
 async def run_now(session: AsyncSession, agent_id: UUID, trigger_id: UUID, *, principal: Principal) -> StartedRun:
     """Start what the schedule starts, now, paused or not; its own instants stay as they are.
 
-    Wakes no worker; the caller does, after its commit.
-
     Raises:
         NotFoundError: The tenant has no such agent or trigger.
         ConflictError: The trigger is a webhook, or the agent or its tenant is not active.
     """
     agent, trigger = await _schedule(session, agent_id, trigger_id)
-    await _ensure_active(session, agent)
+    if reason := await find_why_not_startable(session, agent.id):
+        raise ConflictError(f"{reason} Nothing was started.")
     now = await database_now(session)
     about = {
         "trigger_id": str(trigger.id),
@@ -133,17 +131,14 @@ async def run_now(session: AsyncSession, agent_id: UUID, trigger_id: UUID, *, pr
         "fire_at": f"{now:%Y-%m-%dT%H:%M:%SZ}",
         "requested_by": principal.actor,
     }
-    execution = await repository.add_execution(
-        session,
-        AgentExecution(
-            tenant_id=agent.tenant_id,
-            agent_id=agent.id,
-            trigger_id=trigger.id,
-            agent_version_id=await current_version_id(session, agent.id),
-            input_payload={"schedule": about},
-        ),
+    run = NewRun(
+        tenant_id=agent.tenant_id,
+        agent_id=agent.id,
+        trigger_id=trigger.id,
+        agent_version_id=await current_version_id(session, agent.id),
+        input_payload={"schedule": about},
     )
-    await enqueue(session, execution.id)
+    execution = await start_run(session, run)
     await _audit(session, trigger, principal, "schedule.run", {"execution_id": str(execution.id)})
     return StartedRun(execution_id=execution.id, status=execution.status, queued_at=execution.queued_at)
 
@@ -176,31 +171,15 @@ async def _schedule(
     return found
 
 
-async def _ensure_active(session: AsyncSession, agent: Agent) -> None:
-    reason = await _why_inactive(session, agent)
-    if reason is not None:
-        raise ConflictError(f"{reason} Nothing was started.")
-
-
-async def _why_inactive(session: AsyncSession, agent: Agent) -> str | None:
-    return _why_not(agent, tenant_is_active=await repository.tenant_is_active(session, agent.tenant_id))
-
-
-def _why_not(agent: Agent, *, tenant_is_active: bool) -> str | None:
-    if not tenant_is_active:
-        return "The tenant is not active."
-    if agent.status != AgentStatus.ACTIVE:
-        return f"The agent is '{agent.status}', not 'active'."
-    return None
-
-
 async def _view(session: AsyncSession, agent: Agent, trigger: AgentTrigger) -> ScheduleView:
     live = await repository.tenant_is_active(session, agent.tenant_id)
     return _describe(agent, trigger, now=await database_now(session), tenant_is_active=live)
 
 
 def _describe(agent: Agent, trigger: AgentTrigger, *, now: datetime, tenant_is_active: bool) -> ScheduleView:
-    reason = "The schedule is paused." if trigger.is_paused else _why_not(agent, tenant_is_active=tenant_is_active)
+    reason = why_not_startable(agent.status, tenant_is_active=tenant_is_active)
+    if trigger.is_paused:
+        reason = "The schedule is paused."
     return ScheduleView(
         **_preview(_cron(trigger), trigger.schedule_timezone, now).model_dump(),
         agent_id=agent.id,

@@ -27,6 +27,7 @@ from deskhand.engine.claims import Ending, RunningExecution
 from deskhand.engine.journal import Journal, LimitReachedError, RunBudget
 from deskhand.engine.lease import Lease
 from deskhand.engine.statements import RunStatements
+from deskhand.engine.status import ExecutionStatus
 from deskhand.errors import ConfigurationError
 from deskhand.kit.crypto import SecretBox
 from deskhand.kit.db.session import Database
@@ -200,7 +201,7 @@ class Executor:
         }
         if live:
             await self._remember(run, ticket, output)
-        return Ending("completed", output=output)
+        return Ending(ExecutionStatus.COMPLETED, output=output)
 
     @asynccontextmanager
     async def _toolbox(self, run: Run) -> AsyncIterator[Toolbox]:
@@ -275,7 +276,9 @@ class Executor:
             run_id=str(run.execution.id),
         )
         outcome = await run_agent(task, model, run.journal)
-        return Ending("completed", output={"report": outcome.output["report"], "model": outcome.model_name})
+        return Ending(
+            ExecutionStatus.COMPLETED, output={"report": outcome.output["report"], "model": outcome.model_name}
+        )
 
 
 def _occasion(execution: RunningExecution) -> str:

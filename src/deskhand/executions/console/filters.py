@@ -10,7 +10,8 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field, field_validator
 
-from deskhand.executions.schemas import ExecutionFilters, ExecutionStatus
+from deskhand.engine.status import ExecutionStatus
+from deskhand.executions.schemas import ExecutionFilters
 
 PERIODS = {"1h": ("last hour", timedelta(hours=1)), "24h": ("last 24 hours", timedelta(days=1))} | {
     "7d": ("last 7 days", timedelta(days=7)),

@@ -18,13 +18,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from deskhand.access.guards import Operator, TenantSession, Viewer
 from deskhand.access.principal import Principal
 from deskhand.appstate import App
+from deskhand.engine.status import ExecutionStatus
 from deskhand.errors import NotFoundError
 from deskhand.executions import service
 from deskhand.executions.console import bulk, decisions
 from deskhand.executions.console.decisions import desk_names
 from deskhand.executions.console.filters import PERIODS, ListForm
 from deskhand.executions.console.timeline import done_before, lay_out
-from deskhand.executions.schemas import ExecutionDetail, ExecutionStatus, StatusCounts
+from deskhand.executions.schemas import ExecutionDetail, StatusCounts
 from deskhand.ui.csrf import SafeForm
 from deskhand.ui.render import SECURITY_HEADERS, render
 from deskhand.ui.routing import PageRoute

@@ -1,4 +1,4 @@
-"""What every change of an execution by a person needs: the locked row, the audit entry, the row as it is now."""
+"""One execution for the services: lock its row, record who changed it, read it as it is now."""
 
 from __future__ import annotations
 
@@ -17,11 +17,8 @@ from deskhand.executions import repository
 from deskhand.executions.redaction import redact
 from deskhand.executions.schemas import ExecutionSummary
 
-# A person's decision grants as many starts as a new run has, whatever was used up before.
-ATTEMPTS_PER_DECISION = 15
 
-
-async def locked(session: AsyncSession, execution_id: UUID) -> AgentExecution:
+async def lock_execution(session: AsyncSession, execution_id: UUID) -> AgentExecution:
     """The row, kept from workers and other people until the end of the transaction.
 
     Raises:
@@ -33,7 +30,7 @@ async def locked(session: AsyncSession, execution_id: UUID) -> AgentExecution:
     return execution
 
 
-async def summary_of(session: AsyncSession, execution_id: UUID) -> ExecutionSummary:
+async def read_summary(session: AsyncSession, execution_id: UUID) -> ExecutionSummary:
     """The execution as a list shows it, with what this transaction changed.
 
     Raises:
@@ -43,10 +40,10 @@ async def summary_of(session: AsyncSession, execution_id: UUID) -> ExecutionSumm
     row = await repository.find_summary(session, execution_id)
     if row is None:
         raise not_found(execution_id)
-    return ExecutionSummary.model_validate(presentable(row))
+    return ExecutionSummary.model_validate(without_credentials(row))
 
 
-async def audited(
+async def record_change(
     session: AsyncSession, operation: str, execution: AgentExecution, principal: Principal, details: Mapping[str, Any]
 ) -> None:
     """Write the change into the audit log, in the same transaction."""
@@ -61,7 +58,7 @@ async def audited(
     )
 
 
-def presentable(row: RowMapping) -> dict[str, Any]:
+def without_credentials(row: RowMapping) -> dict[str, Any]:
     """A row of the list without credentials."""
     return {**dict(row), "subject": redact(row["subject"]), "error_message": redact(row["error_message"])}
 
