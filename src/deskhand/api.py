@@ -120,7 +120,7 @@ async def _open(config: ApiConfig, secrets: SecretBox, stack: AsyncExitStack) ->
     telemetry = Telemetry()
     waker = await stack.enter_async_context(Waker(pool))
     db.on_handover = waker.wake
-    book = TriggerBook(db, pool, secrets, plugins, http)
+    book = TriggerBook(db, pool, secrets, plugins)
     inbox = Inbox(pool, book, waker, clock=utc_now, count=telemetry.delivery)
     return IntakeState(
         db=db,

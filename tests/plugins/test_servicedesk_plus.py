@@ -261,9 +261,10 @@ def test_an_id_that_is_no_id_is_refused(request_id: str | None) -> None:
 
 
 def test_marks_in_an_event_are_reported() -> None:
-    found = extract({"event": "request.note_added", "request_id": "1", "note": "Ref: dh-0123456789abcdef0123"})
+    note = {"id": "9", "description": "Ref: dh-0123456789abcdef0123"}
+    found = extract({"event": "request.note_added", "request_id": "1", "note": note})
     assert isinstance(found, TicketEvent)
-    assert found.marks == ("dh-0123456789abcdef0123",)
+    assert (found.note_id, found.marks) == ("9", ("dh-0123456789abcdef0123",))
 
 
 async def test_the_script_we_ship_delivers_a_signed_event(tmp_path: Path) -> None:

@@ -113,10 +113,10 @@ def test_an_id_that_is_no_sys_id_is_refused(sys_id: object) -> None:
         extract(sys_id=sys_id)
 
 
-def test_marks_in_an_event_are_reported() -> None:
-    found = extract(short_description="Ref: dh-0123456789abcdef0123")
+def test_a_save_is_known_by_its_count_and_a_quoted_mark_says_nothing() -> None:
+    found = extract(short_description="Ref: dh-0123456789abcdef0123", sys_mod_count="7")
     assert isinstance(found, TicketEvent)
-    assert found.marks == ("dh-0123456789abcdef0123",)
+    assert (found.revision, found.marks) == ("7", ())
 
 
 # -- the business rule -----------------------------------------------------------------------------

@@ -15,32 +15,34 @@ from datetime import datetime
 from uuid import UUID
 
 import asyncpg
+from pydantic import BaseModel
 
 from deskhand.engine.births import why_not_startable
 from deskhand.intake import repository
 from deskhand.intake.repository import TriggerRow
 from deskhand.kit.crypto import SecretBox
 from deskhand.kit.db.session import Database
-from deskhand.kit.http import HttpClientFactory
 from deskhand.plugins.contract import TicketEvent, TicketingToolPlugin
 from deskhand.plugins.registry import PluginManager
-from deskhand.tenants.connections import connected_tools, desk_for
+from deskhand.tenants.connections import connected_tools, desk_config
 from deskhand.tenants.service import TenantService
 
 DEFAULT_WEBHOOKS_PER_MINUTE = 600
 MAX_ENTRIES = 10_000
+MAX_NAME = 100
+"""Longest name of a tenant (``tenant_configs.tenant_id``)."""
 
 
 @dataclass(frozen=True, slots=True)
 class KnownTrigger:
-    """A trigger ready for use: secrets decrypted, desks at hand."""
+    """A trigger ready for use: secrets and the configurations of the desks decrypted."""
 
     row: TriggerRow
     own_secrets: tuple[str, ...]
     previous_secret: str | None
     tenant_secrets: tuple[str, ...]
     readers: tuple[tuple[str, type[TicketingToolPlugin]], ...]
-    desks: dict[str, TicketingToolPlugin] = field(default_factory=dict)
+    configs: dict[str, BaseModel] = field(default_factory=dict)
 
     @property
     def plugins(self) -> tuple[type[TicketingToolPlugin], ...]:
@@ -73,10 +75,11 @@ class KnownTrigger:
         """Why a genuine delivery starts nothing right now, or None."""
         return why_not_startable(self.row.agent_status, tenant_is_active=self.row.tenant_is_active)
 
-    def is_own_event(self, tool_type: str, event: TicketEvent) -> bool:
-        """Whether our own account on that desk caused the event."""
-        desk = self.desks.get(tool_type)
-        return desk is not None and desk.is_own_event(event)
+    def is_own_event(self, tool_type: str, event: TicketEvent) -> bool | None:
+        """Whether our own account on that desk caused the event; None if that cannot be said."""
+        config = self.configs.get(tool_type)
+        plugin = next((plugin for name, plugin in self.readers if name == tool_type), None)
+        return None if config is None or plugin is None else plugin.is_own_event(config, event)
 
 
 class TriggerBook:
@@ -87,7 +90,6 @@ class TriggerBook:
         pool: Connections of the application role.
         secrets: Decrypts.
         plugins: Registered desks.
-        http: Outbound HTTP, which a desk needs to exist; nothing is called here.
         ttl: Seconds an entry is kept.
     """
 
@@ -97,7 +99,6 @@ class TriggerBook:
         pool: asyncpg.Pool[asyncpg.Record],
         secrets: SecretBox,
         plugins: PluginManager,
-        http: HttpClientFactory,
         *,
         ttl: float = 2.0,
     ) -> None:
@@ -105,17 +106,23 @@ class TriggerBook:
         self._pool = pool
         self._secrets = secrets
         self._plugins = plugins
-        self._http = http
         self._ttl = ttl
         self._entries: OrderedDict[str, tuple[float, tuple[KnownTrigger, ...]]] = OrderedDict()
         self._reading: dict[str, asyncio.Task[tuple[KnownTrigger, ...]]] = {}
+
+    @property
+    def desks(self) -> tuple[type[TicketingToolPlugin], ...]:
+        """Every registered desk."""
+        return tuple(self._plugins.get_plugin(tool_type) for tool_type in self._plugins.tool_types)
 
     async def of_agent(self, agent_id: UUID) -> tuple[KnownTrigger, ...]:
         """The agent's webhook triggers; empty if there is no such agent."""
         return await self._cached(f"agent/{agent_id}", lambda: repository.triggers_of_agent(self._pool, agent_id))
 
     async def of_desk(self, tenant_id: str, tool_type: str) -> tuple[KnownTrigger, ...]:
-        """Triggers of the tenant's agents on one desk, one per agent."""
+        """Triggers of the tenant's agents on one desk, one per agent; none under names that no tenant can have."""
+        if len(tenant_id) > MAX_NAME or tool_type not in self._plugins.tool_types:
+            return ()
         return await self._cached(
             f"desk/{tenant_id}/{tool_type}", lambda: repository.triggers_of_desk(self._pool, tenant_id, tool_type)
         )
@@ -145,6 +152,9 @@ class TriggerBook:
         finally:
             if self._reading.get(key) is asyncio.current_task():
                 del self._reading[key]
+        if not known:  # addresses that lead nowhere are anybody's to invent, so none of them is remembered
+            self._entries.pop(key, None)
+            return known
         self._entries[key] = (asked_at, known)
         self._entries.move_to_end(key)
         while len(self._entries) > MAX_ENTRIES:
@@ -154,20 +164,17 @@ class TriggerBook:
     async def _prepare(self, rows: Sequence[TriggerRow]) -> tuple[KnownTrigger, ...]:
         if not rows:
             return ()
-        desks = await self._desks_of(rows[0].tenant_id)
-        return tuple(self._known(row, desks) for row in rows)
+        configs = await self._configs_of(rows[0].tenant_id)
+        return tuple(self._known(row, configs) for row in rows)
 
-    async def _desks_of(self, tenant_id: str) -> dict[str, TicketingToolPlugin]:
+    async def _configs_of(self, tenant_id: str) -> dict[str, BaseModel]:
         async with self._db.tenant_session(tenant_id) as session:
             service = TenantService(session, secrets=self._secrets, plugins=self._plugins)
             tenant = await service.get_tenant(tenant_id)
         ready = connected_tools(tenant, secrets=self._secrets, plugins=self._plugins)
-        return {
-            tool: desk_for(tenant, tool, secrets=self._secrets, plugins=self._plugins, http=self._http)
-            for tool in ready
-        }
+        return {tool: desk_config(tenant, tool, secrets=self._secrets, plugins=self._plugins) for tool in ready}
 
-    def _known(self, row: TriggerRow, desks: dict[str, TicketingToolPlugin]) -> KnownTrigger:
+    def _known(self, row: TriggerRow, configs: dict[str, BaseModel]) -> KnownTrigger:
         decrypt = self._secrets.decrypt
         return KnownTrigger(
             row=row,
@@ -175,5 +182,5 @@ class TriggerBook:
             previous_secret=decrypt(row.previous_hmac_secret) if row.previous_hmac_secret else None,
             tenant_secrets=(decrypt(row.webhook_signing_secret_encrypted),),
             readers=tuple((tool, self._plugins.get_plugin(tool)) for tool in row.tool_ids),
-            desks=desks,
+            configs=configs,
         )

@@ -15,7 +15,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from deskhand.errors import DeskhandError
-from deskhand.intake.endpoints import inbox, read_request
+from deskhand.intake.endpoints import receive_agent_webhook
 from deskhand.kit.problem import problem_response
 
 ADDRESS = re.compile(r"/agents/([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})/webhook")
@@ -29,13 +29,13 @@ class WebhookDoor:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        found = ADDRESS.fullmatch(scope["path"]) if scope["type"] == "http" and scope["method"] == "POST" else None
-        if found is None:
+        address = ADDRESS.fullmatch(scope["path"]) if scope["type"] == "http" and scope["method"] == "POST" else None
+        if address is None:
             await self.app(scope, receive, send)
             return
         request = Request(scope, receive)
         try:
-            answer = await inbox(request).receive_for_agent(UUID(found[1]), await read_request(request))
+            answer = await receive_agent_webhook(UUID(address[1]), request)
         except DeskhandError as error:
             response: Response = problem_response(request, error)
         else:

@@ -1,26 +1,29 @@
-"""Webhook addresses. Thin: read raw bytes under the cap, hand them to the inbox."""
+"""Webhook addresses, thin: read raw bytes under the cap, hand them to the inbox. And the list of what came in."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 from starlette.requests import ClientDisconnect
 
+from deskhand.access.guards import TenantSession, Viewer
 from deskhand.appstate import AppState, state_of
 from deskhand.errors import (
     BadRequestError,
     InvalidInputError,
     NotAVendorPayloadError,
-    NotFoundError,
     PayloadTooLargeError,
     RateLimitedError,
     SignatureError,
     UnavailableError,
 )
+from deskhand.intake import repository
 from deskhand.intake.inbox import Inbox
-from deskhand.intake.schemas import DeliveryAnswer, TenantHookAnswer
+from deskhand.intake.schemas import DeliveryAnswer, DeliveryQuery, DeliveryRecord, TenantHookAnswer
+from deskhand.kit.page import Page
 from deskhand.kit.problem import problem_responses
 from deskhand.plugins.contract import WebhookRequest
 
@@ -40,7 +43,6 @@ _REFUSALS = problem_responses(
     BadRequestError,
     NotAVendorPayloadError,
     SignatureError,
-    NotFoundError,
     PayloadTooLargeError,
     InvalidInputError,
     RateLimitedError,
@@ -66,7 +68,13 @@ _BODY = {
 )
 async def receive_agent_webhook(agent_id: UUID, request: Request) -> DeliveryAnswer:
     """Signed with Standard Webhooks headers, ``X-Hub-Signature-256``, or the desk's own scheme."""
-    return await inbox(request).receive_for_agent(agent_id, await read_request(request))
+    receiver = inbox(request)
+    try:
+        webhook = await read_request(request)
+    except PayloadTooLargeError as error:
+        await receiver.refuse_unread(agent_id, "", "", error)
+        raise
+    return await receiver.receive_for_agent(agent_id, webhook)
 
 
 @router.post(
@@ -80,8 +88,26 @@ async def receive_agent_webhook(agent_id: UUID, request: Request) -> DeliveryAns
 )
 async def receive_desk_webhook(tenant_id: str, tool_type: str, request: Request) -> TenantHookAnswer:
     """Signed with the tenant's webhook secret."""
-    answers = await inbox(request).receive_for_desk(tenant_id, tool_type, await read_request(request))
-    return TenantHookAnswer(deliveries=answers)
+    receiver = inbox(request)
+    try:
+        webhook = await read_request(request)
+    except PayloadTooLargeError as error:
+        await receiver.refuse_unread(None, tenant_id, tool_type, error)
+        raise
+    return TenantHookAnswer(deliveries=await receiver.receive_for_desk(tenant_id, tool_type, webhook))
+
+
+@router.get(
+    "/api/v1/deliveries",
+    operation_id="list_deliveries",
+    responses=problem_responses(InvalidInputError),
+    summary="List what came in",
+)
+async def list_deliveries(
+    _viewer: Viewer, session: TenantSession, query: Annotated[DeliveryQuery, Query()]
+) -> Page[DeliveryRecord]:
+    """Deliveries to the tenant's triggers, newest first: accepted, ignored and rejected ones, each with its reason."""
+    return await repository.list_deliveries(session, query, limit=query.limit, cursor=query.cursor)
 
 
 def inbox(request: Request) -> Inbox:

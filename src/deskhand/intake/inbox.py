@@ -6,13 +6,12 @@ transaction. Neither a model nor a vendor is called before the answer.
 
 from __future__ import annotations
 
-import hashlib
-import json
+import asyncio
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 import asyncpg
@@ -21,8 +20,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from deskhand.engine.queue import Waker
 from deskhand.errors import (
     BadRequestError,
-    NotAVendorPayloadError,
-    NotFoundError,
+    DeskhandError,
+    InvalidInputError,
     RateLimitedError,
     SignatureError,
     UnavailableError,
@@ -30,34 +29,35 @@ from deskhand.errors import (
 from deskhand.intake import repository
 from deskhand.intake.book import KnownTrigger, TriggerBook
 from deskhand.intake.limits import RateLimiter
+from deskhand.intake.reading import Reading, describe, read_delivery
 from deskhand.intake.repository import Arrival, Delivery
 from deskhand.intake.schemas import DeliveryAnswer, Outcome
-from deskhand.intake.verification import verify_against_nothing, verify_delivery
+from deskhand.intake.verification import refuse_unknown_address, verify_delivery
 from deskhand.kit.clock import Clock
 from deskhand.kit.db.away import DATABASE_AWAY, is_database_away
 from deskhand.kit.db.group_commit import GroupCommit
-from deskhand.kit.payload import check_schema
-from deskhand.plugins.contract import (
-    Ignored,
-    TicketEvent,
-    TicketingToolPlugin,
-    TicketMetadata,
-    VerifiedWebhook,
-    WebhookRequest,
-)
+from deskhand.plugins.contract import Ignored, TicketingToolPlugin, VerifiedWebhook, WebhookRequest
+from deskhand.plugins.text import truncate
 
 RECORDED_REFUSALS_PER_MINUTE = 60
 DATABASE_RETRY_AFTER = 5.0
+REFUSAL_SECONDS = 0.05
+"""A wrong signature is answered no sooner, so that the time tells nobody whether the address exists."""
+LARGE_BODY = 64 * 1024
+SHOWN_FAULTS = 3
+REASON_CHARACTERS = 500
+OWN_WRITE = "our own write, coming back"
+
+REFUSED = (
+    "The signature or its timestamp does not hold, or there is no webhook at this address. Check the address, the"
+    " secret and the sender's clock; the tenant's list of deliveries says which it was."
+)
+"""One answer for every stranger: what it is exactly stands in the record, which a stranger cannot read."""
+
+_UNREAD = Delivery(delivery_id=None, scheme=None, body_sha256=None, body_bytes=None)
+T = TypeVar("T")
 
 Count = Callable[[str], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """What a verified body turned out to be."""
-
-    tool_type: str
-    event: TicketEvent | Ignored
 
 
 class Inbox:
@@ -96,34 +96,43 @@ class Inbox:
         """
         with self._storing():
             known = await self._book.of_agent(agent_id)
-            if not known:
-                verify_against_nothing(request, now=self._clock())
-                raise NotFoundError("There is no webhook at this address. Copy the webhook URL from the agent again.")
-            trigger, verified = await self._authenticate(known, request)
+            candidates = [(trigger, trigger.secrets(self._clock())) for trigger in known]
+            trigger, verified = await self._authenticate(candidates, request, self._desks(known))
             return await self._receive(trigger, verified, request)
 
     async def receive_for_desk(self, tenant_id: str, tool_type: str, request: WebhookRequest) -> list[DeliveryAnswer]:
         """A desk-wide delivery, for every agent of the tenant that works on that desk.
 
         Raises:
-            NotFoundError: No agent listens, or tenant and tool do not exist; the answer is the same.
-            SignatureError: The tenant's webhook secret does not fit.
+            SignatureError: The tenant's webhook secret does not fit; or no agent listens, or tenant and tool do not
+                exist, since a stranger must not learn which.
         """
         with self._storing():
             known = await self._book.of_desk(tenant_id, tool_type)
-            if not known:
-                verify_against_nothing(request, now=self._clock())
-                raise NotFoundError("There is no webhook at this address.")
-            verified = await self._verify(known[0], known[0].tenant_secrets, request, known[0].plugins_for(tool_type))
+            candidates = [(trigger, trigger.tenant_secrets) for trigger in known[:1]]
+            plugins = known[0].plugins_for(tool_type) if known else self._book.desks
+            _, verified = await self._authenticate(candidates, request, plugins)
             return [await self._receive(trigger, verified, request) for trigger in known]
+
+    async def refuse_unread(self, agent_id: UUID | None, tenant_id: str, tool_type: str, error: DeskhandError) -> None:
+        """Keep the fact that a body was too large to be read; who sent it is not known.
+
+        Args:
+            agent_id: Whose address it came to; None for a desk's.
+            tenant_id: Tenant of a desk's address.
+            tool_type: Tool of a desk's address.
+            error: What the sender is told.
+        """
+        with self._storing():
+            known = await (self._book.of_agent(agent_id) if agent_id else self._book.of_desk(tenant_id, tool_type))
+            if known:
+                await self._refuse(known[0], _UNREAD, error, may_flood=True)
 
     @contextmanager
     def _storing(self) -> Iterator[None]:
         """What goes wrong in the database, told as the sender has to understand it."""
         try:
             yield
-        except asyncpg.DataError as error:
-            raise BadRequestError(f"The event cannot be stored as it is: {error}.") from error
         except (*DATABASE_AWAY, asyncpg.PostgresError, SQLAlchemyError) as error:
             if isinstance(error, SQLAlchemyError) and not is_database_away(error):
                 raise
@@ -134,55 +143,71 @@ class Inbox:
 
     # -- the steps, in order -----------------------------------------------------------------
 
-    async def _authenticate(
-        self, known: Sequence[KnownTrigger], request: WebhookRequest
-    ) -> tuple[KnownTrigger, VerifiedWebhook]:
-        """An agent may have several webhook triggers behind its address; the signature says which one is meant."""
-        failure: SignatureError | None = None
-        for trigger in known:
-            try:
-                return trigger, verify_delivery(
-                    request, secrets=trigger.secrets(self._clock()), plugins=trigger.plugins, now=self._clock()
-                )
-            except SignatureError as error:
-                failure = failure or error
-        assert failure is not None
-        await self._refuse(known[0], request, failure)
-        raise failure
+    def _desks(self, known: Sequence[KnownTrigger]) -> tuple[type[TicketingToolPlugin], ...]:
+        return known[0].plugins if known else self._book.desks
 
-    async def _verify(
+    async def _authenticate(
         self,
-        trigger: KnownTrigger,
-        secrets: Sequence[str],
+        candidates: Sequence[tuple[KnownTrigger, Sequence[str]]],
         request: WebhookRequest,
         plugins: Sequence[type[TicketingToolPlugin]],
+    ) -> tuple[KnownTrigger, VerifiedWebhook]:
+        """Which trigger is meant; an agent may have several behind its address, and the signature says which.
+
+        Raises:
+            SignatureError: None. The answer is the same, and takes as long, where there is no trigger at all.
+        """
+        arrived_at = time.monotonic()
+        failure: SignatureError | None = None
+        for trigger, secrets in candidates:
+            try:
+                return trigger, await _off_loop(request, partial(self._verify, request, secrets, plugins))
+            except SignatureError as error:
+                failure = failure or error
+        if failure is None:
+            failure = refuse_unknown_address(request, plugins=plugins, now=self._clock())
+        else:
+            await self._refuse(candidates[0][0], describe(request), failure, may_flood=True)
+        await asyncio.sleep(max(0.0, REFUSAL_SECONDS - (time.monotonic() - arrived_at)))
+        raise SignatureError(REFUSED) from failure
+
+    def _verify(
+        self, request: WebhookRequest, secrets: Sequence[str], plugins: Sequence[type[TicketingToolPlugin]]
     ) -> VerifiedWebhook:
-        try:
-            return verify_delivery(request, secrets=secrets, plugins=plugins, now=self._clock())
-        except SignatureError as error:
-            await self._refuse(trigger, request, error)
-            raise
+        return verify_delivery(request, secrets=secrets, plugins=plugins, now=self._clock())
 
     async def _receive(
         self, trigger: KnownTrigger, verified: VerifiedWebhook, request: WebhookRequest
     ) -> DeliveryAnswer:
+        delivery = describe(request, verified)
         wait = self._limits.wait_for(trigger.row.tenant_id, per_minute=trigger.webhooks_per_minute)
         if wait > 0:
-            self._count("rate-limited")
-            raise RateLimitedError(
+            limited = RateLimitedError(
                 f"The tenant's limit of {trigger.webhooks_per_minute} webhooks a minute is used up.", retry_after=wait
             )
+            await self._refuse(trigger, delivery, limited, may_flood=True)
+            raise limited
         if why := trigger.why_ignored():
-            return await self._ignore(trigger, _delivery(request, verified), why)
-        payload = parse_json(request.body)
-        check_schema(payload, trigger.row.payload_schema)
-        reading = read_event(request, trigger, payload)
-        delivery = _delivery(request, verified, reading)
+            return await self._ignore(trigger, delivery, why)
+        try:
+            reading = await _off_loop(request, partial(read_delivery, request, trigger))
+            return await self._act(trigger, describe(request, verified, reading), reading, request)
+        except (BadRequestError, InvalidInputError) as error:
+            await self._refuse(trigger, delivery, error)
+            raise
+        except asyncpg.DataError as error:
+            unstorable = BadRequestError(f"The event cannot be stored as it is: {error}.")
+            await self._refuse(trigger, delivery, unstorable)
+            raise unstorable from error
+
+    async def _act(
+        self, trigger: KnownTrigger, delivery: Delivery, reading: Reading, request: WebhookRequest
+    ) -> DeliveryAnswer:
         if isinstance(reading.event, Ignored):
             return await self._ignore(trigger, delivery, reading.event.reason)
         if trigger.is_own_event(reading.tool_type, reading.event):
-            return await self._ignore(trigger, delivery, "our own write, coming back")
-        return await self._accept(trigger, delivery, payload)
+            return await self._ignore(trigger, delivery, OWN_WRITE)
+        return await self._accept(trigger, delivery, dict(request.payload))
 
     async def _accept(self, trigger: KnownTrigger, delivery: Delivery, payload: dict[str, Any]) -> DeliveryAnswer:
         answer = await self._intake.put(Arrival(trigger.row, delivery, payload))
@@ -202,103 +227,26 @@ class Inbox:
 
     async def _ignore(self, trigger: KnownTrigger, delivery: Delivery, reason: str) -> DeliveryAnswer:
         answer = await repository.record(
-            self._pool, trigger.row, delivery, outcome="ignored", reason=reason, http_status=202
+            self._pool, trigger.row, delivery, outcome=Outcome.IGNORED, reason=reason, http_status=202
         )
-        self._count("ignored")
+        self._count(Outcome.IGNORED.value)
         return answer or DeliveryAnswer(status=Outcome.IGNORED, reason=reason)
 
-    async def _refuse(self, trigger: KnownTrigger, request: WebhookRequest, error: SignatureError) -> None:
-        """Keep the fact and the reason of a refusal; a flood of forgeries is counted but not stored."""
-        self._count("rejected")
-        if self._limits.wait_for(f"refusals/{trigger.row.trigger_id}", per_minute=RECORDED_REFUSALS_PER_MINUTE) == 0:
-            delivery = Delivery(
-                delivery_id=None, scheme=None, body_sha256=_sha256(request.body), body_bytes=len(request.body)
-            )
-            await repository.record(
-                self._pool, trigger.row, delivery, outcome="rejected", reason=error.detail, http_status=error.status
-            )
+    async def _refuse(
+        self, trigger: KnownTrigger, delivery: Delivery, error: DeskhandError, *, may_flood: bool = False
+    ) -> None:
+        """Keep the fact and the reason of a refusal; of what strangers can send without end, so many a minute."""
+        self._count(Outcome.REJECTED.value)
+        key = f"refusals/{trigger.row.trigger_id}"
+        if may_flood and self._limits.wait_for(key, per_minute=RECORDED_REFUSALS_PER_MINUTE) > 0:
+            return
+        faults = "; ".join(f"{fault.pointer or '/'} {fault.detail}" for fault in error.errors[:SHOWN_FAULTS])
+        reason = truncate(f"{error.detail} {faults}".strip(), REASON_CHARACTERS)
+        await repository.record(
+            self._pool, trigger.row, delivery, outcome=Outcome.REJECTED, reason=reason, http_status=error.status
+        )
 
 
-# -- reading a body: pure ------------------------------------------------------------------------
-
-
-def parse_json(body: bytes) -> dict[str, Any]:
-    """The body as a JSON object.
-
-    Raises:
-        BadRequestError: It is not JSON, or not an object.
-    """
-    try:
-        payload = json.loads(body)
-    except (ValueError, RecursionError) as error:
-        raise BadRequestError(f"The body is not JSON: {error}. Send a JSON object.") from error
-    if not isinstance(payload, dict):
-        raise BadRequestError("The body must be a JSON object.")
-    # JSON may hold U+0000 and PostgreSQL may not; a ticket is not refused for a character nobody sees.
-    return _without_nul(payload) if b"\\u0000" in body else payload
-
-
-def _without_nul(value: Any) -> Any:
-    if isinstance(value, str):
-        return value.replace("\0", "")
-    if isinstance(value, list):
-        return [_without_nul(item) for item in value]
-    if isinstance(value, dict):
-        return {_without_nul(name): _without_nul(item) for name, item in value.items()}
-    return value
-
-
-def read_event(request: WebhookRequest, trigger: KnownTrigger, payload: dict[str, Any]) -> Reading:
-    """Let the agent's desks read the body; a trigger with a schema of its own may also take a plain ``ticket_id``.
-
-    Raises:
-        NotAVendorPayloadError: Nobody recognises it.
-    """
-    failure: NotAVendorPayloadError | None = None
-    for tool_type, plugin in trigger.readers:
-        try:
-            return Reading(tool_type, plugin.extract_metadata(request))
-        except NotAVendorPayloadError as error:
-            failure = failure or error
-    plain = _plain_event(payload, trigger)
-    if plain is not None:
-        return plain
-    raise failure or NotAVendorPayloadError("No desk of this agent sends such a body.")
-
-
-def _plain_event(payload: dict[str, Any], trigger: KnownTrigger) -> Reading | None:
-    ticket_id = payload.get("ticket_id")
-    if trigger.row.payload_schema is None or not isinstance(ticket_id, str | int) or not trigger.readers:
-        return None
-    tool_type = trigger.default_tool
-    action = payload.get("action")
-    return Reading(
-        tool_type, plain_ticket_event(tool_type, str(ticket_id), action if isinstance(action, str) else "custom")
-    )
-
-
-def plain_ticket_event(tool_type: str, ticket_id: str, event: str) -> TicketEvent:
-    """An event that names nothing but a ticket."""
-    return TicketEvent(event=event, ticket=TicketMetadata(tool_type=tool_type, ticket_id=ticket_id))
-
-
-def _delivery(request: WebhookRequest, verified: VerifiedWebhook, reading: Reading | None = None) -> Delivery:
-    event = reading.event if reading else None
-    ticket_event = event if isinstance(event, TicketEvent) else None
-    return Delivery(
-        delivery_id=verified.delivery_id,
-        scheme=verified.scheme,
-        event=event.event if event else None,
-        tool_type=reading.tool_type if reading else None,
-        ticket_ref=ticket_event.ticket.ticket_id if ticket_event else None,
-        marks=ticket_event.marks if ticket_event else (),
-        body_sha256=_sha256(request.body),
-        body_bytes=len(request.body),
-    )
-
-
-def _sha256(body: bytes) -> str:
-    return hashlib.sha256(body).hexdigest()
-
-
-__all__ = ["Inbox", "parse_json", "read_event"]
+async def _off_loop(request: WebhookRequest, work: Callable[[], T]) -> T:
+    """Large bodies are hashed and parsed beside the event loop, so that nobody else's event waits for them."""
+    return await asyncio.to_thread(work) if len(request.body) > LARGE_BODY else work()

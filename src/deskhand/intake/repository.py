@@ -1,4 +1,4 @@
-"""Every query of the accept path. Each is one statement on the application's pool."""
+"""Every query of the accept path, each one statement on the application's pool; and the list of what came in."""
 
 from __future__ import annotations
 
@@ -9,8 +9,13 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
+from sqlalchemy import select, tuple_
+from sqlalchemy.ext.asyncio import AsyncSession
 
-from deskhand.intake.schemas import DeliveryAnswer, Outcome
+from deskhand.agents.models import AgentTrigger
+from deskhand.intake.models import WebhookDelivery
+from deskhand.intake.schemas import DeliveryAnswer, DeliveryFilters, DeliveryRecord, Outcome
+from deskhand.kit.page import Page, cut_page, decode_cursor
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +51,8 @@ class Delivery:
     tool_type: str | None = None
     ticket_ref: str | None = None
     marks: tuple[str, ...] = ()
-    body_sha256: str
-    body_bytes: int
+    body_sha256: str | None
+    body_bytes: int | None
 
 
 async def triggers_of_agent(pool: asyncpg.Pool[asyncpg.Record], agent_id: UUID) -> list[TriggerRow]:
@@ -119,7 +124,7 @@ async def record(
     trigger: TriggerRow,
     delivery: Delivery,
     *,
-    outcome: str,
+    outcome: Outcome,
     reason: str,
     http_status: int,
 ) -> DeliveryAnswer | None:
@@ -129,7 +134,7 @@ async def record(
         trigger.tenant_id,
         trigger.trigger_id,
         delivery.delivery_id,
-        outcome,
+        outcome.value,
         reason,
         http_status,
         delivery.scheme,
@@ -139,8 +144,38 @@ async def record(
         delivery.body_sha256,
         delivery.body_bytes,
     )
-    return None if outcome == "rejected" or row is None else _answer(row)
+    return None if outcome is Outcome.REJECTED or row is None else _answer(row)
 
 
 def _answer(row: asyncpg.Record) -> DeliveryAnswer:
     return DeliveryAnswer(status=Outcome(row["outcome"]), execution_id=row["execution_id"], reason=row["reason"])
+
+
+async def list_deliveries(
+    session: AsyncSession, filters: DeliveryFilters, *, limit: int, cursor: str | None
+) -> Page[DeliveryRecord]:
+    """Deliveries to the tenant's triggers, newest first.
+
+    Raises:
+        InvalidInputError: The cursor is none of this list.
+    """
+    query = select(WebhookDelivery, AgentTrigger.agent_id).join(
+        AgentTrigger, AgentTrigger.id == WebhookDelivery.trigger_id
+    )
+    if filters.agent_id is not None:
+        query = query.where(AgentTrigger.agent_id == filters.agent_id)
+    if filters.trigger_id is not None:
+        query = query.where(WebhookDelivery.trigger_id == filters.trigger_id)
+    if filters.outcome is not None:
+        query = query.where(WebhookDelivery.outcome == filters.outcome.value)
+    position = (WebhookDelivery.received_at, WebhookDelivery.id)
+    if after := decode_cursor(cursor, datetime, UUID):
+        query = query.where(tuple_(*position) < tuple_(*after))
+    rows = (await session.execute(query.order_by(*(column.desc() for column in position)).limit(limit + 1))).all()
+    records = [_record(delivery, agent_id) for delivery, agent_id in rows]
+    return cut_page(records, limit, lambda record: (record.received_at, record.id))
+
+
+def _record(delivery: WebhookDelivery, agent_id: UUID) -> DeliveryRecord:
+    values = {name: getattr(delivery, name) for name in DeliveryRecord.model_fields if name != "agent_id"}
+    return DeliveryRecord(agent_id=agent_id, **values)

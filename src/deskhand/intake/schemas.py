@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from deskhand.kit.page import DEFAULT_LIMIT, PageCursor, PageLimit
 
 
 class Outcome(StrEnum):
@@ -14,6 +17,7 @@ class Outcome(StrEnum):
     ACCEPTED = "accepted"
     COALESCED = "coalesced"
     IGNORED = "ignored"
+    REJECTED = "rejected"
 
 
 class DeliveryAnswer(BaseModel):
@@ -44,3 +48,40 @@ class TenantHookAnswer(BaseModel):
     """Answer to a desk-wide delivery: one entry per subscribed agent."""
 
     deliveries: list[DeliveryAnswer]
+
+
+class DeliveryFilters(BaseModel):
+    """Which deliveries to list."""
+
+    agent_id: UUID | None = Field(None, description="Those to one agent.")
+    trigger_id: UUID | None = Field(None, description="Those to one trigger.")
+    outcome: Outcome | None = Field(None, description="Those that ended so.")
+
+
+class DeliveryQuery(DeliveryFilters):
+    """The query of the list of deliveries."""
+
+    limit: PageLimit = DEFAULT_LIMIT
+    cursor: PageCursor = None
+
+
+class DeliveryRecord(BaseModel):
+    """One delivery to a known trigger: what came in and what became of it. The body is not kept here."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: UUID
+    agent_id: UUID
+    trigger_id: UUID
+    received_at: datetime
+    outcome: Outcome
+    reason: str | None = Field(None, description="Why it was ignored or rejected, or which run it joined.")
+    http_status: int = Field(description="What the sender was answered.")
+    scheme: str | None = Field(None, description="How the sender was proven; null where it was not.")
+    delivery_id: str | None = Field(None, description="What names the event; the same for every redelivery.")
+    event: str | None = None
+    tool_type: str | None = None
+    ticket_ref: str | None = None
+    body_sha256: str | None = Field(None, description="Of the body, so that a sender can tell which it was.")
+    body_bytes: int | None = None
+    execution_id: UUID | None = Field(None, description="The run that acts on the event.")

@@ -1,18 +1,14 @@
-"""Who sent this? Generic signature schemes first, then the vendor's own through its plugin. Pure."""
+"""Who sent this? Every scheme that an agent's desks and its own address accept, tried in one pass. Pure."""
 
 from __future__ import annotations
 
-import hashlib
 import secrets as random_source
 from collections.abc import Sequence
 from datetime import datetime
 
 from deskhand.errors import SignatureError
 from deskhand.plugins.contract import TicketingToolPlugin, VerifiedWebhook, WebhookRequest
-from deskhand.plugins.signatures import GENERIC_SCHEMES, STANDARD_WEBHOOKS, verify
-
-# Ids that senders of X-Hub-Signature give a delivery; without one the body itself is the id.
-DELIVERY_HEADERS = ("x-atlassian-webhook-identifier", "x-github-delivery", "x-request-id", "idempotency-key")
+from deskhand.plugins.signatures import GENERIC_SCHEMES, prove
 
 _DECOY = random_source.token_hex(32)
 
@@ -25,35 +21,23 @@ def verify_delivery(
     Args:
         request: Raw request.
         secrets: The trigger's secrets in force.
-        plugins: Desks the agent works on; their own schemes are tried when no generic header is there.
+        plugins: Desks the agent works on; their own schemes count after the generic ones.
         now: Current time.
 
     Raises:
         SignatureError: Nothing fits; the detail names the part that failed.
     """
-    if any(scheme.read(request) is not None for scheme in GENERIC_SCHEMES):
-        scheme, claim = verify(request, schemes=GENERIC_SCHEMES, secrets=secrets, now=now)
-        delivery_id = claim.message_id if scheme is STANDARD_WEBHOOKS else _delivery_id(request)
-        return VerifiedWebhook(delivery_id=delivery_id, scheme=scheme.name)
-    failure: SignatureError | None = None
-    for plugin in plugins:
-        try:
-            return plugin.validate_webhook(request, secrets=secrets, now=now)
-        except SignatureError as error:
-            failure = failure or error
-    raise failure or SignatureError("The request carries no signature; send Standard Webhooks headers.")
+    vendors = [scheme for plugin in plugins for scheme in plugin.signature_schemes]
+    schemes = tuple(dict.fromkeys((*GENERIC_SCHEMES, *vendors)))
+    return prove(request, schemes=schemes, readers=plugins, secrets=secrets, now=now)
 
 
-def verify_against_nothing(request: WebhookRequest, *, now: datetime) -> None:
-    """Do the work of a verification that cannot succeed, so that an unknown agent takes as long as a known one."""
+def refuse_unknown_address(
+    request: WebhookRequest, *, plugins: Sequence[type[TicketingToolPlugin]], now: datetime
+) -> SignatureError:
+    """The refusal of an address that leads nowhere: what a wrong signature at a known one gets, after the same work."""
     try:
-        verify_delivery(request, secrets=[_DECOY], plugins=(), now=now)
-    except SignatureError:
-        return
-
-
-def _delivery_id(request: WebhookRequest) -> str:
-    for name in DELIVERY_HEADERS:
-        if value := request.headers.get(name):
-            return value[:255]
-    return "sha256-" + hashlib.sha256(request.body).hexdigest()
+        verify_delivery(request, secrets=[_DECOY], plugins=plugins, now=now)
+    except SignatureError as error:
+        return error
+    raise AssertionError("nobody signs with a secret that nobody was told")

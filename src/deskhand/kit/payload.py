@@ -10,6 +10,8 @@ from jsonschema import Draft202012Validator
 from deskhand.errors import FieldProblem, InvalidInputError
 
 SHOWN_FAULTS = 20
+SHOWN_CHARACTERS = 300
+"""Of each fault: the library quotes the value at fault, and a refusal must not send a large body back."""
 
 
 def check_schema(payload: dict[str, Any], schema: dict[str, Any] | None, *, at: str = "") -> None:
@@ -29,8 +31,15 @@ def check_schema(payload: dict[str, Any], schema: dict[str, Any] | None, *, at: 
         Draft202012Validator(schema).iter_errors(payload), key=lambda fault: list(map(str, fault.absolute_path))
     )
     if faults:
-        problems = [FieldProblem(at + _pointer(fault.absolute_path), fault.message) for fault in faults[:SHOWN_FAULTS]]
+        problems = [
+            FieldProblem(at + _pointer(fault.absolute_path), _shortened(fault.message))
+            for fault in faults[:SHOWN_FAULTS]
+        ]
         raise InvalidInputError("The body does not fit this trigger's payload_schema.", errors=problems)
+
+
+def _shortened(message: str) -> str:
+    return message if len(message) <= SHOWN_CHARACTERS else message[:SHOWN_CHARACTERS] + " …"
 
 
 def _pointer(path: Sequence[object]) -> str:

@@ -1,6 +1,6 @@
 """The contract between Deskhand and a ticketing tool ("desk").
 
-A plugin is a class: its ``manifest`` and ``config_model`` describe it, an instance is one
+A plugin is a class: its ``manifest``, ``config_model`` and ``signature_schemes`` describe it, an instance is one
 tenant's connection. Verifying and reading a webhook is pure (no I/O), so the API can do it
 before it answers; everything else talks to the desk and may only raise ``plugins.errors``.
 Values are frozen and vendor-neutral; what a vendor calls things stays inside its plugin.
@@ -17,6 +17,7 @@ from typing import ClassVar
 from pydantic import BaseModel
 
 from deskhand.kit.http import HttpClientFactory
+from deskhand.plugins.signatures import Scheme, prove
 from deskhand.plugins.values import (
     Access,
     ConnectionReport,
@@ -64,6 +65,7 @@ class TicketingToolPlugin(ABC):
 
     manifest: ClassVar[Manifest]
     config_model: ClassVar[type[BaseModel]]
+    signature_schemes: ClassVar[tuple[Scheme, ...]]
 
     def __init__(self, config: BaseModel, context: DeskContext) -> None:
         self.config = config
@@ -72,31 +74,55 @@ class TicketingToolPlugin(ABC):
     # -- webhooks: pure ----------------------------------------------------------------------
 
     @classmethod
-    @abstractmethod
     def validate_webhook(cls, request: WebhookRequest, *, secrets: Sequence[str], now: datetime) -> VerifiedWebhook:
-        """Prove that the desk sent this request.
+        """Prove that the desk sent this request, by one of ``signature_schemes``.
 
         Args:
             request: Raw request.
             secrets: Secrets in force (two during a rotation); an empty one never verifies.
-            now: Current time; signed timestamps may differ by 300 s.
+            now: Current time; signed timestamps may differ by the scheme's window.
 
         Raises:
             SignatureError: Nothing fits; the detail says which part failed, never the secret.
         """
+        return prove(request, schemes=cls.signature_schemes, readers=(cls,), secrets=secrets, now=now)
+
+    @classmethod
+    def delivery_id(cls, request: WebhookRequest) -> str | None:
+        """What the body itself calls its event, for schemes whose signature covers no delivery id.
+
+        Two bodies with one name are one event. None: the bytes of the body are the name.
+        """
+        del request
+        return None
+
+    @classmethod
+    def sent_at(cls, request: WebhookRequest) -> datetime | None:
+        """When the body itself says it was sent, for schemes whose signature covers no time."""
+        del request
+        return None
 
     @classmethod
     @abstractmethod
     def extract_metadata(cls, request: WebhookRequest) -> TicketEvent | Ignored:
-        """Read a verified request.
+        """Read a verified request; ``request.payload`` is its body, parsed once.
 
         Raises:
             NotOurPayloadError: The body is not something this vendor sends.
         """
 
+    @classmethod
     @abstractmethod
-    def is_own_event(self, event: TicketEvent) -> bool:
-        """True if our own technician account caused the event (author match)."""
+    def is_own_event(cls, config: BaseModel, event: TicketEvent) -> bool | None:
+        """Whether our own account on that desk caused the event.
+
+        Args:
+            config: The tenant's connection; nothing is called.
+            event: What came in.
+
+        Returns:
+            True or False; None if the event names nobody, or the connection does not say which account is ours.
+        """
 
     # -- reading -----------------------------------------------------------------------------
 

@@ -6,7 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from functools import cached_property
 from typing import Any
+
+from deskhand.errors import NotAVendorPayloadError
+from deskhand.kit.storable import UnreadableJsonError, read_json
 
 
 class Access(StrEnum):
@@ -257,12 +261,29 @@ class WriteReceipt:
     adopted: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class WebhookRequest:
     """An inbound HTTP request, raw: header names in lower case, body untouched."""
 
     headers: Mapping[str, str]
     body: bytes
+
+    @cached_property
+    def payload(self) -> Mapping[str, Any]:
+        """The body as a JSON object: parsed once, by whoever asks first, and storable throughout.
+
+        Ask only after the sender was proven; parsing costs more than a stranger may spend.
+
+        Raises:
+            NotAVendorPayloadError: The body is not JSON, or not an object.
+        """
+        try:
+            payload = read_json(self.body)
+        except UnreadableJsonError as error:
+            raise NotAVendorPayloadError(f"The body is not JSON that can be read: {error} Send an object.") from error
+        if not isinstance(payload, dict):
+            raise NotAVendorPayloadError("The body must be a JSON object.")
+        return payload
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -270,7 +291,7 @@ class VerifiedWebhook:
     """A request whose origin was proven.
 
     Attributes:
-        delivery_id: Same for every redelivery of one event; the key of deduplication.
+        delivery_id: Same for every redelivery of one event; the key of deduplication. It comes from what was signed.
         scheme: Which scheme held, for the delivery log.
     """
 
@@ -285,13 +306,18 @@ class TicketEvent:
     Attributes:
         event: The vendor's own event name.
         actor: Who did it, as far as the event says.
-        marks: Idempotency marks found in the event's own text (our own writes carry them).
+        note_id: The note that the event is about, if it is about one and names it.
+        revision: The ticket's stamp after the change, in the form in which a ``WriteReceipt`` has it.
+        marks: Idempotency marks in the text that is new with this event. What the event merely repeats (earlier
+            notes, the description) says nothing about who caused it.
     """
 
     event: str
     ticket: TicketMetadata
     actor: Person = Person()
     occurred_at: datetime | None = None
+    note_id: str | None = None
+    revision: str | None = None
     marks: tuple[str, ...] = ()
 
 

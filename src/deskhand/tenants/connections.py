@@ -45,6 +45,17 @@ def desk_for(
         PluginNotFoundError: No plugin of that name is registered.
         InvalidInputError: The connection is incomplete or wrong; every fault is named, no value is.
     """
+    config = desk_config(tenant, tool_type, secrets=secrets, plugins=plugins)
+    return plugins.get_plugin(tool_type)(config, DeskContext(http=http, priority_mapping=_priority_mapping(tenant)))
+
+
+def desk_config(tenant: TenantConfig, tool_type: str, *, secrets: SecretBox, plugins: PluginManager) -> BaseModel:
+    """The configuration of a tenant's connection, decrypted; nothing is opened.
+
+    Raises:
+        PluginNotFoundError: No plugin of that name is registered.
+        InvalidInputError: The connection is incomplete or wrong; every fault is named, no value is.
+    """
     plugin = plugins.get_plugin(tool_type)
     faults = connection_faults(tenant, tool_type, secrets=secrets, plugins=plugins)
     if faults:
@@ -52,8 +63,7 @@ def desk_for(
             f"The connection to {plugin.manifest.name} is not complete: {'; '.join(fault.detail for fault in faults)}.",
             errors=faults,
         )
-    config = plugin.config_model.model_validate(_values(tenant, tool_type, secrets))
-    return plugin(config, DeskContext(http=http, priority_mapping=_priority_mapping(tenant)))
+    return plugin.config_model.model_validate(_values(tenant, tool_type, secrets))
 
 
 def connection_faults(

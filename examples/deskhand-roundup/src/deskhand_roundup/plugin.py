@@ -28,7 +28,6 @@ from deskhand.plugins.contract import (
     TicketPage,
     TicketQuery,
     ValueKind,
-    VerifiedWebhook,
     WebhookRequest,
     WriteReceipt,
 )
@@ -39,6 +38,8 @@ from deskhand.plugins.errors import (
     DeskUnsupportedError,
     DeskValidationError,
 )
+from deskhand.plugins.ownership import own_config, same_account
+from deskhand.plugins.signatures import STANDARD_WEBHOOKS
 from deskhand.plugins.text import find_marks
 from deskhand_roundup import mapping, webhook
 from deskhand_roundup.client import RoundupClient
@@ -54,11 +55,11 @@ class RoundupPlugin(TicketingToolPlugin):
 
     manifest = MANIFEST
     config_model = RoundupConfig
+    signature_schemes = (STANDARD_WEBHOOKS,)
     config: RoundupConfig
 
     def __init__(self, config: BaseModel, context: DeskContext) -> None:
-        if not isinstance(config, RoundupConfig):
-            raise TypeError(f"expected RoundupConfig, got {type(config).__name__}")
+        config = own_config(RoundupConfig, config)
         super().__init__(config, context)
         self._client = RoundupClient(config, context.http)
         self._priorities = mapping.priority_map(context.priority_mapping)
@@ -66,15 +67,12 @@ class RoundupPlugin(TicketingToolPlugin):
     # -- webhooks --------------------------------------------------------------------------------
 
     @classmethod
-    def validate_webhook(cls, request: WebhookRequest, *, secrets: Sequence[str], now: datetime) -> VerifiedWebhook:
-        return webhook.validate(request, secrets=secrets, now=now)
-
-    @classmethod
     def extract_metadata(cls, request: WebhookRequest) -> TicketEvent | Ignored:
         return webhook.extract(request)
 
-    def is_own_event(self, event: TicketEvent) -> bool:
-        return event.actor.name == self.config.roundup_user
+    @classmethod
+    def is_own_event(cls, config: BaseModel, event: TicketEvent) -> bool | None:
+        return same_account((own_config(RoundupConfig, config).roundup_user, event.actor.name))
 
     @classmethod
     def setup_guide(cls, *, webhook_url: str, secret: str) -> str:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Mapping, Sequence
-from datetime import datetime
+from collections.abc import Mapping
 from importlib.resources import files
 from typing import Any
 
-from deskhand.plugins.contract import Ignored, Person, TicketEvent, TicketMetadata, VerifiedWebhook, WebhookRequest
+from deskhand.plugins.contract import Ignored, Person, TicketEvent, TicketMetadata, WebhookRequest
 from deskhand.plugins.errors import NotOurPayloadError
-from deskhand.plugins.signatures import STANDARD_WEBHOOKS, verify
 from deskhand.plugins.text import find_marks
 from deskhand_roundup import mapping
 from deskhand_roundup.manifest import DESK, EVENTS, IGNORED_EVENTS, TOOL_TYPE
@@ -20,21 +17,16 @@ _ID = re.compile(r"[0-9]{1,18}")
 _SETUP = files("deskhand_roundup") / "setup"
 
 
-def validate(request: WebhookRequest, *, secrets: Sequence[str], now: datetime) -> VerifiedWebhook:
-    """Prove the sender; see ``TicketingToolPlugin.validate_webhook``."""
-    scheme, claim = verify(request, schemes=(STANDARD_WEBHOOKS,), secrets=secrets, now=now)
-    return VerifiedWebhook(delivery_id=claim.message_id, scheme=scheme.name)
-
-
 def extract(request: WebhookRequest) -> TicketEvent | Ignored:
     """Read a verified body; see ``TicketingToolPlugin.extract_metadata``."""
-    payload = _object(request.body)
+    payload = request.payload
     event, issue, actor = payload.get("event"), _mapping(payload, "issue"), _mapping(payload, "actor")
     ticket_id = str(issue.get("id") or "")
     if not isinstance(event, str) or not event.startswith("issue.") or not _ID.fullmatch(ticket_id):
         raise NotOurPayloadError(f"The body is not a {DESK} event: it needs `event` and a numeric `issue.id`.")
     if event not in EVENTS:
         return Ignored(event=event, reason=IGNORED_EVENTS.get(event, "not an event Deskhand acts on"))
+    messages = _new_messages(payload)
     updated = mapping.read_time(issue.get("activity"))
     return TicketEvent(
         event=event,
@@ -49,7 +41,9 @@ def extract(request: WebhookRequest) -> TicketEvent | Ignored:
         ),
         actor=Person(id=_word(actor.get("id")), name=_word(actor.get("username")), email=_word(actor.get("address"))),
         occurred_at=updated,
-        marks=find_marks(request.body.decode(errors="replace")),
+        note_id=_word(messages[0].get("id")) if len(messages) == 1 else None,
+        revision=_word(issue.get("activity")),
+        marks=find_marks(" ".join(str(message.get("messageid")) for message in messages)),
     )
 
 
@@ -62,19 +56,14 @@ def setup_guide(*, webhook_url: str, secret: str) -> str:
     return guide.replace("@@URL@@", webhook_url.replace("%", "%%")).replace("@@SECRET@@", secret.replace("%", "%%"))
 
 
-def _object(body: bytes) -> dict[str, Any]:
-    try:
-        payload = json.loads(body)
-    except ValueError as error:
-        raise NotOurPayloadError("The body is not JSON.") from error
-    if not isinstance(payload, dict):
-        raise NotOurPayloadError("The body is not a JSON object.")
-    return payload
-
-
 def _mapping(payload: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     value = payload.get(name)
     return value if isinstance(value, dict) else {}
+
+
+def _new_messages(payload: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    listed = payload.get("messages")
+    return [message for message in listed if isinstance(message, dict)] if isinstance(listed, list) else []
 
 
 def _word(value: object) -> str | None:

@@ -48,11 +48,6 @@ class JiraDesk:
 
     # -- who we are ------------------------------------------------------------------------------
 
-    @property
-    def known_account_id(self) -> str | None:
-        """Our accountId, if it has been asked for already."""
-        return str(self._me["accountId"]) if self._me and self._me.get("accountId") else None
-
     async def myself(self) -> dict[str, Any]:
         """Our account; asked for once."""
         if self._me is None:

@@ -7,7 +7,7 @@ looks. Setting fields compares before it writes: what is already so is adopted.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -28,7 +28,6 @@ from deskhand.plugins.contract import (
     TicketPage,
     TicketQuery,
     ValueKind,
-    VerifiedWebhook,
     WebhookRequest,
     WriteReceipt,
 )
@@ -39,6 +38,8 @@ from deskhand.plugins.jira import jql, mapping, webhook
 from deskhand.plugins.jira.config import JiraConfig
 from deskhand.plugins.jira.desk import JiraDesk, issue_path
 from deskhand.plugins.jira.manifest import DESK, MANIFEST
+from deskhand.plugins.ownership import own_config, same_account
+from deskhand.plugins.signatures import HUB_SIGNATURE, STATIC_TOKEN
 from deskhand.plugins.text import truncate
 
 _HISTORY_PAGE = 100
@@ -49,31 +50,32 @@ class JiraPlugin(TicketingToolPlugin):
 
     manifest = MANIFEST
     config_model = JiraConfig
+    signature_schemes = (HUB_SIGNATURE, STATIC_TOKEN)
     config: JiraConfig
 
     def __init__(self, config: BaseModel, context: DeskContext) -> None:
-        if not isinstance(config, JiraConfig):
-            raise TypeError(f"expected JiraConfig, got {type(config).__name__}")
         super().__init__(config, context)
-        self._desk = JiraDesk(config, context.http)
+        self._desk = JiraDesk(own_config(JiraConfig, config), context.http)
         self._priorities = mapping.priority_map(context.priority_mapping)
 
     # -- webhooks --------------------------------------------------------------------------------
 
     @classmethod
-    def validate_webhook(cls, request: WebhookRequest, *, secrets: Sequence[str], now: datetime) -> VerifiedWebhook:
-        return webhook.validate(request, secrets=secrets, now=now)
+    def delivery_id(cls, request: WebhookRequest) -> str | None:
+        return webhook.delivery_id(request)
+
+    @classmethod
+    def sent_at(cls, request: WebhookRequest) -> datetime | None:
+        return webhook.sent_at(request)
 
     @classmethod
     def extract_metadata(cls, request: WebhookRequest) -> TicketEvent | Ignored:
         return webhook.extract(request)
 
-    def is_own_event(self, event: TicketEvent) -> bool:
-        actor = event.actor
-        if actor.id and actor.id == (self.config.jira_account_id or self._desk.known_account_id):
-            return True
-        email = (self.config.jira_email or "").casefold()
-        return bool(email) and (actor.email or "").casefold() == email
+    @classmethod
+    def is_own_event(cls, config: BaseModel, event: TicketEvent) -> bool | None:
+        own = own_config(JiraConfig, config)
+        return same_account((own.jira_account_id, event.actor.id), (own.jira_email, event.actor.email))
 
     @classmethod
     def setup_guide(cls, *, webhook_url: str, secret: str) -> str:

@@ -1,8 +1,8 @@
 """Webhooks of Jira: signed admin webhooks, Automation's web requests, one table of events.
 
-An admin webhook is signed over its body, without a time: what bounds a replay is the delivery id, kept by the
-caller, and the body's own ``timestamp``. Automation sends a secret header and no id. Text in either is wiki
-markup and a hint: the ticket is read again before anything is done.
+An admin webhook is signed over its body, without a time: what bounds a replay is the delivery id, made of the body
+(the identifier in its header is not signed), and the body's own ``timestamp``. Automation sends a secret header and no
+id. Text in either is wiki markup and a hint: the ticket is read again before anything is done.
 
 **Two events, one comment.** Jira reports a new comment as ``comment_created`` and as ``jira:issue_updated``
 (``issue_commented``), each with an identifier of its own. Both get the same delivery id here, made of issue and
@@ -12,23 +12,17 @@ comment id, so whoever dedupes deliveries sees one.
 from __future__ import annotations
 
 import hashlib
-import json
 import re
-from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from deskhand.errors import SignatureError
-from deskhand.plugins.contract import Ignored, Person, TicketEvent, TicketMetadata, VerifiedWebhook, WebhookRequest
+from deskhand.plugins.contract import Ignored, Person, TicketEvent, TicketMetadata, WebhookRequest
 from deskhand.plugins.errors import NotOurPayloadError
 from deskhand.plugins.jira.manifest import DESK, EVENTS, IGNORED_EVENTS, TOOL_TYPE
 from deskhand.plugins.jira.mapping import is_done, name_of, read_person, read_time
-from deskhand.plugins.signatures import HUB_SIGNATURE, STATIC_TOKEN, verify
 from deskhand.plugins.text import find_marks
-
-IDENTIFIER = "x-atlassian-webhook-identifier"
-REPLAY_WINDOW = timedelta(hours=24)
 
 _ID = re.compile(r"[0-9]{1,20}")
 _GUIDE = Path(__file__).parent / "setup" / "guide.md"
@@ -37,18 +31,17 @@ _AUTOMATION = "automation:"
 Payload = Mapping[str, Any]
 
 
-def validate(request: WebhookRequest, *, secrets: Sequence[str], now: datetime) -> VerifiedWebhook:
-    """Prove the sender; see ``TicketingToolPlugin.validate_webhook``."""
-    scheme, _ = verify(request, schemes=(HUB_SIGNATURE, STATIC_TOKEN), secrets=secrets, now=now)
-    payload = _lenient(request.body)
-    if scheme is HUB_SIGNATURE:
-        sent = read_time(payload.get("timestamp"))
-        if sent is not None and abs(now - sent) > REPLAY_WINDOW:
-            raise SignatureError("The event's own timestamp differs from this server's clock by more than 24 hours.")
-        delivery = _comment_delivery(payload) or request.headers.get(IDENTIFIER) or _digest(request.body)
-    else:
-        delivery = _automation_delivery(payload, request.body)
-    return VerifiedWebhook(delivery_id=delivery, scheme=scheme.name)
+def delivery_id(request: WebhookRequest) -> str | None:
+    """What names the event; see ``TicketingToolPlugin.delivery_id``."""
+    payload = request.payload
+    if "webhookEvent" in payload:
+        return _comment_delivery(payload)
+    return _automation_delivery(payload)
+
+
+def sent_at(request: WebhookRequest) -> datetime | None:
+    """The admin webhook's own time; an Automation rule sends none."""
+    return read_time(request.payload.get("timestamp"))
 
 
 def _comment_delivery(payload: Payload) -> str | None:
@@ -66,12 +59,12 @@ def _comment_delivery(payload: Payload) -> str | None:
     return f"comment-{issue['id']}-{comment['id']}"
 
 
-def _automation_delivery(payload: Payload, body: bytes) -> str:
+def _automation_delivery(payload: Payload) -> str | None:
     """Automation has no delivery id: issue, change and rule name one; without them the body does."""
     issue = _mapping(payload.get("issue")) or payload
     updated = issue.get("updated") or _mapping(issue.get("fields")).get("updated")
     if not issue.get("id") or not updated:
-        return _digest(body)
+        return None
     comment = _mapping(payload.get("comment")).get("id")
     parts = (issue["id"], updated, payload.get("rule"), payload.get("event"), comment)
     return _digest("\x00".join(str(part or "") for part in parts).encode())
@@ -79,7 +72,7 @@ def _automation_delivery(payload: Payload, body: bytes) -> str:
 
 def extract(request: WebhookRequest) -> TicketEvent | Ignored:
     """Read a verified body; see ``TicketingToolPlugin.extract_metadata``."""
-    payload = _payload(request.body)
+    payload = request.payload
     event = _event_name(payload)
     if event in IGNORED_EVENTS:
         return Ignored(event=event, reason=IGNORED_EVENTS[event])
@@ -90,6 +83,7 @@ def extract(request: WebhookRequest) -> TicketEvent | Ignored:
     ticket_id = str(issue.get("id") or "")
     if not _ID.fullmatch(ticket_id):
         raise NotOurPayloadError(f"The body is not a {DESK} event: `issue.id` is not a number.")
+    comment = _new_comment(payload, event)
     if _became_done(payload, fields):
         return Ignored(event=event, reason="the work on the ticket is done")
     return TicketEvent(
@@ -105,7 +99,9 @@ def extract(request: WebhookRequest) -> TicketEvent | Ignored:
         ),
         actor=_actor(payload, event),
         occurred_at=read_time(payload.get("timestamp")) or read_time(fields.get("updated")),
-        marks=find_marks(request.body.decode(errors="replace")),
+        note_id=_word(comment.get("id")),
+        revision=_word(fields.get("updated")),
+        marks=find_marks(_word(comment.get("body")) or ""),
     )
 
 
@@ -125,6 +121,14 @@ def _became_done(payload: Payload, fields: Payload) -> bool:
     return moved and is_done(fields.get("status"))
 
 
+def _new_comment(payload: Payload, event: str) -> Payload:
+    """The comment that the event is about, if it was written and not edited: an edit is never a write of ours."""
+    written = event in {"comment_created", "automation:commented"} or (
+        payload.get("issue_event_type_name") == "issue_commented"
+    )
+    return _mapping(payload.get("comment")) if written else {}
+
+
 def _actor(payload: Payload, event: str) -> Person:
     comment = _mapping(payload.get("comment"))
     if event.startswith("comment_"):
@@ -132,23 +136,6 @@ def _actor(payload: Payload, event: str) -> Person:
     if event.startswith(_AUTOMATION):
         return Person(id=_word(payload.get("actor")) or _word(comment.get("author")))
     return read_person(payload.get("user")) or Person()
-
-
-def _payload(body: bytes) -> dict[str, Any]:
-    try:
-        payload = json.loads(body)
-    except ValueError as error:
-        raise NotOurPayloadError("The body is not JSON.") from error
-    if not isinstance(payload, dict):
-        raise NotOurPayloadError("The body is not a JSON object.")
-    return payload
-
-
-def _lenient(body: bytes) -> dict[str, Any]:
-    try:
-        return _payload(body)
-    except NotOurPayloadError:
-        return {}  # its signature may hold all the same; ``extract`` says what is wrong with it
 
 
 def _digest(value: bytes) -> str:

@@ -7,7 +7,7 @@ already so is adopted, so repeating a change is harmless.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -31,16 +31,17 @@ from deskhand.plugins.contract import (
     TicketPage,
     TicketQuery,
     ValueKind,
-    VerifiedWebhook,
     WebhookRequest,
     WriteReceipt,
 )
 from deskhand.plugins.errors import DeskConflictError, DeskError, DeskProtocolError, DeskUnsupportedError
 from deskhand.plugins.history import one_ticket
+from deskhand.plugins.ownership import own_config, same_account
 from deskhand.plugins.servicedesk_plus import history, mapping, webhook
 from deskhand.plugins.servicedesk_plus.client import ServiceDeskClient
 from deskhand.plugins.servicedesk_plus.config import ServiceDeskPlusConfig
 from deskhand.plugins.servicedesk_plus.manifest import DESK, MANIFEST
+from deskhand.plugins.signatures import STANDARD_WEBHOOKS, STATIC_TOKEN
 from deskhand.plugins.text import find_marks, markdown_to_html, with_mark
 
 _VALUE_PATHS = {ValueKind.PRIORITIES: "priorities", ValueKind.STATUSES: "statuses", ValueKind.GROUPS: "groups"}
@@ -56,11 +57,11 @@ class ServiceDeskPlusPlugin(TicketingToolPlugin):
 
     manifest = MANIFEST
     config_model = ServiceDeskPlusConfig
+    signature_schemes = (STANDARD_WEBHOOKS, STATIC_TOKEN)
     config: ServiceDeskPlusConfig
 
     def __init__(self, config: BaseModel, context: DeskContext) -> None:
-        if not isinstance(config, ServiceDeskPlusConfig):
-            raise TypeError(f"expected ServiceDeskPlusConfig, got {type(config).__name__}")
+        config = own_config(ServiceDeskPlusConfig, config)
         super().__init__(config, context)
         self._client = ServiceDeskClient(config, context.http)
         self._priorities = mapping.priority_map(context.priority_mapping)
@@ -68,17 +69,16 @@ class ServiceDeskPlusPlugin(TicketingToolPlugin):
     # -- webhooks --------------------------------------------------------------------------------
 
     @classmethod
-    def validate_webhook(cls, request: WebhookRequest, *, secrets: Sequence[str], now: datetime) -> VerifiedWebhook:
-        return webhook.validate(request, secrets=secrets, now=now)
-
-    @classmethod
     def extract_metadata(cls, request: WebhookRequest) -> TicketEvent | Ignored:
         return webhook.extract(request)
 
-    def is_own_event(self, event: TicketEvent) -> bool:
-        bot = (self.config.servicedesk_bot_email or "").casefold()
-        # Webhook variables give a name or an address under the same field, so both are compared with it.
-        return bool(bot) and bot in {(event.actor.email or "").casefold(), (event.actor.name or "").casefold()}
+    @classmethod
+    def is_own_event(cls, config: BaseModel, event: TicketEvent) -> bool | None:
+        bot, actor = own_config(ServiceDeskPlusConfig, config).servicedesk_bot_email, event.actor
+        if actor.email:
+            return same_account((bot, actor.email))
+        # A webhook's variables give a name or an address in one field; another name tells nothing about an address.
+        return same_account((bot, actor.name)) or None
 
     @classmethod
     def setup_guide(cls, *, webhook_url: str, secret: str) -> str:

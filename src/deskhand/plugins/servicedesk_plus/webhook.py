@@ -7,19 +7,15 @@ ticket is read again before anything is done.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
-from collections.abc import Mapping, Sequence
-from datetime import datetime
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from deskhand.plugins.contract import Ignored, Person, TicketEvent, TicketMetadata, VerifiedWebhook, WebhookRequest
+from deskhand.plugins.contract import Ignored, Person, TicketEvent, TicketMetadata, WebhookRequest
 from deskhand.plugins.errors import NotOurPayloadError
 from deskhand.plugins.servicedesk_plus import mapping
 from deskhand.plugins.servicedesk_plus.manifest import DESK, EVENTS, IGNORED_EVENTS, TOOL_TYPE
-from deskhand.plugins.signatures import STANDARD_WEBHOOKS, STATIC_TOKEN, verify
 from deskhand.plugins.text import find_marks
 
 _ID = re.compile(r"[0-9]{1,20}")
@@ -27,26 +23,9 @@ _SCRIPT = Path(__file__).parent / "setup" / "notify_deskhand.py.txt"
 _GUIDE = Path(__file__).parent / "setup" / "guide.md"
 
 
-def validate(request: WebhookRequest, *, secrets: Sequence[str], now: datetime) -> VerifiedWebhook:
-    """Prove the sender; see ``TicketingToolPlugin.validate_webhook``."""
-    scheme, claim = verify(request, schemes=(STANDARD_WEBHOOKS, STATIC_TOKEN), secrets=secrets, now=now)
-    return VerifiedWebhook(delivery_id=claim.message_id or _delivery_id(request.body), scheme=scheme.name)
-
-
-def _delivery_id(body: bytes) -> str:
-    """A webhook action has no delivery id: the same body about the same change is the same delivery."""
-    try:
-        payload = json.loads(body)
-    except ValueError:
-        payload = None
-    known = payload if isinstance(payload, dict) else {}
-    parts = (str(known.get(name) or "") for name in ("request_id", "updated_time", "event"))
-    return hashlib.sha256("\x00".join(parts).encode() + b"\x00" + body).hexdigest()
-
-
 def extract(request: WebhookRequest) -> TicketEvent | Ignored:
     """Read a verified body; see ``TicketingToolPlugin.extract_metadata``."""
-    payload = _payload(request.body)
+    payload = request.payload
     event = payload.get("event")
     raw = payload.get("request")
     raw = raw if isinstance(raw, dict) else payload
@@ -57,6 +36,8 @@ def extract(request: WebhookRequest) -> TicketEvent | Ignored:
         return Ignored(event=event, reason=IGNORED_EVENTS[event])
     if event not in EVENTS:
         return Ignored(event=event, reason="not an event Deskhand acts on")
+    note = payload.get("note")
+    note = note if isinstance(note, dict) else {}
     updated = mapping.read_time(raw.get("last_updated_time") or payload.get("updated_time"))
     return TicketEvent(
         event=event,
@@ -71,18 +52,10 @@ def extract(request: WebhookRequest) -> TicketEvent | Ignored:
         ),
         actor=_actor(payload),
         occurred_at=updated,
-        marks=find_marks(request.body.decode(errors="replace")),
+        note_id=_word(note.get("id")),
+        revision=mapping.revision_of(raw) or _word(payload.get("updated_time")),
+        marks=find_marks(_word(note.get("description")) or ""),
     )
-
-
-def _payload(body: bytes) -> dict[str, Any]:
-    try:
-        payload = json.loads(body)
-    except ValueError as error:
-        raise NotOurPayloadError("The body is not JSON.") from error
-    if not isinstance(payload, dict):
-        raise NotOurPayloadError("The body is not a JSON object.")
-    return payload
 
 
 def _actor(payload: Mapping[str, Any]) -> Person:

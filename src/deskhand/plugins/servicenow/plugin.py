@@ -30,7 +30,6 @@ from deskhand.plugins.contract import (
     TicketPage,
     TicketQuery,
     ValueKind,
-    VerifiedWebhook,
     WebhookRequest,
     WriteReceipt,
 )
@@ -42,12 +41,14 @@ from deskhand.plugins.errors import (
     DeskValidationError,
 )
 from deskhand.plugins.history import one_ticket
+from deskhand.plugins.ownership import own_config, same_account
 from deskhand.plugins.servicenow import checks, history, mapping, webhook
 from deskhand.plugins.servicenow.client import PAGE, ServiceNowClient
 from deskhand.plugins.servicenow.config import ServiceNowConfig
 from deskhand.plugins.servicenow.lookups import Lookups, no_such_fields
 from deskhand.plugins.servicenow.manifest import DESK, MANIFEST
 from deskhand.plugins.servicenow.query import Query, Term, display_of, value_of, where
+from deskhand.plugins.signatures import SERVICENOW
 from deskhand.plugins.text import find_marks
 
 _NOTE_FIELDS = ("sys_id", "element", "element_id", "value", "sys_created_by", "sys_created_on")
@@ -60,11 +61,11 @@ class ServiceNowPlugin(TicketingToolPlugin):
 
     manifest = MANIFEST
     config_model = ServiceNowConfig
+    signature_schemes = (SERVICENOW,)
     config: ServiceNowConfig
 
     def __init__(self, config: BaseModel, context: DeskContext) -> None:
-        if not isinstance(config, ServiceNowConfig):
-            raise TypeError(f"expected ServiceNowConfig, got {type(config).__name__}")
+        config = own_config(ServiceNowConfig, config)
         super().__init__(config, context)
         self._client = ServiceNowClient(config, context.http)
         self._lookups = Lookups(self._client, config)
@@ -74,16 +75,12 @@ class ServiceNowPlugin(TicketingToolPlugin):
     # -- webhooks --------------------------------------------------------------------------------
 
     @classmethod
-    def validate_webhook(cls, request: WebhookRequest, *, secrets: Sequence[str], now: datetime) -> VerifiedWebhook:
-        return webhook.validate(request, secrets=secrets, now=now)
-
-    @classmethod
     def extract_metadata(cls, request: WebhookRequest) -> TicketEvent | Ignored:
         return webhook.extract(request)
 
-    def is_own_event(self, event: TicketEvent) -> bool:
-        bot = self.config.bot.casefold()
-        return bool(bot) and (event.actor.name or "").casefold() == bot
+    @classmethod
+    def is_own_event(cls, config: BaseModel, event: TicketEvent) -> bool | None:
+        return same_account((own_config(ServiceNowConfig, config).bot, event.actor.name))
 
     @classmethod
     def setup_guide(cls, *, webhook_url: str, secret: str) -> str:

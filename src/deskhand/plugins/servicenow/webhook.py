@@ -7,31 +7,22 @@ does not start anything twice. Fields in a body are hints; the record is read ag
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from datetime import datetime
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from deskhand.plugins.contract import Ignored, Person, TicketEvent, TicketMetadata, VerifiedWebhook, WebhookRequest
+from deskhand.plugins.contract import Ignored, Person, TicketEvent, TicketMetadata, WebhookRequest
 from deskhand.plugins.errors import NotOurPayloadError
 from deskhand.plugins.servicenow import mapping
 from deskhand.plugins.servicenow.manifest import DESK, EVENTS, IGNORED_EVENTS, TOOL_TYPE
-from deskhand.plugins.signatures import SERVICENOW, verify
-from deskhand.plugins.text import find_marks
 
 _SCRIPT = Path(__file__).parent / "setup" / "business_rule.js.txt"
 _GUIDE = Path(__file__).parent / "setup" / "guide.md"
 
 
-def validate(request: WebhookRequest, *, secrets: Sequence[str], now: datetime) -> VerifiedWebhook:
-    """Prove the sender; see ``TicketingToolPlugin.validate_webhook``."""
-    scheme, claim = verify(request, schemes=(SERVICENOW,), secrets=secrets, now=now)
-    return VerifiedWebhook(delivery_id=claim.message_id, scheme=scheme.name)
-
-
 def extract(request: WebhookRequest) -> TicketEvent | Ignored:
     """Read a verified body; see ``TicketingToolPlugin.extract_metadata``."""
-    payload = _payload(request.body)
+    payload = request.payload
     event, sys_id = payload.get("event"), str(payload.get("sys_id") or "")
     if not isinstance(event, str) or not event or not mapping.is_sys_id(sys_id):
         raise NotOurPayloadError(f"The body is not a {DESK} event: it needs `event` and a `sys_id` of 32 hex digits.")
@@ -53,18 +44,8 @@ def extract(request: WebhookRequest) -> TicketEvent | Ignored:
         ),
         actor=Person(name=_word(payload, "sys_updated_by")),
         occurred_at=updated,
-        marks=find_marks(request.body.decode(errors="replace")),
+        revision=_word(payload, "sys_mod_count"),
     )
-
-
-def _payload(body: bytes) -> dict[str, Any]:
-    try:
-        payload = json.loads(body)
-    except ValueError as error:
-        raise NotOurPayloadError("The body is not JSON.") from error
-    if not isinstance(payload, dict):
-        raise NotOurPayloadError("The body is not a JSON object.")
-    return payload
 
 
 def _word(payload: Mapping[str, Any], name: str) -> str | None:

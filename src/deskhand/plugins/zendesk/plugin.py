@@ -31,12 +31,13 @@ from deskhand.plugins.contract import (
     TicketPage,
     TicketQuery,
     ValueKind,
-    VerifiedWebhook,
     WebhookRequest,
     WriteReceipt,
 )
 from deskhand.plugins.errors import DeskConflictError, DeskProtocolError
 from deskhand.plugins.history import one_ticket
+from deskhand.plugins.ownership import own_config, same_account
+from deskhand.plugins.signatures import ZENDESK_SAVED
 from deskhand.plugins.zendesk import checks, mapping, webhook
 from deskhand.plugins.zendesk.client import ZendeskClient, rows
 from deskhand.plugins.zendesk.config import ZendeskConfig
@@ -54,11 +55,11 @@ class ZendeskPlugin(TicketingToolPlugin):
 
     manifest = MANIFEST
     config_model = ZendeskConfig
+    signature_schemes = (ZENDESK_SAVED,)
     config: ZendeskConfig
 
     def __init__(self, config: BaseModel, context: DeskContext) -> None:
-        if not isinstance(config, ZendeskConfig):
-            raise TypeError(f"expected ZendeskConfig, got {type(config).__name__}")
+        config = own_config(ZendeskConfig, config)
         super().__init__(config, context)
         self._client = ZendeskClient(config, context.http)
         self._values = ZendeskValues(self._client)
@@ -69,18 +70,17 @@ class ZendeskPlugin(TicketingToolPlugin):
     # -- webhooks --------------------------------------------------------------------------------
 
     @classmethod
-    def validate_webhook(cls, request: WebhookRequest, *, secrets: Sequence[str], now: datetime) -> VerifiedWebhook:
-        return webhook.validate(request, secrets=secrets, now=now)
+    def delivery_id(cls, request: WebhookRequest) -> str | None:
+        return webhook.delivery_id(request)
 
     @classmethod
     def extract_metadata(cls, request: WebhookRequest) -> TicketEvent | Ignored:
         return webhook.extract(request)
 
-    def is_own_event(self, event: TicketEvent) -> bool:
-        ours, email = self.config.zendesk_user_id, self.config.zendesk_email
-        if ours is not None and event.actor.id == str(ours):
-            return True
-        return bool(email) and (event.actor.email or "").casefold() == str(email).casefold()
+    @classmethod
+    def is_own_event(cls, config: BaseModel, event: TicketEvent) -> bool | None:
+        own = own_config(ZendeskConfig, config)
+        return same_account((own.zendesk_user_id, event.actor.id), (own.zendesk_email, event.actor.email))
 
     @classmethod
     def setup_guide(cls, *, webhook_url: str, secret: str) -> str:

@@ -6,25 +6,14 @@ read again before anything is done.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
-from datetime import datetime
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from deskhand.plugins.contract import (
-    Ignored,
-    Person,
-    TicketEvent,
-    TicketMetadata,
-    VerifiedWebhook,
-    WebhookRequest,
-    header,
-)
+from deskhand.plugins.contract import Ignored, Person, TicketEvent, TicketMetadata, WebhookRequest
 from deskhand.plugins.errors import NotOurPayloadError
-from deskhand.plugins.signatures import ZENDESK, verify
 from deskhand.plugins.text import find_marks
 from deskhand.plugins.zendesk.manifest import (
     DESK,
@@ -37,34 +26,27 @@ from deskhand.plugins.zendesk.manifest import (
 )
 from deskhand.plugins.zendesk.mapping import read_time
 
-INVOCATION_ID = "x-zendesk-webhook-invocation-id"
-TEST_SECRET = "dGhpc19zZWNyZXRfaXNfZm9yX3Rlc3Rpbmdfb25seQ=="  # noqa: S105 - public: every account signs test calls with it
 _ID = re.compile(r"[1-9][0-9]{0,18}")
 _SETUP = Path(__file__).parent / "setup"
 _STATUS_EVENTS = {"ticket.status_changed", "ticket.custom_status_changed", "ticket.updated"}
 
 
-def validate(request: WebhookRequest, *, secrets: Sequence[str], now: datetime) -> VerifiedWebhook:
-    """Prove the sender; see ``TicketingToolPlugin.validate_webhook``.
-
-    The secret of the "test webhook" button is the same for everybody, so it proves nothing and is passed over.
-    """
-    private = [secret for secret in secrets if secret != TEST_SECRET]
-    scheme, claim = verify(request, schemes=(ZENDESK,), secrets=private, now=now)
-    delivery = header(request, INVOCATION_ID) or hashlib.sha256(claim.timestamp.encode() + claim.body).hexdigest()
-    return VerifiedWebhook(delivery_id=delivery, scheme=scheme.name)
+def delivery_id(request: WebhookRequest) -> str | None:
+    """Zendesk's own id of a subscribed event. A trigger's body has none, and the invocation id is not signed."""
+    event_id = request.payload.get("id")
+    return f"event-{event_id}" if isinstance(event_id, str) and event_id else None
 
 
 def extract(request: WebhookRequest) -> TicketEvent | Ignored:
     """Read a verified body; see ``TicketingToolPlugin.extract_metadata``."""
-    payload = _payload(request.body)
+    payload = request.payload
     kind = payload.get("type")
     if isinstance(kind, str) and kind.startswith(EVENT_PREFIX):
-        return _subscribed(payload, kind.removeprefix(EVENT_PREFIX), request.body)
-    return _triggered(payload, request.body)
+        return _subscribed(payload, kind.removeprefix(EVENT_PREFIX))
+    return _triggered(payload)
 
 
-def _subscribed(payload: Mapping[str, Any], event: str, body: bytes) -> TicketEvent | Ignored:
+def _subscribed(payload: Mapping[str, Any], event: str) -> TicketEvent | Ignored:
     detail = payload.get("detail")
     if not event.startswith("ticket."):
         return Ignored(event=event, reason="not about a ticket")
@@ -78,21 +60,25 @@ def _subscribed(payload: Mapping[str, Any], event: str, body: bytes) -> TicketEv
         priority=detail.get("priority"),
         updated=detail.get("updated_at"),
         actor=_actor(payload, detail),
-        body=body,
+        comment=_comment(payload) if event == "ticket.comment_added" else {},
     )
 
 
 def _actor(payload: Mapping[str, Any], detail: Mapping[str, Any]) -> Person:
     """Who did it: the author of the comment where there is one, else the event's actor."""
-    event = payload.get("event")
-    comment = event.get("comment") if isinstance(event, dict) else None
-    author = comment.get("author") if isinstance(comment, dict) else None
+    author = _comment(payload).get("author")
     if isinstance(author, dict) and author.get("id"):
         return Person(id=str(author["id"]), name=_word(author.get("name")))
     return Person(id=_word(detail.get("actor_id")))
 
 
-def _triggered(payload: Mapping[str, Any], body: bytes) -> TicketEvent | Ignored:
+def _comment(payload: Mapping[str, Any]) -> Mapping[str, Any]:
+    event = payload.get("event")
+    comment = event.get("comment") if isinstance(event, dict) else None
+    return comment if isinstance(comment, dict) else {}
+
+
+def _triggered(payload: Mapping[str, Any]) -> TicketEvent | Ignored:
     event = payload.get("event")
     if not isinstance(event, str) or event not in TRIGGER_EVENTS:
         raise NotOurPayloadError(f"The body is neither a {DESK} event nor from the trigger that Deskhand ships.")
@@ -104,7 +90,7 @@ def _triggered(payload: Mapping[str, Any], body: bytes) -> TicketEvent | Ignored
         priority=payload.get("priority"),
         updated=payload.get("updated_at"),
         actor=Person(id=_word(payload.get("actor_id")), email=_word(payload.get("actor_email"))),
-        body=body,
+        comment={},
     )
 
 
@@ -117,7 +103,7 @@ def _event(  # the two kinds of body end here
     priority: object,
     updated: object,
     actor: Person,
-    body: bytes,
+    comment: Mapping[str, Any],
 ) -> TicketEvent | Ignored:
     number, state = str(ticket_id or ""), _lower(status)
     if not _ID.fullmatch(number):
@@ -142,18 +128,10 @@ def _event(  # the two kinds of body end here
         ),
         actor=actor,
         occurred_at=stamp,
-        marks=find_marks(body.decode(errors="replace")),
+        note_id=_word(comment.get("id")),
+        revision=_word(updated),
+        marks=find_marks(_word(comment.get("body")) or ""),
     )
-
-
-def _payload(body: bytes) -> dict[str, Any]:
-    try:
-        payload = json.loads(body)
-    except ValueError as error:
-        raise NotOurPayloadError("The body is not JSON.") from error
-    if not isinstance(payload, dict):
-        raise NotOurPayloadError("The body is not a JSON object.")
-    return payload
 
 
 def _word(value: object) -> str | None:

@@ -335,7 +335,7 @@ class PluginContract:
         for by_us in (True, False):
             event = type(desk.plugin).extract_metadata(await desk.webhook(ticket_id, "updated", now=NOW, by_us=by_us))
             assert not isinstance(event, Ignored)
-            assert desk.plugin.is_own_event(event) is by_us
+            assert type(desk.plugin).is_own_event(desk.plugin.config, event) is by_us
 
     async def _delivery_id(self, desk: DeskHarness, ticket_id: str, now: datetime) -> str:
         request = await desk.webhook(ticket_id, "updated", now=now)

@@ -1,0 +1,79 @@
+"""What a verified body means for one agent. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+from deskhand.errors import NotAVendorPayloadError
+from deskhand.intake.book import KnownTrigger
+from deskhand.intake.repository import Delivery
+from deskhand.kit.payload import check_schema
+from deskhand.plugins.contract import Ignored, TicketEvent, TicketMetadata, VerifiedWebhook, WebhookRequest
+
+# What the columns hold. A name that is longer is cut; an id that is longer is hashed, so that it stays one.
+ID_CHARACTERS = 255
+EVENT_CHARACTERS = 100
+TICKET_CHARACTERS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a verified body turned out to be."""
+
+    tool_type: str
+    event: TicketEvent | Ignored
+
+
+def read_delivery(request: WebhookRequest, trigger: KnownTrigger) -> Reading:
+    """Let the agent's desks read the body; a trigger with a schema of its own may also take a plain ``ticket_id``.
+
+    Raises:
+        NotAVendorPayloadError: It is no JSON object, or nobody recognises it.
+        InvalidInputError: It does not fit the trigger's ``payload_schema``.
+    """
+    check_schema(dict(request.payload), trigger.row.payload_schema)
+    failure: NotAVendorPayloadError | None = None
+    for tool_type, plugin in trigger.readers:
+        try:
+            return Reading(tool_type, plugin.extract_metadata(request))
+        except NotAVendorPayloadError as error:
+            failure = failure or error
+    plain = _plain_event(request, trigger)
+    if plain is not None:
+        return plain
+    raise failure or NotAVendorPayloadError("No desk of this agent sends such a body.")
+
+
+def _plain_event(request: WebhookRequest, trigger: KnownTrigger) -> Reading | None:
+    ticket_id, action = request.payload.get("ticket_id"), request.payload.get("action")
+    if trigger.row.payload_schema is None or isinstance(ticket_id, bool) or not isinstance(ticket_id, str | int):
+        return None
+    if not trigger.readers or not 0 < len(str(ticket_id)) <= TICKET_CHARACTERS:
+        return None
+    tool_type = trigger.default_tool
+    ticket = TicketMetadata(tool_type=tool_type, ticket_id=str(ticket_id))
+    return Reading(tool_type, TicketEvent(event=action if isinstance(action, str) else "custom", ticket=ticket))
+
+
+def describe(
+    request: WebhookRequest, verified: VerifiedWebhook | None = None, reading: Reading | None = None
+) -> Delivery:
+    """What is kept of a delivery, as far as it has been understood."""
+    event = reading.event if reading else None
+    return Delivery(
+        delivery_id=_fitting_id(verified.delivery_id) if verified else None,
+        scheme=verified.scheme if verified else None,
+        event=event.event[:EVENT_CHARACTERS] if event else None,
+        tool_type=reading.tool_type if reading else None,
+        ticket_ref=event.ticket.ticket_id if isinstance(event, TicketEvent) else None,
+        marks=event.marks if isinstance(event, TicketEvent) else (),
+        body_sha256=hashlib.sha256(request.body).hexdigest(),
+        body_bytes=len(request.body),
+    )
+
+
+def _fitting_id(delivery_id: str) -> str:
+    if len(delivery_id) <= ID_CHARACTERS:
+        return delivery_id
+    return "sha256-" + hashlib.sha256(delivery_id.encode()).hexdigest()
