@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from deskhand.notes import grounding
 from deskhand.notes.layout import (
     CheckedDraft,
-    NoteInput,
+    NoteFacts,
     Source,
     Step,
     Suggestion,
@@ -51,7 +51,7 @@ ARTICLE = Source(
     score=0.7,
 )
 SYSTEM = Source(ref="S1", kind="system", label="srv-ad01", title="domain controller", score=0.8)
-TICKET = NoteInput(
+TICKET = NoteFacts(
     ticket_ref="INC-1",
     subject="Forgot email password",
     description="User forgot their email password. See http://evil.example.com/reset",
@@ -217,7 +217,7 @@ def test_a_procedures_first_step_is_never_out_of_sight() -> None:
 
 
 def test_nothing_found_is_said_and_nothing_is_made_up() -> None:
-    alone = NoteInput(ticket_ref="1", subject="Strange noise", description="", unavailable=("the knowledge base",))
+    alone = NoteFacts(ticket_ref="1", subject="Strange noise", description="", unavailable=("the knowledge base",))
     assert not needs_model(alone)
     note = compose_note(alone, CheckedDraft())
     assert "No similar solved ticket" in note.markdown
@@ -228,7 +228,7 @@ def test_nothing_found_is_said_and_nothing_is_made_up() -> None:
 
 def test_loose_matches_are_shown_at_most_and_never_turned_into_steps() -> None:
     loose = Source(ref="T1", kind="ticket", label="INC-5", title="VPN", text="Replaced the router.", score=0.2)
-    ticket = NoteInput(ticket_ref="1", subject="Wireless is slow", description="", sources=(loose,))
+    ticket = NoteFacts(ticket_ref="1", subject="Wireless is slow", description="", sources=(loose,))
     assert not needs_model(ticket)
     note = compose_note(ticket, CheckedDraft())
     assert "loose match" in note.markdown
@@ -239,12 +239,12 @@ def test_invented_demo_content_is_marked() -> None:
     invented = Source(
         ref="T1", kind="ticket", label="INV-1", title="x", text="Restarted it.", score=0.9, synthetic=True
     )
-    ticket = NoteInput(ticket_ref="1", subject="x", description="", sources=(invented,))
+    ticket = NoteFacts(ticket_ref="1", subject="x", description="", sources=(invented,))
     assert "*invented demo ticket*" in compose_note(ticket, check_draft({}, ticket)).markdown
 
 
 def test_a_source_that_was_down_lowers_the_confidence() -> None:
-    down = NoteInput(
+    down = NoteFacts(
         ticket_ref="1",
         subject=TICKET.subject,
         description="",
@@ -268,7 +268,7 @@ def test_the_prompt_is_short_and_the_schema_names_only_what_was_found() -> None:
 
 
 def test_strangers_cannot_forge_markup_or_citations() -> None:
-    nasty = NoteInput(
+    nasty = NoteFacts(
         ticket_ref="1",
         subject="**URGENT** [9] <img src=x onerror=alert(1)> [click](http://evil.example.com)",
         description="",
@@ -313,13 +313,13 @@ SOURCES = st.lists(
 
 
 @st.composite
-def inputs(draw: st.DrawFn) -> NoteInput:
+def inputs(draw: st.DrawFn) -> NoteFacts:
     sources = draw(SOURCES)
     named = [
         Source(**{**{f: getattr(s, f) for f in Source.__slots__}, "ref": f"R{number}"})
         for number, s in enumerate(sources)
     ]
-    return NoteInput(
+    return NoteFacts(
         ticket_ref="INC-1",
         subject=draw(TEXTS),
         description=draw(TEXTS),
@@ -339,7 +339,7 @@ def inputs(draw: st.DrawFn) -> NoteInput:
     TEXTS,
 )
 def test_every_note_is_short_cites_what_exists_and_invents_nothing(
-    ticket: NoteInput, steps: list[tuple[int, str]], summary: str
+    ticket: NoteFacts, steps: list[tuple[int, str]], summary: str
 ) -> None:
     draft = {"summary": summary, "next_steps": [{"source": f"R{n}", "text": text} for n, text in steps]}
     kept = check_draft(draft, ticket)

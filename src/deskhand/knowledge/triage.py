@@ -18,7 +18,7 @@ NEIGHBOURS = 7
 THRESHOLD = 0.5
 """Confidence below which no value is suggested."""
 
-MINIMUM_VOTE = 0.05
+MINIMUM_VOTE = 0.2
 """Neighbours less likely than this to be the same kind of problem do not vote at all."""
 
 Label = Literal["category", "priority"]

@@ -6,37 +6,32 @@ sources, ``compose_note`` lays it out. All of it is imported from here.
 
 from __future__ import annotations
 
-import html
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from deskhand.notes.confidence import Confidence, rate
 from deskhand.notes.draft import (
-    NEAR,
     CheckedDraft,
-    Confidence,
     DraftPrompt,
     Dropped,
-    NoteInput,
-    Source,
     Step,
-    Suggestion,
     check_draft,
     draft_prompt,
     draft_schema,
     needs_model,
-    procedure_steps,
     quoted_steps,
-    unmarked,
+    without_model,
 )
-from deskhand.notes.grounding import clip
+from deskhand.notes.facts import NEAR, STRONG, NoteFacts, Source, Suggestion
+from deskhand.notes.markup import clip, plain, procedure_steps, quoted, unmarked
 
 __all__ = [
     "CheckedDraft",
     "ComposedNote",
     "DraftPrompt",
     "Dropped",
-    "NoteInput",
+    "NoteFacts",
     "Source",
     "Step",
     "Suggestion",
@@ -47,11 +42,12 @@ __all__ = [
     "needs_model",
     "quoted_steps",
     "rate",
+    "without_model",
 ]
 
 MAX_WORDS = 500
-_STRONG = 0.6
 _TICKETS, _ARTICLES, _SYSTEMS = 3, 2, 4
+_QUOTED_WORDS = 60
 _NOTHING_KNOWN = "No similar solved ticket and no article was found for this ticket."
 
 
@@ -97,17 +93,17 @@ _SIZES = (
 )
 
 
-def compose_note(given: NoteInput, checked: CheckedDraft) -> ComposedNote:
+def compose_note(facts: NoteFacts, checked: CheckedDraft) -> ComposedNote:
     """Lay out a note.
 
     Args:
-        given: The ticket and what was found.
+        facts: The ticket and what was found.
         checked: From ``note.check_draft``; an empty one makes a note of what was found alone.
     """
-    confidence, reason = rate(given, checked)
+    confidence, reason = rate(facts, checked)
     markdown, cited = "", tuple[str, ...]()
     for size in _SIZES:
-        markdown, cited = _Layout(given, checked, size).text(confidence, reason)
+        markdown, cited = _Layout(facts, checked, size).text(confidence, reason)
         if len(markdown.split()) <= MAX_WORDS:
             break
     return ComposedNote(
@@ -121,46 +117,20 @@ def compose_note(given: NoteInput, checked: CheckedDraft) -> ComposedNote:
     )
 
 
-def rate(given: NoteInput, checked: CheckedDraft) -> tuple[Confidence, str]:
-    """How far to trust the note, from what was found and what was kept; the model is not asked."""
-    tickets, articles = given.of_kind("ticket"), given.of_kind("article")
-    strong = [source for source in tickets if source.score is None or source.score >= _STRONG]
-    rules: tuple[tuple[object, Confidence, str], ...] = (
-        (not tickets and not articles, "low", "nothing comparable was found"),
-        (not checked.steps, "low", "no solution was found in what was looked up"),
-        (not strong and not articles, "low", "the closest solved tickets are only loosely related"),
-        (checked.extractive, "medium", "the solution is quoted, because no own wording could be verified"),
-        (given.unavailable, "medium", "not every source could be asked"),
-        (
-            len(strong) >= 2 and _agree(given),
-            "high",
-            "close solved tickets agree with each other, and every step was found in a source",
-        ),
-        (True, "medium", "every step was found in a source, but the solved tickets are few or disagree"),
-    )
-    return next((level, reason) for holds, level, reason in rules if holds)
-
-
-def _agree(given: NoteInput) -> bool:
-    """Whether most similar tickets have one category; without any, closeness has to do."""
-    votes = [one for one in given.suggestions if one.field == "category" and one.of]
-    return all(one.value is not None and one.votes * 3 >= one.of * 2 for one in votes)
-
-
 class _Layout:
     """One attempt at one size; numbers sources in the order they are first met."""
 
-    def __init__(self, given: NoteInput, checked: CheckedDraft, size: _Size) -> None:
-        self._given = given
+    def __init__(self, facts: NoteFacts, checked: CheckedDraft, size: _Size) -> None:
+        self._facts = facts
         self._checked = checked
         self._size = size
         self._numbers: dict[str, int] = {}
         stepped = {step.ref for step in checked.steps}
         self._shown = {step.text for step in checked.steps}
-        tickets, articles = given.of_kind("ticket"), given.of_kind("article")
+        tickets, articles = facts.of_kind("ticket"), facts.of_kind("article")
         self._tickets = _first(tickets, _close(tickets, size.tickets) | stepped)
         self._articles = _first(articles, {source.ref for source in articles[: size.articles]} | stepped)
-        self._systems = given.of_kind("system")[: size.systems]
+        self._systems = [source for source in facts.of_kind("system") if _is_said(source, facts)][: size.systems]
 
     def text(self, confidence: Confidence, reason: str) -> tuple[str, tuple[str, ...]]:
         blocks = [
@@ -172,6 +142,7 @@ class _Layout:
             self._values(),
             f"**Confidence:** {confidence} – {reason}.",
             self._missing(),
+            self._shortfall(),
             self._footer(),
         ]
         return "\n\n".join(block for block in blocks if block), tuple(self._numbers)
@@ -181,24 +152,30 @@ class _Layout:
 
     def _headline(self) -> str:
         return (
-            f"**{plain(self._checked.summary or clip(self._given.subject, limit=25)) or 'Ticket without a subject'}**"
+            f"**{plain(self._checked.summary or clip(self._facts.subject, limit=25)) or 'Ticket without a subject'}**"
         )
 
     def _steps(self) -> str:
         if not self._checked.steps:
             return "" if self._tickets or self._articles else _NOTHING_KNOWN
-        if self._checked.extractive:
-            step = self._checked.steps[0]
-            source = next(source for source in self._given.sources if source.ref == step.ref)
-            return (
-                f"**What solved the closest ticket, {plain(source.label)}** {self._number(step.ref)}: "
-                f"“{plain(step.text)}” – quoted as it stands; check that it fits here."
-            )
+        first = self._checked.steps[0]
+        source = next(source for source in self._facts.sources if source.ref == first.ref)
+        if first.quoted and source.kind == "ticket":
+            return self._quotation(source, first)
+        heading = f"**Next steps, as {plain(source.label)} words them**" if first.quoted else "**Next steps**"
         lines = [
             f"{number}. {plain(clip(step.text, limit=32, chars=220))} {self._number(step.ref)}"
             for number, step in enumerate(self._checked.steps, 1)
         ]
-        return "\n".join(["**Next steps**", *lines])
+        return "\n".join([heading, *lines])
+
+    def _quotation(self, source: Source, step: Step) -> str:
+        heading = f"**What solved the closest ticket, {plain(source.label)}** {self._number(source.ref)}"
+        whole = len(step.text.split()) <= _QUOTED_WORDS and len(step.text) <= 10 * _QUOTED_WORDS
+        how = "quoted as it stands" if whole else "the beginning of it"
+        if whole and "\n" in step.text.strip():
+            return f"{heading}, {how}; check that it fits here:\n\n{quoted(step.text)}"
+        return f"{heading}: “{plain(clip(step.text, limit=_QUOTED_WORDS))}” – {how}; check that it fits here."
 
     def _similar(self) -> str:
         if not self._tickets:
@@ -214,7 +191,7 @@ class _Layout:
 
     def _procedures(self) -> str:
         if not self._articles:
-            asked = not any("article" in name or "knowledge" in name for name in self._given.unavailable)
+            asked = not any("article" in name or "knowledge" in name for name in self._facts.unavailable)
             return "**Procedure:** no article fits this ticket." if asked and self._tickets else ""
         lines = [
             f"- {self._number(source.ref)} {_named(source)} {plain(clip(source.title, limit=14))}"
@@ -224,26 +201,40 @@ class _Layout:
         return "\n".join(["**Procedure**", *lines])
 
     def _affected(self) -> str:
-        if not self._systems:
-            return ""
-        shown = [
-            f"{_named(source)} ({plain(clip(source.title, limit=8))})" if source.title else _named(source)
+        named = [_system(source) for source in self._systems if _names(source)]
+        meant = [
+            f"{_system(source)} – the ticket says “{plain(source.named)}”"
             for source in self._systems
+            if not _names(source)
         ]
-        return f"**Named systems:** {', '.join(shown)}."
+        lines = [
+            f"**Systems the ticket names:** {', '.join(named)}." if named else "",
+            f"**It may concern:** {'; '.join(meant)}." if meant else "",
+        ]
+        return "\n\n".join(line for line in lines if line)
 
     def _values(self) -> str:
-        shown = [_suggestion(suggestion) for suggestion in self._given.suggestions if suggestion.value]
+        shown = [_suggestion(suggestion) for suggestion in self._facts.suggestions if suggestion.value]
         return f"**Suggested:** {'; '.join(shown)}." if shown else ""
 
     def _missing(self) -> str:
-        if not self._given.unavailable:
+        if not self._facts.unavailable:
             return ""
-        names = ", ".join(plain(clip(name, limit=8)) for name in self._given.unavailable[:4])
+        names = ", ".join(plain(clip(name, limit=8)) for name in self._facts.unavailable[:4])
         return f"**Could not be asked:** {names}. What it knows is missing here."
 
+    def _shortfall(self) -> str:
+        if not self._checked.shortfall:
+            return ""
+        return (
+            f"**Written without the language model:** {plain(clip(self._checked.shortfall, limit=30))}."
+            " What is above was found and is quoted."
+        )
+
     def _footer(self) -> str:
-        label = f" with {plain(clip(self._given.model_label, limit=8))}" if self._given.model_label else ""
+        # A model is named where it had a say, and nowhere else.
+        touched = self._checked.has_model_words and self._facts.model_label
+        label = f" with {plain(clip(self._facts.model_label, limit=8))}" if touched else ""
         return f"*Written by Deskhand{label}. A suggestion: check it before acting.*"
 
 
@@ -255,6 +246,22 @@ def _close(tickets: Sequence[Source], count: int) -> set[str]:
 
 def _first(sources: Sequence[Source], refs: set[str]) -> list[Source]:
     return [source for source in sources if source.ref in refs]
+
+
+def _names(system: Source) -> bool:
+    """Whether the ticket has the system's own name or address, not only a word that is used for it."""
+    said = system.named.lower().strip()
+    return not said or said == system.label.lower() or said in system.text.lower().split(", ")
+
+
+def _is_said(system: Source, facts: NoteFacts) -> bool:
+    """Whether the words that are to name a system are the ticket's."""
+    words = " ".join(facts.ticket_text.lower().split())
+    return " ".join(system.named.lower().split()) in words
+
+
+def _system(source: Source) -> str:
+    return f"{_named(source)} ({plain(clip(source.title, limit=8))})" if source.title else _named(source)
 
 
 def _extent(article: Source, words: int, *, shown: set[str]) -> str:
@@ -271,7 +278,7 @@ def _match(score: float | None) -> str:
     """In words: the number is comparable with others, not a promise."""
     if score is None:
         return ""
-    word = "close" if score >= _STRONG else "partial" if score >= NEAR else "loose"
+    word = "close" if score >= STRONG else "partial" if score >= NEAR else "loose"
     return f" ({word} match, {score:.2f})"
 
 
@@ -288,10 +295,3 @@ def _suggestion(suggestion: Suggestion) -> str:
     evidence = f"{suggestion.votes} of {suggestion.of} similar tickets" if suggestion.of else "by wording"
     now = f", now {plain(clip(suggestion.current, limit=4))}" if suggestion.current else ""
     return f"{suggestion.field} {plain(clip(str(suggestion.value), limit=5))} ({evidence}{now})"
-
-
-def plain(text: str) -> str:
-    """A stranger's text as inert Markdown: no links, no citations, no emphasis, no HTML, one line."""
-    flat = " ".join(text.split()).replace("[", "(").replace("]", ")")
-    escaped = html.escape(flat, quote=False)
-    return re.sub(r"([*`#|~\\])", r"\\\1", escaped).replace("__", "\\_\\_")

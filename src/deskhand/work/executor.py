@@ -42,7 +42,7 @@ from deskhand.llm.loop import AgentTask, RunLimits, run_agent
 from deskhand.notes.layout import (
     CheckedDraft,
     ComposedNote,
-    NoteInput,
+    NoteFacts,
     check_draft,
     compose_note,
     draft_prompt,
@@ -225,7 +225,7 @@ class Executor:
         finally:
             await desk.aclose()
 
-    async def _draft(self, run: Run, toolbox: Toolbox, facts: NoteInput, model: Model[Any]) -> ComposedNote:
+    async def _draft(self, run: Run, toolbox: Toolbox, facts: NoteFacts, model: Model[Any]) -> ComposedNote:
         # A small model does one thing at a time: every tool call costs it ten seconds, and the note is its one thing.
         tools = () if isinstance(model, ConstrainedModel) else toolbox.specs()
         if not needs_model(facts) and not tools:
@@ -294,7 +294,7 @@ def _label(model: Model[Any]) -> str:
     return f"{model.model_name} (embedded model)" if isinstance(model, ConstrainedModel) else model.model_name
 
 
-def _cited(facts: NoteInput, note: ComposedNote) -> list[dict[str, Any]]:
+def _cited(facts: NoteFacts, note: ComposedNote) -> list[dict[str, Any]]:
     by_ref = {source.ref: source for source in facts.sources}
     return [
         {"ref": by_ref[ref].label, "kind": by_ref[ref].kind, "title": by_ref[ref].title, "url": by_ref[ref].url}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from deskhand.knowledge.schemas import ArticleHit, HistoryHit, SystemHit
 from deskhand.knowledge.triage import LabelSuggestion
-from deskhand.notes.layout import NoteInput, Source, Suggestion
+from deskhand.notes.facts import NoteFacts, Source, Suggestion
 from deskhand.plugins.contract import Ticket
 from deskhand.work.research import Findings
 from deskhand.work.toolbox import strip_marks
@@ -12,7 +12,7 @@ from deskhand.work.toolbox import strip_marks
 SYNTHETIC = "synthetic"
 
 
-def note_input(ticket: Ticket, findings: Findings, *, model_label: str) -> NoteInput:
+def note_input(ticket: Ticket, findings: Findings, *, model_label: str) -> NoteFacts:
     """Everything the note is made of, in the model layer's own terms.
 
     Args:
@@ -26,7 +26,7 @@ def note_input(ticket: Ticket, findings: Findings, *, model_label: str) -> NoteI
         *(_system(hit, number) for number, hit in enumerate(findings.systems, 1)),
     )
     triage = findings.triage
-    return NoteInput(
+    return NoteFacts(
         ticket_ref=ticket.display_id,
         subject=strip_marks(ticket.subject),
         description=strip_marks(ticket.description),
@@ -68,23 +68,20 @@ def _article(hit: ArticleHit, number: int) -> Source:
 
 
 def _system(hit: SystemHit, number: int) -> Source:
-    facts = [hit.ip_address, hit.location, hit.client, f"named in the ticket as '{hit.matched}'"]
+    facts = [hit.ip_address, hit.location, hit.client]
     return Source(
         ref=f"S{number}",
         kind="system",
         label=hit.hostname,
         title=hit.role or "system",
         text=", ".join(fact for fact in facts if fact),
+        named=hit.matched,
         score=hit.score,
         synthetic=hit.attributes.get("source") == SYNTHETIC,
     )
 
 
-def _suggestion(found: LabelSuggestion, findings: Findings, *, current: str | None) -> Suggestion:
-    return Suggestion(
-        field=found.field,
-        value=found.value,
-        votes=len(found.refs),
-        of=findings.voters(found.field),
-        current=current,
-    )
+def _suggestion(label: LabelSuggestion, findings: Findings, *, current: str | None) -> Suggestion:
+    """A value for a field, unless no ticket that may be called similar has it."""
+    votes, of = findings.votes(label.field, label.value)
+    return Suggestion(field=label.field, value=label.value if votes else None, votes=votes, of=of, current=current)

@@ -20,7 +20,8 @@ from deskhand.knowledge import search as knowledge
 from deskhand.knowledge.embedding import Embedder
 from deskhand.knowledge.ranking import HISTORY
 from deskhand.knowledge.schemas import ArticleHit, HistoryHit, SystemHit, TicketNames
-from deskhand.knowledge.triage import MINIMUM_VOTE, NEIGHBOURS, Label, Triage, suggest
+from deskhand.knowledge.triage import NEIGHBOURS, Label, Triage, suggest
+from deskhand.notes.facts import NEAR
 from deskhand.plugins.contract import Ticket
 from deskhand.work.toolbox import strip_marks
 
@@ -75,11 +76,10 @@ class Findings:
     neighbours: list[HistoryHit]
     unavailable: list[str]
 
-    def voters(self, label: Label) -> int:
-        """How many neighbours had a say about a label."""
-        return sum(
-            1 for one in self.neighbours[:NEIGHBOURS] if one.score >= MINIMUM_VOTE and getattr(one, label) is not None
-        )
+    def votes(self, label: Label, value: str | None) -> tuple[int, int]:
+        """How many similar tickets have a value, and how many have any; a distant neighbour is not a similar ticket."""
+        near = [hit for hit in self.neighbours[:NEIGHBOURS] if hit.score >= NEAR and getattr(hit, label) is not None]
+        return sum(getattr(hit, label) == value for hit in near), len(near)
 
 
 class Researcher:

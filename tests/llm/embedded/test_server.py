@@ -21,7 +21,7 @@ from deskhand.llm.embedded.server import EmbeddedModelServer, options_for, read_
 from deskhand.llm.errors import ModelAuthError, ModelUnavailableError
 from deskhand.llm.gateway import GatewaySettings, build_model
 from deskhand.llm.loop import AgentTask, run_agent
-from deskhand.notes.layout import NoteInput, Source, check_draft, compose_note, draft_prompt, draft_schema
+from deskhand.notes.layout import NoteFacts, Source, check_draft, compose_note, draft_prompt, draft_schema
 
 SMALL = EMBEDDED_MODELS["smollm2-135m"]
 HTTP = HttpClientFactory()
@@ -48,7 +48,7 @@ async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Embe
     assert not state.exists()
 
 
-TICKET = NoteInput(
+TICKET = NoteFacts(
     ticket_ref="INC-1",
     subject="Printer offline",
     description="The printer on the second floor is offline.",

@@ -1,0 +1,102 @@
+"""What a note is made of: the ticket, what was found for it, and what is suggested (pure)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+NEAR = 0.35
+"""Sources less likely than this to be about the same thing are shown at most, never turned into steps."""
+
+STRONG = 0.6
+"""Sources at least this likely to be about the same thing are called close."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """Something that was looked up.
+
+    Attributes:
+        ref: What the model calls it: ``T1``, ``K1``, ``S1``; unique within a note.
+        kind: Solved ticket, article, or system of the inventory.
+        label: What people call it: a ticket number, an article id, a host name.
+        title: Subject, title, or role.
+        text: The resolution of a ticket, the body of an article, facts of a system.
+        problem: What a solved ticket's user had written.
+        named: Of a system, the words of the ticket that name it.
+        url: Where to read it, if it can be read.
+        score: Likelihood that it is about the same thing, 0 to 1; None where that was not measured.
+        synthetic: Invented content of a demo; readers are told so.
+    """
+
+    ref: str
+    kind: Literal["ticket", "article", "system"]
+    label: str
+    title: str
+    text: str = ""
+    problem: str = ""
+    named: str = ""
+    url: str | None = None
+    score: float | None = None
+    synthetic: bool = False
+
+    @property
+    def closeness(self) -> float:
+        """The score, or just close where none was measured."""
+        return STRONG if self.score is None else self.score
+
+    @property
+    def solution(self) -> str:
+        """What it says to do; an article's title belongs to it, a ticket's subject does not."""
+        return self.text if self.kind == "ticket" else f"{self.title}\n{self.text}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suggestion:
+    """A value for one field of the ticket, with its evidence.
+
+    Attributes:
+        field: ``category`` or ``priority``.
+        value: None if the evidence was too thin.
+        votes: How many of ``of`` similar tickets have the value.
+        of: How many similar tickets have any.
+        current: What the ticket has now.
+    """
+
+    field: Literal["category", "priority"]
+    value: str | None
+    votes: int = 0
+    of: int = 0
+    current: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoteFacts:
+    """Everything a note is made of.
+
+    Attributes:
+        ticket_ref: The ticket's number.
+        subject: Its subject, written by a stranger.
+        description: Its text, written by a stranger.
+        sources: What was found, best first within each kind.
+        suggestions: Category and priority.
+        unavailable: Sources that could not be asked, with why: ``"articles (timeout)"``.
+        model_label: Names the model in the footer of a note that has words of it.
+    """
+
+    ticket_ref: str
+    subject: str
+    description: str
+    sources: tuple[Source, ...] = ()
+    suggestions: tuple[Suggestion, ...] = ()
+    unavailable: tuple[str, ...] = ()
+    model_label: str = ""
+
+    def of_kind(self, kind: str) -> list[Source]:
+        """Its sources of one kind, best first."""
+        return [source for source in self.sources if source.kind == kind]
+
+    @property
+    def ticket_text(self) -> str:
+        """Subject and description."""
+        return f"{self.subject}\n{self.description}"
