@@ -7,9 +7,10 @@ error class and ``retry_after``. A vendor's own error codes are read by its plug
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Callable, Mapping
 from datetime import timedelta
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import httpx2
 
@@ -30,8 +31,11 @@ from deskhand.plugins.errors import (
 )
 from deskhand.plugins.oauth import AccessToken
 
-ANSWER_DEPTH = 400
-"""Levels of nesting in an answer: a rich text format nests four for each level of a list."""
+P = ParamSpec("P")
+T = TypeVar("T")
+
+ANSWER_DEPTH = 200
+"""Levels of nesting in an answer: a rich text format nests four for each level of a list, and Pydantic stops at 255."""
 _LONGEST_TOKEN_LIFE = 30 * 86_400.0
 
 _BY_STATUS: dict[int, type[DeskError]] = {
@@ -119,6 +123,20 @@ def error_body(response: httpx2.Response) -> dict[str, Any]:
     except UnreadableJsonError:
         return {}
     return value if isinstance(value, dict) else {}
+
+
+async def read_aside(read: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Turn what a desk answered into our values beside the event loop.
+
+    A ticket's text is as long and as odd as anybody made it, and reading it must not hold up the other tenants' runs.
+
+    Raises:
+        DeskProtocolError: The answer has a shape that the vendor does not document.
+    """
+    try:
+        return await asyncio.to_thread(read, *args, **kwargs)
+    except (TypeError, ValueError, LookupError, AttributeError, ArithmeticError) as error:
+        raise DeskProtocolError(f"The desk's answer has an unknown shape ({type(error).__name__}: {error}).") from error
 
 
 def plain_words(response: httpx2.Response, limit: int) -> str:

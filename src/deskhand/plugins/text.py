@@ -1,8 +1,8 @@
-"""Ticket text between HTML, Markdown and plain, always sanitised; truncation that shows itself.
+"""Ticket text between HTML, Markdown and plain; truncation that shows itself.
 
-Ticket text is untrusted: HTML is cleaned with an allow-list (nh3) before it becomes Markdown for a
-model, and what we write is rendered with raw HTML disabled and cleaned again. Headings, lists,
-tables, code and links survive both ways; scripts, styles, forms, images and event handlers do not.
+Ticket text is untrusted: ``plugins.html`` reads it in bounded time and keeps nothing that runs, and what we write is
+rendered with raw HTML disabled and cleaned (``kit.markdown``). Headings, lists, tables, code and links survive both
+ways.
 """
 
 from __future__ import annotations
@@ -10,58 +10,15 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-import nh3
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
-from markdownify import markdownify
 
-_TAGS = {
-    *("h1", "h2", "h3", "h4", "h5", "h6", "p", "div", "br", "hr", "blockquote", "pre", "code"),
-    *("a", "b", "del", "em", "i", "ins", "s", "span", "strong", "sub", "sup", "u"),
-    *("ul", "ol", "li", "dl", "dt", "dd", "table", "thead", "tbody", "tr", "th", "td"),
-}
-_ATTRIBUTES = {"a": {"href", "title"}, "code": {"class"}, "ol": {"start"}, "td": {"colspan"}, "th": {"colspan"}}
-_SCHEMES = {"http", "https", "mailto", "tel"}
-_DROP_WITH_CONTENT = {"script", "style", "head", "title", "iframe", "object", "noscript", "template"}
+from deskhand.kit.markdown import markdown_to_html, safe_html
+from deskhand.plugins.html.read import html_to_markdown
 
 _MARKDOWN = MarkdownIt("commonmark", {"html": False, "linkify": False}).enable(["table", "strikethrough"])
 _BLANK_LINES = re.compile(r"\n{3,}")
-_TRAILING_BLANKS = re.compile(r"[ \t]+\n")
-_LANGUAGE = re.compile(r"(?:language|lang)-([\w+#.-]+)")
 _MARK = re.compile(r"(?<![0-9A-Za-z-])dh-[0-9a-f]{20}(?![0-9a-f])")
-
-
-def sanitize_html(source: str) -> str:
-    """HTML with nothing in it that can run, load or submit."""
-    return nh3.clean(
-        source,
-        tags=_TAGS,
-        attributes=_ATTRIBUTES,
-        url_schemes=_SCHEMES,
-        clean_content_tags=_DROP_WITH_CONTENT,
-        link_rel="noopener noreferrer nofollow",
-        strip_comments=True,
-    )
-
-
-def markdown_to_html(source: str) -> str:
-    """Render CommonMark with tables; raw HTML in it becomes visible text."""
-    return sanitize_html(_MARKDOWN.render(source)).strip()
-
-
-def html_to_markdown(source: str | None) -> str:
-    """Markdown of a vendor's HTML (or of plain text that never was HTML)."""
-    if not source:
-        return ""
-    markdown = markdownify(
-        sanitize_html(source),
-        heading_style="ATX",
-        bullets="-",
-        code_language_callback=_code_language,
-        escape_asterisks=False,
-        escape_underscores=False,
-    )
-    return _tidy(markdown)
 
 
 def html_to_text(source: str | None) -> str:
@@ -104,20 +61,6 @@ def with_mark(markdown: str, mark: str) -> str:
 def find_marks(source: str) -> tuple[str, ...]:
     """Idempotency marks in a text (any markup), in order, without repeats."""
     return tuple(dict.fromkeys(_MARK.findall(source)))
-
-
-def _code_language(element: object) -> str:
-    classes = " ".join(_classes(element))
-    found = _LANGUAGE.search(classes)
-    return found.group(1) if found else ""
-
-
-def _classes(element: object) -> list[str]:
-    names: list[str] = []
-    for node in (element, getattr(element, "code", None)):
-        get = getattr(node, "get", None)
-        names.extend((get("class") or []) if get else [])
-    return names
 
 
 class _PlainText:
@@ -189,5 +132,19 @@ def _inline_text(tokens: Sequence[Token]) -> str:
 
 
 def _tidy(source: str) -> str:
-    plain_spaces = source.replace("\xa0", " ").replace("\r\n", "\n")
-    return _BLANK_LINES.sub("\n\n", _TRAILING_BLANKS.sub("\n", plain_spaces)).strip()
+    lines = source.replace("\xa0", " ").replace("\r\n", "\n").split("\n")
+    return _BLANK_LINES.sub("\n\n", "\n".join(line.rstrip(" \t") for line in lines)).strip()
+
+
+sanitize_html = safe_html
+
+__all__ = [
+    "find_marks",
+    "html_to_markdown",
+    "html_to_text",
+    "markdown_to_html",
+    "markdown_to_text",
+    "sanitize_html",
+    "truncate",
+    "with_mark",
+]

@@ -7,16 +7,26 @@ and by a page that renders Markdown with HTML disabled.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from deskhand.kit.times import read_epoch
+from deskhand.kit.times import bounded_number, read_epoch
+from deskhand.plugins.html.inline import (
+    cell,
+    code_block,
+    indented,
+    marked,
+    one_line,
+    quoted,
+    raised,
+    safe_target,
+    table,
+)
 
 Node = Mapping[str, Any]
 
-_BACKTICKS = re.compile(r"`+")
-_EDGES = re.compile(r"^(\s*)(.*?)(\s*)$", re.DOTALL)
+DEPTH = 40
+"""Levels of nodes whose form is kept."""
 _PANELS = {"warning": "Warning", "error": "Error", "success": "Success", "note": "Note", "tip": "Tip"}
 _ATTACHMENT = "[attachment]"
 
@@ -27,7 +37,39 @@ def adf_to_markdown(document: object) -> str:
         return document.strip()
     if not isinstance(document, Mapping):
         return ""
-    return _blocks(_children(document)).strip()
+    return _blocks(_children(_flattened(document))).strip()
+
+
+def _flattened(document: Node) -> Node:
+    """The document with what lies too deep as paragraphs of its words, since the readers below recurse."""
+    root: dict[str, Any] = dict(document)
+    pending: list[tuple[dict[str, Any], int, bool]] = [(root, 0, False)]
+    while pending:
+        node, depth, in_table = pending.pop()
+        if node.get("type") == "table" and in_table:
+            node["type"] = "tableInTable"  # Markdown has none: its cells are read one after another
+        in_table = in_table or node.get("type") == "table"
+        children = _children(node)
+        if depth >= DEPTH:
+            children = [{"type": "paragraph", "content": [{"type": "text", "text": text}]} for text in _words(children)]
+        copies = [dict(child) for child in children]
+        node["content"] = copies
+        pending.extend((copy, depth + 1, in_table) for copy in copies if depth < DEPTH and "content" in copy)
+    return root
+
+
+def _words(nodes: Sequence[Node]) -> list[str]:
+    """The texts below some nodes, in order."""
+    out: list[str] = []
+    pending = list(reversed(nodes))
+    while pending:
+        node = pending.pop()
+        children = _children(node)
+        if children:
+            pending.extend(reversed(children))
+        elif str(node.get("type")) in _INLINE:
+            out.append(_piece(node))
+    return [text for text in out if text.strip()]
 
 
 def _children(node: Node) -> list[Node]:
@@ -62,13 +104,13 @@ def _block(node: Node) -> str:
 
 
 def _heading(node: Node) -> str:
-    level = min(6, max(1, int(_attrs(node).get("level") or 1)))
-    return f"{'#' * level} {_one_line(_inline(_children(node)))}"
+    level = int(bounded_number(_attrs(node).get("level"), default=1, low=1, high=6))
+    return f"{'#' * level} {one_line(_inline(_children(node)))}"
 
 
 def _list(node: Node) -> str:
     ordered = node.get("type") == "orderedList"
-    number = int(_attrs(node).get("order") or 1)
+    number = int(bounded_number(_attrs(node).get("order"), default=1, low=0, high=999_999_999))
     lines = []
     for offset, item in enumerate(_children(node)):
         lines.append(_item(item, f"{number + offset}. " if ordered else "- "))
@@ -79,9 +121,9 @@ def _item(node: Node, bullet: str) -> str:
     if node.get("type") == "taskItem":
         bullet += "[x] " if _attrs(node).get("state") == "DONE" else "[ ] "
     if node.get("type") in {"bulletList", "orderedList", "taskList"}:  # a nested list without an item around it
-        return _indented(_block(node), 2, first=True)
+        return "  " + indented(_block(node), 2)
     text = _tight(_children(node))
-    return bullet + _indented(text, len(bullet) if bullet[0] != "-" else 2)
+    return bullet + indented(text, len(bullet) if bullet[0] != "-" else 2)
 
 
 def _tight(nodes: Sequence[Node]) -> str:
@@ -99,27 +141,15 @@ def _tight(nodes: Sequence[Node]) -> str:
     return _inline(loose) + (f"\n{out}" if out and loose else out)
 
 
-def _indented(text: str, width: int, *, first: bool = False) -> str:
-    pad = " " * width
-    lines = [pad + line if line else "" for line in text.split("\n")]
-    return "\n".join(lines) if first else "\n".join(lines).removeprefix(pad)
-
-
 def _code_block(node: Node) -> str:
     text = "".join(str(child.get("text") or "") for child in _children(node))
-    longest = max((len(run) for run in _BACKTICKS.findall(text)), default=0)
-    fence = "`" * max(3, longest + 1)
-    return f"{fence}{_attrs(node).get('language') or ''}\n{text}\n{fence}"
-
-
-def _quoted(text: str) -> str:
-    return "\n".join(f"> {line}".rstrip() for line in text.split("\n"))
+    return code_block(text, str(_attrs(node).get("language") or ""))
 
 
 def _panel(node: Node) -> str:
     kind = _PANELS.get(str(_attrs(node).get("panelType")))
     text = _blocks(_children(node))
-    return _quoted(f"**{kind}:** {text}" if kind else text)
+    return quoted(f"**{kind}:** {text}" if kind else text)
 
 
 def _expand(node: Node) -> str:
@@ -128,20 +158,11 @@ def _expand(node: Node) -> str:
 
 
 def _table(node: Node) -> str:
-    rows = [[_cell(cell) for cell in _children(row)] for row in _children(node)]
-    width = max((len(row) for row in rows), default=0)
-    if not width:
-        return ""
-    lines = ["| " + " | ".join(row + [""] * (width - len(row))) + " |" for row in rows]
-    return "\n".join([lines[0], "|" + " --- |" * width, *lines[1:]])
-
-
-def _cell(node: Node) -> str:
-    return _one_line(_blocks(_children(node))).replace("|", "\\|")
+    return table([[cell(_blocks(_children(one))) for one in _children(row)] for row in _children(node)])
 
 
 def _card(node: Node) -> str:
-    url = str(_attrs(node).get("url") or "")
+    url = safe_target(str(_attrs(node).get("url") or ""))
     return f"<{url}>" if url else ""
 
 
@@ -158,7 +179,7 @@ _BLOCKS: dict[str, Callable[[Node], str]] = {
     "taskList": _list,
     "decisionList": _list,
     "codeBlock": _code_block,
-    "blockquote": lambda node: _quoted(_blocks(_children(node))),
+    "blockquote": lambda node: quoted(_blocks(_children(node))),
     "panel": _panel,
     "expand": _expand,
     "nestedExpand": _expand,
@@ -197,35 +218,16 @@ def _piece(node: Node) -> str:
 
 
 def _text(node: Node) -> str:
+    marks = {str(mark.get("type")): mark for mark in _marks_of(node)}
+    target = str(_attrs(marks["link"]).get("href") or "") if "link" in marks else ""
     text = str(node.get("text") or "")
-    marks = {str(mark.get("type")): mark for mark in node.get("marks") or () if isinstance(mark, Mapping)}
-    before, core, after = _EDGES.match(text).groups()  # type: ignore[union-attr]  # the pattern fits any text
-    if not core:
-        return text
-    if "code" in marks:
-        core = _code(core)
-    else:
-        for kind, sign in (("strike", "~~"), ("em", "*"), ("strong", "**")):
-            core = f"{sign}{core}{sign}" if kind in marks else core
-    if "link" in marks:
-        core = markdown_link(core, str(_attrs(marks["link"]).get("href") or ""))
-    return f"{before}{core}{after}"
+    sign = {"sup": "^", "sub": "_"}.get(str(_attrs(marks.get("subsup", {})).get("type")))
+    return marked(raised(text, sign) if sign else text, frozenset(marks), safe_target(target))
 
 
-def markdown_link(text: str, target: str) -> str:
-    """A Markdown link; one whose text is its target is written as an autolink."""
-    if not target:
-        return text
-    if text == target and ":" in target and not re.search(r"[\s<>]", target):
-        return f"<{target}>"
-    return f"[{text}](<{target}>)" if re.search(r"[\s()]", target) else f"[{text}]({target})"
-
-
-def _code(text: str) -> str:
-    longest = max((len(run) for run in _BACKTICKS.findall(text)), default=0)
-    fence = "`" * (longest + 1)
-    pad = " " if text.startswith("`") or text.endswith("`") else ""
-    return f"{fence}{pad}{text}{pad}{fence}"
+def _marks_of(node: Node) -> list[Node]:
+    marks = node.get("marks")
+    return [mark for mark in marks if isinstance(mark, Mapping)] if isinstance(marks, list) else []
 
 
 def _mention(node: Node) -> str:
@@ -255,7 +257,3 @@ _INLINE: dict[str, Callable[[Node], str]] = {
     "mediaInline": _media,
     "inlineExtension": _word("text"),
 }
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.replace("\\\n", " ").split())

@@ -14,6 +14,7 @@ from deskhand.plugins.jira.adf_read import adf_to_markdown
 from deskhand.plugins.jira.config import JiraConfig
 from deskhand.plugins.jira.manifest import DESK, TOOL_TYPE
 from deskhand.plugins.priorities import PriorityMap
+from deskhand.plugins.shapes import texts
 from deskhand.plugins.text import find_marks
 
 SUMMARY_LIMIT = 255
@@ -106,7 +107,7 @@ def read_ticket(
         resolved_at=resolved if closed else None,
         url=f"{config.jira_url}/browse/{key}",
         revision=_text(fields.get("updated")),
-        tags=tuple(str(label) for label in fields.get("labels") or ()),
+        tags=texts(fields.get("labels")),
         notes=notes or (),
         custom={name: plain(value) for name, value in fields.items() if name not in known and plain(value) is not None},
     )
@@ -145,7 +146,7 @@ def embedded_notes(fields: Mapping[str, Any]) -> tuple[Note, ...]:
     """Comments in the field ``comment``, oldest first."""
     page = fields.get("comment")
     rows = page.get("comments") if isinstance(page, Mapping) else None
-    return tuple(read_note(row) for row in rows or ())
+    return tuple(read_note(row) for row in rows) if isinstance(rows, list) else ()
 
 
 def read_note(raw: object) -> Note:

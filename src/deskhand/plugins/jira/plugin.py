@@ -14,6 +14,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from deskhand.plugins.calls import read_aside
 from deskhand.plugins.contract import (
     ConnectionReport,
     DeskContext,
@@ -88,7 +89,11 @@ class JiraPlugin(TicketingToolPlugin):
 
     async def get_ticket(self, ticket_id: str, *, with_notes: bool = True) -> Ticket:
         raw = await self._desk.issue(ticket_id, mapping.all_fields())
-        notes = tuple(mapping.read_note(row) for row in await self._desk.comments(ticket_id)) if with_notes else ()
+        comments = await self._desk.comments(ticket_id) if with_notes else []
+        return await read_aside(self._read, raw, comments)
+
+    def _read(self, raw: Mapping[str, Any], comments: Sequence[Mapping[str, Any]]) -> Ticket:
+        notes = tuple(mapping.read_note(row) for row in comments)
         return mapping.read_ticket(raw, self.config, self._priorities, notes=notes)
 
     async def search_tickets(self, query: TicketQuery) -> TicketPage:
@@ -113,7 +118,7 @@ class JiraPlugin(TicketingToolPlugin):
         skipped: list[SkippedTicket] = []
         for row in rows:
             with one_ticket(row.get("key") or row.get("id"), skipped):
-                ticket = mapping.read_ticket(row, self.config, self._priorities)
+                ticket = await read_aside(mapping.read_ticket, row, self.config, self._priorities)
                 tickets.append(replace(ticket, listed_at=mapping.listed_at(row, self.config)))
         return TicketPage(tickets=tuple(tickets), next_cursor=following, skipped=tuple(skipped))
 
@@ -212,9 +217,12 @@ class JiraPlugin(TicketingToolPlugin):
 
     # -- parts -----------------------------------------------------------------------------------
 
+    def _read_rows(self, rows: Sequence[Mapping[str, Any]]) -> tuple[Ticket, ...]:
+        return tuple(mapping.read_ticket(row, self.config, self._priorities) for row in rows)
+
     async def _page(self, statement: str, names: list[str], cursor: str | None, size: int) -> TicketPage:
         rows, following = await self._desk.search(statement, names, cursor, size)
-        tickets = tuple(mapping.read_ticket(row, self.config, self._priorities) for row in rows)
+        tickets = await read_aside(self._read_rows, rows)
         return TicketPage(tickets=tickets, next_cursor=following)
 
     async def _wanted(self, ticket_id: str, changes: TicketChanges) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable
 from itertools import takewhile
 
-from deskhand.plugins.jira.adf_read import markdown_link
+from deskhand.plugins.html.inline import code_block, code_span, markdown_link
 
 _BLOCK_MACRO = re.compile(r"\{(code|noformat)(?::([^}]*))?\}(.*?)\{\1\}", re.DOTALL)
 _KEPT = "\x00{}\x00"
@@ -72,9 +72,7 @@ def _fence(found: re.Match[str]) -> str:
     options = (found.group(2) or "").split("|")
     language = next((option for option in options if option and "=" not in option), "")
     text = found.group(3).strip("\n")
-    longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
-    fence = "`" * max(3, longest + 1)
-    return f"{fence}{language if language != 'none' else ''}\n{text}\n{fence}"
+    return code_block(text, language if language != "none" else "")
 
 
 class _Blocks:
@@ -184,9 +182,7 @@ def _emphasis(text: str) -> str:
 
 def _code(text: str) -> str:
     plain = _ESCAPE.sub(r"\1", text)
-    fence = "`" * (max((len(run) for run in re.findall(r"`+", plain)), default=0) + 1)
-    pad = " " if plain.startswith("`") or plain.endswith("`") else ""
-    return f"{fence}{pad}{plain}{pad}{fence}"
+    return code_span(plain)
 
 
 def _link(inside: str, kept: _Kept) -> str:

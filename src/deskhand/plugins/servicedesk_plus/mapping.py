@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from deskhand.kit.times import read_epoch
+from deskhand.kit.times import bounded_number, read_epoch
 from deskhand.plugins.contract import Note, NoteDraft, Person, Ticket, TicketChanges, TicketQuery
 from deskhand.plugins.errors import DeskProtocolError
 from deskhand.plugins.priorities import PriorityMap
@@ -23,6 +23,7 @@ LIST_FIELDS = [
 ]
 _UNSET = datetime.fromtimestamp(0, UTC)
 """A time before it ("-1") is the vendor's way to leave one out."""
+_LAST_ROW = 10_000_000
 _MAPPED = {*LIST_FIELDS, "notes", "has_notes"}
 
 
@@ -201,10 +202,17 @@ def list_info(
 
 def next_cursor(body: Mapping[str, Any], rows: int) -> str | None:
     """Start of the next page, or None on the last."""
-    info = body.get("list_info")
-    if not isinstance(info, dict) or not info.get("has_more_rows") or not rows:
+    info = info_of(body)
+    if not info.get("has_more_rows") or not rows:
         return None
-    return str(int(info.get("start_index") or 1) + rows)
+    start = bounded_number(info.get("start_index"), default=1, low=1, high=_LAST_ROW)
+    return str(int(start) + rows) if start < _LAST_ROW else None
+
+
+def info_of(body: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What an answer says about the list it brings."""
+    info = body.get("list_info")
+    return info if isinstance(info, dict) else {}
 
 
 def name_of(value: object) -> str | None:

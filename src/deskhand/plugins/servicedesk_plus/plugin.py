@@ -15,6 +15,8 @@ from urllib.parse import quote
 
 from pydantic import BaseModel
 
+from deskhand.kit.times import read_number
+from deskhand.plugins.calls import read_aside
 from deskhand.plugins.contract import (
     ConnectionReport,
     DeskContext,
@@ -110,8 +112,8 @@ class ServiceDeskPlusPlugin(TicketingToolPlugin):
         raw = await self._request(ticket_id)
         notes: tuple[Note, ...] = ()
         if with_notes and raw.get("has_notes", True):
-            notes = tuple(mapping.read_note(row) for row in await self._raw_notes(ticket_id))
-        return mapping.read_ticket(raw, self.config, self._priorities, notes=notes)
+            notes = await read_aside(_read_notes, await self._raw_notes(ticket_id))
+        return await read_aside(mapping.read_ticket, raw, self.config, self._priorities, notes=notes)
 
     async def search_tickets(self, query: TicketQuery) -> TicketPage:
         return await self._page(mapping.search_list_info(query))
@@ -125,7 +127,7 @@ class ServiceDeskPlusPlugin(TicketingToolPlugin):
         skipped: list[SkippedTicket] = []
         for row in rows:
             with one_ticket(row.get("display_id") or row.get("id"), skipped):
-                ticket = mapping.read_ticket(row, self.config, self._priorities)
+                ticket = await read_aside(mapping.read_ticket, row, self.config, self._priorities)
                 tickets.append(replace(ticket, listed_at=mapping.read_time(row.get(field))))
         more = mapping.next_cursor(body, len(rows)) is not None
         following = position.after([row.get(field) for row in rows]).cursor() if more else None
@@ -223,14 +225,17 @@ class ServiceDeskPlusPlugin(TicketingToolPlugin):
         raw = body.get("request")
         return _receipt(raw if isinstance(raw, dict) else {"id": ticket_id}, mark)
 
+    def _read_rows(self, rows: Sequence[Mapping[str, Any]]) -> tuple[Ticket, ...]:
+        return tuple(mapping.read_ticket(row, self.config, self._priorities) for row in rows)
+
     async def _page(self, list_info: Mapping[str, Any]) -> TicketPage:
         body = await self._client.get("requests", list_info)
         rows = _rows(body, "requests")
-        total = body["list_info"].get("total_count") if isinstance(body.get("list_info"), dict) else None
+        total = read_number(mapping.info_of(body).get("total_count"))
         return TicketPage(
-            tickets=tuple(mapping.read_ticket(row, self.config, self._priorities) for row in rows),
+            tickets=await read_aside(self._read_rows, rows),
             next_cursor=mapping.next_cursor(body, len(rows)),
-            total=int(total) if total is not None else None,
+            total=None if total is None else int(total),
         )
 
     async def _raw_notes(self, ticket_id: str) -> list[dict[str, Any]]:
@@ -254,6 +259,10 @@ class ServiceDeskPlusPlugin(TicketingToolPlugin):
         udf = rows[0].get("udf_fields") if rows else None
         names = [*_SETTABLE, *(udf if isinstance(udf, dict) else ())]
         return tuple(NamedValue(id=name, name=name, extra={"custom": name.startswith("udf_")}) for name in names)
+
+
+def _read_notes(rows: Sequence[Mapping[str, Any]]) -> tuple[Note, ...]:
+    return tuple(mapping.read_note(row) for row in rows)
 
 
 def _path(ticket_id: str) -> str:

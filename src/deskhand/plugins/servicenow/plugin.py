@@ -15,6 +15,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from deskhand.plugins.calls import read_aside
 from deskhand.plugins.contract import (
     ConnectionReport,
     DeskContext,
@@ -94,7 +95,7 @@ class ServiceNowPlugin(TicketingToolPlugin):
     async def get_ticket(self, ticket_id: str, *, with_notes: bool = True) -> Ticket:
         row = await self._record(ticket_id)
         notes = await self._notes(row) if with_notes else ()
-        return mapping.read_ticket(row, self.config, self._priorities, notes=notes)
+        return await read_aside(mapping.read_ticket, row, self.config, self._priorities, notes=notes)
 
     async def search_tickets(self, query: TicketQuery) -> TicketPage:
         states = tuple([await self._lookups.value("state", word) for word in query.status])
@@ -104,7 +105,7 @@ class ServiceNowPlugin(TicketingToolPlugin):
         fields, limit = mapping.read_fields(self.config), max(1, min(query.page_size, PAGE))
         page = await self._client.page(self._table, wanted, fields, limit=limit, offset=int(offset))
         return TicketPage(
-            tickets=self._tickets(page.rows),
+            tickets=await read_aside(self._tickets, page.rows),
             next_cursor=None if page.next_offset is None else str(page.next_offset),
             total=page.total,
         )
@@ -119,7 +120,7 @@ class ServiceNowPlugin(TicketingToolPlugin):
         skipped: list[SkippedTicket] = []
         for row in page.rows:
             with one_ticket(value_of(row, "number") or value_of(row, "sys_id"), skipped):
-                ticket = mapping.read_ticket(row, self.config, self._priorities)
+                ticket = await read_aside(mapping.read_ticket, row, self.config, self._priorities)
                 tickets.append(replace(ticket, listed_at=ticket.resolved_at))
         return TicketPage(
             tickets=tuple(tickets),
@@ -232,7 +233,7 @@ class ServiceNowPlugin(TicketingToolPlugin):
     async def _notes(self, row: Mapping[str, Any]) -> tuple[Note, ...]:
         query = mapping.journal_query(value_of(row, "sys_id"))
         entries = await self._client.all("sys_journal_field", query, _NOTE_FIELDS)
-        return tuple(mapping.read_note(entry) for entry in entries) or mapping.rendered_notes(row)
+        return await read_aside(_read_notes, entries, row)
 
     async def _entry(self, sys_id: str, mark: str) -> dict[str, Any] | None:
         """The journal entry with a mark, or the newest of all; None if this account is shown none."""
@@ -298,6 +299,11 @@ class ServiceNowPlugin(TicketingToolPlugin):
 
     def _tickets(self, rows: Sequence[Mapping[str, Any]]) -> tuple[Ticket, ...]:
         return tuple(mapping.read_ticket(row, self.config, self._priorities) for row in rows)
+
+
+def _read_notes(entries: Sequence[Mapping[str, Any]], row: Mapping[str, Any]) -> tuple[Note, ...]:
+    """The journal's entries, or what the record itself shows of them where the journal is hidden from us."""
+    return tuple(mapping.read_note(entry) for entry in entries) or mapping.rendered_notes(row)
 
 
 def _field(row: Mapping[str, Any]) -> NamedValue:

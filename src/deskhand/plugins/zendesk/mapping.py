@@ -16,6 +16,7 @@ from deskhand.kit.times import read_instant
 from deskhand.plugins.contract import Note, NoteDraft, Person, Ticket, TicketQuery
 from deskhand.plugins.errors import DeskProtocolError
 from deskhand.plugins.priorities import PriorityMap
+from deskhand.plugins.shapes import texts
 from deskhand.plugins.text import html_to_markdown, markdown_to_html, truncate
 from deskhand.plugins.zendesk.config import ZendeskConfig
 from deskhand.plugins.zendesk.manifest import DESK, TOOL_TYPE
@@ -128,7 +129,7 @@ def read_ticket(
         resolved_at=solved_at(raw),
         url=f"{config.base_url}/agent/tickets/{raw['id']}",
         revision=_text(raw.get("updated_at")),
-        tags=tuple(str(tag) for tag in raw.get("tags") or ()),
+        tags=texts(raw.get("tags")),
         notes=notes,
         custom={**custom, **{name: value for name, value in fields.items() if value is not None}},
     )

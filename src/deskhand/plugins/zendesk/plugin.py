@@ -16,6 +16,7 @@ from urllib.parse import quote
 from pydantic import BaseModel
 
 from deskhand.kit.clock import utc_now
+from deskhand.plugins.calls import read_aside
 from deskhand.plugins.contract import (
     ConnectionReport,
     DeskContext,
@@ -95,12 +96,12 @@ class ZendeskPlugin(TicketingToolPlugin):
         body = await self._client.get(_path(ticket_id), {"include": _SIDELOADS})
         side = await self._side(body)
         comments = await self._comments(ticket_id, side) if with_notes else None
-        return self._read(body.get("ticket"), side, comments)
+        return await read_aside(self._read, body.get("ticket"), side, comments)
 
     async def search_tickets(self, query: TicketQuery) -> TicketPage:
         found = await self._search.page(query)
         side = await self._side(found.body)
-        tickets = tuple(self._read(row, side) for row in found.rows)
+        tickets = await read_aside(self._read_rows, found.rows, side)
         return TicketPage(tickets=tickets, next_cursor=found.next_cursor, total=found.total)
 
     async def list_history(self, since: datetime, *, cursor: str | None = None, page_size: int = 100) -> TicketPage:
@@ -259,10 +260,13 @@ class ZendeskPlugin(TicketingToolPlugin):
 
     async def _resolved(self, row: Mapping[str, Any], side: mapping.Sideloads) -> Ticket:
         """A ticket of the history; its comments are read unless a field keeps the resolution."""
-        kept = self._read(row, side)
+        kept = await read_aside(self._read, row, side)
         if kept.resolution:
             return kept
-        return self._read(row, side, await self._comments(kept.id, side))
+        return await read_aside(self._read, row, side, await self._comments(kept.id, side))
+
+    def _read_rows(self, found: Sequence[Mapping[str, Any]], side: mapping.Sideloads) -> tuple[Ticket, ...]:
+        return tuple(self._read(row, side) for row in found)
 
     def _read(
         self, raw: object, side: mapping.Sideloads, comments: Sequence[Mapping[str, Any]] | None = None

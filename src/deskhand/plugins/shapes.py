@@ -1,0 +1,8 @@
+"""Parts of an answer taken as what they should be: what has another shape counts as missing, not as a failure."""
+
+from __future__ import annotations
+
+
+def texts(value: object) -> tuple[str, ...]:
+    """A list of words, such as labels or tags."""
+    return tuple(str(item) for item in value if isinstance(item, str | int)) if isinstance(value, list) else ()
