@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from dataclasses import dataclass, field
 
 from deskhand.plugins.html.frames import Cell, Frame, Item, List, Table
 from deskhand.plugins.html.inline import (
@@ -17,13 +16,12 @@ from deskhand.plugins.html.inline import (
     STRIKE,
     STRONG,
     code_block,
-    marked,
     one_line,
     picture,
-    raised,
     safe_target,
 )
-from deskhand.plugins.html.tokens import Tag, closed_names, resolved, tokens
+from deskhand.plugins.html.tokens import Tag, closed_names, tokens
+from deskhand.plugins.html.words import Words, typed_text
 
 SOURCE_LIMIT = 2_000_000
 """Characters that are read; the rest is named and left out."""
@@ -88,9 +86,6 @@ _LISTS = frozenset({"ul", "ol", "menu", "dir"})
 _CELLS = frozenset({"td", "th"})
 _FRAMED = _LISTS | _CELLS | {"blockquote", "li", "table"}
 _LANGUAGE = re.compile(r"(?:language|lang|brush:)-?\s?([\w+#.-]{1,30})")
-_BLANKS = re.compile(r"[ \t\n\f\r]+")
-_LONG_BLANK = re.compile(r" {41,}")
-_EMPTY_LINES = re.compile(r"\n{3,}")
 _SMALL_NUMBER = re.compile(r"[0-9]{1,9}")
 _SHOWN_TAG = 200
 
@@ -101,109 +96,12 @@ def html_to_markdown(source: str | None) -> str:
         return ""
     left_out = len(source) - SOURCE_LIMIT
     kept = source[:SOURCE_LIMIT]
-    text = _Reader(kept).read() if "<" in kept else _plain(kept)
+    text = _Reader(kept).read() if "<" in kept else typed_text(kept)
     return text if left_out <= 0 else f"{text}\n\n[{left_out} characters of HTML left out]"
-
-
-def _plain(source: str) -> str:
-    """Text without any tag: lines and indents stay as they were typed."""
-    text = resolved(source).replace("\xa0", " ").replace("\r\n", "\n")
-    return _EMPTY_LINES.sub("\n\n", _trimmed(_LONG_BLANK.sub(" " * 40, text))).strip()
-
-
-def _trimmed(text: str) -> str:
-    return "\n".join(line.rstrip() for line in text.split("\n"))
-
-
-def _folded(text: str) -> str:
-    """Blanks as a browser shows them; a line break of the source stays one, for text that never was HTML."""
-    folded = _BLANKS.sub(lambda blanks: "\n" if "\n" in blanks.group() else " ", text)
-    return _LONG_BLANK.sub(" " * 40, folded.replace("\xa0", " "))
 
 
 def _count(text: str | None, default: int) -> int:
     return int(text) if text and _SMALL_NUMBER.fullmatch(text) else default
-
-
-@dataclass(slots=True)
-class _Run:
-    """Neighbouring words with the same marks and the same link."""
-
-    marks: frozenset[str]
-    target: str
-    pieces: list[str] = field(default_factory=list)
-
-    def text(self) -> str:
-        return "".join(self.pieces)
-
-
-class _Words:
-    """The words of the block at hand."""
-
-    def __init__(self) -> None:
-        self.runs: list[_Run] = []
-        self.marks: dict[str, int] = {}
-        self.target = ""
-        self._after_blank = True
-        self._raised_from: int | None = None
-        self._raised_depth = 0
-
-    def write(self, text: str) -> None:
-        """Add words as they are."""
-        if not text:
-            return
-        marks = frozenset(kind for kind, depth in self.marks.items() if depth > 0)
-        if not self.runs or (self.runs[-1].marks, self.runs[-1].target) != (marks, self.target):
-            self.runs.append(_Run(marks, self.target))
-        self.runs[-1].pieces.append(text)
-        self._after_blank = text[-1] in " \n"
-
-    def flow(self, text: str) -> None:
-        """Add words of running text: of two blanks that meet, one stays."""
-        folded = _folded(text)
-        self.write(folded.lstrip(" \n") if self._after_blank else folded)
-
-    def part(self) -> None:
-        """See to it that the next word does not touch the last one."""
-        if not self._after_blank:
-            self.write(" ")
-
-    def mark(self, kind: str, *, closes: bool) -> None:
-        """Begin or end a kind of emphasis; one that never began cannot end."""
-        self.marks[kind] = max(0, self.marks.get(kind, 0) + (-1 if closes else 1))
-
-    def lift(self, sign: str, *, closes: bool) -> None:
-        """Begin or end a superscript or subscript; one inside another belongs to it."""
-        if not closes:
-            self._raised_depth += 1
-            if self._raised_depth == 1:
-                self.runs.append(_Run(frozenset(), self.target))
-                self._raised_from = len(self.runs) - 1
-            return
-        self._raised_depth = max(0, self._raised_depth - 1)
-        if self._raised_depth == 0 and self._raised_from is not None:
-            text = "".join(run.text() for run in self.runs[self._raised_from :])
-            del self.runs[self._raised_from :]
-            self._raised_from = None
-            self.write(raised(text, sign))
-
-    def take(self) -> str:
-        """The block, finished; the next one begins."""
-        text = "".join(marked(run.text(), run.marks, run.target) for run in self.runs)
-        self.restart()
-        return _EMPTY_LINES.sub("\n\n", _trimmed(text)).strip()
-
-    def take_raw(self) -> str:
-        """The block as preformatted text."""
-        text = "".join(run.text() for run in self.runs)
-        self.restart()
-        return text.removeprefix("\n").rstrip()
-
-    def restart(self) -> None:
-        self.runs = []
-        self._after_blank = True
-        self._raised_from = None
-        self._raised_depth = 0
 
 
 class _Reader:
@@ -214,7 +112,7 @@ class _Reader:
         self._closed = closed_names(source)
         self._frames: list[Frame] = [Frame("")]
         self._beyond: Counter[str] = Counter()  # open elements too deep to have a frame
-        self._words = _Words()
+        self._words = Words()
         self._heading = 0
         self._preformatted = False
         self._language = ""
