@@ -18,6 +18,7 @@ from typing import Any, TypeVar, Union, get_args, get_origin
 
 import annotated_types
 import typer
+from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
@@ -26,6 +27,7 @@ from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
 import deskhand
 from deskhand.errors import DeskhandError
 from deskhand.kit.problem import TYPE_PREFIX
+from deskhand.kit.telemetry import Telemetry
 from deskhand.plugins.errors import DeskError
 from deskhand.settings import Settings
 
@@ -187,7 +189,27 @@ def _default(parameter: TyperArgument | TyperOption) -> str:
     return "" if parameter.default is None or callable(parameter.default) else f"`{parameter.default}`"
 
 
-PAGES: dict[str, Callable[[], str]] = {"settings.md": settings_page, "errors.md": errors_page, "cli.md": cli_page}
+def metrics_page() -> str:
+    """The reference of all metric families of ours."""
+    rows = [
+        [f"`{family.name}`", family.type, family.documentation]
+        for family in Telemetry(CollectorRegistry()).registry.collect()
+    ]
+    return (
+        f"{HEADER}# Metrics\n\nEach process is scraped by itself, in Prometheus' text format or OpenMetrics: the API at"
+        " `/metrics` of its own address, a worker at `/metrics` of `DESKHAND_WORKER_METRICS_PORT` (beside `/healthz`,"
+        " which answers 503 while the worker is cut off from its database). A process also tells its own memory, CPU"
+        " and open files (`process_...`). The API feeds what comes in, workers what runs; both count the queue, at each"
+        " scrape. Counters end in `_total`.\n\n" + table(["family", "type", "meaning"], rows)
+    )
+
+
+PAGES: dict[str, Callable[[], str]] = {
+    "settings.md": settings_page,
+    "errors.md": errors_page,
+    "cli.md": cli_page,
+    "metrics.md": metrics_page,
+}
 
 
 def main(arguments: list[str]) -> int:

@@ -16,7 +16,7 @@ from deskhand.access.pages import router as login_pages
 from deskhand.agents.endpoints import router as agents_router
 from deskhand.agents.llm_config import allow_models
 from deskhand.appstate import App
-from deskhand.engine.queue import Waker
+from deskhand.engine.queue import Waker, queue_depth
 from deskhand.errors import UnavailableError
 from deskhand.executions.console.pages import router as execution_pages
 from deskhand.executions.endpoints import router as executions_router
@@ -174,5 +174,6 @@ def _add_health(app: FastAPI) -> None:
         responses={200: {"content": {"text/plain": {}}}},
     )
     async def metrics(request: Request, state: App) -> Response:
+        state.telemetry.queue_depth(await queue_depth(state.pool))
         body, content_type = state.telemetry.render(request.headers.get("accept", ""))
         return Response(body, media_type=content_type)

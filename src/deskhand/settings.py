@@ -58,6 +58,12 @@ class Settings(BaseSettings):
     embedded_model: str = Field("auto", description="auto, or the name of an embedded model (`deskhand models list`).")
 
     worker_concurrency: int = Field(20, ge=1, description="Executions one worker runs at once.")
+    worker_metrics_port: int = Field(
+        0,
+        ge=0,
+        le=65535,
+        description="Port of a worker's /metrics and /healthz on HOST; 0 picks one, the log says which.",
+    )
     run_timeout: float = Field(120.0, gt=0, description="Seconds one execution may take, from start to note.")
     run_max_steps: int = Field(25, ge=1, description="Model and tool calls one execution may make.")
     run_max_tokens: int = Field(50_000, ge=1, description="Tokens one execution may use.")

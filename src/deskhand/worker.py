@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, closing
 from dataclasses import replace
 from decimal import Decimal
 
 import structlog
 
+from deskhand.engine.figures import FiguresPage, listen
 from deskhand.engine.retention import Housekeeper
 from deskhand.engine.runner import Runner
 from deskhand.installation import Installation
@@ -52,6 +53,7 @@ async def run_worker(installation: Installation, *, stale_after: float = 5.0) ->
             embedded=lambda: read_endpoint(installation.model_state_file),
         )
         gateway = replace(gateway, client=await stack.enter_async_context(open_client(gateway, http)))
+        telemetry = Telemetry()
         executor = Executor(
             db=db,
             pool=pool,
@@ -66,16 +68,26 @@ async def run_worker(installation: Installation, *, stale_after: float = 5.0) ->
                 max_tokens=settings.run_max_tokens,
                 max_cost_usd=Decimal(str(settings.run_max_cost_usd)),
             ),
-            telemetry=Telemetry(),
+            telemetry=telemetry,
         )
-        runner = Runner(pool, executor.execute, concurrency=settings.worker_concurrency, stale_after=stale_after)
+        runner = Runner(
+            pool,
+            executor.execute,
+            concurrency=settings.worker_concurrency,
+            stale_after=stale_after,
+            telemetry=telemetry,
+        )
+        page = FiguresPage(telemetry, pool, healthy=lambda: runner.alive)
+        address = stack.enter_context(closing(listen(settings.host, settings.worker_metrics_port)))
         scheduler = Scheduler(pool)
         housekeeper = Housekeeper(pool, installation.retention)
         _on_signal(scheduler.request_stop, housekeeper.request_stop, runner.request_stop)
         async with asyncio.TaskGroup() as group:
             group.create_task(scheduler.run(), name="scheduler")
             group.create_task(housekeeper.run(), name="housekeeper")
-            group.create_task(runner.run(), name="runner")
+            group.create_task(page.serve(address), name="figures")
+            await runner.run()
+            page.request_stop()
 
 
 def _on_signal(*stops: Callable[[], None]) -> None:

@@ -15,6 +15,7 @@ ACROSS_TENANTS = {
     "fire_schedules(uuid[],timestamp with time zone[],text[],uuid[],timestamp with time zone[])",
     "heartbeat_executions(text,uuid[],integer[])",
     "prune_history(text,interval,integer)",
+    "queue_depth()",
     "schedule_delay()",
     "sweep_executions(double precision)",
 }

@@ -33,8 +33,6 @@ CALLED_FROM_OUTSIDE: Mapping[str, str] = {
     "create_database": "tests and benchmarks make databases on a server of their own",
     "drop_database": "tests and benchmarks make databases on a server of their own",
     "ensure_roles": "tests make the roles on a server that is shared",
-    "model_use": "nobody yet: the metrics are fed next",
-    "queue_depth": "nobody yet: the metrics are fed next",
     "superuser_url": "tests and benchmarks look at a server past the roles",
 }
 """Public names without a caller in the product, and who calls them."""

@@ -25,7 +25,8 @@
 --
 -- The rules of the hot path. Each call is one autocommit statement for its caller, so a frozen worker can hold no lock.
 -- Functions run with the caller's rights and set the tenant by themselves, so row-level security holds inside
--- them; the two that cross tenants (heartbeat_executions, sweep_executions) are SECURITY DEFINER and answer ids alone.
+-- them; the three that cross tenants (heartbeat_executions, sweep_executions, queue_depth) are SECURITY DEFINER and answer
+-- ids and counts alone.
 -- What many runs do at the same moment goes out together: the plural functions at the end take an array of rows.
 --
 -- How to change a function: docs/howto/change-a-sql-function.md.
@@ -397,6 +398,13 @@ LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $
      ORDER BY x.tenant_id COLLATE "C", x.id FOR NO KEY UPDATE OF x)  -- as the workers sort what they send together
   UPDATE public.agent_executions x SET heartbeat_at = clock_timestamp() FROM mine WHERE x.id = mine.id
   RETURNING x.id, x.cancel_requested_at IS NOT NULL
+$$;
+
+-- How many runs of all tenants wait: handed over to PgQueuer, and parked. For the metrics of API and workers.
+CREATE FUNCTION queue_depth(OUT queued bigint, OUT parked bigint)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+  SELECT count(*) FILTER (WHERE NOT x.parked), count(*) FILTER (WHERE x.parked)
+    FROM public.agent_executions x WHERE x.status = 'queued'
 $$;
 
 -- Heals what no transaction could: runs of dead workers, queued runs that PgQueuer does not hold,

@@ -24,6 +24,7 @@ from deskhand.engine.statements import RunStatements
 from deskhand.engine.status import StepState
 from deskhand.errors import DeskhandError
 from deskhand.kit.crypto import write_mark
+from deskhand.kit.telemetry import Telemetry
 from deskhand.llm.durability import NOT_DONE, StepUsage
 from deskhand.llm.errors import ModelError
 from deskhand.plugins.errors import DeskError, DeskUnavailableError
@@ -89,13 +90,22 @@ class Journal:
         execution: The run, with its fence.
         budget: Its limits.
         lease: Says whether the worker may still act; checked before each step.
+        telemetry: Takes each step's time and what its model used.
     """
 
-    def __init__(self, statements: RunStatements, execution: RunningExecution, budget: RunBudget, lease: Lease) -> None:
+    def __init__(
+        self,
+        statements: RunStatements,
+        execution: RunningExecution,
+        budget: RunBudget,
+        lease: Lease,
+        telemetry: Telemetry,
+    ) -> None:
         self.execution = execution
         self._lease = lease
         self._statements = statements
         self._budget = budget
+        self._telemetry = telemetry
         self._ordinals: Counter[str] = Counter()
         self._steps = 0
         self._tokens = 0
@@ -148,13 +158,21 @@ class Journal:
         verdict, output = await self._begin(intent)
         if verdict == "replay":
             self._count(measure, output)
+            self._telemetry.step(kind, outcome="replayed", seconds=0.0)
             return output
         if verdict == "in_doubt":
             adopted = await self._settle_doubt(step_key, recover)
             if adopted is not NOT_DONE:
                 await self._end(step_key, StepState.FINISHED, adopted, None, StepUsage())
                 return adopted
-        return await self._perform(step_key, body, measure, idempotent=idempotent)
+        began = time.monotonic()
+        outcome = "error"
+        try:
+            result = await self._perform(step_key, body, measure, idempotent=idempotent)
+            outcome = "ok"
+        finally:
+            self._telemetry.step(kind, outcome=outcome, seconds=time.monotonic() - began)
+        return result
 
     async def _perform(
         self,
@@ -175,6 +193,10 @@ class Journal:
                 await self._end(step_key, StepState.FAILED, None, describe(error), StepUsage())
             raise
         usage = self._count(measure, result)
+        if usage.model is not None:
+            self._telemetry.model_use(
+                usage.model, tokens_in=usage.tokens_in, tokens_out=usage.tokens_out, cost_usd=usage.cost_usd
+            )
         await self._end(step_key, StepState.FINISHED, result, None, usage)
         return result
 

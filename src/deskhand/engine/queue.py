@@ -42,6 +42,16 @@ def decode_job(payload: bytes | None) -> tuple[str, UUID]:
     return tenant_id, UUID(execution_id)
 
 
+async def queue_depth(pool: asyncpg.Pool[asyncpg.Record]) -> dict[str, int]:
+    """How many runs wait, of all tenants, by state (queued, parked); nothing where the database is away."""
+    try:
+        row = await pool.fetchrow("SELECT queued, parked FROM queue_depth()")
+    except DATABASE_AWAY as error:
+        log.warning("queue_depth_unknown", error=str(error) or type(error).__name__)
+        return {}
+    return {} if row is None else dict(row)
+
+
 class Waker:
     """Wakes idle workers, at most once per ``interval``, however many events are accepted.
 

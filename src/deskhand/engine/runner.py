@@ -33,7 +33,10 @@ from deskhand.engine.queue import ENTRYPOINT, Waker, decode_job
 from deskhand.engine.retry import decide
 from deskhand.engine.statements import PASSING, RunStatements
 from deskhand.engine.status import ExecutionStatus
+from deskhand.kit.clock import utc_now
 from deskhand.kit.db.away import DATABASE_AWAY
+from deskhand.kit.log import log_context
+from deskhand.kit.telemetry import Telemetry
 
 log = structlog.get_logger(__name__)
 
@@ -49,6 +52,7 @@ class Runner:
         concurrency: Runs at once.
         stale_after: Seconds without a heartbeat after which others may take a run over.
         drain_timeout: Seconds that running work gets after a stop request, before it is handed back.
+        telemetry: Counts the runs that end here.
     """
 
     def __init__(
@@ -59,6 +63,7 @@ class Runner:
         concurrency: int = 20,
         stale_after: float = 5.0,
         drain_timeout: float = 30.0,
+        telemetry: Telemetry | None = None,
     ) -> None:
         self.worker_id = f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"
         self._pool = pool
@@ -69,6 +74,7 @@ class Runner:
         self._stale_after = stale_after
         self._drain_timeout = drain_timeout
         self._lease = Lease(valid_for=stale_after * 0.8)
+        self._telemetry = telemetry or Telemetry()
         self._runs: dict[UUID, tuple[int, asyncio.Task[Ending]]] = {}
         self._stop = asyncio.Event()
         self._queue: PgQueuer | None = None
@@ -77,6 +83,11 @@ class Runner:
     def running(self) -> int:
         """Executions this worker is running now."""
         return len(self._runs)
+
+    @property
+    def alive(self) -> bool:
+        """Whether the database heard this worker lately, so that it may take and finish runs."""
+        return self._lease.holds
 
     def request_stop(self) -> None:
         """Take no more work, let runs finish within the drain limit, hand the rest back."""
@@ -137,7 +148,7 @@ class Runner:
             log.info("execution_not_started", execution_id=str(execution_id), verdict=start.verdict.value)
             return
         execution = start.execution
-        with structlog.contextvars.bound_contextvars(tenant_id=tenant_id, execution_id=str(execution_id)):
+        with log_context(tenant_id=tenant_id, execution_id=str(execution_id)):
             task = asyncio.create_task(self._execute(execution, self._lease), name=f"run-{execution_id}")
             self._runs[execution.id] = (execution.attempt, task)
             try:
@@ -184,6 +195,9 @@ class Runner:
     async def _finish(self, execution: RunningExecution, ending: Ending) -> None:
         finish = await finish_execution(self._statements, execution, ending)
         log.info("execution_finished", status=ending.status, code=ending.error_code, applied=finish.applied)
+        if finish.applied and ending.status is not ExecutionStatus.QUEUED:
+            waited = (utc_now() - execution.queued_at).total_seconds()
+            self._telemetry.execution(ending.status, seconds=max(0.0, waited))
         if finish.promoted:
             self._waker.wake()
 

@@ -68,13 +68,14 @@ _BODY = {
 )
 async def receive_agent_webhook(agent_id: UUID, request: Request) -> DeliveryAnswer:
     """Signed with Standard Webhooks headers, ``X-Hub-Signature-256``, or the desk's own scheme."""
-    receiver = inbox(request)
-    try:
-        webhook = await read_request(request)
-    except PayloadTooLargeError as error:
-        await receiver.refuse_unread(agent_id, "", "", error)
-        raise
-    return await receiver.receive_for_agent(agent_id, webhook)
+    state = state_of(request, IntakeState)
+    with state.telemetry.accepting():
+        try:
+            webhook = await read_request(request)
+        except PayloadTooLargeError as error:
+            await state.inbox.refuse_unread(agent_id, "", "", error)
+            raise
+        return await state.inbox.receive_for_agent(agent_id, webhook)
 
 
 @router.post(
@@ -88,13 +89,14 @@ async def receive_agent_webhook(agent_id: UUID, request: Request) -> DeliveryAns
 )
 async def receive_desk_webhook(tenant_id: str, tool_type: str, request: Request) -> TenantHookAnswer:
     """Signed with the tenant's webhook secret."""
-    receiver = inbox(request)
-    try:
-        webhook = await read_request(request)
-    except PayloadTooLargeError as error:
-        await receiver.refuse_unread(None, tenant_id, tool_type, error)
-        raise
-    return TenantHookAnswer(deliveries=await receiver.receive_for_desk(tenant_id, tool_type, webhook))
+    state = state_of(request, IntakeState)
+    with state.telemetry.accepting():
+        try:
+            webhook = await read_request(request)
+        except PayloadTooLargeError as error:
+            await state.inbox.refuse_unread(None, tenant_id, tool_type, error)
+            raise
+        return TenantHookAnswer(deliveries=await state.inbox.receive_for_desk(tenant_id, tool_type, webhook))
 
 
 @router.get(
@@ -108,11 +110,6 @@ async def list_deliveries(
 ) -> Page[DeliveryRecord]:
     """Deliveries to the tenant's triggers, newest first: accepted, ignored and rejected ones, each with its reason."""
     return await repository.list_deliveries(session, query, limit=query.limit, cursor=query.cursor)
-
-
-def inbox(request: Request) -> Inbox:
-    """The inbox of the application that serves this request."""
-    return state_of(request, IntakeState).inbox
 
 
 async def read_request(request: Request) -> WebhookRequest:

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
 import asyncpg
@@ -57,7 +57,11 @@ REFUSED = (
 _UNREAD = Delivery(delivery_id=None, scheme=None, body_sha256=None, body_bytes=None)
 T = TypeVar("T")
 
-Count = Callable[[str], None]
+
+class Count(Protocol):
+    """Counts one delivery by its outcome and the desk it came from (empty where nobody could tell)."""
+
+    def __call__(self, outcome: str, *, tool_type: str = "") -> None: ...
 
 
 class Inbox:
@@ -220,7 +224,7 @@ class Inbox:
             raise UnavailableError(
                 "The agent is being changed right now; please send the event again.", retry_after=1.0
             )
-        self._count(answer.status.value)
+        self._count(answer.status.value, tool_type=delivery.tool_type or "")
         if answer.status is Outcome.ACCEPTED:
             self._waker.wake()
         return answer
@@ -229,14 +233,14 @@ class Inbox:
         answer = await repository.record(
             self._pool, trigger.row, delivery, outcome=Outcome.IGNORED, reason=reason, http_status=202
         )
-        self._count(Outcome.IGNORED.value)
+        self._count(Outcome.IGNORED.value, tool_type=delivery.tool_type or "")
         return answer or DeliveryAnswer(status=Outcome.IGNORED, reason=reason)
 
     async def _refuse(
         self, trigger: KnownTrigger, delivery: Delivery, error: DeskhandError, *, may_flood: bool = False
     ) -> None:
         """Keep the fact and the reason of a refusal; of what strangers can send without end, so many a minute."""
-        self._count(Outcome.REJECTED.value)
+        self._count(Outcome.REJECTED.value, tool_type=delivery.tool_type or "")
         key = f"refusals/{trigger.row.trigger_id}"
         if may_flood and self._limits.wait_for(key, per_minute=RECORDED_REFUSALS_PER_MINUTE) > 0:
             return

@@ -2,7 +2,8 @@
 
 One ``Telemetry`` per process, made at the entry point and handed to what measures. Tenants are no label:
 a label's values multiply the series, and an installation may have thousands; figures per tenant come from
-the tables. API and workers are scaled by starting more processes, each scraped by itself.
+the tables. API and workers are scaled by starting more processes, each scraped by itself: the API at its own
+address, a worker at ``DESKHAND_WORKER_METRICS_PORT``.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from prometheus_client.exposition import choose_encoder
 
 ACCEPT_BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)
 RUN_BUCKETS = (0.5, 1, 2, 5, 10, 20, 30, 45, 60, 90, 120, 300, 600)
+MOST_MODELS = 100  # a gateway says the name of what answered; past so many of them, the rest is "other"
 STEP_BUCKETS = (0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60, 120)
 
 
@@ -72,6 +74,7 @@ class Telemetry:
         )
 
     def _add_model_metrics(self) -> None:
+        self._models: set[str] = set()
         self._tokens = Counter(
             "deskhand_model_tokens", "Tokens by model and direction.", ["model", "direction"], registry=self.registry
         )
@@ -79,17 +82,20 @@ class Telemetry:
             "deskhand_model_cost_usd", "Money spent on model calls, in US dollars.", ["model"], registry=self.registry
         )
 
-    def delivery(self, outcome: str, *, tool_type: str = "", seconds: float | None = None) -> None:
+    def delivery(self, outcome: str, *, tool_type: str = "") -> None:
         """Count a delivery.
 
         Args:
             outcome: What became of it, as its row says.
-            tool_type: The desk it came from; empty for an agent's own trigger.
-            seconds: Time it took to answer.
+            tool_type: The desk whose event it is; empty where nobody could tell.
         """
         self._deliveries.labels(outcome, tool_type).inc()
-        if seconds is not None:
-            self._accept.observe(seconds)
+
+    @contextmanager
+    def accepting(self) -> Iterator[None]:
+        """Time a delivery from its first byte to its answer."""
+        with self._accept.time():
+            yield
 
     @contextmanager
     def running(self) -> Iterator[None]:
@@ -127,17 +133,22 @@ class Telemetry:
             tokens_out: Tokens of the answer.
             cost_usd: US dollars; None where no price is known, which is not the same as free.
         """
-        self._tokens.labels(model, "in").inc(tokens_in)
-        self._tokens.labels(model, "out").inc(tokens_out)
+        if len(self._models) < MOST_MODELS:
+            self._models.add(model)
+        label = model if model in self._models else "other"
+        self._tokens.labels(label, "in").inc(tokens_in)
+        self._tokens.labels(label, "out").inc(tokens_out)
         if cost_usd is not None:
-            self._cost.labels(model).inc(float(cost_usd))
+            self._cost.labels(label).inc(float(cost_usd))
 
     def queue_depth(self, by_state: Mapping[str, int]) -> None:
         """Set the queue's depth.
 
         Args:
-            by_state: Number of executions in each state, counted by the caller.
+            by_state: Number of executions in each state, counted by the caller; empty where nobody can count now, so
+                that a scraper sees no figure instead of an old one.
         """
+        self._queue.clear()
         for state, count in by_state.items():
             self._queue.labels(state).set(count)
 

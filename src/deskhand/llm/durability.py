@@ -50,11 +50,12 @@ NOT_DONE: Final = Recovery.NOT_DONE
 
 @dataclass(frozen=True, slots=True)
 class StepUsage:
-    """What one step consumed. ``cost_usd`` is None where the price is unknown, never 0."""
+    """What one step consumed. ``cost_usd`` is None where the price is unknown, never 0; ``model`` if one was asked."""
 
     tokens_in: int = 0
     tokens_out: int = 0
     cost_usd: Decimal | None = None
+    model: str | None = None
 
 
 class StepJournal(Protocol):
@@ -217,6 +218,7 @@ def measure_response(payload: Any) -> StepUsage:
         tokens_in=int(usage.get("input_tokens") or 0),
         tokens_out=int(usage.get("output_tokens") or 0),
         cost_usd=None if cost is None else Decimal(str(cost)),
+        model=payload.get("model_name") or None,
     )
 
 

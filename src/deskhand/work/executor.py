@@ -32,7 +32,6 @@ from deskhand.errors import ConfigurationError
 from deskhand.kit.crypto import SecretBox
 from deskhand.kit.db.session import Database
 from deskhand.kit.http import HttpClientFactory
-from deskhand.kit.log import log_context
 from deskhand.kit.telemetry import Telemetry
 from deskhand.knowledge.embedding import Embedder
 from deskhand.llm.embedded.constrained import ConstrainedModel
@@ -142,8 +141,7 @@ class Executor:
         deadline = time.monotonic() + self._limits.timeout
         limit = asyncio.timeout(self._limits.timeout)
         try:
-            ids = {"tenant_id": execution.tenant_id, "execution_id": str(execution.id)}
-            with self._telemetry.running(), log_context(**ids):
+            with self._telemetry.running():
                 async with limit:
                     run = await self._prepare(execution, lease, deadline)
                     return await (self._ticket_run(run) if execution.ticket_ref else self._free_run(run))
@@ -168,7 +166,7 @@ class Executor:
                 execution=execution,
                 version=await get_version(session, execution.agent_version_id),
                 tenant=await tenants.get_tenant(execution.tenant_id),
-                journal=Journal(self._statements, execution, budget, lease),
+                journal=Journal(self._statements, execution, budget, lease, self._telemetry),
                 # The last look at the claim is just before a request leaves.
                 http=replace(self._http, before_send=lease.check),
                 deadline=deadline,

@@ -1,0 +1,112 @@
+"""Every metric that is registered moves when the product works, read as a scraper reads it from real processes."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import httpx2
+from prometheus_client import CollectorRegistry
+from prometheus_client.parser import text_string_to_metric_families
+from tests.flows.test_first_light import the_execution, with_history
+from tests.support.product import Product, until
+
+from deskhand.kit.telemetry import Telemetry
+from deskhand.simulators.models import Reply, obliging
+
+Figures = dict[str, float]
+
+
+def registered() -> set[str]:
+    """Names of the metric families, from the code."""
+    return {family.name for family in Telemetry(CollectorRegistry()).registry.collect()}
+
+
+async def scrape(url: str) -> Figures:
+    """The greatest figure of each family: a count, a sum or a gauge that is not 0 has moved."""
+    async with httpx2.AsyncClient() as client:
+        answer = await client.get(f"{url}/metrics")
+    assert answer.status_code == 200
+    figures: Figures = {}
+    for family in text_string_to_metric_families(answer.text):
+        samples = [one.value for one in family.samples if not one.name.endswith("_created")]
+        figures[family.name] = max(samples, default=0.0)
+    return figures
+
+
+@contextlib.asynccontextmanager
+async def worker_process(product: Product, directory: Path) -> AsyncIterator[str]:
+    """``deskhand worker`` as an operator starts it; the address of its own page."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("DESKHAND_")}
+    environment |= {
+        "DESKHAND_DATABASE_URL": product.app_url,
+        "DESKHAND_ENCRYPTION_KEYS": ",".join(product.keys),
+        "DESKHAND_DATA_DIR": str(directory),
+        "DESKHAND_ALLOW_PRIVATE_ADDRESSES": "true",
+        "DESKHAND_LLM_BASE_URL": product.model_url,
+        "DESKHAND_LLM_API_KEY": "sk-test",
+        "DESKHAND_WORKER_METRICS_PORT": str(port),
+    }
+    with (directory / "worker.log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "deskhand.cli", "worker"], env=environment, cwd=directory, stdout=log, stderr=log
+        )
+    try:
+        yield f"http://127.0.0.1:{port}"
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == 0, (directory / "worker.log").read_text()[-3000:]
+    finally:
+        process.kill()
+        process.wait()
+
+
+async def test_every_figure_moves(product: Product, tmp_path: Path) -> None:
+    customer = await product.customer()
+    await with_history(product, customer)
+    await product.point_desk_at(customer)
+    # Priced, so that money is counted, and slow enough to be seen at work.
+    product.model.script = lambda body: priced(obliging(body))
+    ticket_id = await product.desk.file_ticket()
+
+    async def api_counts_the_queue() -> Figures | None:
+        figures = await scrape(product.api.url)
+        return figures if figures["deskhand_queue_depth"] == 1 else None
+
+    moved: set[str] = {name for name, value in (await until(api_counts_the_queue)).items() if value}
+    async with worker_process(product, tmp_path) as url:
+
+        async def seen_running() -> bool:
+            with contextlib.suppress(httpx2.TransportError):
+                return (await scrape(url))["deskhand_executions_running"] == 1
+            return False
+
+        assert await until(seen_running, patience=120)
+        moved.add("deskhand_executions_running")
+        assert (await the_execution(product, customer))["status"] == "completed"
+
+        async def counted() -> Figures | None:
+            figures = await scrape(url)
+            return figures if figures["deskhand_executions"] else None
+
+        moved |= {name for name, value in (await until(counted)).items() if value}
+        async with httpx2.AsyncClient() as client:
+            assert (await client.get(f"{url}/healthz")).json() == {"status": "ok"}
+    assert (await product.desk.effects(ticket_id))["notes"] == 1
+    async with httpx2.AsyncClient() as client:
+        page = (await client.get(f"{product.api.url}/metrics")).text
+    assert 'deskhand_webhook_deliveries_total{outcome="accepted",tool_type="servicedesk_plus"} 1.0' in page
+    assert registered() <= moved, registered() - moved
+
+
+def priced(reply: Reply) -> Reply:
+    return replace(reply, delay=1.0, headers={"x-litellm-response-cost": "0.002"})
