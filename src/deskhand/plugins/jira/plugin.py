@@ -7,7 +7,7 @@ looks. Setting fields compares before it writes: what is already so is adopted.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
