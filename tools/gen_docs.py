@@ -25,9 +25,10 @@ from pydantic_core import PydanticUndefined
 from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
 
 import deskhand
-from deskhand.errors import DeskhandError
+from deskhand.errors import DeskhandError, RunInterrupted
 from deskhand.kit.problem import TYPE_PREFIX
 from deskhand.kit.telemetry import Telemetry
+from deskhand.llm.errors import ModelError
 from deskhand.plugins.errors import DeskError
 from deskhand.settings import Settings
 
@@ -106,28 +107,58 @@ def _default_words(name: str, field: FieldInfo) -> str:
 def errors_page() -> str:
     """The reference of every failure a caller or an operator can meet."""
     import_all_modules()
-    answers = sorted(subclasses(DeskhandError), key=lambda error: (error.status, error.code, error.__name__))
-    codes: dict[str, type[DeskhandError]] = {}
-    for error in answers:
-        codes.setdefault(error.code, error)
-    problems = [
-        [f"`{code}`", f"{error.status} {HTTPStatus(error.status).phrase}", error.title, first_paragraph(error)]
-        for code, error in codes.items()
+    rooms: list[tuple[str, str, type[DeskhandError]]] = [
+        ("Endings of a run", ENDINGS, RunInterrupted),
+        ("Answers of a desk", DESK_ANSWERS, DeskError),
+        ("Answers of a model", MODEL_ANSWERS, ModelError),
     ]
-    desk = [
-        [f"`{error.__name__}`", "yes" if error.retryable else "no", first_paragraph(error)]
-        for error in subclasses(DeskError)
-        if error is not DeskError
-    ]
+    apart = {error for _, _, root in rooms for error in subclasses(root)}
+    everyone = [error for error in subclasses(DeskhandError) if error not in apart]
     return (
         f"{HEADER}# Errors\n\n## Answers of the API\n\nEvery failure is an `application/problem+json` document"
         f" (RFC 9457) whose `type` is `{TYPE_PREFIX}` and the code below. `detail` says what is wrong this time and"
         " what to do about it; `errors` names each field at fault by JSON pointer; `Retry-After` comes with an answer"
-        " that time alone can mend. Errors inside a run carry the same codes in its trace.\n\n"
-        + table(["code", "status", "title", "meaning"], problems)
-        + "\n## Answers of a desk\n\nWhat a plugin makes of a desk's own errors, in one place, so that a run can decide"
-        " what to do. The trace of an execution shows them.\n\n" + table(["error", "tried again", "meaning"], desk)
+        ' that time alone can mend. A run stores the same codes; one that is "tried again" goes back to the queue by'
+        " itself.\n\n"
+        + _error_table(everyone)
+        + "".join(f"\n## {title}\n\n{words}\n\n{_error_table(subclasses(root))}" for title, words, root in rooms)
     )
+
+
+ENDINGS = (
+    "Why a run stopped although nothing it called had failed. They are stored with the run; no request is answered so."
+)
+DESK_ANSWERS = (
+    "What a plugin makes of a desk's own errors, in one place. The status is for a request that waits for the desk;"
+    " in a run the code is stored and the trace shows the desk's words."
+)
+MODEL_ANSWERS = "What the model or the way to it failed with, as a run stores it."
+
+
+def _error_table(errors: list[type[DeskhandError]]) -> str:
+    ordered = sorted(errors, key=lambda error: (error.status, error.code))
+    rows = [
+        [
+            f"`{error.code}`",
+            f"{error.status} {HTTPStatus(error.status).phrase}",
+            error.title,
+            "yes" if error.retryable else "no",
+            first_paragraph(error),
+        ]
+        for error in ordered
+    ]
+    return table(["code", "status", "title", "tried again", "meaning"], rows)
+
+
+def error_tree(root: type[DeskhandError], before: str = "", lead: str = "") -> list[str]:
+    """The tree as it is drawn in the docstring of ``deskhand.errors``."""
+    retried = ", retried" if root.retryable else ""
+    lines = [f"{before}{lead}{root.__name__} ({root.status} {root.code}{retried})"]
+    children = [child for child in root.__subclasses__() if child.__module__.startswith("deskhand.")]
+    inner = before + {"": "", "├── ": "│   ", "└── ": "    "}[lead]
+    for child in children:
+        lines += error_tree(child, inner, "└── " if child is children[-1] else "├── ")
+    return lines
 
 
 def import_all_modules() -> None:

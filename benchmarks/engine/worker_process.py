@@ -10,16 +10,15 @@ import asyncio
 import os
 import signal
 import sys
-import time
-from decimal import Decimal
 from typing import Any
 
 import asyncpg
 
 from deskhand.cli.common import run_service
 from deskhand.engine.claims import Ending, RunningExecution
-from deskhand.engine.journal import Journal, RunBudget
+from deskhand.engine.journal import Journal
 from deskhand.engine.lease import Lease
+from deskhand.engine.limits import RunBudget, RunLimits
 from deskhand.engine.runner import Runner
 from deskhand.engine.statements import RunStatements
 from deskhand.kit.db.session import create_pool
@@ -43,9 +42,7 @@ class Waiting:
     async def execute(self, execution: RunningExecution, lease: Lease) -> Ending:
         """One run."""
         if self._wait:
-            budget = RunBudget(
-                deadline=time.monotonic() + 120, max_steps=25, max_tokens=50_000, max_cost_usd=Decimal(1)
-            )
+            budget = RunBudget(RunLimits())
             journal = Journal(self._statements, execution, budget, lease)
             await journal.step(name="get_ticket", kind="tool", body=self._io, input={"ticket": execution.ticket_ref})
         return Ending("completed", output={**OUTPUT, "waited": self._wait})

@@ -1,27 +1,63 @@
-"""Domain errors: every failure a caller can meet, and the HTTP answer it becomes.
+"""Domain errors: every failure a caller, a run or an operator can meet, in one tree.
 
-Features raise these; only ``kit.problem`` turns them into RFC 9457 problem documents.
-A class knows its stable ``code``, its HTTP ``status`` and its ``title``; an instance
-carries the sentence for this one occurrence.
+A class says everything about its kind: the stable ``code`` (what a run stores and an answer carries),
+the HTTP ``status``, the ``title``, whether the same attempt may succeed later (``retryable``) and after
+how many seconds at the soonest (``retry_after``, which an instance may know better). An instance carries
+the sentence for this one occurrence. Features raise them; ``kit.problem`` alone turns them into RFC 9457
+documents, ``engine.retry`` alone decides from them what becomes of a run. What belongs to one room is
+defined there: desks in ``plugins.errors``, models in ``llm.errors``.
 
 ::
 
     DeskhandError (500 internal-error)
-    ├── ConfigurationError (500 configuration)        the installation is set up wrongly; raised at start
+    ├── ConfigurationError (500 configuration)
     ├── BadRequestError (400 bad-request)
     │   └── NotAVendorPayloadError (400 not-a-vendor-payload)
     ├── UnauthenticatedError (401 unauthenticated)
     │   └── SignatureError (401 invalid-signature)
     ├── ForbiddenError (403 forbidden)
     ├── NotFoundError (404 not-found)
-    │   └── PluginNotFoundError (404 plugin-not-found)  defined in plugins.errors
+    │   └── PluginNotFoundError (404 plugin-not-found)
     ├── ConflictError (409 conflict)
-    │   └── InvalidTransitionError (409 invalid-transition)
+    │   ├── InvalidTransitionError (409 invalid-transition)
+    │   └── AgentNotReadyError (409 agent-not-ready)
     ├── PreconditionFailedError (412 precondition-failed)
     ├── PayloadTooLargeError (413 payload-too-large)
     ├── InvalidInputError (422 invalid-input)
+    │   ├── UnreadableFileError (422 unreadable-file)
+    │   └── ImportStoppedError (422 import-stopped)
     ├── RateLimitedError (429 rate-limited)
-    └── UnavailableError (503 unavailable)
+    ├── UnavailableError (503 unavailable, retried)
+    │   └── DatabaseUnavailableError (503 database-unavailable, retried)
+    ├── RunInterrupted (409 run-interrupted)
+    │   ├── LostClaimError (409 claim-lost)
+    │   ├── RunCancelledError (409 cancelled)
+    │   ├── AgentNotActiveError (409 agent-not-active)
+    │   ├── InDoubtError (409 in-doubt)
+    │   ├── LimitReachedError (422 limit-reached)
+    │   ├── WorkerStoppedError (503 worker-stopped, retried)
+    │   └── WorkerDiedError (409 worker-died)
+    ├── ModelError (502 model-error)
+    │   ├── ModelUnavailableError (503 model-unavailable, retried)
+    │   ├── ModelTimeoutError (504 model-timeout, retried)
+    │   ├── ModelRateLimitedError (503 model-rate-limited, retried)
+    │   ├── ModelAuthError (502 model-auth)
+    │   ├── ModelQuotaError (502 model-quota)
+    │   ├── ModelBadRequestError (502 model-bad-request)
+    │   │   ├── ContextTooLongError (502 model-context-too-long)
+    │   │   └── UnknownModelError (502 model-unknown)
+    │   └── InvalidOutputError (502 model-invalid-output)
+    └── DeskError (502 desk-error)
+        ├── DeskUnavailableError (503 desk-unavailable, retried)
+        ├── DeskRateLimitedError (503 desk-rate-limited, retried)
+        ├── DeskConflictError (409 desk-conflict, retried)
+        ├── DeskAuthError (502 desk-auth)
+        ├── DeskPermissionError (502 desk-permission)
+        ├── DeskNotFoundError (502 desk-not-found)
+        ├── DeskValidationError (422 desk-validation)
+        ├── DeskUnsupportedError (502 desk-unsupported)
+        ├── DeskProtocolError (502 desk-protocol)
+        └── DeskCannotTellError (502 desk-cannot-tell)
 """
 
 from __future__ import annotations
@@ -51,6 +87,10 @@ class DeskhandError(Exception):
     code: ClassVar[str] = "internal-error"
     status: ClassVar[int] = 500
     title: ClassVar[str] = "Internal error"
+    retryable: ClassVar[bool] = False
+    certainly_not_done: ClassVar[bool] = False
+    """Whether a write that failed this way has surely had no effect: the other side read it and refused it."""
+    retry_after: float | None = None
 
     def __init__(
         self,
@@ -62,7 +102,8 @@ class DeskhandError(Exception):
         super().__init__(detail)
         self.detail = detail
         self.errors = tuple(errors)
-        self.retry_after = retry_after
+        if retry_after is not None:
+            self.retry_after = retry_after
 
 
 class ConfigurationError(DeskhandError):
@@ -78,13 +119,6 @@ class BadRequestError(DeskhandError):
     code = "bad-request"
     status = 400
     title = "Bad request"
-
-
-class NotAVendorPayloadError(BadRequestError):
-    """The body was signed correctly but is not something this desk sends."""
-
-    code = "not-a-vendor-payload"
-    title = "Not a payload of this desk"
 
 
 class UnauthenticatedError(DeskhandError):
@@ -171,3 +205,72 @@ class UnavailableError(DeskhandError):
     code = "unavailable"
     status = 503
     title = "Temporarily unavailable"
+    retryable = True
+
+
+class DatabaseUnavailableError(UnavailableError):
+    """The database does not answer, or cannot take anything at the moment."""
+
+    code = "database-unavailable"
+    title = "Database unavailable"
+    retry_after = 5.0
+
+
+class RunInterrupted(DeskhandError):  # noqa: N818  (the run stops for a reason outside itself; not a fault)
+    """The run must stop now, without another effect."""
+
+    code = "run-interrupted"
+    status = 409
+    title = "Run interrupted"
+
+
+class LostClaimError(RunInterrupted):
+    """Another worker owns the run, or may own it by now; nothing more may be written."""
+
+    code = "claim-lost"
+    title = "Claim lost"
+
+
+class RunCancelledError(RunInterrupted):
+    """Cancelled on request."""
+
+    code = "cancelled"
+    title = "Cancelled"
+
+
+class AgentNotActiveError(RunInterrupted):
+    """The agent was suspended or deactivated before the run could begin or go on."""
+
+    code = "agent-not-active"
+    title = "Agent not active"
+
+
+class InDoubtError(RunInterrupted):
+    """A write was started, and neither we nor the desk can say whether it happened; a person must look."""
+
+    code = "in-doubt"
+    title = "In doubt"
+
+
+class LimitReachedError(RunInterrupted):
+    """The run used up its steps, tokens, money or time; nothing further was begun."""
+
+    code = "limit-reached"
+    status = 422
+    title = "Run limit reached"
+
+
+class WorkerStoppedError(RunInterrupted):
+    """A stopping worker handed the run back; another one goes on with it."""
+
+    code = "worker-stopped"
+    status = 503
+    title = "Worker stopped"
+    retryable = True
+
+
+class WorkerDiedError(RunInterrupted):
+    """The workers of the run died too often, one after another; it may be what kills them."""
+
+    code = "worker-died"
+    title = "Worker died"

@@ -12,6 +12,7 @@ from decimal import Decimal
 import structlog
 
 from deskhand.engine.figures import FiguresPage, listen
+from deskhand.engine.limits import RunLimits
 from deskhand.engine.retention import Housekeeper
 from deskhand.engine.runner import Runner
 from deskhand.installation import Installation
@@ -24,7 +25,7 @@ from deskhand.llm.embedded.server import read_endpoint
 from deskhand.llm.gateway import GatewaySettings, open_client
 from deskhand.plugins.registry import PluginManager
 from deskhand.schedules.scheduler import Scheduler
-from deskhand.work.executor import ExecutionLimits, Executor
+from deskhand.work.executor import Executor
 
 log = structlog.get_logger(__name__)
 
@@ -62,7 +63,7 @@ async def run_worker(installation: Installation, *, stale_after: float = 5.0) ->
             plugins=plugins,
             gateway=gateway,
             embedder=load_embedder(),
-            limits=ExecutionLimits(
+            limits=RunLimits(
                 timeout=settings.run_timeout,
                 max_steps=settings.run_max_steps,
                 max_tokens=settings.run_max_tokens,

@@ -17,6 +17,7 @@ from typing import Any
 import asyncpg
 from sqlalchemy import event
 
+from deskhand.engine.limits import RunLimits
 from deskhand.engine.runner import Runner
 from deskhand.kit.crypto import SecretBox
 from deskhand.kit.db.session import Database, create_pool
@@ -26,7 +27,7 @@ from deskhand.kit.telemetry import Telemetry
 from deskhand.knowledge.embedding import LexicalOnly
 from deskhand.llm.gateway import GatewaySettings
 from deskhand.plugins.registry import PluginManager
-from deskhand.work.executor import ExecutionLimits, Executor
+from deskhand.work.executor import Executor
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,7 @@ async def main(given: dict[str, Any], ready: Callable[[], None]) -> None:
         plugins=PluginManager(),
         gateway=GatewaySettings(base_url=given["model_url"], api_key="sk-test", timeout=5.0),
         embedder=LexicalOnly(),
-        limits=ExecutionLimits(timeout=60.0, max_cost_usd=Decimal(1)),
+        limits=RunLimits(timeout=60.0, max_cost_usd=Decimal(1)),
         telemetry=Telemetry(),
     )
     runner = Runner(mortal, executor.execute, concurrency=given["concurrency"], stale_after=given["stale_after"])

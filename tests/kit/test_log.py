@@ -16,7 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deskhand.kit.crypto import SecretBox, new_api_key, new_webhook_secret
-from deskhand.kit.log import REDACTED, configure_logging, log_context, redact, scrub
+from deskhand.kit.log import configure_logging, log_context, redact
+from deskhand.kit.secrets_in_text import REDACTED, scrub
 
 
 @pytest.fixture

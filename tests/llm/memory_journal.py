@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from deskhand.llm.durability import NOT_DONE, StepUsage
+from deskhand.llm.durability import StepUsage
 
 
 class InDoubtError(Exception):
@@ -51,7 +51,6 @@ class MemoryJournal:
         idempotent: bool = True,
         input: Any = None,  # noqa: A002 - the protocol's name
         measure: Callable[[Any], StepUsage] | None = None,
-        recover: Callable[[], Awaitable[Any]] | None = None,
     ) -> Any:
         if key is None:
             self._numbers[name] += 1
@@ -59,19 +58,15 @@ class MemoryJournal:
         row = self.rows.get(key)
         if row is not None and row.output is not None:
             return json.loads(row.output)
-        found: Any = NOT_DONE
         if row is not None and not idempotent:
-            if recover is None:
-                raise InDoubtError(key)
-            found = await recover()
+            raise InDoubtError(key)
         row = self.rows[key] = Row(kind, json.loads(json.dumps(input)), idempotent)
         if self.kill_before == name:
             raise Killed(key)
-        if found is NOT_DONE:
-            self.ran.append(key)
-            found = await body()
+        self.ran.append(key)
+        output = await body()
         if self.kill_after == name:
             raise Killed(key)
-        row.output = json.dumps(found)
-        row.usage = measure(found) if measure else None
+        row.output = json.dumps(output)
+        row.usage = measure(output) if measure else None
         return json.loads(row.output)

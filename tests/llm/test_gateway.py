@@ -11,7 +11,6 @@ from deskhand.kit.http import HttpClientFactory
 from deskhand.llm.errors import (
     ContextTooLongError,
     InvalidOutputError,
-    LimitExceededError,
     ModelAuthError,
     ModelBadRequestError,
     ModelError,
@@ -22,7 +21,7 @@ from deskhand.llm.errors import (
     UnknownModelError,
 )
 from deskhand.llm.gateway import GatewaySettings, build_model, list_models, open_client
-from deskhand.llm.loop import AgentOutcome, AgentTask, RunLimits, run_agent
+from deskhand.llm.loop import AgentOutcome, AgentTask, run_agent
 from deskhand.simulators.models import LlmSimulator, Reply
 
 OK = Reply(content={"category": "access"})
@@ -253,24 +252,10 @@ async def test_wrong_arguments_go_back_to_the_model(
     assert "ticket_id" in simulator.chats[1].body["messages"][-1]["content"]
 
 
-@pytest.mark.parametrize(
-    ("limits", "named", "sent"),
-    [
-        (RunLimits(requests=2), "requests", 2),
-        (RunLimits(tool_calls=1), "tool_calls", 2),
-        (RunLimits(total_tokens=1), "total_tokens", 1),
-        (RunLimits(cost_usd=Decimal("0.01")), "cost_usd", 2),
-        (RunLimits(deadline=0.0), "deadline", 0),
-    ],
-)
-async def test_a_limit_stops_the_run_before_the_next_call(
-    simulator: LlmSimulator, gateway: GatewaySettings, http: HttpClientFactory, limits: RunLimits, named: str, sent: int
+async def test_a_model_is_abandoned_at_the_task_s_deadline(
+    simulator: LlmSimulator, gateway: GatewaySettings, http: HttpClientFactory
 ) -> None:
-    again = Reply(tool_calls=(("get_ticket", {"ticket_id": "1"}),), headers={"x-litellm-response-cost": "0.006"})
-    simulator.replies.extend([again] * 5)
     model = build_model({"model": "gpt-4o"}, gateway, http)
-    task = AgentTask("Be brief.", "Go on for ever.", ANSWER, tools=[lookup([])], limits=limits)
-    with pytest.raises(LimitExceededError) as caught:
-        await run_agent(task, model, None)
-    assert caught.value.limit == named
-    assert len(simulator.chats) == sent
+    with pytest.raises(ModelTimeoutError, match="share of the run's time"):
+        await run_agent(AgentTask("Be brief.", "Hello.", ANSWER, deadline=0.0), model, None)
+    assert simulator.chats == []

@@ -145,6 +145,17 @@ async def test_old_rows_get_what_newer_columns_mean(server, empty_database, old_
         await database.dispose()
 
 
+async def test_a_stored_code_becomes_the_one_of_its_class(server, empty_database, old_rows, new_rows, run_sql, fetch):
+    owner, superuser = empty_database("owner"), empty_database("superuser")
+    admin.upgrade(owner, LAST_OF_THE_SPEC)
+    await run_sql(superuser, *old_rows)
+    admin.upgrade(owner, "7b3e9f21c6d8-1")
+    await run_sql(superuser, *new_rows, "UPDATE agent_executions SET error_code = 'context-too-long'")
+    admin.upgrade(owner)
+    stored = await fetch(superuser, "SELECT DISTINCT error_code FROM agent_executions")
+    assert [row["error_code"] for row in stored] == ["model-context-too-long"]
+
+
 async def test_head_equals_the_models(server, empty_database):
     owner = empty_database("owner")
     admin.upgrade(owner)

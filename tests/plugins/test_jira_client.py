@@ -106,13 +106,13 @@ def test_errors_of_both_shapes(
     error = read_error(httpx2.Response(status, headers={"Retry-After": "7", **headers}, json=body))
     assert type(error) is kind
     assert (error.vendor_code, error.scope) == (code, scope)
-    assert error.message.startswith("Jira Service Management")
+    assert error.detail.startswith("Jira Service Management")
     if status == 400:
         assert error.fields == ("priority",)
     if status in {429, 503}:
         assert error.retry_after == 7.0
     if status == 404:
-        assert "may not see it" in error.message
+        assert "may not see it" in error.detail
 
 
 def test_an_error_without_json_is_told_by_its_status() -> None:

@@ -11,7 +11,7 @@ from tests.plugins.jira_desk import make_plugin, make_simulator
 
 from deskhand.errors import SignatureError
 from deskhand.plugins.contract import Ignored, TicketEvent, WebhookRequest
-from deskhand.plugins.errors import NotOurPayloadError
+from deskhand.plugins.errors import NotAVendorPayloadError
 from deskhand.plugins.jira import JiraPlugin
 from deskhand.plugins.jira.manifest import EVENTS, IGNORED_EVENTS
 from deskhand.plugins.signatures import hub_headers
@@ -190,7 +190,7 @@ def test_becoming_done_is_no_reason_to_act_but_a_comment_on_it_is() -> None:
 
 @pytest.mark.parametrize("issue", [None, {}, {"id": ""}, {"id": "HELP-42"}, {"id": "../1"}, [], "10042"])
 def test_an_event_without_a_numeric_issue_is_not_ours(issue: object) -> None:
-    with pytest.raises(NotOurPayloadError):
+    with pytest.raises(NotAVendorPayloadError):
         JiraPlugin.extract_metadata(_admin(_event(issue=issue)))
 
 

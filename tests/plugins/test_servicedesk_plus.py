@@ -26,7 +26,7 @@ from deskhand.plugins.errors import (
     DeskUnavailableError,
     DeskUnsupportedError,
     DeskValidationError,
-    NotOurPayloadError,
+    NotAVendorPayloadError,
 )
 from deskhand.plugins.servicedesk_plus import ServiceDeskPlusPlugin, mapping
 from deskhand.plugins.servicedesk_plus.client import read_answer
@@ -256,7 +256,7 @@ def test_other_events_are_ignored_with_a_reason(event: str) -> None:
 
 @pytest.mark.parametrize("request_id", ["../../users/5", "17?x", "", None, "a", "1" * 21])
 def test_an_id_that_is_no_id_is_refused(request_id: str | None) -> None:
-    with pytest.raises(NotOurPayloadError):
+    with pytest.raises(NotAVendorPayloadError):
         extract({"event": "request.created", "request_id": request_id})
 
 

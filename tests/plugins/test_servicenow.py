@@ -84,7 +84,7 @@ def test_every_error_shape(status: int, detail: str, kind: type[DeskError]) -> N
     error = vendor_error(httpx2.Response(status, json=body))
     assert type(error) is kind
     assert error.vendor_code == "Said"
-    assert detail in error.message
+    assert detail in error.detail
     assert error.fields == (("close_code", "close_notes") if "Policy" in detail else ())
 
 
@@ -94,7 +94,7 @@ def test_rate_limit_without_retry_after_waits_for_the_reset() -> None:
     error = vendor_error(httpx2.Response(429, text="", headers=headers))
     assert error.retry_after is not None
     assert 80 < error.retry_after <= 90
-    assert "agents" in error.message
+    assert "agents" in error.detail
 
 
 def test_an_answer_that_broke_off_is_no_answer() -> None:

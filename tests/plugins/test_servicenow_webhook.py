@@ -13,7 +13,7 @@ import pytest
 
 from deskhand.errors import SignatureError
 from deskhand.plugins.contract import Ignored, TicketEvent, WebhookRequest
-from deskhand.plugins.errors import NotOurPayloadError
+from deskhand.plugins.errors import NotAVendorPayloadError
 from deskhand.plugins.servicenow import ServiceNowPlugin
 from deskhand.plugins.servicenow.manifest import EVENTS, IGNORED_EVENTS
 
@@ -109,7 +109,7 @@ def test_other_events_are_ignored_with_a_reason(event: str) -> None:
 
 @pytest.mark.parametrize("sys_id", ["", None, "../sys_user/1", SYS_ID.upper(), SYS_ID + "0", SYS_ID[:31] + "g", 7])
 def test_an_id_that_is_no_sys_id_is_refused(sys_id: object) -> None:
-    with pytest.raises(NotOurPayloadError):
+    with pytest.raises(NotAVendorPayloadError):
         extract(sys_id=sys_id)
 
 

@@ -100,7 +100,7 @@ def test_every_family_of_errors(
     assert type(caught.value) is kind
     assert (caught.value.vendor_code, caught.value.fields) == (code, fields)
     assert caught.value.retry_after == 13.0
-    assert "<html>" not in caught.value.message
+    assert "<html>" not in caught.value.detail
 
 
 @pytest.mark.parametrize(

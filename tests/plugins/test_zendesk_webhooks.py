@@ -24,7 +24,7 @@ from deskhand.plugins.contract import (
     TicketMetadata,
     WebhookRequest,
 )
-from deskhand.plugins.errors import NotOurPayloadError
+from deskhand.plugins.errors import NotAVendorPayloadError
 from deskhand.plugins.signatures import ZENDESK_TEST_SECRET
 from deskhand.plugins.zendesk import ZendeskPlugin
 from deskhand.plugins.zendesk.manifest import EVENT_PREFIX, IGNORED_EVENTS, SUBSCRIBED_EVENTS, TRIGGER_EVENTS
@@ -174,7 +174,7 @@ def test_an_id_that_is_no_id_is_refused(ticket_id: str | None) -> None:
         {"event": "ticket.created", "ticket_id": ticket_id},
         subscribed("ticket.created", detail={"id": ticket_id}),
     ):
-        with pytest.raises(NotOurPayloadError):
+        with pytest.raises(NotAVendorPayloadError):
             extract(payload)
 
 
@@ -184,7 +184,7 @@ def test_bodies_that_are_not_the_contract() -> None:
         {"event": "request.created", "ticket_id": "1"},
         {"type": 1},
     ):
-        with pytest.raises(NotOurPayloadError):
+        with pytest.raises(NotAVendorPayloadError):
             extract(payload)
 
 

@@ -18,13 +18,14 @@ import asyncpg
 from tests.support.engine_model import Model, Run
 
 from deskhand.engine.claims import Ending, RunningExecution, finish_execution, start_execution
-from deskhand.engine.journal import InDoubtError, Journal, RunBudget
-from deskhand.engine.lease import Lease, LostClaimError, RunInterrupted
+from deskhand.engine.journal import NOT_DONE, Journal
+from deskhand.engine.lease import Lease
+from deskhand.engine.limits import RunBudget, RunLimits
 from deskhand.engine.queue import decode_job
 from deskhand.engine.retry import decide
 from deskhand.engine.runner import interrupted
 from deskhand.engine.statements import RunStatements
-from deskhand.llm.durability import NOT_DONE
+from deskhand.errors import InDoubtError, LostClaimError, RunInterrupted
 from deskhand.plugins.errors import DeskCannotTellError, DeskError, DeskUnavailableError, DeskValidationError
 
 WRITES = ("add_note:note", "update_ticket:triage")
@@ -191,7 +192,7 @@ class Worker:
         self.done_with_job = True
 
     async def _attempt(self, execution: RunningExecution) -> Ending | None:
-        budget = RunBudget(deadline=float("inf"), max_steps=100, max_tokens=1, max_cost_usd=Decimal(1))
+        budget = RunBudget(RunLimits(timeout=float("inf"), max_steps=100, max_tokens=1, max_cost_usd=Decimal(1)))
         try:
             return await self._steps(Journal(self._statements, execution, budget, self.lease))
         except LostClaimError:

@@ -18,8 +18,9 @@ from tests.support.engine import EngineTables, arrival
 from tests.support.product import until
 
 from deskhand.engine.claims import Ending, RunningExecution
-from deskhand.engine.journal import Journal, RunBudget
+from deskhand.engine.journal import Journal
 from deskhand.engine.lease import Lease
+from deskhand.engine.limits import RunBudget, RunLimits
 from deskhand.engine.queue import notify_workers
 from deskhand.engine.runner import Runner
 from deskhand.engine.statements import RunStatements
@@ -161,7 +162,7 @@ class Crowd:
 
     async def execute(self, execution: RunningExecution, lease: Lease) -> Ending:
         """Do one run."""
-        budget = RunBudget(deadline=float("inf"), max_steps=5, max_tokens=1, max_cost_usd=Decimal(1))
+        budget = RunBudget(RunLimits(timeout=float("inf"), max_steps=5, max_tokens=1, max_cost_usd=Decimal(1)))
         await Journal(self._statements, execution, budget, lease).step(name="ask", kind="tool", body=self._ask)
         here, gone = self._waiting[execution.tenant_id], asyncio.Event()
         here.append(gone)

@@ -18,6 +18,7 @@ from tests.support.desks import DESK_KEY, Desk, new_simulator
 
 from deskhand.access import service as access
 from deskhand.api import ApiConfig, create_app
+from deskhand.engine.limits import RunLimits
 from deskhand.engine.runner import Runner
 from deskhand.kit.crypto import SecretBox
 from deskhand.kit.db.session import Database, create_pool
@@ -29,7 +30,7 @@ from deskhand.plugins.registry import PluginManager
 from deskhand.plugins.signatures import standard_headers
 from deskhand.simulators.base.server import RunningServer, run_in_process
 from deskhand.simulators.models import LlmSimulator
-from deskhand.work.executor import ExecutionLimits, Executor
+from deskhand.work.executor import Executor
 
 __all__ = ["DESK_KEY", "PROMPT", "Customer", "Desk", "Product", "event_body", "running_product", "until"]
 
@@ -156,7 +157,7 @@ class Product:
             plugins=PluginManager.installed(),
             gateway=GatewaySettings(base_url=self.model_url, api_key="sk-test", timeout=5.0),
             embedder=embedder or LexicalOnly(),
-            limits=ExecutionLimits(**{"timeout": 30.0, "max_cost_usd": Decimal(1), **limits}),
+            limits=RunLimits(**{"timeout": 30.0, "max_cost_usd": Decimal(1), **limits}),
             telemetry=Telemetry(),
         )
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from typing import Any
 
 from pydantic import ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from deskhand.kit.schema import InputModel
+from deskhand.kit.secrets_in_text import names_a_secret
 from deskhand.llm import catalogue
 
-_CREDENTIAL = re.compile(r"(^|_)(api_?key|secret|password|token|authorization|credentials?)$", re.IGNORECASE)
 _gateway_models: set[str] = set()
 
 
@@ -68,7 +67,7 @@ class LLMConfig(InputModel):
     @model_validator(mode="after")
     def _no_credentials(self) -> LLMConfig:
         for name in self.model_extra or {}:
-            if _CREDENTIAL.search(name):
+            if names_a_secret(name):
                 raise ValueError(f"'{name}' looks like a credential; those belong to the installation's gateway")
         return self
 

@@ -16,7 +16,6 @@ from deskhand.errors import ConfigurationError, DeskhandError
 from deskhand.installation import Installation, migrate, open_installation
 from deskhand.kit.db.session import Database, verify_application_role
 from deskhand.kit.log import configure_logging
-from deskhand.plugins.errors import DeskError
 from deskhand.settings import Settings, load_settings
 
 try:
@@ -36,9 +35,6 @@ def tell(error: Exception) -> bool:
         err.print(f"[bold red]error:[/] {escape(error.detail)}", highlight=False, soft_wrap=True)
         for fault in error.errors:
             err.print(f"  {escape(fault.pointer)}: {escape(fault.detail)}", highlight=False, soft_wrap=True)
-        return True
-    if isinstance(error, DeskError):
-        err.print(f"[bold red]error:[/] the desk: {escape(error.message)}", highlight=False, soft_wrap=True)
         return True
     return False
 

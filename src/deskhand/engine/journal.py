@@ -12,62 +12,32 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from decimal import Decimal
-from typing import Any, Literal
+from enum import Enum
+from typing import Any, Final, Literal
 
-from pydantic_ai.exceptions import AgentRunError
 from pydantic_core import to_jsonable_python
 
 from deskhand.engine.claims import RunningExecution
-from deskhand.engine.lease import Lease, LostClaimError, RunInterrupted
+from deskhand.engine.lease import Lease
+from deskhand.engine.limits import RunBudget
 from deskhand.engine.statements import RunStatements
 from deskhand.engine.status import StepState
-from deskhand.errors import DeskhandError
+from deskhand.errors import DeskhandError, InDoubtError, LostClaimError, RunCancelledError, RunInterrupted
 from deskhand.kit.crypto import write_mark
 from deskhand.kit.telemetry import Telemetry
-from deskhand.llm.durability import NOT_DONE, StepUsage
-from deskhand.llm.errors import ModelError
-from deskhand.plugins.errors import DeskError, DeskUnavailableError
+from deskhand.llm.durability import StepUsage
 
 StepKind = Literal["model", "tool", "write", "compute"]
 
 
-class RunCancelledError(RunInterrupted):
-    """Cancelled on request, or its agent was suspended or deactivated."""
+class Recovery(Enum):
+    """What ``recover`` may answer instead of the step's output."""
 
-    code = "cancelled"
-    title = "Cancelled"
-
-
-class LimitReachedError(RunInterrupted):
-    """The run used up its steps, tokens, money or time."""
-
-    code = "limit-reached"
-    title = "Limit reached"
+    NOT_DONE = "not_done"
+    """The effect is certainly absent, so the journal may run the body."""
 
 
-class InDoubtError(RunInterrupted):
-    """A write was started, and neither we nor the desk can say whether it happened; a person must look."""
-
-    code = "in-doubt"
-    title = "In doubt"
-
-
-@dataclass(frozen=True, slots=True)
-class RunBudget:
-    """Limits of one run, checked before each step.
-
-    Attributes:
-        deadline: ``time.monotonic()`` value after which no step may begin.
-        max_steps: Steps in one run.
-        max_tokens: Tokens, input and output together.
-        max_cost_usd: Dollars, where prices are known.
-    """
-
-    deadline: float
-    max_steps: int
-    max_tokens: int
-    max_cost_usd: Decimal
+NOT_DONE: Final = Recovery.NOT_DONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +58,7 @@ class Journal:
     Args:
         statements: The worker's way to the database.
         execution: The run, with its fence.
-        budget: Its limits.
+        budget: What is left of its limits; every step is counted here and nowhere else.
         lease: Says whether the worker may still act; checked before each step.
         telemetry: Takes each step's time and what its model used.
     """
@@ -107,9 +77,6 @@ class Journal:
         self._budget = budget
         self._telemetry = telemetry
         self._ordinals: Counter[str] = Counter()
-        self._steps = 0
-        self._tokens = 0
-        self._cost = Decimal(0)
 
     def key_for(self, name: str, key: str | None) -> str:
         """Stable key of a step: its own, or its ordinal among the steps of that name."""
@@ -151,7 +118,7 @@ class Journal:
         """
         step_key = self.key_for(name, key)
         self._lease.check()
-        self._check_budget()
+        self._budget.begin_step()
         # Every write has a mark, also one that may be repeated: by it our own change is known when the desk reports it.
         mark = self.mark_for(step_key) if kind == "write" else None
         intent = _Intent(step_key, kind, name, idempotent, mark, input)
@@ -208,21 +175,9 @@ class Journal:
         found = await recover()
         return NOT_DONE if found is NOT_DONE else to_jsonable_python(found)
 
-    def _check_budget(self) -> None:
-        if time.monotonic() > self._budget.deadline:
-            raise LimitReachedError("The run used up its time; raise DESKHAND_RUN_TIMEOUT or use a faster model.")
-        if self._steps >= self._budget.max_steps:
-            raise LimitReachedError(f"The run reached its limit of {self._budget.max_steps} steps.")
-        if self._tokens >= self._budget.max_tokens:
-            raise LimitReachedError(f"The run reached its limit of {self._budget.max_tokens} tokens.")
-        if self._cost >= self._budget.max_cost_usd:
-            raise LimitReachedError(f"The run reached its limit of {self._budget.max_cost_usd} dollars.")
-        self._steps += 1
-
     def _count(self, measure: Callable[[Any], StepUsage] | None, result: Any) -> StepUsage:
         usage = measure(result) if measure is not None else StepUsage()
-        self._tokens += (usage.tokens_in or 0) + (usage.tokens_out or 0)
-        self._cost += usage.cost_usd or Decimal(0)
+        self._budget.add(tokens=usage.tokens_in + usage.tokens_out, cost_usd=usage.cost_usd)
         return usage
 
     async def _begin(self, intent: _Intent) -> tuple[str, Any]:
@@ -262,13 +217,13 @@ class Journal:
             raise LostClaimError(f"another worker took over execution {e.id}")
 
 
-# What a step's body may fail with in the ordinary course; anything else is a bug and reaches the executor's net.
-FAILURES = (DeskError, ModelError, DeskhandError, AgentRunError, ValueError)
+# What a step's body may fail with in the ordinary course (the agent library's own errors are RuntimeErrors); anything
+# else is a bug. All of them are passed on to the runner, which decides.
+FAILURES = (DeskhandError, RuntimeError, ValueError)
 
 
 def _surely_not_done(error: Exception) -> bool:
-    """The desk answered and refused; a time-out or a broken connection says nothing about a write."""
-    return isinstance(error, DeskError) and not isinstance(error, DeskUnavailableError)
+    return isinstance(error, DeskhandError) and error.certainly_not_done
 
 
 def describe(error: Exception) -> str:

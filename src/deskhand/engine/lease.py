@@ -9,21 +9,7 @@ from __future__ import annotations
 
 import time
 
-from deskhand.errors import DeskhandError
-
-
-class RunInterrupted(DeskhandError):  # noqa: N818  (the run stops for a reason outside itself; not a fault)
-    """The run must stop now, without another effect."""
-
-    code = "run-interrupted"
-    title = "Run interrupted"
-
-
-class LostClaimError(RunInterrupted):
-    """Another worker owns the run, or may own it by now; nothing more may be written."""
-
-    code = "claim-lost"
-    title = "Claim lost"
+from deskhand.errors import LostClaimError
 
 
 def boot_clock() -> float:

@@ -6,10 +6,8 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from deskhand.errors import DeskhandError
+from deskhand.errors import DatabaseUnavailableError, DeskhandError
 from deskhand.kit.db.away import is_database_away
-from deskhand.llm.errors import ModelError
-from deskhand.plugins.errors import DeskError
 
 # Fifteen attempts (agent_executions.max_attempts) with these span about an hour: longer than a desk restarts, shorter
 # than a note on the ticket is worth waiting for. After that a person retries, one or all at once.
@@ -46,33 +44,26 @@ def decide(
         max_attempts: Starts allowed.
         jitter: Source of a number in [0, 1), so that many runs do not return at the same moment.
     """
-    code, message, retryable, retry_after = classify(error)
-    if not retryable:
-        return RetryDecision(again=False, delay=0.0, code=code, message=message)
+    known = classify(error)
+    if not known.retryable:
+        return RetryDecision(again=False, delay=0.0, code=known.code, message=known.detail)
     if attempt >= max_attempts:
         return RetryDecision(
             again=False,
             delay=0.0,
-            code=code,
-            message=f"{message} Gave up after {attempt} attempts; retry it when the cause is gone.",
+            code=known.code,
+            message=f"{known.detail} Gave up after {attempt} attempts; retry it when the cause is gone.",
         )
     backoff = min(MAX_DELAY, BASE_DELAY * 2 ** (attempt - 1)) * (0.5 + jitter() / 2)
-    return RetryDecision(again=True, delay=max(backoff, retry_after or 0.0), code=code, message=message)
+    return RetryDecision(
+        again=True, delay=max(backoff, known.retry_after or 0.0), code=known.code, message=known.detail
+    )
 
 
-def classify(error: Exception) -> tuple[str, str, bool, float | None]:
-    """Code, sentence, whether it may pass by itself, and the wait the other side asked for."""
-    if isinstance(error, DeskError):
-        return _slug(error), f"The desk: {error.message}", error.retryable, error.retry_after
-    if isinstance(error, ModelError):
-        return _slug(error), str(error), error.retryable, error.retry_after
+def classify(error: Exception) -> DeskhandError:
+    """The failure as one of the tree: what the tree does not know is the database being away, or a bug."""
     if isinstance(error, DeskhandError):
-        return error.code, error.detail, error.status == 503, error.retry_after
+        return error
     if is_database_away(error):
-        return "database-unavailable", "The database could not be reached.", True, None
-    return "internal-error", f"Unexpected {type(error).__name__}: {error}", False, None
-
-
-def _slug(error: Exception) -> str:
-    name = type(error).__name__.removesuffix("Error")
-    return "".join(f"-{c.lower()}" if c.isupper() else c for c in name).lstrip("-")
+        return DatabaseUnavailableError("The database could not be reached.")
+    return DeskhandError(f"Unexpected {type(error).__name__}: {error}")

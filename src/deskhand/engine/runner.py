@@ -28,11 +28,12 @@ from deskhand.engine.claims import (
     start_execution,
     sweep,
 )
-from deskhand.engine.lease import Lease, LostClaimError, RunInterrupted, boot_clock
+from deskhand.engine.lease import Lease, boot_clock
 from deskhand.engine.queue import ENTRYPOINT, Waker, decode_job
 from deskhand.engine.retry import decide
 from deskhand.engine.statements import PASSING, RunStatements
 from deskhand.engine.status import ExecutionStatus
+from deskhand.errors import DeskhandError, LostClaimError, RunInterrupted, WorkerStoppedError
 from deskhand.kit.clock import utc_now
 from deskhand.kit.db.away import DATABASE_AWAY
 from deskhand.kit.log import log_context
@@ -165,7 +166,7 @@ class Runner:
             if self._stop.is_set() and self._lease.holds:
                 return Ending(
                     ExecutionStatus.QUEUED,
-                    error_code="worker-stopped",
+                    error_code=WorkerStoppedError.code,
                     error_message="Handed back by a stopping worker.",
                 )
             return None
@@ -181,7 +182,7 @@ class Runner:
             raise error
         decision = decide(error, attempt=execution.attempt, max_attempts=execution.max_attempts)
         # A known failure is told by its sentence; only a bug is worth a traceback.
-        trace = error if decision.code == "internal-error" else None
+        trace = error if decision.code == DeskhandError.code else None
         log.warning(
             "execution_failed", code=decision.code, again=decision.again, reason=decision.message, exc_info=trace
         )

@@ -6,23 +6,11 @@ Token *counts* (``tokens_in``, ``max_tokens``) are not secrets and stay.
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
-HIDDEN = "[hidden]"
+from deskhand.kit.secrets_in_text import names_a_secret, scrub
 
-_SECRET_KEY = re.compile(
-    r"(?:^|[_\-.])(?:authorization|cookie|password|passwd|passphrase|secret|secrets|token|api[_\-]?key|apikey|authtoken|"
-    r"technician[_\-]?key|private[_\-]?key|credential|credentials|signature)$",
-    re.IGNORECASE,
-)
-_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
-_SECRET_TEXT = re.compile(
-    r"\b(?:dhk_|dhp_|whsec_|sk-|xox[abp]-|ghp_|glpat-)[A-Za-z0-9_\-+/=]{12,}"
-    r"|\b(?:Bearer|Basic|Zoho-oauthtoken)\s+[A-Za-z0-9._~+/=\-]{12,}"
-    r"|\beyJ[A-Za-z0-9_\-]{10,}\.[A-Za-z0-9_\-]{10,}\.[A-Za-z0-9_\-]{10,}"
-    r"|(?<=://)[^/\s:@]+:[^/\s@]+(?=@)"
-)
+HIDDEN = "[hidden]"
 
 
 def redact(value: Any) -> Any:
@@ -32,7 +20,7 @@ def redact(value: Any) -> Any:
     if isinstance(value, list):
         return [redact(item) for item in value]
     if isinstance(value, str):
-        return _SECRET_TEXT.sub(HIDDEN, value)
+        return scrub(value, HIDDEN, name_our_keys=False)
     return value
 
 
@@ -57,8 +45,4 @@ def restored(edited: Any, original: Any) -> Any:
 
 
 def _is_secret(key: str, item: Any) -> bool:
-    return (
-        bool(_SECRET_KEY.search(_CAMEL.sub("_", key)))
-        and item not in (None, "")
-        and not isinstance(item, (bool, int, float))
-    )
+    return names_a_secret(key) and item not in (None, "") and not isinstance(item, (bool, int, float))

@@ -14,7 +14,6 @@ from deskhand.appstate import AppState, state_of
 from deskhand.errors import (
     BadRequestError,
     InvalidInputError,
-    NotAVendorPayloadError,
     PayloadTooLargeError,
     RateLimitedError,
     SignatureError,
@@ -26,6 +25,7 @@ from deskhand.intake.schemas import DeliveryAnswer, DeliveryQuery, DeliveryRecor
 from deskhand.kit.page import Page
 from deskhand.kit.problem import problem_responses
 from deskhand.plugins.contract import WebhookRequest
+from deskhand.plugins.errors import NotAVendorPayloadError
 
 MAX_BODY_BYTES = 1024 * 1024
 

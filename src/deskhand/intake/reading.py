@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
-from deskhand.errors import NotAVendorPayloadError
 from deskhand.intake.book import KnownTrigger
 from deskhand.intake.repository import Delivery
 from deskhand.kit.payload import check_schema
 from deskhand.plugins.contract import Ignored, TicketEvent, TicketMetadata, VerifiedWebhook, WebhookRequest
+from deskhand.plugins.errors import NotAVendorPayloadError
 
 # What the columns hold. A name that is longer is cut; an id that is longer is hashed, so that it stays one.
 ID_CHARACTERS = 255

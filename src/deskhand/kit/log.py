@@ -9,7 +9,6 @@ Names of the fields that tie lines together: ``request_id``, ``tenant_id``, ``ex
 from __future__ import annotations
 
 import logging
-import re
 import sys
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
@@ -18,26 +17,9 @@ from typing import Literal, TextIO
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
-REDACTED = "[redacted]"
-_MAX_DEPTH = 6
+from deskhand.kit.secrets_in_text import REDACTED, names_a_secret, scrub
 
-# Singular on purpose: `max_tokens` and `tokens_in` are counts, `token` and `authtoken` are not.
-_SECRET_KEY = re.compile(
-    r"(secrets?|token|password|passwd|passphrase|authorization|cookie|api_?key|private_key|encryption_keys?)"
-    r"(_encrypted|_value)?$"
-)
-_SECRET_VALUES = (
-    # Keys of our own making keep the prefix that names them in the audit log.
-    (re.compile(r"\b(dh[a-z]_[A-Za-z0-9_-]{4})[A-Za-z0-9_-]{12,}"), rf"\1{REDACTED}"),
-    (re.compile(r"\bwhsec_[A-Za-z0-9+/=_-]{8,}"), f"whsec_{REDACTED}"),
-    # Fernet tokens start with version 0x80 and a time stamp whose first bytes are zero until the year 2106.
-    (re.compile(r"\bgAAAAA[A-Za-z0-9_-]{20,}={0,2}"), REDACTED),
-    # Model gateways' keys, JSON web tokens, HTTP credentials, and the password in an address.
-    (re.compile(r"\bsk-[A-Za-z0-9_-]{12,}"), f"sk-{REDACTED}"),
-    (re.compile(r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*"), REDACTED),
-    (re.compile(r"\b(Bearer|Basic|Zoho-oauthtoken)\s+[A-Za-z0-9._~+/=-]{8,}", re.IGNORECASE), rf"\1 {REDACTED}"),
-    (re.compile(r"(://[^/\s:@]*):[^/\s@]+@"), rf"\1:{REDACTED}@"),
-)
+_MAX_DEPTH = 6
 
 
 def configure_logging(
@@ -109,15 +91,8 @@ def redact(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     return {key: _clean(key, value, 0) for key, value in event.items()}
 
 
-def scrub(text: str) -> str:
-    """Remove what looks like a key, a token, a credential or an address' password from a text."""
-    for pattern, replacement in _SECRET_VALUES:
-        text = pattern.sub(replacement, text)
-    return text
-
-
 def _clean(key: str, value: object, depth: int) -> object:
-    if value is not None and _SECRET_KEY.search(key.lower().replace("-", "_")):
+    if value is not None and names_a_secret(key):
         return REDACTED
     if value is None or isinstance(value, bool | int | float):
         return value

@@ -2,22 +2,20 @@
 
 Built on the public durability surface of pydantic-ai 2.68 (``pydantic_ai.durable_exec``). This
 module knows no database: whoever runs an agent brings a ``StepJournal`` (the worker's lives in
-PostgreSQL, the tests' in memory) and opens ``journal_scope`` around the run.
+PostgreSQL, the tests' in memory) and gives it to the agent as ``JournalDurability(journal, run_id)``.
 
 A step is recorded *started* before its effect and *finished* after it. On resume a finished step is
 answered from the journal. A step found started but unfinished is repeated if it is ``idempotent``;
-if it is not, its outcome is in doubt and the journal calls ``recover``.
+if it is not, its outcome is in doubt and the journal says so.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
-from enum import Enum
-from typing import Any, Final, Literal, Protocol, TypedDict, cast
+from typing import Any, Literal, Protocol, TypedDict, cast
 
 from pydantic_ai import RunContext
 from pydantic_ai.durable_exec import (
@@ -36,16 +34,6 @@ from pydantic_ai.toolsets import ToolsetTool
 
 StepKind = Literal["model", "tool", "write", "compute"]
 Body = Callable[[], Awaitable[Any]]
-
-
-class Recovery(Enum):
-    """What ``recover`` may answer instead of the step's output."""
-
-    NOT_DONE = "not_done"
-    """The effect is certainly absent, so the journal may run the body."""
-
-
-NOT_DONE: Final = Recovery.NOT_DONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +59,6 @@ class StepJournal(Protocol):
         idempotent: bool = True,
         input: Any = None,  # noqa: A002 - the column it is stored in is called so
         measure: Callable[[Any], StepUsage] | None = None,
-        recover: Callable[[], Awaitable[Any]] | None = None,
     ) -> Any:
         """Run ``body`` once, or answer from the journal.
 
@@ -82,11 +69,7 @@ class StepJournal(Protocol):
             body: The effect; returns something JSON can hold.
             idempotent: Whether repeating an interrupted attempt is harmless.
             input: What the step was asked to do, for the trace; JSON.
-            measure: Reads tokens and cost from the body's (or ``recover``'s) output.
-            recover: Called only for a step that is not idempotent and was found started but unfinished.
-                Returns the output the body would have returned if the effect is there, ``NOT_DONE`` if it
-                is certainly not there (the journal then runs the body), and raises if it cannot tell: the
-                step stays in doubt.
+            measure: Reads tokens and cost from the body's output.
 
         Returns:
             The output, as JSON gives it back.
@@ -95,48 +78,23 @@ class StepJournal(Protocol):
 
 
 class ToolJournalConfig(TypedDict, total=False):
-    """Per-tool policy, under the metadata key ``journal``; ``recover`` gets the arguments of the call."""
+    """Per-tool policy, under the metadata key ``journal``."""
 
     keeps_own_steps: bool
     kind: StepKind
     idempotent: bool
-    recover: Callable[[dict[str, Any]], Awaitable[Any]] | None
 
 
-@dataclass(slots=True)
-class _Scope:
-    journal: StepJournal
-    run_id: str
-    runs: int = field(default=0)
-
-
-_scope: ContextVar[_Scope | None] = ContextVar("deskhand_journal", default=None)
+# Context-local, because the calls of one response run side by side, each in a task of its own.
 _in_step: ContextVar[bool] = ContextVar("deskhand_in_step", default=False)
-_recovered: ContextVar[tuple[Any] | None] = ContextVar("deskhand_recovered", default=None)
-
-
-@contextmanager
-def journal_scope(journal: StepJournal, *, run_id: str = "run") -> Iterator[None]:
-    """Everything an agent does inside goes through ``journal``.
-
-    Args:
-        journal: Where the steps are recorded.
-        run_id: Names the agent run inside messages; give the execution's id, so that a resumed run keeps it.
-    """
-    token = _scope.set(_Scope(journal, run_id))
-    try:
-        yield
-    finally:
-        _scope.reset(token)
-
-
-def recovered_value() -> tuple[Any] | None:
-    """The output a lost attempt turned out to have had, in a tuple; a tool returns it instead of acting."""
-    return _recovered.get()
 
 
 class _Backend(JournalCallableOperationBackend[ToolJournalConfig]):
-    """Turns each durable operation of pydantic-ai into one step."""
+    """Turns each durable operation of pydantic-ai into one step of a journal."""
+
+    def __init__(self, journal: StepJournal, **more: Any) -> None:
+        super().__init__(**more)
+        self._journal = journal
 
     async def execute(
         self,
@@ -147,16 +105,13 @@ class _Backend(JournalCallableOperationBackend[ToolJournalConfig]):
         cache_key: tuple[object, ...],
         config: ToolJournalConfig,
     ) -> object:
-        scope = _scope.get()
-        if scope is None:
-            raise RuntimeError("A durable step ran outside journal_scope().")
         run_body = _marked(body)
         if isinstance(operation_id, ToolsetCallToolId) and config.get("keeps_own_steps"):
             return await run_body()
         if isinstance(operation_id, ToolsetCallToolId):
-            return await self._tool_step(scope.journal, run_body, cache_key, config)
+            return await self._tool_step(run_body, cache_key, config)
         if isinstance(operation_id, ModelRequestId):
-            return await scope.journal.step(
+            return await self._journal.step(
                 name="model",
                 key=None,
                 kind="model",
@@ -164,36 +119,21 @@ class _Backend(JournalCallableOperationBackend[ToolJournalConfig]):
                 input=_model_input(operation_id.model_name, cache_key),
                 measure=measure_response,
             )
-        return await scope.journal.step(name=name, key=None, kind="compute", body=run_body)
+        return await self._journal.step(name=name, key=None, kind="compute", body=run_body)
 
-    async def _tool_step(
-        self, journal: StepJournal, body: Body, cache_key: tuple[object, ...], config: ToolJournalConfig
-    ) -> object:
-        # The call's id was written by the model into a response that is itself journaled: the same after a crash.
+    async def _tool_step(self, body: Body, cache_key: tuple[object, ...], config: ToolJournalConfig) -> object:
+        # The call's id is the same after a crash, because the response it stands in is journaled, and no other call of
+        # the run has it: see llm.calls.
         tool_name = next(part for part in cache_key if isinstance(part, str))
         args = next(cast("dict[str, Any]", part) for part in cache_key if isinstance(part, dict))
         ctx = next(part for part in cache_key if isinstance(part, RunContext))
-        ask = config.get("recover")
-
-        async def recover() -> Any:
-            assert ask is not None
-            found = await ask(args)
-            if found is NOT_DONE:
-                return NOT_DONE
-            token = _recovered.set((found,))
-            try:
-                return await body()  # only wraps the found value in pydantic-ai's own envelope
-            finally:
-                _recovered.reset(token)
-
-        return await journal.step(
+        return await self._journal.step(
             name=tool_name,
             key=f"{tool_name}:{ctx.tool_call_id}",
             kind=config.get("kind", "tool"),
             body=body,
             idempotent=config.get("idempotent", True),
             input=args,
-            recover=recover if ask is not None else None,
         )
 
 
@@ -233,7 +173,12 @@ def _model_input(model_name: str, cache_key: tuple[object, ...]) -> dict[str, An
 
 
 class JournalDurability(BaseDurabilityCapability[Any]):
-    """The capability to give an ``Agent``; without an open ``journal_scope`` the agent runs plainly."""
+    """The capability that carries one agent run through a journal.
+
+    Args:
+        journal: Where the steps are recorded.
+        run_id: Names the run inside messages; the execution's id, so that a resumed run keeps it.
+    """
 
     engine_spec = DurabilityEngineSpec(
         engine_name="StepJournal",
@@ -243,23 +188,25 @@ class JournalDurability(BaseDurabilityCapability[Any]):
         tool_config_key="journal",
     )
 
+    def __init__(self, journal: StepJournal, run_id: str) -> None:
+        super().__init__()
+        self._journal = journal
+        self._run_id = run_id
+
     @property
     def in_durable_context(self) -> bool:
-        return _scope.get() is not None and not _in_step.get()
+        return not _in_step.get()
 
     def get_default_run_id(self) -> str | None:
-        scope = _scope.get()
-        if scope is None:
-            return None
-        scope.runs += 1
-        return f"{scope.run_id}:{scope.runs}"
+        return self._run_id
 
     def get_default_conversation_id(self, run_id: str) -> str | None:
-        return conversation_id_from_run_id(run_id) if _scope.get() is not None else None
+        return conversation_id_from_run_id(run_id)
 
     def get_durable_operation_backend(self) -> _Backend:
         plain: ToolJournalConfig = {}
         return _Backend(
+            self._journal,
             agent_name=str(self.name),
             config=RoleBasedOperationConfig(
                 model=plain, event=plain, capability=plain, tool=plain, resolve_tool=_tool_config

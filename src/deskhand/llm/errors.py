@@ -2,35 +2,16 @@
 
 Every class says whether trying the same call again may help (``retryable``). A sentence names the
 model and the host it lives on, and what to check; it never contains a key, and what a vendor wrote
-passes ``redacted`` first, because some vendors echo credentials.
-
-::
-
-    DeskhandError
-    └── ModelError (502 model-error)
-        ├── ModelUnavailableError (503 model-unavailable)      no connection, 5xx; retryable
-        ├── ModelTimeoutError (504 model-timeout)              no answer in time; retryable
-        ├── ModelRateLimitedError (503 model-rate-limited)     429; retryable after retry_after
-        ├── ModelAuthError (502 model-auth)                    401, 403
-        ├── ModelQuotaError (502 model-quota)                  the key's budget or the account's credit is used up
-        ├── ModelBadRequestError (502 model-bad-request)       any other 4xx
-        │   ├── ContextTooLongError (502 model-context-too-long)
-        │   └── UnknownModelError (502 model-unknown)
-        ├── InvalidOutputError (502 model-invalid-output)      an answer that does not fit, after the retries
-        └── LimitExceededError (422 run-limit-exceeded)        this run's own limit, checked before the call
+passes ``redacted`` first, because some vendors echo credentials. Part of the tree drawn in ``deskhand.errors``.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
-from typing import ClassVar
 
 from deskhand.errors import DeskhandError
+from deskhand.kit.secrets_in_text import REDACTED, scrub
 
-_SECRETS = re.compile(
-    r"(?i)\bbearer\s+[^\s\"',]+|\b(?:sk|pk|rk|key|api|dhk|gsk|xai|AIza)[-_][A-Za-z0-9_\-*.]{4,}|\bAIza[A-Za-z0-9_\-]{8,}"
-)
 _VENDOR_TEXT = 300
 
 
@@ -40,7 +21,6 @@ class ModelError(DeskhandError):
     code = "model-error"
     status = 502
     title = "Model call failed"
-    retryable: ClassVar[bool] = False
 
 
 class ModelUnavailableError(ModelError):
@@ -112,22 +92,10 @@ class InvalidOutputError(ModelError):
     title = "Unusable model answer"
 
 
-class LimitExceededError(ModelError):
-    """The run reached one of its own limits; nothing further was sent."""
-
-    code = "run-limit-exceeded"
-    status = 422
-    title = "Run limit reached"
-
-    def __init__(self, detail: str, *, limit: str = "") -> None:
-        super().__init__(detail)
-        self.limit = limit
-
-
 def redacted(text: str, secrets: Iterable[str | None] = ()) -> str:
     """A vendor's message, fit to be shown: no keys, one line, at most 300 characters."""
     for secret in secrets:
         if secret:
-            text = text.replace(secret, "[redacted]")
-    text = " ".join(_SECRETS.sub("[redacted]", text).split())
+            text = text.replace(secret, REDACTED)
+    text = " ".join(scrub(text).split())
     return text if len(text) <= _VENDOR_TEXT else text[: _VENDOR_TEXT - 1] + "…"

@@ -108,7 +108,7 @@ class TicketingToolPlugin(ABC):
         """Read a verified request; ``request.payload`` is its body, parsed once.
 
         Raises:
-            NotOurPayloadError: The body is not something this vendor sends.
+            NotAVendorPayloadError: The body is not something this vendor sends.
         """
 
     @classmethod

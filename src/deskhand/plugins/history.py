@@ -24,7 +24,7 @@ def one_ticket(ref: object, skipped: list[SkippedTicket]) -> Iterator[None]:
     try:
         yield
     except (DeskNotFoundError, DeskPermissionError, DeskProtocolError) as error:
-        skipped.append(SkippedTicket(ref=name, reason=error.message))
+        skipped.append(SkippedTicket(ref=name, reason=error.detail))
     except _MALFORMED as error:
         reason = f"the desk sent it in a form that cannot be read ({type(error).__name__}: {error})"
         skipped.append(SkippedTicket(ref=name, reason=reason[:300]))

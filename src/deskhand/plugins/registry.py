@@ -18,6 +18,7 @@ from typing import Any
 from pydantic import BaseModel, SecretStr
 
 from deskhand.errors import ConfigurationError, FieldProblem
+from deskhand.kit.secrets_in_text import names_a_secret
 from deskhand.plugins.contract import Manifest, Operation, TicketingToolPlugin
 from deskhand.plugins.errors import PluginNotFoundError
 from deskhand.plugins.jira import JiraPlugin
@@ -35,7 +36,6 @@ BUILT_IN: dict[str, type[TicketingToolPlugin]] = {
 }
 
 _TOOL_TYPE = re.compile(r"[a-z][a-z0-9_]{1,49}")  # tenant_configs.tool_type is VARCHAR(50)
-_SECRET_NAME = re.compile(r"(?<!project_)(key|token|secret|password)$")
 
 
 class PluginManager:
@@ -170,5 +170,5 @@ def _config_faults(model: object) -> Iterator[tuple[str, str]]:
         yield "/config_model", "is missing or not a pydantic model"
         return
     for name, field in model.model_fields.items():
-        if _SECRET_NAME.search(name) and "SecretStr" not in str(field.annotation) and field.annotation is not SecretStr:
+        if names_a_secret(name) and "SecretStr" not in str(field.annotation) and field.annotation is not SecretStr:
             yield f"/config_model/{name}", "looks like a secret and must be a SecretStr"

@@ -24,8 +24,9 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Protocol, TypeVar
 
-from deskhand.errors import NotAVendorPayloadError, SignatureError
+from deskhand.errors import SignatureError
 from deskhand.kit.crypto import same_secret
+from deskhand.plugins.errors import NotAVendorPayloadError
 from deskhand.plugins.values import VerifiedWebhook, WebhookRequest
 
 REPLAY_WINDOW = timedelta(seconds=300)

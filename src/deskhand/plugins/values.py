@@ -9,8 +9,8 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Any
 
-from deskhand.errors import NotAVendorPayloadError
 from deskhand.kit.storable import UnreadableJsonError, read_json
+from deskhand.plugins.errors import NotAVendorPayloadError
 
 
 class Access(StrEnum):

@@ -13,7 +13,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
-from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -24,8 +23,9 @@ from pydantic_core import to_jsonable_python
 from deskhand.agents.models import AgentVersion
 from deskhand.agents.service import get_version
 from deskhand.engine.claims import Ending, RunningExecution
-from deskhand.engine.journal import Journal, LimitReachedError, RunBudget
+from deskhand.engine.journal import Journal
 from deskhand.engine.lease import Lease
+from deskhand.engine.limits import RunBudget, RunLimits
 from deskhand.engine.statements import RunStatements
 from deskhand.engine.status import ExecutionStatus
 from deskhand.errors import ConfigurationError
@@ -37,7 +37,7 @@ from deskhand.knowledge.embedding import Embedder
 from deskhand.llm.embedded.constrained import ConstrainedModel
 from deskhand.llm.errors import InvalidOutputError
 from deskhand.llm.gateway import GatewaySettings, build_model
-from deskhand.llm.loop import AgentTask, RunLimits, run_agent
+from deskhand.llm.loop import AgentTask, run_agent
 from deskhand.notes.layout import (
     CheckedDraft,
     ComposedNote,
@@ -59,23 +59,6 @@ from deskhand.work.research import Researcher
 from deskhand.work.toolbox import Toolbox
 
 NOTE_KEY = "add_note:note"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExecutionLimits:
-    """Limits of one run.
-
-    Attributes:
-        timeout: Seconds from start to end.
-        max_steps: Model and tool calls.
-        max_tokens: Tokens, input and output together.
-        max_cost_usd: Dollars, where prices are known.
-    """
-
-    timeout: float = 120.0
-    max_steps: int = 25
-    max_tokens: int = 50_000
-    max_cost_usd: Decimal = Decimal("0.50")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,7 +98,7 @@ class Executor:
         plugins: PluginManager,
         gateway: GatewaySettings,
         embedder: Embedder,
-        limits: ExecutionLimits,
+        limits: RunLimits,
         telemetry: Telemetry,
     ) -> None:
         self._db = db
@@ -138,28 +121,19 @@ class Executor:
         Raises:
             Exception: Whatever went wrong; ``retry.decide`` says what it means.
         """
-        deadline = time.monotonic() + self._limits.timeout
+        budget = RunBudget(self._limits)
         limit = asyncio.timeout(self._limits.timeout)
         try:
             with self._telemetry.running():
                 async with limit:
-                    run = await self._prepare(execution, lease, deadline)
+                    run = await self._prepare(execution, lease, budget)
                     return await (self._ticket_run(run) if execution.ticket_ref else self._free_run(run))
         except TimeoutError as error:
             if not limit.expired():
                 raise
-            raise LimitReachedError(
-                f"The run did not finish within {self._limits.timeout:.0f} seconds. Raise DESKHAND_RUN_TIMEOUT or use a"
-                " faster model, then retry it."
-            ) from error
+            raise budget.out_of_time() from error
 
-    async def _prepare(self, execution: RunningExecution, lease: Lease, deadline: float) -> Run:
-        budget = RunBudget(
-            deadline=deadline,
-            max_steps=self._limits.max_steps,
-            max_tokens=self._limits.max_tokens,
-            max_cost_usd=self._limits.max_cost_usd,
-        )
+    async def _prepare(self, execution: RunningExecution, lease: Lease, budget: RunBudget) -> Run:
         async with self._db.tenant_session(execution.tenant_id) as session:
             tenants = TenantService(session, secrets=self._secrets, plugins=self._plugins)
             return Run(
@@ -169,7 +143,7 @@ class Executor:
                 journal=Journal(self._statements, execution, budget, lease, self._telemetry),
                 # The last look at the claim is just before a request leaves.
                 http=replace(self._http, before_send=lease.check),
-                deadline=deadline,
+                deadline=budget.deadline,
             )
 
     # -- a run about a ticket ----------------------------------------------------------------
@@ -235,7 +209,7 @@ class Executor:
             prompt=question.prompt,
             output_schema=draft_schema(facts),
             tools=tools,
-            limits=self._run_limits(run),
+            deadline=run.deadline,
             run_id=str(run.execution.id),
         )
         try:
@@ -244,11 +218,6 @@ class Executor:
             # What was found is worth a note even if the model could not word it; the trace shows its failure.
             return compose_note(facts, CheckedDraft(steps=tuple(quoted_steps(facts)), extractive=True))
         return compose_note(facts, check_draft(outcome.output, facts))
-
-    def _run_limits(self, run: Run) -> RunLimits:
-        return RunLimits(
-            total_tokens=self._limits.max_tokens, cost_usd=self._limits.max_cost_usd, deadline=run.deadline
-        )
 
     async def _remember(self, run: Run, ticket: Ticket, output: dict[str, Any]) -> None:
         async with self._db.tenant_session(run.execution.tenant_id) as session:
@@ -270,7 +239,7 @@ class Executor:
             instructions=run.version.system_prompt,
             prompt=f"{_occasion(run.execution)} Do what your instructions say and report.",
             output_schema=REPORT_SCHEMA,
-            limits=self._run_limits(run),
+            deadline=run.deadline,
             run_id=str(run.execution.id),
         )
         outcome = await run_agent(task, model, run.journal)

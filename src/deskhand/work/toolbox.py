@@ -14,10 +14,9 @@ from pydantic import TypeAdapter
 from pydantic_core import to_jsonable_python
 
 from deskhand.audit import service as audit
-from deskhand.engine.journal import InDoubtError, Journal
-from deskhand.errors import ForbiddenError
+from deskhand.engine.journal import NOT_DONE, Journal
+from deskhand.errors import ForbiddenError, InDoubtError
 from deskhand.kit.db.session import Database
-from deskhand.llm.durability import NOT_DONE
 from deskhand.llm.loop import ToolInputError, ToolSpec
 from deskhand.plugins.contract import NoteDraft, Operation, Ticket, TicketChanges, TicketingToolPlugin, WriteReceipt
 from deskhand.plugins.errors import (
@@ -179,7 +178,7 @@ class Toolbox:
             receipt = await self._desk.find_write(self._ticket_id, mark)
         except CANNOT_TELL as error:
             raise InDoubtError(
-                f"'{operation.value}' was begun and the desk cannot say whether it happened ({error.message})"
+                f"'{operation.value}' was begun and the desk cannot say whether it happened ({error.detail})"
                 f" Look at ticket {self._ticket_id} for the mark {mark}, then answer here: was it done?"
             ) from error
         if receipt is None:
@@ -226,7 +225,7 @@ class Toolbox:
             try:
                 return to_jsonable_python(await self.update_ticket(changes))
             except DeskValidationError as error:
-                raise ToolInputError(error.message) from error
+                raise ToolInputError(error.detail) from error
 
         return ToolSpec(
             name=Operation.UPDATE_TICKET.value,

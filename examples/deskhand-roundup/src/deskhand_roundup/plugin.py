@@ -93,7 +93,7 @@ class RoundupPlugin(TicketingToolPlugin):
                 data = await self._client.list(kind, [("@page_size", "1"), query])
                 _rows(data)
             except DeskError as error:
-                checks.append((title, False, error.message))
+                checks.append((title, False, error.detail))
                 break
             checks.append((title, True, "works"))
             account = Person(name=user)

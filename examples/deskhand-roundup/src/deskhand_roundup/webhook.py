@@ -8,7 +8,7 @@ from importlib.resources import files
 from typing import Any
 
 from deskhand.plugins.contract import Ignored, Person, TicketEvent, TicketMetadata, WebhookRequest
-from deskhand.plugins.errors import NotOurPayloadError
+from deskhand.plugins.errors import NotAVendorPayloadError
 from deskhand.plugins.text import find_marks
 from deskhand_roundup import mapping
 from deskhand_roundup.manifest import DESK, EVENTS, IGNORED_EVENTS, TOOL_TYPE
@@ -23,7 +23,7 @@ def extract(request: WebhookRequest) -> TicketEvent | Ignored:
     event, issue, actor = payload.get("event"), _mapping(payload, "issue"), _mapping(payload, "actor")
     ticket_id = str(issue.get("id") or "")
     if not isinstance(event, str) or not event.startswith("issue.") or not _ID.fullmatch(ticket_id):
-        raise NotOurPayloadError(f"The body is not a {DESK} event: it needs `event` and a numeric `issue.id`.")
+        raise NotAVendorPayloadError(f"The body is not a {DESK} event: it needs `event` and a numeric `issue.id`.")
     if event not in EVENTS:
         return Ignored(event=event, reason=IGNORED_EVENTS.get(event, "not an event Deskhand acts on"))
     messages = _new_messages(payload)

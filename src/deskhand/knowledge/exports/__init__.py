@@ -15,6 +15,9 @@ from deskhand.errors import InvalidInputError
 class UnreadableFileError(InvalidInputError):
     """The file cannot be read as what its name says it is."""
 
+    code = "unreadable-file"
+    title = "Unreadable file"
+
 
 @dataclass(frozen=True, slots=True)
 class ExportRow:

@@ -75,7 +75,7 @@ class JiraDesk:
             try:
                 checks.append((title, True, await probe()))
             except DeskError as error:
-                checks.append((title, False, error.message))
+                checks.append((title, False, error.detail))
                 break
         me = mapping.read_person(self._me)
         return ConnectionReport(ok=all(passed for _, passed, _ in checks), checks=tuple(checks), account=me)

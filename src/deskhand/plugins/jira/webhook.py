@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from deskhand.plugins.contract import Ignored, Person, TicketEvent, TicketMetadata, WebhookRequest
-from deskhand.plugins.errors import NotOurPayloadError
+from deskhand.plugins.errors import NotAVendorPayloadError
 from deskhand.plugins.jira.manifest import DESK, EVENTS, IGNORED_EVENTS, TOOL_TYPE
 from deskhand.plugins.jira.mapping import is_done, name_of, read_person, read_time
 from deskhand.plugins.text import find_marks
@@ -82,7 +82,7 @@ def extract(request: WebhookRequest) -> TicketEvent | Ignored:
     fields = _mapping(issue.get("fields")) or issue
     ticket_id = str(issue.get("id") or "")
     if not _ID.fullmatch(ticket_id):
-        raise NotOurPayloadError(f"The body is not a {DESK} event: `issue.id` is not a number.")
+        raise NotAVendorPayloadError(f"The body is not a {DESK} event: `issue.id` is not a number.")
     comment = _new_comment(payload, event)
     if _became_done(payload, fields):
         return Ignored(event=event, reason="the work on the ticket is done")
@@ -112,7 +112,7 @@ def _event_name(payload: Payload) -> str:
             return prefix + value
     if payload.get("id") and payload.get("key") and isinstance(payload.get("fields"), Mapping):
         return "automation:issue"
-    raise NotOurPayloadError(f"The body is not a {DESK} event: it has neither `webhookEvent` nor an issue.")
+    raise NotAVendorPayloadError(f"The body is not a {DESK} event: it has neither `webhookEvent` nor an issue.")
 
 
 def _became_done(payload: Payload, fields: Payload) -> bool:

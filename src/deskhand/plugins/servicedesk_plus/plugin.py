@@ -98,7 +98,7 @@ class ServiceDeskPlusPlugin(TicketingToolPlugin):
             try:
                 await self._client.get(path, {"list_info": {"row_count": 1}})
             except DeskError as error:
-                checks.append((title, False, error.message))
+                checks.append((title, False, error.detail))
                 break
             checks.append((title, True, "works"))
         email = self.config.servicedesk_bot_email

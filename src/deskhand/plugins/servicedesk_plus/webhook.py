@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from deskhand.plugins.contract import Ignored, Person, TicketEvent, TicketMetadata, WebhookRequest
-from deskhand.plugins.errors import NotOurPayloadError
+from deskhand.plugins.errors import NotAVendorPayloadError
 from deskhand.plugins.servicedesk_plus import mapping
 from deskhand.plugins.servicedesk_plus.manifest import DESK, EVENTS, IGNORED_EVENTS, TOOL_TYPE
 from deskhand.plugins.text import find_marks
@@ -31,7 +31,7 @@ def extract(request: WebhookRequest) -> TicketEvent | Ignored:
     raw = raw if isinstance(raw, dict) else payload
     ticket_id = str(raw.get("id") or payload.get("request_id") or "")
     if not isinstance(event, str) or not event or not _ID.fullmatch(ticket_id):
-        raise NotOurPayloadError(f"The body is not a {DESK} event: it needs `event` and a numeric `request_id`.")
+        raise NotAVendorPayloadError(f"The body is not a {DESK} event: it needs `event` and a numeric `request_id`.")
     if event in IGNORED_EVENTS:
         return Ignored(event=event, reason=IGNORED_EVENTS[event])
     if event not in EVENTS:

@@ -94,7 +94,7 @@ async def run(config: ServiceNowConfig, client: ServiceNowClient, lookups: Looku
         try:
             passed, said = await step()
         except DeskError as error:
-            passed, said = False, error.message
+            passed, said = False, error.detail
         done.append((title, passed, said))
         if not passed:
             break

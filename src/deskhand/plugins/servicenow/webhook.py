@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from deskhand.plugins.contract import Ignored, Person, TicketEvent, TicketMetadata, WebhookRequest
-from deskhand.plugins.errors import NotOurPayloadError
+from deskhand.plugins.errors import NotAVendorPayloadError
 from deskhand.plugins.servicenow import mapping
 from deskhand.plugins.servicenow.manifest import DESK, EVENTS, IGNORED_EVENTS, TOOL_TYPE
 
@@ -25,7 +25,9 @@ def extract(request: WebhookRequest) -> TicketEvent | Ignored:
     payload = request.payload
     event, sys_id = payload.get("event"), str(payload.get("sys_id") or "")
     if not isinstance(event, str) or not event or not mapping.is_sys_id(sys_id):
-        raise NotOurPayloadError(f"The body is not a {DESK} event: it needs `event` and a `sys_id` of 32 hex digits.")
+        raise NotAVendorPayloadError(
+            f"The body is not a {DESK} event: it needs `event` and a `sys_id` of 32 hex digits."
+        )
     if event in IGNORED_EVENTS:
         return Ignored(event=event, reason=IGNORED_EVENTS[event])
     if event not in EVENTS:

@@ -54,7 +54,7 @@ async def run(client: ZendeskClient, config: ZendeskConfig) -> ConnectionReport:
         checks.append((step, True, "works" if found else "not tried: there is no ticket yet"))
         checks.append(_history(user))
     except DeskError as error:
-        checks.append((step, False, error.message))
+        checks.append((step, False, error.detail))
     if not config.uses_oauth:
         checks.append(_legacy())
     return ConnectionReport(ok=all(passed for _, passed, _ in checks), checks=tuple(checks), account=account)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from deskhand.plugins.contract import Ignored, Person, TicketEvent, TicketMetadata, WebhookRequest
-from deskhand.plugins.errors import NotOurPayloadError
+from deskhand.plugins.errors import NotAVendorPayloadError
 from deskhand.plugins.text import find_marks
 from deskhand.plugins.zendesk.manifest import (
     DESK,
@@ -51,7 +51,7 @@ def _subscribed(payload: Mapping[str, Any], event: str) -> TicketEvent | Ignored
     if not event.startswith("ticket."):
         return Ignored(event=event, reason="not about a ticket")
     if not isinstance(detail, dict):
-        raise NotOurPayloadError(f"The {DESK} event has no detail.")
+        raise NotAVendorPayloadError(f"The {DESK} event has no detail.")
     return _event(
         event,
         ticket_id=detail.get("id"),
@@ -81,7 +81,7 @@ def _comment(payload: Mapping[str, Any]) -> Mapping[str, Any]:
 def _triggered(payload: Mapping[str, Any]) -> TicketEvent | Ignored:
     event = payload.get("event")
     if not isinstance(event, str) or event not in TRIGGER_EVENTS:
-        raise NotOurPayloadError(f"The body is neither a {DESK} event nor from the trigger that Deskhand ships.")
+        raise NotAVendorPayloadError(f"The body is neither a {DESK} event nor from the trigger that Deskhand ships.")
     return _event(
         event,
         ticket_id=payload.get("ticket_id"),
@@ -107,7 +107,7 @@ def _event(  # the two kinds of body end here
 ) -> TicketEvent | Ignored:
     number, state = str(ticket_id or ""), _lower(status)
     if not _ID.fullmatch(number):
-        raise NotOurPayloadError(f"The {DESK} event has no ticket id.")
+        raise NotAVendorPayloadError(f"The {DESK} event has no ticket id.")
     if event in IGNORED_EVENTS:
         return Ignored(event=event, reason=IGNORED_EVENTS[event])
     if event not in MANIFEST.events:

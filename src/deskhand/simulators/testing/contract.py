@@ -24,7 +24,7 @@ from deskhand.plugins.errors import (
     DeskNotFoundError,
     DeskUnavailableError,
     DeskUnsupportedError,
-    NotOurPayloadError,
+    NotAVendorPayloadError,
 )
 from deskhand.plugins.registry import describe, find_faults
 from deskhand.simulators.base import Fault
@@ -258,7 +258,7 @@ class PluginContract:
         kind = desk.expected_error(operation, failure, default)
         error = await raised(kind, CALLS[operation](desk.plugin, desk.words, ticket_id))
         assert type(error) is kind
-        assert error.message
+        assert error.detail
         assert error.retry_after == (7.0 if failure == "429" else None)
         await desk.heal()
         assert await desk.effects(ticket_id) == (0, 0)
@@ -327,7 +327,7 @@ class PluginContract:
     async def test_foreign_bodies_are_not_ours(self, desk: DeskHarness) -> None:
         for body in (desk.words.foreign_body, b"", b"{", b"[]", b"null", b'"text"', b"\xff\xfe", b"{}"):
             request = WebhookRequest(headers={"content-type": "application/json"}, body=body)
-            error = await raised(NotOurPayloadError, _read(desk, request))
+            error = await raised(NotAVendorPayloadError, _read(desk, request))
             assert error.detail
 
     async def test_our_own_event_is_recognised(self, desk: DeskHarness) -> None:

@@ -1,0 +1,101 @@
+"""What a secret looks like, for everyone who must not show one: the log, the pages, errors, traces.
+
+Two questions, one list each: does the *name* of a field say that its value is a secret
+(``names_a_secret``), and which part of a *text* is one (``scrub``). Every pattern reads a text in
+linear time, because texts come from strangers: an alternative either begins with letters that cannot
+begin again inside it, or is bounded.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+REDACTED = "[redacted]"
+
+# Singular on purpose: `max_tokens` and `tokens_in` are counts, `token` and `authtoken` are not. Of names that end in
+# "key" only those that open something: a project's key and an idempotency key are shown.
+_NAME = re.compile(
+    r"(?:secrets?|token|passwords?|passwd|passphrase|authorization|cookie|credentials?|signature"
+    r"|(?:api|private|encryption|access|technician|signing|shared|auth|client|service|account|master)_?keys?)"
+    r"(?:_encrypted|_value)?$"
+)
+_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+
+# Prefixes that vendors give their keys so that they can be found; what follows has the length stated.
+_PREFIXED = "|".join(
+    (
+        r"(?:sk|pk|rk)-[A-Za-z0-9_*.-]{8,}",
+        r"(?:sk|pk|rk)_(?:live|test)_[A-Za-z0-9]{8,}",
+        r"AIza[A-Za-z0-9_-]{20,}",
+        r"ya29\.[A-Za-z0-9_-]{12,}",
+        r"(?:gsk|hf|npm|lin_api|dop_v1|nvapi|ghp|gho|ghu|ghs|ghr|github_pat)[_-][A-Za-z0-9_-]{16,}",
+        r"xai-[A-Za-z0-9]{16,}",
+        r"ATATT[A-Za-z0-9_=-]{16,}",
+        r"xox[abeoprs]-[A-Za-z0-9-]{10,}",
+        r"xapp-[A-Za-z0-9-]{10,}",
+        r"glpat-[A-Za-z0-9_-]{12,}",
+        r"(?:AKIA|ASIA)[A-Z0-9]{16}\b",
+        r"1000\.[0-9a-f]{24,64}\.[0-9a-f]{24,64}",
+        r"key-[0-9a-z]{20,}",
+        r"SG\.[A-Za-z0-9_-]{16,32}\.[A-Za-z0-9_-]{16,}",
+        # Fernet tokens start with version 0x80 and a time stamp whose first bytes are zero until the year 2106.
+        r"gAAAAA[A-Za-z0-9_-]{20,}={0,2}",
+    )
+)
+_VALUE_NAMES = (
+    r"passwords?|passwd|passphrase|(?:[A-Za-z0-9]{1,20}[_-]){0,3}(?:secret|token|api_?key|access_?key)"
+    r"|x-api-key|api-?key|authtoken|technician_?key|private_?key"
+)
+# Keys of our own making; the four characters after the prefix name the key in the audit log.
+_OUR_KEY = re.compile(r"\b(dh[a-z]_[A-Za-z0-9_-]{4})[A-Za-z0-9_-]{12,}")
+_PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
+    (
+        re.compile(r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----[A-Za-z0-9+/=\s]{0,8000}(?:-----END [A-Z ]{0,30}-----)?"),
+        "{}",
+    ),
+    (_OUR_KEY, r"\1{}"),
+    (re.compile(r"\bwhsec_[A-Za-z0-9+/=_-]{8,}"), "whsec_{}"),
+    (re.compile(rf"(?<![A-Za-z0-9])(?:{_PREFIXED})"), "{}"),
+    (re.compile(r"(?<![A-Za-z0-9_-])eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*"), "{}"),
+    (re.compile(r"\b(Bearer|Basic|Zoho-oauthtoken)\s{1,20}[A-Za-z0-9._~+/=-]{8,}", re.IGNORECASE), r"\1 {}"),
+    # The password in an address.
+    (re.compile(r"(://[^/\s:@]{0,200}):[^/\s@]{1,500}@"), r"\1:{}@"),
+    # `name=value` and `"name": "value"`; in prose (`password: open the portal`) only what is long and has a digit.
+    (re.compile(rf"(?i)(?<![A-Za-z0-9_-])({_VALUE_NAMES})=(?!\s)[^\s&\"'<>;,]{{4,}}"), r"\1={}"),
+    (re.compile(rf"(?i)(?<![A-Za-z0-9_-])({_VALUE_NAMES})(\"\s{{0,5}}:\s{{0,5}}\")[^\"\s]{{4,}}"), r"\1\2{}"),
+    (
+        re.compile(
+            rf"(?i)(?<![A-Za-z0-9_-])({_VALUE_NAMES})(:\s{{0,5}})(?=[^\s\"']{{0,60}}\d)(?!\S{{0,60}}\[)[^\s\"',;]{{8,}}"
+        ),
+        r"\1\2{}",
+    ),
+)
+
+
+def names_a_secret(name: str) -> bool:
+    """Whether a field, header or setting of that name holds a secret: ``apiKey``, ``X-Api-Key``, ``jira_api_token``."""
+    return _NAME.search(_CAMEL.sub("_", name).lower().replace("-", "_").replace(".", "_")) is not None
+
+
+def scrub(text: str, marker: str = REDACTED, *, name_our_keys: bool = True) -> str:
+    """The text without what looks like a key, a token, a credential or the password of an address.
+
+    Args:
+        text: Any text.
+        marker: What stands in the place of a secret.
+        name_our_keys: Leave the prefix that names one of our own keys in the audit log.
+    """
+    for pattern, template in _PATTERNS:
+        whole = pattern is _OUR_KEY and not name_our_keys
+        text = pattern.sub(_writer("{}" if whole else template, marker), text)
+    return text
+
+
+def _writer(template: str, marker: str) -> Callable[[re.Match[str]], str]:
+    before, _, after = template.partition("{}")
+
+    def write(match: re.Match[str]) -> str:
+        return match.expand(before) + marker + after
+
+    return write
