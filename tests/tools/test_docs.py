@@ -73,3 +73,9 @@ def test_a_decision_names_files_that_exist(page: Path) -> None:
     where = page.read_text(encoding="utf-8").split("## Where")[1]
     named = re.findall(r"`([a-z_]+/[a-z_/]+(?:\.py)?)`", where)
     assert [name for name in named if not (ROOT / "src" / "deskhand" / name).exists()] == []
+
+
+def test_the_readme_names_the_agent_tables_and_the_migration() -> None:
+    section = (ROOT / "README.md").read_text(encoding="utf-8").split("## Agent management")[1].split("\n## ")[0]
+    assert {"`agents`", "`agent_triggers`", "`agent_tools`"} <= set(re.findall(r"`[^`]+`", section))
+    assert "alembic upgrade head" in section
