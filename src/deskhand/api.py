@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 
 import structlog
 from fastapi import FastAPI, Request, Response
-from sqlalchemy import text
 
 from deskhand import __version__
 from deskhand.access.endpoints import router as access_router
@@ -27,7 +26,7 @@ from deskhand.intake.endpoints import router as webhooks_router
 from deskhand.intake.inbox import Inbox
 from deskhand.kit.clock import utc_now
 from deskhand.kit.crypto import SecretBox
-from deskhand.kit.db.session import Database, create_pool, verify_application_role
+from deskhand.kit.db.session import Database, create_pool, verify_application_role, verify_writable
 from deskhand.kit.http import HttpClientFactory
 from deskhand.kit.problem import install_problem_handlers, problem_responses
 from deskhand.kit.telemetry import Telemetry
@@ -108,7 +107,7 @@ def create_app(config: ApiConfig) -> FastAPI:
 
 
 async def _open(config: ApiConfig, secrets: SecretBox, stack: AsyncExitStack) -> IntakeState:
-    db = Database(config.database_url)
+    db = await Database.reach(config.database_url)
     stack.push_async_callback(db.dispose)
     await verify_application_role(db)
     pool = await create_pool(config.database_url, min_size=2, max_size=config.pool_size)
@@ -157,12 +156,11 @@ def _add_health(app: FastAPI) -> None:
         "/readyz",
         tags=["health"],
         operation_id="readyz",
-        summary="The process can do its work: the database answers",
+        summary="The process can do its work: the database answers and takes changes",
         responses=problem_responses(UnavailableError),
     )
     async def readyz(state: App) -> dict[str, str]:
-        async with state.db.anonymous_session() as session:
-            await session.execute(text("SELECT 1"))
+        await verify_writable(state.db)
         return {"status": "ready"}
 
     @app.get(

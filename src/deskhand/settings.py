@@ -30,6 +30,11 @@ class Settings(BaseSettings):
     database_owner_url: SecretStr | None = Field(
         None, description="PostgreSQL as role deskhand_owner, for `deskhand db` alone. Unset: the same as DATABASE_URL."
     )
+    database_direct_url: SecretStr | None = Field(
+        None,
+        description="As DATABASE_URL but past the PgBouncer in front of it, for LISTEN alone. Unset: "
+        "workers behind one look for work once a second.",
+    )
     data_dir: Path = Field(
         default_factory=default_data_dir, description="Directory of the embedded server, keys and models."
     )

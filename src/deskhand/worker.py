@@ -9,14 +9,18 @@ from contextlib import AsyncExitStack, closing
 from dataclasses import replace
 from decimal import Decimal
 
+import asyncpg
 import structlog
 
 from deskhand.engine.figures import FiguresPage, listen
 from deskhand.engine.limits import RunLimits
+from deskhand.engine.queue import POLL, Transport
 from deskhand.engine.retention import Housekeeper
 from deskhand.engine.runner import Runner
+from deskhand.errors import ConfigurationError
 from deskhand.installation import Installation
 from deskhand.kit.crypto import SecretBox
+from deskhand.kit.db.connections import is_proxied
 from deskhand.kit.db.session import Database, create_pool, verify_application_role
 from deskhand.kit.http import HttpClientFactory
 from deskhand.kit.telemetry import Telemetry
@@ -39,7 +43,7 @@ async def run_worker(installation: Installation, *, stale_after: float = 5.0) ->
     """
     settings = installation.settings
     async with AsyncExitStack() as stack:
-        db = Database(installation.database_url)
+        db = await Database.reach(installation.database_url)
         stack.push_async_callback(db.dispose)
         await verify_application_role(db)
         pool = await create_pool(installation.database_url, min_size=4, max_size=12)
@@ -77,6 +81,7 @@ async def run_worker(installation: Installation, *, stale_after: float = 5.0) ->
             concurrency=settings.worker_concurrency,
             stale_after=stale_after,
             telemetry=telemetry,
+            transport=await _transport(installation, pool, stack),
         )
         page = FiguresPage(telemetry, pool, healthy=lambda: runner.alive)
         address = stack.enter_context(closing(listen(settings.host, settings.worker_metrics_port)))
@@ -89,6 +94,29 @@ async def run_worker(installation: Installation, *, stale_after: float = 5.0) ->
             group.create_task(page.serve(address), name="figures")
             await runner.run()
             page.request_stop()
+
+
+async def _transport(
+    installation: Installation, pool: asyncpg.Pool[asyncpg.Record], stack: AsyncExitStack
+) -> Transport:
+    """How this worker hears of new work.
+
+    Raises:
+        ConfigurationError: The address that is to lead past the proxy leads to one.
+    """
+    if not await is_proxied(installation.database_url):
+        return Transport(pool)
+    direct_url = installation.settings.database_direct_url
+    if direct_url is None:
+        log.info("queue_polled", seconds=POLL.total_seconds(), reason="DESKHAND_DATABASE_DIRECT_URL is not set")
+        return Transport(pool, proxied=True)
+    if await is_proxied(direct_url.get_secret_value()):
+        raise ConfigurationError(
+            "DESKHAND_DATABASE_DIRECT_URL leads to a proxy too; set it to PostgreSQL's own address, or unset it."
+        )
+    direct = await create_pool(direct_url.get_secret_value(), min_size=0, max_size=2)
+    stack.push_async_callback(direct.close)
+    return Transport(pool, proxied=True, direct=direct)
 
 
 def _on_signal(*stops: Callable[[], None]) -> None:

@@ -10,13 +10,17 @@ import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import asyncpg
 import pytest
 from sqlalchemy import make_url, select, text
+from tests.support.product import running_product
 from tests.support.tenancy import set_tenant
 
+from deskhand.engine.queue import Transport
+from deskhand.kit.db.connections import is_proxied
 from deskhand.kit.db.session import Database, create_pool, verify_application_role
 from deskhand.tenants.models import TenantConfig
 
@@ -137,3 +141,52 @@ async def test_the_driver_pool_works_behind_it_too(bouncer_url, clean_db, make_t
         for _ in range(5):
             assert await asyncio.gather(seen("acme"), seen("globex"), seen("acme")) == [["acme"], ["globex"], ["acme"]]
             assert await pool.fetch("SELECT 1 FROM tenant_configs") == []
+
+
+async def test_a_proxy_is_known_from_the_server_itself(bouncer_url, database_urls):
+    await until_it_answers(bouncer_url)
+    assert await is_proxied(bouncer_url)
+    assert not await is_proxied(database_urls.app_url)
+
+
+@pytest.mark.parametrize("listens", [True, False], ids=["listening directly", "polling"])
+async def test_api_and_worker_take_an_event_to_its_note_behind_it(bouncer_url, database_urls, clean_db, listens):
+    """Every connection of both goes through the proxy, which holds two of its own; only LISTEN may go past it."""
+    await until_it_answers(bouncer_url)
+    async with running_product(clean_db, bouncer_url) as product, AsyncExitStack() as stack:
+        direct = None
+        if listens:
+            direct = await create_pool(database_urls.app_url, min_size=0, max_size=2)
+            stack.push_async_callback(direct.close)
+        transport = Transport(product.pool, proxied=True, direct=direct)
+        assert transport.listens is listens
+        customer = await product.customer()
+        runner = await product.start_worker(transport=transport)
+        ids = []
+        for number in range(8):
+            ticket = await product.desk.file_ticket()
+            answer = await product.deliver(customer, ticket, delivery_id=f"msg-{number}")
+            assert answer.status_code == 202, answer.text
+            ids.append(answer.json()["execution_id"])
+        endings = [await product.ended(customer, one) for one in ids]
+        assert [one["status"] for one in endings] == ["completed"] * 8
+        async with product.http.client(product.api.url) as client:
+            assert {(await client.get("/readyz")).status_code for _ in range(10)} == {200}
+        runner.request_stop()
+        await product.stop_workers()
+    assert await _prepared_statements(bouncer_url) == 0
+
+
+async def _prepared_statements(bouncer_url: str) -> int:
+    """What is left prepared on the proxy's server connections."""
+    database = Database(bouncer_url, prepared_statements=False)
+    try:
+        counts = []
+        for _ in range(4):
+            async with database.anonymous_session() as session:
+                counts.append(
+                    await session.scalar(text("SELECT count(*) FROM pg_prepared_statements WHERE name <> ''"))
+                )
+        return max(counts)
+    finally:
+        await database.dispose()

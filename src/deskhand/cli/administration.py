@@ -43,7 +43,7 @@ def main() -> None:
 @asynccontextmanager
 async def database(found: Installation) -> AsyncIterator[Database]:
     """Sessions for one command."""
-    db = Database(found.database_url, pool_size=1)
+    db = await Database.reach(found.database_url, pool_size=1)
     try:
         yield db
     finally:

@@ -87,7 +87,7 @@ async def check_login(url: str) -> None:
     Raises:
         ConfigurationError: Says what the login may that it must not.
     """
-    db = Database(url, pool_size=1)
+    db = await Database.reach(url, pool_size=1)
     try:
         await verify_application_role(db)
     finally:

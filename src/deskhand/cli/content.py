@@ -122,7 +122,7 @@ def _choice(on_error: str) -> OnError:
 
 def _import(found: Installation, what: str, work: Import) -> None:
     async def go() -> ImportReport:
-        db = Database(found.database_url, pool_size=2)
+        db = await Database.reach(found.database_url, pool_size=2)
         try:
             with bars(out) as progress:
                 task = progress.add_task(what, total=1.0)

@@ -59,7 +59,7 @@ def prune(
 
 
 async def _count(found: Installation) -> None:
-    db = Database(found.database_url, pool_size=1)
+    db = await Database.reach(found.database_url, pool_size=1)
     try:
         _show(found, {"would go": await count_expired(db, found.retention)})
     finally:
@@ -67,7 +67,7 @@ async def _count(found: Installation) -> None:
 
 
 async def _prune(found: Installation) -> None:
-    db = Database(found.database_url, pool_size=1)
+    db = await Database.reach(found.database_url, pool_size=1)
     pool = await create_pool(found.database_url, min_size=1, max_size=1)
     try:
         expired = await count_expired(db, found.retention)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import asyncpg
 import httpx2
 import typer
 from rich.markup import escape
@@ -16,6 +15,7 @@ from deskhand.errors import DeskhandError
 from deskhand.installation import Installation
 from deskhand.kit.crypto import SecretBox
 from deskhand.kit.db import admin
+from deskhand.kit.db.session import create_pool
 from deskhand.kit.db.tenancy import tenancy_faults, tenant_policies
 from deskhand.kit.http import HttpClientFactory
 from deskhand.llm.embedded.server import options_for, read_endpoint
@@ -81,11 +81,8 @@ def _tenancy(found: Installation) -> str:
     policies = tenant_policies()
 
     async def faults() -> list[str]:
-        connection = await asyncpg.connect(found.database_url)
-        try:
+        async with await create_pool(found.database_url, min_size=1, max_size=1) as pool, pool.acquire() as connection:
             return await tenancy_faults(connection, policies)
-        finally:
-            await connection.close()
 
     present = run(faults())
     if present:

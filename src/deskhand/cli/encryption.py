@@ -33,7 +33,7 @@ def rotate() -> None:
     """Re-encrypt every stored secret with the first key, in batches, while the installation serves."""
 
     async def go(found: Installation) -> int:
-        db = Database(found.database_url, pool_size=2)
+        db = await Database.reach(found.database_url, pool_size=2)
         try:
             with bars(out) as progress:
                 task = progress.add_task("secrets", total=1.0)

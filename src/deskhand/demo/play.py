@@ -110,7 +110,7 @@ async def _act(stage: Stage, console: Console, began: float, *, interactive: boo
     found = stage.installation
     path = found.settings.data_dir / "credentials.json"
     scene = Scene(found.public_url, stage.desk_url)
-    db = Database(found.database_url)
+    db = await Database.reach(found.database_url)
     try:
         embedded = found.settings.llm_base_url is None
         provider, model = ("embedded", AUTO) if embedded else ("litellm", os.environ.get("DEMO_MODEL", "gpt-4"))

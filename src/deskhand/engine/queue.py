@@ -9,19 +9,25 @@ from __future__ import annotations
 
 import asyncio
 import json
-from datetime import UTC, datetime
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Self
 from uuid import UUID
 
 import asyncpg
 import structlog
+from pgqueuer import PgQueuer
+from pgqueuer.adapters.drivers.asyncpg import AsyncpgPoolDriver
 from pgqueuer.domain.settings import db_settings
+from pgqueuer.ports.driver import NotifyCallback
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from deskhand.kit.db.away import DATABASE_AWAY
+from deskhand.kit.db.away import DATABASE_ERRORS
 from deskhand.kit.db.session import hands_over
 
 ENTRYPOINT = "execution"
+POLL = timedelta(seconds=1)
 
 log = structlog.get_logger(__name__)
 
@@ -46,10 +52,70 @@ async def queue_depth(pool: asyncpg.Pool[asyncpg.Record]) -> dict[str, int]:
     """How many runs wait, of all tenants, by state (queued, parked); nothing where the database is away."""
     try:
         row = await pool.fetchrow("SELECT queued, parked FROM queue_depth()")
-    except DATABASE_AWAY as error:
+    except DATABASE_ERRORS as error:
         log.warning("queue_depth_unknown", error=str(error) or type(error).__name__)
         return {}
     return {} if row is None else dict(row)
+
+
+class ListeningApart(AsyncpgPoolDriver):
+    """PgQueuer's driver behind a proxy that pools transactions: LISTEN needs a session, which it does not give.
+
+    Args:
+        pool: Through the proxy, for every statement.
+        direct: To the server itself, for LISTEN alone; None listens to nothing, and the poll finds the work.
+    """
+
+    def __init__(self, pool: asyncpg.Pool[asyncpg.Record], direct: asyncpg.Pool[asyncpg.Record] | None) -> None:
+        super().__init__(pool)
+        self._direct = AsyncpgPoolDriver(direct) if direct is not None else None
+
+    async def add_listener(self, channel: str, callback: NotifyCallback) -> None:
+        """As PgQueuer's."""
+        if self._direct is not None:
+            await self._direct.add_listener(channel, callback)
+
+    async def remove_listener(self, channel: str, callback: NotifyCallback) -> None:
+        """As PgQueuer's."""
+        if self._direct is not None:
+            await self._direct.remove_listener(channel, callback)
+
+    async def __aenter__(self) -> Self:
+        await super().__aenter__()
+        if self._direct is not None:
+            await self._direct.__aenter__()
+        return self
+
+    async def __aexit__(self, *details: object) -> None:
+        if self._direct is not None:
+            await self._direct.__aexit__(*details)
+        await super().__aexit__(*details)
+
+
+@dataclass(frozen=True, slots=True)
+class Transport:
+    """How a worker reaches the queue.
+
+    Attributes:
+        pool: Connections of the application role.
+        proxied: Whether they lead through a proxy.
+        direct: Past the proxy, to hear of new work at once; None polls.
+    """
+
+    pool: asyncpg.Pool[asyncpg.Record]
+    proxied: bool = False
+    direct: asyncpg.Pool[asyncpg.Record] | None = None
+
+    @property
+    def listens(self) -> bool:
+        """Whether new work is heard of; else it is found by the poll, at most POLL later."""
+        return not self.proxied or self.direct is not None
+
+    def open(self) -> PgQueuer:
+        """A queue manager; one serves until its connection is lost."""
+        if self.proxied:
+            return PgQueuer(ListeningApart(self.pool, self.direct))
+        return PgQueuer.from_asyncpg_pool(self.pool)
 
 
 class Waker:
@@ -85,7 +151,7 @@ class Waker:
             self._due.clear()
             try:
                 await notify_workers(self._pool)
-            except (*DATABASE_AWAY, asyncpg.PostgresError) as error:
+            except DATABASE_ERRORS as error:
                 # The workers' poll finds the work; the database being away is reported where it matters.
                 log.warning("wake_failed", error=str(error))
             await asyncio.sleep(self._interval)

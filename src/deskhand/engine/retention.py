@@ -16,7 +16,7 @@ import asyncpg
 import structlog
 from sqlalchemy import text
 
-from deskhand.kit.db.away import DATABASE_AWAY
+from deskhand.kit.db.away import DATABASE_ERRORS
 from deskhand.kit.db.session import Database
 
 KINDS = ("executions", "deliveries", "schedule_fires", "execution_starts", "queue_log")
@@ -126,7 +126,7 @@ class Housekeeper:
             try:
                 await self.prune()
                 pause = self._every
-            except (*DATABASE_AWAY, asyncpg.PostgresError) as error:
+            except DATABASE_ERRORS as error:
                 # Any answer of the database: what can wait an hour must not end a worker.
                 log.warning("housekeeping_interrupted", error=str(error) or type(error).__name__)
                 pause = min(self._every, RETRY_SECONDS)

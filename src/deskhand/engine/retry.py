@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from deskhand.errors import DatabaseUnavailableError, DeskhandError
-from deskhand.kit.db.away import is_database_away
+from deskhand.kit.db.away import is_passing
 
 # Fifteen attempts (agent_executions.max_attempts) with these span about an hour: longer than a desk restarts, shorter
 # than a note on the ticket is worth waiting for. After that a person retries, one or all at once.
@@ -64,6 +64,6 @@ def classify(error: Exception) -> DeskhandError:
     """The failure as one of the tree: what the tree does not know is the database being away, or a bug."""
     if isinstance(error, DeskhandError):
         return error
-    if is_database_away(error):
+    if is_passing(error):
         return DatabaseUnavailableError("The database could not be reached.")
     return DeskhandError(f"Unexpected {type(error).__name__}: {error}")

@@ -29,13 +29,13 @@ from deskhand.engine.claims import (
     sweep,
 )
 from deskhand.engine.lease import Lease, boot_clock
-from deskhand.engine.queue import ENTRYPOINT, Waker, decode_job
+from deskhand.engine.queue import ENTRYPOINT, POLL, Transport, Waker, decode_job
 from deskhand.engine.retry import decide
-from deskhand.engine.statements import PASSING, RunStatements
+from deskhand.engine.statements import RunStatements
 from deskhand.engine.status import ExecutionStatus
 from deskhand.errors import DeskhandError, LostClaimError, RunInterrupted, WorkerStoppedError
 from deskhand.kit.clock import utc_now
-from deskhand.kit.db.away import DATABASE_AWAY
+from deskhand.kit.db.away import DATABASE_ERRORS, is_passing
 from deskhand.kit.log import log_context
 from deskhand.kit.telemetry import Telemetry
 
@@ -52,6 +52,7 @@ class Runner:
         execute: Does one run and says how it ended; raises what went wrong.
         concurrency: Runs at once.
         stale_after: Seconds without a heartbeat after which others may take a run over.
+        transport: How the queue is reached; None: over the pool, which no proxy stands before.
         drain_timeout: Seconds that running work gets after a stop request, before it is handed back.
         telemetry: Counts the runs that end here.
     """
@@ -63,11 +64,13 @@ class Runner:
         *,
         concurrency: int = 20,
         stale_after: float = 5.0,
+        transport: Transport | None = None,
         drain_timeout: float = 30.0,
         telemetry: Telemetry | None = None,
     ) -> None:
         self.worker_id = f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"
         self._pool = pool
+        self._transport = transport or Transport(pool)
         self._statements = RunStatements(pool)
         self._waker = Waker(pool)
         self._execute = execute
@@ -115,17 +118,19 @@ class Runner:
 
     async def _consume(self) -> None:
         while not self._stop.is_set():
-            self._queue = PgQueuer.from_asyncpg_pool(self._pool)
+            self._queue = self._transport.open()
             self._queue.entrypoint(ENTRYPOINT)(self._take)
             try:
                 await self._queue.qm.run(
-                    dequeue_timeout=timedelta(seconds=1),
+                    dequeue_timeout=POLL,
                     batch_size=max(1, min(10, self._concurrency // 2)),
                     max_concurrent_tasks=max(2, self._concurrency),
-                    shutdown_on_listener_failure=True,
+                    shutdown_on_listener_failure=self._transport.listens,
                     heartbeat_timeout=timedelta(seconds=self._stale_after + 1),
                 )
-            except (*DATABASE_AWAY, PgqException, RuntimeError) as error:
+            except (*DATABASE_ERRORS, PgqException, RuntimeError) as error:
+                if isinstance(error, DATABASE_ERRORS) and not is_passing(error):
+                    raise
                 # The queue manager ends when its listener dies; runs go on and the queue is taken up again.
                 log.warning("queue_interrupted", error=str(error) or type(error).__name__)
                 await self._pause(0.5)
@@ -211,7 +216,9 @@ class Runner:
                 mine = await asyncio.wait_for(
                     heartbeat(self._pool, worker_id=self.worker_id, runs=asked), timeout=self._stale_after
                 )
-            except (*PASSING, TimeoutError) as error:
+            except DATABASE_ERRORS as error:
+                if not is_passing(error):
+                    raise
                 log.warning("heartbeat_failed", error=str(error) or type(error).__name__)
                 if not self._lease.holds:
                     self._abandon(set(self._runs))
@@ -232,7 +239,9 @@ class Runner:
             try:
                 if await sweep(self._pool, stale_after=self._stale_after):
                     self._waker.wake()
-            except PASSING as error:
+            except DATABASE_ERRORS as error:
+                if not is_passing(error):
+                    raise
                 log.warning("sweep_failed", error=str(error) or type(error).__name__)
 
     async def _drain_guard(self) -> None:

@@ -15,16 +15,13 @@ import stamina
 import structlog
 
 from deskhand.errors import UnavailableError
-from deskhand.kit.db.away import DATABASE_AWAY
+from deskhand.kit.db.away import DATABASE_ERRORS, is_passing
 from deskhand.kit.db.group_commit import GroupCommit
 
 log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 Row = dict[str, Any]
-
-# What passes by itself: the database being away, and class 40, which ends one of two statements that block each other.
-PASSING = (*DATABASE_AWAY, asyncpg.TransactionRollbackError)
 
 _STATEMENTS = {
     "start_execution": "SELECT verdict, attempt, execution FROM start_executions($1) ORDER BY ordinal",
@@ -78,19 +75,23 @@ def _order(row: Row) -> tuple[str, ...]:
 
 
 async def steadily(call: Callable[[], Awaitable[T]]) -> T:
-    """Repeat a fenced statement while PostgreSQL is away or lets another go first, for at most 30 s.
+    """Repeat a fenced statement while what stops it passes by itself (``is_passing``), for at most 30 s.
 
     Raises:
         UnavailableError: It did not come back; the run is tried again later.
     """
     try:
         return await call()  # stamina's machinery costs as much as a statement; it is needed once in a long while
-    except PASSING as error:
+    except DATABASE_ERRORS as error:
+        if not is_passing(error):
+            raise
         log.warning("statement_repeated", error=str(error) or type(error).__name__)
     try:
-        async for attempt in stamina.retry_context(on=PASSING, attempts=None, timeout=30.0, wait_max=2.0):
+        async for attempt in stamina.retry_context(on=is_passing, attempts=None, timeout=30.0, wait_max=2.0):
             with attempt:
                 return await call()
-    except PASSING as error:
+    except DATABASE_ERRORS as error:
+        if not is_passing(error):
+            raise
         raise UnavailableError("The database could not be reached.") from error
     raise AssertionError("unreachable: the loop returns or raises")

@@ -15,7 +15,6 @@ from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
 import asyncpg
-from sqlalchemy.exc import SQLAlchemyError
 
 from deskhand.engine.queue import Waker
 from deskhand.errors import (
@@ -34,7 +33,7 @@ from deskhand.intake.repository import Arrival, Delivery
 from deskhand.intake.schemas import DeliveryAnswer, Outcome
 from deskhand.intake.verification import refuse_unknown_address, verify_delivery
 from deskhand.kit.clock import Clock
-from deskhand.kit.db.away import DATABASE_AWAY, is_database_away
+from deskhand.kit.db.away import DATABASE_ERRORS, is_passing
 from deskhand.kit.db.group_commit import GroupCommit
 from deskhand.plugins.contract import Ignored, TicketingToolPlugin, VerifiedWebhook, WebhookRequest
 from deskhand.plugins.text import truncate
@@ -137,8 +136,8 @@ class Inbox:
         """What goes wrong in the database, told as the sender has to understand it."""
         try:
             yield
-        except (*DATABASE_AWAY, asyncpg.PostgresError, SQLAlchemyError) as error:
-            if isinstance(error, SQLAlchemyError) and not is_database_away(error):
+        except DATABASE_ERRORS as error:
+            if not is_passing(error):
                 raise
             self._count("unavailable")
             raise UnavailableError(

@@ -21,8 +21,6 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, RedirectResponse
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -36,7 +34,7 @@ from deskhand.errors import (
     UnauthenticatedError,
     UnavailableError,
 )
-from deskhand.kit.db.away import is_database_away
+from deskhand.kit.db.away import DATABASE_ERRORS, is_passing
 
 MEDIA_TYPE = "application/problem+json"
 TYPE_PREFIX = "urn:deskhand:problem:"
@@ -171,7 +169,7 @@ def install_problem_handlers(app: FastAPI, *, login_path: str | None = None) -> 
     app.add_exception_handler(DeskhandError, on_domain_error)
     app.add_exception_handler(RequestValidationError, _on_validation_error)
     app.add_exception_handler(StarletteHTTPException, _on_http_exception)
-    for kind in (DBAPIError, PoolTimeoutError, ConnectionError):
+    for kind in DATABASE_ERRORS:
         app.add_exception_handler(kind, _on_database_down)
     app.add_middleware(UnexpectedErrorNet)
     _document_problems(app)
@@ -236,13 +234,13 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
 
 
 async def _on_database_down(request: Request, error: Exception) -> Response:
-    if not is_database_away(error):
+    if not is_passing(error):
         raise error
-    log.warning("database unavailable", request_id=request_id(request), error=type(error).__name__)
+    log.warning("database unavailable", request_id=request_id(request), error=str(error) or type(error).__name__)
     return problem_response(
         request,
         UnavailableError(
-            "The database cannot be reached at the moment; try again shortly.", retry_after=DATABASE_RETRY_SECONDS
+            "The database cannot do this at the moment; try again shortly.", retry_after=DATABASE_RETRY_SECONDS
         ),
     )
 

@@ -16,7 +16,7 @@ import structlog
 
 from deskhand.engine.queue import notify_workers
 from deskhand.kit.cron import occurrences
-from deskhand.kit.db.away import DATABASE_AWAY
+from deskhand.kit.db.away import DATABASE_ERRORS
 from deskhand.schedules import repository
 
 GRACE = timedelta(seconds=30)
@@ -132,7 +132,7 @@ class Scheduler:
         while not self._stop.is_set():
             try:
                 pause = await self.tick()
-            except (*DATABASE_AWAY, asyncpg.PostgresError) as error:
+            except DATABASE_ERRORS as error:
                 log.warning("schedules_interrupted", error=str(error) or type(error).__name__)
                 pause = self._poll
             await self._wait(pause)

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from pydantic import TypeAdapter
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from deskhand.engine.journal import Journal
+from deskhand.kit.db.away import DATABASE_ERRORS
 from deskhand.kit.db.session import Database
 from deskhand.knowledge import search as knowledge
 from deskhand.knowledge.embedding import Embedder
@@ -127,7 +127,7 @@ class Researcher:
             try:
                 async with self._db.tenant_session(self._tenant_id) as session:
                     return {"found": await search(session)}
-            except (DBAPIError, OSError, TimeoutError) as error:
+            except DATABASE_ERRORS as error:
                 return {"unavailable": type(error).__name__}
 
         answer = await self._journal.step(name=source.step, kind="tool", input={"query": query}, body=ask)

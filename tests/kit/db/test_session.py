@@ -3,16 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import AbstractAsyncContextManager
+import contextlib
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 
+import asyncpg
+import httpx2
 import pytest
+from cryptography.fernet import Fernet
 from sqlalchemy import select, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 from tests.support.tenancy import set_tenant
 
-from deskhand.errors import ConfigurationError
-from deskhand.kit.db.session import Database, create_pool, hands_over, sqlalchemy_url, verify_application_role
+from deskhand.api import ApiConfig, create_app
+from deskhand.errors import ConfigurationError, UnavailableError
+from deskhand.kit.db.away import is_passing
+from deskhand.kit.db.session import (
+    Database,
+    create_pool,
+    hands_over,
+    sqlalchemy_url,
+    verify_application_role,
+    verify_writable,
+)
+from deskhand.simulators.base.server import run_in_process
 from deskhand.tenants.models import TenantConfig
 
 
@@ -147,3 +161,67 @@ async def test_workers_are_woken_once_and_only_after_a_commit(database_urls):
         assert wakes == [True]
     finally:
         await database.dispose()
+
+
+@pytest.fixture
+async def read_only_server(database_urls):
+    """Sessions opened now find a server that refuses changes, until the function yielded is called."""
+    admin = await asyncpg.connect(database_urls.superuser_url)
+    await admin.execute(f"ALTER DATABASE {database_urls.name} SET default_transaction_read_only = on")
+
+    async def move_to_the_new_primary() -> None:
+        await admin.execute("SET default_transaction_read_only = off")
+        await admin.execute(f"ALTER DATABASE {database_urls.name} RESET default_transaction_read_only")
+
+    yield move_to_the_new_primary
+    await move_to_the_new_primary()
+    await admin.close()
+
+
+async def test_sessions_on_a_read_only_server_are_left_after_one_refusal(read_only_server, database_urls):
+    database = Database(database_urls.app_url, pool_size=4)
+    try:
+        async with AsyncExitStack() as stack:  # four sessions, all on the old server
+            sessions = [await stack.enter_async_context(database.anonymous_session()) for _ in range(4)]
+            for session in sessions:
+                assert await session.scalar(text("SHOW transaction_read_only")) == "on"
+        with pytest.raises(UnavailableError, match="read-only"):
+            await verify_writable(database)
+        with pytest.raises(DBAPIError) as refused:
+            await run_in(database.anonymous_session(), "CREATE TEMPORARY TABLE probe ()")
+        assert is_passing(refused.value)
+        await read_only_server()
+        # One session may have been opened again meanwhile; it costs the next caller one refusal and no more.
+        with contextlib.suppress(DBAPIError):
+            await run_in(database.anonymous_session(), "CREATE TEMPORARY TABLE probe ()")
+        for _ in range(8):
+            await verify_writable(database)
+    finally:
+        await database.dispose()
+
+
+async def test_the_driver_pool_leaves_a_read_only_server_too(read_only_server, database_urls):
+    async with await create_pool(database_urls.app_url, min_size=4, max_size=4) as pool:
+        with pytest.raises(asyncpg.ReadOnlySQLTransactionError):
+            await pool.execute("CREATE TEMPORARY TABLE probe ()")
+        await read_only_server()
+        with contextlib.suppress(asyncpg.ReadOnlySQLTransactionError):
+            await pool.execute("SELECT 1")
+        async with AsyncExitStack() as stack:
+            held = [await stack.enter_async_context(pool.acquire()) for _ in range(4)]
+            assert [await one.fetchval("SHOW transaction_read_only") for one in held] == ["off"] * 4
+
+
+async def test_readiness_tells_a_read_only_server(read_only_server, database_urls):
+    """A load balancer must not send changes to a process whose server refuses them."""
+    config = ApiConfig(
+        database_url=database_urls.app_url,
+        encryption_keys=(Fernet.generate_key().decode(),),
+        public_url="http://deskhand.example.com",
+    )
+    async with run_in_process(create_app(config)) as server, httpx2.AsyncClient(base_url=server.url) as client:
+        red = await client.get("/readyz")
+        assert red.status_code == 503
+        assert "read-only" in red.json()["detail"]
+        await read_only_server()
+        assert (await client.get("/readyz")).status_code == 200

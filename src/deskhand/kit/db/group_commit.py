@@ -12,9 +12,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-import asyncpg
-
-from deskhand.kit.db.away import DATABASE_AWAY
+from deskhand.kit.db.away import DATABASE_ERRORS, is_passing
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
@@ -58,7 +56,7 @@ class GroupCommit(Generic[Item, Answer]):
 
         Raises:
             asyncpg.PostgresError: The database refused this item.
-            OSError: The database cannot be reached; whether the item was stored is not known.
+            OSError, asyncpg.InterfaceError: The database cannot be reached; whether the item was stored is not known.
         """
         entry: _Waiting[Item, Answer] = _Waiting(item)
         self._waiting.append(entry)
@@ -84,15 +82,13 @@ class GroupCommit(Generic[Item, Answer]):
     async def _settle(self, batch: list[_Waiting[Item, Answer]]) -> None:
         try:
             answers = await self._store([entry.item for entry in batch])
-        except asyncpg.PostgresError as error:
-            if len(batch) == 1 or isinstance(error, DATABASE_AWAY):
+        except DATABASE_ERRORS as error:
+            if len(batch) == 1 or is_passing(error):
                 _fail(batch, error)
                 return
             # One of them is at fault (a character that PostgreSQL refuses, say); the others must not suffer for it.
             for entry in batch:
                 await self._settle([entry])
-        except DATABASE_AWAY as error:
-            _fail(batch, error)
         else:
             for entry, answer in zip(batch, answers, strict=True):
                 if not entry.answer.done():

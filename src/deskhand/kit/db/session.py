@@ -7,20 +7,20 @@ transaction-pooling proxy's) never carries one caller's rights to the next.
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
-from uuid import uuid4
 
 import asyncpg
-from sqlalchemy import func, make_url, select, text
-from sqlalchemy.engine import URL
+from sqlalchemy import event, func, make_url, select, text
+from sqlalchemy.engine import URL, ExceptionContext
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 
-from deskhand.errors import ConfigurationError
+from deskhand.errors import ConfigurationError, UnavailableError
+from deskhand.kit.db.away import READ_ONLY, sqlstate
+from deskhand.kit.db.connections import PooledConnection, ProxiedConnection, add_codecs, is_proxied
 from deskhand.kit.db.roles import PLATFORM_ROLE
 
 TENANT_SETTING = "app.current_tenant_id"
@@ -28,6 +28,7 @@ TENANT_SETTING = "app.current_tenant_id"
 _HANDED_OVER = "deskhand.handed_over"
 
 _SET_TENANT = text(f"SELECT set_config('{TENANT_SETTING}', :tenant_id, true)")
+_REFUSES_WRITES = text("SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean")
 _SET_PLATFORM = text(f"SET LOCAL ROLE {PLATFORM_ROLE}")
 _APPLICATION = {"application_name": "deskhand", "timezone": "UTC"}
 # A prepared statement's generic plan is made for whichever tenant came first and then serves all of them: a page of a
@@ -52,12 +53,13 @@ def sqlalchemy_url(url: str) -> URL:
 def _connect_arguments(*, prepared_statements: bool) -> dict[str, Any]:
     if prepared_statements:
         return {"server_settings": {**_APPLICATION, **PLAN_PER_TENANT}}
-    # Behind a transaction-pooling proxy the next statement may meet another server connection: no cache, and
-    # names that cannot collide. The proxy also refuses start-up parameters it does not know.
+    # Behind a transaction-pooling proxy the next transaction may meet another server connection: nothing stays prepared
+    # there (a statement without a name lasts until the next). It also refuses start-up parameters it does not know.
     return {
+        "connection_class": ProxiedConnection,
         "statement_cache_size": 0,
         "prepared_statement_cache_size": 0,
-        "prepared_statement_name_func": lambda: f"__deskhand_{uuid4()}__",
+        "prepared_statement_name_func": lambda: "",
     }
 
 
@@ -81,8 +83,14 @@ class Database:
             pool_pre_ping=True,
             connect_args=_connect_arguments(prepared_statements=prepared_statements),
         )
+        event.listen(self.engine.sync_engine, "handle_error", _drop_sessions_of_a_read_only_server)
         self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
         self.on_handover: Callable[[], None] | None = None
+
+    @classmethod
+    async def reach(cls, url: str, *, pool_size: int = 10) -> Database:
+        """As the constructor, when it is not known whether a proxy stands before the server."""
+        return cls(url, pool_size=pool_size, prepared_statements=not await is_proxied(url))
 
     @asynccontextmanager
     async def _transaction(self) -> AsyncIterator[AsyncSession]:
@@ -129,28 +137,28 @@ class Database:
         await self.engine.dispose()
 
 
-class _PooledConnection(asyncpg.Connection):  # type: ignore[misc]  # asyncpg ships no types
-    """Skips the reset between two borrowers (a round trip for each statement) where there is nothing to reset.
+def _drop_sessions_of_a_read_only_server(context: ExceptionContext) -> None:
+    """After a failover the old server may still answer, read-only: its sessions would refuse changes for ever."""
+    if sqlstate(context.original_exception) == READ_ONLY:
+        context.is_disconnect = True
+        context.invalidate_pool_on_disconnect = True
 
-    asyncpg rolls back what is open in any case. Our callers leave nothing else behind, because every setting of theirs
-    is transaction-local; only who listens (PgQueuer) changes the session.
+
+async def verify_writable(db: Database) -> None:
+    """Ask whether the server takes changes.
+
+    Raises:
+        UnavailableError: It is a standby, or was turned read-only.
     """
-
-    __slots__ = ("_has_listened",)
-
-    async def add_listener(self, *args: Any, **kwargs: Any) -> None:
-        """As asyncpg's; remembered for the reset."""
-        self._has_listened = True
-        await super().add_listener(*args, **kwargs)
-
-    def get_reset_query(self) -> str:
-        """What asyncpg runs when the connection is given back (documented as overridable)."""
-        return super().get_reset_query() if getattr(self, "_has_listened", False) else ""
-
-
-async def _prepare_connection(connection: asyncpg.Connection) -> None:
-    for name in ("jsonb", "json"):
-        await connection.set_type_codec(name, encoder=json.dumps, decoder=json.loads, schema="pg_catalog")
+    async with db.engine.connect() as connection:
+        refuses = await connection.scalar(_REFUSES_WRITES)
+        if refuses:
+            # So that the next look meets the new primary, if the address leads to one by then.
+            await connection.invalidate()
+    if refuses:
+        raise UnavailableError(
+            "The database is read-only (a standby, or in a failover); changes are taken again as soon as it is not."
+        )
 
 
 # A statement that takes longer does not come back: its server, or the way to it, is gone without a word.
@@ -159,7 +167,9 @@ STATEMENT_SECONDS = 15.0
 PLAN_ONCE = {"plan_cache_mode": "force_generic_plan"}
 
 
-async def create_pool(url: str, *, min_size: int, max_size: int, prepared_statements: bool = True) -> asyncpg.Pool:
+async def create_pool(
+    url: str, *, min_size: int, max_size: int, prepared_statements: bool | None = None
+) -> asyncpg.Pool:
     """A driver-level pool for the hot paths (accepting a delivery, the journal); jsonb is Python values.
 
     Row-level security shows a connection nothing until a statement of ours has set the tenant in its transaction.
@@ -168,20 +178,29 @@ async def create_pool(url: str, *, min_size: int, max_size: int, prepared_statem
         url: ``postgresql://...`` as ``deskhand_app``.
         min_size: Connections opened at once.
         max_size: Connections at most.
-        prepared_statements: False behind a transaction-pooling proxy.
+        prepared_statements: False behind a transaction-pooling proxy; None finds out.
     """
+    if prepared_statements is None:
+        prepared_statements = not await is_proxied(url)
     options: dict[str, Any] = (
-        {"server_settings": {**_APPLICATION, **PLAN_ONCE}} if prepared_statements else {"statement_cache_size": 0}
+        {"connection_class": PooledConnection, "server_settings": {**_APPLICATION, **PLAN_ONCE}}
+        if prepared_statements
+        else {"connection_class": ProxiedConnection, "statement_cache_size": 0}
     )
-    return await asyncpg.create_pool(
+
+    async def prepare(connection: asyncpg.Connection) -> None:
+        await add_codecs(connection)
+        connection.leave_server = pool.expire_connections
+
+    pool = asyncpg.create_pool(
         url,
         command_timeout=STATEMENT_SECONDS,
         min_size=min_size,
         max_size=max_size,
-        init=_prepare_connection,
-        connection_class=_PooledConnection,
+        init=prepare,
         **options,
     )
+    return await pool
 
 
 def hands_over(session: AsyncSession) -> None:
