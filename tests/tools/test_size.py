@@ -98,11 +98,11 @@ def test_undoing_and_raising_again_is_not_catching(size: ModuleType) -> None:
 
 
 def test_a_named_net_may_catch_everything_once(size: ModuleType) -> None:
-    source = "try:\n    pass\nexcept Exception:  # the worker loop, one of the named nets\n    pass\n"
+    source = "try:\n    pass\nexcept Exception:  # the http edge\n    pass\n"
     report = size.inspect(source, "src/deskhand/worker.py")
     assert report.findings == []
-    assert [net.name for net in report.nets] == ["worker loop"]
-    [again] = size.repeated_nets([*report.nets, size.Net("worker loop", "src/deskhand/other.py", 7)])
+    assert [net.name for net in report.nets] == ["http edge"]
+    [again] = size.repeated_nets([*report.nets, size.Net("http edge", "src/deskhand/other.py", 7)])
     assert again.path == "src/deskhand/other.py"
 
 

@@ -197,7 +197,7 @@ class UnexpectedErrorNet:
         ident = request_id(request)
         try:
             await self.app(scope, receive, watched)
-        except Exception:  # the HTTP edge: one of the three named nets
+        except Exception:  # the HTTP edge: the one net
             log.exception("unexpected error", request_id=ident, method=scope["method"], path=scope["path"])
             if started:
                 raise
