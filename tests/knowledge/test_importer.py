@@ -16,6 +16,7 @@ from tests.conftest import DatabaseUrls, MakeTenant
 from tests.knowledge.conftest import Remembering
 from tests.knowledge.paraphrases import DATA, TENANT
 
+from deskhand.errors import InvalidInputError, NotFoundError
 from deskhand.kit.db.session import Database
 from deskhand.knowledge import importer, search
 from deskhand.knowledge.batches import ImportStoppedError
@@ -127,9 +128,9 @@ async def test_an_export_of_servicenow_is_understood(clean_db: Database, tenant:
     [
         ({"subject": "x"}, "ticket_id", "required"),
         (ticket(1, priority="p" * 51), "priority", "at most 50"),
-        (ticket(1, resolved_date="yesterday"), "resolved_date", "datetime"),
+        (ticket(1, resolved_date="yesterday"), "resolved_date", "not a date"),
+        (ticket(1, resolved_date="03/04/2026"), "resolved_date", "--dates day-first"),
         (ticket(1, url="javascript:alert(1)"), "url", "pattern"),
-        (ticket(1, description="a\x00b"), "description", "NUL"),
         (ticket(1, description="x" * 200_001), "description", "200000"),
         ({"ticket_id": "9"}, "", "nothing to search"),
         ([1, 2], "", "not an object"),
@@ -150,6 +151,70 @@ async def test_a_refused_row_names_its_line_and_field(
     assert str(report.problems[0]).startswith("line 2: ")
 
 
+async def test_what_only_the_database_refuses_is_one_row_of_its_batch(
+    clean_db: Database, tenant: str, tmp_path: Path
+) -> None:
+    words = " ".join(f"слово{number}ж" for number in range(14_000))[:190_000]  # more than a text search can index
+    too_much = ticket(7, subject=words, description=words[::-1], resolution=words.replace("ж", "щ"))
+    rows: list[object] = [ticket(1), too_much, ticket(2)]
+    path = write_lines(tmp_path / "t.jsonl", rows)
+    report = await importer.import_tickets(clean_db, tenant, path, embedder=WORDS, on_error="continue")
+    assert (report.created, report.failed) == (2, 1)
+    assert report.problems[0].where == "line 2"
+    assert "cannot be stored" in report.problems[0].detail
+    assert await stored(clean_db) == [("T-1",), ("T-2",)]
+
+
+@pytest.mark.parametrize("odd", ["\x00", "\ud83d", "\udc00 x"])
+async def test_characters_nobody_can_store_cost_no_row(
+    clean_db: Database, tenant: str, tmp_path: Path, odd: str
+) -> None:
+    rows: list[object] = [ticket(1, subject=f"a{odd}b", category=odd + "c", priority="p" + odd, tags=[odd + "t"])]
+    report = await importer.import_tickets(clean_db, tenant, write_lines(tmp_path / "t.jsonl", rows), embedder=WORDS)
+    assert (report.created, report.failed) == (1, 0)
+
+
+async def test_rows_that_name_no_desk_belong_to_the_tenants_own(
+    clean_db: Database, make_tenant: MakeTenant, tmp_path: Path
+) -> None:
+    await make_tenant(TENANT)
+    async with clean_db.tenant_session(TENANT) as session:
+        await session.execute(text("UPDATE tenant_configs SET tool_type = 'zendesk'"))
+    path = write_lines(tmp_path / "t.jsonl", [ticket(1), ticket(2, tool_type="jira")])
+    await importer.import_tickets(clean_db, TENANT, path, embedder=WORDS)
+    await importer.import_tickets(
+        clean_db, TENANT, write_lines(tmp_path / "u.jsonl", [ticket(3)]), tool_type="servicenow", embedder=WORDS
+    )
+    assert await stored(clean_db, "ticket_id, tool_type") == [
+        ("T-1", "zendesk"), ("T-2", "jira"), ("T-3", "servicenow"),
+    ]  # fmt: skip
+
+
+async def test_what_is_wrong_is_said_before_a_model_is_loaded(
+    clean_db: Database, tenant: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def load() -> None:
+        raise AssertionError("the model was loaded")
+
+    monkeypatch.setattr("deskhand.knowledge.batches.load_embedder", load)
+    path = write_lines(tmp_path / "t.jsonl", [ticket(1)])
+    with pytest.raises(NotFoundError, match="no tenant 'nobody'"):
+        await importer.import_tickets(clean_db, "nobody", path)
+    with pytest.raises(InvalidInputError, match="no field of a ticket"):
+        await importer.import_tickets(clean_db, tenant, path, columns={"Betreff": "title"})
+    odd = tmp_path / "odd.csv"
+    odd.write_text("Betreff,Nummer\nVPN,7\n", "utf-8")
+    with pytest.raises(UnreadableFileError, match="no column for ticket_id"):
+        await importer.import_tickets(clean_db, tenant, odd)
+    with pytest.raises(UnreadableFileError, match="no column for hostname"):
+        await importer.import_systems(clean_db, tenant, odd)
+    with pytest.raises(UnreadableFileError, match="no column for article_id"):
+        await importer.import_articles(clean_db, tenant, odd)
+    names = {"Betreff": "subject", "nummer": "ticket_id"}
+    report = await importer.import_tickets(clean_db, tenant, odd, columns=names, embedder=WORDS)
+    assert report.created == 1
+
+
 async def test_a_broken_line_is_left_out_when_asked_to_go_on(clean_db: Database, tenant: str, tmp_path: Path) -> None:
     path = tmp_path / "t.jsonl"
     path.write_text(json.dumps(ticket(1)) + "\n{broken\n\n" + json.dumps(ticket(2)) + "\n", "utf-8")
@@ -161,13 +226,17 @@ async def test_a_broken_line_is_left_out_when_asked_to_go_on(clean_db: Database,
 @pytest.mark.parametrize(
     ("name", "content", "says"),
     [
-        ("t.txt", b"", "none of"),
+        ("t.xml", b"", "none of"),
+        ("t.csv", b"", "empty"),
+        ("t.json", b" \n", "empty"),
+        ("t.csv", b"PK\x03\x04...", "Excel workbook"),
+        ("t.csv", b"<html><table>", "HTML"),
         ("t.json", b'[{"ticket_id": "1"}', "not closed"),
         ("t.json", b'[{"ticket_id": ', "Not JSON"),
         ("t.json", b'"text"', "a list"),
-        ("t.json", b'{"rows": []}', "holds no list"),
-        ("t.jsonl", b'{"a": "\xff"}', "UTF-8"),
-        ("t.csv", b'a,b\n"x', "not CSV"),
+        ("t.json", b'{"other": []}', "holds no list"),
+        ("t.json", b'[{"ticket_id": "1"}, {"ticket_id" "2"}]', "line 1 \\(item 2\\)|Not JSON in line 1"),
+        ("t.json", b'{"result": [{"number": "1"}], "more"', "Not JSON in line 1"),
     ],
 )
 def test_a_file_that_is_not_what_its_name_says(tmp_path: Path, name: str, content: bytes, says: str) -> None:

@@ -8,14 +8,16 @@ from pathlib import Path
 from typing import Literal
 
 import typer
+from rich.markup import escape
 
 from deskhand.cli.common import err, installation, out, run
-from deskhand.errors import InvalidInputError
+from deskhand.errors import InvalidInputError, NotFoundError
 from deskhand.installation import Installation
 from deskhand.kit.crypto import SecretBox
 from deskhand.kit.db.session import Database
 from deskhand.kit.http import HttpClientFactory
 from deskhand.knowledge import importer
+from deskhand.knowledge.exports.dates import DateOrder
 from deskhand.knowledge.schemas import ImportReport
 from deskhand.plugins.registry import PluginManager
 from deskhand.tenants.connections import desk_for
@@ -39,31 +41,68 @@ def main() -> None:
 
 
 @app.command("import-tickets")
-def import_tickets(
-    source: str = typer.Argument(..., help="A .json, .jsonl or .csv file, or the name of a connected desk."),
+def import_tickets(  # noqa: PLR0917 - options of a command
+    source: str = typer.Argument(..., help="A .json, .jsonl, .csv, .tsv or .txt file, or a connected desk's name."),
     tenant: str = TENANT,
     since: datetime | None = typer.Option(
         None, help="From a desk: tickets resolved since (UTC). Left out: where the last import ended, else all."
+    ),
+    tool: str | None = typer.Option(None, "--tool", help="From a file: the desk it comes from; else the tenant's own."),
+    column: list[str] = typer.Option(
+        [], "--column", help="From a file: what it calls a field, as NAME=FIELD; can be given several times."
+    ),
+    dates: str | None = typer.Option(
+        None, "--dates", help="From a file: day-first or month-first, where its dates do not tell."
     ),
     on_error: str = ON_ERROR,
 ) -> None:
     """Import resolved tickets; running it again resumes and never doubles."""
     path = Path(source)
+    desks = [str(plugin["tool_type"]) for plugin in PluginManager.installed().list_registered_plugins()]
+    if tool is not None and tool not in desks:
+        raise InvalidInputError(f"There is no desk '{tool}'. There are: {', '.join(desks)}.")
+    if not path.exists() and source not in desks:
+        raise InvalidInputError(
+            f"'{source}' is neither a file that exists nor a desk this installation knows ({', '.join(desks)})."
+        )
+    columns = _columns(column)
     with installation() as found:
         if path.exists():
             _import(
                 found,
+                tenant,
                 f"tickets from {path.name}",
-                lambda db, moved: importer.import_tickets(db, tenant, path, on_error=_choice(on_error), progress=moved),
+                lambda db, moved: importer.import_tickets(
+                    db,
+                    tenant,
+                    path,
+                    tool_type=tool,
+                    columns=columns,
+                    dates=_date_order(dates),
+                    on_error=_choice(on_error),
+                    progress=moved,
+                ),
             )
-        elif source in {plugin["tool_type"] for plugin in PluginManager.installed().list_registered_plugins()}:
+        else:
             _import(
                 found,
+                tenant,
                 f"tickets from {source}",
                 lambda db, moved: _from_desk(found, db, tenant_id=tenant, tool=source, since=since, moved=moved),
             )
-        else:
-            raise InvalidInputError(f"'{source}' is neither a file nor a desk this installation knows.")
+
+
+def _columns(options: list[str]) -> dict[str, str]:
+    pairs = [option.rpartition("=") for option in options]
+    if any(not name or not field for name, _, field in pairs):
+        raise typer.BadParameter("--column takes NAME=FIELD, for example 'Kurzbeschreibung=subject'")
+    return {name: field for name, _, field in pairs}
+
+
+def _date_order(dates: str | None) -> DateOrder | None:
+    if dates not in (None, "day-first", "month-first"):
+        raise typer.BadParameter("--dates takes day-first or month-first")
+    return None if dates is None else "day-first" if dates == "day-first" else "month-first"
 
 
 async def _from_desk(
@@ -94,6 +133,7 @@ def import_articles(
     with installation() as found:
         _import(
             found,
+            tenant,
             f"articles from {path.name}",
             lambda db, moved: importer.import_articles(db, tenant, path, on_error=_choice(on_error), progress=moved),
         )
@@ -109,6 +149,7 @@ def import_systems(
     with installation() as found:
         _import(
             found,
+            tenant,
             f"systems from {path.name}",
             lambda db, moved: importer.import_systems(db, tenant, path, on_error=_choice(on_error), progress=moved),
         )
@@ -120,10 +161,11 @@ def _choice(on_error: str) -> OnError:
     return "continue" if on_error == "continue" else "stop"
 
 
-def _import(found: Installation, what: str, work: Import) -> None:
+def _import(found: Installation, tenant_id: str, what: str, work: Import) -> None:
     async def go() -> ImportReport:
         db = await Database.reach(found.database_url, pool_size=2)
         try:
+            await _ensure_tenant(found, db, tenant_id)
             with bars(out) as progress:
                 task = progress.add_task(what, total=1.0)
                 return await work(
@@ -137,8 +179,23 @@ def _import(found: Installation, what: str, work: Import) -> None:
 
     report = run(go())
     out.print(f"{report.created} new, {report.updated} changed, {report.unchanged} as before, {report.failed} refused")
+    if report.ignored_columns:
+        names = escape(", ".join(report.ignored_columns))
+        out.print(f"Columns that were not used: {names}", highlight=False, soft_wrap=True)
     for problem in report.problems[:20]:
-        err.print(f"  {problem}", highlight=False, soft_wrap=True)
+        err.print(f"  {escape(str(problem))}", highlight=False, soft_wrap=True)
+    if report.failed and report.failed == report.done:
+        raise InvalidInputError(f"Nothing was imported: all {report.failed} rows were refused.")
+
+
+async def _ensure_tenant(found: Installation, db: Database, tenant_id: str) -> None:
+    """Say which tenants there are, where the one that was named is not among them."""
+    secrets, plugins = SecretBox(found.encryption_keys), PluginManager.installed()
+    async with db.platform_session() as session:
+        page = await TenantService(session, secrets=secrets, plugins=plugins).list_tenants(limit=100)
+    names = [tenant.tenant_id for tenant in page.items]
+    if tenant_id not in names and page.next_cursor is None:
+        raise NotFoundError(f"There is no tenant '{tenant_id}'. There are: {', '.join(names) or 'none yet'}.")
 
 
 def _count(what: str, report: ImportReport) -> str:

@@ -91,6 +91,7 @@ class Import(Generic[Row]):
         on_error: Stop at the first refused row, or leave it out, count it and go on.
         embedder: None for the installation's own, which is loaded when the first text needs it.
         progress: Called after every batch.
+        prepare: Turns a row as it was read into fields of the kind's model.
     """
 
     def __init__(
@@ -102,6 +103,7 @@ class Import(Generic[Row]):
         on_error: OnError,
         embedder: Embedder | None = None,
         progress: Progress | None = None,
+        prepare: Callable[[dict[str, Any]], dict[str, Any]] = lambda row: row,
     ) -> None:
         self._db = db
         self._tenant_id = tenant_id
@@ -109,17 +111,18 @@ class Import(Generic[Row]):
         self._on_error = on_error
         self._given_embedder = embedder
         self._progress = progress
+        self._prepare = prepare
         self.report = ImportReport()
 
     @property
     def _embedder(self) -> Embedder:
         return self._given_embedder or load_embedder()
 
-    async def run(self, rows: Iterable[ExportRow], defaults: dict[str, str]) -> ImportReport:
+    async def run(self, rows: Iterable[ExportRow]) -> ImportReport:
         """Validate and store all rows, a batch at a time."""
         batch: list[_Checked[Row]] = []
         for raw in rows:
-            checked = self._check(raw, defaults)
+            checked = self._check(raw)
             if isinstance(checked, ImportProblem):
                 await self._refuse(checked, batch)
             else:
@@ -129,11 +132,11 @@ class Import(Generic[Row]):
         await self._flush(batch, None if self.report.fraction is None else 1.0)
         return self.report
 
-    def _check(self, raw: ExportRow, defaults: dict[str, str]) -> _Checked[Row] | ImportProblem:
+    def _check(self, raw: ExportRow) -> _Checked[Row] | ImportProblem:
         if raw.data is None:
             return ImportProblem(raw.where, "", raw.error)
         try:
-            return _Checked(raw.where, self._kind.model.model_validate({**defaults, **raw.data}))
+            return _Checked(raw.where, self._kind.model.model_validate(self._prepare(raw.data)))
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
             name = ".".join(str(part) for part in first["loc"])

@@ -5,20 +5,31 @@ An import can be repeated and cut off: what is stored is only compared, and noth
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import stamina
 
+from deskhand.errors import InvalidInputError, NotFoundError
 from deskhand.kit.db.session import Database
 from deskhand.knowledge import repository
 from deskhand.knowledge.batches import BATCH_SIZE, Import, ImportStoppedError, Kind, OnError, Progress
 from deskhand.knowledge.embedding import Embedder, article_text, ticket_text
 from deskhand.knowledge.exports import ExportRow
 from deskhand.knowledge.exports.articles import read_articles
+from deskhand.knowledge.exports.columns import (
+    ARTICLE_VOCABULARY,
+    SYSTEM_VOCABULARY,
+    TICKET_VOCABULARY,
+    Vocabulary,
+    plain_name,
+)
+from deskhand.knowledge.exports.dates import DateOrder
 from deskhand.knowledge.exports.files import read_rows
+from deskhand.knowledge.exports.survey import survey
+from deskhand.knowledge.exports.tickets import TicketFields, ticket_fields
 from deskhand.knowledge.identity import DESK_SOURCE
 from deskhand.knowledge.schemas import ArticleIn, DeskTicketRow, ImportReport, SystemRow, TicketRow
 from deskhand.plugins.contract import Ticket, TicketingToolPlugin, TicketPage
@@ -66,29 +77,46 @@ async def import_tickets(
     *,
     tool_type: str | None = None,
     source: str | None = None,
+    columns: Mapping[str, str] | None = None,
+    dates: DateOrder | None = None,
     on_error: OnError = "stop",
     embedder: Embedder | None = None,
     progress: Progress | None = None,
 ) -> ImportReport:
-    """Import resolved tickets from a ``.json``, ``.jsonl`` or ``.csv`` file.
+    """Import resolved tickets from a file of JSON or a table.
+
+    The file is looked through first: what is wrong with it as a whole is said before anything is stored or a model
+    is loaded.
 
     Args:
         db: As ``deskhand_app``; every batch is a transaction of its own.
         tenant_id: Whose history.
-        path: The file; ServiceNow's own field names are understood as well as ours.
-        tool_type: Desk of rows that do not name one; None for ``servicedesk_plus``.
+        path: The file; the four desks' own exports are understood.
+        tool_type: Desk of rows that do not name one; None for the tenant's own.
         source: Origin of rows that do not name one; None for ``import``.
+        columns: What the file calls a field, where it is none of the names that are known.
+        dates: What ``03/04/2026`` means where the file's own dates do not tell.
         on_error: Stop at the first refused row, or leave it out, count it and go on.
         embedder: None for the installation's own.
         progress: Called after every batch with the report so far.
 
     Raises:
+        NotFoundError: There is no such tenant.
         ImportStoppedError: A row was refused and ``on_error`` is ``stop``.
-        UnreadableFileError: The file is not what its name says.
+        UnreadableFileError: The file is not what its name says, is empty, or lacks a column.
     """
-    defaults = {name: value for name, value in (("tool_type", tool_type), ("source", source)) if value is not None}
-    importing = Import(db, tenant_id, _TICKETS, on_error=on_error, embedder=embedder, progress=progress)
-    return await importing.run(read_rows(path), defaults)
+    vocabulary = _renamed(TICKET_VOCABULARY, columns or {})
+    defaults = {"tool_type": tool_type or await _default_desk(db, tenant_id)}
+    if source is not None:
+        defaults["source"] = source
+    found = survey(path.name, read_rows(path, vocabulary), vocabulary)
+    order = dates or found.order
+    importing = Import(
+        db, tenant_id, _TICKETS, on_error=on_error, embedder=embedder, progress=progress,
+        prepare=lambda row: ticket_fields({**defaults, **row}, vocabulary=vocabulary, order=order),
+    )  # fmt: skip
+    importing.report.ignored_columns = list(found.ignored)
+    return await importing.run(read_rows(path, vocabulary))
 
 
 async def import_articles(
@@ -111,24 +139,54 @@ async def import_articles(
         progress: Called after every batch.
 
     Raises:
+        NotFoundError: There is no such tenant.
         ImportStoppedError: A row was refused and ``on_error`` is ``stop``.
-        UnreadableFileError: A file is not what its name says.
+        UnreadableFileError: A file is not what its name says, is empty, or lacks a column.
     """
+    await _default_desk(db, tenant_id)
+    survey(path.name, read_articles(path), ARTICLE_VOCABULARY)
     importing = Import(db, tenant_id, _ARTICLES, on_error=on_error, embedder=embedder, progress=progress)
-    return await importing.run(read_articles(path), {})
+    return await importing.run(read_articles(path))
 
 
 async def import_systems(
     db: Database, tenant_id: str, path: Path, *, on_error: OnError = "stop", progress: Progress | None = None
 ) -> ImportReport:
-    """Import the system inventory from ``.csv``, ``.json`` or ``.jsonl``; see ``schemas.SystemRow``.
+    """Import the system inventory from a file of JSON or a table; see ``schemas.SystemRow``.
 
     Raises:
+        NotFoundError: There is no such tenant.
         ImportStoppedError: A row was refused and ``on_error`` is ``stop``.
-        UnreadableFileError: The file is not what its name says.
+        UnreadableFileError: The file is not what its name says, is empty, or lacks a column.
     """
-    importing = Import(db, tenant_id, _SYSTEMS, on_error=on_error, progress=progress)
-    return await importing.run(read_rows(path), {})
+    await _default_desk(db, tenant_id)
+    survey(path.name, read_rows(path, SYSTEM_VOCABULARY), SYSTEM_VOCABULARY)
+    importing = Import(
+        db, tenant_id, _SYSTEMS, on_error=on_error, progress=progress, prepare=SYSTEM_VOCABULARY.under_own_names
+    )
+    return await importing.run(read_rows(path, SYSTEM_VOCABULARY))
+
+
+async def _default_desk(db: Database, tenant_id: str) -> str:
+    async with db.tenant_session(tenant_id) as session:
+        tool_type = await repository.default_desk(session)
+    if tool_type is None:
+        raise NotFoundError(f"There is no tenant {tenant_id!r}.")
+    return tool_type
+
+
+def _renamed(vocabulary: Vocabulary, columns: Mapping[str, str]) -> Vocabulary:
+    """The vocabulary with the caller's own names.
+
+    Raises:
+        InvalidInputError: A name is given to a field that does not exist.
+    """
+    strange = [field for field in columns.values() if field not in vocabulary.fields]
+    if strange:
+        raise InvalidInputError(
+            f"{', '.join(strange)}: no field of a {vocabulary.row}. There are: {', '.join(vocabulary.fields)}."
+        )
+    return replace(vocabulary, renamed={plain_name(name): field for name, field in columns.items()})
 
 
 async def import_from_desk(
@@ -170,7 +228,7 @@ async def import_from_desk(
             with attempt:
                 page = await desk.list_history(since, cursor=report.cursor, page_size=page_size)
         report.cursor = page.next_cursor
-        await importing.run(_rows_of(page, solved_since), {})
+        await importing.run(_rows_of(page, solved_since))
         if page.next_cursor is None:
             return report
 
@@ -208,8 +266,8 @@ def _rows_of(page: TicketPage, solved_since: datetime | None) -> list[ExportRow]
     ]
 
 
-def _desk_fields(ticket: Ticket) -> dict[str, Any]:
-    return {
+def _desk_fields(ticket: Ticket) -> TicketFields:
+    fields = {
         "tool_type": ticket.tool_type,
         "ticket_id": ticket.display_id,
         "desk_id": ticket.id if ticket.id != ticket.display_id else None,
@@ -224,6 +282,7 @@ def _desk_fields(ticket: Ticket) -> dict[str, Any]:
         "listed_at": ticket.listed_at,
         "source": DESK_SOURCE,
     }
+    return TicketFields({name: value for name, value in fields.items() if value is not None})
 
 
 __all__ = [

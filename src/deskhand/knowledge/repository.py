@@ -16,6 +16,7 @@ from deskhand.knowledge.identity import Settled, settle
 from deskhand.knowledge.models import KnowledgeArticle, SystemInventory, TicketHistory
 from deskhand.knowledge.ranking import FAR_SHARE, SYNONYM_SHARE, Term
 from deskhand.knowledge.schemas import TicketNames
+from deskhand.tenants.models import TenantConfig
 
 TICKET_FIELDS = (
     "ticket_id", "desk_id", "subject", "description", "resolution", "category", "priority", "url", "tags",
@@ -297,6 +298,11 @@ async def _upsert(
     if ingested:
         changes["ingested_at"] = func.now()
     await session.execute(statement.on_conflict_do_update(index_elements=list(key), set_=changes))
+
+
+async def default_desk(session: AsyncSession) -> str | None:
+    """The desk of the session's tenant where nothing else is said; None if there is no such tenant."""
+    return await session.scalar(select(TenantConfig.tool_type))
 
 
 async def newest_listing(session: AsyncSession, tool_type: str) -> datetime | None:

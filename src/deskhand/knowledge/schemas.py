@@ -5,19 +5,17 @@ from __future__ import annotations
 import ipaddress
 import re
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from deskhand.kit.storable import storable_text
+from deskhand.knowledge.exports.dates import read_date
+from deskhand.knowledge.exports.tickets import ticket_fields
+
 TEXT_LIMIT = 200_000
 """Characters of one text field; PostgreSQL refuses to index a text of more than 1 MB of words."""
-
-
-def _no_nul(value: str) -> str:
-    if "\x00" in value:
-        raise ValueError("contains a NUL character, which PostgreSQL cannot store")
-    return value
 
 
 def _as_text(value: Any) -> Any:
@@ -26,7 +24,7 @@ def _as_text(value: Any) -> Any:
         value = value["display_value"]
     if isinstance(value, int | float) and not isinstance(value, bool):
         return str(value)
-    return value.strip() if isinstance(value, str) else value
+    return storable_text(value).strip() if isinstance(value, str) else value
 
 
 def _empty_is_none(value: Any) -> Any:
@@ -40,38 +38,28 @@ def _as_tags(value: Any) -> Any:
     return [tag.strip() for tag in re.split(r"[;,]", value) if tag.strip()] if isinstance(value, str) else value
 
 
-def _in_utc(value: datetime) -> datetime:
-    # Exports without a zone (ServiceNow's among them) are in UTC.
-    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+def _as_tag(value: Any) -> Any:
+    return storable_text(str(value)).strip() if isinstance(value, str | int) else value
 
 
 def _address(value: str) -> str:
     return str(ipaddress.ip_address(value))
 
 
-Stored = AfterValidator(_no_nul)
-Identifier = Annotated[str, BeforeValidator(_as_text), Field(min_length=1, max_length=100), Stored]
-LongText = Annotated[str, BeforeValidator(_as_text), Field(max_length=TEXT_LIMIT), Stored]
+Identifier = Annotated[str, BeforeValidator(_as_text), Field(min_length=1, max_length=100)]
+LongText = Annotated[str, BeforeValidator(_as_text), Field(max_length=TEXT_LIMIT)]
 Short50 = Annotated[str | None, BeforeValidator(_empty_is_none), Field(max_length=50)]
 Short100 = Annotated[str | None, BeforeValidator(_empty_is_none), Field(max_length=100)]
 Short255 = Annotated[str | None, BeforeValidator(_empty_is_none), Field(max_length=255)]
 Url = Annotated[str | None, BeforeValidator(_empty_is_none), Field(max_length=500, pattern=r"^https?://")]
-Tags = Annotated[list[Annotated[str, Field(max_length=100), Stored]], BeforeValidator(_as_tags), Field(max_length=50)]
+Tag = Annotated[str, BeforeValidator(_as_tag), Field(max_length=255)]
+Tags = Annotated[list[Tag], BeforeValidator(_as_tags), Field(max_length=1000)]
 Source = Annotated[str, Field(min_length=1, max_length=50, pattern=r"^[a-z0-9][a-z0-9_-]*$")]
-Instant = Annotated[datetime | None, BeforeValidator(_empty_is_none), AfterValidator(lambda v: v and _in_utc(v))]
-
-_TICKET_NAMES = {
-    "ticket_id": ("number", "display_id", "id", "key"),
-    "subject": ("short_description", "title", "summary"),
-    "description": ("body",),
-    "resolution": ("close_notes", "solution", "resolution_notes"),
-    "resolved_date": ("resolved_at", "closed_at", "resolved"),
-}
-"""What desks call our fields in their own exports; the first one present is taken."""
+Instant = Annotated[datetime | None, BeforeValidator(read_date)]
 
 
 class TicketRow(BaseModel):
-    """One resolved ticket to import. ServiceNow's field names are understood as well (``number``, ``close_notes``)."""
+    """One resolved ticket to import; what the desks call its fields is understood (``exports.tickets``)."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
@@ -93,12 +81,7 @@ class TicketRow(BaseModel):
     def _understand_exports(cls, data: Any) -> Any:
         if not isinstance(data, dict):
             raise ValueError("is not an object")
-        known = {key: value for key, value in data.items() if value is not None}
-        for name, others in _TICKET_NAMES.items():
-            if name not in known:
-                found = next((known[other] for other in others if other in known), None)
-                known.update({} if found is None else {name: found})
-        return known
+        return dict(ticket_fields(data))
 
     @model_validator(mode="after")
     def _has_text(self) -> TicketRow:
@@ -119,7 +102,7 @@ class ArticleIn(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
 
     article_id: Identifier
-    title: Annotated[str, BeforeValidator(_as_text), Field(min_length=1, max_length=500), Stored]
+    title: Annotated[str, BeforeValidator(_as_text), Field(min_length=1, max_length=500)]
     body: Annotated[LongText, Field(min_length=1)]
     url: Url = None
     tags: Tags = Field(default_factory=list)
@@ -134,7 +117,7 @@ class SystemRow(BaseModel):
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
-    hostname: Annotated[str, BeforeValidator(_as_text), Field(min_length=1, max_length=255), Stored]
+    hostname: Annotated[str, BeforeValidator(_as_text), Field(min_length=1, max_length=255)]
     ip_address: Annotated[
         str | None, BeforeValidator(_empty_is_none), AfterValidator(lambda value: value and _address(value))
     ] = None
@@ -235,6 +218,7 @@ class ImportReport:
         fraction: Share of the input read, 0 to 1; None where the size is unknown (a desk).
         problems: The first 100 refused rows; ``failed`` counts all.
         cursor: Where a desk's history goes on; None for files and at the end.
+        ignored_columns: Columns of a file that were not understood.
     """
 
     created: int = 0
@@ -244,6 +228,7 @@ class ImportReport:
     fraction: float | None = None
     problems: list[ImportProblem] = field(default_factory=list)
     cursor: str | None = None
+    ignored_columns: list[str] = field(default_factory=list)
 
     @property
     def done(self) -> int:

@@ -10,10 +10,12 @@ from typing import Any
 import nh3
 
 from deskhand.knowledge.exports import ExportRow, UnreadableFileError
+from deskhand.knowledge.exports.columns import ARTICLE_VOCABULARY
 from deskhand.knowledge.exports.files import DATA_SUFFIXES, read_rows
 from deskhand.plugins.text import html_to_markdown
 
-_ARTICLE_SUFFIXES = DATA_SUFFIXES | {".md", ".markdown", ".html", ".htm"}
+_TABLES = DATA_SUFFIXES - {".txt", ".tsv"}
+_ARTICLE_SUFFIXES = _TABLES | {".md", ".markdown", ".html", ".htm"}
 _ARTICLE_NAMES = {"article_id": ("number", "id"), "title": ("short_description", "item"), "html": ("text", "article")}
 
 
@@ -30,8 +32,8 @@ def read_articles(path: Path) -> Iterator[ExportRow]:
     if not files:
         raise UnreadableFileError(f"{path} holds no article (.md, .html, .json, .jsonl, .csv).")
     for number, file in enumerate(files, start=1):
-        if file.suffix.lower() in DATA_SUFFIXES:
-            for row in read_rows(file):
+        if file.suffix.lower() in _TABLES:
+            for row in read_rows(file, ARTICLE_VOCABULARY):
                 data = None if row.data is None else _article_fields(row.data)
                 yield ExportRow(f"{file.name}, {row.where}", data, row.error, number / len(files))
         else:
