@@ -10,10 +10,13 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from math import isfinite
 from typing import Any
 
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+Clean = Callable[[str], str]
+
 MAX_DEPTH = 100
 """Levels of nesting that every reader behind this door can follow: Pydantic stops at 255, ``json.dumps`` at 990."""
 _MAX_DIGITS = 308
@@ -31,7 +34,7 @@ def storable_text(text: str) -> str:
     return text.replace("\x00", "").encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
-def storable(value: Any, *, max_depth: int | None = None) -> Any:
+def storable(value: Any, *, max_depth: int | None = None, clean: Clean | None = None) -> Any:
     """A copy of parsed JSON in which every text (names of members too) can be stored.
 
     A number beyond all range becomes None.
@@ -39,10 +42,12 @@ def storable(value: Any, *, max_depth: int | None = None) -> Any:
     Args:
         value: Objects, lists, texts, numbers, booleans, None; anything else stays as it is.
         max_depth: Refuse a deeper value, since readers behind this door recurse.
+        clean: What else is done to each text.
 
     Raises:
         UnreadableJsonError: The value is nested more than ``max_depth`` levels.
     """
+    made = _cleaner(clean)
     holder: list[Any] = [value]
     pending: list[tuple[Any, Any, int]] = [(holder, 0, 0)]
     while pending:
@@ -51,9 +56,9 @@ def storable(value: Any, *, max_depth: int | None = None) -> Any:
         if max_depth is not None and depth > max_depth:
             raise UnreadableJsonError(f"The JSON is nested more than {max_depth} levels deep.")
         if isinstance(node, str):
-            parent[place] = storable_text(node)
+            parent[place] = made(node)
         elif isinstance(node, dict):
-            members = {storable_text(name) if isinstance(name, str) else name: member for name, member in node.items()}
+            members = {made(name) if isinstance(name, str) else name: member for name, member in node.items()}
             parent[place] = members
             pending.extend((members, name, depth + 1) for name in members)
         elif isinstance(node, list | tuple):
@@ -65,13 +70,16 @@ def storable(value: Any, *, max_depth: int | None = None) -> Any:
     return holder[0]
 
 
-def read_json(body: bytes | str, *, charset: str | None = None, max_depth: int = MAX_DEPTH) -> Any:
+def read_json(
+    body: bytes | str, *, charset: str | None = None, max_depth: int = MAX_DEPTH, clean: Clean | None = None
+) -> Any:
     """Parse JSON that came from outside.
 
     Args:
         body: The bytes or text.
         charset: Encoding the sender declared, if it did; else UTF-8, UTF-16 or UTF-32 as the bytes show.
         max_depth: Greatest nesting.
+        clean: What else is done to each text.
 
     Returns:
         The value, storable throughout. A number that neither a float nor the database holds is None.
@@ -86,7 +94,11 @@ def read_json(body: bytes | str, *, charset: str | None = None, max_depth: int =
         raise UnreadableJsonError(f"The JSON is nested more than {max_depth} levels deep.") from error
     except ValueError as error:
         raise UnreadableJsonError(str(error)) from error
-    return storable(value, max_depth=max_depth)
+    return storable(value, max_depth=max_depth, clean=clean)
+
+
+def _cleaner(clean: Clean | None) -> Clean:
+    return storable_text if clean is None else lambda text: clean(storable_text(text))
 
 
 def _decoded(body: bytes, charset: str | None) -> str:

@@ -15,9 +15,11 @@ from typing import Any, ParamSpec, TypeVar
 import httpx2
 
 from deskhand.errors import InvalidInputError
+from deskhand.kit.answers import AnswerTooLargeError
 from deskhand.kit.clock import utc_now
 from deskhand.kit.storable import UnreadableJsonError, read_json, storable_text
 from deskhand.kit.times import bounded_number, retry_after_seconds
+from deskhand.plugins.credentials import sent_credentials, without
 from deskhand.plugins.errors import (
     DeskAuthError,
     DeskConflictError,
@@ -67,14 +69,28 @@ async def send(client: httpx2.AsyncClient, method: str, url: str, *, desk: str, 
     """
     try:
         return await client.request(method, url, **kwargs)
+    except AnswerTooLargeError as error:
+        raise DeskProtocolError(f"{desk} cannot be read: {error}.") from error
     except httpx2.TimeoutException as error:
         raise DeskUnavailableError(f"{desk} did not answer in time ({type(error).__name__}).") from error
     except (httpx2.InvalidURL, httpx2.UnsupportedProtocol) as error:
         raise DeskValidationError(f"{desk} cannot be called: {error}", fields=("url",)) from error
     except httpx2.TransportError as error:
-        raise DeskUnavailableError(f"{desk} cannot be reached: {str(error) or type(error).__name__}.") from error
+        raise DeskUnavailableError(f"{desk} cannot be reached: {_words_of(error)}.") from error
+    except UnicodeEncodeError as error:
+        # The error would name the header's value; ``from None`` keeps it out of every log.
+        raise DeskValidationError(
+            f"{desk} cannot be called: a credential has a character that a header cannot carry ({error.reason})."
+        ) from None
     except InvalidInputError as error:
         raise DeskValidationError(error.detail, fields=("url",)) from error
+
+
+def _words_of(error: httpx2.TransportError) -> str:
+    """What went wrong on the wire; a header that was refused stands in its own error."""
+    if isinstance(error, httpx2.LocalProtocolError):
+        return "the request could not be written; look for a line break in its credentials"
+    return str(error) or type(error).__name__
 
 
 def json_object(response: httpx2.Response, *, desk: str) -> dict[str, Any]:
@@ -108,18 +124,33 @@ def json_value(response: httpx2.Response, *, desk: str) -> Any:
         DeskProtocolError: The body is no JSON, or nested without measure.
     """
     try:
-        return read_json(response.content, charset=response.charset_encoding, max_depth=ANSWER_DEPTH)
+        return _read(response, max_depth=ANSWER_DEPTH)
     except UnreadableJsonError as error:
-        kind = response.headers.get("content-type", "no content type")
+        kind = clean_text(response, response.headers.get("content-type", "no content type"))
         raise DeskProtocolError(
             f"{desk} answered {response.status_code} with {kind} that cannot be read as JSON."
         ) from error
 
 
+def _read(response: httpx2.Response, *, max_depth: int) -> Any:
+    credentials = sent_credentials(response.request)
+    return read_json(
+        response.content,
+        charset=response.charset_encoding,
+        max_depth=max_depth,
+        clean=lambda text: without(text, credentials),
+    )
+
+
+def clean_text(response: httpx2.Response, text: str) -> str:
+    """A text out of an answer, e.g. a header, fit to be stored and without the credentials that its request carried."""
+    return without(storable_text(text), sent_credentials(response.request))
+
+
 def error_body(response: httpx2.Response) -> dict[str, Any]:
     """The object in the answer to a refused call; empty where there is none, since the status alone says enough."""
     try:
-        value = read_json(response.content, charset=response.charset_encoding)
+        value = _read(response, max_depth=ANSWER_DEPTH)
     except UnreadableJsonError:
         return {}
     return value if isinstance(value, dict) else {}
@@ -141,7 +172,7 @@ async def read_aside(read: Callable[P, T], *args: P.args, **kwargs: P.kwargs) ->
 
 def plain_words(response: httpx2.Response, limit: int) -> str:
     """The beginning of an answer in plain text; nothing of JSON or of the page of a proxy."""
-    text = " ".join(storable_text(response.text).split())
+    text = " ".join(clean_text(response, response.text).split())
     is_prose = "<" not in text and text[:1] not in {"[", "{", '"'}
     return text[:limit] if is_prose else ""
 
@@ -181,10 +212,10 @@ def error_for_status(
     """
     chosen = kind or class_for_status(response.status_code)
     return chosen(
-        message,
+        clean_text(response, message),
         retry_after=retry_after_seconds(response.headers.get("retry-after")),
-        vendor_code=vendor_code,
-        fields=fields,
+        vendor_code=None if vendor_code is None else clean_text(response, vendor_code),
+        fields=tuple(clean_text(response, name) for name in fields),
         scope=scope,
     )
 

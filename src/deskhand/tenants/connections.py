@@ -63,7 +63,7 @@ def desk_config(tenant: TenantConfig, tool_type: str, *, secrets: SecretBox, plu
             f"The connection to {plugin.manifest.name} is not complete: {'; '.join(fault.detail for fault in faults)}.",
             errors=faults,
         )
-    return plugin.config_model.model_validate(_values(tenant, tool_type, secrets))
+    return plugin.config_model.model_validate(stored_values(tenant, tool_type, secrets))
 
 
 def connection_faults(
@@ -76,7 +76,7 @@ def connection_faults(
     """
     model = plugins.get_plugin(tool_type).config_model
     fields = TOOL_FIELDS.get(tool_type)
-    values = _values(tenant, tool_type, secrets)
+    values = stored_values(tenant, tool_type, secrets)
     if fields and any(values.get(name) is None for name in fields.order):
         missing = [name for name in fields.order if values.get(name) is None]
         return [FieldProblem(pointer([name]), f"{name} is missing ({fields.requirement})") for name in missing]
@@ -92,7 +92,7 @@ def list_connections(tenant: TenantConfig, *, secrets: SecretBox, plugins: Plugi
         tool_type = str(described["tool_type"])
         fields = TOOL_FIELDS.get(tool_type)
         faults = connection_faults(tenant, tool_type, secrets=secrets, plugins=plugins)
-        stored = _values(tenant, tool_type, secrets)
+        stored = stored_values(tenant, tool_type, secrets)
         listed.append(
             ConnectionResponse(
                 tool_type=tool_type,
@@ -144,7 +144,8 @@ def read_extras(tenant: TenantConfig, secrets: SecretBox) -> dict[str, dict[str,
     return extras
 
 
-def _values(tenant: TenantConfig, tool_type: str, secrets: SecretBox) -> dict[str, Any]:
+def stored_values(tenant: TenantConfig, tool_type: str, secrets: SecretBox) -> dict[str, Any]:
+    """What a connection is made of, decrypted: columns, and over them the extras."""
     fields = TOOL_FIELDS.get(tool_type)
     values: dict[str, Any] = {}
     if fields:

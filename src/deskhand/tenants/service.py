@@ -16,6 +16,7 @@ from deskhand.kit.page import Page
 from deskhand.plugins.registry import PluginManager
 from deskhand.tenants import repository
 from deskhand.tenants.connections import connection_faults
+from deskhand.tenants.destinations import ensure_secrets_stay, stored_destinations
 from deskhand.tenants.fields import PLAIN_FIELDS, SECRET_FIELDS, TOOL_FIELDS
 from deskhand.tenants.models import TenantConfig
 from deskhand.tenants.schemas import TenantConfigCreate, TenantConfigUpdate
@@ -75,6 +76,8 @@ class TenantService:
         """
         tenant = await self._get(tenant_id, for_update=True)
         given = data.model_fields_set
+        connects = given & {"tool_type", "connection_extras", *PLAIN_FIELDS, *SECRET_FIELDS}
+        before = stored_destinations(tenant, secrets=self._secrets, plugins=self._plugins) if connects else {}
         if data.tool_type is not None:
             self._plugins.get_plugin(data.tool_type)
             tenant.tool_type = data.tool_type
@@ -91,7 +94,10 @@ class TenantService:
         if data.rate_limits is not None:
             changed = data.rate_limits.model_dump(mode="json", exclude_unset=True)
             tenant.rate_limits = {**(tenant.rate_limits or {}), **changed}
-        if given & {"tool_type", "connection_extras", *PLAIN_FIELDS, *SECRET_FIELDS}:
+        if connects:
+            ensure_secrets_stay(
+                before, stored_destinations(tenant, secrets=self._secrets, plugins=self._plugins), resent=given
+            )
             self._ensure_default_tool_works(tenant)
         if given:
             await self._save(tenant)

@@ -193,7 +193,7 @@ async def _from_hub(model: EmbeddedModel, target: Path, http: HttpClientFactory,
     patient = replace(http, connect_timeout=min(http.connect_timeout, _HUB_CONNECT_SECONDS))
     try:
         async with (
-            patient.client() as client,
+            patient.client(unbounded=True) as client,
             client.stream("GET", model.url, headers=headers, follow_redirects=True) as response,
         ):
             if have and response.status_code != 206:
