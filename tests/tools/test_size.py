@@ -106,6 +106,20 @@ def test_a_named_net_may_catch_everything_once(size: ModuleType) -> None:
     assert again.path == "src/deskhand/other.py"
 
 
+@pytest.mark.parametrize(
+    ("signature", "docstring", "fault"),
+    [
+        ("def ticket_json(): ", "A ticket.", True),
+        ("class PageOfComments: ", "A page of comments.", True),
+        ("def ticket_json(): ", "A ticket as the vendor's API shows it.", False),
+        ("def ticket_json(): ", "", False),
+    ],
+)
+def test_a_docstring_says_more_than_its_name(size: ModuleType, signature: str, docstring: str, fault: bool) -> None:
+    source = f'{signature}\n    """{docstring}"""\n' if docstring else f"{signature}\n    pass\n"
+    assert bool(texts(size, source)) is fault
+
+
 def test_an_unknown_net_is_no_net(size: ModuleType) -> None:
     assert len(texts(size, "try:\n    pass\nexcept Exception:  # just here\n    pass\n")) == 1
 

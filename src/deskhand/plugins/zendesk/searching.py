@@ -42,7 +42,6 @@ class TicketSearch:
         self._values = values
 
     async def page(self, query: TicketQuery) -> Found:
-        """One page."""
         statuses = [await self._values.status_term(status) for status in query.status]
         words = mapping.search_words(query, statuses)
         size = max(1, min(query.page_size, PAGE))

@@ -128,7 +128,6 @@ class Issues:
         size: int = 5000,
         newest_first: bool = False,
     ) -> dict[str, Any]:
-        """A page of comments."""
         notes = ticket.notes[::-1] if newest_first else ticket.notes
         rows = [self.comment(ticket, note, base, text) for note in notes[start : start + size]]
         for row in rows:

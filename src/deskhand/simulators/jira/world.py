@@ -151,14 +151,12 @@ def status_json(base: str, name: str) -> dict[str, Any]:
 
 
 def priority_json(base: str, name: str) -> dict[str, Any]:
-    """A priority."""
     number = str(PRIORITIES.index(name) + 1)
     icon = f"{base}/images/icons/priorities/{name.lower()}.svg"
     return {"self": f"{base}/rest/api/3/priority/{number}", "iconUrl": icon, "name": name, "id": number}
 
 
 def component_json(base: str, name: str) -> dict[str, Any]:
-    """A component."""
     number = str(10_300 + COMPONENTS.index(name)) if name in COMPONENTS else "10399"
     return {"self": f"{base}/rest/api/3/component/{number}", "id": number, "name": name}
 
@@ -170,7 +168,6 @@ def option_json(base: str, name: str) -> dict[str, Any]:
 
 
 def resolution_json(base: str, name: str) -> dict[str, Any]:
-    """A resolution."""
     number = RESOLUTIONS.get(name, "10099")
     return {"self": f"{base}/rest/api/3/resolution/{number}", "id": number, "name": name, "description": ""}
 

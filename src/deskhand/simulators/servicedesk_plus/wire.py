@@ -112,7 +112,6 @@ def resolution_json(ticket: SimTicket) -> dict[str, Any]:
 
 
 def note_json(note: SimNote) -> dict[str, Any]:
-    """A note."""
     return {
         "id": note.id,
         "description": note.body,

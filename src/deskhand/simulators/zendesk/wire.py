@@ -117,7 +117,6 @@ def with_category(custom: Mapping[str, Any], category: str | None) -> dict[str, 
 
 
 def ticket_json(ticket: SimTicket, base: str) -> dict[str, Any]:
-    """A ticket."""
     values = ticket.custom.get("fields", {})
     fields = [{"id": field, "value": values.get(field)} for field in CUSTOM_FIELDS]
     return {
@@ -215,7 +214,6 @@ def note_json(note: SimNote) -> dict[str, Any]:
 
 
 def user_json(person: SimPerson, role: str, base: str) -> dict[str, Any]:
-    """A user."""
     return {
         "id": number(person.id),
         "url": f"{base}/api/v2/users/{person.id}.json",
@@ -241,7 +239,6 @@ def anonymous_user() -> dict[str, Any]:
 
 
 def group_json(name: str, base: str) -> dict[str, Any]:
-    """A group."""
     ident = group_id(name)
     return {
         "id": ident,
