@@ -42,7 +42,7 @@ from hypothesis.stateful import (
 from tests.conftest import DatabaseUrls, empty_tables
 from tests.support.engine import TOOL, EngineTables, arrival, engine_tables
 from tests.support.engine_model import FINAL, Model, Run
-from tests.support.engine_workers import STALE_AFTER, WRITES, CountingDesk, Worker, doubled
+from tests.support.engine_workers import MARKS, STALE_AFTER, WRITES, CountingDesk, Worker, doubled
 
 from deskhand.access.principal import Principal
 from deskhand.engine.claims import heartbeat, sweep
@@ -53,7 +53,6 @@ from deskhand.executions.decision_schemas import DoubtAnswer
 from deskhand.executions.doubts import answer_doubt
 from deskhand.intake.repository import Arrival, TriggerRow
 from deskhand.intake.schemas import DeliveryAnswer
-from deskhand.kit.crypto import write_mark
 from deskhand.kit.db.session import Database
 
 T = TypeVar("T")
@@ -107,13 +106,11 @@ class Event(NamedTuple):
 
     Attributes:
         again: Number of a delivery id that others may have, too; None for one of its own.
-        echo: Whether it carries the mark of one of our writes.
     """
 
     agent: int
     ticket: str | None
     again: int | None
-    echo: bool
 
 
 class Moment(NamedTuple):
@@ -147,7 +144,6 @@ EVENTS = st.builds(
     agent=st.integers(0, len(AGENTS) - 1),
     ticket=st.sampled_from((None, "1", "2")),
     again=st.none() | st.integers(0, 4),
-    echo=st.sampled_from((False,) * 9 + (True,)),
 )
 
 
@@ -222,8 +218,7 @@ class Engine(RuleBasedStateMachine):
             self.serial += 1
             delivery = f"only-{self.serial}" if event.again is None else f"again-{event.again}"
             trigger = await self.tables.trigger(self.triggers[event.agent].agent_id)
-            marks = self._marks()[:1] if event.echo else []
-            arrivals.append(arrival(trigger, delivery, event.ticket, {"n": self.serial}, marks=marks))
+            arrivals.append(arrival(trigger, delivery, event.ticket, {"n": self.serial}))
         for one, answer in zip(arrivals, await self.tables.accept(*arrivals), strict=True):
             self._check_answer(one, answer)
 
@@ -231,7 +226,7 @@ class Engine(RuleBasedStateMachine):
         trigger, delivery, number = arrived.trigger, arrived.delivery, arrived.payload["n"]
         lane = None if delivery.ticket_ref is None else f"{TOOL}/{delivery.ticket_ref}"
         name = str(delivery.delivery_id)
-        expected = self.model.accept(trigger.tenant_id, trigger.agent_id, name, lane, delivery.marks, number)
+        expected = self.model.accept(trigger.tenant_id, trigger.agent_id, name, lane, number)
         given = ("stale", None) if answer is None else (answer.status.value, answer.execution_id)
         self.world.seen[f"event: {given[0]}"] += 1
         if expected == ("accepted", None) and given[0] == "accepted":
@@ -239,9 +234,6 @@ class Engine(RuleBasedStateMachine):
             self.model.add(Run(given[1], trigger.tenant_id, trigger.agent_id, lane, number), name)
             return
         assert given == expected, f"event {name} on {lane}: {given}, not {expected}"
-
-    def _marks(self) -> list[str]:
-        return [write_mark(str(run.id), key) for run in self.model.runs.values() for key in WRITES]
 
     # -- everything else ---------------------------------------------------------------------
 
@@ -381,7 +373,7 @@ class Engine(RuleBasedStateMachine):
         if run is None:
             return
         key = next(key for key, step in run.steps.items() if step.state == "in_doubt")
-        done = write_mark(str(run.id), key) in self.desk.written
+        done = MARKS.make(run.id, key) in self.desk.written
         self.model.answer(run, key, done=done)
         await self._person(answer_doubt, run, DoubtAnswer(step_key=key, done=done), allowed=True)
 
@@ -477,7 +469,7 @@ class Engine(RuleBasedStateMachine):
         assert await sweep(self.tables.pool, stale_after=STALE_AFTER) == 0
         for run in self.model.runs.values():
             assert run.status in FINAL or run.status == "waiting"
-            times = [len(self.desk.written.get(write_mark(str(run.id), key), [])) for key in WRITES]
+            times = [len(self.desk.written.get(MARKS.make(run.id, key), [])) for key in WRITES]
             assert max(times) <= 1
             assert run.status != "completed" or times == [1] * len(WRITES), f"{run} is completed, written {times} times"
 

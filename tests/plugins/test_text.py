@@ -1,15 +1,14 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from deskhand.kit.marks import find_marks, with_mark
 from deskhand.plugins.text import (
-    find_marks,
     html_to_markdown,
     html_to_text,
     markdown_to_html,
     markdown_to_text,
     sanitize_html,
     truncate,
-    with_mark,
 )
 
 DOCUMENT = """# Title

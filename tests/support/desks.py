@@ -9,8 +9,9 @@ from typing import Any
 
 import httpx2
 
+from deskhand.kit.marks import find_marks
 from deskhand.plugins.registry import BUILT_IN
-from deskhand.plugins.text import find_marks, html_to_text, markdown_to_text
+from deskhand.plugins.text import html_to_text, markdown_to_text
 from deskhand.simulators.base import DeskSimulator
 from deskhand.simulators.base.server import RunningServer
 from deskhand.simulators.jira.world import account_id

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -81,13 +81,11 @@ class EngineTables:
             await self.everything.execute(statement, by)
 
 
-def arrival(
-    trigger: TriggerRow, delivery_id: str, ticket: str | None, payload: dict[str, Any], *, marks: Iterable[str] = ()
-) -> Arrival:
+def arrival(trigger: TriggerRow, delivery_id: str, ticket: str | None, payload: dict[str, Any]) -> Arrival:
     """An event about a ticket, or about none."""
     delivery = Delivery(
         delivery_id=delivery_id, scheme="test", event="request.created", tool_type=TOOL, ticket_ref=ticket,
-        marks=tuple(marks), body_sha256="0" * 64, body_bytes=2,
+        body_sha256="0" * 64, body_bytes=2,
     )  # fmt: skip
     return Arrival(trigger, delivery, payload)
 

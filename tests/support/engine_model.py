@@ -6,7 +6,6 @@ or promotion: those decide when a run may start, never what becomes of it, so th
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -60,14 +59,12 @@ class Model:
         caps: Runs at once, per tenant.
         agents: Status of each agent.
         deliveries: Answer to each delivery, by agent and delivery id.
-        marks: Marks of the writes begun, per tenant.
     """
 
     caps: dict[str, int]
     agents: dict[UUID, str]
     runs: dict[UUID, Run] = field(default_factory=dict)
     deliveries: dict[tuple[UUID, str], tuple[str, UUID | None]] = field(default_factory=dict)
-    marks: dict[str, set[str]] = field(default_factory=dict)
 
     def running(self, tenant: str) -> list[Run]:
         """Runs that hold a slot of the tenant."""
@@ -89,18 +86,13 @@ class Model:
 
     # -- events ------------------------------------------------------------------------------
 
-    def accept(
-        self, tenant: str, agent: UUID, delivery: str, lane: str | None, marks: Iterable[str], event: int
-    ) -> tuple[str, UUID | None]:
+    def accept(self, tenant: str, agent: UUID, delivery: str, lane: str | None, event: int) -> tuple[str, UUID | None]:
         """The answer to an event; ``("accepted", None)`` if it starts a run, which ``add`` then takes in."""
         if self.agents[agent] != "active":
             return "stale", None
         known = self.deliveries.get((agent, delivery))
         if known is not None:
             return known
-        if self.marks.get(tenant, set()) & set(marks):
-            self.deliveries[agent, delivery] = ("ignored", None)
-            return "ignored", None
         waiting = self.waiting_for_first_start(tenant, agent, lane)
         if waiting is None:
             return "accepted", None
@@ -154,8 +146,6 @@ class Model:
             return "replay"
         if self.stopped(run):
             return "cancelled"
-        if mark is not None:
-            self.marks.setdefault(run.tenant, set()).add(mark)
         if step is None:
             run.steps[key] = Step("started", idempotent)
             return "new"

@@ -26,11 +26,14 @@ from deskhand.engine.retry import decide
 from deskhand.engine.runner import interrupted
 from deskhand.engine.statements import RunStatements
 from deskhand.errors import InDoubtError, LostClaimError, RunInterrupted
+from deskhand.kit.marks import MarkMaker
+from deskhand.kit.telemetry import Telemetry
 from deskhand.plugins.errors import DeskCannotTellError, DeskError, DeskUnavailableError, DeskValidationError
 
 WRITES = ("add_note:note", "update_ticket:triage")
 STALE_AFTER = 300.0  # seconds; no machine is so slow that a run goes stale by itself here
 RETRY_DELAY = 200.0
+MARKS = MarkMaker(b"of these tests")
 
 
 @dataclass
@@ -194,7 +197,7 @@ class Worker:
     async def _attempt(self, execution: RunningExecution) -> Ending | None:
         budget = RunBudget(RunLimits(timeout=float("inf"), max_steps=100, max_tokens=1, max_cost_usd=Decimal(1)))
         try:
-            return await self._steps(Journal(self._statements, execution, budget, self.lease))
+            return await self._steps(Journal(self._statements, execution, budget, self.lease, Telemetry(), marks=MARKS))
         except LostClaimError:
             return None
         except RunInterrupted as error:

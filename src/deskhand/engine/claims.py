@@ -12,7 +12,10 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
 
+from deskhand.engine.models import ExecutionStep
 from deskhand.engine.statements import RunStatements
 from deskhand.engine.status import ExecutionStatus
 
@@ -169,3 +172,11 @@ async def sweep(pool: asyncpg.Pool[asyncpg.Record], *, stale_after: float) -> in
         How many executions were handed over.
     """
     return int(await pool.fetchval("SELECT sweep_executions($1)", stale_after))
+
+
+async def kept_marks(session: AsyncSession, execution_id: UUID) -> dict[str, str]:
+    """By step key, the marks of the writes that a run has begun."""
+    query = select(ExecutionStep.step_key, ExecutionStep.mark).where(
+        ExecutionStep.execution_id == execution_id, ExecutionStep.mark.is_not(None)
+    )
+    return {key: mark for key, mark in (await session.execute(query)).all() if mark}

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final, Literal
@@ -23,7 +23,7 @@ from deskhand.engine.limits import RunBudget
 from deskhand.engine.statements import RunStatements
 from deskhand.engine.status import StepState
 from deskhand.errors import DeskhandError, InDoubtError, LostClaimError, RunCancelledError, RunInterrupted
-from deskhand.kit.crypto import write_mark
+from deskhand.kit.marks import MarkMaker
 from deskhand.kit.telemetry import Telemetry
 from deskhand.llm.durability import StepUsage
 
@@ -61,6 +61,8 @@ class Journal:
         budget: What is left of its limits; every step is counted here and nowhere else.
         lease: Says whether the worker may still act; checked before each step.
         telemetry: Takes each step's time and what its model used.
+        marks: Makes the marks of writes.
+        kept_marks: By step key, the marks of writes that an earlier attempt began; they hold though the key is another.
     """
 
     def __init__(
@@ -70,7 +72,12 @@ class Journal:
         budget: RunBudget,
         lease: Lease,
         telemetry: Telemetry,
+        *,
+        marks: MarkMaker,
+        kept_marks: Mapping[str, str] | None = None,
     ) -> None:
+        self._marks = marks
+        self._kept_marks = kept_marks or {}
         self.execution = execution
         self._lease = lease
         self._statements = statements
@@ -87,7 +94,7 @@ class Journal:
 
     def mark_for(self, step_key: str) -> str:
         """Idempotency mark of the write with that key: the same on every attempt."""
-        return write_mark(str(self.execution.id), step_key)
+        return self._kept_marks.get(step_key) or self._marks.make(self.execution.id, step_key)
 
     async def step(
         self,

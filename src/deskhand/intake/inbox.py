@@ -27,6 +27,7 @@ from deskhand.errors import (
 )
 from deskhand.intake import repository
 from deskhand.intake.book import KnownTrigger, TriggerBook
+from deskhand.intake.echo import could_be_known, is_echo
 from deskhand.intake.limits import RateLimiter
 from deskhand.intake.reading import Reading, describe, read_delivery
 from deskhand.intake.repository import Arrival, Delivery
@@ -35,7 +36,7 @@ from deskhand.intake.verification import refuse_unknown_address, verify_delivery
 from deskhand.kit.clock import Clock
 from deskhand.kit.db.away import DATABASE_ERRORS, is_passing
 from deskhand.kit.db.group_commit import GroupCommit
-from deskhand.plugins.contract import Ignored, TicketingToolPlugin, VerifiedWebhook, WebhookRequest
+from deskhand.plugins.contract import Ignored, TicketEvent, TicketingToolPlugin, VerifiedWebhook, WebhookRequest
 from deskhand.plugins.text import truncate
 
 RECORDED_REFUSALS_PER_MINUTE = 60
@@ -45,6 +46,9 @@ REFUSAL_SECONDS = 0.05
 LARGE_BODY = 64 * 1024
 SHOWN_FAULTS = 3
 REASON_CHARACTERS = 500
+ECHO_PAUSES = (0.05, 0.1, 0.2, 0.4, 0.8, 1.5, 0.0)
+"""Looks at a write that is under way, and how long to wait after each; then the event runs."""
+ECHO_WRITES = 50
 OWN_WRITE = "our own write, coming back"
 
 REFUSED = (
@@ -208,9 +212,24 @@ class Inbox:
     ) -> DeliveryAnswer:
         if isinstance(reading.event, Ignored):
             return await self._ignore(trigger, delivery, reading.event.reason)
-        if trigger.is_own_event(reading.tool_type, reading.event):
+        if await self._is_own_echo(trigger, reading.tool_type, reading.event):
             return await self._ignore(trigger, delivery, OWN_WRITE)
         return await self._accept(trigger, delivery, dict(request.payload))
+
+    async def _is_own_echo(self, trigger: KnownTrigger, tool_type: str, event: TicketEvent) -> bool:
+        """Whether our journal knows the event; a desk may report a write before it has answered it."""
+        by_us = trigger.is_own_event(tool_type, event)
+        if by_us is False or not could_be_known(event):
+            return False
+        for pause in ECHO_PAUSES:
+            writes = await repository.writes_on_ticket(
+                self._pool, trigger.row.tenant_id, tool_type, event.ticket.ticket_id, limit=ECHO_WRITES
+            )
+            verdict = is_echo(event, by_us=by_us, writes=writes)
+            if verdict is not None:
+                return verdict
+            await asyncio.sleep(pause)
+        return False
 
     async def _accept(self, trigger: KnownTrigger, delivery: Delivery, payload: dict[str, Any]) -> DeliveryAnswer:
         answer = await self._intake.put(Arrival(trigger.row, delivery, payload))

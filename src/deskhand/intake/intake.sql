@@ -49,7 +49,7 @@ $$;
 -- p_revision guards against a cached trigger that has changed since.
 CREATE FUNCTION accept_event(
   p_tenant text, p_agent uuid, p_trigger uuid, p_revision integer, p_delivery text, p_scheme text, p_event text,
-  p_tool text, p_ticket text, p_marks text[], p_body_sha256 text, p_body_bytes integer, p_payload jsonb
+  p_tool text, p_ticket text, p_body_sha256 text, p_body_bytes integer, p_payload jsonb
 ) RETURNS TABLE (outcome text, execution_id uuid, reason text)
 LANGUAGE plpgsql AS $$
 #variable_conflict use_column
@@ -58,7 +58,6 @@ DECLARE
   v_execution uuid := gen_random_uuid();
   v_birth text;
   v_delivery uuid;
-  v_echo boolean := false;
 BEGIN
   PERFORM set_config('app.current_tenant_id', p_tenant, true);
   SELECT v.id INTO v_version
@@ -83,16 +82,6 @@ BEGIN
     RETURN;
   END IF;
 
-  IF cardinality(p_marks) > 0 THEN
-    SELECT EXISTS (SELECT 1 FROM execution_steps y WHERE y.tenant_id = p_tenant AND y.mark = ANY (p_marks)) INTO v_echo;
-  END IF;
-  IF v_echo THEN
-    UPDATE webhook_deliveries d SET outcome = 'ignored', execution_id = NULL, reason = 'our own write, coming back'
-     WHERE d.id = v_delivery;
-    RETURN QUERY SELECT 'ignored'::text, NULL::uuid, 'our own write, coming back'::text;
-    RETURN;
-  END IF;
-
   SELECT r.outcome, r.execution_id INTO v_birth, v_execution
     FROM start_run(v_execution, p_tenant, p_agent, p_trigger, v_version, p_tool, p_ticket, 'live', p_payload, NULL, NULL,
                    NULL, true) r;
@@ -114,11 +103,11 @@ LANGUAGE sql AS $$
   SELECT e.ordinal, a.outcome, a.execution_id, a.reason
     FROM ROWS FROM (jsonb_to_recordset(p_events) AS (
            tenant text, agent uuid, trigger uuid, revision integer, delivery text, scheme text, event text, tool text,
-           ticket text, marks text[], body_sha256 text, body_bytes integer, payload jsonb)) WITH ORDINALITY
-         AS e (tenant, agent, trigger, revision, delivery, scheme, event, tool, ticket, marks, body_sha256, body_bytes,
+           ticket text, body_sha256 text, body_bytes integer, payload jsonb)) WITH ORDINALITY
+         AS e (tenant, agent, trigger, revision, delivery, scheme, event, tool, ticket, body_sha256, body_bytes,
                payload, ordinal),
          LATERAL accept_event(e.tenant, e.agent, e.trigger, e.revision, e.delivery, e.scheme, e.event, e.tool, e.ticket,
-                              e.marks, e.body_sha256, e.body_bytes, e.payload) a
+                              e.body_sha256, e.body_bytes, e.payload) a
 $$;
 
 -- Keeps a delivery that starts nothing: ignored (a redelivery gets the same answer) or rejected.
@@ -141,5 +130,21 @@ BEGIN
     RETURN;
   END IF;
   RETURN QUERY SELECT p_outcome, NULL::uuid, p_reason;
+END
+$$;
+
+-- What we wrote on a ticket, newest first: our journal's side of the question whether an event is our own echo.
+CREATE FUNCTION writes_on_ticket(p_tenant text, p_tool text, p_ticket text, p_limit integer)
+RETURNS TABLE (mark text, receipt_id text, revision text, age double precision)
+LANGUAGE plpgsql AS $$
+BEGIN
+  PERFORM set_config('app.current_tenant_id', p_tenant, true);
+  RETURN QUERY
+    SELECT y.mark::text, y.output ->> 'id', y.output ->> 'revision',
+           extract(epoch FROM clock_timestamp() - y.started_at)::double precision
+      FROM agent_executions x JOIN execution_steps y ON y.execution_id = x.id AND y.tenant_id = x.tenant_id
+     WHERE x.tenant_id = p_tenant AND x.tool_type = p_tool AND x.ticket_ref = p_ticket AND y.mark IS NOT NULL
+       AND y.kind = 'write' AND y.state <> 'failed'
+     ORDER BY y.started_at DESC LIMIT p_limit;
 END
 $$;

@@ -67,7 +67,6 @@ def describe(
         event=event.event[:EVENT_CHARACTERS] if event else None,
         tool_type=reading.tool_type if reading else None,
         ticket_ref=event.ticket.ticket_id if isinstance(event, TicketEvent) else None,
-        marks=event.marks if isinstance(event, TicketEvent) else (),
         body_sha256=hashlib.sha256(request.body).hexdigest(),
         body_bytes=len(request.body),
     )

@@ -13,6 +13,7 @@ from sqlalchemy import select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from deskhand.agents.models import AgentTrigger
+from deskhand.intake.echo import Write
 from deskhand.intake.models import WebhookDelivery
 from deskhand.intake.schemas import DeliveryAnswer, DeliveryFilters, DeliveryRecord, Outcome
 from deskhand.kit.page import Page, cut_page, decode_cursor
@@ -50,7 +51,6 @@ class Delivery:
     event: str | None = None
     tool_type: str | None = None
     ticket_ref: str | None = None
-    marks: tuple[str, ...] = ()
     body_sha256: str | None
     body_bytes: int | None
 
@@ -99,7 +99,6 @@ class Arrival:
             "event": d.event,
             "tool": d.tool_type,
             "ticket": d.ticket_ref,
-            "marks": d.marks,
             "body_sha256": d.body_sha256,
             "body_bytes": d.body_bytes,
             "payload": self.payload,
@@ -117,6 +116,14 @@ async def accept(pool: asyncpg.Pool[asyncpg.Record], arrivals: Sequence[Arrival]
         [arrival.as_row() for arrival in arrivals],
     )
     return [None if row["outcome"] == "stale" else _answer(row) for row in rows]
+
+
+async def writes_on_ticket(
+    pool: asyncpg.Pool[asyncpg.Record], tenant_id: str, tool_type: str, ticket_id: str, *, limit: int
+) -> list[Write]:
+    """Our writes on a ticket, newest first."""
+    rows = await pool.fetch("SELECT * FROM writes_on_ticket($1, $2, $3, $4)", tenant_id, tool_type, ticket_id, limit)
+    return [Write(**row) for row in rows]
 
 
 async def record(

@@ -1,4 +1,4 @@
-"""Encryption of secrets at rest (Fernet, a key ring), and secrets and marks we generate.
+"""Encryption of secrets at rest (Fernet, a key ring), and secrets we generate.
 
 The ring's first key encrypts; all of them decrypt. Rotation: put a new key first, run
 ``deskhand keys rotate``, then drop the old one.
@@ -34,6 +34,7 @@ class SecretBox:
 
     def __init__(self, keys: Sequence[str]) -> None:
         usable = [key.strip() for key in keys if key.strip()]
+        self._newest = usable[0].encode() if usable else b""
         if not usable:
             raise ConfigurationError(f"No encryption key is configured. {HOW_TO_MAKE_A_KEY}")
         try:
@@ -59,6 +60,10 @@ class SecretBox:
                 " into DESKHAND_ENCRYPTION_KEYS."
             ) from error
 
+    def derive(self, purpose: str) -> bytes:
+        """A key for another purpose, made of the newest key; it changes when that does."""
+        return hmac.new(self._newest, purpose.encode(), hashlib.sha256).digest()
+
     def rotate(self, token: str | bytes) -> str:
         """Re-encrypt a token with the newest key, keeping its timestamp."""
         try:
@@ -80,20 +85,6 @@ def new_api_key(kind: str = "dhk") -> str:
 def key_digest(api_key: str) -> bytes:
     """What is stored of an API key. A plain SHA-256 is enough for 256 random bits; there is nothing to guess."""
     return hashlib.sha256(api_key.encode()).digest()
-
-
-def write_mark(execution_id: str, step_key: str) -> str:
-    """Idempotency mark of one write of one execution: the same on every attempt.
-
-    Args:
-        execution_id: The execution.
-        step_key: The journal key of the write.
-
-    Returns:
-        ``dh-`` and 20 hex digits.
-    """
-    digest = hashlib.sha256(f"{execution_id}/{step_key}".encode()).hexdigest()
-    return f"dh-{digest[:20]}"
 
 
 def same_secret(a: str | bytes, b: str | bytes) -> bool:

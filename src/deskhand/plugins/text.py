@@ -18,7 +18,6 @@ from deskhand.plugins.html.read import html_to_markdown
 
 _MARKDOWN = MarkdownIt("commonmark", {"html": False, "linkify": False}).enable(["table", "strikethrough"])
 _BLANK_LINES = re.compile(r"\n{3,}")
-_MARK = re.compile(r"(?<![0-9A-Za-z-])dh-[0-9a-f]{20}(?![0-9a-f])")
 
 
 def html_to_text(source: str | None) -> str:
@@ -51,16 +50,6 @@ def truncate(source: str, limit: int) -> str:
 
 def _left_out(count: int) -> str:
     return f" … [{count} characters left out]"
-
-
-def with_mark(markdown: str, mark: str) -> str:
-    """The text with its idempotency mark as a small visible last line, where ``find_marks`` finds it again."""
-    return f"{markdown.rstrip()}\n\nRef: {mark}" if mark else markdown
-
-
-def find_marks(source: str) -> tuple[str, ...]:
-    """Idempotency marks in a text (any markup), in order, without repeats."""
-    return tuple(dict.fromkeys(_MARK.findall(source)))
 
 
 class _PlainText:
@@ -139,12 +128,10 @@ def _tidy(source: str) -> str:
 sanitize_html = safe_html
 
 __all__ = [
-    "find_marks",
     "html_to_markdown",
     "html_to_text",
     "markdown_to_html",
     "markdown_to_text",
     "sanitize_html",
     "truncate",
-    "with_mark",
 ]

@@ -22,7 +22,7 @@ from pydantic_core import to_jsonable_python
 
 from deskhand.agents.models import AgentVersion
 from deskhand.agents.service import get_version
-from deskhand.engine.claims import Ending, RunningExecution
+from deskhand.engine.claims import Ending, RunningExecution, kept_marks
 from deskhand.engine.journal import Journal
 from deskhand.engine.lease import Lease
 from deskhand.engine.limits import RunBudget, RunLimits
@@ -32,6 +32,7 @@ from deskhand.errors import ConfigurationError
 from deskhand.kit.crypto import SecretBox
 from deskhand.kit.db.session import Database
 from deskhand.kit.http import HttpClientFactory
+from deskhand.kit.marks import MarkMaker
 from deskhand.kit.telemetry import Telemetry
 from deskhand.knowledge.embedding import Embedder
 from deskhand.llm.embedded.constrained import ConstrainedModel
@@ -110,6 +111,7 @@ class Executor:
         self._embedder = embedder
         self._limits = limits
         self._telemetry = telemetry
+        self._marks = MarkMaker(secrets.derive("marks"))
 
     async def execute(self, execution: RunningExecution, lease: Lease) -> Ending:
         """Do one attempt of one run.
@@ -136,11 +138,14 @@ class Executor:
     async def _prepare(self, execution: RunningExecution, lease: Lease, budget: RunBudget) -> Run:
         async with self._db.tenant_session(execution.tenant_id) as session:
             tenants = TenantService(session, secrets=self._secrets, plugins=self._plugins)
+            kept = await kept_marks(session, execution.id) if execution.attempt > 1 else {}
             return Run(
                 execution=execution,
                 version=await get_version(session, execution.agent_version_id),
                 tenant=await tenants.get_tenant(execution.tenant_id),
-                journal=Journal(self._statements, execution, budget, lease, self._telemetry),
+                journal=Journal(
+                    self._statements, execution, budget, lease, self._telemetry, marks=self._marks, kept_marks=kept
+                ),
                 # The last look at the claim is just before a request leaves.
                 http=replace(self._http, before_send=lease.check),
                 deadline=budget.deadline,

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from deskhand.kit.marks import strip_marks
 from deskhand.knowledge.schemas import ArticleHit, HistoryHit, SystemHit
 from deskhand.knowledge.triage import LabelSuggestion
 from deskhand.notes.facts import NoteFacts, Source, Suggestion
 from deskhand.plugins.contract import Ticket
 from deskhand.work.research import Findings
-from deskhand.work.toolbox import strip_marks
 
 SYNTHETIC = "synthetic"
 

@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from deskhand.engine.journal import Journal
 from deskhand.kit.db.away import DATABASE_ERRORS
 from deskhand.kit.db.session import Database
+from deskhand.kit.marks import strip_marks
 from deskhand.knowledge import search as knowledge
 from deskhand.knowledge.embedding import Embedder
 from deskhand.knowledge.ranking import HISTORY
@@ -23,7 +24,6 @@ from deskhand.knowledge.schemas import ArticleHit, HistoryHit, SystemHit, Ticket
 from deskhand.knowledge.triage import NEIGHBOURS, Label, Triage, suggest
 from deskhand.notes.facts import NEAR
 from deskhand.plugins.contract import Ticket
-from deskhand.work.toolbox import strip_marks
 
 QUERY_CHARACTERS = 1500
 SHOWN = 5

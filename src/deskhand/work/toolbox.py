@@ -6,7 +6,6 @@ to the ticket that started it. In a dry run a write becomes an intent in the tra
 
 from __future__ import annotations
 
-import re
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
@@ -249,8 +248,3 @@ class Toolbox:
 def shown(changes: TicketChanges) -> dict[str, Any]:
     """What a change sets, for the trace; fields it leaves alone are left out."""
     return {name: value for name, value in to_jsonable_python(changes).items() if value not in (None, [], {})}
-
-
-def strip_marks(text: str) -> str:
-    """Text without our own idempotency marks, which mean nothing to a reader or a model."""
-    return re.sub(r"\bdh-[0-9a-f]{20}\b", "", text)

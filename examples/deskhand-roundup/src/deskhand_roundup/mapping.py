@@ -11,10 +11,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from deskhand.kit.marks import with_mark
 from deskhand.plugins.contract import Note, NoteDraft, Person, Ticket, TicketChanges, TicketQuery
 from deskhand.plugins.errors import DeskProtocolError
 from deskhand.plugins.priorities import PriorityMap
-from deskhand.plugins.text import html_to_markdown, truncate, with_mark
+from deskhand.plugins.text import html_to_markdown, truncate
 from deskhand_roundup.config import RoundupConfig
 from deskhand_roundup.manifest import DESK, TOOL_TYPE
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from deskhand.kit.marks import find_marks
 from deskhand.plugins.contract import (
     ConnectionReport,
     DeskContext,
@@ -40,7 +41,6 @@ from deskhand.plugins.errors import (
 )
 from deskhand.plugins.ownership import own_config, same_account
 from deskhand.plugins.signatures import STANDARD_WEBHOOKS
-from deskhand.plugins.text import find_marks
 from deskhand_roundup import mapping, webhook
 from deskhand_roundup.client import RoundupClient
 from deskhand_roundup.config import RoundupConfig

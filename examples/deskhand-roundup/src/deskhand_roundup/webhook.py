@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from importlib.resources import files
 from typing import Any
 
+from deskhand.kit.marks import find_marks
 from deskhand.plugins.contract import Ignored, Person, TicketEvent, TicketMetadata, WebhookRequest
 from deskhand.plugins.errors import NotAVendorPayloadError
-from deskhand.plugins.text import find_marks
 from deskhand_roundup import mapping
 from deskhand_roundup.manifest import DESK, EVENTS, IGNORED_EVENTS, TOOL_TYPE
 

@@ -7,10 +7,11 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from deskhand.kit.marks import find_marks
 from deskhand.knowledge.exports.columns import OWN_NUMBERS, TICKET_VOCABULARY, Vocabulary, plain_name
 from deskhand.knowledge.exports.dates import DateOrder, read_date
 from deskhand.plugins.jira.adf_read import adf_to_markdown
-from deskhand.plugins.text import find_marks, html_to_markdown
+from deskhand.plugins.text import html_to_markdown
 
 _TEXTS = ("subject", "description", "resolution")
 _ENVELOPES = ("display_value", "content", "displayName", "name", "value", "title")

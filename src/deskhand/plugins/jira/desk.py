@@ -9,6 +9,7 @@ from urllib.parse import quote
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from deskhand.kit.http import HttpClientFactory
+from deskhand.kit.marks import with_mark
 from deskhand.plugins.contract import ConnectionReport, NamedValue, NoteDraft
 from deskhand.plugins.errors import (
     DeskError,
@@ -25,7 +26,8 @@ from deskhand.plugins.jira.config import JiraConfig, NoteRoute
 from deskhand.plugins.jira.fields import allowed_value
 from deskhand.plugins.jira.manifest import DESK
 from deskhand.plugins.jira.wiki_write import markdown_to_wiki
-from deskhand.plugins.text import truncate, with_mark
+from deskhand.plugins.ownership import same_account
+from deskhand.plugins.text import truncate
 
 _PAGE = 100
 _RECONCILE_LIMIT = 50
@@ -130,8 +132,20 @@ class JiraDesk:
                 return rows
 
     async def find_comment(self, ticket_id: str, mark: str) -> dict[str, Any] | None:
-        """The comment that carries a mark."""
-        return next((row for row in await self.comments(ticket_id) if mapping.has_mark(row, mark)), None)
+        """Our comment that carries a mark; somebody else's is a quotation of it."""
+        bearing = [row for row in await self.comments(ticket_id) if mapping.has_mark(row, mark)]
+        if not bearing:
+            return None
+        ours = self._config.jira_account_id or (await self.myself()).get("accountId")
+        return next((row for row in bearing if same_account((ours, mapping.author_id(row))) is not False), None)
+
+    async def stamp(self, ticket_id: str) -> str | None:
+        """The ticket's stamp after a write of ours, which Jira answers with nothing; None if it cannot be read."""
+        try:
+            updated = mapping.fields_of(await self.issue(ticket_id, "updated")).get("updated")
+        except DeskError:
+            return None  # the write took effect all the same
+        return str(updated) if updated else None
 
     async def search(
         self, statement: str, names: list[str], cursor: str | None, size: int

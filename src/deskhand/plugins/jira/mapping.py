@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from deskhand.kit.marks import find_marks
 from deskhand.kit.times import read_epoch, read_instant
 from deskhand.plugins.contract import NamedValue, Note, Person, Ticket
 from deskhand.plugins.errors import DeskProtocolError
@@ -15,7 +16,6 @@ from deskhand.plugins.jira.config import JiraConfig
 from deskhand.plugins.jira.manifest import DESK, TOOL_TYPE
 from deskhand.plugins.priorities import PriorityMap
 from deskhand.plugins.shapes import texts
-from deskhand.plugins.text import find_marks
 
 SUMMARY_LIMIT = 255
 TEXT_LIMIT = 32_767
@@ -164,6 +164,12 @@ def read_note(raw: object) -> Note:
         author=read_person(raw.get("author")) or Person(),
         created_at=read_time(raw.get("created")),
     )
+
+
+def author_id(comment: Mapping[str, Any]) -> str | None:
+    """Whose comment it is."""
+    author = read_person(comment.get("author"))
+    return author.id if author else None
 
 
 def has_mark(comment: Mapping[str, Any], mark: str) -> bool:

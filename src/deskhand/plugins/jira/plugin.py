@@ -177,7 +177,7 @@ class JiraPlugin(TicketingToolPlugin):
             # This address needs the permission "assign issues" only, and no field on a screen.
             account_id = (wanted["assignee"] or {}).get("accountId")
             await self._desk.client.write("PUT", f"{issue_path(ticket_id)}/assignee", {"accountId": account_id})
-            return self._written(raw, mark)
+            return await self._written(raw, mark)
         return await self._edit(raw, {"fields": wanted}, mark)
 
     async def transition(self, ticket_id: str, status: str, *, mark: str = "") -> WriteReceipt:
@@ -266,23 +266,22 @@ class JiraPlugin(TicketingToolPlugin):
         params = None if self.config.jira_notify_users else {"notifyUsers": "false"}
         whole = self._marked(raw, body, mark)
         await self._desk.client.write("PUT", issue_path(str(raw["id"])), whole, params=params)
-        return self._written(raw, mark)
+        return await self._written(raw, mark)
 
     async def _move(self, raw: Mapping[str, Any], body: dict[str, Any], mark: str) -> WriteReceipt:
         path = f"{issue_path(str(raw['id']))}/transitions"
         await self._desk.client.write("POST", path, self._marked(raw, body, mark))
-        return self._written(raw, mark)
+        return await self._written(raw, mark)
 
     def _marked(self, raw: Mapping[str, Any], body: dict[str, Any], mark: str) -> dict[str, Any]:
         """A write with its mark in the same call."""
         properties = mapping.property_with(raw, self.config.jira_property, mark)
         return {**body, "properties": properties} if properties else body
 
-    def _written(self, raw: Mapping[str, Any], mark: str) -> WriteReceipt:
-        """Receipt of a write; the new stamp is unknown, because Jira answers with nothing."""
+    async def _written(self, raw: Mapping[str, Any], mark: str) -> WriteReceipt:
         ticket_id = str(raw["id"])
         self._desk.wrote(ticket_id)
-        return WriteReceipt(id=ticket_id, ticket_id=ticket_id, mark=mark)
+        return WriteReceipt(id=ticket_id, ticket_id=ticket_id, mark=mark, revision=await self._desk.stamp(ticket_id))
 
 
 def _ensure_revision(raw: Mapping[str, Any], expected: str) -> None:

@@ -18,11 +18,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from deskhand.kit.marks import find_marks
 from deskhand.plugins.contract import Ignored, Person, TicketEvent, TicketMetadata, WebhookRequest
 from deskhand.plugins.errors import NotAVendorPayloadError
 from deskhand.plugins.jira.manifest import DESK, EVENTS, IGNORED_EVENTS, TOOL_TYPE
 from deskhand.plugins.jira.mapping import is_done, name_of, read_person, read_time
-from deskhand.plugins.text import find_marks
 
 _ID = re.compile(r"[0-9]{1,20}")
 _GUIDE = Path(__file__).parent / "setup" / "guide.md"

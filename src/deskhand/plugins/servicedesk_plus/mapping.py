@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from deskhand.kit.marks import with_mark
 from deskhand.kit.times import bounded_number, read_epoch
 from deskhand.plugins.contract import Note, NoteDraft, Person, Ticket, TicketChanges, TicketQuery
 from deskhand.plugins.errors import DeskProtocolError
 from deskhand.plugins.priorities import PriorityMap
 from deskhand.plugins.servicedesk_plus.config import ServiceDeskPlusConfig
 from deskhand.plugins.servicedesk_plus.manifest import DESK, TOOL_TYPE
-from deskhand.plugins.text import html_to_markdown, markdown_to_html, truncate, with_mark
+from deskhand.plugins.text import html_to_markdown, markdown_to_html, truncate
 
 SUBJECT_LIMIT = 250
 DEFAULT_PRIORITIES = {"critical": "Urgent", "high": "High", "medium": "Normal", "low": "Low"}

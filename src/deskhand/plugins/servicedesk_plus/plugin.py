@@ -15,6 +15,7 @@ from urllib.parse import quote
 
 from pydantic import BaseModel
 
+from deskhand.kit.marks import find_marks, with_mark
 from deskhand.kit.times import read_number
 from deskhand.plugins.calls import read_aside
 from deskhand.plugins.contract import (
@@ -44,7 +45,7 @@ from deskhand.plugins.servicedesk_plus.client import ServiceDeskClient
 from deskhand.plugins.servicedesk_plus.config import ServiceDeskPlusConfig
 from deskhand.plugins.servicedesk_plus.manifest import DESK, MANIFEST
 from deskhand.plugins.signatures import STANDARD_WEBHOOKS, STATIC_TOKEN
-from deskhand.plugins.text import find_marks, markdown_to_html, with_mark
+from deskhand.plugins.text import markdown_to_html
 
 _VALUE_PATHS = {ValueKind.PRIORITIES: "priorities", ValueKind.STATUSES: "statuses", ValueKind.GROUPS: "groups"}
 _SETTABLE = (
@@ -147,7 +148,8 @@ class ServiceDeskPlusPlugin(TicketingToolPlugin):
     async def add_note(self, ticket_id: str, note: NoteDraft) -> WriteReceipt:
         body = await self._client.write("POST", f"{_path(ticket_id)}/notes", mapping.note_body(note, self.config))
         written = body.get(self.config.note_key) or body.get("note")  # some builds answer with the other dialect's key
-        return WriteReceipt(id=mapping.read_note(written).id, ticket_id=ticket_id, mark=note.mark)
+        note_id = mapping.read_note(written).id
+        return WriteReceipt(id=note_id, ticket_id=ticket_id, mark=note.mark, revision=await self._stamp(ticket_id))
 
     async def update_ticket(
         self, ticket_id: str, changes: TicketChanges, *, mark: str = "", if_revision: str | None = None
@@ -160,7 +162,7 @@ class ServiceDeskPlusPlugin(TicketingToolPlugin):
         if note is None or (note.mark and await self.find_write(ticket_id, note.mark)):
             return receipt
         written = await self.add_note(ticket_id, note)
-        return WriteReceipt(id=written.id, ticket_id=ticket_id, mark=mark or note.mark)
+        return WriteReceipt(id=written.id, ticket_id=ticket_id, mark=mark or note.mark, revision=written.revision)
 
     async def assign(
         self, ticket_id: str, *, assignee_email: str | None, group: str | None = None, mark: str = ""
@@ -185,7 +187,7 @@ class ServiceDeskPlusPlugin(TicketingToolPlugin):
 
     async def find_write(self, ticket_id: str, mark: str) -> WriteReceipt | None:
         for row in await self._raw_notes(ticket_id):
-            if mark in find_marks(str(row.get("description") or "")):
+            if mark in find_marks(str(row.get("description") or "")) and self._may_be_ours(row):
                 return WriteReceipt(id=str(row.get("id")), ticket_id=ticket_id, mark=mark, adopted=True)
         raw = await self._request(ticket_id)
         return _receipt(raw, mark, adopted=True) if _resolved_under(raw, mark) else None
@@ -194,6 +196,18 @@ class ServiceDeskPlusPlugin(TicketingToolPlugin):
         await self._client.aclose()
 
     # -- parts -----------------------------------------------------------------------------------
+
+    def _may_be_ours(self, row: Mapping[str, Any]) -> bool:
+        """Whoever quotes our note quotes its mark; where the account is known, it decides."""
+        author = mapping.read_person(row.get("added_by")) or Person()
+        return same_account((self.config.servicedesk_bot_email, author.email)) is not False
+
+    async def _stamp(self, ticket_id: str) -> str | None:
+        """The ticket's stamp after a note, which is all that a webhook action tells of it; None if unreadable."""
+        try:
+            return mapping.revision_of(await self._request(ticket_id))
+        except DeskError:
+            return None  # the note is there all the same
 
     async def _request(self, ticket_id: str) -> dict[str, Any]:
         raw = (await self._client.get(_path(ticket_id))).get("request")

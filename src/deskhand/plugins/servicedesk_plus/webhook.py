@@ -12,11 +12,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from deskhand.kit.marks import find_marks
 from deskhand.plugins.contract import Ignored, Person, TicketEvent, TicketMetadata, WebhookRequest
 from deskhand.plugins.errors import NotAVendorPayloadError
 from deskhand.plugins.servicedesk_plus import mapping
 from deskhand.plugins.servicedesk_plus.manifest import DESK, EVENTS, IGNORED_EVENTS, TOOL_TYPE
-from deskhand.plugins.text import find_marks
 
 _ID = re.compile(r"[0-9]{1,20}")
 _SCRIPT = Path(__file__).parent / "setup" / "notify_deskhand.py.txt"

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
+from deskhand.kit.marks import with_mark
 from deskhand.kit.times import read_instant
 from deskhand.plugins.contract import Note, NoteDraft, Person, Ticket, TicketChanges, TicketQuery
 from deskhand.plugins.errors import DeskProtocolError, DeskValidationError
@@ -15,7 +16,7 @@ from deskhand.plugins.priorities import PriorityMap
 from deskhand.plugins.servicenow.config import NoteFormat, ServiceNowConfig
 from deskhand.plugins.servicenow.manifest import DESK, TOOL_TYPE
 from deskhand.plugins.servicenow.query import Query, Row, Term, display_of, time_literal, value_of, words
-from deskhand.plugins.text import html_to_markdown, markdown_to_html, markdown_to_text, truncate, with_mark
+from deskhand.plugins.text import html_to_markdown, markdown_to_html, markdown_to_text, truncate
 
 DEFAULT_PRIORITIES = {"critical": "1 - Critical", "high": "2 - High", "medium": "3 - Moderate", "low": "4 - Low"}
 # Numbers are the stored values: they stay the same where labels are translated.

@@ -15,6 +15,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from deskhand.kit.marks import find_marks
 from deskhand.plugins.calls import read_aside
 from deskhand.plugins.contract import (
     ConnectionReport,
@@ -50,7 +51,6 @@ from deskhand.plugins.servicenow.lookups import Lookups, no_such_fields
 from deskhand.plugins.servicenow.manifest import DESK, MANIFEST
 from deskhand.plugins.servicenow.query import Query, Term, display_of, value_of, where
 from deskhand.plugins.signatures import SERVICENOW
-from deskhand.plugins.text import find_marks
 
 _NOTE_FIELDS = ("sys_id", "element", "element_id", "value", "sys_created_by", "sys_created_on")
 _OFFSET = re.compile(r"([0-9]{1,9})")
@@ -239,8 +239,17 @@ class ServiceNowPlugin(TicketingToolPlugin):
         """The journal entry with a mark, or the newest of all; None if this account is shown none."""
         query: Query = mapping.journal_query(sys_id, mark=mark, newest_first=not mark)
         page = await self._client.page("sys_journal_field", query, _NOTE_FIELDS, limit=5 if mark else 1)
-        found = (entry for entry in page.rows if not mark or mark in find_marks(value_of(entry, "value")))
-        return next(found, None)
+        bot = self.config.bot  # whoever quotes our note quotes its mark; where the account is known, it decides
+        entries = (
+            entry
+            for entry in page.rows
+            if not mark
+            or (
+                mark in find_marks(value_of(entry, "value"))
+                and same_account((bot, value_of(entry, "sys_created_by"))) is not False
+            )
+        )
+        return next(entries, None)
 
     async def _set(
         self,

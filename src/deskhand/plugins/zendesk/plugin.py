@@ -170,7 +170,8 @@ class ZendeskPlugin(TicketingToolPlugin):
     async def find_write(self, ticket_id: str, mark: str) -> WriteReceipt | None:
         for page in await self._client.pages(f"{_path(ticket_id)}/audits", "audits"):
             for audit in rows(page, "audits"):
-                if mapping.carries_mark(audit, mark):
+                ours = same_account((self.config.zendesk_user_id, audit.get("author_id"))) is not False
+                if ours and mapping.carries_mark(audit, mark):
                     found = mapping.receipt_id(audit, ticket_id)
                     return WriteReceipt(id=found, ticket_id=ticket_id, mark=mark, adopted=True)
         return None

@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from deskhand.kit.marks import find_marks
 from deskhand.plugins.contract import Ignored, Person, TicketEvent, TicketMetadata, WebhookRequest
 from deskhand.plugins.errors import NotAVendorPayloadError
-from deskhand.plugins.text import find_marks
 from deskhand.plugins.zendesk.manifest import (
     DESK,
     DONE_STATUSES,

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from deskhand.plugins.text import find_marks
+from deskhand.kit.marks import find_marks
 
 
 class SimClock:

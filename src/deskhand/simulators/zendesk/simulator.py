@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from deskhand.plugins.text import find_marks, markdown_to_html
+from deskhand.plugins.text import markdown_to_html
 from deskhand.plugins.zendesk.manifest import TOOL_TYPE
 from deskhand.plugins.zendesk.mapping import CLOSED, MARK_KEY, STATUSES
 from deskhand.simulators.base import DeskSimulator, Fault, OutboundEvent, SimNote, SimPerson, SimTicket
@@ -305,7 +305,7 @@ class ZendeskSimulator(DeskSimulator):
             ticket.resolved_at = (ticket.resolved_at or ticket.updated_at) if ticket.status in CLOSED else None
         if note is not None:
             note.created_at = ticket.updated_at
-        self.store.effects[ticket.id].marks.update(find_marks(str((custom or {}).get(MARK_KEY) or "")))
+        self.store.effects[ticket.id].marks.update(str((custom or {}).get(MARK_KEY) or "").split())
         changed = [name for name, value in before.items() if value != getattr(ticket, name)]
         audit = self._audits.saved(ticket, by, changed, note=note, before=before, custom=custom or {})
         self._tell(ticket, by, changed, note)

@@ -1,0 +1,82 @@
+"""Is an event our own write, coming back? Only if our own journal says so; in doubt it is not, and the agent runs.
+
+The author alone proves nothing: people connect a desk with their own key and go on working under that name. A mark
+alone proves nothing either: whoever reads our note can quote it. So an event is an echo if our account caused it *and*
+it names the note, or the stamp of the ticket, that one of our writes got from the desk; for a write whose answer is not
+recorded yet, if its mark is in the text that is new with the event. Where an event names nobody, only the newest
+write is looked at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from deskhand.plugins.contract import TicketEvent
+
+PENDING_SECONDS = 30.0
+"""How long after its beginning a write without an answer is expected to get one; later it is a write in doubt."""
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """One write of ours on the event's ticket, as the journal has it.
+
+    Attributes:
+        mark: What it carries.
+        receipt_id: What the desk called it; None as long as the desk has not answered.
+        revision: The ticket's stamp after it, where the desk told one.
+        age: Seconds since it was begun.
+    """
+
+    mark: str
+    receipt_id: str | None
+    revision: str | None
+    age: float
+
+
+def could_be_known(event: TicketEvent) -> bool:
+    """Whether the event says anything that a write could be known by."""
+    return bool(event.note_id or event.revision or event.marks)
+
+
+def is_echo(event: TicketEvent, *, by_us: bool | None, writes: Sequence[Write]) -> bool | None:
+    """Compare an event with our writes.
+
+    Args:
+        event: What came in.
+        by_us: Whether our account caused it; None if the event, or the connection, does not say.
+        writes: Our writes on its ticket, newest first.
+
+    Returns:
+        True or False; None if it hangs on a write that is under way: ask again in a moment.
+    """
+    if by_us is False:
+        return False
+    looked_at = writes if by_us else writes[:1]
+    if any(_fits(event, write, by_us=bool(by_us)) for write in looked_at):
+        return True
+    waiting = any(write.receipt_id is None and write.age < PENDING_SECONDS for write in looked_at)
+    return None if waiting else False
+
+
+def _fits(event: TicketEvent, write: Write, *, by_us: bool) -> bool:
+    if write.receipt_id is None:
+        return by_us and write.mark in event.marks
+    is_note = write.receipt_id != event.ticket.ticket_id
+    if is_note and event.note_id is not None:
+        return event.note_id == write.receipt_id
+    if event.revision is not None and write.revision is not None:
+        return _same_stamp(event.revision, write.revision)
+    return by_us and write.mark in event.marks
+
+
+def _same_stamp(left: str, right: str) -> bool:
+    """A desk may write one moment in two zones or forms."""
+    if left == right:
+        return True
+    try:
+        return datetime.fromisoformat(left) == datetime.fromisoformat(right)
+    except (ValueError, TypeError):
+        return False
