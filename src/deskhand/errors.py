@@ -43,6 +43,7 @@ defined there: desks in ``plugins.errors``, models in ``llm.errors``.
     │   ├── ModelRateLimitedError (503 model-rate-limited, retried)
     │   ├── ModelAuthError (502 model-auth)
     │   ├── ModelQuotaError (502 model-quota)
+    │   ├── ModelRefusedError (422 model-refused)
     │   ├── ModelBadRequestError (502 model-bad-request)
     │   │   ├── ContextTooLongError (502 model-context-too-long)
     │   │   └── UnknownModelError (502 model-unknown)

@@ -146,7 +146,7 @@ FAULTS: list[tuple[Reply, type[ModelError], bool]] = [
     (Reply(status=503, raw=b"upstream down"), ModelUnavailableError, True),
     (Reply(raw=b"<html>a login page</html>"), ModelUnavailableError, True),
     (Reply(raw=b'{"choices": []}'), ModelUnavailableError, True),
-    (Reply(raw=b'{"error": {"message": "Rate limit", "code": "rate_limit"}}'), ModelBadRequestError, False),
+    (Reply(raw=b'{"error": {"message": "Rate limit", "code": "rate_limit"}}'), ModelRateLimitedError, True),
     (Reply(hang_up=True), ModelUnavailableError, True),
 ]
 

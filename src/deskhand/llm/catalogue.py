@@ -50,7 +50,7 @@ class ModelPrice:
     def cost(self, *, tokens_in: int, tokens_out: int, cached: int = 0) -> Decimal:
         """Price of one call; ``cached`` is the part of ``tokens_in`` read from the vendor's prompt cache."""
         cached_price = self.input if self.cached_input is None else self.cached_input
-        return (tokens_in - cached) * self.input + cached * cached_price + tokens_out * self.output
+        return max(0, tokens_in - cached) * self.input + cached * cached_price + tokens_out * self.output
 
 
 @dataclass(frozen=True, slots=True)

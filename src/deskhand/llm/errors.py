@@ -71,6 +71,14 @@ class ModelBadRequestError(ModelError):
     title = "Model refused the request"
 
 
+class ModelRefusedError(ModelError):
+    """The model declined, or a filter of its provider withheld the answer; asking again changes nothing."""
+
+    code = "model-refused"
+    status = 422
+    title = "Model refused"
+
+
 class ContextTooLongError(ModelBadRequestError):
     """Prompt and answer do not fit into the model's context window."""
 

@@ -20,6 +20,7 @@ from pydantic_ai.settings import ModelSettings
 from deskhand.errors import ConfigurationError
 from deskhand.kit.http import HttpClientFactory
 from deskhand.llm import openai_chat
+from deskhand.llm.completion import read_cost
 from deskhand.llm.embedded.constrained import ConstrainedModel
 from deskhand.llm.embedded.models import AUTO, EMBEDDED_MODELS, EmbeddedEndpoint
 from deskhand.llm.errors import ModelUnavailableError
@@ -36,6 +37,7 @@ _SETTINGS = (
     "stop_sequences",
     "seed",
 )
+_LONGEST_NAME = 200
 COST_HEADER = "x-litellm-response-cost"
 
 
@@ -177,19 +179,19 @@ class GatewayModel(Model[Any]):
             "messages": openai_chat.to_messages(messages, parameters),
             **openai_chat.request_options(self._name, settings, parameters),
         }
-        answer = await self._transport.chat(body, model=self._name)
-        usage = openai_chat.to_usage(answer.body.get("usage"))
-        cost = openai_chat.read_cost(answer.headers.get(COST_HEADER))
+        native = parameters.output_mode == "native"
+        answer = await self._transport.chat(body, model=self._name, structured=native)
+        completion = answer.completion
+        cost = read_cost(answer.headers.get(COST_HEADER))
         if cost is None:
-            cost = price_of(self._name, usage)
-        choice = answer.choice
+            cost = price_of(self._name, completion.usage)
         return ModelResponse(
-            parts=openai_chat.to_parts(choice["message"]),
-            model_name=str(answer.body.get("model") or self._name),
+            parts=completion.parts,
+            model_name=completion.model or self._name,
             provider_name="deskhand-gateway",
-            provider_response_id=str(answer.body.get("id") or "") or None,
-            finish_reason=openai_chat.finish_reason(choice.get("finish_reason")),
-            usage=usage,
+            provider_response_id=completion.ident or None,
+            finish_reason=completion.finish_reason,
+            usage=completion.usage,
             provider_details=details(cost, call_id=answer.headers.get("x-litellm-call-id")),
         )
 
@@ -213,4 +215,8 @@ async def list_models(gateway: GatewaySettings, http: HttpClientFactory) -> list
     entries = body.get("data")
     if not isinstance(entries, list):
         raise ModelUnavailableError(f"The gateway at {transport.host} answered /models with something unreadable.")
-    return sorted(str(entry["id"]) for entry in entries if isinstance(entry, dict) and entry.get("id"))
+    return sorted(
+        entry["id"]
+        for entry in entries
+        if isinstance(entry, dict) and isinstance(entry.get("id"), str) and 0 < len(entry["id"]) <= _LONGEST_NAME
+    )

@@ -17,10 +17,12 @@ from pydantic_ai.messages import ModelMessage, ModelResponse
 from pydantic_ai.models import Model, ModelRequestParameters
 from pydantic_ai.settings import ModelSettings
 
+from deskhand.kit.storable import storable
 from deskhand.llm import openai_chat
+from deskhand.llm.completion import read_cost
 from deskhand.llm.errors import ModelError, ModelTimeoutError, ModelUnavailableError, redacted
 from deskhand.llm.modelinfo import details, price_of, profile_of
-from deskhand.llm.transport import classify
+from deskhand.llm.transport import accept, classify
 
 
 @cache
@@ -78,19 +80,19 @@ class LiteLLMModel(Model[Any]):
         settings, parameters = self.prepare_request(model_settings, model_request_parameters)
         options = openai_chat.request_options(self._name, settings, parameters)
         answer = await self._complete(openai_chat.to_messages(messages, parameters), options)
-        body = answer.model_dump()
-        choice = body["choices"][0]
-        usage = openai_chat.to_usage(body.get("usage"))
+        native = parameters.output_mode == "native"
+        body = storable(answer.model_dump())
+        completion = accept(body, where="the vendor", model=self._name, structured=native, secrets=[self._key])
         hidden: Mapping[str, Any] = getattr(answer, "_hidden_params", {})
-        cost = openai_chat.read_cost(hidden.get("response_cost"))
+        cost = read_cost(hidden.get("response_cost"))
         return ModelResponse(
-            parts=openai_chat.to_parts(choice["message"]),
-            model_name=str(body.get("model") or self._name),
+            parts=completion.parts,
+            model_name=completion.model or self._name,
             provider_name="deskhand-litellm",
-            provider_response_id=body.get("id"),
-            finish_reason=openai_chat.finish_reason(choice.get("finish_reason")),
-            usage=usage,
-            provider_details=details(price_of(self._name, usage) if cost is None else cost),
+            provider_response_id=completion.ident or None,
+            finish_reason=completion.finish_reason,
+            usage=completion.usage,
+            provider_details=details(price_of(self._name, completion.usage) if cost is None else cost),
         )
 
     async def _complete(self, messages: list[openai_chat.Message], options: dict[str, Any]) -> Any:

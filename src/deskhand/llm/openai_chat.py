@@ -1,4 +1,4 @@
-"""The OpenAI chat-completions form of pydantic-ai's messages, and back. No network here.
+"""The OpenAI chat-completions form of pydantic-ai's messages; ``llm.completion`` reads the answers. No network here.
 
 Source of the wire format: https://platform.openai.com/docs/api-reference/chat
 """
@@ -8,19 +8,16 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from decimal import Decimal, InvalidOperation
-from typing import Any, Literal
+from typing import Any
 
 from pydantic_ai.messages import (
     ModelMessage,
     ModelRequest,
     ModelRequestPart,
     ModelResponse,
-    ModelResponsePart,
     RetryPromptPart,
     SystemPromptPart,
     TextPart,
-    ThinkingPart,
     ToolCallPart,
     ToolReturnPart,
     UserPromptPart,
@@ -28,18 +25,9 @@ from pydantic_ai.messages import (
 from pydantic_ai.models import ModelRequestParameters
 from pydantic_ai.settings import ModelSettings
 from pydantic_ai.tools import ToolDefinition
-from pydantic_ai.usage import RequestUsage
 
-FinishReason = Literal["stop", "length", "content_filter", "tool_call", "error"]
 Message = dict[str, Any]
 
-_FINISH: Mapping[str, FinishReason] = {
-    "stop": "stop",
-    "length": "length",
-    "content_filter": "content_filter",
-    "tool_calls": "tool_call",
-    "function_call": "tool_call",
-}
 _SETTINGS = ("temperature", "top_p", "seed", "presence_penalty", "frequency_penalty")
 # These families refuse `max_tokens` and any temperature but their own.
 _REASONING = re.compile(r"(?:openai/|azure/)?(?:o\d|gpt-5)")
@@ -137,46 +125,3 @@ def _tool(tool: ToolDefinition) -> dict[str, Any]:
             "parameters": tool.parameters_json_schema,
         },
     }
-
-
-def to_parts(message: Mapping[str, Any]) -> list[ModelResponsePart]:
-    """The parts of one assistant message."""
-    parts: list[ModelResponsePart] = []
-    thinking = message.get("reasoning_content")
-    if thinking:
-        parts.append(ThinkingPart(str(thinking)))
-    if message.get("content"):
-        parts.append(TextPart(str(message["content"])))
-    for call in message.get("tool_calls") or []:
-        function = call["function"]
-        part = ToolCallPart(str(function["name"]), function.get("arguments") or "{}")
-        if call.get("id"):
-            part.tool_call_id = str(call["id"])
-        parts.append(part)
-    return parts
-
-
-def to_usage(usage: Mapping[str, Any] | None) -> RequestUsage:
-    """Tokens of one call; an absent count stays 0."""
-    given = usage or {}
-    details = given.get("prompt_tokens_details") or {}
-    return RequestUsage(
-        input_tokens=int(given.get("prompt_tokens") or 0),
-        output_tokens=int(given.get("completion_tokens") or 0),
-        cache_read_tokens=int(details.get("cached_tokens") or 0),
-    )
-
-
-def finish_reason(value: object) -> FinishReason | None:
-    return _FINISH.get(str(value))
-
-
-def read_cost(value: object) -> Decimal | None:
-    """A cost in dollars as a header or an SDK states it; None if it does not."""
-    if value is None or value == "":
-        return None
-    try:
-        cost = Decimal(str(value))
-    except InvalidOperation:
-        return None
-    return cost if cost.is_finite() and cost >= 0 else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, NoReturn
@@ -11,7 +11,9 @@ from urllib.parse import urlsplit
 import httpx2
 
 from deskhand.kit.http import HttpClientFactory
+from deskhand.kit.storable import UnreadableJsonError, read_json, storable_text
 from deskhand.kit.times import retry_after_seconds
+from deskhand.llm.completion import Completion, InnerError, read_completion
 from deskhand.llm.errors import (
     ContextTooLongError,
     ModelAuthError,
@@ -19,6 +21,7 @@ from deskhand.llm.errors import (
     ModelError,
     ModelQuotaError,
     ModelRateLimitedError,
+    ModelRefusedError,
     ModelTimeoutError,
     ModelUnavailableError,
     UnknownModelError,
@@ -28,20 +31,17 @@ from deskhand.llm.errors import (
 _TOO_LONG = ("context_length", "exceed_context_size", "context window", "maximum context", "prompt is too long")
 _UNKNOWN = ("model_not_found", "does not exist", "invalid model name", "model not found", "unknown model")
 _QUOTA = ("insufficient_quota", "budget_exceeded", "budget has been exceeded", "exceeded your current quota")
+_FILTER = ("content_filter", "responsibleaipolicyviolation", "content management policy")
+_LIMIT = ("rate_limit", "rate limit", "too many requests", "rate limited")
 _AUTH = ("authenticationerror", "invalid_api_key", "incorrect api key", "auth_error")
 
 
 @dataclass(frozen=True, slots=True)
 class ChatAnswer:
-    """A readable chat completion: its JSON and its headers."""
+    """A chat completion that was read, and the headers it came with."""
 
-    body: dict[str, Any]
+    completion: Completion
     headers: Mapping[str, str]
-
-    @property
-    def choice(self) -> dict[str, Any]:
-        choice: dict[str, Any] = self.body["choices"][0]
-        return choice
 
 
 class GatewayTransport:
@@ -74,23 +74,24 @@ class GatewayTransport:
         self._client = client
         self._what = what
 
-    async def chat(self, body: dict[str, Any], *, model: str) -> ChatAnswer:
+    async def chat(self, body: dict[str, Any], *, model: str, structured: bool = False) -> ChatAnswer:
         """``POST /chat/completions``.
 
+        Args:
+            body: The request.
+            model: For sentences.
+            structured: The answer's text is to be JSON.
+
         Raises:
-            ModelError: One of the tree in ``llm.errors``; no answer leaves here unclassified.
+            ModelError: One of the tree in ``llm.errors``; no answer leaves here unread or unclassified.
         """
         response = await self._send("POST", "/chat/completions", model=model, json=body)
         answer = self._json(response)
-        choices = answer.get("choices")
-        if not isinstance(choices, list) or not choices or not isinstance(choices[0].get("message"), dict):
-            if "error" in answer:  # some gateways answer 200 with an error inside
-                self._fail(response, model=model)
-            raise ModelUnavailableError(
-                f"The {self._what} at {self.host} answered, but not with a chat completion. Check that its address ends"
-                " in /v1 and belongs to an OpenAI-compatible server."
-            )
-        return ChatAnswer(answer, response.headers)
+        where = f"the {self._what} at {self.host}"
+        completion = accept(
+            answer, where=where, model=model, structured=structured, secrets=[self._key], retry_after=_wait(response)
+        )
+        return ChatAnswer(completion, response.headers)
 
     async def get(self, path: str) -> dict[str, Any]:
         """``GET`` of a JSON object."""
@@ -131,8 +132,8 @@ class GatewayTransport:
 
     def _json(self, response: httpx2.Response) -> dict[str, Any]:
         try:
-            body = response.json()
-        except ValueError as error:
+            body = read_json(response.content)
+        except UnreadableJsonError as error:
             raise ModelUnavailableError(
                 f"The {self._what} at {self.host} answered {response.status_code} with something that is not JSON."
                 " Check that its address ends in /v1."
@@ -148,15 +149,57 @@ class GatewayTransport:
             said,
             where=f"the {self._what} at {self.host}",
             model=model or "?",
-            retry_after=retry_after_seconds(response.headers.get("retry-after")),
+            retry_after=_wait(response),
         )
+
+
+def accept(
+    body: Mapping[str, Any],
+    *,
+    where: str,
+    model: str,
+    structured: bool,
+    secrets: Sequence[str | None] = (),
+    retry_after: float | None = None,
+) -> Completion:
+    """The answer in a body that came with a 200.
+
+    Args:
+        body: Its JSON.
+        where: For sentences: which server, at which host.
+        model: The model that was asked for.
+        structured: The answer's text is to be JSON.
+        secrets: What must not be quoted.
+        retry_after: Seconds, if the server named them.
+
+    Raises:
+        ModelError: It holds an error, a refusal, or nothing that is an answer.
+    """
+    read = read_completion(body, structured=structured)
+    if read is None:
+        raise ModelUnavailableError(
+            f"{_sentence(where)} answered, but not with a chat completion. Check that its address ends in /v1 and"
+            " belongs to an OpenAI-compatible server.",
+            retry_after=retry_after,
+        )
+    if isinstance(read, InnerError):
+        raise classify(read.status, redacted(read.said, secrets), where=where, model=model, retry_after=retry_after)
+    if read.refusal and not read.says_something:
+        raise ModelRefusedError(f"'{model}' at {where} declined to answer. It said: {redacted(read.refusal, secrets)}")
+    if read.finish_reason == "content_filter":
+        raise ModelRefusedError(_FILTERED.format(model=model, where=where))
+    return read
+
+
+def _wait(response: httpx2.Response) -> float | None:
+    return retry_after_seconds(response.headers.get("retry-after"))
 
 
 def _vendor_message(response: httpx2.Response) -> str:
     try:
-        body = response.json()
-    except ValueError:
-        return "" if "html" in response.headers.get("content-type", "") else response.text
+        body = read_json(response.content)
+    except UnreadableJsonError:
+        return "" if "html" in response.headers.get("content-type", "") else storable_text(response.text)
     error = body.get("error", body) if isinstance(body, dict) else body
     if not isinstance(error, dict):
         return str(error)
@@ -183,9 +226,11 @@ class _Rule:
 
 
 _KEY = "{Where} refused the key for '{model}'. Check DESKHAND_LLM_API_KEY."
+_FILTERED = "The provider's content filter withheld the answer of '{model}' at {where}."
 _LONG = "The prompt is longer than '{model}' can read at {where}."
 # Gateways disagree about statuses (LiteLLM answers 500 for a missing vendor key), so words come first.
 _RULES = (
+    _Rule(ModelRefusedError, _FILTERED, words=_FILTER),
     _Rule(ModelQuotaError, "The budget of the key for {where} is used up.", words=_QUOTA),
     _Rule(ModelAuthError, _KEY, statuses=(401, 403)),
     _Rule(ModelAuthError, _KEY, words=_AUTH),
@@ -198,7 +243,8 @@ _RULES = (
         words=_UNKNOWN,
     ),
     _Rule(ModelRateLimitedError, "Too many requests for '{model}' at {where}.", statuses=(429,)),
-    _Rule(ModelTimeoutError, "'{model}' at {where} timed out.", statuses=(408, 504)),
+    _Rule(ModelRateLimitedError, "Too many requests for '{model}' at {where}.", statuses=range(500, 600), words=_LIMIT),
+    _Rule(ModelTimeoutError, "'{model}' at {where} timed out.", statuses=(408, 504, 524)),
     _Rule(ModelUnavailableError, "{Where} answered {status}.", statuses=range(500, 600)),
     _Rule(
         ModelBadRequestError,

@@ -20,6 +20,7 @@ from pydantic_ai.models import Model, ModelRequestParameters
 from pydantic_ai.profiles import ModelProfile
 from pydantic_ai.settings import ModelSettings
 
+from deskhand.kit.storable import UnreadableJsonError, read_json
 from deskhand.llm import openai_chat
 from deskhand.llm.errors import InvalidOutputError
 from deskhand.llm.modelinfo import details
@@ -114,15 +115,14 @@ class ConstrainedModel(Model[Any]):
             **_options(settings),
             "response_format": {"type": "json_schema", "json_schema": {"name": "reply", "schema": schema}},
         }
-        answer = await self._transport.chat(body, model=self._name)
-        reason = answer.choice.get("finish_reason")
-        text = str(answer.choice["message"].get("content") or "")
+        completion = (await self._transport.chat(body, model=self._name, structured=True)).completion
+        native, cut = parameters.output_mode == "native", completion.finish_reason == "length"
         return ModelResponse(
-            parts=[_to_part(text, wrapped=bool(tools), native=parameters.output_mode == "native", cut=reason)],
+            parts=[_to_part(completion.text, wrapped=bool(tools), native=native, cut=cut)],
             model_name=self._name,
             provider_name="deskhand-embedded",
-            finish_reason=openai_chat.finish_reason(reason),
-            usage=openai_chat.to_usage(answer.body.get("usage")),
+            finish_reason=completion.finish_reason,
+            usage=completion.usage,
             provider_details=details(Decimal(0)),  # runs here: nobody bills it
         )
 
@@ -135,18 +135,21 @@ def _options(settings: ModelSettings | None) -> dict[str, Any]:
     return options
 
 
-def _to_part(text: str, *, wrapped: bool, native: bool, cut: object) -> ModelResponsePart:
+def _to_part(text: str, *, wrapped: bool, native: bool, cut: bool) -> ModelResponsePart:
     try:
-        reply = json.loads(text)
-    except ValueError as error:
-        why = "it reached max_tokens" if cut == "length" else "the server did not hold it to the schema"
+        reply = read_json(text)
+    except UnreadableJsonError as error:
+        why = "it reached max_tokens" if cut else "the server did not hold it to the schema"
         raise InvalidOutputError(f"The embedded model's answer is not JSON: {why}.") from error
+    fields = reply if isinstance(reply, dict) else {}
     if not wrapped:
-        return TextPart(text if native else str(reply.get("text", text)))
-    args = reply["args"]
-    if reply["tool"] == FINAL:
-        return TextPart(json.dumps(args) if native else str(args["text"]))
-    return ToolCallPart(str(reply["tool"]), args)
+        return TextPart(text if native else str(fields.get("text", text)))
+    args, tool = fields.get("args"), fields.get("tool")
+    if not isinstance(args, dict) or not isinstance(tool, str):
+        raise InvalidOutputError("The embedded model's answer names no tool: the server did not hold it to the schema.")
+    if tool == FINAL:
+        return TextPart(json.dumps(args) if native else str(args.get("text", "")))
+    return ToolCallPart(tool, args)
 
 
 def _with_tools(

@@ -1,0 +1,277 @@
+"""The one reader between a model's answer and everything else.
+
+Servers that call themselves OpenAI-compatible leave parts out, send them in another type, put an error
+into a 200, thoughts into the text and nonsense into the counts. ``read_completion`` takes such a body and
+gives a ``Completion`` whose every part has the type it says; what cannot be an answer leaves as one of
+``llm.errors``. Nothing behind it looks at the wire again.
+
+Source of the wire format: https://platform.openai.com/docs/api-reference/chat
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from typing import Any, Literal
+
+from pydantic_ai.messages import ModelResponsePart, TextPart, ThinkingPart, ToolCallPart
+from pydantic_ai.usage import RequestUsage
+
+from deskhand.kit.storable import UnreadableJsonError, read_json, storable_text
+
+FinishReason = Literal["stop", "length", "content_filter", "tool_call", "error"]
+_FINISH: Mapping[str, FinishReason] = {
+    "stop": "stop",
+    "length": "length",
+    "content_filter": "content_filter",
+    "tool_calls": "tool_call",
+    "function_call": "tool_call",
+}
+_TEXT_KINDS = frozenset({"text", "output_text"})
+_THOUGHT_KINDS = frozenset({"thinking", "reasoning", "thought"})
+_THOUGHT_TAGS = ("think", "thinking", "reasoning", "thought", "seed:think")
+_MOST_TOKENS = 50_000_000  # no model reads or writes more in one call; a larger count is a mistake, not a bill
+_MOST_DOLLARS = Decimal(10_000)
+_CALLS = 128
+_THOUGHT_BLOCKS = 20
+_NAME = 200
+_NO_OBJECT = "not an object: "
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """What a model answered.
+
+    Attributes:
+        parts: Thoughts, text and tool calls, in that order.
+        refusal: Its own words where it declined; empty otherwise.
+        finish_reason: Why it stopped, if it said one of the known reasons.
+        usage: Tokens; a count that cannot be one is 0.
+        model: The name it gave itself.
+        ident: The server's id of this answer.
+    """
+
+    parts: list[ModelResponsePart]
+    refusal: str
+    finish_reason: FinishReason | None
+    usage: RequestUsage
+    model: str
+    ident: str
+
+    @property
+    def says_something(self) -> bool:
+        return any(not isinstance(part, ThinkingPart) for part in self.parts)
+
+    @property
+    def text(self) -> str:
+        return "".join(part.content for part in self.parts if isinstance(part, TextPart))
+
+
+@dataclass(frozen=True, slots=True)
+class InnerError:
+    """An error that a server put where an answer was due, with its own status."""
+
+    status: int
+    said: str
+
+
+def read_completion(body: Mapping[str, Any], *, structured: bool = False) -> Completion | InnerError | None:
+    """Read the JSON of a chat completion.
+
+    Args:
+        body: As ``kit.storable`` parsed it.
+        structured: The text is to be JSON; what stands around it is not part of it.
+
+    Returns:
+        The answer; the error that stands in its place; None if it is neither.
+    """
+    choices = [choice for choice in _listed(body.get("choices")) if isinstance(choice, dict)]
+    choice = next((one for one in choices if isinstance(one.get("message"), dict)), None)
+    if choice is None:
+        errors = (holder["error"] for holder in (body, *choices) if holder.get("error"))
+        return next((_inner_error(error) for error in errors), None)
+    message: dict[str, Any] = choice["message"]
+    reason = choice.get("finish_reason")
+    completion = Completion(
+        parts=list(_parts(message, structured=structured)),
+        refusal=_refusal(message),
+        finish_reason=_FINISH.get(reason) if isinstance(reason, str) else None,
+        usage=read_usage(body.get("usage")),
+        model=_word(body.get("model")),
+        ident=_word(body.get("id")),
+    )
+    error = choice.get("error") or body.get("error")
+    return _inner_error(error) if error and not completion.says_something else completion
+
+
+def read_usage(value: object) -> RequestUsage:
+    """Tokens of one call. A count that is absent, negative, no number or beyond all measure is 0.
+
+    ``input_tokens`` includes what came from the vendor's cache, whether the server counted that inside the prompt
+    (OpenAI) or beside it (Anthropic's names).
+    """
+    usage = value if isinstance(value, dict) else {}
+    details = usage.get("prompt_tokens_details")
+    inside = _count(details.get("cached_tokens")) if isinstance(details, dict) else 0
+    cached = max(inside, _count(usage.get("cache_read_input_tokens")), _count(usage.get("prompt_cache_hit_tokens")))
+    prompt = _count(usage.get("prompt_tokens"))
+    out = _count(usage.get("completion_tokens")) or _count(usage.get("output_tokens"))
+    beside = cached > prompt or (cached and _count(usage.get("total_tokens")) >= prompt + out + cached)
+    if not prompt:
+        prompt = _count(usage.get("input_tokens"))
+        beside = bool(cached)
+    return RequestUsage(input_tokens=prompt + cached if beside else prompt, output_tokens=out, cache_read_tokens=cached)
+
+
+def read_cost(value: object) -> Decimal | None:
+    """A cost in dollars as a header or an SDK states it; None if it does not, or states what no call costs."""
+    if value is None or value == "" or isinstance(value, bool):
+        return None
+    try:
+        cost = Decimal(str(value)[:_NAME])
+    except InvalidOperation:
+        return None
+    if not cost.is_finite() or not 0 <= cost <= _MOST_DOLLARS:
+        return None
+    return cost if cost >= Decimal("1e-12") else Decimal(0)
+
+
+def _parts(message: Mapping[str, Any], *, structured: bool) -> Iterator[ModelResponsePart]:
+    thoughts, text = _content(message.get("content"))
+    before, text = split_thoughts(text)
+    beside = next((v for name in ("reasoning_content", "reasoning") if isinstance(v := message.get(name), str)), "")
+    thought = "\n".join(part for part in (beside, thoughts, before) if part.strip())
+    if thought:
+        yield ThinkingPart(thought)
+    if text.strip():
+        yield TextPart(json_within(text) if structured else text)
+    calls = _listed(message.get("tool_calls"))
+    legacy = message.get("function_call")
+    yield from (call for one in calls[:_CALLS] if (call := _call(one)) is not None)
+    if not calls and isinstance(legacy, dict) and (call := _call({"function": legacy})) is not None:
+        yield call
+
+
+def _content(value: object) -> tuple[str, str]:
+    """Thoughts and text of a content: a text, a list of parts, or whatever was sent in its place."""
+    if isinstance(value, str):
+        return "", value.removeprefix("\ufeff")
+    if isinstance(value, dict):
+        value = [value]
+    thoughts: list[str] = []
+    texts: list[str] = []
+    for part in _listed(value):
+        kind = part.get("type", "text") if isinstance(part, dict) else "text"
+        if isinstance(part, str):
+            texts.append(part)
+        elif isinstance(part, dict) and kind in _THOUGHT_KINDS:
+            thoughts.append(_content(part.get(kind) or part.get("text"))[1])
+        elif isinstance(part, dict) and kind in _TEXT_KINDS and isinstance(part.get("text"), str):
+            texts.append(part["text"])
+    return "\n".join(thoughts), "".join(texts).removeprefix("\ufeff")
+
+
+def split_thoughts(text: str) -> tuple[str, str]:
+    """Thoughts that stand before an answer in the same text, and the answer.
+
+    A closing tag alone ends thoughts too: some chat templates write the opening one into the prompt. Thoughts that were
+    cut off have no answer behind them.
+    """
+    thoughts: list[str] = []
+    for _ in range(_THOUGHT_BLOCKS):
+        split = _first_thought(text.lstrip())
+        if split is None:
+            break
+        thoughts.append(split[0])
+        text = split[1].lstrip().removeprefix("\ufeff")
+    return "\n".join(thoughts), text
+
+
+def _first_thought(text: str) -> tuple[str, str] | None:
+    for tag in _THOUGHT_TAGS:
+        opening, closing = f"<{tag}>", f"</{tag}>"
+        opened = text[: len(opening)].lower() == opening
+        inner = text[len(opening) :] if opened else text
+        thought, end, answer = inner.partition(closing)
+        if opened or (end and not thought.lstrip().startswith(("{", "[", "```"))):
+            return thought, answer
+    return None
+
+
+def json_within(text: str) -> str:
+    """The JSON object in a text: alone, in a code fence, or between words; the text itself if there is none."""
+    whole = text.strip().removeprefix("\ufeff").strip()
+    start, end = whole.find("{"), whole.rfind("}")
+    if start < 0 or end < start:
+        return whole
+    for candidate in (whole, whole[start : end + 1]):
+        try:
+            value = read_json(candidate)
+        except UnreadableJsonError:
+            continue
+        if isinstance(value, str) and value.lstrip()[:1] == "{":
+            return json_within(value)
+        return candidate
+    return whole
+
+
+def _call(value: object) -> ToolCallPart | None:
+    """One tool call; None if it does not say what to call."""
+    call = value if isinstance(value, dict) else {}
+    function = call.get("function")
+    source = function if isinstance(function, dict) else call
+    name = source.get("name")
+    if not isinstance(name, str) or not name.strip():
+        return None
+    ident = call.get("id")
+    # An empty id is given a new one by llm.calls, as one that was used before.
+    return ToolCallPart(
+        name.strip()[:_NAME], _arguments(source.get("arguments")), tool_call_id=_word(ident) if ident else ""
+    )
+
+
+def _arguments(value: object) -> str | dict[str, Any]:
+    """Arguments as an object; what is none stays a text that is no JSON, so that the model is told and asked again."""
+    for _ in range(2):  # some servers encode what is already encoded
+        if isinstance(value, str) and value.strip():
+            try:
+                value = read_json(value)
+            except UnreadableJsonError:
+                return storable_text(str(value))
+    if value is None or value == "":
+        return {}
+    if isinstance(value, dict):
+        return value
+    return _NO_OBJECT + json.dumps(value)[:2000]
+
+
+def _refusal(message: Mapping[str, Any]) -> str:
+    said = message.get("refusal")
+    parts = (part.get("refusal") for part in _listed(message.get("content")) if isinstance(part, dict))
+    return next((one for one in (said, *parts) if isinstance(one, str) and one.strip()), "")
+
+
+def _inner_error(error: object) -> InnerError:
+    if not isinstance(error, dict):
+        return InnerError(502, str(error))
+    words = [str(error[key]) for key in ("code", "type", "message", "detail") if error.get(key)]
+    codes = (_count(error.get(key)) for key in ("code", "status", "status_code"))
+    return InnerError(next((code for code in codes if 400 <= code < 600), 502), ": ".join(dict.fromkeys(words)))
+
+
+def _count(value: object) -> int:
+    if isinstance(value, str) and value.strip().isascii() and value.strip().isdigit():
+        value = int(value.strip()[:12])
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return 0
+    return int(value) if 0 <= value <= _MOST_TOKENS else 0
+
+
+def _listed(value: object) -> Sequence[Any]:
+    return value if isinstance(value, list) else ()
+
+
+def _word(value: object) -> str:
+    return str(value)[:_NAME] if isinstance(value, str | int) and not isinstance(value, bool) else ""
