@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from threading import Event, Thread
 
 import structlog
 from cryptography.fernet import Fernet
@@ -23,6 +22,7 @@ from deskhand.errors import ConfigurationError, UnavailableError
 from deskhand.kit.crypto import HOW_TO_MAKE_A_KEY
 from deskhand.kit.db import admin
 from deskhand.kit.db.embedded import EmbeddedPostgres
+from deskhand.kit.loops import watched
 from deskhand.settings import Settings
 
 MODEL_STATE = "embedded-model.json"
@@ -121,25 +121,15 @@ def open_installation(settings: Settings) -> Iterator[Installation]:
 @contextmanager
 def _kept_running(server: EmbeddedPostgres) -> Iterator[None]:
     """Start the server again if it dies inside the block: nobody else would, and a run waits 30 s for its database."""
-    stop = Event()
 
-    def watch() -> None:
-        while not stop.wait(WATCH_SECONDS):
-            if server.running:
-                continue
+    def look() -> None:
+        if not server.running:
             log.warning("postgres_died")
-            try:
-                server.start()
-            except (UnavailableError, OSError, subprocess.SubprocessError) as error:
-                log.error("postgres_not_restarted", error=str(error))  # and tried again at the next look
+            server.start()
 
-    watcher = Thread(target=watch, name="postgres-watch", daemon=True)
-    watcher.start()
-    try:
+    passing = (UnavailableError, OSError, subprocess.SubprocessError)
+    with watched(look, every=WATCH_SECONDS, passing=passing, event="postgres_not_restarted"):
         yield
-    finally:
-        stop.set()
-        watcher.join()
 
 
 def migrate(installation: Installation) -> bool:

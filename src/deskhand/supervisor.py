@@ -23,10 +23,10 @@ import structlog
 from deskhand.errors import ConfigurationError, UnavailableError
 from deskhand.installation import Installation
 from deskhand.kit.http import HttpClientFactory
+from deskhand.kit.loops import restart_pause
 from deskhand.kit.parent import CHILD_VARIABLES
 from deskhand.llm.embedded.server import EmbeddedModelServer, options_for
 
-PAUSES = (0.2, 0.5, 1.0, 2.0, 5.0, 15.0)
 STOP_SECONDS = 40.0
 GIVE_UP = 3
 
@@ -70,7 +70,7 @@ async def _keep(part: Part) -> None:
     while True:
         part.process = await _spawn(part)
         code = await part.process.wait()
-        pause = PAUSES[min(part.restarts, len(PAUSES) - 1)]
+        pause = restart_pause(part.restarts)
         part.restarts += 1
         log.warning("part_ended", part=part.name, exit_code=code, restart_in=pause)
         await asyncio.sleep(pause)

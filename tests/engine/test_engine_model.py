@@ -334,9 +334,9 @@ class Engine(RuleBasedStateMachine):
         if worker.owned is None:
             return
         run, attempt = self.model.runs[worker.execution_id], worker.owned.attempt
-        mine = await heartbeat(self.tables.pool, worker_id=worker.name, runs={run.id: attempt})
+        mine = await heartbeat(self.tables.pool, worker_id=worker.name, runs={(run.id, attempt)})
         held = run.held(attempt)
-        assert mine == ({run.id: run.cancel} if held else {}), f"heartbeat of {worker}: {mine}"
+        assert mine == ({(run.id, attempt)} if held else set()), f"heartbeat of {worker}: {mine}"
         worker.lease.lost = not held
         run.heard_of = run.heard_of or held
 

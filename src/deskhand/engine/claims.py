@@ -5,6 +5,7 @@ What they do is in ``engine.sql``, how they are sent in ``statements.py``.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -18,6 +19,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from deskhand.engine.models import ExecutionStep
 from deskhand.engine.statements import RunStatements
 from deskhand.engine.status import ExecutionStatus
+
+Claim = tuple[UUID, int]
+"""An execution and the attempt by which a worker holds it."""
 
 
 class Verdict(StrEnum):
@@ -141,24 +145,26 @@ async def finish_execution(statements: RunStatements, execution: RunningExecutio
     return Finish(row["applied"], row["promoted"] or 0)
 
 
-async def heartbeat(pool: asyncpg.Pool[asyncpg.Record], *, worker_id: str, runs: dict[UUID, int]) -> dict[UUID, bool]:
+async def heartbeat(pool: asyncpg.Pool[asyncpg.Record], *, worker_id: str, runs: Collection[Claim]) -> set[Claim]:
     """Say that a worker is alive on its runs.
 
     Args:
         pool: Connections of the application role.
         worker_id: The worker.
-        runs: Execution id to attempt.
+        runs: Executions with the attempt that it holds. A worker that was away may hold an old attempt beside its own
+            new one.
 
     Returns:
-        The runs it still owns, each with whether a cancel was requested.
+        Those it still owns.
     """
     rows = await pool.fetch(
-        "SELECT execution_id, cancel_requested FROM heartbeat_executions($1, $2, $3)",
+        "SELECT execution_id FROM heartbeat_executions($1, $2, $3)",
         worker_id,
-        list(runs),
-        list(runs.values()),
+        [execution_id for execution_id, _ in runs],
+        [attempt for _, attempt in runs],
     )
-    return {row["execution_id"]: row["cancel_requested"] for row in rows}
+    newest = dict(sorted(runs, key=lambda claim: claim[1]))  # only the newest attempt can be the row's
+    return {(row["execution_id"], newest[row["execution_id"]]) for row in rows}
 
 
 async def sweep(pool: asyncpg.Pool[asyncpg.Record], *, stale_after: float) -> int:

@@ -17,8 +17,10 @@
 --
 -- finish_execution ends the run ('completed', 'failed', 'cancelled'), or parks it for another try ('queued', not before
 -- its time), or leaves it to a person ('waiting'). The same transaction hands over what the freed slot makes room for
--- (promote_executions). What no transaction could do, since its worker died, sweep_executions does for all tenants
--- every few seconds: it hands over runs whose heartbeat stopped and queued runs that PgQueuer lost.
+-- (promote_executions). What no transaction could do, since its worker died, sweep_executions does for all tenants every
+-- second: it hands over runs whose heartbeat stopped and queued runs that PgQueuer lost. A start that finds its run still
+-- 'running' counts a crash, and the fourth ends the run. A worker that was only away for a while hands its runs back
+-- when it wakes, which takes the crash off the count again.
 --
 -- Tenants share the workers by weight (next_queue_tag), and each has limits of its own: how many run at once
 -- (execution_caps) and how many start in an hour (start_room).
@@ -356,7 +358,16 @@ BEGIN
     INTO v_status FROM agent_executions x
    WHERE x.id = p_execution AND x.attempt = p_attempt AND x.status = 'running' FOR NO KEY UPDATE;
   IF NOT FOUND THEN
-    RETURN QUERY SELECT false, 0; RETURN;
+    -- A worker that says it lost the run lives: what was counted as its death was a pause.
+    IF p_error_code = 'claim-lost' THEN
+      UPDATE agent_executions x SET crashes = x.crashes - 1
+       WHERE x.id = p_execution AND x.attempt > p_attempt AND x.crashes > 0;
+      UPDATE agent_executions x SET status = 'queued', parked = true, crashes = x.crashes - 1, completed_at = NULL,
+             error_code = NULL, error_message = NULL
+       WHERE x.id = p_execution AND x.attempt = p_attempt AND x.status = 'failed' AND x.error_code = 'worker-died'
+         AND p_status = 'queued';
+    END IF;
+    RETURN QUERY SELECT false, promote_executions(p_tenant); RETURN;
   END IF;
   -- A run that tries again is parked until its time: the queue holds what can start.
   UPDATE agent_executions x

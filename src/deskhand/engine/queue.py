@@ -25,6 +25,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from deskhand.kit.db.away import DATABASE_ERRORS
 from deskhand.kit.db.session import hands_over
+from deskhand.kit.loops import let_cancellation_pass
 
 ENTRYPOINT = "execution"
 POLL = timedelta(seconds=1)
@@ -152,6 +153,7 @@ class Waker:
             try:
                 await notify_workers(self._pool)
             except DATABASE_ERRORS as error:
+                let_cancellation_pass()
                 # The workers' poll finds the work; the database being away is reported where it matters.
                 log.warning("wake_failed", error=str(error))
             await asyncio.sleep(self._interval)

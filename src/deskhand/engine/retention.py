@@ -18,6 +18,7 @@ from sqlalchemy import text
 
 from deskhand.kit.db.away import DATABASE_ERRORS
 from deskhand.kit.db.session import Database
+from deskhand.kit.loops import repeat, wait_or_stop
 
 KINDS = ("executions", "deliveries", "schedule_fires", "execution_starts", "queue_log")
 """What is pruned. The first three are history for people; the others are the engine's own and kept for a fixed time."""
@@ -121,16 +122,16 @@ class Housekeeper:
 
     async def run(self) -> None:
         """Work until ``request_stop``; the database may go away and come back."""
-        await self._wait(SystemRandom().uniform(*self._first_after))
-        while not self._stop.is_set():
-            try:
-                await self.prune()
-                pause = self._every
-            except DATABASE_ERRORS as error:
-                # Any answer of the database: what can wait an hour must not end a worker.
-                log.warning("housekeeping_interrupted", error=str(error) or type(error).__name__)
-                pause = min(self._every, RETRY_SECONDS)
-            await self._wait(pause)
+        await wait_or_stop(self._stop, SystemRandom().uniform(*self._first_after))
+        # Any answer of the database passes: what can wait an hour must not end a worker.
+        pause = min(self._every, RETRY_SECONDS)
+        await repeat(
+            self._round, stop=self._stop, passing=DATABASE_ERRORS, pause=pause, event="housekeeping_interrupted"
+        )
+
+    async def _round(self) -> float:
+        await self.prune()
+        return self._every
 
     async def prune(self, progress: Progress | None = None) -> dict[str, int]:
         """One round: everything that is too old now, batch after batch.
@@ -156,17 +157,11 @@ class Housekeeper:
                     progress(kind, count)
                 if count < self._batch:
                     break
-                await self._wait(self._pause)
+                await wait_or_stop(self._stop, self._pause)
         finally:
             if gone:
                 log.info("history_pruned", kind=kind, rows=gone)
         return gone
-
-    async def _wait(self, seconds: float) -> None:
-        try:
-            await asyncio.wait_for(self._stop.wait(), timeout=seconds)
-        except TimeoutError:
-            return
 
 
 async def count_expired(db: Database, keep: Retention) -> dict[str, int]:

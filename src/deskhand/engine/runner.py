@@ -11,7 +11,8 @@ import os
 import socket
 from collections.abc import Callable, Coroutine
 from datetime import timedelta
-from uuid import UUID, uuid4
+from functools import partial
+from uuid import uuid4
 
 import asyncpg
 import structlog
@@ -20,6 +21,7 @@ from pgqueuer.errors import PgqException
 from pgqueuer.models import Job
 
 from deskhand.engine.claims import (
+    Claim,
     Ending,
     RunningExecution,
     Verdict,
@@ -37,9 +39,12 @@ from deskhand.errors import DeskhandError, LostClaimError, RunInterrupted, Worke
 from deskhand.kit.clock import utc_now
 from deskhand.kit.db.away import DATABASE_ERRORS, is_passing
 from deskhand.kit.log import log_context
+from deskhand.kit.loops import let_cancellation_pass, repeat, wait_or_stop
 from deskhand.kit.telemetry import Telemetry
 
 log = structlog.get_logger(__name__)
+
+SWEEP_SECONDS = 1.0
 
 Execute = Callable[[RunningExecution, Lease], Coroutine[None, None, Ending]]
 
@@ -79,8 +84,9 @@ class Runner:
         self._drain_timeout = drain_timeout
         self._lease = Lease(valid_for=stale_after * 0.8)
         self._telemetry = telemetry or Telemetry()
-        self._runs: dict[UUID, tuple[int, asyncio.Task[Ending]]] = {}
+        self._runs: dict[Claim, asyncio.Task[Ending]] = {}
         self._stop = asyncio.Event()
+        self._over = asyncio.Event()  # nothing runs any more: the helpers end
         self._queue: PgQueuer | None = None
 
     @property
@@ -104,14 +110,13 @@ class Runner:
         log.info("worker_started", worker_id=self.worker_id, concurrency=self._concurrency)
         # A task group: a worker that can no longer send heartbeats must not go on taking work.
         async with self._waker, asyncio.TaskGroup() as group:
-            helpers = [
-                group.create_task(self._beat(), name="heartbeat"),
-                group.create_task(self._sweep(), name="sweeper"),
-                group.create_task(self._drain_guard(), name="drain-guard"),
-            ]
+            again = partial(repeat, stop=self._over, passing=DATABASE_ERRORS, passes=is_passing)
+            beat = again(self._beat, pause=self._stale_after / 4, event="heartbeat_failed")
+            group.create_task(beat, name="heartbeat")
+            group.create_task(again(self._sweep, pause=SWEEP_SECONDS, event="sweep_failed"), name="sweeper")
+            group.create_task(self._drain_guard(), name="drain-guard")
             await self._consume()
-            for task in helpers:
-                task.cancel()
+            self._over.set()
         log.info("worker_stopped", worker_id=self.worker_id)
 
     # -- taking work -------------------------------------------------------------------------
@@ -129,11 +134,13 @@ class Runner:
                     heartbeat_timeout=timedelta(seconds=self._stale_after + 1),
                 )
             except (*DATABASE_ERRORS, PgqException, RuntimeError) as error:
+                # The queue manager ends when its listener dies; runs go on and the queue is taken up again. It also
+                # ends when the heartbeat failed for good, and what its clean-up says then must not keep it going.
+                let_cancellation_pass()
                 if isinstance(error, DATABASE_ERRORS) and not is_passing(error):
                     raise
-                # The queue manager ends when its listener dies; runs go on and the queue is taken up again.
                 log.warning("queue_interrupted", error=str(error) or type(error).__name__)
-                await self._pause(0.5)
+                await wait_or_stop(self._stop, 0.5)
 
     async def _take(self, job: Job) -> None:
         """PgQueuer's entry point: decide, then run to the end of this attempt."""
@@ -142,7 +149,7 @@ class Runner:
             # Frozen, or cut off for a while: what is started before the next heartbeat would be lost at its first step.
             if self._stop.is_set():
                 return
-            await self._pause(0.1)
+            await wait_or_stop(self._stop, 0.1)
         start = await start_execution(
             self._statements,
             tenant_id=tenant_id,
@@ -156,31 +163,24 @@ class Runner:
         execution = start.execution
         with log_context(tenant_id=tenant_id, execution_id=str(execution_id)):
             task = asyncio.create_task(self._execute(execution, self._lease), name=f"run-{execution_id}")
-            self._runs[execution.id] = (execution.attempt, task)
+            claim = (execution.id, execution.attempt)
+            self._runs[claim] = task
             try:
                 ending = await self._outcome(execution, task)
             finally:
-                del self._runs[execution.id]
-            if ending is not None:
-                await self._finish(execution, ending)
+                del self._runs[claim]
+            await self._finish(execution, ending)
 
-    async def _outcome(self, execution: RunningExecution, task: asyncio.Task[Ending]) -> Ending | None:
-        """How the run ended; None if it is no longer ours to end."""
+    async def _outcome(self, execution: RunningExecution, task: asyncio.Task[Ending]) -> Ending:
+        """How the run ended, or that it is handed back; whether it is still ours to end, the fence decides."""
         await asyncio.wait({task})
         if task.cancelled():
-            if self._stop.is_set() and self._lease.holds:
-                return Ending(
-                    ExecutionStatus.QUEUED,
-                    error_code=WorkerStoppedError.code,
-                    error_message="Handed back by a stopping worker.",
-                )
-            return None
+            return self._hand_back(execution)
         error = task.exception()
         if error is None:
             return task.result()
         if isinstance(error, LostClaimError):
-            log.warning("claim_lost")
-            return None
+            return self._hand_back(execution)
         if isinstance(error, RunInterrupted):
             return interrupted(error)
         if not isinstance(error, Exception):
@@ -198,6 +198,21 @@ class Runner:
             delay=decision.delay,
         )
 
+    def _hand_back(self, execution: RunningExecution) -> Ending:
+        """The ending of a run that stopped through no fault of its own: another worker, or this one, goes on with it.
+
+        A run that is lost again and again may be what holds its worker up, so its tries are limited like any other's.
+        """
+        if self._stop.is_set():
+            message = "Handed back by a stopping worker."
+            return Ending(ExecutionStatus.QUEUED, error_code=WorkerStoppedError.code, error_message=message)
+        log.warning("claim_lost")
+        if execution.attempt >= execution.max_attempts:
+            message = f"Its worker lost the run {execution.attempt} times. Retry it once the cause is known."
+            return Ending(ExecutionStatus.FAILED, error_code=LostClaimError.code, error_message=message)
+        message = "Handed back by a worker that was away for a while."
+        return Ending(ExecutionStatus.QUEUED, error_code=LostClaimError.code, error_message=message)
+
     async def _finish(self, execution: RunningExecution, ending: Ending) -> None:
         finish = await finish_execution(self._statements, execution, ending)
         log.info("execution_finished", status=ending.status, code=ending.error_code, applied=finish.applied)
@@ -209,52 +224,35 @@ class Runner:
 
     # -- keeping claims ----------------------------------------------------------------------
 
-    async def _beat(self) -> None:
-        while True:
-            asked_at, asked = boot_clock(), {key: attempt for key, (attempt, _) in self._runs.items()}
-            try:
-                mine = await asyncio.wait_for(
-                    heartbeat(self._pool, worker_id=self.worker_id, runs=asked), timeout=self._stale_after
-                )
-            except DATABASE_ERRORS as error:
-                if not is_passing(error):
-                    raise
-                log.warning("heartbeat_failed", error=str(error) or type(error).__name__)
-                if not self._lease.holds:
-                    self._abandon(set(self._runs))
-            else:
-                self._lease.confirm(asked_at)
-                self._abandon(set(asked) - set(mine))
-            await asyncio.sleep(self._stale_after / 4)
+    async def _beat(self) -> float:
+        asked_at, claims = boot_clock(), set(self._runs)
+        try:
+            owned = await asyncio.wait_for(
+                heartbeat(self._pool, worker_id=self.worker_id, runs=claims), timeout=self._stale_after
+            )
+        except DATABASE_ERRORS:
+            if not self._lease.holds:
+                self._abandon(set(self._runs))
+            raise
+        self._lease.confirm(asked_at)
+        self._abandon(claims - owned)
+        return self._stale_after / 4
 
-    def _abandon(self, lost: set[UUID]) -> None:
-        for execution_id in lost & set(self._runs):
-            _, task = self._runs[execution_id]
-            log.warning("run_abandoned", execution_id=str(execution_id))
-            task.cancel()
+    def _abandon(self, lost: set[Claim]) -> None:
+        for claim in lost & set(self._runs):
+            log.warning("run_abandoned", execution_id=str(claim[0]), attempt=claim[1])
+            self._runs[claim].cancel()
 
-    async def _sweep(self) -> None:
-        while True:
-            await asyncio.sleep(1.0)
-            try:
-                if await sweep(self._pool, stale_after=self._stale_after):
-                    self._waker.wake()
-            except DATABASE_ERRORS as error:
-                if not is_passing(error):
-                    raise
-                log.warning("sweep_failed", error=str(error) or type(error).__name__)
+    async def _sweep(self) -> float:
+        if await sweep(self._pool, stale_after=self._stale_after):
+            self._waker.wake()
+        return SWEEP_SECONDS
 
     async def _drain_guard(self) -> None:
         await self._stop.wait()
-        await asyncio.sleep(self._drain_timeout)
-        for _, task in list(self._runs.values()):
+        await wait_or_stop(self._over, self._drain_timeout)
+        for task in list(self._runs.values()):
             task.cancel()
-
-    async def _pause(self, seconds: float) -> None:
-        try:
-            await asyncio.wait_for(self._stop.wait(), timeout=seconds)
-        except TimeoutError:
-            return
 
 
 def interrupted(error: RunInterrupted) -> Ending:

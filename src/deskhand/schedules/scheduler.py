@@ -17,6 +17,7 @@ import structlog
 from deskhand.engine.queue import notify_workers
 from deskhand.kit.cron import occurrences
 from deskhand.kit.db.away import DATABASE_ERRORS
+from deskhand.kit.loops import repeat
 from deskhand.schedules import repository
 
 GRACE = timedelta(seconds=30)
@@ -129,13 +130,9 @@ class Scheduler:
 
     async def run(self) -> None:
         """Work until ``request_stop``; the database may go away and come back."""
-        while not self._stop.is_set():
-            try:
-                pause = await self.tick()
-            except DATABASE_ERRORS as error:
-                log.warning("schedules_interrupted", error=str(error) or type(error).__name__)
-                pause = self._poll
-            await self._wait(pause)
+        await repeat(
+            self.tick, stop=self._stop, passing=DATABASE_ERRORS, pause=self._poll, event="schedules_interrupted"
+        )
 
     async def tick(self) -> float:
         """Fire what is due now.
@@ -170,15 +167,6 @@ class Scheduler:
             )
         log.info("schedules_fired", triggers=len(due), fired=fired, skipped=skipped)
         return len(due), fired
-
-    async def _wait(self, seconds: float) -> None:
-        if seconds <= 0:
-            await asyncio.sleep(0)
-            return
-        try:
-            await asyncio.wait_for(self._stop.wait(), timeout=seconds)
-        except TimeoutError:
-            return
 
 
 def _plan_or_halt(due: DueSchedule) -> FiringPlan:

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from deskhand.errors import ConfigurationError
+from deskhand.kit.loops import restart_pause
 from deskhand.llm.embedded.models import AUTO, EMBEDDED_MODELS, EmbeddedEndpoint, EmbeddedModel, choose_model
 from deskhand.llm.errors import ModelUnavailableError
 
@@ -30,7 +31,6 @@ HOST = "127.0.0.1"
 FULL_CONTEXT = 8192
 SMALL_CONTEXT = 4096
 _AMPLE_MEMORY = 4_000_000_000
-_RESTART_PAUSE = (1.0, 2.0, 5.0, 15.0, 60.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,7 +229,7 @@ class EmbeddedModelServer:
             process.wait()
             if process.stdin is not None:
                 process.stdin.close()
-            pause = _RESTART_PAUSE[min(self.restarts, len(_RESTART_PAUSE) - 1)]
+            pause = restart_pause(self.restarts)
             if self._stopping.wait(pause):
                 return
             self.restarts += 1
