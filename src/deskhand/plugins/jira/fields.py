@@ -5,15 +5,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
+from deskhand.kit.times import read_number
 from deskhand.plugins.errors import DeskValidationError
 from deskhand.plugins.jira.adf_write import markdown_to_adf
 from deskhand.plugins.jira.mapping import plain
 from deskhand.plugins.text import truncate
 
 _TEXTAREA = "com.atlassian.jira.plugin.system.customfieldtypes:textarea"
+_CASCADING = "option-with-child"
+_LEVEL_SIGN = re.compile(r"\s*(?:>|→|::)\s*|\s+[/-]\s+")
 _BY_VALUE = {"option"}
 _BY_NAME = {"component", "version", "group", "priority", "resolution", "issuetype", "securitylevel"}
 
@@ -45,6 +49,8 @@ def encode(field: str, value: Any, editmeta: Meta) -> Any:
     if kind == "array":
         values = value if isinstance(value, (list, tuple)) else [value]
         return [_single(field, item, str(schema.get("items")), meta) for item in values]
+    if kind == _CASCADING:
+        return _cascading(field, value, meta)
     if schema.get("custom") == _TEXTAREA or schema.get("system") in {"description", "environment"}:
         return markdown_to_adf(str(value))
     return _single(field, value, kind, meta)
@@ -62,7 +68,39 @@ def _single(field: str, value: Any, kind: str, meta: Meta) -> Any:
         return {"name": str(value)}
     if kind == "user":
         return {"accountId": str(value)}
-    return value
+    return _number(field, value) if kind == "number" else value
+
+
+def _number(field: str, value: Any) -> int | float:
+    """A number; Jira refuses one that is written as text."""
+    number = read_number(value)
+    if number is None:
+        raise DeskValidationError(f"'{value}' is not a number, and {field} takes nothing else.", fields=(field,))
+    return int(number) if number.is_integer() else number
+
+
+def _cascading(field: str, value: Any, meta: Meta) -> dict[str, Any]:
+    """A cascading select: both levels as options. They come as a pair, or as one text with a sign between them."""
+    allowed = [row for row in meta.get("allowedValues") or () if isinstance(row, Mapping)]
+    if isinstance(value, (list, tuple)):
+        levels = [str(level) for level in value[:2]]
+    else:
+        levels = _split(str(value), [str(plain(row)) for row in allowed])
+    if not allowed:
+        named = [{"value": level} for level in levels]
+        return {**named[0], "child": named[1]} if len(named) > 1 else named[0]
+    parent = allowed_value(field, levels[0], allowed)
+    if len(levels) == 1:
+        return {"id": str(parent["id"])}
+    children = [row for row in parent.get("children") or () if isinstance(row, Mapping)]
+    return {"id": str(parent["id"]), "child": {"id": str(allowed_value(field, levels[1], children)["id"])}}
+
+
+def _split(text: str, parents: list[str]) -> list[str]:
+    """The levels in a text; a name that has such a sign in itself is not taken apart."""
+    if text.casefold() in {name.casefold() for name in parents}:
+        return [text]
+    return [level.strip() for level in _LEVEL_SIGN.split(text, maxsplit=1)]
 
 
 def allowed_value(field: str, wanted: str, allowed: list[Mapping[str, Any]]) -> Mapping[str, Any]:

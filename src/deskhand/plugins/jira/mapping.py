@@ -22,6 +22,8 @@ TEXT_LIMIT = 32_767
 DEFAULT_PRIORITIES = {"critical": "Highest", "high": "High", "medium": "Medium", "low": "Low"}
 PRIORITY_SYNONYMS = {"blocker": "critical", "urgent": "critical", "major": "high", "minor": "low", "lowest": "low"}
 MARKS_KEPT = 20
+LEVELS = " > "
+"""Between the two levels of a cascading select, as people write a path."""
 _AFTERWORD = timedelta(minutes=5)
 _FIELDS = (
     *("summary", "description", "status", "priority", "reporter", "assignee", "labels", "created", "updated"),
@@ -198,7 +200,9 @@ def plain(value: object) -> Any:
     if isinstance(value, Mapping):
         if value.get("type") == "doc":
             return adf_to_markdown(value) or None
-        return next((value[name] for name in ("value", "name", "displayName") if name in value), dict(value))
+        named = next((value[name] for name in ("value", "name", "displayName") if name in value), dict(value))
+        child = plain(value["child"]) if isinstance(value.get("child"), Mapping) else None
+        return named if child is None else f"{named}{LEVELS}{child}"
     if isinstance(value, list):
         return [plain(item) for item in value] or None
     return value

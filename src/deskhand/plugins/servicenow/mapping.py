@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
@@ -14,6 +15,7 @@ from deskhand.plugins.contract import Note, NoteDraft, Person, Ticket, TicketCha
 from deskhand.plugins.errors import DeskProtocolError, DeskValidationError
 from deskhand.plugins.priorities import PriorityMap
 from deskhand.plugins.servicenow.config import NoteFormat, ServiceNowConfig
+from deskhand.plugins.servicenow.journal import entries
 from deskhand.plugins.servicenow.manifest import DESK, TOOL_TYPE
 from deskhand.plugins.servicenow.query import Query, Row, Term, display_of, time_literal, value_of, words
 from deskhand.plugins.text import html_to_markdown, markdown_to_html, markdown_to_text, truncate
@@ -41,8 +43,6 @@ _SYS_ID = re.compile(r"[0-9a-f]{32}")
 _NUMBER = re.compile(r"[A-Z]{2,10}[0-9]{3,15}")
 _CODE_TAGS = re.compile(r"\[code\](.*?)\[/code\]", re.DOTALL | re.IGNORECASE)
 _CODE_TAG = re.compile(r"\[(/?code)\]", re.IGNORECASE)
-# How a journal field is rendered on the record itself; the date's form follows the user's profile.
-_ENTRY = re.compile(r"^(\S[^\n]{6,30}?) - ([^\n]+?) \((Work notes|Additional comments)[^\n]*\)\n", re.MULTILINE)
 
 
 def priority_map(tenant: Mapping[str, str]) -> PriorityMap:
@@ -134,17 +134,11 @@ def read_note(row: Row) -> Note:
 
 def rendered_notes(row: Row) -> tuple[Note, ...]:
     """Notes out of the text the record itself shows, for accounts that may not read the journal table, oldest first."""
-    notes: list[Note] = []
-    for field in JOURNALS:
-        text = display_of(row, field)
-        found = list(_ENTRY.finditer(text))
-        for position, entry in enumerate(found):
-            end = found[position + 1].start() if position + 1 < len(found) else len(text)
-            at = read_time({"at": entry.group(1)}, "at")
-            author, body = Person(name=entry.group(2)), to_markdown(text[entry.end() : end].strip())
-            ident = f"{field}-{len(found) - position}"
-            notes.append(Note(id=ident, body=body, public=field == "comments", author=author, created_at=at))
-    return tuple(sorted(notes, key=lambda note: (note.created_at or datetime.max.replace(tzinfo=UTC), note.id)))
+    notes = [replace(note, body=to_markdown(note.body)) for field in JOURNALS for note in reversed(entries(row, field))]
+    dated = [note.created_at for note in notes if note.created_at is not None]
+    if len(dated) == len(notes):  # between entries without a time, only the order within each journal is known
+        notes.sort(key=lambda note: note.created_at or datetime.max.replace(tzinfo=UTC))
+    return tuple(notes)
 
 
 def to_markdown(text: str) -> str:
