@@ -74,11 +74,10 @@ class Installation:
         return given.rstrip("/")
 
     def environment(self) -> dict[str, str]:
-        """Variables that make a child process part of this installation."""
+        """Variables that make a child part of this installation, without the owner's login, which could undo it."""
         return {
-            **os.environ,
+            **{name: value for name, value in os.environ.items() if name != "DESKHAND_DATABASE_OWNER_URL"},
             "DESKHAND_DATABASE_URL": self.database_url,
-            "DESKHAND_DATABASE_OWNER_URL": self.owner_url,
             "DESKHAND_ENCRYPTION_KEYS": ",".join(self.encryption_keys),
             "DESKHAND_DATA_DIR": str(self.settings.data_dir),
         }

@@ -15,6 +15,7 @@ from deskhand.errors import DeskhandError
 from deskhand.installation import Installation
 from deskhand.kit.crypto import SecretBox
 from deskhand.kit.db import admin
+from deskhand.kit.db.homes import orphans
 from deskhand.kit.db.session import create_pool
 from deskhand.kit.db.tenancy import tenancy_faults, tenant_policies
 from deskhand.kit.http import HttpClientFactory
@@ -149,10 +150,20 @@ async def _models_of(url: str, key: str | None) -> list[object]:
     return models
 
 
+def _left_behind(found: Installation) -> str | Remark:
+    del found
+    homes = orphans()
+    if homes:
+        listed = ", ".join(map(str, homes))
+        return Remark(f"nobody's any more: {listed}. The data directories they belong to are gone; delete them.")
+    return "no cluster without its data directory"
+
+
 CHECKS: tuple[tuple[str, Check], ...] = (
     ("schema", _schema),
     ("database role", _role),
     ("tenancy", _tenancy),
     ("encryption keys", _keys),
     ("model", _model),
+    ("clusters left behind", _left_behind),
 )

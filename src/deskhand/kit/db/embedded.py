@@ -25,12 +25,13 @@ import asyncpg
 
 from deskhand.errors import UnavailableError
 from deskhand.kit.db.blocking import run_blocking
+from deskhand.kit.db.files import is_number, read_number, read_word, write_whole
+from deskhand.kit.db.homes import OWNER_FILE, SYSTEM_DIRECTORY
 from deskhand.kit.db.programs import ServerPrograms, find_binaries, unprivileged_account
-from deskhand.kit.db.roles import APP_ROLE, OWNER_ROLE, create_roles
+from deskhand.kit.db.roles import APP_ROLE, OWNER_ROLE, create_roles, scram_verifier
 
 DATABASE = "deskhand"
 SUPERUSER = "postgres"
-SYSTEM_DIRECTORY = Path("/var/lib/deskhand")
 
 _SETTINGS = {
     "listen_addresses": "127.0.0.1",
@@ -41,6 +42,7 @@ _SETTINGS = {
     "log_line_prefix": "%m [%p] %u@%d ",
     "timezone": "UTC",
 }
+_LOGINS = {"superuser": SUPERUSER, "owner": OWNER_ROLE, "app": APP_ROLE}
 _PORTS = range(20_000, 32_000)
 _EXTENSIONS = ("pg_trgm", "vector")
 
@@ -94,6 +96,8 @@ class EmbeddedPostgres:
             self._programs.stage_if_unreachable(self._home)
             self._initialise_if_empty()
             if not self._attach(timeout):
+                (self.data / "postmaster.pid").unlink(missing_ok=True)  # nobody's any more
+                self._mend_passwords()
                 self._launch(timeout)
             run_blocking(self._ensure_database)
 
@@ -104,6 +108,12 @@ class EmbeddedPostgres:
             if self._live_pid() is not None:
                 self._programs.run("pg_ctl", "-D", self.data, "-m", "fast", "-w", "-t", "60", "stop")
             self._started_here = False
+
+    def remove(self) -> None:
+        """Stop the server and delete everything it has, wherever its data had to go."""
+        self.stop()
+        for directory in {self._home, self.root}:
+            shutil.rmtree(directory)
 
     @contextmanager
     def stopped_without_us(self) -> Iterator[None]:
@@ -176,32 +186,44 @@ class EmbeddedPostgres:
 
     def _find_home(self) -> None:
         """Where an earlier start put the data."""
-        if self._home_marker.exists():
-            self._home = Path(self._home_marker.read_text())
+        recorded = Path(read_word(self._home_marker))
+        if recorded.is_absolute() and recorded.is_dir():
+            self._home = recorded
+        elif (self._system_home / "data").exists() and not (self.root / "data").exists():
+            self._home = self._system_home
 
     def _choose_home(self) -> None:
         """Decide once where the data goes: later changes of modes above must not make a second cluster."""
         self._find_home()
-        if self._home_marker.exists():
-            return
-        if self._account is not None and not self._programs.account_can(["test", "-x", str(self.root)]):
-            digest = hashlib.sha256(str(self.root).encode()).hexdigest()[:16]
+        known = (self._home / "data").exists()
+        if self._account is not None and not known and not self._programs.account_can(["test", "-x", str(self.root)]):
             self._system_directory.mkdir(mode=0o711, parents=True, exist_ok=True)
-            self._home = self._system_directory / digest
+            self._home = self._system_home
             self._home.mkdir(mode=0o711, exist_ok=True)
-        self._home_marker.touch(mode=0o600)
-        self._home_marker.write_text(str(self._home))
+        write_whole(self._home_marker, str(self._home))
+        if self._home != self.root:
+            write_whole(self._home / OWNER_FILE, str(self.root))
+
+    @property
+    def _system_home(self) -> Path:
+        return self._system_directory / hashlib.sha256(str(self.root).encode()).hexdigest()[:16]
 
     def _password(self, name: str) -> str:
         path = self.root / f"{name}-password"
-        try:
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except FileExistsError:
-            return path.read_text()
-        with os.fdopen(descriptor, "w") as file:
+        password = read_word(path)
+        if not password:
             password = secrets.token_urlsafe(24)
-            file.write(password)
+            write_whole(path, password)
         return password
+
+    def _mend_passwords(self) -> None:
+        """Passwords whose files were lost are set anew in the cluster, by its owner's single-user mode."""
+        torn = [name for name in _LOGINS if not read_word(self.root / f"{name}-password")]
+        if torn and (self.root / "database-created").exists():
+            statements = [
+                f"ALTER ROLE {_LOGINS[name]} PASSWORD '{scram_verifier(self._password(name))}'\n" for name in torn
+            ]
+            self._programs.run("postgres", "--single", "-D", self.data, "postgres", feed="".join(statements))
 
     def _url(self, user: str, password_name: str, database: str = DATABASE) -> str:
         if self.port is None:
@@ -216,65 +238,73 @@ class EmbeddedPostgres:
     def _initialise_if_empty(self) -> None:
         if self._data_is_initialised():
             return
-        shutil.rmtree(self.data, ignore_errors=True)
+        unfinished = self._home / "data.new"
+        for leftover in (self.data, unfinished):
+            shutil.rmtree(leftover, ignore_errors=True)
         password_file = self._home / ".initdb-password"
         password_file.unlink(missing_ok=True)
         descriptor = os.open(password_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "w") as file:
             file.write(self._password("superuser"))
-        self.data.mkdir(mode=0o700)
+        unfinished.mkdir(mode=0o700)
         if self._account:
             # A file, since another uid cannot reopen our /dev/stdin.
-            for path in (self.data, password_file):
+            for path in (unfinished, password_file):
                 os.chown(path, self._account.pw_uid, self._account.pw_gid)
         modern = int(self._programs.version().split(".")[0]) >= 17
         locale = ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"]
         try:
             self._programs.run(
                 "initdb",
-                *("-D", self.data, "-U", SUPERUSER, f"--pwfile={password_file}", "--auth=scram-sha-256"),
+                *("-D", unfinished, "-U", SUPERUSER, f"--pwfile={password_file}", "--auth=scram-sha-256"),
                 *("--encoding=UTF8", "--data-checksums", "--no-instructions"),
                 *(locale if modern else ["--locale=C.UTF-8"]),
                 log=True,
             )
         finally:
             password_file.unlink()
+        unfinished.rename(self.data)
 
     def _data_is_initialised(self) -> bool:
-        # initdb writes PG_VERSION early and global/pg_control late: a half-done one is begun anew.
+        # What initdb did not finish never gets this name; the two files tell what an earlier version of ours began.
         return (self.data / "PG_VERSION").exists() and (self.data / "global" / "pg_control").exists()
 
     # --- the running server -----------------------------------------------------------------------
 
     def _pid_file(self) -> list[str]:
         try:
-            return (self.data / "postmaster.pid").read_text().splitlines()
+            return (self.data / "postmaster.pid").read_text(errors="replace").splitlines()
         except FileNotFoundError:
             return []
 
     def _live_pid(self) -> int | None:
         lines = self._pid_file()
-        if not lines:
+        if not lines or not is_number(lines[0]):
             return None
         pid = int(lines[0])
         try:
             os.kill(pid, 0)
-        except ProcessLookupError:
+        except (ProcessLookupError, OverflowError):
             return None
         except PermissionError:
             pass
-        command = Path(f"/proc/{pid}/comm")
-        # After a restart of the machine or container the number may belong to something else.
-        if Path("/proc/self").exists() and (not command.exists() or command.read_text().strip() != "postgres"):
+        # After a restart of the machine or container the number may belong to something else, another cluster too.
+        if Path("/proc/self").exists() and not self._serves_here(pid):
             return None
         return pid
 
+    def _serves_here(self, pid: int) -> bool:
+        try:
+            words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        except (FileNotFoundError, ProcessLookupError):
+            return False
+        return Path(os.fsdecode(words[0])).name == "postgres" and os.fsencode(self.data) in words
+
     def _recorded_port(self) -> int | None:
         lines = self._pid_file()
-        if len(lines) > 3:
+        if len(lines) > 3 and is_number(lines[3]):
             return int(lines[3])
-        remembered = self._home / "port"
-        return int(remembered.read_text()) if remembered.exists() else None
+        return read_number(self._home / "port")
 
     def _answers(self) -> int:
         """Exit status of pg_isready: 0 ready, 1 starting or stopping, 2 nothing there."""
@@ -296,7 +326,6 @@ class EmbeddedPostgres:
 
     def _launch(self, timeout: float) -> None:
         deadline = time.monotonic() + timeout
-        (self.data / "postmaster.pid").unlink(missing_ok=True)
         self.port = self.port or _free_port(self._recorded_port())
         options = {**self.settings, "port": str(self.port)}
         flags = " ".join(f"-c {shlex.quote(f'{key}={value}')}" for key, value in options.items())
@@ -307,9 +336,7 @@ class EmbeddedPostgres:
                 raise UnavailableError(f"PostgreSQL did not start within {timeout:.0f} s; see {self.log}.")
             time.sleep(0.3)
         self._started_here = True
-        remembered = self._home / "port"
-        remembered.touch(mode=0o600)
-        remembered.write_text(str(self.port))
+        write_whole(self._home / "port", str(self.port))
 
     # --- databases --------------------------------------------------------------------------------
 

@@ -66,8 +66,8 @@ class ServerPrograms:
         self.account = account
         self._log = log
 
-    def run(self, program: str, *args: object, check: bool = True, log: bool = False) -> int:
-        """Run a program to its end as the account; its exit status.
+    def run(self, program: str, *args: object, check: bool = True, log: bool = False, feed: str = "") -> int:
+        """Run a program to its end as the account, with ``feed`` as its input; its exit status.
 
         Raises:
             UnavailableError: ``check`` is on and it failed.
@@ -81,7 +81,7 @@ class ServerPrograms:
                 check=False,
                 cwd="/",
                 env=_ENVIRONMENT,
-                stdin=subprocess.DEVNULL,
+                input=feed.encode(),
                 stdout=output,
                 stderr=output,
                 user=self.account.pw_uid if self.account else None,

@@ -1,0 +1,46 @@
+"""Small files that a power loss or a full disk must not tear: whole or as before."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Replace a file's text, mode 0600; after a crash it holds the old text or the new one, never a part."""
+    descriptor, unfinished = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(descriptor)
+        Path(unfinished).replace(path)
+    except OSError:
+        Path(unfinished).unlink(missing_ok=True)
+        raise
+    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
+
+
+def read_word(path: Path) -> str:
+    """A file's text without blanks; empty where there is none, or only what a torn write leaves."""
+    try:
+        text = path.read_text(encoding="utf-8", errors="replace").strip()
+    except FileNotFoundError:
+        return ""
+    return text if text.isprintable() else ""
+
+
+def read_number(path: Path) -> int | None:
+    """A file's number; None where it holds none."""
+    word = read_word(path)
+    return int(word) if is_number(word) else None
+
+
+def is_number(word: str) -> bool:
+    """Whether it is a number in plain digits."""
+    return word.strip().isascii() and word.strip().isdecimal()
