@@ -88,30 +88,6 @@ async def test_without_sources_the_note_says_so_and_no_model_is_asked(product: P
     assert "No similar" in str((await note_on(product, ticket_id))["body"])
 
 
-async def test_an_unplugged_model_fails_the_run_in_plain_words_and_a_retry_finishes_it(product: Product) -> None:
-    customer = await product.customer()
-    await with_history(product, customer)
-    await product.start_worker()
-    product.model.replies.append(Reply(status=401, error={"message": "bad key"}))
-    ticket_id = await product.desk.file_ticket()
-    answer = await product.deliver(customer, ticket_id)
-    failed = await product.ended(customer, answer.json()["execution_id"])
-
-    assert failed["status"] == "failed"
-    assert "key" in str(failed["error_message"])
-    assert "sk-test" not in str(failed)
-    assert await product.desk.notes(ticket_id) == []
-
-    retried = await customer.client.post(f"/api/v1/executions/{failed['id']}/retry")
-    assert retried.is_success, retried.text
-
-    async def completed() -> bool:
-        return (await product.execution(customer, str(failed["id"])))["status"] == "completed"
-
-    await until(completed)
-    assert (await product.desk.effects(ticket_id))["notes"] == 1
-
-
 async def test_a_model_that_recovers_is_asked_again_by_itself(product: Product) -> None:
     customer = await product.customer()
     await with_history(product, customer)

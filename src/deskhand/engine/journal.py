@@ -107,6 +107,7 @@ class Journal:
         input: Any = None,  # noqa: A002  (the word the journal's column and the traces use)
         measure: Callable[[Any], StepUsage] | None = None,
         recover: Callable[[], Awaitable[Any]] | None = None,
+        owed: bool = False,
     ) -> Any:
         """Run one step, or replay it.
 
@@ -119,13 +120,15 @@ class Journal:
             input: What goes into the trace.
             measure: Reads tokens and cost out of the result.
             recover: For a write in doubt: returns its result if the desk has it, ``NOT_DONE`` if it surely has not.
+            owed: The run owes it whatever its limits say; they are for what a model asks for.
 
         Raises:
             RunInterrupted: The run lost its claim, was cancelled or reached a limit.
         """
         step_key = self.key_for(name, key)
         self._lease.check()
-        self._budget.begin_step()
+        if not owed:
+            self._budget.begin_step()
         # Every write has a mark, also one that may be repeated: by it our own change is known when the desk reports it.
         mark = self.mark_for(step_key) if kind == "write" else None
         intent = _Intent(step_key, kind, name, idempotent, mark, input)

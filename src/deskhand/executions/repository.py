@@ -93,6 +93,7 @@ def _summaries() -> Select[*tuple[Any, ...]]:
             _milliseconds(started, until).label("duration_ms"),
             *(spent.c.step_count, spent.c.tokens_in, spent.c.tokens_out),
             func.coalesce(e.cost_usd, spent.c.cost_usd).label("cost_usd"),
+            func.coalesce(e.output_result.contains({"degraded": True}), False).label("degraded"),
         )
         .join(Agent, Agent.id == e.agent_id)
         .join(AgentVersion, AgentVersion.id == e.agent_version_id)
@@ -112,6 +113,8 @@ def _conditions(filters: ExecutionFilters) -> list[Condition]:
         found.append(e.ticket_ref == filters.ticket_ref)
     if filters.since:
         found.append(e.queued_at >= filters.since)
+    if filters.degraded is not None:
+        found.append(func.coalesce(e.output_result.contains({"degraded": True}), False) == filters.degraded)
     if filters.needs_attention:
         found.append(
             or_(e.status == ExecutionStatus.WAITING, and_(e.status == ExecutionStatus.FAILED, e.dismissed_at.is_(None)))

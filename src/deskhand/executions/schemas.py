@@ -24,6 +24,7 @@ class ExecutionFilters(BaseModel):
     agent_id: UUID | None = None
     ticket_ref: str | None = Field(None, max_length=100, description="The ticket's id at its desk, exactly.")
     since: AwareDatetime | None = Field(None, description="Accepted at or after this time.")
+    degraded: bool | None = Field(None, description="Only runs whose note was, or was not, made without the model.")
     needs_attention: bool = Field(False, description="Only failed runs nobody has dismissed, and waiting ones.")
 
 
@@ -62,6 +63,7 @@ class ExecutionSummary(BaseModel):
     tokens_in: int | None
     tokens_out: int | None
     cost_usd: Decimal | None = Field(description="Dollars; null when a price is unknown or nothing was spent yet.")
+    degraded: bool = Field(False, description="The note was made without the model, from what was found.")
     error_code: str | None
     error_message: str | None
     cancel_requested_at: datetime | None
@@ -171,8 +173,18 @@ class RelatedRun(BaseModel):
     queued_at: datetime
 
 
+class SameNote(BaseModel):
+    """The earlier note of the agent on the ticket that already says what this run found."""
+
+    execution_id: UUID = Field(description="The run that wrote it.")
+    note_id: str | None = Field(description="The desk's id of it.")
+
+
 class ExecutionDetail(ExecutionSummary):
     """One run with everything it did."""
+
+    degraded_reason: str | None = Field(None, description="Why the model was no help, for who looks after it.")
+    same_as: SameNote | None = Field(None, description="Set where nothing was written, because nothing is new.")
 
     waited_ms: int | None = Field(description="Milliseconds from the event to the first start; null after a retry.")
     total_ms: int | None = Field(description="Milliseconds from the event to the end.")
@@ -266,6 +278,7 @@ __all__ = [
     "NoteView",
     "Question",
     "RelatedRun",
+    "SameNote",
     "StatusCounts",
     "StepView",
 ]

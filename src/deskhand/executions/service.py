@@ -88,6 +88,8 @@ async def get_execution(session: AsyncSession, execution_id: UUID) -> ExecutionD
             "input_payload": redact(row["input_payload"]),
             "output_result": result,
             "note": read_note(row["output_result"]),
+            "degraded_reason": (result or {}).get("degraded_reason"),
+            "same_as": (result or {}).get("same_as"),
             "question": find_question(row["status"], steps),
             "replays": [dict(one) for one in await repository.list_replays(session, execution_id)],
             "retried_as": await _successor(session, row),

@@ -66,3 +66,17 @@ async def add_enhancement(session: AsyncSession, values: dict[str, Any]) -> None
     """Insert a row of the history of notes, unless one of its id is there."""
     row = insert(EnhancementHistory).values(**values).on_conflict_do_nothing(index_elements=["id"])
     await session.execute(row)
+
+
+async def last_enhancement(
+    session: AsyncSession, *, ticket_id: str, marks: dict[str, str]
+) -> EnhancementHistory | None:
+    """The newest row about a ticket whose context has these values."""
+    e = EnhancementHistory
+    query = (
+        select(e)
+        .where(e.ticket_id == ticket_id, e.status == "completed", e.context_gathered.contains(marks))
+        .order_by(e.created_at.desc(), e.id)
+        .limit(1)
+    )
+    return (await session.execute(query)).scalar_one_or_none()

@@ -18,7 +18,7 @@ from deskhand.tenants import repository
 from deskhand.tenants.connections import connection_faults
 from deskhand.tenants.destinations import ensure_secrets_stay, stored_destinations
 from deskhand.tenants.fields import PLAIN_FIELDS, SECRET_FIELDS, TOOL_FIELDS
-from deskhand.tenants.models import TenantConfig
+from deskhand.tenants.models import EnhancementHistory, TenantConfig
 from deskhand.tenants.schemas import TenantConfigCreate, TenantConfigUpdate
 
 _SECRETS = (*SECRET_FIELDS, "connection_extras", "webhook_signing_secret")
@@ -233,3 +233,18 @@ async def record_enhancement(
         "processing_time_ms": took_ms,
     }
     await repository.add_enhancement(session, values)
+
+
+async def last_enhancement(
+    session: AsyncSession, *, ticket_id: str, tool_type: str, agent_id: UUID
+) -> EnhancementHistory | None:
+    """What an agent last added to a ticket, or None.
+
+    Args:
+        session: A session of the tenant.
+        ticket_id: The ticket, by the desk's stable id.
+        tool_type: Its desk.
+        agent_id: The agent.
+    """
+    marks = {"tool_type": tool_type, "agent_id": str(agent_id)}
+    return await repository.last_enhancement(session, ticket_id=ticket_id, marks=marks)

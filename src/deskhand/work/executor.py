@@ -17,7 +17,6 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import asyncpg
-from pydantic_ai.models import Model
 from pydantic_core import to_jsonable_python
 
 from deskhand.agents.models import AgentVersion
@@ -35,27 +34,20 @@ from deskhand.kit.http import HttpClientFactory
 from deskhand.kit.marks import MarkMaker
 from deskhand.kit.telemetry import Telemetry
 from deskhand.knowledge.embedding import Embedder
-from deskhand.llm.embedded.constrained import ConstrainedModel
-from deskhand.llm.errors import InvalidOutputError
 from deskhand.llm.gateway import GatewaySettings, build_model
 from deskhand.llm.loop import AgentTask, run_agent
 from deskhand.notes.layout import (
-    CheckedDraft,
     ComposedNote,
     NoteFacts,
-    check_draft,
-    compose_note,
-    draft_prompt,
-    draft_schema,
-    needs_model,
-    quoted_steps,
 )
 from deskhand.plugins.contract import Operation, Ticket, TicketingToolPlugin
 from deskhand.plugins.registry import PluginManager
 from deskhand.tenants.connections import desk_for
 from deskhand.tenants.models import TenantConfig
 from deskhand.tenants.service import TenantService, record_enhancement
+from deskhand.work.drafting import Drafter, Share, Wording
 from deskhand.work.facts import note_input
+from deskhand.work.repetition import LastNote, facts_digest, read_last_note
 from deskhand.work.research import Researcher
 from deskhand.work.toolbox import Toolbox
 
@@ -155,12 +147,19 @@ class Executor:
 
     async def _ticket_run(self, run: Run) -> Ending:
         live = run.execution.mode == "live"
-        model = build_model(run.version.llm_config, self._gateway, run.http)
         async with self._toolbox(run) as toolbox:
             ticket = await toolbox.get_ticket()
             findings = await Researcher(self._db, run.journal, self._embedder).research(ticket)
-            facts = note_input(ticket, findings, model_label=_label(model))
-            note = await self._draft(run, toolbox, facts, model)
+            facts = note_input(ticket, findings)
+            digest = facts_digest(facts, run.execution.agent_version_id)
+            writes = live and toolbox.may(Operation.ADD_NOTE)
+            last = await self._last_note(run, ticket) if writes else None
+            if last is not None and last.facts_digest == digest:
+                return await self._nothing_new(run, last)
+            wording = await self._word(run, toolbox, facts)
+            note = wording.note
+            if last is not None and last.says(note.markdown):
+                return await self._nothing_new(run, last)
             receipt = await toolbox.add_note(note.markdown, key=NOTE_KEY) if toolbox.may(Operation.ADD_NOTE) else None
         output = {
             "note": {
@@ -174,11 +173,42 @@ class Executor:
             },
             "triage": to_jsonable_python(findings.triage),
             "unavailable": findings.unavailable,
-            "model": model.model_name,
+            "model": wording.model_name,
+            "degraded": bool(wording.failure),
+            "degraded_reason": wording.failure or None,
         }
         if live:
-            await self._remember(run, ticket, output)
+            await self._remember(run, ticket, output, facts_digest=None if wording.failure else digest)
         return Ending(ExecutionStatus.COMPLETED, output=output)
+
+    async def _last_note(self, run: Run, ticket: Ticket) -> LastNote | None:
+        return await read_last_note(
+            self._db,
+            tenant_id=run.execution.tenant_id,
+            agent_id=run.execution.agent_id,
+            tool_type=ticket.tool_type,
+            ticket_id=ticket.id,
+            besides=run.execution.id,
+        )
+
+    async def _nothing_new(self, run: Run, last: LastNote) -> Ending:
+        """End a run whose note the ticket already has: nothing is written, and its trace and page say so."""
+        same = {"execution_id": str(last.run_id), "note_id": last.note_id}
+
+        async def keep() -> Any:
+            return same
+
+        await run.journal.step(name="keep_last_note", kind="compute", body=keep, owed=True)
+        return Ending(ExecutionStatus.COMPLETED, output={"note": None, "same_as": same, "degraded": False})
+
+    async def _word(self, run: Run, toolbox: Toolbox, facts: NoteFacts) -> Wording:
+        share = Share.of(run.execution, deadline=run.deadline, timeout=self._limits.timeout)
+        return await Drafter(self._gateway, run.http, run.journal, share).word(
+            facts,
+            toolbox,
+            llm_config=run.version.llm_config,
+            house_rules=run.version.system_prompt,
+        )
 
     @asynccontextmanager
     async def _toolbox(self, run: Run) -> AsyncIterator[Toolbox]:
@@ -202,36 +232,22 @@ class Executor:
         finally:
             await desk.aclose()
 
-    async def _draft(self, run: Run, toolbox: Toolbox, facts: NoteFacts, model: Model[Any]) -> ComposedNote:
-        # A small model does one thing at a time: every tool call costs it ten seconds, and the note is its one thing.
-        tools = () if isinstance(model, ConstrainedModel) else toolbox.specs()
-        if not needs_model(facts) and not tools:
-            # Without sources a model could only invent; the note says what was looked for and not found.
-            return compose_note(facts, CheckedDraft())
-        question = draft_prompt(facts, house_rules=run.version.system_prompt)
-        task = AgentTask(
-            instructions=question.instructions,
-            prompt=question.prompt,
-            output_schema=draft_schema(facts),
-            tools=tools,
-            deadline=run.deadline,
-            run_id=str(run.execution.id),
-        )
-        try:
-            outcome = await run_agent(task, model, run.journal)
-        except InvalidOutputError:
-            # What was found is worth a note even if the model could not word it; the trace shows its failure.
-            return compose_note(facts, CheckedDraft(steps=tuple(quoted_steps(facts)), extractive=True))
-        return compose_note(facts, check_draft(outcome.output, facts))
-
-    async def _remember(self, run: Run, ticket: Ticket, output: dict[str, Any]) -> None:
+    async def _remember(self, run: Run, ticket: Ticket, output: dict[str, Any], *, facts_digest: str | None) -> None:
+        context = {
+            "sources": output["note"]["sources"],
+            "unavailable": output["unavailable"],
+            "agent_id": str(run.execution.agent_id),
+            "tool_type": ticket.tool_type,
+            "note_id": output["note"]["note_id"],
+            "facts_digest": facts_digest,
+        }
         async with self._db.tenant_session(run.execution.tenant_id) as session:
             await record_enhancement(
                 session,
                 run_id=run.execution.id,
                 tenant_id=run.execution.tenant_id,
                 ticket_id=ticket.id,
-                context={"sources": output["note"]["sources"], "unavailable": output["unavailable"]},
+                context=context,
                 note=output["note"]["markdown"],
                 took_ms=round((self._limits.timeout - (run.deadline - time.monotonic())) * 1000),
             )
@@ -260,10 +276,6 @@ def _occasion(execution: RunningExecution) -> str:
         return f"Run started at {execution.queued_at.isoformat()}."
     instant = datetime.fromisoformat(schedule["fire_at"]).astimezone(ZoneInfo(schedule["timezone"]))
     return f"Scheduled run for {instant:%A} {instant.isoformat()} ({schedule['timezone']})."
-
-
-def _label(model: Model[Any]) -> str:
-    return f"{model.model_name} (embedded model)" if isinstance(model, ConstrainedModel) else model.model_name
 
 
 def _cited(facts: NoteFacts, note: ComposedNote) -> list[dict[str, Any]]:

@@ -12,13 +12,12 @@ from deskhand.work.research import Findings
 SYNTHETIC = "synthetic"
 
 
-def note_input(ticket: Ticket, findings: Findings, *, model_label: str) -> NoteFacts:
+def note_input(ticket: Ticket, findings: Findings) -> NoteFacts:
     """Everything the note is made of, in the model layer's own terms.
 
     Args:
         ticket: The new ticket.
         findings: What research found, best first.
-        model_label: Names the model in the note's footer.
     """
     sources = (
         *(_ticket(hit, number) for number, hit in enumerate(findings.history, 1)),
@@ -36,7 +35,6 @@ def note_input(ticket: Ticket, findings: Findings, *, model_label: str) -> NoteF
             _suggestion(triage.priority, findings, current=ticket.priority),
         ),
         unavailable=tuple(findings.unavailable),
-        model_label=model_label,
     )
 
 

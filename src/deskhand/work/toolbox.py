@@ -20,6 +20,7 @@ from deskhand.llm.loop import ToolInputError, ToolSpec
 from deskhand.plugins.contract import NoteDraft, Operation, Ticket, TicketChanges, TicketingToolPlugin, WriteReceipt
 from deskhand.plugins.errors import (
     DeskCannotTellError,
+    DeskNotFoundError,
     DeskPermissionError,
     DeskProtocolError,
     DeskUnsupportedError,
@@ -28,6 +29,9 @@ from deskhand.plugins.errors import (
 
 # Answers of a desk that leave the question open whether a write is there, and would be the same next time.
 CANNOT_TELL = (DeskCannotTellError, DeskPermissionError, DeskProtocolError, DeskUnsupportedError)
+
+# Answers of a desk that mean that a change was not made and would not be the next time.
+REFUSALS = (DeskNotFoundError, DeskPermissionError, DeskUnsupportedError, DeskValidationError)
 
 TICKET = TypeAdapter(Ticket)
 RECEIPT = TypeAdapter(WriteReceipt)
@@ -105,7 +109,8 @@ class Toolbox:
         async def make(mark: str) -> WriteReceipt:
             return await self._desk.add_note(self._ticket_id, NoteDraft(body=body, public=public, mark=mark))
 
-        return await self._write(Operation.ADD_NOTE, key=key, input={"body": body, "public": public}, make=make)
+        shown = {"body": body, "public": public}
+        return await self._write(Operation.ADD_NOTE, key=key, input=shown, make=make, owed=True)
 
     async def update_ticket(self, changes: TicketChanges) -> WriteReceipt:
         """Set fields of the ticket: each call is a change of its own, made once however often the run is resumed."""
@@ -130,6 +135,7 @@ class Toolbox:
         input: Mapping[str, Any],  # noqa: A002  (the journal's own word)
         make: Callable[[str], Awaitable[WriteReceipt]],
         idempotent: bool = False,
+        owed: bool = False,
     ) -> WriteReceipt:
         """The one road to the desk: grant, intent, mark, effect, audit; a dry run ends after the intent.
 
@@ -139,10 +145,11 @@ class Toolbox:
             input: What the trace shows.
             make: Does it, with the mark that the desk is to keep.
             idempotent: Whether a write of unknown outcome may simply be made again.
+            owed: Whether it is made even if the model used up the run's limits.
         """
         self.require(operation)
         if self._journal.execution.mode == "dry_run":
-            return await self._intend(operation, key=key, input=input)
+            return await self._intend(operation, key=key, input=input, owed=owed)
         mark = self._journal.mark_for(key)
 
         async def perform() -> Any:
@@ -158,17 +165,27 @@ class Toolbox:
             body=perform,
             idempotent=idempotent,
             recover=lambda: self._find(operation, mark),
+            owed=owed,
         )
         return RECEIPT.validate_python(raw)
 
-    async def _intend(self, operation: Operation, *, key: str, input: Mapping[str, Any]) -> WriteReceipt:  # noqa: A002
+    async def _intend(
+        self,
+        operation: Operation,
+        *,
+        key: str,
+        input: Mapping[str, Any],  # noqa: A002
+        owed: bool,
+    ) -> WriteReceipt:
         receipt = WriteReceipt(id="dry-run", ticket_id=self._ticket_id)
 
         async def intent() -> Any:
             return {**to_jsonable_python(receipt), "intent": operation.value}
 
         # Not a write: the trace counts what reached the desk, and no mark was given away.
-        await self._journal.step(name=operation.value, key=key, kind="compute", input=dict(input), body=intent)
+        await self._journal.step(
+            name=operation.value, key=key, kind="compute", input=dict(input), body=intent, owed=owed
+        )
         return receipt
 
     async def _find(self, operation: Operation, mark: str) -> Any:
@@ -223,7 +240,8 @@ class Toolbox:
             )
             try:
                 return to_jsonable_python(await self.update_ticket(changes))
-            except DeskValidationError as error:
+            except REFUSALS as error:
+                # Told to the model, which may go on without this change: it is not what the run owes.
                 raise ToolInputError(error.detail) from error
 
         return ToolSpec(

@@ -1,0 +1,230 @@
+"""The words of a note: asked of the model within its share of the run's time, and done without where it is no help.
+
+A note is owed even when the model fails for good. This is the one place that decides it, and it decides by what is
+*not* the model's doing: a run that was stopped, a desk that failed, a database that is away. Whatever else goes wrong
+while the model is asked (it is slow, down, refused, over budget, loops on tools, answers nonsense, or breaks our
+reading of it) leaves the finished research, from which the note is made.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import structlog
+from pydantic_ai.models import Model
+
+from deskhand.engine.claims import RunningExecution
+from deskhand.engine.journal import Journal
+from deskhand.engine.retry import BASE_DELAY
+from deskhand.errors import ConfigurationError, LimitReachedError, RunInterrupted, UnavailableError
+from deskhand.kit.db.away import is_passing, sqlstate
+from deskhand.kit.http import HttpClientFactory
+from deskhand.llm.embedded.constrained import ConstrainedModel
+from deskhand.llm.errors import (
+    InvalidOutputError,
+    ModelAuthError,
+    ModelBadRequestError,
+    ModelError,
+    ModelQuotaError,
+    ModelRateLimitedError,
+    ModelTimeoutError,
+    ModelUnavailableError,
+)
+from deskhand.llm.gateway import GatewaySettings, build_model
+from deskhand.llm.loop import AgentTask, run_agent
+from deskhand.notes.facts import NoteFacts
+from deskhand.notes.layout import (
+    CheckedDraft,
+    ComposedNote,
+    check_draft,
+    compose_note,
+    draft_prompt,
+    draft_schema,
+    needs_model,
+    without_model,
+)
+from deskhand.plugins.errors import DeskError
+from deskhand.work.toolbox import Toolbox
+
+log = structlog.get_logger(__name__)
+
+MODEL_SHARE = 0.75
+"""Of a run's time, counted from the event: when the model must be done. The rest is for the note."""
+LATE_SHARE = 0.25
+"""What the model gets of a run that starts when that time is over, because it waited in a queue."""
+SURE_TRIES = 3
+"""Tries the model gets however late it is, as long as it does not ask for a longer wait than its share."""
+
+_SHORTFALLS: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
+    ((LimitReachedError,), "the model had not finished when the run reached its limits"),
+    ((ModelTimeoutError, TimeoutError), "the model did not answer in time"),
+    ((ModelRateLimitedError, ModelUnavailableError), "the model could not be reached"),
+    ((ModelQuotaError,), "the model's budget is used up"),
+    ((ModelAuthError, ConfigurationError), "the model is not set up so that it can be used"),
+    ((InvalidOutputError,), "the model's answers could not be used"),
+    ((ModelBadRequestError,), "the model refused the request"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """The model's part of a run's time.
+
+    Attributes:
+        deadline: ``time.monotonic()`` at which it must be done.
+        retry_until: ``time.monotonic()`` before which another try may begin.
+        longest_wait: Seconds that nobody waits longer than for another try, however often it was tried.
+    """
+
+    deadline: float
+    retry_until: float
+    longest_wait: float
+
+    @classmethod
+    def of(cls, execution: RunningExecution, *, deadline: float, timeout: float) -> Share:
+        """The share in one attempt.
+
+        Args:
+            execution: The run, with the times of its event and of this start.
+            deadline: ``time.monotonic()`` at which the attempt must be over.
+            timeout: Seconds of one attempt.
+        """
+        started = deadline - timeout
+        waited = max(0.0, (execution.started_at - execution.queued_at).total_seconds())
+        left = MODEL_SHARE * timeout - waited
+        return cls(
+            deadline=started + max(left, LATE_SHARE * timeout),
+            retry_until=started + left,
+            longest_wait=LATE_SHARE * timeout,
+        )
+
+    def allows_another_try(self, execution: RunningExecution, error: ModelError, *, now: float) -> bool:
+        """Whether the run is to be tried again for the model's sake, instead of writing the note without it."""
+        if not error.retryable or execution.attempt >= execution.max_attempts or now >= self.deadline:
+            return False
+        wait = max(error.retry_after or 0.0, BASE_DELAY * 2 ** (execution.attempt - 1))
+        return now + wait < self.retry_until or (execution.attempt < SURE_TRIES and wait <= self.longest_wait)
+
+
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """A note, and what the model had to do with it.
+
+    Attributes:
+        note: The note.
+        model_name: The model that was asked, or was to be.
+        failure: Why it was no help, for the people who look after it; empty if it answered.
+    """
+
+    note: ComposedNote
+    model_name: str
+    failure: str = ""
+
+
+class Drafter:
+    """Asks the model of one run.
+
+    Args:
+        gateway: How models are reached.
+        http: Outbound HTTP.
+        journal: Records every call.
+        share: The model's part of the run's time.
+    """
+
+    def __init__(self, gateway: GatewaySettings, http: HttpClientFactory, journal: Journal, share: Share) -> None:
+        self._gateway = gateway
+        self._http = http
+        self._journal = journal
+        self._share = share
+
+    async def word(
+        self, facts: NoteFacts, toolbox: Toolbox, *, llm_config: Mapping[str, Any], house_rules: str
+    ) -> Wording:
+        """Make the note of what was found, with the model's words where it has any that may be shown.
+
+        Args:
+            facts: What was found.
+            toolbox: What the model may do.
+            llm_config: Which model.
+            house_rules: The agent's system prompt.
+
+        Raises:
+            ModelError: It may pass by itself, and there is time for another try.
+            Exception: What was not the model's doing.
+        """
+        name = str(llm_config.get("model") or llm_config.get("provider") or "")
+        try:
+            model = build_model(llm_config, self._gateway, self._http)
+        except (ModelError, ConfigurationError) as error:
+            return self._done_without(facts, name, error)
+        facts = replace(facts, model_label=_label(model))
+        # A small model does one thing at a time: every tool call costs it ten seconds, and the note is its one thing.
+        tools = () if isinstance(model, ConstrainedModel) else toolbox.specs()
+        if not needs_model(facts) and not tools:
+            # Without sources a model could only invent; the note says what was looked for and not found.
+            return Wording(compose_note(facts, CheckedDraft()), model.model_name)
+        question = draft_prompt(facts, house_rules=house_rules)
+        task = AgentTask(
+            instructions=question.instructions,
+            prompt=question.prompt,
+            output_schema=draft_schema(facts),
+            tools=tools,
+            deadline=self._share.deadline,
+            run_id=str(self._journal.execution.id),
+        )
+        answer = await self._ask(task, model)
+        if isinstance(answer, Exception):
+            return self._done_without(facts, model.model_name, answer)
+        return Wording(compose_note(facts, check_draft(answer, facts)), model.model_name)
+
+    async def _ask(self, task: AgentTask, model: Model[Any]) -> dict[str, Any] | Exception:
+        """The model's answer, or what kept it from giving one.
+
+        The call runs as a task of its own, because what ended it is to be looked at whatever it is; a cancelled run
+        cancels it.
+        """
+        call = asyncio.create_task(run_agent(task, model, self._journal), name="model")
+        try:
+            await asyncio.wait({call})
+        finally:
+            if not call.done():
+                call.cancel()
+                await asyncio.wait({call})
+        error = call.exception()
+        if error is None:
+            return call.result().output
+        if not isinstance(error, Exception) or _is_not_the_models(error):
+            raise error
+        return error
+
+    def _done_without(self, facts: NoteFacts, model_name: str, error: Exception) -> Wording:
+        execution = self._journal.execution
+        if isinstance(error, ModelError) and self._share.allows_another_try(execution, error, now=time.monotonic()):
+            raise error
+        known = isinstance(error, (ModelError, LimitReachedError, ConfigurationError))
+        log.warning("note_without_model", reason=str(error), exc_info=None if known else error)
+        draft = without_model(facts, shortfall=shortfall(error))
+        failure = str(error) if known else f"Unexpected {type(error).__name__}."
+        return Wording(compose_note(facts, draft), model_name, failure)
+
+
+def _is_not_the_models(error: Exception) -> bool:
+    """Whether the run, its desk or its database failed while the model was being asked."""
+    if isinstance(error, (LimitReachedError, ModelError)):
+        return False
+    return (
+        isinstance(error, (RunInterrupted, DeskError, UnavailableError)) or is_passing(error) or bool(sqlstate(error))
+    )
+
+
+def shortfall(error: Exception) -> str:
+    """What a reader of the ticket is told; hosts, keys and a vendor's words are for the run's page alone."""
+    return next((words for classes, words in _SHORTFALLS if isinstance(error, classes)), "the model was no help")
+
+
+def _label(model: Model[Any]) -> str:
+    return f"{model.model_name} (embedded model)" if isinstance(model, ConstrainedModel) else model.model_name

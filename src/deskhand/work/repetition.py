@@ -1,0 +1,68 @@
+"""Whether a note would say what the agent's last one on the same ticket already says.
+
+A ticket is edited many times, and each edit is an event. The same note twice is noise: a run that brings nothing new
+writes nothing, and says which run's note it would have repeated.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from dataclasses import dataclass
+from uuid import UUID
+
+from pydantic_core import to_jsonable_python
+
+from deskhand.kit.db.session import Database
+from deskhand.notes.facts import NoteFacts
+from deskhand.tenants.service import last_enhancement
+
+# What a field has now is told beside a suggestion; that somebody changed the field is no news to who changed it.
+_CURRENT = re.compile(r", now [^)\n]{1,200}\)")
+
+
+@dataclass(frozen=True, slots=True)
+class LastNote:
+    """The note an agent last wrote on a ticket.
+
+    Attributes:
+        run_id: The run that wrote it.
+        note_id: The desk's id of it, if it is known.
+        text: Its Markdown.
+        facts_digest: Digest of what it was made of; None for a note without the model's words, which a later run may
+            do better.
+    """
+
+    run_id: UUID
+    note_id: str | None
+    text: str
+    facts_digest: str | None
+
+    def says(self, text: str) -> bool:
+        """Whether it says the same as another note."""
+        return _essence(self.text) == _essence(text)
+
+
+async def read_last_note(
+    db: Database, *, tenant_id: str, agent_id: UUID, tool_type: str, ticket_id: str, besides: UUID
+) -> LastNote | None:
+    """The agent's last note on a ticket, of another run than ``besides``; None if there is none."""
+    async with db.tenant_session(tenant_id) as session:
+        row = await last_enhancement(session, ticket_id=ticket_id, tool_type=tool_type, agent_id=agent_id)
+    if row is None or row.id == besides:
+        return None
+    context = row.context_gathered or {}
+    return LastNote(row.id, context.get("note_id"), row.llm_output or "", context.get("facts_digest"))
+
+
+def facts_digest(facts: NoteFacts, agent_version_id: UUID) -> str:
+    """Digest of everything a note of this version of the agent is made of; the same facts give the same note."""
+    made_of = to_jsonable_python(facts)
+    made_of["suggestions"] = [(one.field, one.value) for one in facts.suggestions]
+    made_of["agent_version"] = str(agent_version_id)
+    return hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()
+
+
+def _essence(note: str) -> str:
+    return " ".join(_CURRENT.sub(")", note).split())
