@@ -22,7 +22,7 @@ class Solved:
 
 def test_near_neighbours_outvote_many_distant_ones() -> None:
     near = [Solved("A", "network", "high", 0.95), Solved("B", "network", "low", 0.9)]
-    far = [Solved(f"F{number}", "access", "low", 0.3) for number in range(5)]
+    far = [Solved(f"F{number}", "access", "low", 0.4) for number in range(5)]
     triage = suggest([*near, *far])
     assert triage.category.value == "network"
     assert triage.category.refs == ("A", "B")
@@ -45,13 +45,21 @@ def test_it_abstains_when_nobody_is_near_or_labelled() -> None:
     assert suggest(agreed_but_far).category.value is None
 
 
+def test_a_neighbour_that_is_not_similar_neither_votes_nor_is_counted() -> None:
+    far = [Solved(f"F{number}", "access", "low", 0.14) for number in range(5)]
+    triage = suggest([Solved("A", "network", "high", 0.9), *far])
+    assert triage.category.votes == {"network": 0.81}
+    assert triage.category.reason.startswith("1 of 1 similar tickets")
+    assert suggest(far).category.votes == {}
+
+
 def test_only_the_nearest_vote() -> None:
     voters = [Solved(f"N{number}", "network", None, 0.5) for number in range(NEIGHBOURS)]
     assert suggest([*voters, Solved("LATE", "access", None, 0.5)]).category.votes == {"network": 1.75}
 
 
 async def test_suggestions_on_paraphrased_tickets_are_right(known: Database, embedder: Remembering) -> None:
-    """Measured: 28 of 36 categories and 26 of 36 priorities suggested, every one of them right."""
+    """Measured: 26 of 36 categories and 26 of 36 priorities suggested, every one of them right."""
     suggested = {"category": 0, "priority": 0}
     wrong = []
     async with known.tenant_session(TENANT) as session:
@@ -61,7 +69,7 @@ async def test_suggestions_on_paraphrased_tickets_are_right(known: Database, emb
                 suggested[label.field] += label.value is not None
                 if label.value is not None and label.value != getattr(one, label.field):
                     wrong.append((one.text, label))
-    assert suggested["category"] >= 26
+    assert suggested["category"] >= 25
     assert suggested["priority"] >= 24
     assert len(wrong) <= 1, wrong
 

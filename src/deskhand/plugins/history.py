@@ -1,12 +1,16 @@
-"""Reading a desk's history ticket by ticket, so that one that cannot be read does not cost the others."""
+"""Reading a desk's history: ticket by ticket, so that one that cannot be read does not cost the others; and of its
+notes the one that says how a ticket was solved.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 
-from deskhand.plugins.contract import SkippedTicket
+from deskhand.plugins.contract import Note, Person, SkippedTicket
 from deskhand.plugins.errors import DeskNotFoundError, DeskPermissionError, DeskProtocolError
+from deskhand.plugins.text import find_marks
 
 _MALFORMED = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 """What reading a value of another type or size than was due ends in."""
@@ -30,4 +34,34 @@ def one_ticket(ref: object, skipped: list[SkippedTicket]) -> Iterator[None]:
         skipped.append(SkippedTicket(ref=name, reason=reason[:300]))
 
 
-__all__ = ["one_ticket"]
+OUR_FOOTER = "Written by Deskhand"
+"""In every note of ours, also on desks that keep the mark beside the text."""
+
+
+def solution_among(notes: Sequence[Note], *, requester: Person | None, by: datetime | None) -> str | None:
+    """What a technician said last when a ticket was solved.
+
+    What somebody from outside writes ends up in other people's notes, so a comment counts only if its author is known
+    to work on tickets, or if it is internal; neither the requester's words nor our own note are a solution.
+
+    Args:
+        notes: Oldest first.
+        requester: Who filed the ticket.
+        by: Later notes are afterthoughts, unless there is nothing else.
+    """
+    said = [note for note in notes if _is_technicians(note, requester)]
+    timely = [note for note in said if by is None or note.created_at is None or note.created_at <= by]
+    chosen = timely or said
+    return chosen[-1].body if chosen else None
+
+
+def _is_technicians(note: Note, requester: Person | None) -> bool:
+    author = note.author
+    from_requester = requester is not None and author.id is not None and author.id == requester.id
+    staff = author.is_staff if author.is_staff is not None else not note.public
+    # A marked comment that the requester can read is how we resolve a ticket; an internal one is a note of ours.
+    ours = OUR_FOOTER in note.body or (not note.public and find_marks(note.body))
+    return staff and not from_requester and not ours
+
+
+__all__ = ["OUR_FOOTER", "one_ticket", "solution_among"]

@@ -80,11 +80,16 @@ class Manifest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Person:
-    """A requester, technician or author as the desk knows it."""
+    """A requester, technician or author as the desk knows it.
+
+    Attributes:
+        is_staff: Works on tickets (True) or only files them (False); None where the desk does not say.
+    """
 
     id: str | None = None
     name: str | None = None
     email: str | None = None
+    is_staff: bool | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

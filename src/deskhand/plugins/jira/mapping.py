@@ -11,6 +11,7 @@ from deskhand.kit.marks import find_marks
 from deskhand.kit.times import read_epoch, read_instant
 from deskhand.plugins.contract import NamedValue, Note, Person, Ticket
 from deskhand.plugins.errors import DeskProtocolError
+from deskhand.plugins.history import solution_among
 from deskhand.plugins.jira.adf_read import adf_to_markdown
 from deskhand.plugins.jira.config import JiraConfig
 from deskhand.plugins.jira.manifest import DESK, TOOL_TYPE
@@ -59,8 +60,12 @@ def read_person(value: object) -> Person | None:
     """A reporter, assignee or author; mail addresses are often hidden by the person's own settings."""
     if not isinstance(value, Mapping):
         return None
+    kind = value.get("accountType")  # "customer" sees the portal only, "app" is a program
     return Person(
-        id=_text(value.get("accountId")), name=_text(value.get("displayName")), email=_text(value.get("emailAddress"))
+        id=_text(value.get("accountId")),
+        name=_text(value.get("displayName")),
+        email=_text(value.get("emailAddress")),
+        is_staff=None if kind is None else kind == "atlassian",
     )
 
 
@@ -137,11 +142,7 @@ def _resolution(
     """Text of the resolution: Jira has only a word ("Done"), the text is in a comment or a custom field."""
     if config.jira_resolution_field:
         return adf_to_markdown(fields.get(config.jira_resolution_field)) or None
-    staff = [note for note in comments if reporter is None or note.author.id != reporter.id] or list(comments)
-    limit = resolved + _AFTERWORD if resolved else None
-    timely = [note for note in staff if limit is None or note.created_at is None or note.created_at <= limit]
-    chosen = timely or staff
-    return chosen[-1].body if chosen else name_of(fields.get("resolution"))
+    return solution_among(comments, requester=reporter, by=resolved + _AFTERWORD if resolved else None)
 
 
 def embedded_notes(fields: Mapping[str, Any]) -> tuple[Note, ...]:

@@ -15,6 +15,7 @@ from typing import Any
 from deskhand.kit.times import read_instant
 from deskhand.plugins.contract import Note, NoteDraft, Person, Ticket, TicketQuery
 from deskhand.plugins.errors import DeskProtocolError
+from deskhand.plugins.history import solution_among
 from deskhand.plugins.priorities import PriorityMap
 from deskhand.plugins.shapes import texts
 from deskhand.plugins.text import html_to_markdown, markdown_to_html, truncate
@@ -80,7 +81,13 @@ def write_time(moment: datetime) -> str:
 
 def read_person(user: Mapping[str, Any]) -> Person:
     """A user."""
-    return Person(id=_text(user.get("id")), name=_text(user.get("name")), email=_text(user.get("email")))
+    role = user.get("role")
+    return Person(
+        id=_text(user.get("id")),
+        name=_text(user.get("name")),
+        email=_text(user.get("email")),
+        is_staff=None if role is None else role in ("agent", "admin"),
+    )
 
 
 def read_ticket(
@@ -162,13 +169,8 @@ def _resolution(
     done = solved_at(raw)
     if done is None:
         return None
-    requester = _text(raw.get("requester_id"))
-    said = [note for note in notes if note.author.id != requester and _by_then(note, done)]
-    return said[-1].body if said else None
-
-
-def _by_then(note: Note, done: datetime) -> bool:
-    return note.created_at is None or note.created_at <= done + _AT_ONCE
+    requester = Person(id=_text(raw.get("requester_id")))
+    return solution_among(notes, requester=requester, by=done + _AT_ONCE)
 
 
 def read_note(raw: Mapping[str, Any], side: Sideloads) -> Note:
