@@ -8,9 +8,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 
+from deskhand.kit.marks import find_marks
 from deskhand.plugins.contract import Note, Person, SkippedTicket
 from deskhand.plugins.errors import DeskNotFoundError, DeskPermissionError, DeskProtocolError
-from deskhand.plugins.text import find_marks
 
 _MALFORMED = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 """What reading a value of another type or size than was due ends in."""
@@ -60,7 +60,7 @@ def _is_technicians(note: Note, requester: Person | None) -> bool:
     from_requester = requester is not None and author.id is not None and author.id == requester.id
     staff = author.is_staff if author.is_staff is not None else not note.public
     # A marked comment that the requester can read is how we resolve a ticket; an internal one is a note of ours.
-    ours = OUR_FOOTER in note.body or (not note.public and find_marks(note.body))
+    ours = OUR_FOOTER in note.body or (not note.public and bool(find_marks(note.body)))
     return staff and not from_requester and not ours
 
 
