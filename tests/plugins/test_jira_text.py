@@ -135,3 +135,33 @@ def test_marks_of_parts_of_words_and_edges_are_written_so_that_markdown_reads_th
 )  # fmt: skip
 def test_wiki_is_read(wiki: str, markdown: str) -> None:
     assert wiki_to_markdown(wiki) == markdown
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        r"copy \\\\srv\\share\[x] C:\Users\_a_\*b* -f",
+        r"grep '\[a\]' {file} | sort ~user",
+        r"del C:\_old_\!run!",
+        "h1. is typed",
+        "bq. is typed",
+        "echo {noformat} [link|http://x.test] *all*",
+    ],
+)
+@pytest.mark.parametrize("form", ["{}", "`{}`", "- `{}`", "## `{}`"])
+def test_commands_stay_as_they_were_without_invisible_characters(command: str, form: str) -> None:
+    document = markdown_to_adf(form.format(command))
+    words = "".join(_texts(document))
+    wiki = adf_to_wiki(document)
+    assert "\u200b" not in wiki
+    assert words in wiki_to_markdown(wiki).replace("`", "") or "{noformat" in words
+
+
+@pytest.mark.parametrize("picture", ["!http://e.test/x.png!", "a !https://e.test/a.png|width=1! b", "!x.png!"])
+def test_nothing_becomes_a_picture(picture: str) -> None:
+    assert "attachment" not in wiki_to_markdown(markdown_to_wiki(picture))
+    assert r"\!" in markdown_to_wiki(picture)
+
+
+def _texts(node: Any) -> list[str]:
+    return [str(node.get("text") or "")] + [text for child in node.get("content", ()) for text in _texts(child)]

@@ -23,7 +23,7 @@ _CITATION = re.compile(r"\?\?")
 _FACE = re.compile(r"\((?=(?:[xyni/!?*+]|\\?[*+\-]|on|off|flag|flagoff|\*[rgby])\))|(?<=[:;])[()]")
 _LINE_START = re.compile(r"^(#|\*|-)(?=[#*]* )", re.MULTILINE)
 _KEYWORD_START = re.compile(r"^(?=h[1-6]\.|bq\.)", re.MULTILINE)
-_KEPT_WORD = re.compile(r"\S*\\\\\S*|\b(?:https?|ftp|mailto):[^\s|\[\]{}]+")
+_KEPT_WORD = re.compile(r"\S*\\\\\S*|\b(?:https?|ftp|mailto):[^\s|\[\]{}!]+")
 _TAKEN_FOR_ESCAPE = re.compile(rf"\\(?=[{_ESCAPABLE}])")
 _LANGUAGES = {
     *("actionscript", "ada", "applescript", "bash", "c", "c#", "c++", "cpp", "css", "erlang", "go", "groovy"),
@@ -31,7 +31,6 @@ _LANGUAGES = {
     *("scala", "sh", "sql", "swift", "visualbasic", "xml", "yaml"),
 }
 _SIGNS = {"strong": "*", "em": "_", "strike": "-", "underline": "+"}
-_ZERO_WIDTH = "\u200b"
 _BAR = r"\|"  # the vendor's table reader splits even at an escaped bar
 
 
@@ -58,7 +57,34 @@ def _block(node: Node) -> str:
     return write(node) if write else (_blocks(node) or _inline([node]))
 
 
+def _paragraph(node: Node) -> str:
+    return _verbatim(node) or _inline(_children(node))
+
+
+def _verbatim(node: Node) -> str:
+    """A paragraph that no escaping keeps as it is, as preformatted text; empty for every other.
+
+    A backslash of the text before a sign would be taken for its escape and vanish, and a line that begins like a
+    keyword cannot be escaped at all. Commands have to stay as they were, without a character that nobody sees.
+    """
+    text = "".join(
+        "\n" if child.get("type") == "hardBreak" else str(child.get("text") or "") for child in _children(node)
+    )
+    meets_mark = any(str(child.get("text") or "").endswith("\\") for child in _children(node)[:-1])
+    if not meets_mark and not _TAKEN_FOR_ESCAPE.search(text) and not _KEYWORD_START.search(text):
+        return ""
+    return _preformatted(text)
+
+
+def _preformatted(text: str) -> str:
+    macro = "noformat" if "{noformat" not in text else "code"
+    safe = text.replace("{" + macro, "{ " + macro)
+    return f"{{{macro}}}\n{safe}\n{{{macro}}}"
+
+
 def _heading(node: Node) -> str:
+    if text := _verbatim(node):
+        return text
     return f"h{(node.get('attrs') or {}).get('level', 1)}. {_inline(_children(node))}"
 
 
@@ -79,8 +105,7 @@ def _code_block(node: Node) -> str:
     language = str((node.get("attrs") or {}).get("language") or "").casefold()
     if language in _LANGUAGES and "{code" not in text:
         return f"{{code:{language}}}\n{text}\n{{code}}"
-    safe = text.replace("{noformat", "{" + _ZERO_WIDTH + "noformat")
-    return f"{{noformat}}\n{safe}\n{{noformat}}"
+    return _preformatted(text)
 
 
 def _table(node: Node) -> str:
@@ -95,7 +120,7 @@ def _table(node: Node) -> str:
 
 
 _BLOCKS: dict[str, Callable[[Node], str]] = {
-    "paragraph": lambda node: _inline(_children(node)),
+    "paragraph": _paragraph,
     "heading": _heading,
     "bulletList": _list,
     "orderedList": _list,
@@ -113,7 +138,7 @@ def _inline(nodes: Iterable[Node]) -> str:
     for position, node in enumerate(nodes):
         following = nodes[position + 1] if position + 1 < len(nodes) else {}
         out += _piece(node, out[-1:], str(following.get("text") or "")[:1])
-    return _KEYWORD_START.sub(_ZERO_WIDTH, _LINE_START.sub(r"\\\1", out))
+    return _LINE_START.sub(r"\\\1", out)
 
 
 def _piece(node: Node, before: str, after: str) -> str:
@@ -162,28 +187,26 @@ def escape(text: str) -> str:
     """Text that the vendor's reader shows as it stands.
 
     Two backslashes would be a line break anywhere but in monospace, so a word with them (a UNC path) becomes
-    that; a bare address is left alone, it is read as one.
+    that; a bare address is left alone, it is read as one. The signs beside it are not: between two exclamation marks
+    it would be a picture, which tells its host who reads the note.
     """
     out, position = "", 0
     for found in _KEPT_WORD.finditer(text):
         word = found.group()
-        out += _escaped(text[position : found.start()]) + (_monospace(word) if "\\\\" in word else word)
+        out += _escaped(text[position : found.start()], after=position > 0, before=True)
+        out += _monospace(word) if "\\\\" in word else word
         position = found.end()
-    return out + _escaped(text[position:])
+    return out + _escaped(text[position:], after=position > 0)
 
 
-def _escaped(text: str) -> str:
-    text = _guarded(text)
+def _escaped(text: str, *, after: bool = False, before: bool = False) -> str:
+    """Text with its signs escaped; a word stands next to it where ``after`` or ``before`` says so."""
+    text = f"{'x' if after else ''}{text}{'x' if before else ''}"
     for pattern in (_ALWAYS, _AT_EDGE, _PICTURE, _CITATION, _FACE):
         text = pattern.sub(lambda found: "".join("\\" + sign for sign in found.group()), text)
-    return text
-
-
-def _guarded(text: str) -> str:
-    """A backslash of the text must not protect the sign after it: only an invisible character parts them."""
-    return _TAKEN_FOR_ESCAPE.sub(lambda _found: "\\" + _ZERO_WIDTH, text)
+    return text[int(after) : len(text) - int(before)]
 
 
 def _monospace(text: str) -> str:
     # A closing brace next to the closing pair would be read as part of it.
-    return "{{" + re.sub(r"[{}]", lambda brace: "\\" + brace.group(), _guarded(text)) + "}}"
+    return "{{" + re.sub(r"[{}]", lambda brace: "\\" + brace.group(), text) + "}}"
