@@ -13,6 +13,7 @@ import socket
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,7 +36,8 @@ from deskhand.plugins.text import html_to_markdown
 from deskhand.settings import Settings
 from deskhand.supervisor import Part, model_server, running, stack_parts, wait_until_ready
 
-NOTE_SECONDS = 300.0
+NOTE_SECONDS = 900.0
+"""When the demo stops waiting; a run ends by itself long before, with its note or with a reason."""
 DONE = tuple(status for status in ExecutionStatus if status.is_final or status is ExecutionStatus.WAITING)
 
 
@@ -84,29 +86,45 @@ async def _play(given: Settings, console: Console, *, interactive: bool) -> int:
             "model_path": await _model_file(given, console),
         }
     )
-    with console.status("starting PostgreSQL") as status, open_installation(demo) as found:
+    with ExitStack() as opened:
+        found = await _open(demo, console, opened, began)
+        stage = Stage(found, f"http://127.0.0.1:{_free_port(8090)}", _log_dir(demo))
+        model = opened.enter_context(model_server(found))
+        credentials = load_credentials(demo.data_dir / "credentials.json")
+        save_credentials(demo.data_dir / "credentials.json", credentials)
+        api, worker = _stack(stage)
+        first = [_simulator(stage, credentials.simulator_key), api]
+        async with running(first):
+            with console.status("starting desk and API"):
+                for url in (f"{stage.desk_url}/_sim/", f"{found.public_url}/readyz"):
+                    await wait_until_ready(url, first)
+            console.print(f"[green]✓[/] simulated desk and API {_since(began)}")
+            if model is not None:
+                with console.status(f"loading {model.model_name}"):
+                    await asyncio.to_thread(model.wait_ready)
+                console.print(f"[green]✓[/] model {model.model_name}, running on this machine {_since(began)}")
+            return await _act(stage, worker, console, began, interactive=interactive)
+
+
+async def _open(demo: Settings, console: Console, opened: ExitStack, began: float) -> Installation:
+    """Start PostgreSQL beside the event loop, so that Ctrl-C is heard meanwhile; ``opened`` stops it."""
+    with console.status("starting PostgreSQL") as status:
+        installation = open_installation(demo)
+        start = asyncio.create_task(asyncio.to_thread(installation.__enter__), name="start-postgresql")
+        try:
+            found = await asyncio.shield(start)
+        finally:
+            # Stopped while it starts: what a thread began is finished before it can be undone.
+            await asyncio.wait({start})
+            if start.exception() is None:
+                opened.push(installation)
         console.print(f"[green]✓[/] PostgreSQL (embedded) {_since(began)}")
         status.update("preparing the database")
         console.print(f"[green]✓[/] schema {'created' if await asyncio.to_thread(migrate, found) else 'up to date'}")
-        stage = Stage(found, f"http://127.0.0.1:{_free_port(8090)}", _log_dir(demo))
-        with model_server(found) as model:
-            credentials = load_credentials(demo.data_dir / "credentials.json")
-            save_credentials(demo.data_dir / "credentials.json", credentials)
-            parts = [_simulator(stage, credentials.simulator_key), *_stack(stage)]
-            async with running(parts):
-                status.update("starting desk, API and worker")
-                for url in (f"{stage.desk_url}/_sim/", f"{found.public_url}/readyz"):
-                    await wait_until_ready(url, parts)
-                console.print(f"[green]✓[/] simulated desk, API, worker {_since(began)}")
-                if model is not None:
-                    status.update(f"loading {model.model_name}")
-                    await asyncio.to_thread(model.wait_ready)
-                    console.print(f"[green]✓[/] model {model.model_name}, running on this machine {_since(began)}")
-                status.stop()
-                return await _act(stage, console, began, interactive=interactive)
+    return found
 
 
-async def _act(stage: Stage, console: Console, began: float, *, interactive: bool) -> int:
+async def _act(stage: Stage, worker: Part, console: Console, began: float, *, interactive: bool) -> int:
     found = stage.installation
     path = found.settings.data_dir / "credentials.json"
     scene = Scene(found.public_url, stage.desk_url)
@@ -116,14 +134,17 @@ async def _act(stage: Stage, console: Console, began: float, *, interactive: boo
         provider, model = ("embedded", AUTO) if embedded else ("litellm", os.environ.get("DEMO_MODEL", "gpt-4"))
         credentials = await scene.prepare(db, load_credentials(path), provider=provider, model=model)
         save_credentials(path, credentials)
+        _addresses(console, stage, credentials.api_key, await scene.sign_in_link())
+        # Before there is a worker: it would take them up, for tickets that a new desk does not have.
         if left := await scene.cancel_leftovers():
             console.print(f"[green]✓[/] cancelled {left} runs that the last demo left unfinished")
         await load_content(db, TENANT, console)
-        console.print(f"[green]✓[/] ready {_since(began)}\n")
-        failures = await _notes(scene, console)
-        _farewell(console, stage, credentials.api_key, await scene.sign_in_link(), interactive=interactive)
-        if interactive:
-            await asyncio.Event().wait()
+        async with running([worker]):
+            console.print(f"[green]✓[/] worker started, ready {_since(began)}\n")
+            failures = await _notes(scene, console)
+            _farewell(console, stage, failures, interactive=interactive)
+            if interactive:
+                await asyncio.Event().wait()
         return 1 if failures else 0
     finally:
         await scene.aclose()
@@ -131,19 +152,24 @@ async def _act(stage: Stage, console: Console, began: float, *, interactive: boo
 
 
 async def _notes(scene: Scene, console: Console) -> int:
-    """File the tickets, print each note as it appears on its ticket; returns how many never got one."""
+    """File the tickets, say how each run goes, print each note; returns how many tickets never got one."""
     filed = {}
     for ticket in new_tickets():
         ticket_id = await scene.file_ticket(ticket)
         filed[ticket_id] = (ticket, time.monotonic())
         console.print(f"filed [bold]{ticket_id}[/]: {ticket['short_description']}")
     failures = 0
-    waiting = dict(filed)
+    waiting, told = dict(filed), dict.fromkeys(filed, "")
     with console.status("the agent is at work") as status:
         while waiting:
             await asyncio.sleep(0.5)
             for ticket_id, (ticket, since) in list(waiting.items()):
-                verdict = await _look(scene, ticket_id, since)
+                execution = await scene.execution_of(ticket_id)
+                state = state_of(execution)
+                if state != told[ticket_id]:
+                    told[ticket_id] = state
+                    console.print(f"[dim]{ticket_id} {_since(since)}[/] {state}")
+                verdict = await _look(scene, ticket_id, execution, since)
                 if verdict is None:
                     continue
                 del waiting[ticket_id]
@@ -153,16 +179,31 @@ async def _notes(scene: Scene, console: Console) -> int:
     return failures
 
 
-async def _look(scene: Scene, ticket_id: str, since: float) -> Mapping[str, Any] | None:
+def state_of(execution: Mapping[str, Any] | None) -> str:
+    """How a run stands, in a line; the reason with it where there is one."""
+    if execution is None:
+        return "no run yet: the desk's event has not been accepted"
+    words = str(execution["status"])
+    if execution["attempt"] > 1:
+        words += f", attempt {execution['attempt']}"
+    if execution["status"] == ExecutionStatus.RUNNING:
+        words += f", {execution['step_count']} steps"
+    if execution["degraded"]:
+        words += ", without the model"
+    return f"{words}: {execution['error_message']}" if execution["error_message"] else words
+
+
+async def _look(
+    scene: Scene, ticket_id: str, execution: Mapping[str, Any] | None, since: float
+) -> Mapping[str, Any] | None:
     """The note if it is on the ticket, the reason if there will be none, None to go on waiting."""
-    notes = await scene.read_notes(ticket_id)
-    execution = await scene.execution_of(ticket_id)
     if execution is not None and execution["status"] in DONE:
+        notes = await scene.read_notes(ticket_id)
         if execution["status"] == ExecutionStatus.COMPLETED and notes:
-            return {"note": html_to_markdown(notes[-1]["html"]), "execution": execution}
-        return {"error": execution["error_message"] or execution["status"]}
+            return {"note": html_to_markdown(notes[-1]["html"])}
+        return {"error": state_of(execution)}
     if time.monotonic() - since > NOTE_SECONDS:
-        return {"error": f"no note within {NOTE_SECONDS:.0f} s"}
+        return {"error": f"not done after {NOTE_SECONDS:.0f} s; at last: {state_of(execution)}"}
     return None
 
 
@@ -179,14 +220,25 @@ def _show(
     return 0
 
 
-def _farewell(console: Console, stage: Stage, api_key: str, link: str, *, interactive: bool) -> None:
+def _addresses(console: Console, stage: Stage, api_key: str, link: str) -> None:
     console.print(f"\n[bold]console[/]    {link}", soft_wrap=True)
     console.print(f"[bold]desk[/]       {stage.desk_url}/")
     console.print(f"[bold]API[/]        {stage.installation.public_url}/docs")
     console.print(f"[bold]API key[/]    {api_key}   (tenant '{TENANT}', tenant_admin)", soft_wrap=True)
-    console.print(f"[bold]logs[/]       {stage.log_dir}")
+    console.print(f"[bold]logs[/]       {stage.log_dir}\n", soft_wrap=True)
+
+
+def _farewell(console: Console, stage: Stage, failures: int, *, interactive: bool) -> None:
+    if failures:
+        console.print(
+            f"\n[red]{failures} of {len(new_tickets())} tickets got no note.[/] The reasons stand above; the runs are"
+            f" in the console, what the worker said in {stage.log_dir}/worker.log.",
+            soft_wrap=True,
+        )
+    else:
+        console.print("\nEvery ticket has its note.")
     if interactive:
-        console.print("\nFile a ticket in the desk and watch the console. Ctrl-C stops everything.")
+        console.print("File a ticket in the desk and watch the console. Ctrl-C stops everything.")
 
 
 def _simulator(stage: Stage, key: str) -> Part:
