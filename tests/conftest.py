@@ -11,7 +11,7 @@ import shutil
 import tempfile
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -71,8 +71,9 @@ def _sweep_abandoned() -> None:
     """Stop what a killed test run left behind."""
     for directory in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
         pid = directory.name.removeprefix(PREFIX).split("-")[0]
-        if directory.stat().st_uid == os.geteuid() and pid.isdigit() and not Path(f"/proc/{pid}").exists():
-            _remove(directory)
+        with suppress(FileNotFoundError):  # another test run that begins now sweeps as well
+            if directory.stat().st_uid == os.geteuid() and pid.isdigit() and not Path(f"/proc/{pid}").exists():
+                _remove(directory)
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 Revision ID: c2f4b81d07e9
 Revises: d4c8f1a27e90
-Create Date: 2026-11-28 06:35:00+00:00
+Create Date: 2026-11-28 06:50:00+00:00
 """
 
 from __future__ import annotations
