@@ -58,7 +58,11 @@ class Settings(BaseSettings):
         None, description="OpenAI-compatible gateway (LiteLLM proxy, vLLM, ...), up to and with /v1."
     )
     llm_api_key: SecretStr | None = Field(None, description="Key for the gateway.")
-    llm_timeout: float = Field(120.0, gt=0, description="Seconds to wait for one model call.")
+    llm_timeout: float = Field(
+        120.0,
+        gt=0,
+        description="Seconds to wait for one model call; not counting its wait in line for the embedded model.",
+    )
     model_path: Path | None = Field(None, description="GGUF file of the embedded model, instead of the pulled one.")
     embedded_model: str = Field("auto", description="auto, or the name of an embedded model (`deskhand models list`).")
 

@@ -8,8 +8,8 @@ from typing import Any
 from pydantic import ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from deskhand.kit.schema import InputModel
-from deskhand.kit.secrets_in_text import names_a_secret
 from deskhand.llm import catalogue
+from deskhand.llm.config_keys import refusal
 
 _gateway_models: set[str] = set()
 
@@ -25,8 +25,9 @@ def allow_models(names: Iterable[str]) -> None:
 class LLMConfig(InputModel):
     """Which model an agent uses and how.
 
-    Providers add parameters faster than schemas change, so an unknown key is kept and passed on. Keys that
-    look like credentials are refused: this is stored readable and shown to every viewer.
+    Providers add parameters faster than schemas change, so an unknown key is kept and sent with each call. Keys
+    that look like credentials are refused (this is stored readable and shown to every viewer), and so is what Deskhand
+    or the installation decides: see ``llm.config_keys``.
     """
 
     model_config = ConfigDict(
@@ -65,10 +66,11 @@ class LLMConfig(InputModel):
         )
 
     @model_validator(mode="after")
-    def _no_credentials(self) -> LLMConfig:
+    def _only_what_is_sent(self) -> LLMConfig:
         for name in self.model_extra or {}:
-            if names_a_secret(name):
-                raise ValueError(f"'{name}' looks like a credential; those belong to the installation's gateway")
+            fault = refusal(name)
+            if fault:
+                raise ValueError(fault)
         return self
 
     def as_stored(self) -> dict[str, Any]:

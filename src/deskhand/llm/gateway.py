@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib.util
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Any, cast
+from typing import Any
 
 import httpx2
 from pydantic_ai.messages import ModelMessage, ModelResponse
@@ -20,6 +21,7 @@ from pydantic_ai.settings import ModelSettings
 from deskhand.errors import ConfigurationError
 from deskhand.kit.http import HttpClientFactory
 from deskhand.llm import openai_chat
+from deskhand.llm.call_settings import call_settings
 from deskhand.llm.completion import read_cost
 from deskhand.llm.embedded.constrained import ConstrainedModel
 from deskhand.llm.embedded.models import AUTO, EMBEDDED_MODELS, EmbeddedEndpoint
@@ -28,15 +30,6 @@ from deskhand.llm.litellm_model import LiteLLMModel
 from deskhand.llm.modelinfo import details, price_of, profile_of
 from deskhand.llm.transport import GatewayTransport
 
-_SETTINGS = (
-    "temperature",
-    "max_tokens",
-    "top_p",
-    "frequency_penalty",
-    "presence_penalty",
-    "stop_sequences",
-    "seed",
-)
 _LONGEST_NAME = 200
 COST_HEADER = "x-litellm-response-cost"
 
@@ -51,6 +44,8 @@ class GatewaySettings:
         timeout: Seconds one model call may take.
         aliases: What a name stands for, for models their vendor retired: ``{"claude-3-5-sonnet": "..."}``.
         embedded: Gives the embedded server's endpoint, or raises ``ModelUnavailableError``.
+        embedded_slot: The embedded model's one slot. Calls of this process stand in line for it here, so that the
+            time of a call is not used up while others are answered.
         client: A shared connection pool from ``open_client``; None opens a connection per call.
     """
 
@@ -59,6 +54,7 @@ class GatewaySettings:
     timeout: float = 120.0
     aliases: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     embedded: Callable[[], EmbeddedEndpoint] | None = None
+    embedded_slot: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1), repr=False, compare=False)
     client: httpx2.AsyncClient | None = field(default=None, repr=False, compare=False)
 
 
@@ -106,12 +102,6 @@ def build_model(llm_config: Mapping[str, Any], gateway: GatewaySettings, http: H
     return _litellm_sdk(name, gateway, settings)
 
 
-def call_settings(llm_config: Mapping[str, Any]) -> ModelSettings:
-    """The part of ``llm_config`` that goes with each call; what is not set stays the model's own default."""
-    given = {key: llm_config[key] for key in _SETTINGS if llm_config.get(key) is not None}
-    return cast("ModelSettings", given)
-
-
 def _embedded(gateway: GatewaySettings, http: HttpClientFactory, settings: ModelSettings) -> Model[Any]:
     if gateway.embedded is None:
         raise ConfigurationError(
@@ -127,7 +117,7 @@ def _embedded(gateway: GatewaySettings, http: HttpClientFactory, settings: Model
         client=gateway.client,
         what="embedded model",
     )
-    return ConstrainedModel(endpoint.model, transport, settings=settings)
+    return ConstrainedModel(endpoint.model, transport, settings=settings, slot=gateway.embedded_slot)
 
 
 def _litellm_sdk(name: str, gateway: GatewaySettings, settings: ModelSettings) -> Model[Any]:

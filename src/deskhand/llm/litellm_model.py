@@ -107,7 +107,7 @@ class LiteLLMModel(Model[Any]):
                 api_base=self._base,
                 timeout=self._timeout,
                 num_retries=0,
-                **options,
+                **_arguments(options),
             )
         except litellm.exceptions.Timeout as error:
             raise ModelTimeoutError(f"'{self._name}' did not answer within {self._timeout:g} s.") from error
@@ -127,3 +127,17 @@ class LiteLLMModel(Model[Any]):
         if "LLM Provider NOT provided" in said:
             status, said = 404, f"model_not_found: {said}"
         return classify(status, said, where="the vendor", model=self._name)
+
+
+# What ``acompletion`` takes by name and passes on itself; any other key would configure the SDK instead of the call.
+_BY_NAME = frozenset({
+    "temperature", "top_p", "seed", "presence_penalty", "frequency_penalty", "stop", "max_tokens",
+    "max_completion_tokens", "tools", "tool_choice", "parallel_tool_calls", "response_format", "reasoning_effort",
+    "user", "logit_bias", "verbosity", "service_tier", "thinking", "top_k",
+})  # fmt: skip
+
+
+def _arguments(options: Mapping[str, Any]) -> dict[str, Any]:
+    named = {key: value for key, value in options.items() if key in _BY_NAME}
+    more = {key: value for key, value in options.items() if key not in _BY_NAME}
+    return named | ({"extra_body": more} if more else {})

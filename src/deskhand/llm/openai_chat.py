@@ -28,7 +28,7 @@ from pydantic_ai.tools import ToolDefinition
 
 Message = dict[str, Any]
 
-_SETTINGS = ("temperature", "top_p", "seed", "presence_penalty", "frequency_penalty")
+SETTINGS = ("temperature", "top_p", "seed", "presence_penalty", "frequency_penalty")
 # These families refuse `max_tokens` and any temperature but their own.
 _REASONING = re.compile(r"(?:openai/|azure/)?(?:o\d|gpt-5)")
 
@@ -91,13 +91,16 @@ def request_options(
 ) -> dict[str, Any]:
     """Everything of the request body besides model and messages."""
     given: Mapping[str, Any] = settings or {}
-    body: dict[str, Any] = {name: given[name] for name in _SETTINGS if given.get(name) is not None}
+    body: dict[str, Any] = {name: given[name] for name in SETTINGS if given.get(name) is not None}
+    extra = given.get("extra_body")
+    if isinstance(extra, dict):
+        body = {**extra, **body}
     if given.get("stop_sequences"):
         body["stop"] = given["stop_sequences"]
     reasoning = _REASONING.match(model) is not None
     if reasoning:
         body.pop("temperature", None)
-    if given.get("max_tokens"):
+    if given.get("max_tokens") and "max_completion_tokens" not in body:
         body["max_completion_tokens" if reasoning else "max_tokens"] = given["max_tokens"]
     tools = [_tool(tool) for tool in (*parameters.function_tools, *parameters.output_tools)]
     if tools:

@@ -9,6 +9,7 @@ models ramble; the order of keys is kept, so put what decides first.
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -73,8 +74,16 @@ def answer_schema(parameters: ModelRequestParameters) -> Schema | None:
 class ConstrainedModel(Model[Any]):
     """A small model behind a llama.cpp server; every answer is one JSON object its grammar enforces."""
 
-    def __init__(self, name: str, transport: GatewayTransport, *, settings: ModelSettings | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        transport: GatewayTransport,
+        *,
+        settings: ModelSettings | None = None,
+        slot: asyncio.Semaphore | None = None,
+    ) -> None:
         self._name = name
+        self._slot = slot or asyncio.Semaphore(1)
         self._transport = transport
         profile = ModelProfile(supports_json_schema_output=True, default_structured_output_mode="native")
         super().__init__(settings=settings, profile=profile)
@@ -115,7 +124,9 @@ class ConstrainedModel(Model[Any]):
             **_options(settings),
             "response_format": {"type": "json_schema", "json_schema": {"name": "reply", "schema": schema}},
         }
-        completion = (await self._transport.chat(body, model=self._name, structured=True)).completion
+        # The server has one slot and would let a second call wait while its time runs; a call's time begins here.
+        async with self._slot:
+            completion = (await self._transport.chat(body, model=self._name, structured=True)).completion
         native, cut = parameters.output_mode == "native", completion.finish_reason == "length"
         return ModelResponse(
             parts=[_to_part(completion.text, wrapped=bool(tools), native=native, cut=cut)],
@@ -129,7 +140,13 @@ class ConstrainedModel(Model[Any]):
 
 def _options(settings: ModelSettings | None) -> dict[str, Any]:
     given = dict(settings or {})
-    options = {key: given[key] for key in ("temperature", "max_tokens", "top_p", "seed") if given.get(key) is not None}
+    extra = given.get("extra_body")
+    options = (
+        {key: value for key, value in extra.items() if key != "response_format"} if isinstance(extra, dict) else {}
+    )
+    options |= {key: given[key] for key in openai_chat.SETTINGS if given.get(key) is not None}
+    if given.get("max_tokens"):
+        options["max_tokens"] = given["max_tokens"]
     if given.get("stop_sequences"):
         options["stop"] = given["stop_sequences"]
     return options
