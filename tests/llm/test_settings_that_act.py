@@ -34,7 +34,7 @@ SENT: dict[str, Any] = {
     "a_key_of_tomorrow": [1, {"a": None}],
 }
 REFUSED = ["messages", "tools", "tool_choice", "stream", "n", "functions", "api_base", "base_url",
-           "extra_headers", "extra_body", "timeout", "mock_response", "custom_llm_provider", "api_key", "clientSecret",
+           "extra_headers", "timeout", "mock_response", "custom_llm_provider", "api_key", "clientSecret",
            "Stream"]  # fmt: skip
 
 
@@ -56,6 +56,16 @@ async def test_stop_sequences_are_sent_under_the_name_they_have_there(
     stored = LLMConfig.model_validate({"model": "gpt-4", "stop_sequences": ["END"]}).as_stored()
     await run_agent(AgentTask("Be brief.", "Which?", ANSWER), build_model(stored, gateway, http), None)
     assert simulator.chats[0].body["stop"] == ["END"]
+
+
+async def test_members_of_extra_body_are_sent_beside_the_others(
+    simulator: LlmSimulator, gateway: GatewaySettings, http: HttpClientFactory
+) -> None:
+    stored = LLMConfig.model_validate({"model": "gpt-4", "extra_body": {"top_k": 3}}).as_stored()
+    await run_agent(AgentTask("Be brief.", "Which?", ANSWER), build_model(stored, gateway, http), None)
+    assert simulator.chats[0].body["top_k"] == 3
+    with pytest.raises(ValueError, match="'stream'"):
+        LLMConfig.model_validate({"model": "gpt-4", "extra_body": {"stream": True}})
 
 
 @pytest.mark.parametrize("key", REFUSED)

@@ -67,7 +67,10 @@ class LLMConfig(InputModel):
 
     @model_validator(mode="after")
     def _only_what_is_sent(self) -> LLMConfig:
-        for name in self.model_extra or {}:
+        extra = self.model_extra or {}
+        inner = extra.get("extra_body")
+        # The OpenAI client's name for "these too": its members are sent beside the others.
+        for name in (*extra, *(inner if isinstance(inner, dict) else ())):
             fault = refusal(name)
             if fault:
                 raise ValueError(fault)

@@ -22,15 +22,17 @@ KNOWN = (
     "stop_sequences",
     "seed",
 )
-_NOT_SENT = frozenset({"provider", "model"})
+_NOT_SENT = frozenset({"provider", "model", "extra_body"})
 
 
 def call_settings(llm_config: Mapping[str, Any]) -> ModelSettings:
     """The part of ``llm_config`` that goes with each call; what is not set stays the model's own default."""
     given = {key: llm_config[key] for key in KNOWN if llm_config.get(key) is not None}
+    inner = llm_config.get("extra_body")
+    wanted = {**llm_config, **(inner if isinstance(inner, dict) else {})}
     more = {
         key: value
-        for key, value in llm_config.items()
+        for key, value in wanted.items()
         if key not in _NOT_SENT and key not in KNOWN and value is not None and refusal(key) is None
     }
     return cast("ModelSettings", given | ({"extra_body": more} if more else {}))

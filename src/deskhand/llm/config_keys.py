@@ -13,7 +13,7 @@ _OURS = frozenset({
 })  # fmt: skip
 _DESTINATION = frozenset({
     "api_base", "base_url", "api_version", "api_type", "organization", "project", "custom_llm_provider", "client",
-    "extra_headers", "headers", "extra_body", "extra_query", "timeout", "request_timeout", "num_retries", "max_retries",
+    "extra_headers", "headers", "extra_query", "timeout", "request_timeout", "num_retries", "max_retries",
     "fallbacks", "mock_response", "mock_tool_calls", "mock_timeout", "model_list", "deployment_id", "vertex_project",
     "vertex_location", "aws_region_name", "aws_profile_name", "aws_role_name", "input_cost_per_token",
     "output_cost_per_token",
