@@ -10,9 +10,9 @@ from typing import Any
 
 from deskhand.plugins.signatures import zendesk_headers
 from deskhand.plugins.zendesk.manifest import EVENT_PREFIX
-from deskhand.plugins.zendesk.mapping import write_time
 from deskhand.plugins.zendesk.webhook import trigger_body
 from deskhand.simulators.base import OutboundEvent, SimNote, SimPerson, SimTicket
+from deskhand.simulators.zendesk.vocabulary import write_time
 from deskhand.simulators.zendesk.wire import custom_status_id, group_id, note_json
 
 ACCOUNT_ID = 10_203

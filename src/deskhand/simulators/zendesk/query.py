@@ -13,8 +13,8 @@ from typing import Any
 from starlette.datastructures import QueryParams
 
 from deskhand.plugins.text import html_to_text
-from deskhand.plugins.zendesk.mapping import STATUSES, read_time
 from deskhand.simulators.base import SimTicket
+from deskhand.simulators.zendesk.vocabulary import STATUSES, read_time
 from deskhand.simulators.zendesk.wire import custom_status_id, group_id, invalid, refuse
 
 SEARCH_LIMIT = 1000

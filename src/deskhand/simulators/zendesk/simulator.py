@@ -18,7 +18,6 @@ from starlette.routing import BaseRoute, Route
 
 from deskhand.plugins.text import markdown_to_html
 from deskhand.plugins.zendesk.manifest import TOOL_TYPE
-from deskhand.plugins.zendesk.mapping import CLOSED, MARK_KEY, STATUSES
 from deskhand.simulators.base import DeskSimulator, Fault, OutboundEvent, SimNote, SimPerson, SimTicket
 from deskhand.simulators.base.app import EventKind
 from deskhand.simulators.zendesk import events, wire
@@ -26,6 +25,7 @@ from deskhand.simulators.zendesk.access import Access
 from deskhand.simulators.zendesk.audits import AuditBook
 from deskhand.simulators.zendesk.limits import DEFAULT_LIMITS, Limit, RateMeter
 from deskhand.simulators.zendesk.query import SEARCH_LIMIT, incremental, matches, ordered, page_of, parse
+from deskhand.simulators.zendesk.vocabulary import CLOSED, MARK_KEY, STATUSES
 from deskhand.simulators.zendesk.wire import RefusedError, invalid, refuse
 from deskhand.simulators.zendesk.writes import NewComment, TicketInput
 

@@ -11,8 +11,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from deskhand.plugins.text import html_to_text
-from deskhand.plugins.zendesk.mapping import STATUSES, write_time
 from deskhand.simulators.base import SimNote, SimPerson, SimTicket
+from deskhand.simulators.zendesk.vocabulary import STATUSES, write_time
 
 PRIORITIES = ("low", "normal", "high", "urgent")
 TYPES = ("problem", "incident", "question", "task")

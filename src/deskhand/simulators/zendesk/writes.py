@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from deskhand.plugins.text import markdown_to_html
-from deskhand.plugins.zendesk.mapping import COMMENT_LIMIT, STATUSES, write_time
 from deskhand.simulators.base import SimPerson, SimTicket, TicketStore
+from deskhand.simulators.zendesk.vocabulary import COMMENT_LIMIT, STATUSES, write_time
 from deskhand.simulators.zendesk.wire import (
     ADDED_STATUSES,
     CATEGORIES,
