@@ -36,6 +36,7 @@ from deskhand.plugins.registry import PluginManager
 from deskhand.schedules.endpoints import router as schedules_router
 from deskhand.schedules.pages import router as schedule_pages
 from deskhand.tenants.endpoints import router as tenants_router
+from deskhand.ui.reference import router as reference_pages
 from deskhand.ui.static_files import mount_static
 
 GATEWAY_SECONDS = 5.0  # a gateway that hangs must not keep the API from starting
@@ -86,6 +87,8 @@ def create_app(config: ApiConfig) -> FastAPI:
         version=__version__,
         description=DESCRIPTION,
         lifespan=lifespan,
+        docs_url=None,  # FastAPI's own pages load their script from another host; ours is ui.reference
+        redoc_url=None,
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
     )
     for router in (
@@ -97,7 +100,7 @@ def create_app(config: ApiConfig) -> FastAPI:
         schedules_router,
     ):
         app.include_router(router)
-    for router in (login_pages, execution_pages, schedule_pages):
+    for router in (login_pages, execution_pages, schedule_pages, reference_pages):
         app.include_router(router)
     _add_health(app)
     mount_static(app)

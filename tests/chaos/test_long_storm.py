@@ -144,8 +144,7 @@ async def open_shop(product: Product, name: str) -> Shop:
         "executions_per_hour": 100_000,
         "concurrent_executions": CAPS[name],
     }
-    changed = await customer.client.patch(f"/api/v1/tenants/{name}", json={"rate_limits": limits})
-    assert changed.is_success, changed.text
+    await product.set_limits(name, **limits)
     # The desk only makes and signs the events; the test sends them.
     (await desk.client.put("/_sim/webhooks", json={"secret": customer.secret})).raise_for_status()
     if name == "north":

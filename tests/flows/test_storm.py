@@ -40,9 +40,7 @@ class Gate:
 async def busy_customer(product: Product) -> Customer:
     """A customer whom no limit stops."""
     customer = await product.customer()
-    limits = {"webhooks_per_minute": 100_000, "executions_per_hour": 100_000}
-    changed = await customer.client.patch(f"/api/v1/tenants/{customer.tenant_id}", json={"rate_limits": limits})
-    assert changed.is_success, changed.text
+    await product.set_limits(customer.tenant_id, webhooks_per_minute=100_000, executions_per_hour=100_000)
     return customer
 
 

@@ -9,7 +9,8 @@ from pydantic import BaseModel, SecretStr
 from sqlalchemy.exc import OperationalError
 
 from deskhand.errors import NotFoundError, RateLimitedError, UnauthenticatedError
-from deskhand.kit.problem import MEDIA_TYPE, install_problem_handlers, pointer, problem_responses
+from deskhand.kit.pointer import pointer
+from deskhand.kit.problem import MEDIA_TYPE, install_problem_handlers, problem_responses
 from deskhand.simulators.base.server import run_in_process
 
 

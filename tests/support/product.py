@@ -86,6 +86,16 @@ class Product:
         client = self.http.client(self.api.url, headers={"Authorization": f"Bearer {key}"})
         return await self.stack.enter_async_context(client)
 
+    async def platform(self) -> httpx2.AsyncClient:
+        """A client of a platform administrator."""
+        async with self.db.platform_session() as session:
+            _, key = await access.create_platform_key(session, name="tests")
+        return await self.client(key)
+
+    async def set_limits(self, tenant_id: str, **limits: int) -> None:
+        """What a tenant may use up, as the platform sets it."""
+        await _ok((await self.platform()).patch(f"/api/v1/tenants/{tenant_id}", json={"rate_limits": limits}))
+
     async def open_desk(self, tool_type: str) -> Desk:
         """One more simulated desk, for the length of the test."""
         return await self.stack.enter_async_context(running_desk(tool_type, self.http))
@@ -95,9 +105,7 @@ class Product:
     ) -> Customer:
         """A tenant connected to a desk (the product's first unless another is given), with an agent."""
         desk = desk or self.desk
-        async with self.db.platform_session() as session:
-            _, key = await access.create_platform_key(session, name="tests")
-        platform = await self.client(key)
+        platform = await self.platform()
         await _ok(
             platform.post(
                 "/api/v1/tenants",

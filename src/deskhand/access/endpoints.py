@@ -16,7 +16,6 @@ from deskhand.access.guards import (
     Administrator,
     Cookie,
     TenantPath,
-    refuse_cross_site,
 )
 from deskhand.access.pages import login_page
 from deskhand.access.schemas import ApiKeyCreate, ApiKeyCreated, ApiKeyResponse, SignInToken
@@ -24,6 +23,7 @@ from deskhand.appstate import App
 from deskhand.errors import ConflictError, ForbiddenError, InvalidInputError, NotFoundError, UnauthenticatedError
 from deskhand.kit.page import Page, PageCursor, PageLimit
 from deskhand.kit.problem import problem_responses, public_problem_responses
+from deskhand.ui.csrf import refuse_cross_site
 
 router = APIRouter(tags=["access"])
 KEYS = "/api/v1/tenants/{tenant_id}/api-keys"
@@ -101,7 +101,7 @@ async def sign_in(
     next_path: Annotated[str, Form(alias="next", max_length=2000, description="Page to go on to.")] = "/",
 ) -> Response:
     """Exchange an API key or a sign-in token for the console's session cookie."""
-    refuse_cross_site(request)
+    refuse_cross_site(request, app.public_url)
     credential = (token or api_key).strip()
     try:
         cookie = await service.sign_in(app.db, app.secrets, credential, now=app.clock())
@@ -130,7 +130,7 @@ async def sign_in(
 )
 async def sign_out(request: Request, app: App, cookie: Cookie) -> Response:
     """End the console session."""
-    refuse_cross_site(request)
+    refuse_cross_site(request, app.public_url)
     await service.sign_out(app.db, app.secrets, cookie or "")
     answer = RedirectResponse("/login", status_code=status.HTTP_303_SEE_OTHER)
     answer.delete_cookie(SESSION_COOKIE, httponly=True, samesite="lax")

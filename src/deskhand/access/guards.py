@@ -21,7 +21,6 @@ from deskhand.kit.db.base import TENANT_ID_LENGTH
 from deskhand.ui import csrf
 
 SESSION_COOKIE = csrf.SESSION_COOKIE
-SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 _bearer = HTTPBearer(auto_error=False, scheme_name="apiKey", description="An API key: `dhk_...` or `dhp_...`.")
 _cookie = APIKeyCookie(name=SESSION_COOKIE, auto_error=False, scheme_name="consoleSession")
@@ -43,20 +42,8 @@ async def authenticate(request: Request, app: App, bearer: Bearer, cookie: Cooki
         raise UnauthenticatedError("The Authorization header must read: Bearer <API key>.")
     if not cookie:
         raise UnauthenticatedError("Send an API key: Authorization: Bearer dhk_...")
-    refuse_cross_site(request)
+    csrf.refuse_cross_site(request, app.public_url)
     return await service.principal_of_cookie(app.db, app.secrets, cookie, now=app.clock())
-
-
-def refuse_cross_site(request: Request) -> None:
-    """Refuse a change that another site's page makes the browser send (beyond the cookie's SameSite=Lax).
-
-    Raises:
-        ForbiddenError: The browser says that the request comes from elsewhere.
-    """
-    if request.method in SAFE_METHODS:
-        return
-    if request.headers.get("sec-fetch-site", "none") not in ("same-origin", "none"):
-        raise ForbiddenError("This request was started by another site and is refused.")
 
 
 Authenticated = Annotated[Principal, Depends(authenticate)]

@@ -9,7 +9,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
 
 from deskhand.access.principal import Role
-from deskhand.kit.schema import InputModel
+from deskhand.kit.schema import InputModel, Instant
 
 KeyName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=255)]
 
@@ -25,17 +25,14 @@ class ApiKeyCreate(InputModel):
 
     name: KeyName = Field(description="What the key is for.")
     role: Role = Field(description="What its holder may do.")
-    expires_at: datetime | None = Field(None, description="When it stops working; never, if left out.")
+    expires_at: Instant | None = Field(None, description="When it stops working; never, if left out.")
 
     @field_validator("expires_at")
     @classmethod
     def _in_the_future(cls, value: datetime | None) -> datetime | None:
-        if value is None:
-            return None
-        aware = value if value.tzinfo else value.replace(tzinfo=UTC)
-        if aware <= datetime.now(UTC):
+        if value is not None and value <= datetime.now(UTC):
             raise ValueError("must lie in the future")
-        return aware
+        return value
 
 
 class ApiKeyResponse(BaseModel):

@@ -7,12 +7,14 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
+from pydantic import ValidationError
+
 from deskhand.agents.models import Agent, AgentTool, AgentTrigger
-from deskhand.agents.schemas import AgentStatus, AgentTriggerCreate, AgentTriggerUpdate, TriggerType
-from deskhand.agents.versions import SCHEDULE_FIELDS
+from deskhand.agents.schemas import SCHEDULE_FIELDS, AgentStatus, AgentTriggerCreate, AgentTriggerUpdate, TriggerType
 from deskhand.errors import FieldProblem, InvalidInputError
 from deskhand.kit.cron import next_fire
 from deskhand.kit.crypto import SecretBox, new_webhook_secret
+from deskhand.kit.pointer import fault_sentence, pointer
 from deskhand.plugins.contract import Operation
 from deskhand.plugins.errors import PluginNotFoundError
 from deskhand.plugins.registry import PluginManager
@@ -43,9 +45,11 @@ def set_triggers(agent: Agent, wanted: Sequence[AgentTriggerCreate], *, secrets:
     existing = {trigger.id: trigger for trigger in agent.triggers}
     made: dict[UUID, str] = {}
     kept: list[AgentTrigger] = []
-    for index, data in enumerate(wanted):
-        ident = data.id if isinstance(data, AgentTriggerUpdate) else None
-        trigger = _existing(existing, ident, data, index) if ident else _new_trigger(agent)
+    for index, asked in enumerate(wanted):
+        trigger, data = _new_trigger(agent), asked
+        if isinstance(asked, AgentTriggerUpdate) and asked.id is not None:
+            trigger = _existing(existing, asked.id, asked, index)
+            data = _completed(asked, trigger, index)
         _fill(trigger, data)
         if data.hmac_secret is not None:
             _replace_secret(trigger, data.hmac_secret.get_secret_value(), secrets)
@@ -157,6 +161,17 @@ def _existing(existing: Mapping[UUID, AgentTrigger], ident: UUID, data: AgentTri
     else:
         return trigger
     raise InvalidInputError(fault.detail, errors=[fault])
+
+
+def _completed(data: AgentTriggerUpdate, stored: AgentTrigger, index: int) -> AgentTriggerCreate:
+    try:
+        return data.completed(stored)
+    except ValidationError as error:
+        faults = [
+            FieldProblem(pointer(["triggers", index, *fault["loc"]]), fault_sentence(fault))
+            for fault in error.errors(include_input=False, include_url=False)
+        ]
+        raise InvalidInputError("; ".join(fault.detail for fault in faults), errors=faults) from error
 
 
 def _new_trigger(agent: Agent, ident: UUID | None = None) -> AgentTrigger:

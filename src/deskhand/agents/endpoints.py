@@ -14,9 +14,9 @@ from deskhand.agents.models import Agent
 from deskhand.agents.repository import AgentFilter
 from deskhand.agents.schemas import (
     AgentCreate,
+    AgentPatch,
     AgentResponse,
     AgentStatus,
-    AgentUpdate,
     AgentWithSecrets,
     WebhookSecret,
 )
@@ -34,7 +34,7 @@ from deskhand.errors import (
 )
 from deskhand.kit.page import Page, PageCursor, PageLimit
 from deskhand.kit.problem import problem_responses
-from deskhand.kit.schema import StorableText
+from deskhand.kit.schema import QueryInt, StorableText
 from deskhand.tenants.endpoints import Plugins
 
 router = APIRouter(prefix="/api/v1/agents", tags=["agents"])
@@ -71,9 +71,9 @@ IfMatch = Annotated[
     str | None,
     Header(alias="If-Match", max_length=200, description="ETag the change is meant for; 412 if it is another by now."),
 ]
-VersionNumber = Annotated[int, Path(ge=1, le=2**31 - 1, description="Number of the version.")]
-FromVersion = Annotated[int, Query(alias="from", ge=1, le=2**31 - 1)]
-ToVersion = Annotated[int, Query(alias="to", ge=1, le=2**31 - 1)]
+VersionNumber = Annotated[QueryInt, Path(ge=1, le=2**31 - 1, description="Number of the version.")]
+FromVersion = Annotated[QueryInt, Query(alias="from", ge=1, le=2**31 - 1)]
+ToVersion = Annotated[QueryInt, Query(alias="to", ge=1, le=2**31 - 1)]
 
 
 @router.post(
@@ -121,7 +121,7 @@ async def get_agent(agent_id: UUID, _caller: Viewer, agents: Agents, response: R
 @router.patch("/{agent_id}", operation_id="update_agent", responses={200: ETAG_HEADER, **CHANGES})
 async def update_agent(
     agent_id: UUID,
-    data: AgentUpdate,
+    data: AgentPatch,
     principal: Editor,
     agents: Agents,
     app: App,
@@ -130,7 +130,8 @@ async def update_agent(
     if_match: IfMatch = None,
 ) -> AgentWithSecrets:
     """Change an agent. A change of prompt, model, tools or triggers makes a new version."""
-    _ensure_may_set_status(principal, data.status)
+    if data.status is not None and data.status != (await agents.get_agent(agent_id)).status:
+        _ensure_may_set_status(principal, data.status)
     agent, made = await agents.update_agent(agent_id, data, if_match=if_match)
     return _with_secrets(agent, made, app, response)
 

@@ -6,8 +6,10 @@ from collections.abc import Collection
 
 from deskhand.agents.llm_config import LLMConfig
 from deskhand.agents.models import Agent
-from deskhand.agents.schemas import PROMPT_LENGTH
+from deskhand.agents.schemas import PROMPT_LENGTH, TriggerType, in_order
 from deskhand.errors import FieldProblem
+from deskhand.kit.cron import check_cron
+from deskhand.kit.pointer import pointer
 
 
 def missing_for_activation(agent: Agent, *, tenant_is_active: bool, connected: Collection[str]) -> list[FieldProblem]:
@@ -30,6 +32,7 @@ def missing_for_activation(agent: Agent, *, tenant_is_active: bool, connected: C
     missing.extend(_model_faults(agent))
     if not agent.triggers:
         missing.append(FieldProblem("/triggers", "at least one trigger is needed"))
+    missing.extend(_schedule_faults(agent))
     missing.extend(_tool_faults(agent, connected))
     return missing
 
@@ -40,6 +43,18 @@ def _model_faults(agent: Agent) -> list[FieldProblem]:
         return [FieldProblem("/llm_config/model", "a model is needed")]
     sentence = LLMConfig.model_fault(model)
     return [FieldProblem("/llm_config/model", sentence)] if sentence else []
+
+
+def _schedule_faults(agent: Agent) -> list[FieldProblem]:
+    """Schedules that could be read when they were saved: tzdata drops zones now and then."""
+    faults = []
+    for index, trigger in enumerate(in_order(agent.triggers)):
+        try:
+            if trigger.trigger_type == TriggerType.SCHEDULE:
+                check_cron(trigger.schedule_cron or "", trigger.schedule_timezone)
+        except ValueError as error:
+            faults.append(FieldProblem(pointer(["triggers", index]), str(error)))
+    return faults
 
 
 def _tool_faults(agent: Agent, connected: Collection[str]) -> list[FieldProblem]:

@@ -59,7 +59,9 @@ Description = Annotated[str, StringConstraints(max_length=10_000)]
 Prompt = Annotated[str, StringConstraints(min_length=PROMPT_LENGTH[0], max_length=PROMPT_LENGTH[1])]
 ToolId = Annotated[str, StringConstraints(min_length=1, max_length=100)]
 Grants = dict[ToolId, list[Operation]]
+NEVER_DRAFT_AGAIN = "Invalid status transition: an agent cannot go back to draft, for example active → draft"
 
+SCHEDULE_FIELDS = ("schedule_cron", "schedule_timezone", "misfire_policy", "misfire_max_age_seconds")
 _WEBHOOK_ONLY = ("webhook_url", "hmac_secret", "payload_schema")
 _REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
 
@@ -112,6 +114,10 @@ class AgentTriggerCreate(InputModel):
     @model_validator(mode="after")
     def validate_schedule_trigger(self) -> AgentTriggerCreate:
         """Each kind of trigger has its own fields: a schedule needs its cron, a webhook must not have one."""
+        self._judge()
+        return self
+
+    def _judge(self) -> None:
         if self.trigger_type == TriggerType.SCHEDULE:
             if not self.schedule_cron:
                 raise ValueError("schedule_cron required when trigger_type=schedule")
@@ -121,13 +127,36 @@ class AgentTriggerCreate(InputModel):
             wrong = ["schedule_cron"] if self.schedule_cron is not None else []
         if wrong:
             raise ValueError(f"{', '.join(wrong)} not allowed when trigger_type={self.trigger_type.value}")
-        return self
 
 
 class AgentTriggerUpdate(AgentTriggerCreate):
-    """A trigger in an update: with its ``id`` it stays the same trigger and keeps its secret."""
+    """A trigger in an update: with its ``id`` it stays the same trigger and keeps its secret and what is not named."""
+
+    read_only = frozenset(
+        {"has_secret", "previous_secret_valid_until", "next_fire_at", "is_paused", "created_at", "updated_at"}
+    )
 
     id: UUID | None = Field(None, description="An existing trigger; left out, a new one is made.")
+
+    def _judge(self) -> None:
+        if self.id is None:  # one that exists is completed by what is stored, and judged then
+            super()._judge()
+
+    def completed(self, stored: AgentTrigger) -> AgentTriggerCreate:
+        """The trigger as it is to be: what the update does not name stays as it is stored.
+
+        Raises:
+            ValidationError: The two together are no trigger.
+        """
+        kept = {
+            name: getattr(stored, name)
+            for name in (*SCHEDULE_FIELDS, "payload_schema")
+            if name not in self.model_fields_set and getattr(stored, name) is not None
+        }
+        named = {name: getattr(self, name) for name in self.model_fields_set if name != "id"}
+        if self.trigger_type == TriggerType.WEBHOOK:
+            kept.pop("schedule_cron", None)
+        return AgentTriggerCreate.model_validate({**kept, **named})
 
 
 class _ToolRules(InputModel):
@@ -202,12 +231,29 @@ class AgentUpdate(_ToolRules):
 
     @model_validator(mode="after")
     def _never_back_to_draft(self) -> AgentUpdate:
-        if self.status == AgentStatus.DRAFT:
-            raise ValueError("Invalid status transition: an agent cannot go back to draft, for example active → draft")
+        if self.status == AgentStatus.DRAFT and not self._stays_draft():
+            raise ValueError(NEVER_DRAFT_AGAIN)
         ids = [trigger.id for trigger in self.triggers or () if trigger.id is not None]
         if len(ids) != len(set(ids)):
             raise ValueError("triggers names the same id twice")
         return self
+
+    def _stays_draft(self) -> bool:
+        return False
+
+
+class AgentPatch(AgentUpdate):
+    """Changes to an agent as they come over HTTP, where the agent as it was read may be sent back whole."""
+
+    read_only = frozenset(
+        {
+            *("id", "tenant_id", "created_at", "updated_at", "created_by", "revision", "current_version"),
+            "webhook_secrets",
+        }
+    )
+
+    def _stays_draft(self) -> bool:
+        return True  # only the stored agent tells whether it is one; the service refuses where it is not
 
 
 class WebhookSecret(BaseModel):
@@ -308,8 +354,7 @@ def trigger_view(trigger: AgentTrigger) -> dict[str, Any]:
             "payload_schema": trigger.payload_schema,
         }
     else:
-        names = ("schedule_cron", "schedule_timezone", "misfire_policy", "misfire_max_age_seconds", "next_fire_at")
-        shown |= {name: getattr(trigger, name) for name in names}
+        shown |= {name: getattr(trigger, name) for name in (*SCHEDULE_FIELDS, "next_fire_at")}
     return {
         **shown,
         "is_paused": bool(trigger.is_paused),

@@ -13,7 +13,7 @@ from deskhand.agents.lifecycle import AgentNotReadyError, ensure_transition
 from deskhand.agents.models import Agent, AgentTrigger, AgentVersion
 from deskhand.agents.readiness import missing_for_activation
 from deskhand.agents.repository import AgentFilter
-from deskhand.agents.schemas import AgentCreate, AgentStatus, AgentUpdate
+from deskhand.agents.schemas import NEVER_DRAFT_AGAIN, AgentCreate, AgentStatus, AgentUpdate
 from deskhand.agents.versions import VersionDiff, compare, snapshot
 from deskhand.agents.webhook_secrets import RotateSecret, rotate
 from deskhand.audit import service as audit
@@ -120,6 +120,8 @@ class AgentService:
             AgentNotReadyError: It is or becomes active, and would lack something.
         """
         agent = await self._get_for_change(agent_id, if_match)
+        if data.status == AgentStatus.DRAFT and agent.status != AgentStatus.DRAFT:
+            raise InvalidInputError(NEVER_DRAFT_AGAIN, errors=[FieldProblem("/status", NEVER_DRAFT_AGAIN)])
         if data.status is None or data.status == agent.status:
             _ensure_changeable(agent)
         else:

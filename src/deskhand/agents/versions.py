@@ -11,9 +11,9 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 
 from deskhand.agents.models import Agent, AgentTrigger, AgentVersion
-from deskhand.agents.schemas import TriggerType, in_order
+from deskhand.agents.schemas import SCHEDULE_FIELDS, TriggerType, in_order
+from deskhand.kit.pointer import pointer
 
-SCHEDULE_FIELDS = ("schedule_cron", "schedule_timezone", "misfire_policy", "misfire_max_age_seconds")
 WEBHOOK_FIELDS = ("webhook_url", "payload_schema")
 _PARTS = ("system_prompt", "llm_config", "tools", "triggers")
 _MISSING = object()
@@ -100,8 +100,7 @@ def _keyed(version: AgentVersion) -> dict[str, Any]:
 def _walk(place: str, before: Any, after: Any, changes: list[VersionChange]) -> None:
     if isinstance(before, Mapping) and isinstance(after, Mapping):
         for key in sorted({*before, *after}):
-            part = str(key).replace("~", "~0").replace("/", "~1")
-            _walk(f"{place}/{part}", before.get(key, _MISSING), after.get(key, _MISSING), changes)
+            _walk(place + pointer([key]), before.get(key, _MISSING), after.get(key, _MISSING), changes)
     elif before is _MISSING or after is _MISSING or before != after:
         changes.append(
             VersionChange(

@@ -19,7 +19,9 @@ Mode = Literal["live", "dry_run"]
 class ReplayRequest(InputModel):
     """How to repeat a run."""
 
-    agent_version: int | None = Field(None, ge=1, description="Default: the version that the original ran.")
+    agent_version: int | None = Field(
+        None, ge=1, le=2**31 - 1, description="Default: the version that the original ran."
+    )
     mode: Mode = Field("dry_run", description="In a dry run, writes are shown and nothing reaches the desk.")
 
 

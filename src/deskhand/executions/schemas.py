@@ -7,10 +7,11 @@ from decimal import Decimal
 from typing import Any, Literal
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from deskhand.engine.status import ExecutionStatus, StepState
 from deskhand.kit.page import DEFAULT_LIMIT, MAX_LIMIT
+from deskhand.kit.schema import InputModel, Instant, QueryFlag, QueryInt, StorableText
 
 BULK_LIMIT = 500
 
@@ -22,16 +23,18 @@ class ExecutionFilters(BaseModel):
 
     status: list[ExecutionStatus] = Field([], description="Any of these states; empty means all.")
     agent_id: UUID | None = None
-    ticket_ref: str | None = Field(None, max_length=100, description="The ticket's id at its desk, exactly.")
-    since: AwareDatetime | None = Field(None, description="Accepted at or after this time.")
-    degraded: bool | None = Field(None, description="Only runs whose note was, or was not, made without the model.")
-    needs_attention: bool = Field(False, description="Only failed runs nobody has dismissed, and waiting ones.")
+    ticket_ref: StorableText | None = Field(None, max_length=100, description="The ticket's id at its desk, exactly.")
+    since: Instant | None = Field(None, description="Accepted at or after this time.")
+    degraded: QueryFlag | None = Field(
+        None, description="Only runs whose note was, or was not, made without the model."
+    )
+    needs_attention: QueryFlag = Field(False, description="Only failed runs nobody has dismissed, and waiting ones.")
 
 
 class ExecutionQuery(ExecutionFilters):
     """One page of the executions that match."""
 
-    limit: int = Field(DEFAULT_LIMIT, ge=1, le=MAX_LIMIT, description="Rows on one page.")
+    limit: QueryInt = Field(DEFAULT_LIMIT, ge=1, le=MAX_LIMIT, description="Rows on one page.")
     cursor: str | None = Field(None, max_length=500, description="`next_cursor` of the page before.")
 
 
@@ -224,12 +227,10 @@ class AgentChoice(BaseModel):
     name: str
 
 
-class _BulkFilters(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
+class _BulkFilters(InputModel):
     agent_id: UUID | None = None
-    ticket_ref: str | None = Field(None, max_length=100)
-    since: AwareDatetime | None = Field(None, description="Accepted at or after this time.")
+    ticket_ref: StorableText | None = Field(None, max_length=100)
+    since: Instant | None = Field(None, description="Accepted at or after this time.")
     error_code: str | None = Field(None, max_length=50, description="Only runs that failed with this code.")
     limit: int = Field(100, ge=1, le=BULK_LIMIT)
 

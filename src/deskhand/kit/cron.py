@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from functools import cache, lru_cache
+from importlib import resources
+from zoneinfo import ZoneInfo
 
 from cronsim import CronSim, CronSimError
 
+_TZDATA = resources.files("tzdata")
 FIELDS = ("minute", "hour", "day of month", "month", "day of week")
 
 
@@ -17,11 +21,36 @@ def check_timezone(name: str) -> str:
     Raises:
         ValueError: It is not.
     """
-    try:
-        ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise ValueError(f"'{name}' is not an IANA time zone such as 'Europe/Berlin' or 'UTC'") from error
+    zone(name)
     return name
+
+
+def zone(name: str) -> ZoneInfo:
+    """The IANA time zone of a name, by the data this product brings.
+
+    The machine's own files are not asked: they differ between machines, and name things (``localtime``,
+    ``posix/Europe/Berlin``) that are no zones of IANA's.
+
+    Raises:
+        ValueError: There is no such zone.
+    """
+    if name not in zone_names():
+        near = difflib.get_close_matches(name, zone_names(), n=3)
+        hint = f"; did you mean {', '.join(near)}?" if near else " such as 'Europe/Berlin' or 'UTC'"
+        raise ValueError(f"'{name}' is not an IANA time zone{hint}")
+    return _load(name)
+
+
+@cache
+def zone_names() -> frozenset[str]:
+    """Every zone of the ``tzdata`` package, links of IANA's included."""
+    return frozenset((_TZDATA / "zones").read_text(encoding="utf-8").split())
+
+
+@lru_cache(maxsize=700)
+def _load(name: str) -> ZoneInfo:
+    with _TZDATA.joinpath("zoneinfo", *name.split("/")).open("rb") as data:
+        return ZoneInfo.from_file(data, key=name)
 
 
 def check_cron(expression: str, timezone: str = "UTC") -> str:
@@ -73,7 +102,7 @@ def occurrences(expression: str, timezone: str, *, after: datetime) -> Iterator[
         ValueError: The expression or the zone cannot be read.
     """
     try:
-        found = CronSim(expression, after.astimezone(ZoneInfo(check_timezone(timezone))))
+        found = CronSim(expression, after.astimezone(zone(timezone)))
     except CronSimError as error:
         raise ValueError(f"'{expression}' is not a valid cron expression: {str(error).lower()}") from error
     last = after
@@ -85,5 +114,17 @@ def occurrences(expression: str, timezone: str, *, after: datetime) -> Iterator[
 
 
 def describe(expression: str) -> str:
-    """The expression in words, such as "At 09:00 on Monday through Friday"."""
-    return CronSim(expression, datetime.now(UTC)).explain()
+    """The expression in words, such as "At 09:00 on Monday through Friday".
+
+    ``cronsim`` words a full range (``1-31``, ``0-6``) as if it were ``*``, but fires by the rule that either of two
+    restricted day fields is enough; the words are made from what the fields mean together.
+    """
+    minute, hour, day, month, weekday = expression.split()
+    parsed = CronSim(expression, datetime.now(UTC))
+    every_day = set(range(1, 32)) <= set(parsed.days)
+    every_weekday = set(range(7)) <= {part % 7 for part in parsed.weekdays if isinstance(part, int)}
+    if not parsed.day_and and (every_day or every_weekday):
+        day = weekday = "*"
+    day = "*" if every_day else day
+    weekday = "*" if every_weekday else weekday
+    return CronSim(" ".join((minute, hour, day, month, weekday)), datetime.now(UTC)).explain()

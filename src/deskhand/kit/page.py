@@ -18,22 +18,32 @@ from fastapi import Query
 from pydantic import BaseModel, Field
 
 from deskhand.errors import FieldProblem, InvalidInputError
+from deskhand.kit.schema import QueryInt, instant_within_reach, storable_text
 
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 200
 
 T = TypeVar("T")
 
-PageLimit = Annotated[int, Query(ge=1, le=MAX_LIMIT, description="Rows on one page.")]
+PageLimit = Annotated[QueryInt, Query(ge=1, le=MAX_LIMIT, description="Rows on one page.")]
 PageCursor = Annotated[
     str | None, Query(max_length=500, description="`next_cursor` of the page before; leave out for the first page.")
 ]
 
+_LARGEST_INT = 2**31 - 1  # integer columns
+
+
+def _read_int(text: str) -> int:
+    if not (text.isascii() and text.isdigit()) or len(text) > 10 or int(text) > _LARGEST_INT:
+        raise ValueError("not a number of a row")
+    return int(text)
+
+
 _READERS: dict[type, Callable[[str], Any]] = {
-    str: str,
-    int: int,
+    str: storable_text,
+    int: _read_int,
     UUID: UUID,
-    datetime: datetime.fromisoformat,
+    datetime: lambda text: instant_within_reach(datetime.fromisoformat(text)),
 }
 
 
@@ -73,8 +83,10 @@ def decode_cursor(cursor: str | None, *kinds: type) -> tuple[Any, ...] | None:
         texts = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
         if not isinstance(texts, list) or len(texts) != len(kinds):
             raise ValueError("wrong number of values")
+        if not all(isinstance(text, str) for text in texts):
+            raise ValueError("a value that is no text")
         return tuple(_READERS[kind](text) for kind, text in zip(kinds, texts, strict=True))
-    except (ValueError, TypeError, binascii.Error) as err:
+    except (ValueError, binascii.Error, RecursionError) as err:
         raise InvalidInputError(
             "The cursor is not one this list gave out. Leave it out to read from the start.",
             errors=[FieldProblem(pointer="/cursor", detail="not a cursor of this list")],

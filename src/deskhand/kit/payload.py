@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from jsonschema import Draft202012Validator
 
 from deskhand.errors import FieldProblem, InvalidInputError
+from deskhand.kit.pointer import pointer
 
 SHOWN_FAULTS = 20
 SHOWN_CHARACTERS = 300
@@ -32,7 +32,7 @@ def check_schema(payload: dict[str, Any], schema: dict[str, Any] | None, *, at: 
     )
     if faults:
         problems = [
-            FieldProblem(at + _pointer(fault.absolute_path), _shortened(fault.message))
+            FieldProblem(at + pointer(fault.absolute_path), _shortened(fault.message))
             for fault in faults[:SHOWN_FAULTS]
         ]
         raise InvalidInputError("The body does not fit this trigger's payload_schema.", errors=problems)
@@ -40,7 +40,3 @@ def check_schema(payload: dict[str, Any], schema: dict[str, Any] | None, *, at: 
 
 def _shortened(message: str) -> str:
     return message if len(message) <= SHOWN_CHARACTERS else message[:SHOWN_CHARACTERS] + " …"
-
-
-def _pointer(path: Sequence[object]) -> str:
-    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in path)

@@ -20,7 +20,6 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, RedirectResponse
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from pydantic_core import ErrorDetails
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -35,10 +34,15 @@ from deskhand.errors import (
     UnavailableError,
 )
 from deskhand.kit.db.away import DATABASE_ERRORS, is_passing
+from deskhand.kit.manners import ResourceManners, allowed_methods
+from deskhand.kit.pointer import fault_sentence, pointer
 
 MEDIA_TYPE = "application/problem+json"
 TYPE_PREFIX = "urn:deskhand:problem:"
 DATABASE_RETRY_SECONDS = 5.0
+SHOWN_FAULTS = 50
+SHOWN_CHARACTERS = 600
+"""A refusal names what is wrong; it does not send the request back to whoever sent it."""
 _REQUEST_ID = re.compile(r"^[A-Za-z0-9._-]{1,64}$")
 _SOURCES = frozenset({"body", "query", "path", "header", "cookie"})
 
@@ -89,11 +93,6 @@ def request_id(request: Request) -> str:
     return known
 
 
-def pointer(parts: Sequence[str | int]) -> str:
-    """Join path parts to an RFC 6901 JSON pointer; the empty pointer is the whole document."""
-    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in parts)
-
-
 def problem_responses(*errors: type[DeskhandError]) -> dict[int | str, dict[str, Any]]:
     """The ``responses=`` of an endpoint: these errors, and those every authenticated endpoint can give."""
     return public_problem_responses(UnauthenticatedError, ForbiddenError, *errors)
@@ -123,15 +122,15 @@ def problem_response(request: Request, error: DeskhandError, *, sources: Sequenc
         "type": TYPE_PREFIX + error.code,
         "title": error.title,
         "status": error.status,
-        "detail": error.detail,
+        "detail": shortened(error.detail),
         "code": error.code,
         "request_id": ident,
     }
     if error.errors:
         padded = [*sources, *["body"] * (len(error.errors) - len(sources))]
         document["errors"] = [
-            {"pointer": fault.pointer, "detail": fault.detail, "source": source}
-            for fault, source in zip(error.errors, padded, strict=False)
+            {"pointer": shortened(fault.pointer), "detail": shortened(fault.detail), "source": source}
+            for fault, source in zip(error.errors[:SHOWN_FAULTS], padded, strict=False)
         ]
     headers = {"X-Request-ID": ident, "Cache-Control": "no-store"}
     if error.retry_after is not None:
@@ -148,7 +147,7 @@ def invalid_input(error: ValidationError, *, at: Sequence[str | int] = ()) -> In
         error: What Pydantic found.
         at: Path of the validated value within the request body.
     """
-    faults = [FieldProblem(pointer([*at, *fault["loc"]]), _sentence(fault)) for fault in error.errors()]
+    faults = [FieldProblem(pointer([*at, *fault["loc"]]), fault_sentence(fault)) for fault in error.errors()]
     return InvalidInputError(_summary(faults), errors=faults)
 
 
@@ -171,6 +170,7 @@ def install_problem_handlers(app: FastAPI, *, login_path: str | None = None) -> 
     app.add_exception_handler(StarletteHTTPException, _on_http_exception)
     for kind in DATABASE_ERRORS:
         app.add_exception_handler(kind, _on_database_down)
+    app.add_middleware(ResourceManners)
     app.add_middleware(UnexpectedErrorNet)
     _document_problems(app)
 
@@ -213,7 +213,7 @@ async def _on_validation_error(request: Request, error: Exception) -> Response:
     for fault in faults:
         source, *rest = fault["loc"] or ("body",)
         known = source in _SOURCES
-        fields.append(FieldProblem(pointer(rest if known else fault["loc"]), _sentence(fault)))
+        fields.append(FieldProblem(pointer(rest if known else fault["loc"]), fault_sentence(fault)))
         sources.append(str(source) if known else "body")
     return problem_response(request, InvalidInputError(_summary(fields), errors=fields), sources=sources)
 
@@ -222,14 +222,16 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
     http = cast(StarletteHTTPException, error)
     status = HTTPStatus(http.status_code)
     details = {
-        404: f"There is nothing at {request.url.path}.",
-        405: f"{request.method} is not possible at {request.url.path}.",
+        404: f"There is nothing at {shortened(request.url.path)}.",
+        405: f"{shortened(request.method)} is not possible at {shortened(request.url.path)}.",
         413: "The body is larger than this endpoint accepts.",
         400: "The request cannot be read.",
     }
     kind = _error_type(status)
     answer = problem_response(request, kind(details.get(status.value, status.description or status.phrase)))
     answer.headers.update(cast(Mapping[str, str], http.headers or {}))
+    if status == HTTPStatus.METHOD_NOT_ALLOWED:
+        answer.headers["Allow"] = ", ".join(allowed_methods(request.app.router.routes, request.scope))
     return answer
 
 
@@ -256,16 +258,18 @@ def _error_type(status: HTTPStatus) -> type[DeskhandError]:
     )
 
 
-def _sentence(fault: ErrorDetails | Mapping[str, Any]) -> str:
-    message = str(fault["msg"])
-    return message.removeprefix("Value error, ").removeprefix("Assertion failed, ")
-
-
 def _summary(faults: Sequence[FieldProblem]) -> str:
     if len(faults) == 1:
         where = f"{faults[0].pointer}: " if faults[0].pointer else ""
         return where + faults[0].detail
-    return f"{len(faults)} fields are wrong."
+    shown = "" if len(faults) <= SHOWN_FAULTS else f" The first {SHOWN_FAULTS} are listed."
+    return f"{len(faults)} fields are wrong.{shown}"
+
+
+def shortened(text: str) -> str:
+    """A text of an answer, cut where it is longer than anybody reads; the mark says how much is missing."""
+    missing = len(text) - SHOWN_CHARACTERS
+    return text if missing <= 0 else f"{text[:SHOWN_CHARACTERS]}… ({missing} more characters)"
 
 
 def _wants_page(request: Request) -> bool:

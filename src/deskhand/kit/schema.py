@@ -6,10 +6,26 @@ infinity. Such input is refused here, with the place named, instead of failing a
 
 from __future__ import annotations
 
+import json
 import math
-from typing import Annotated, Any, ClassVar
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import cache
+from types import UnionType
+from typing import Annotated, Any, ClassVar, Union, get_args, get_origin
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, model_validator
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    GetJsonSchemaHandler,
+    model_validator,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 MAX_DEPTH = 50
 """Levels of nesting in a body; deeper documents would exhaust the stack of the JSON encoder."""
@@ -49,12 +65,70 @@ def ensure_storable(value: Any) -> None:
 
 StorableText = Annotated[str, AfterValidator(storable_text)]
 
+EARLIEST, LATEST = datetime(1900, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
+_RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:[Zz]|[+-]\d\d:\d\d)", re.ASCII)
+_WHOLE = re.compile(r"-?[0-9]{1,18}", re.ASCII)
+
+
+def _instant_text(value: Any) -> Any:
+    """Pydantic takes numbers for epochs, of which nobody can say whether seconds or milliseconds are meant."""
+    if isinstance(value, datetime) or (isinstance(value, str) and _RFC3339.fullmatch(value)):
+        return value
+    raise ValueError("must be a time with its zone, such as 2026-05-04T09:00:00Z")
+
+
+def instant_within_reach(value: datetime) -> datetime:
+    """Return the time in UTC, if every calendar, zone and interval this product computes with can hold it.
+
+    Raises:
+        ValueError: It lies before 1900 or after 9000, or names no zone.
+    """
+    if value.tzinfo is None:
+        raise ValueError("must name its zone")
+    try:
+        moment = value.astimezone(UTC)
+    except OverflowError:
+        moment = datetime.min.replace(tzinfo=UTC)
+    if not EARLIEST <= moment < LATEST:
+        raise ValueError("must lie between the years 1900 and 9000")
+    return moment
+
+
+Instant = Annotated[AwareDatetime, BeforeValidator(_instant_text), AfterValidator(instant_within_reach)]
+"""A time from outside: RFC 3339 with its zone, and no number."""
+
+
+def _flag_word(value: Any) -> Any:
+    if isinstance(value, bool) or value is None:
+        return value
+    if value in ("true", "false"):
+        return value == "true"
+    raise ValueError("must be true or false")
+
+
+def _whole_number_text(value: Any) -> Any:
+    if isinstance(value, str) and not _WHOLE.fullmatch(value):
+        raise ValueError("must be a whole number in digits")
+    return value
+
+
+QueryFlag = Annotated[bool, BeforeValidator(_flag_word)]
+QueryInt = Annotated[int, BeforeValidator(_whole_number_text)]
+
 
 class InputModel(BaseModel):
     """A body from outside: unknown fields are refused by name, and everything in it can be stored.
 
     Inputs are left out of error messages, because a body may carry secrets.
+
+    Attributes:
+        read_only: Fields that answers show and bodies cannot change: a body may bring them, so that what was read
+            can be sent back, and they are left aside.
+        max_bytes: Largest size of a body that keeps keys of its own, as JSON.
     """
+
+    read_only: ClassVar[frozenset[str]] = frozenset()
+    max_bytes: ClassVar[int | None] = None
 
     model_config: ClassVar[ConfigDict] = ConfigDict(
         extra="forbid", hide_input_in_errors=True, str_strip_whitespace=False
@@ -64,4 +138,56 @@ class InputModel(BaseModel):
     @classmethod
     def _storable(cls, data: Any) -> Any:
         ensure_storable(data)
+        if isinstance(data, Mapping):
+            data = {name: value for name, value in data.items() if name not in cls.read_only}
+            _ensure_json_types(cls, data)
+            ensure_size(data, cls.max_bytes)
         return data
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        document = handler.resolve_ref_schema(handler(schema))
+        for name in sorted(cls.read_only):
+            document.setdefault("properties", {})[name] = {"readOnly": True, "description": "As shown; left aside."}
+        return document
+
+
+def ensure_size(value: Any, limit: int | None) -> None:
+    """Refuse a JSON value whose text is longer than a limit.
+
+    Raises:
+        ValueError: It is.
+    """
+    if limit is not None and len(json.dumps(value, default=str)) > limit:
+        raise ValueError(f"must not be larger than {limit} bytes as JSON")
+
+
+def _ensure_json_types(model: type[BaseModel], data: Mapping[str, Any]) -> None:
+    """Refuse what Pydantic would convert although the OpenAPI document says otherwise: "5" is no number, 0 no flag."""
+    for name, kinds in _json_scalars(model).items():
+        value = data.get(name)
+        if value is None:
+            continue
+        if isinstance(value, bool) != (bool in kinds) or not isinstance(value, tuple(kinds)):
+            words = " or ".join(_JSON_WORDS[kind] for kind in kinds)
+            raise ValueError(f"{name} must be {words}")
+
+
+_JSON_WORDS: dict[type, str] = {bool: "true or false", int: "a whole number", float: "a number"}
+
+
+@cache
+def _json_scalars(model: type[BaseModel]) -> dict[str, tuple[type, ...]]:
+    """Fields of a model that are a flag or a number, by the name they have in JSON."""
+    scalars: dict[str, tuple[type, ...]] = {}
+    for name, field in model.model_fields.items():
+        annotation = field.annotation
+        parts = get_args(annotation) if get_origin(annotation) in (Union, UnionType) else (annotation,)
+        kinds = {part for part in map(_bare, parts) if part in _JSON_WORDS}
+        if kinds and len(kinds) == len([part for part in parts if part is not type(None)]):
+            scalars[field.alias or name] = (float, int) if float in kinds else tuple(kinds)
+    return scalars
+
+
+def _bare(annotation: Any) -> Any:
+    return get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation

@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from deskhand.errors import FieldProblem, InvalidInputError
 from deskhand.kit.db.session import Database
+from deskhand.kit.pointer import fault_sentence
 from deskhand.knowledge.embedding import Embedder, embed_texts, load_embedder
 from deskhand.knowledge.exports import ExportRow
 from deskhand.knowledge.identity import Settled
@@ -140,7 +141,7 @@ class Import(Generic[Row]):
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
             name = ".".join(str(part) for part in first["loc"])
-            return ImportProblem(raw.where, name, first["msg"].removeprefix("Value error, "))
+            return ImportProblem(raw.where, name, fault_sentence(first))
 
     async def _refuse(self, problem: ImportProblem, batch: list[_Checked[Row]]) -> None:
         if self._on_error == "stop":

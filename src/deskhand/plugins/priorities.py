@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Literal, get_args
 
-PRIORITIES = ("critical", "high", "medium", "low")
+Priority = Literal["critical", "high", "medium", "low"]
+PRIORITIES: tuple[str, ...] = get_args(Priority)
 
 
 class PriorityMap:

@@ -13,11 +13,12 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from pydantic import BaseModel, Field, ValidationError
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from deskhand.access.forms import SafeForm
 from deskhand.access.guards import Operator, TenantSession, Viewer
 from deskhand.appstate import App
+from deskhand.kit.pointer import fault_sentence
 from deskhand.schedules import service
 from deskhand.schedules.schemas import PreviewRequest, SchedulePreview
-from deskhand.ui.csrf import SafeForm
 from deskhand.ui.format import duration
 from deskhand.ui.render import render
 from deskhand.ui.routing import PageRoute
@@ -106,7 +107,7 @@ async def _preview(session: AsyncSession, form: PreviewForm) -> dict[str, Any]:
     try:
         wanted = PreviewRequest(schedule_cron=form.cron.strip(), schedule_timezone=form.zone.strip() or "UTC")
     except ValidationError as error:
-        texts = [fault["msg"].removeprefix("Value error, ") for fault in error.errors(include_url=False)]
+        texts = [fault_sentence(fault) for fault in error.errors(include_url=False)]
         return {"preview": None, "faults": texts}
     preview: SchedulePreview = await service.preview(session, wanted.schedule_cron, wanted.schedule_timezone)
     return {"preview": preview, "faults": []}

@@ -6,7 +6,6 @@ from datetime import datetime
 from itertools import islice
 from typing import Any
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -17,7 +16,7 @@ from deskhand.agents.service import current_version_id
 from deskhand.audit import service as audit
 from deskhand.engine.births import NewRun, find_why_not_startable, start_run, why_not_startable
 from deskhand.errors import ConflictError, NotFoundError
-from deskhand.kit.cron import describe, next_fire, occurrences
+from deskhand.kit.cron import describe, next_fire, occurrences, zone
 from deskhand.kit.db.session import database_now
 from deskhand.kit.page import Page, cut_page, decode_cursor
 from deskhand.schedules import repository
@@ -152,7 +151,7 @@ async def _set_paused(
         trigger.next_fire_at = None
         if not paused and agent.status == AgentStatus.ACTIVE:
             now = await database_now(session)
-            trigger.next_fire_at = next_fire(_cron(trigger), trigger.schedule_timezone, after=now)
+            trigger.next_fire_at = _next(trigger, now)
         agent.revision += 1  # the agent as it is shown has changed: its ETag must too
         await session.flush()
         operation = "schedule.pause" if paused else "schedule.resume"
@@ -180,8 +179,15 @@ def _describe(agent: Agent, trigger: AgentTrigger, *, now: datetime, tenant_is_a
     reason = why_not_startable(agent.status, tenant_is_active=tenant_is_active)
     if trigger.is_paused:
         reason = "The schedule is paused."
+    try:
+        meaning = _preview(_cron(trigger), trigger.schedule_timezone, now)
+    except ValueError as error:  # a zone that tzdata no longer has; this schedule stands still, the others go on
+        reason = f"The schedule cannot be read: {error}. Change it, and it fires again."
+        meaning = SchedulePreview(
+            schedule_cron=_cron(trigger), schedule_timezone=trigger.schedule_timezone, description=reason, upcoming=[]
+        )
     return ScheduleView(
-        **_preview(_cron(trigger), trigger.schedule_timezone, now).model_dump(),
+        **meaning.model_dump(),
         agent_id=agent.id,
         trigger_id=trigger.id,
         misfire_policy=trigger.misfire_policy,
@@ -193,17 +199,24 @@ def _describe(agent: Agent, trigger: AgentTrigger, *, now: datetime, tenant_is_a
 
 
 def _preview(cron: str, timezone: str, now: datetime) -> SchedulePreview:
-    zone = ZoneInfo(timezone)
+    clock = zone(timezone)
     upcoming: list[Upcoming] = []
-    before = now.astimezone(zone)
+    before = now.astimezone(clock)
     for instant in islice(occurrences(cron, timezone, after=now), SHOWN):
-        local = instant.astimezone(zone)
+        local = instant.astimezone(clock)
         changed = local.utcoffset() != before.utcoffset()
         upcoming.append(Upcoming(utc=instant, local=local, abbreviation=local.tzname(), clock_changes=changed))
         before = local
     return SchedulePreview(
         schedule_cron=cron, schedule_timezone=timezone, description=describe(cron), upcoming=upcoming
     )
+
+
+def _next(trigger: AgentTrigger, now: datetime) -> datetime:
+    try:
+        return next_fire(_cron(trigger), trigger.schedule_timezone, after=now)
+    except ValueError as error:
+        raise ConflictError(f"The schedule cannot be read: {error}. Change it first.") from error
 
 
 def _cron(trigger: AgentTrigger) -> str:

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ValidationError
 from deskhand.errors import FieldProblem, InvalidInputError
 from deskhand.kit.crypto import SecretBox
 from deskhand.kit.http import HttpClientFactory
-from deskhand.kit.problem import pointer
+from deskhand.kit.pointer import fault_sentence, pointer
 from deskhand.plugins.contract import ConnectionReport, DeskContext, TicketingToolPlugin
 from deskhand.plugins.registry import PluginManager
 from deskhand.tenants.fields import TOOL_FIELDS
@@ -164,9 +164,7 @@ def _model_faults(model: type[BaseModel], values: Mapping[str, Any]) -> list[Fie
         return [
             FieldProblem(
                 pointer(fault["loc"]),
-                f"{'.'.join(str(part) for part in fault['loc'])}: {fault['msg'].removeprefix('Value error, ')}".lstrip(
-                    ": "
-                ),
+                f"{'.'.join(str(part) for part in fault['loc'])}: {fault_sentence(fault)}".lstrip(": "),
             )
             for fault in error.errors(include_input=False, include_url=False, include_context=False)
         ]

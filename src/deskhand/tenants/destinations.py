@@ -15,7 +15,7 @@ from pydantic import BaseModel, SecretStr
 
 from deskhand.errors import ConfigurationError, FieldProblem, InvalidInputError
 from deskhand.kit.crypto import SecretBox
-from deskhand.kit.problem import pointer
+from deskhand.kit.pointer import pointer
 from deskhand.plugins.registry import PluginManager
 from deskhand.tenants.connections import stored_values
 from deskhand.tenants.fields import SECRET_FIELDS

@@ -18,7 +18,7 @@ from deskhand.appstate import App
 from deskhand.errors import ConflictError, InvalidInputError, NotFoundError
 from deskhand.kit.page import Page, PageCursor, PageLimit
 from deskhand.kit.problem import problem_responses
-from deskhand.kit.schema import StorableText
+from deskhand.kit.schema import QueryFlag, StorableText
 from deskhand.plugins.registry import PluginManager, describe
 from deskhand.tenants.connections import check_connection, desk_for, list_connections
 from deskhand.tenants.schemas import (
@@ -82,7 +82,7 @@ async def list_tenants(
     *,
     q: Annotated[StorableText | None, Query(max_length=200, description="Words in id or name.")] = None,
     tool_type: Annotated[StorableText | None, Query(max_length=50, description="Default desk.")] = None,
-    is_active: Annotated[bool | None, Query(description="Only active, or only deactivated tenants.")] = None,
+    is_active: Annotated[QueryFlag | None, Query(description="Only active, or only deactivated tenants.")] = None,
     limit: PageLimit = 50,
     cursor: PageCursor = None,
 ) -> Page[TenantConfigResponse]:
@@ -108,8 +108,14 @@ async def get_tenant(tenant_id: TenantPath, tenants: OneTenant) -> TenantConfigR
 async def update_tenant(
     tenant_id: TenantPath, data: TenantConfigUpdate, principal: Administrator, tenants: OneTenant
 ) -> TenantConfigResponse:
-    """Change a tenant. What is left out stays; a connection field set to null is cleared."""
-    return TenantConfigResponse.model_validate(await tenants.update_tenant(tenant_id, data, actor=principal.actor))
+    """Change a tenant. What is left out stays; a connection field set to null is cleared.
+
+    `rate_limits` are changed with a platform key only.
+    """
+    changed = await tenants.update_tenant(
+        tenant_id, data, actor=principal.actor, may_set_limits=principal.may("platform_admin")
+    )
+    return TenantConfigResponse.model_validate(changed)
 
 
 @router.post(

@@ -22,10 +22,13 @@ from pydantic.config import JsonDict
 
 from deskhand.kit.crypto import new_webhook_secret
 from deskhand.kit.schema import InputModel
+from deskhand.plugins.priorities import Priority
 from deskhand.tenants.fields import SECRET_FIELDS, TOOL_FIELDS
 from deskhand.tenants.models import DEFAULT_TOOL_TYPE, TenantConfig
 
 MAX_EXTRAS_BYTES = 32_768
+MAX_LIMITS_BYTES = 4_096
+MAX_PREFERENCES_BYTES = 65_536
 
 
 def _check_url(value: str) -> str:
@@ -74,6 +77,7 @@ TenantIdText = Annotated[
 ]
 TenantName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=255)]
 ToolType = Annotated[str, StringConstraints(min_length=1, max_length=50)]
+ShortText = Annotated[str, StringConstraints(max_length=200)]
 DeskUrl = Annotated[str, StringConstraints(strip_whitespace=True, max_length=500), AfterValidator(_check_url)]
 Secret = Annotated[SecretStr, Field(max_length=4096), AfterValidator(_check_secret)]
 SigningSecret = Annotated[SecretStr, Field(min_length=1, max_length=4096), AfterValidator(_check_secret)]
@@ -91,9 +95,10 @@ Extras = Annotated[
 
 
 class RateLimits(InputModel):
-    """What a tenant may use up; further keys are kept."""
+    """What a tenant may use up; the platform decides it. Further keys are kept, up to a size."""
 
     model_config = ConfigDict(extra="allow")
+    max_bytes = MAX_LIMITS_BYTES
 
     webhooks_per_minute: int = Field(600, ge=1, le=100_000, description="Deliveries accepted in a minute.")
     concurrent_executions: int = Field(5, ge=1, le=1_000, description="Executions running at once.")
@@ -102,12 +107,13 @@ class RateLimits(InputModel):
 
 
 class EnhancementPreferences(InputModel):
-    """How notes are written and values mapped; further keys are kept."""
+    """How notes are written and values mapped; further keys are kept, up to a size."""
 
     model_config = ConfigDict(extra="allow")
+    max_bytes = MAX_PREFERENCES_BYTES
 
     tool_config: dict[str, Any] = Field(default_factory=dict, description="Defaults on the desk.")
-    priority_mapping: dict[Literal["critical", "high", "medium", "low"], str] = Field(
+    priority_mapping: dict[Priority, ShortText] = Field(
         default_factory=dict, description="Our four priorities to the desk's own words."
     )
     custom_fields: dict[str, Any] = Field(default_factory=dict, description="Fields to set on the desk.")
@@ -165,6 +171,8 @@ class TenantConfigCreate(_Connections):
 
 class TenantConfigUpdate(_Connections):
     """Changes to a tenant: what is left out stays; a connection field set to null is cleared."""
+
+    read_only = frozenset({"id", "tenant_id", "secrets_set", "is_active", "created_at", "updated_at"})
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"name": "Globex International", "rate_limits": {"concurrent_executions": 10}}]}

@@ -10,16 +10,17 @@ from sqlalchemy import LargeBinary
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from deskhand.audit import service as audit
-from deskhand.errors import ConflictError, FieldProblem, InvalidInputError, NotFoundError
+from deskhand.errors import ConflictError, FieldProblem, ForbiddenError, InvalidInputError, NotFoundError
 from deskhand.kit.crypto import SecretBox
 from deskhand.kit.page import Page
+from deskhand.kit.schema import ensure_size
 from deskhand.plugins.registry import PluginManager
 from deskhand.tenants import repository
 from deskhand.tenants.connections import connection_faults
 from deskhand.tenants.destinations import ensure_secrets_stay, stored_destinations
 from deskhand.tenants.fields import PLAIN_FIELDS, SECRET_FIELDS, TOOL_FIELDS
 from deskhand.tenants.models import EnhancementHistory, TenantConfig
-from deskhand.tenants.schemas import TenantConfigCreate, TenantConfigUpdate
+from deskhand.tenants.schemas import MAX_LIMITS_BYTES, RateLimits, TenantConfigCreate, TenantConfigUpdate
 
 _SECRETS = (*SECRET_FIELDS, "connection_extras", "webhook_signing_secret")
 
@@ -66,10 +67,19 @@ class TenantService:
         await self._audit(tenant, actor, "tenant.create", {"tool_type": tenant.tool_type})
         return tenant
 
-    async def update_tenant(self, tenant_id: str, data: TenantConfigUpdate, *, actor: str = "system") -> TenantConfig:
+    async def update_tenant(
+        self, tenant_id: str, data: TenantConfigUpdate, *, actor: str = "system", may_set_limits: bool = True
+    ) -> TenantConfig:
         """Change what the request names; connection fields set to null are cleared.
 
+        Args:
+            tenant_id: Which tenant.
+            data: The changes.
+            actor: Who does it, for the audit log.
+            may_set_limits: Whether the caller decides how much this tenant may use: the platform does, not the tenant.
+
         Raises:
+            ForbiddenError: The request changes a limit, which the caller may not.
             NotFoundError: There is no such tenant for this session.
             PluginNotFoundError: ``tool_type`` names no registered plugin.
             InvalidInputError: Afterwards the default desk's connection would be incomplete.
@@ -92,8 +102,7 @@ class TenantService:
         if data.enhancement_preferences is not None:
             tenant.enhancement_preferences = data.enhancement_preferences.model_dump(mode="json", exclude_unset=True)
         if data.rate_limits is not None:
-            changed = data.rate_limits.model_dump(mode="json", exclude_unset=True)
-            tenant.rate_limits = {**(tenant.rate_limits or {}), **changed}
+            self._set_limits(tenant, data.rate_limits, allowed=may_set_limits)
         if connects:
             ensure_secrets_stay(
                 before, stored_destinations(tenant, secrets=self._secrets, plugins=self._plugins), resent=given
@@ -151,6 +160,21 @@ class TenantService:
             ConflictError: It is active.
         """
         return await self._set_active(tenant_id, actor, active=True)
+
+    def _set_limits(self, tenant: TenantConfig, limits: RateLimits, *, allowed: bool) -> None:
+        stored = tenant.rate_limits or {}
+        changed = {**stored, **limits.model_dump(mode="json", exclude_unset=True)}
+        if changed != stored and not allowed:
+            raise ForbiddenError(
+                "rate_limits are set by the platform's administrators; ask them for more, or leave the field out."
+            )
+        try:
+            ensure_size(changed, MAX_LIMITS_BYTES)
+        except ValueError as error:
+            raise InvalidInputError(
+                f"rate_limits {error}", errors=[FieldProblem("/rate_limits", str(error))]
+            ) from error
+        tenant.rate_limits = changed
 
     async def _set_active(self, tenant_id: str, actor: str, *, active: bool) -> TenantConfig:
         tenant = await self._get(tenant_id, for_update=True)

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from typing import Annotated
 from urllib.parse import urlsplit
 
-from fastapi import Depends, Form, Request
+from fastapi import Request
 
 from deskhand.errors import ForbiddenError
 
 SESSION_COOKIE = "deskhand_session"
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 def csrf_token(request: Request) -> str:
@@ -25,31 +25,29 @@ def csrf_token(request: Request) -> str:
     return hmac.new(session.encode(), b"deskhand form token", hashlib.sha256).hexdigest() if session else ""
 
 
-def ensure_same_origin(request: Request) -> None:
-    """Refuse a form that another site sent.
+def refuse_cross_site(request: Request, public_url: str) -> None:
+    """Refuse a change that another site's page makes the browser send (beyond the cookie's SameSite=Lax).
+
+    Args:
+        request: The request.
+        public_url: Where browsers reach this server; a proxy may have rewritten ``Host``.
 
     Raises:
         ForbiddenError: The browser says that the request comes from elsewhere.
     """
+    if request.method in SAFE_METHODS:
+        return
     site = request.headers.get("sec-fetch-site")
     origin = request.headers.get("origin")
-    foreign = site not in (None, "same-origin", "none")
-    if origin and urlsplit(origin).netloc != request.headers.get("host"):
-        foreign = foreign or site is None  # behind a proxy that rewrites Host, only the browser's own word counts
+    if site is not None:
+        foreign = site not in ("same-origin", "none")
+    elif origin is not None:
+        # Plain HTTP and older browsers say no more than the origin; "null" is that of a sandboxed or redirected page.
+        own = {urlsplit(public_url).netloc.lower(), request.headers.get("host", "").lower()}
+        foreign = origin.lower().partition("://")[2] not in own
+    else:
+        foreign = False  # no browser sends a change without either; programs do
     if foreign:
-        raise ForbiddenError("This form was sent from another site. Open the page here and try again.")
-
-
-def check_csrf(request: Request, csrf: Annotated[str, Form(max_length=200)] = "") -> None:
-    """Refuse a form without the session's token.
-
-    Raises:
-        ForbiddenError: Sent from another site, or the token is missing or of another session.
-    """
-    ensure_same_origin(request)
-    expected = csrf_token(request)
-    if expected and not hmac.compare_digest(expected.encode(), csrf.encode()):
-        raise ForbiddenError("The page was older than your session. Open it again and repeat what you did.")
-
-
-SafeForm = Annotated[None, Depends(check_csrf)]
+        raise ForbiddenError(
+            "This request was started by another site and is refused. Open the page here and try again."
+        )

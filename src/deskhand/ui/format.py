@@ -6,9 +6,10 @@ import json
 from datetime import UTC, datetime
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from markupsafe import Markup
+
+from deskhand.kit.cron import zone, zone_names
 
 NOTHING = "\N{EN DASH}"
 UNKNOWN = "unknown"
@@ -69,9 +70,9 @@ def zoned(value: datetime) -> Markup:
     )
 
 
-def in_zone(value: datetime, zone: str) -> datetime:
-    """The same instant by the clock of a zone (IANA name)."""
-    return value.astimezone(ZoneInfo(zone))
+def in_zone(value: datetime, name: str) -> datetime:
+    """The same instant by the clock of a zone (IANA name); by UTC where the zone is gone."""
+    return value.astimezone(zone(name) if name in zone_names() else UTC)
 
 
 def age(value: datetime | None, now: datetime) -> str | Markup:

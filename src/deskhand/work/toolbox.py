@@ -26,6 +26,7 @@ from deskhand.plugins.errors import (
     DeskUnsupportedError,
     DeskValidationError,
 )
+from deskhand.plugins.priorities import PRIORITIES
 
 # Answers of a desk that leave the question open whether a write is there, and would be the same next time.
 CANNOT_TELL = (DeskCannotTellError, DeskPermissionError, DeskProtocolError, DeskUnsupportedError)
@@ -35,8 +36,6 @@ REFUSALS = (DeskNotFoundError, DeskPermissionError, DeskUnsupportedError, DeskVa
 
 TICKET = TypeAdapter(Ticket)
 RECEIPT = TypeAdapter(WriteReceipt)
-
-PRIORITIES = ("critical", "high", "medium", "low")
 
 
 class Toolbox:

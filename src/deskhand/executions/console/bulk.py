@@ -10,13 +10,13 @@ from fastapi import APIRouter, Form, Query, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 from pydantic import AwareDatetime, BaseModel, Field, field_validator
 
+from deskhand.access.forms import SafeForm
 from deskhand.access.guards import Operator, TenantSession
 from deskhand.appstate import App
 from deskhand.engine.status import ExecutionStatus
 from deskhand.executions import service
 from deskhand.executions.console.filters import PERIODS, with_query
 from deskhand.executions.schemas import BULK_LIMIT, BulkDismiss, BulkRetry, ExecutionFilters
-from deskhand.ui.csrf import SafeForm
 from deskhand.ui.render import render
 from deskhand.ui.routing import PageRoute
 

@@ -11,6 +11,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from pydantic import BaseModel, Field, ValidationError
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from deskhand.access.forms import SafeForm
 from deskhand.access.guards import Operator, TenantSession
 from deskhand.access.principal import Principal
 from deskhand.appstate import AppState, app_state
@@ -18,7 +19,6 @@ from deskhand.errors import ConflictError, DeskhandError, FieldProblem, InvalidI
 from deskhand.executions import doubts, repeats, service
 from deskhand.executions.decision_schemas import DoubtAnswer, ReplayRequest, RetryWith
 from deskhand.kit.problem import invalid_input
-from deskhand.ui.csrf import SafeForm
 from deskhand.ui.format import pretty_json
 from deskhand.ui.render import render
 from deskhand.ui.routing import PageRoute

@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field, field_validator
 
 from deskhand.engine.status import ExecutionStatus
 from deskhand.executions.schemas import ExecutionFilters
+from deskhand.kit.schema import StorableText
 
 PERIODS = {"1h": ("last hour", timedelta(hours=1)), "24h": ("last 24 hours", timedelta(days=1))} | {
     "7d": ("last 7 days", timedelta(days=7)),
@@ -24,7 +25,7 @@ class ListForm(BaseModel):
 
     status: str = ""
     agent: UUID | None = None
-    ticket: str = Field("", max_length=100)
+    ticket: StorableText = Field("", max_length=100)
     period: str = ""
     cursor: str | None = Field(None, max_length=500)
     seen: str = Field("", max_length=64)

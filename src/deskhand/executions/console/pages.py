@@ -15,6 +15,7 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from deskhand.access.forms import SafeForm
 from deskhand.access.guards import Operator, TenantSession, Viewer
 from deskhand.access.principal import Principal
 from deskhand.appstate import App
@@ -26,7 +27,6 @@ from deskhand.executions.console.decisions import desk_names
 from deskhand.executions.console.filters import PERIODS, ListForm
 from deskhand.executions.console.timeline import done_before, lay_out
 from deskhand.executions.schemas import ExecutionDetail, StatusCounts
-from deskhand.ui.csrf import SafeForm
 from deskhand.ui.render import SECURITY_HEADERS, render
 from deskhand.ui.routing import PageRoute
 

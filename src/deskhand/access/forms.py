@@ -1,0 +1,27 @@
+"""The guard of every form in the console: sent from our own pages, in the reader's own session."""
+
+from __future__ import annotations
+
+import hmac
+from typing import Annotated
+
+from fastapi import Depends, Form, Request
+
+from deskhand.appstate import App
+from deskhand.errors import ForbiddenError
+from deskhand.ui.csrf import csrf_token, refuse_cross_site
+
+
+def check_csrf(request: Request, app: App, csrf: Annotated[str, Form(max_length=200)] = "") -> None:
+    """Refuse a form without the session's token.
+
+    Raises:
+        ForbiddenError: Sent from another site, or the token is missing or of another session.
+    """
+    refuse_cross_site(request, app.public_url)
+    expected = csrf_token(request)
+    if expected and not hmac.compare_digest(expected.encode(), csrf.encode()):
+        raise ForbiddenError("The page was older than your session. Open it again and repeat what you did.")
+
+
+SafeForm = Annotated[None, Depends(check_csrf)]
