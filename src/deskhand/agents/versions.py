@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -16,6 +17,7 @@ from deskhand.kit.pointer import pointer
 
 WEBHOOK_FIELDS = ("webhook_url", "payload_schema")
 _PARTS = ("system_prompt", "llm_config", "tools", "triggers")
+MAX_DIFF_STEPS = 2_000_000
 _MISSING = object()
 
 
@@ -68,20 +70,31 @@ def compare(before: AgentVersion, after: AgentVersion) -> VersionDiff:
     """What changed from one version of an agent to another."""
     changes: list[VersionChange] = []
     _walk("", _keyed(before), _keyed(after), changes)
-    prompt = difflib.unified_diff(
-        before.system_prompt.splitlines(),
-        after.system_prompt.splitlines(),
-        f"version {before.version_number}",
-        f"version {after.version_number}",
-        lineterm="",
-    )
+    names = (f"version {before.version_number}", f"version {after.version_number}")
     return VersionDiff(
         agent_id=before.agent_id,
         from_version=before.version_number,
         to_version=after.version_number,
         changes=changes,
-        prompt_diff=list(prompt),
+        prompt_diff=_prompt_diff(before.system_prompt.splitlines(), after.system_prompt.splitlines(), names),
     )
+
+
+def _prompt_diff(before: list[str], after: list[str], names: tuple[str, str]) -> list[str]:
+    """A unified diff in bounded time: ``difflib`` takes minutes for prompts made to make it do so."""
+    counted = Counter(after)
+    equal_pairs = sum(counted[line] for line in before)
+    if (equal_pairs + len(before) + len(after)) * min(len(before), len(after)) <= MAX_DIFF_STEPS:
+        return list(difflib.unified_diff(before, after, *names, lineterm=""))
+    shorter = min(len(before), len(after))
+    start = next((at for at in range(shorter) if before[at] != after[at]), shorter)
+    end = next((at for at in range(shorter - start) if before[-1 - at] != after[-1 - at]), shorter - start)
+    gone, came = before[start : len(before) - end], after[start : len(after) - end]
+    if not gone and not came:
+        return []
+    place = f"@@ -{start + 1},{len(gone)} +{start + 1},{len(came)} @@"
+    changed = [*(f"-{line}" for line in gone), *(f"+{line}" for line in came)]
+    return [f"--- {names[0]}", f"+++ {names[1]}", place, *changed]
 
 
 def _trigger_snapshot(trigger: AgentTrigger) -> dict[str, Any]:
