@@ -150,7 +150,20 @@ async def test_the_ticket_itself_is_left_out(known: Database, embedder: Remember
     assert "INV-1031" not in {hit.ticket_id for hit in without}
 
 
-@pytest.mark.parametrize("query", ["", "  \n ", "the and of", "' | & ! :* \\ <-> (", "%_\x00';--", "ä" * 5000])
+ODD = [
+    "",
+    "  \n ",
+    "the and of",
+    "' | & ! :* \\ <-> (",
+    "%_\x00';--",
+    "ä" * 5000,
+    "\ud83d",
+    "'|(" * 400_000,
+    "9." * 500_000,
+]
+
+
+@pytest.mark.parametrize("query", ODD, ids=[str(place) for place in range(len(ODD))])
 async def test_odd_queries_find_nothing_and_break_nothing(known: Database, embedder: Remembering, query: str) -> None:
     async with known.tenant_session(TENANT) as session:
         for one in (embedder, LexicalOnly()):

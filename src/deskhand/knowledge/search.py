@@ -10,6 +10,7 @@ from typing import Any, Literal
 from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from deskhand.kit.storable import storable_text
 from deskhand.knowledge import repository
 from deskhand.knowledge.embedding import Embedder, embed_texts, load_embedder
 from deskhand.knowledge.ranking import (
@@ -28,6 +29,8 @@ from deskhand.knowledge.vocabulary import FILLER, SYNONYMS, exact_codes
 _SUBJECT_LIMIT = 300
 _BODY_LIMIT = 1500
 _MAX_STEMS = 60
+_TEXT_LIMIT = 20_000
+"""Characters of a query that are read: each system's names are looked for in all of them."""
 _NEAR_SPELLING = 0.6
 _ALIAS_SCORE = 0.8
 
@@ -201,8 +204,8 @@ async def prepare_query(
 
 
 def _storable(text: str) -> str:
-    # PostgreSQL has no NUL in texts; a ticket that carries one is searched without it.
-    return text.replace("\x00", " ").strip()
+    """A stranger's text as PostgreSQL can take it, and no more of it than is looked at."""
+    return storable_text(text[:_TEXT_LIMIT]).strip()
 
 
 def _synonyms_by_stem(groups: dict[int, set[str]]) -> dict[str, frozenset[str]]:
@@ -236,7 +239,7 @@ async def find_systems(session: AsyncSession, text: str, *, limit: int = 5) -> l
 
     Args:
         session: A tenant session.
-        text: Subject and description of a ticket.
+        text: Subject and description of a ticket; its first 20,000 characters are read.
         limit: Systems at most.
 
     Returns:
