@@ -30,8 +30,8 @@ from deskhand.kit.db.session import Database, create_pool, verify_application_ro
 from deskhand.kit.http import HttpClientFactory
 from deskhand.kit.problem import install_problem_handlers, problem_responses
 from deskhand.kit.telemetry import Telemetry
+from deskhand.llm.connection import GatewaySettings, list_models
 from deskhand.llm.errors import ModelError
-from deskhand.llm.gateway import GatewaySettings, list_models
 from deskhand.plugins.registry import PluginManager
 from deskhand.schedules.endpoints import router as schedules_router
 from deskhand.schedules.pages import router as schedule_pages

@@ -25,8 +25,8 @@ from deskhand.kit.db.session import Database, create_pool, verify_application_ro
 from deskhand.kit.http import HttpClientFactory
 from deskhand.kit.telemetry import Telemetry
 from deskhand.knowledge.embedding import load_embedder
+from deskhand.llm.connection import GatewaySettings, open_client
 from deskhand.llm.embedded.server import read_endpoint
-from deskhand.llm.gateway import GatewaySettings, open_client
 from deskhand.plugins.registry import PluginManager
 from deskhand.schedules.scheduler import Scheduler
 from deskhand.work.executor import Executor

@@ -25,7 +25,7 @@ from deskhand.kit.http import HttpClientFactory
 from deskhand.kit.log import configure_logging
 from deskhand.kit.telemetry import Telemetry
 from deskhand.knowledge.embedding import LexicalOnly
-from deskhand.llm.gateway import GatewaySettings
+from deskhand.llm.connection import GatewaySettings
 from deskhand.plugins.registry import PluginManager
 from deskhand.work.executor import Executor
 

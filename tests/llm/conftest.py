@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from deskhand.kit.http import HttpClientFactory
-from deskhand.llm.gateway import GatewaySettings
+from deskhand.llm.connection import GatewaySettings
 from deskhand.llm.loop import ToolSpec
 from deskhand.simulators.models import LlmSimulator
 

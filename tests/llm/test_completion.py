@@ -10,6 +10,7 @@ from tests.llm.conftest import ANSWER, lookup
 
 from deskhand.kit.http import HttpClientFactory
 from deskhand.llm.completion import Completion, read_completion, read_cost, read_usage
+from deskhand.llm.connection import GatewaySettings
 from deskhand.llm.errors import (
     InvalidOutputError,
     ModelError,
@@ -18,7 +19,7 @@ from deskhand.llm.errors import (
     ModelTimeoutError,
     ModelUnavailableError,
 )
-from deskhand.llm.gateway import GatewaySettings, build_model
+from deskhand.llm.gateway import build_model
 from deskhand.llm.loop import AgentOutcome, AgentTask, run_agent
 from deskhand.simulators.models import LlmSimulator, Reply
 

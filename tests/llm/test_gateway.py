@@ -8,6 +8,7 @@ from tests.llm.conftest import ANSWER, KEY, TICKET_ARGS, lookup
 
 from deskhand.errors import ConfigurationError
 from deskhand.kit.http import HttpClientFactory
+from deskhand.llm.connection import GatewaySettings, list_models, open_client
 from deskhand.llm.errors import (
     ContextTooLongError,
     InvalidOutputError,
@@ -20,7 +21,7 @@ from deskhand.llm.errors import (
     ModelUnavailableError,
     UnknownModelError,
 )
-from deskhand.llm.gateway import GatewaySettings, build_model, list_models, open_client
+from deskhand.llm.gateway import build_model
 from deskhand.llm.loop import AgentOutcome, AgentTask, run_agent
 from deskhand.simulators.models import LlmSimulator, Reply
 

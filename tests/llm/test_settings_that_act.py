@@ -9,7 +9,8 @@ from tests.llm.conftest import ANSWER
 
 from deskhand.agents.llm_config import LLMConfig
 from deskhand.kit.http import HttpClientFactory
-from deskhand.llm.gateway import GatewaySettings, build_model
+from deskhand.llm.connection import GatewaySettings
+from deskhand.llm.gateway import build_model
 from deskhand.llm.loop import AgentTask, run_agent
 from deskhand.simulators.models import LlmSimulator
 

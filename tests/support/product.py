@@ -25,7 +25,7 @@ from deskhand.kit.db.session import Database, create_pool
 from deskhand.kit.http import HttpClientFactory
 from deskhand.kit.telemetry import Telemetry
 from deskhand.knowledge.embedding import Embedder, LexicalOnly
-from deskhand.llm.gateway import GatewaySettings
+from deskhand.llm.connection import GatewaySettings
 from deskhand.plugins.registry import PluginManager
 from deskhand.plugins.signatures import standard_headers
 from deskhand.simulators.base.server import RunningServer, run_in_process

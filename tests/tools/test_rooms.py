@@ -18,6 +18,8 @@ CONTRACTS = "importlinter:contract:"
 BREACHES = {
     "layers": ("kit/clock.py", "import deskhand.agents.lifecycle"),
     "llm-pure": ("llm/catalogue.py", "import sqlalchemy"),
+    "engine-pure": ("engine/status.py", "import deskhand.plugins.text"),
+    "api-light": ("tenants/service.py", "import pydantic_ai"),
     "settings": ("agents/lifecycle.py", "import deskhand.settings"),
     "plugins-edge": ("plugins/text.py", "import deskhand.kit.db.session"),
     "rooms": ("agents/schemas.py", "import deskhand.agents.service"),

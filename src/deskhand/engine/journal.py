@@ -25,7 +25,7 @@ from deskhand.engine.status import StepState
 from deskhand.errors import DeskhandError, InDoubtError, LostClaimError, RunCancelledError, RunInterrupted
 from deskhand.kit.marks import MarkMaker
 from deskhand.kit.telemetry import Telemetry
-from deskhand.llm.durability import StepUsage
+from deskhand.kit.usage import StepUsage
 
 StepKind = Literal["model", "tool", "write", "compute"]
 

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Literal, Protocol, TypedDict, cast
 
@@ -32,18 +31,10 @@ from pydantic_ai.durable_exec import (
 from pydantic_ai.messages import ModelMessage, ModelRequest, UserPromptPart
 from pydantic_ai.toolsets import ToolsetTool
 
+from deskhand.kit.usage import StepUsage
+
 StepKind = Literal["model", "tool", "write", "compute"]
 Body = Callable[[], Awaitable[Any]]
-
-
-@dataclass(frozen=True, slots=True)
-class StepUsage:
-    """What one step consumed. ``cost_usd`` is None where the price is unknown, never 0; ``model`` if one was asked."""
-
-    tokens_in: int = 0
-    tokens_out: int = 0
-    cost_usd: Decimal | None = None
-    model: str | None = None
 
 
 class StepJournal(Protocol):

@@ -5,14 +5,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import importlib.util
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
-from types import MappingProxyType
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
-import httpx2
 from pydantic_ai.messages import ModelMessage, ModelResponse
 from pydantic_ai.models import Model, ModelRequestParameters
 from pydantic_ai.profiles import ModelProfile
@@ -22,50 +19,15 @@ from deskhand.errors import ConfigurationError
 from deskhand.kit.http import HttpClientFactory
 from deskhand.llm import openai_chat
 from deskhand.llm.call_settings import call_settings
+from deskhand.llm.chat import ChatTransport
 from deskhand.llm.completion import read_cost
+from deskhand.llm.connection import GatewaySettings, operator_factory
 from deskhand.llm.embedded.constrained import ConstrainedModel
-from deskhand.llm.embedded.models import AUTO, EMBEDDED_MODELS, EmbeddedEndpoint
-from deskhand.llm.errors import ModelUnavailableError
+from deskhand.llm.embedded.models import AUTO, EMBEDDED_MODELS
 from deskhand.llm.litellm_model import LiteLLMModel
 from deskhand.llm.modelinfo import details, price_of, profile_of
-from deskhand.llm.transport import GatewayTransport
 
-_LONGEST_NAME = 200
 COST_HEADER = "x-litellm-response-cost"
-
-
-@dataclass(frozen=True, slots=True)
-class GatewaySettings:
-    """How this installation reaches models.
-
-    Attributes:
-        base_url: OpenAI-compatible gateway, up to and with ``/v1``; None uses the LiteLLM SDK, if installed.
-        api_key: For the gateway; passed per call, never put into the environment.
-        timeout: Seconds one model call may take.
-        aliases: What a name stands for, for models their vendor retired: ``{"claude-3-5-sonnet": "..."}``.
-        embedded: Gives the embedded server's endpoint, or raises ``ModelUnavailableError``.
-        embedded_slot: The embedded model's one slot. Calls of this process stand in line for it here, so that the
-            time of a call is not used up while others are answered.
-        client: A shared connection pool from ``open_client``; None opens a connection per call.
-    """
-
-    base_url: str | None = None
-    api_key: str | None = field(default=None, repr=False)
-    timeout: float = 120.0
-    aliases: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
-    embedded: Callable[[], EmbeddedEndpoint] | None = None
-    embedded_slot: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1), repr=False, compare=False)
-    client: httpx2.AsyncClient | None = field(default=None, repr=False, compare=False)
-
-
-def open_client(settings: GatewaySettings, http: HttpClientFactory) -> httpx2.AsyncClient:
-    """A connection pool to share between models of one process; the caller closes it."""
-    return operator_factory(http).client(read_timeout=settings.timeout)
-
-
-def operator_factory(http: HttpClientFactory) -> HttpClientFactory:
-    """The gateway and the embedded server are the operator's own choice, so they may be on a private address."""
-    return replace(http, allow_private=True)
 
 
 def build_model(llm_config: Mapping[str, Any], gateway: GatewaySettings, http: HttpClientFactory) -> Model[Any]:
@@ -91,7 +53,7 @@ def build_model(llm_config: Mapping[str, Any], gateway: GatewaySettings, http: H
     if not name:
         raise ConfigurationError("The agent's llm_config names no model. Set llm_config.model, for example 'gpt-4'.")
     if gateway.base_url:
-        transport = GatewayTransport(
+        transport = ChatTransport(
             gateway.base_url,
             api_key=gateway.api_key,
             timeout=gateway.timeout,
@@ -109,7 +71,7 @@ def _embedded(gateway: GatewaySettings, http: HttpClientFactory, settings: Model
             " or set DESKHAND_LLM_BASE_URL and choose a model of your gateway."
         )
     endpoint = gateway.embedded()
-    transport = GatewayTransport(
+    transport = ChatTransport(
         endpoint.base_url,
         api_key=endpoint.api_key,
         timeout=gateway.timeout,
@@ -136,7 +98,7 @@ class GatewayModel(Model[Any]):
     def __init__(
         self,
         name: str,
-        transport: GatewayTransport,
+        transport: ChatTransport,
         *,
         settings: ModelSettings | None = None,
         profile: ModelProfile | None = None,
@@ -184,29 +146,3 @@ class GatewayModel(Model[Any]):
             usage=completion.usage,
             provider_details=details(cost, call_id=answer.headers.get("x-litellm-call-id")),
         )
-
-
-async def list_models(gateway: GatewaySettings, http: HttpClientFactory) -> list[str]:
-    """Names the configured gateway lists (``GET /models``).
-
-    Raises:
-        ModelError: The gateway is not reachable or refuses the key.
-    """
-    if not gateway.base_url:
-        return []
-    transport = GatewayTransport(
-        gateway.base_url,
-        api_key=gateway.api_key,
-        timeout=min(gateway.timeout, 20.0),
-        factory=operator_factory(http),
-        client=gateway.client,
-    )
-    body = await transport.get("/models")
-    entries = body.get("data")
-    if not isinstance(entries, list):
-        raise ModelUnavailableError(f"The gateway at {transport.host} answered /models with something unreadable.")
-    return sorted(
-        entry["id"]
-        for entry in entries
-        if isinstance(entry, dict) and isinstance(entry.get("id"), str) and 0 < len(entry["id"]) <= _LONGEST_NAME
-    )

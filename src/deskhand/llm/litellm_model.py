@@ -19,10 +19,11 @@ from pydantic_ai.settings import ModelSettings
 
 from deskhand.kit.storable import storable
 from deskhand.llm import openai_chat
+from deskhand.llm.chat import accept
 from deskhand.llm.completion import read_cost
 from deskhand.llm.errors import ModelError, ModelTimeoutError, ModelUnavailableError, redacted
 from deskhand.llm.modelinfo import details, price_of, profile_of
-from deskhand.llm.transport import accept, classify
+from deskhand.llm.transport import classify
 
 
 @cache

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, NoReturn
@@ -13,7 +13,6 @@ import httpx2
 from deskhand.kit.http import HttpClientFactory
 from deskhand.kit.storable import UnreadableJsonError, read_json, storable_text
 from deskhand.kit.times import retry_after_seconds
-from deskhand.llm.completion import Completion, InnerError, read_completion
 from deskhand.llm.errors import (
     ContextTooLongError,
     ModelAuthError,
@@ -34,14 +33,6 @@ _QUOTA = ("insufficient_quota", "budget_exceeded", "budget has been exceeded", "
 _FILTER = ("content_filter", "responsibleaipolicyviolation", "content management policy")
 _LIMIT = ("rate_limit", "rate limit", "too many requests", "rate limited")
 _AUTH = ("authenticationerror", "invalid_api_key", "incorrect api key", "auth_error")
-
-
-@dataclass(frozen=True, slots=True)
-class ChatAnswer:
-    """A chat completion that was read, and the headers it came with."""
-
-    completion: Completion
-    headers: Mapping[str, str]
 
 
 class GatewayTransport:
@@ -68,30 +59,16 @@ class GatewayTransport:
     ) -> None:
         self.base_url = base_url.rstrip("/")
         self.host = urlsplit(self.base_url).netloc.rpartition("@")[2] or self.base_url
-        self._key = api_key
+        self.key = api_key
         self._timeout = timeout
         self._factory = factory
         self._client = client
-        self._what = what
+        self.what = what
 
-    async def chat(self, body: dict[str, Any], *, model: str, structured: bool = False) -> ChatAnswer:
-        """``POST /chat/completions``.
-
-        Args:
-            body: The request.
-            model: For sentences.
-            structured: The answer's text is to be JSON.
-
-        Raises:
-            ModelError: One of the tree in ``llm.errors``; no answer leaves here unread or unclassified.
-        """
-        response = await self._send("POST", "/chat/completions", model=model, json=body)
-        answer = self._json(response)
-        where = f"the {self._what} at {self.host}"
-        completion = accept(
-            answer, where=where, model=model, structured=structured, secrets=[self._key], retry_after=_wait(response)
-        )
-        return ChatAnswer(completion, response.headers)
+    async def post(self, path: str, body: dict[str, Any], *, model: str) -> tuple[dict[str, Any], httpx2.Headers]:
+        """``POST`` of a JSON object, answered with one and its headers; ``model`` is for sentences."""
+        response = await self._send("POST", path, model=model, json=body)
+        return self._json(response), response.headers
 
     async def get(self, path: str) -> dict[str, Any]:
         """``GET`` of a JSON object."""
@@ -100,7 +77,7 @@ class GatewayTransport:
     async def _send(
         self, method: str, path: str, *, model: str | None, json: dict[str, Any] | None = None
     ) -> httpx2.Response:
-        headers = {"Authorization": f"Bearer {self._key}"} if self._key else {}
+        headers = {"Authorization": f"Bearer {self.key}"} if self.key else {}
         try:
             async with self._open() as client:
                 response = await client.request(
@@ -108,16 +85,16 @@ class GatewayTransport:
                 )
         except httpx2.TimeoutException as error:
             raise ModelTimeoutError(
-                f"The {self._what} at {self.host} did not answer within {self._timeout:g} s"
+                f"The {self.what} at {self.host} did not answer within {self._timeout:g} s"
                 f"{f' (model {model})' if model else ''}. It may be overloaded; DESKHAND_LLM_TIMEOUT sets the limit."
             ) from error
         except httpx2.TransportError as error:
             raise ModelUnavailableError(
-                f"Could not reach the {self._what} at {self.host}: {type(error).__name__}. Check that it is running and"
+                f"Could not reach the {self.what} at {self.host}: {type(error).__name__}. Check that it is running and"
                 " that DESKHAND_LLM_BASE_URL is right."
             ) from error
         except httpx2.InvalidURL as error:
-            raise ModelBadRequestError(f"The {self._what}'s address '{self.host}' is not a valid URL.") from error
+            raise ModelBadRequestError(f"The {self.what}'s address '{self.host}' is not a valid URL.") from error
         if not response.is_success:
             self._fail(response, model=model)
         return response
@@ -135,60 +112,22 @@ class GatewayTransport:
             body = read_json(response.content)
         except UnreadableJsonError as error:
             raise ModelUnavailableError(
-                f"The {self._what} at {self.host} answered {response.status_code} with something that is not JSON."
+                f"The {self.what} at {self.host} answered {response.status_code} with something that is not JSON."
                 " Check that its address ends in /v1."
             ) from error
         if not isinstance(body, dict):
-            raise ModelUnavailableError(f"The {self._what} at {self.host} answered with JSON that is not an object.")
+            raise ModelUnavailableError(f"The {self.what} at {self.host} answered with JSON that is not an object.")
         return body
 
     def _fail(self, response: httpx2.Response, *, model: str | None) -> NoReturn:
-        said = redacted(_vendor_message(response), [self._key])
+        said = redacted(_vendor_message(response), [self.key])
         raise classify(
             response.status_code,
             said,
-            where=f"the {self._what} at {self.host}",
+            where=f"the {self.what} at {self.host}",
             model=model or "?",
             retry_after=_wait(response),
         )
-
-
-def accept(
-    body: Mapping[str, Any],
-    *,
-    where: str,
-    model: str,
-    structured: bool,
-    secrets: Sequence[str | None] = (),
-    retry_after: float | None = None,
-) -> Completion:
-    """The answer in a body that came with a 200.
-
-    Args:
-        body: Its JSON.
-        where: For sentences: which server, at which host.
-        model: The model that was asked for.
-        structured: The answer's text is to be JSON.
-        secrets: What must not be quoted.
-        retry_after: Seconds, if the server named them.
-
-    Raises:
-        ModelError: It holds an error, a refusal, or nothing that is an answer.
-    """
-    read = read_completion(body, structured=structured)
-    if read is None:
-        raise ModelUnavailableError(
-            f"{_sentence(where)} answered, but not with a chat completion. Check that its address ends in /v1 and"
-            " belongs to an OpenAI-compatible server.",
-            retry_after=retry_after,
-        )
-    if isinstance(read, InnerError):
-        raise classify(read.status, redacted(read.said, secrets), where=where, model=model, retry_after=retry_after)
-    if read.refusal and not read.says_something:
-        raise ModelRefusedError(f"'{model}' at {where} declined to answer. It said: {redacted(read.refusal, secrets)}")
-    if read.finish_reason == "content_filter":
-        raise ModelRefusedError(_FILTERED.format(model=model, where=where))
-    return read
 
 
 def _wait(response: httpx2.Response) -> float | None:
@@ -226,11 +165,11 @@ class _Rule:
 
 
 _KEY = "{Where} refused the key for '{model}'. Check DESKHAND_LLM_API_KEY."
-_FILTERED = "The provider's content filter withheld the answer of '{model}' at {where}."
+FILTERED = "The provider's content filter withheld the answer of '{model}' at {where}."
 _LONG = "The prompt is longer than '{model}' can read at {where}."
 # Gateways disagree about statuses (LiteLLM answers 500 for a missing vendor key), so words come first.
 _RULES = (
-    _Rule(ModelRefusedError, _FILTERED, words=_FILTER),
+    _Rule(ModelRefusedError, FILTERED, words=_FILTER),
     _Rule(ModelQuotaError, "The budget of the key for {where} is used up.", words=_QUOTA),
     _Rule(ModelAuthError, _KEY, statuses=(401, 403)),
     _Rule(ModelAuthError, _KEY, words=_AUTH),
@@ -266,12 +205,12 @@ def classify(status: int, said: str, *, where: str, model: str, retry_after: flo
         retry_after: Seconds, if the server named them.
     """
     rule = next(rule for rule in _RULES if rule.fits(status, said.lower()))
-    sentence = rule.sentence.format(where=where, Where=_sentence(where), model=model, status=status)
+    sentence = rule.sentence.format(where=where, Where=capitalised(where), model=model, status=status)
     quote = f" It said: {said}" if said else ""
     if issubclass(rule.error, ModelRateLimitedError | ModelUnavailableError | ModelTimeoutError):
         return rule.error(sentence + quote, retry_after=retry_after)
     return rule.error(sentence + quote)
 
 
-def _sentence(where: str) -> str:
+def capitalised(where: str) -> str:
     return where[:1].upper() + where[1:]  # str.capitalize would lower the rest of the host

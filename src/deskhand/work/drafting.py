@@ -23,6 +23,7 @@ from deskhand.engine.retry import BASE_DELAY
 from deskhand.errors import ConfigurationError, LimitReachedError, RunInterrupted, UnavailableError
 from deskhand.kit.db.away import is_passing, sqlstate
 from deskhand.kit.http import HttpClientFactory
+from deskhand.llm.connection import GatewaySettings
 from deskhand.llm.embedded.constrained import ConstrainedModel
 from deskhand.llm.errors import (
     InvalidOutputError,
@@ -34,7 +35,7 @@ from deskhand.llm.errors import (
     ModelTimeoutError,
     ModelUnavailableError,
 )
-from deskhand.llm.gateway import GatewaySettings, build_model
+from deskhand.llm.gateway import build_model
 from deskhand.llm.loop import AgentTask, run_agent
 from deskhand.notes.facts import NoteFacts
 from deskhand.notes.layout import (

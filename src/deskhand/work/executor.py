@@ -34,7 +34,8 @@ from deskhand.kit.http import HttpClientFactory
 from deskhand.kit.marks import MarkMaker
 from deskhand.kit.telemetry import Telemetry
 from deskhand.knowledge.embedding import Embedder
-from deskhand.llm.gateway import GatewaySettings, build_model
+from deskhand.llm.connection import GatewaySettings
+from deskhand.llm.gateway import build_model
 from deskhand.llm.loop import AgentTask, run_agent
 from deskhand.notes.layout import (
     ComposedNote,

@@ -8,10 +8,11 @@ import pytest
 from tests.llm.conftest import ANSWER, KEY, lookup
 
 from deskhand.kit.http import HttpClientFactory
+from deskhand.llm.connection import GatewaySettings
 from deskhand.llm.embedded.constrained import bounded
 from deskhand.llm.embedded.models import EmbeddedEndpoint
 from deskhand.llm.errors import InvalidOutputError
-from deskhand.llm.gateway import GatewaySettings, build_model
+from deskhand.llm.gateway import build_model
 from deskhand.llm.loop import AgentOutcome, AgentTask, run_agent
 from deskhand.simulators.models import LlmSimulator, Reply
 

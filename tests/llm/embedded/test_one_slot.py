@@ -9,10 +9,10 @@ from pydantic_ai.messages import TextPart
 from pydantic_ai.usage import RequestUsage
 from tests.llm.conftest import ANSWER
 
+from deskhand.llm.chat import ChatAnswer
 from deskhand.llm.completion import Completion
 from deskhand.llm.embedded.constrained import ConstrainedModel
 from deskhand.llm.loop import AgentTask, run_agent
-from deskhand.llm.transport import ChatAnswer
 
 
 class OneSlotServer:

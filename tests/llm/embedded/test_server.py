@@ -15,11 +15,12 @@ import pytest
 
 from deskhand.errors import ConfigurationError, DeskhandError
 from deskhand.kit.http import HttpClientFactory
+from deskhand.llm.connection import GatewaySettings
 from deskhand.llm.embedded.models import EMBEDDED_MODELS, EmbeddedEndpoint
 from deskhand.llm.embedded.pull import pull_model
 from deskhand.llm.embedded.server import EmbeddedModelServer, options_for, read_endpoint
 from deskhand.llm.errors import ModelAuthError, ModelUnavailableError
-from deskhand.llm.gateway import GatewaySettings, build_model
+from deskhand.llm.gateway import build_model
 from deskhand.llm.loop import AgentTask, run_agent
 from deskhand.notes.layout import NoteFacts, Source, check_draft, compose_note, draft_prompt, draft_schema
 

@@ -23,9 +23,9 @@ from pydantic_ai.settings import ModelSettings
 
 from deskhand.kit.storable import UnreadableJsonError, read_json
 from deskhand.llm import openai_chat
+from deskhand.llm.chat import ChatTransport
 from deskhand.llm.errors import InvalidOutputError
 from deskhand.llm.modelinfo import details
-from deskhand.llm.transport import GatewayTransport
 
 FINAL = "answer"
 _STRING_LIMIT = 240
@@ -77,7 +77,7 @@ class ConstrainedModel(Model[Any]):
     def __init__(
         self,
         name: str,
-        transport: GatewayTransport,
+        transport: ChatTransport,
         *,
         settings: ModelSettings | None = None,
         slot: asyncio.Semaphore | None = None,

@@ -1,0 +1,16 @@
+"""What a step used: the word that the model layer tells the engine's journal in, so that neither knows the other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class StepUsage:
+    """What one step consumed. ``cost_usd`` is None where the price is unknown, never 0; ``model`` if one was asked."""
+
+    tokens_in: int = 0
+    tokens_out: int = 0
+    cost_usd: Decimal | None = None
+    model: str | None = None
