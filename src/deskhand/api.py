@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -61,6 +61,7 @@ class ApiConfig:
 
     database_url: str = field(repr=False)
     encryption_keys: tuple[str, ...] = field(repr=False)
+    reread_keys: Callable[[], tuple[str, ...]] | None = None
     public_url: str
     allow_private_addresses: bool = False
     llm_base_url: str | None = None
@@ -74,7 +75,7 @@ def create_app(config: ApiConfig) -> FastAPI:
     Raises:
         ConfigurationError: No usable encryption key; nothing listens yet.
     """
-    secrets = SecretBox(config.encryption_keys)
+    secrets = SecretBox(config.encryption_keys, reread=config.reread_keys)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -110,7 +111,7 @@ def create_app(config: ApiConfig) -> FastAPI:
 
 
 async def _open(config: ApiConfig, secrets: SecretBox, stack: AsyncExitStack) -> IntakeState:
-    db = await Database.reach(config.database_url)
+    db = await Database.reach(config.database_url, ring_id="" if config.reread_keys else secrets.ring_id)
     stack.push_async_callback(db.dispose)
     await verify_application_role(db)
     pool = await create_pool(config.database_url, min_size=2, max_size=config.pool_size)

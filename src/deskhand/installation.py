@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -25,6 +26,7 @@ from deskhand.kit.db.embedded import EmbeddedPostgres
 from deskhand.kit.loops import watched
 from deskhand.settings import Settings
 
+KEYS_FILE = "encryption.keys"
 MODEL_STATE = "embedded-model.json"
 WATCH_SECONDS = 0.5
 
@@ -47,6 +49,13 @@ class Installation:
     owner_url: str = field(repr=False)
     encryption_keys: tuple[str, ...] = field(repr=False)
     embedded: bool
+
+    @property
+    def reread_keys(self) -> Callable[[], tuple[str, ...]] | None:
+        """Reads the key ring anew where it is a file; None where it is in the environment, which stays as it is."""
+        if self.settings.encryption_keys is not None:
+            return None
+        return partial(_read_keys, self.settings.data_dir / KEYS_FILE)
 
     @property
     def models_dir(self) -> Path:
@@ -78,7 +87,6 @@ class Installation:
         return {
             **{name: value for name, value in os.environ.items() if name != "DESKHAND_DATABASE_OWNER_URL"},
             "DESKHAND_DATABASE_URL": self.database_url,
-            "DESKHAND_ENCRYPTION_KEYS": ",".join(self.encryption_keys),
             "DESKHAND_DATA_DIR": str(self.settings.data_dir),
         }
 
@@ -145,6 +153,9 @@ def migrate(installation: Installation) -> bool:
 
 def _given_keys(settings: Settings) -> tuple[str, ...]:
     if settings.encryption_keys is None:
+        path = settings.data_dir / KEYS_FILE
+        if path.exists():
+            return _read_keys(path)
         raise ConfigurationError(f"DESKHAND_ENCRYPTION_KEYS is not set. {HOW_TO_MAKE_A_KEY}")
     return _split(settings.encryption_keys.get_secret_value())
 
@@ -152,14 +163,18 @@ def _given_keys(settings: Settings) -> tuple[str, ...]:
 def _own_keys(settings: Settings) -> tuple[str, ...]:
     if settings.encryption_keys is not None:
         return _split(settings.encryption_keys.get_secret_value())
-    path = settings.data_dir / "encryption.keys"
+    path = settings.data_dir / KEYS_FILE
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
-        return _split(path.read_text(encoding="ascii"))
+        return _read_keys(path)
     with os.fdopen(descriptor, "w", encoding="ascii") as file:
         file.write(Fernet.generate_key().decode())
-    return _split(path.read_text(encoding="ascii"))
+    return _read_keys(path)
+
+
+def _read_keys(path: Path) -> tuple[str, ...]:
+    return _split(path.read_text(encoding="ascii").replace("\n", ","))
 
 
 def _split(keys: str) -> tuple[str, ...]:

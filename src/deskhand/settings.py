@@ -43,7 +43,8 @@ class Settings(BaseSettings):
     )
     encryption_keys: SecretStr | None = Field(
         None,
-        description="Fernet keys, newest first, separated by commas. Unset: generated in embedded mode, else refused.",
+        description="Fernet keys, newest first, separated by commas. "
+        "Unset: the file encryption.keys of the data directory, which is read again when it changes.",
     )
     host: str = Field("127.0.0.1", description="Address the API listens on.")
     port: int = Field(8000, ge=0, le=65535, description="Port the API listens on; 0 picks a free one.")

@@ -43,8 +43,8 @@ async def run_worker(installation: Installation, *, stale_after: float = 5.0) ->
     """
     settings = installation.settings
     async with AsyncExitStack() as stack:
-        db = await Database.reach(installation.database_url)
-        stack.push_async_callback(db.dispose)
+        secrets = SecretBox(installation.encryption_keys, reread=installation.reread_keys)
+        db = await _database(installation, secrets, stack)
         await verify_application_role(db)
         pool = await create_pool(installation.database_url, min_size=4, max_size=12)
         stack.push_async_callback(pool.close)
@@ -62,7 +62,7 @@ async def run_worker(installation: Installation, *, stale_after: float = 5.0) ->
         executor = Executor(
             db=db,
             pool=pool,
-            secrets=SecretBox(installation.encryption_keys),
+            secrets=secrets,
             http=http,
             plugins=plugins,
             gateway=gateway,
@@ -94,6 +94,13 @@ async def run_worker(installation: Installation, *, stale_after: float = 5.0) ->
             group.create_task(page.serve(address), name="figures")
             await runner.run()
             page.request_stop()
+
+
+async def _database(installation: Installation, secrets: SecretBox, stack: AsyncExitStack) -> Database:
+    fixed_ring = "" if installation.reread_keys else secrets.ring_id
+    db = await Database.reach(installation.database_url, ring_id=fixed_ring)
+    stack.push_async_callback(db.dispose)
+    return db
 
 
 async def _transport(

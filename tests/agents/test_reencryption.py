@@ -14,7 +14,7 @@ from typing import Any, cast
 import asyncpg
 import pytest
 from cryptography.fernet import Fernet
-from sqlalchemy import Table, select
+from sqlalchemy import Table, select, text
 from tests.conftest import DatabaseUrls
 
 from deskhand.agents import reencryption
@@ -197,3 +197,32 @@ async def test_a_missing_or_malformed_key_refuses_the_start_and_says_how_to_make
     assert "DESKHAND_ENCRYPTION_KEYS" in said
     assert "Traceback" not in said
     assert NEW not in said, "a good key beside the bad one is not shown"
+
+
+async def test_the_command_refuses_beside_a_server_that_would_not_know_the_new_key(
+    clean_db: Database, database_urls: DatabaseUrls, make_tenant: MakeTenant, tmp_path: Path
+) -> None:
+    await _fill(clean_db, make_tenant, SecretBox([OLD]))
+    before = await _stored(clean_db)
+    server = await Database.reach(database_urls.app_url, pool_size=1, ring_id=SecretBox([OLD]).ring_id)
+    try:
+        async with server.anonymous_session() as session:
+            await session.execute(text("SELECT 1"))  # a session connects at its first statement
+            ended = await asyncio.to_thread(_deskhand, tmp_path, database_urls, "keys", "rotate", keys=f"{NEW},{OLD}")
+    finally:
+        await server.dispose()
+    assert ended.returncode != 0
+    assert "Nothing was changed" in " ".join((ended.stdout + ended.stderr).split())
+    assert await _stored(clean_db) == before
+
+
+def test_a_ring_in_a_file_is_followed_while_serving() -> None:
+    ring = [OLD]
+    serving = SecretBox(ring, reread=lambda: ring)
+    old = serving.encrypt("kept")
+    ring.insert(0, NEW)
+    assert serving.decrypt(SecretBox([NEW]).encrypt("from another process")) == "from another process"
+    assert SecretBox([NEW]).decrypt(serving.encrypt("new")) == "new"
+    assert serving.decrypt(old) == "kept"
+    ring[0] = "half a ke"  # somebody is writing the file
+    assert serving.decrypt(old) == "kept"

@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import typer
 from cryptography.fernet import Fernet
+from sqlalchemy import text
 
 from deskhand.agents.reencryption import rotate_secrets
 from deskhand.cli.common import installation, out, run
+from deskhand.errors import ConfigurationError
 from deskhand.installation import Installation
 from deskhand.kit.crypto import SecretBox
-from deskhand.kit.db.session import Database
+from deskhand.kit.db.session import SERVER_NAME, Database
 from deskhand.ui.terminal import bars
 
 app = typer.Typer()
 keys = typer.Typer(help="The encryption keys of stored secrets.", no_args_is_help=True)
 app.add_typer(keys, name="keys")
+
+
+_OLDER_RINGS = text(
+    "SELECT count(*) FROM pg_stat_activity WHERE usename = session_user AND datname = current_database()"
+    " AND starts_with(application_name, :prefix) AND application_name <> :own"
+)
 
 
 @app.callback()
@@ -46,4 +54,26 @@ def rotate() -> None:
             await db.dispose()
 
     with installation() as found:
+        if found.reread_keys is None:
+            run(_refuse_beside_older_rings(found.database_url, SecretBox(found.encryption_keys).ring_id))
         out.print(f"re-encrypted {run(go(found))} secrets with the newest key")
+
+
+async def _refuse_beside_older_rings(url: str, ring_id: str) -> None:
+    """Servers that took their keys from the environment could not read what is encrypted with a newer one.
+
+    Raises:
+        ConfigurationError: One is connected; nothing was changed.
+    """
+    db = await Database.reach(url, pool_size=1)
+    try:
+        async with db.anonymous_session() as session:
+            others = await session.scalar(_OLDER_RINGS, {"prefix": SERVER_NAME, "own": f"{SERVER_NAME}{ring_id}"})
+    finally:
+        await db.dispose()
+    if others:
+        raise ConfigurationError(
+            f"{others} sessions are open of servers that encrypt with another key. Restart those with the new key"
+            " first in DESKHAND_ENCRYPTION_KEYS and the old one after it, and run this again; or keep the ring in the"
+            " file encryption.keys of the data directory, which they read again by themselves. Nothing was changed."
+        )

@@ -27,6 +27,7 @@ def serve() -> None:
         config = ApiConfig(
             database_url=found.database_url,
             encryption_keys=found.encryption_keys,
+            reread_keys=found.reread_keys,
             public_url=found.public_url,
             allow_private_addresses=given.allow_private_addresses,
             llm_base_url=given.llm_base_url,

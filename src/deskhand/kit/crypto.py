@@ -10,11 +10,14 @@ import base64
 import hashlib
 import hmac
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
+import structlog
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
 from deskhand.errors import ConfigurationError
+
+log = structlog.get_logger(__name__)
 
 HOW_TO_MAKE_A_KEY = (
     "Make one with: python -c 'from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())'"
@@ -27,20 +30,34 @@ class SecretBox:
 
     Args:
         keys: URL-safe base64 keys of 32 bytes, newest first.
+        reread: Reads the ring as it is now, where keys may be rotated while we serve; None keeps the first.
 
     Raises:
         ConfigurationError: No key, or one that is not a Fernet key.
     """
 
-    def __init__(self, keys: Sequence[str]) -> None:
-        usable = [key.strip() for key in keys if key.strip()]
-        self._newest = usable[0].encode() if usable else b""
-        if not usable:
-            raise ConfigurationError(f"No encryption key is configured. {HOW_TO_MAKE_A_KEY}")
+    def __init__(self, keys: Sequence[str], *, reread: Callable[[], Sequence[str]] | None = None) -> None:
+        self._keys = _usable(keys)
+        self._known = _make_ring(self._keys)
+        self._reread = reread
+
+    @property
+    def _ring(self) -> MultiFernet:
+        if self._reread is None:
+            return self._known
         try:
-            self._ring = MultiFernet([Fernet(key) for key in usable])
-        except ValueError as error:
-            raise ConfigurationError(f"An encryption key is malformed: {error}. {HOW_TO_MAKE_A_KEY}") from error
+            keys = _usable(self._reread())
+            if keys != self._keys:
+                self._known, self._keys = _make_ring(keys), keys
+        except (OSError, ConfigurationError) as error:
+            # Somebody is writing the file, or wrote it wrongly; the ring that worked goes on working.
+            log.warning("keys_not_reread", error=str(error))
+        return self._known
+
+    @property
+    def ring_id(self) -> str:
+        """Names the key that encrypts, without telling anything of it; for other processes to compare."""
+        return hashlib.sha256(b"ring " + self._keys[0].encode()).hexdigest()[:12]
 
     def encrypt(self, plain: str) -> str:
         """Encrypt a text with the newest key."""
@@ -62,7 +79,7 @@ class SecretBox:
 
     def derive(self, purpose: str) -> bytes:
         """A key for another purpose, made of the newest key; it changes when that does."""
-        return hmac.new(self._newest, purpose.encode(), hashlib.sha256).digest()
+        return hmac.new(self._keys[0].encode(), purpose.encode(), hashlib.sha256).digest()
 
     def rotate(self, token: str | bytes) -> str:
         """Re-encrypt a token with the newest key, keeping its timestamp."""
@@ -70,6 +87,19 @@ class SecretBox:
             return self._ring.rotate(token).decode()
         except InvalidToken as error:
             raise ConfigurationError("A stored secret cannot be decrypted with the configured keys.") from error
+
+
+def _usable(keys: Sequence[str]) -> tuple[str, ...]:
+    return tuple(key.strip() for key in keys if key.strip())
+
+
+def _make_ring(keys: Sequence[str]) -> MultiFernet:
+    if not keys:
+        raise ConfigurationError(f"No encryption key is configured. {HOW_TO_MAKE_A_KEY}")
+    try:
+        return MultiFernet([Fernet(key) for key in keys])
+    except ValueError as error:
+        raise ConfigurationError(f"An encryption key is malformed: {error}. {HOW_TO_MAKE_A_KEY}") from error
 
 
 def new_webhook_secret() -> str:

@@ -30,7 +30,7 @@ _HANDED_OVER = "deskhand.handed_over"
 _SET_TENANT = text(f"SELECT set_config('{TENANT_SETTING}', :tenant_id, true)")
 _REFUSES_WRITES = text("SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean")
 _SET_PLATFORM = text(f"SET LOCAL ROLE {PLATFORM_ROLE}")
-_APPLICATION = {"application_name": "deskhand", "timezone": "UTC"}
+SERVER_NAME = "deskhand with ring "  # of an API's or worker's sessions, before the id of the key it encrypts with
 # A prepared statement's generic plan is made for whichever tenant came first and then serves all of them: a page of a
 # tenant with 10,000 agents took 12 to 16 ms with it and 2 ms with a plan of its own (benchmarks/data_layer.py). The
 # planner reads the tenant from the setting, so each call is planned for its tenant; that costs about 0.2 ms.
@@ -50,9 +50,9 @@ def sqlalchemy_url(url: str) -> URL:
     return parsed.set(drivername="postgresql+asyncpg")
 
 
-def _connect_arguments(*, prepared_statements: bool) -> dict[str, Any]:
+def _connect_arguments(*, prepared_statements: bool, ring_id: str) -> dict[str, Any]:
     if prepared_statements:
-        return {"server_settings": {**_APPLICATION, **PLAN_PER_TENANT}}
+        return {"server_settings": {**_session_settings(ring_id), **PLAN_PER_TENANT}}
     # Behind a transaction-pooling proxy the next transaction may meet another server connection: nothing stays prepared
     # there (a statement without a name lasts until the next). It also refuses start-up parameters it does not know.
     return {
@@ -63,6 +63,10 @@ def _connect_arguments(*, prepared_statements: bool) -> dict[str, Any]:
     }
 
 
+def _session_settings(ring_id: str) -> dict[str, str]:
+    return {"application_name": f"{SERVER_NAME}{ring_id}" if ring_id else "deskhand", "timezone": "UTC"}
+
+
 class Database:
     """The connections of one process as ``deskhand_app``.
 
@@ -70,27 +74,28 @@ class Database:
         url: ``postgresql://user:password@host:port/database``.
         pool_size: Connections kept open; as many again may be opened under load.
         prepared_statements: False behind a transaction-pooling proxy (pgbouncer).
+        ring_id: Of a server whose keys stay as they are while it runs (``SecretBox.ring_id``).
 
     Attributes:
         on_handover: Called after the commit of a session that handed work to the workers (``hands_over``).
     """
 
-    def __init__(self, url: str, *, pool_size: int = 10, prepared_statements: bool = True) -> None:
+    def __init__(self, url: str, *, pool_size: int = 10, prepared_statements: bool = True, ring_id: str = "") -> None:
         self.engine: AsyncEngine = create_async_engine(
             sqlalchemy_url(url),
             pool_size=pool_size,
             max_overflow=pool_size,
             pool_pre_ping=True,
-            connect_args=_connect_arguments(prepared_statements=prepared_statements),
+            connect_args=_connect_arguments(prepared_statements=prepared_statements, ring_id=ring_id),
         )
         event.listen(self.engine.sync_engine, "handle_error", _drop_sessions_of_a_read_only_server)
         self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
         self.on_handover: Callable[[], None] | None = None
 
     @classmethod
-    async def reach(cls, url: str, *, pool_size: int = 10) -> Database:
+    async def reach(cls, url: str, *, pool_size: int = 10, ring_id: str = "") -> Database:
         """As the constructor, when it is not known whether a proxy stands before the server."""
-        return cls(url, pool_size=pool_size, prepared_statements=not await is_proxied(url))
+        return cls(url, pool_size=pool_size, prepared_statements=not await is_proxied(url), ring_id=ring_id)
 
     @asynccontextmanager
     async def _transaction(self) -> AsyncIterator[AsyncSession]:
@@ -168,7 +173,7 @@ PLAN_ONCE = {"plan_cache_mode": "force_generic_plan"}
 
 
 async def create_pool(
-    url: str, *, min_size: int, max_size: int, prepared_statements: bool | None = None
+    url: str, *, min_size: int, max_size: int, prepared_statements: bool | None = None, ring_id: str = ""
 ) -> asyncpg.Pool:
     """A driver-level pool for the hot paths (accepting a delivery, the journal); jsonb is Python values.
 
@@ -179,11 +184,12 @@ async def create_pool(
         min_size: Connections opened at once.
         max_size: Connections at most.
         prepared_statements: False behind a transaction-pooling proxy; None finds out.
+        ring_id: As of ``Database``.
     """
     if prepared_statements is None:
         prepared_statements = not await is_proxied(url)
     options: dict[str, Any] = (
-        {"connection_class": PooledConnection, "server_settings": {**_APPLICATION, **PLAN_ONCE}}
+        {"connection_class": PooledConnection, "server_settings": {**_session_settings(ring_id), **PLAN_ONCE}}
         if prepared_statements
         else {"connection_class": ProxiedConnection, "statement_cache_size": 0}
     )
