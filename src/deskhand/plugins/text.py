@@ -1,6 +1,6 @@
 """Ticket text between HTML, Markdown and plain; truncation that shows itself.
 
-Ticket text is untrusted: ``plugins.html`` reads it in bounded time and keeps nothing that runs, and what we write is
+Ticket text is untrusted: ``kit.html`` reads it in bounded time and keeps nothing that runs, and what we write is
 rendered with raw HTML disabled and cleaned (``kit.markdown``). Headings, lists, tables, code and links survive both
 ways.
 """
@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
+from deskhand.kit.html.read import html_to_markdown
 from deskhand.kit.markdown import markdown_to_html, safe_html
-from deskhand.plugins.html.read import html_to_markdown
 
 _MARKDOWN = MarkdownIt("commonmark", {"html": False, "linkify": False}).enable(["table", "strikethrough"])
 _BLANK_LINES = re.compile(r"\n{3,}")

@@ -10,8 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from deskhand.kit.times import bounded_number, read_epoch
-from deskhand.plugins.html.inline import (
+from deskhand.kit.html.inline import (
     cell,
     code_block,
     indented,
@@ -22,6 +21,7 @@ from deskhand.plugins.html.inline import (
     safe_target,
     table,
 )
+from deskhand.kit.times import bounded_number, read_epoch
 
 Node = Mapping[str, Any]
 

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable
 from itertools import takewhile
 
-from deskhand.plugins.html.inline import code_block, code_span, markdown_link
+from deskhand.kit.html.inline import code_block, code_span, markdown_link
 
 _BLOCK_MACRO = re.compile(r"\{(code|noformat)(?::([^}]*))?\}(.*?)\{\1\}", re.DOTALL)
 _KEPT = "\x00{}\x00"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from deskhand.plugins.html.inline import marked, raised
-from deskhand.plugins.html.tokens import resolved
+from deskhand.kit.html.inline import marked, raised
+from deskhand.kit.html.tokens import resolved
 
 _BLANKS = re.compile(r"[ \t\n\f\r]+")
 _LONG_BLANK = re.compile(r" {41,}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from deskhand.plugins.html.inline import cell, indented, quoted, table
+from deskhand.kit.html.inline import cell, indented, quoted, table
 
 _COLUMNS = 60
 _SPAN = 200

@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from collections import Counter
 
-from deskhand.plugins.html.frames import Cell, Frame, Item, List, Table
-from deskhand.plugins.html.inline import (
+from deskhand.kit.html.frames import Cell, Frame, Item, List, Table
+from deskhand.kit.html.inline import (
     CODE,
     EM,
     STRIKE,
@@ -20,8 +20,8 @@ from deskhand.plugins.html.inline import (
     picture,
     safe_target,
 )
-from deskhand.plugins.html.tokens import Tag, closed_names, tokens
-from deskhand.plugins.html.words import Words, typed_text
+from deskhand.kit.html.tokens import Tag, closed_names, tokens
+from deskhand.kit.html.words import Words, typed_text
 
 SOURCE_LIMIT = 2_000_000
 """Characters that are read; the rest is named and left out."""

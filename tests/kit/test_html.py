@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deskhand.plugins.html.read import SOURCE_LIMIT
+from deskhand.kit.html.read import SOURCE_LIMIT
 from deskhand.plugins.jira.adf_read import adf_to_markdown
 from deskhand.plugins.text import html_to_markdown
 
