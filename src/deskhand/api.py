@@ -27,6 +27,7 @@ from deskhand.intake.inbox import Inbox
 from deskhand.kit.clock import utc_now
 from deskhand.kit.crypto import SecretBox
 from deskhand.kit.db.session import Database, create_pool, verify_application_role, verify_writable
+from deskhand.kit.edge import BodyLimit, EdgeLimits
 from deskhand.kit.http import HttpClientFactory
 from deskhand.kit.problem import install_problem_handlers, problem_responses
 from deskhand.kit.telemetry import Telemetry
@@ -69,7 +70,7 @@ class ApiConfig:
     pool_size: int = 16
 
 
-def create_app(config: ApiConfig) -> FastAPI:
+def create_app(config: ApiConfig, limits: EdgeLimits | None = None) -> FastAPI:
     """The application; it connects when it starts, and refuses to start on a role that tenancy does not hold for.
 
     Raises:
@@ -90,6 +91,7 @@ def create_app(config: ApiConfig) -> FastAPI:
         lifespan=lifespan,
         docs_url=None,  # FastAPI's own pages load their script from another host; ours is ui.reference
         redoc_url=None,
+        redirect_slashes=False,  # such a redirect would go wherever the Host header says
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
     )
     for router in (
@@ -105,7 +107,8 @@ def create_app(config: ApiConfig) -> FastAPI:
         app.include_router(router)
     _add_health(app)
     mount_static(app)
-    app.add_middleware(WebhookDoor)  # inside the net for unexpected errors, which is added next
+    app.add_middleware(WebhookDoor)
+    app.add_middleware(BodyLimit, limits=limits or EdgeLimits())  # inside the net for unexpected errors, added next
     install_problem_handlers(app, login_path="/login")
     return app
 

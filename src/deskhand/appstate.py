@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass, field
 from typing import Annotated, TypeVar
 
@@ -12,11 +11,10 @@ from fastapi import Depends, Request
 from deskhand.kit.clock import Clock, utc_now
 from deskhand.kit.crypto import SecretBox
 from deskhand.kit.db.session import Database
+from deskhand.kit.edge import StreamSlots
 from deskhand.kit.http import HttpClientFactory
 from deskhand.kit.telemetry import Telemetry
 from deskhand.plugins.registry import PluginManager
-
-MAX_STREAMS = 50
 
 
 @dataclass(slots=True, kw_only=True)
@@ -46,7 +44,7 @@ class AppState:
     public_url: str
     clock: Clock = utc_now
     telemetry: Telemetry = field(default_factory=Telemetry)
-    streams: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MAX_STREAMS))
+    streams: StreamSlots = field(default_factory=StreamSlots)
 
 
 State = TypeVar("State", bound=AppState)

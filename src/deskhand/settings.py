@@ -55,6 +55,20 @@ class Settings(BaseSettings):
     log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR.")
     log_format: str = Field("json", description="json, or console for people.")
 
+    http_head_seconds: float = Field(10.0, gt=0, description="Seconds a client may take to send a request's headers.")
+    http_body_seconds: float = Field(30.0, gt=0, description="Seconds a client may take to send a request's body.")
+    http_connections: int = Field(
+        4000, ge=10, description="Open connections of one API process; fewer where it may open fewer files."
+    )
+    http_connections_per_client: int = Field(
+        200, ge=1, description="Open connections, and requests at once, of one client address."
+    )
+    trusted_proxies: str = Field(
+        "127.0.0.1,::1",
+        description="Addresses and networks of reverse proxies, separated by commas: their clients are told apart by"
+        " X-Forwarded-For, and their own connections are not counted as one client's.",
+    )
+
     llm_base_url: str | None = Field(
         None, description="OpenAI-compatible gateway (LiteLLM proxy, vLLM, ...), up to and with /v1."
     )

@@ -16,6 +16,7 @@ from tests.support.console import Console
 from deskhand.audit.models import AuditLog
 from deskhand.engine.models import AgentExecution
 from deskhand.engine.queue import Waker
+from deskhand.kit.edge import StreamSlots
 
 LIST = "/api/v1/executions"
 
@@ -343,7 +344,7 @@ async def test_the_stream_shows_what_is_there_and_then_each_change(console: Cons
 
 
 async def test_streams_are_capped(console: Console) -> None:
-    console.app.state.deskhand.streams = asyncio.Semaphore(0)
+    console.app.state.deskhand.streams = StreamSlots(0)
 
     answer = await (await console.client()).get(f"{LIST}/events")
 

@@ -15,11 +15,12 @@ from uuid import UUID
 from fastapi import Depends, Request
 from fastapi.sse import ServerSentEvent
 
+from deskhand.access.guards import Viewer
 from deskhand.access.principal import Principal
-from deskhand.appstate import MAX_STREAMS, AppState, app_state
-from deskhand.errors import RateLimitedError
+from deskhand.appstate import AppState, app_state
 from deskhand.executions import service
 from deskhand.executions.schemas import ExecutionFilters, ExecutionSummary
+from deskhand.kit.edge import StreamSlots
 from deskhand.kit.page import DEFAULT_LIMIT
 
 POLL_SECONDS = 1.0
@@ -27,26 +28,22 @@ MAX_POLLS = 600  # then the client reconnects, so a deployment never waits for i
 RECONNECT_MS = 2000
 
 
-def stream_slot(request: Request) -> asyncio.Semaphore:
-    """The process's slots for streams.
+def stream_slot(request: Request, viewer: Viewer) -> StreamSlots:
+    """The process's places for streams, once it is known who asks.
 
     Raises:
-        RateLimitedError: All are taken.
+        RateLimitedError: None is free for this viewer.
     """
     slots = app_state(request).streams
-    if slots.locked():
-        raise RateLimitedError(
-            f"This server already serves {MAX_STREAMS} event streams. Poll /api/v1/executions instead, or try later.",
-            retry_after=30,
-        )
+    slots.check(viewer.tenant_id or "", viewer.actor)
     return slots
 
 
-StreamSlot = Annotated[asyncio.Semaphore, Depends(stream_slot)]
+StreamSlot = Annotated[StreamSlots, Depends(stream_slot)]
 
 
 async def stream_changes(
-    state: AppState, viewer: Principal, filters: ExecutionFilters, slots: asyncio.Semaphore
+    state: AppState, viewer: Principal, filters: ExecutionFilters, slots: StreamSlots
 ) -> AsyncIterator[ServerSentEvent]:
     """Events ``execution`` with an ``ExecutionSummary``: first of the newest ones as they are, then each change.
 
@@ -56,7 +53,7 @@ async def stream_changes(
         filters: Which ones.
         slots: Where this stream takes its slot.
     """
-    async with slots:
+    with slots.take(viewer.tenant_id or "", viewer.actor):
         yield ServerSentEvent(retry=RECONNECT_MS)
         seen: dict[UUID, str] = {}
         for _ in range(MAX_POLLS):

@@ -1,0 +1,295 @@
+"""The edge of the HTTP server: what a stranger may cost before anybody knows who it is.
+
+``guarded`` makes uvicorn's protocol hold what uvicorn itself has no limits for: the time and size of a request's head,
+the time of its body, connections in all and per client. ``BodyLimit`` reads a body under a bound before the application
+sees it, small where no credential came with the request. Decided in ``docs/adr/0013-edge.md``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import re
+import resource
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from deskhand.errors import PayloadTooLargeError, RateLimitedError
+from deskhand.kit.problem import problem_response
+
+MAX_HEAD_BYTES = 32 * 1024
+RESERVED_FILES = 100
+"""Descriptors that connections leave to the database, the log and the rest."""
+MAX_BODY_BYTES = 1024 * 1024
+STRANGERS_BODY_BYTES = 64 * 1024
+_CREDENTIALS = {b"authorization", b"cookie"}
+_WEBHOOKS = re.compile(r"/agents/[^/]+/webhook|/webhooks/[^/]+/[^/]+")
+_BUSY = "Too many requests of this client are being answered at once."
+
+
+@dataclass(kw_only=True)
+class EdgeLimits:
+    """Limits of one API process.
+
+    Attributes:
+        head_seconds: For the request line and the headers.
+        body_seconds: For the body, from the last header on.
+        connections: Open connections in all; fewer where the process may open fewer files.
+        per_client: Open connections, and requests at once, of one client.
+        trusted_proxies: Addresses and networks whose connections carry other people's requests; they are told apart
+            by ``X-Forwarded-For``.
+    """
+
+    head_seconds: float = 10.0
+    body_seconds: float = 30.0
+    connections: int = 4000
+    per_client: int = 200
+    trusted_proxies: Sequence[str] = ("127.0.0.1", "::1")
+    clients: Counter[str] = field(default_factory=Counter)
+
+    def __post_init__(self) -> None:
+        self._networks = [ipaddress.ip_network(proxy, strict=False) for proxy in self.trusted_proxies]
+
+    def trusts(self, client: str | None) -> bool:
+        """Whether an address is a proxy of ours."""
+        try:
+            address = ipaddress.ip_address(client or "")
+        except ValueError:
+            return client is None  # a Unix socket
+        return any(address in network for network in self._networks)
+
+    @property
+    def room(self) -> int:
+        """Connections that may be open, by the setting and by the files the process may open."""
+        files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        return max(1, min(self.connections, files - RESERVED_FILES))
+
+
+def guarded(limits: EdgeLimits) -> type[HttpToolsProtocol]:
+    """Uvicorn's protocol under these limits, for ``uvicorn.Config(http=...)``."""
+    return type("GuardedProtocol", (GuardedProtocol,), {"limits": limits})
+
+
+class GuardedProtocol(HttpToolsProtocol):
+    """See ``guarded``. A request is in its head, then in its body, then answered; each phase has its end."""
+
+    limits: EdgeLimits
+    _deadline: asyncio.TimerHandle | None = None
+    _in_head = True
+    _head_bytes = 0
+    _counted: str | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        client = self.client[0] if self.client else None
+        if client is not None and not self.limits.trusts(client):
+            self._counted = client
+            self.limits.clients[client] += 1
+            if self.limits.clients[client] > self.limits.per_client:
+                transport.abort()
+                return
+        if len(self.connections) > self.limits.room:
+            self._make_room()
+        self._arm(self.limits.head_seconds)
+
+    def _make_room(self) -> None:
+        """Drop a connection that has sent no whole head; if every one is at work, this one."""
+        waiting = (other for other in self.connections if isinstance(other, GuardedProtocol) and other._in_head)
+        next(waiting, self).transport.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._disarm()
+        if self._counted is not None:
+            self.limits.clients[self._counted] -= 1
+            if self.limits.clients[self._counted] <= 0:
+                del self.limits.clients[self._counted]
+            self._counted = None
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self._in_head:
+            self._head_bytes += len(data)
+        super().data_received(data)
+        if self._in_head and self._head_bytes > MAX_HEAD_BYTES:
+            self._refuse_head()
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._in_head, self._head_bytes = True, 0
+        self._arm(self.limits.head_seconds)
+
+    def on_url(self, url: bytes) -> None:
+        super().on_url(url)
+        if len(self.url) > MAX_HEAD_BYTES:
+            self._refuse_head()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._in_head:  # what comes after a chunked body (trailers) are no headers: no proxy has looked at them
+            super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        self._in_head = False
+        if sum(len(name) + len(value) for name, value in self.headers) + len(self.url) > MAX_HEAD_BYTES:
+            self._refuse_head()
+            return
+        self._arm(self.limits.body_seconds)
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        if self.cycle is not None:
+            super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._disarm()
+        self._head_bytes = 0
+        if self.cycle is not None:
+            super().on_message_complete()
+
+    def _refuse_head(self) -> None:
+        if not self.transport.is_closing():
+            body = b"The request line and headers are too large."
+            head = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-type: text/plain\r\n"
+            self.transport.write(head + b"content-length: %d\r\n\r\n" % len(body) + body)
+            self.transport.close()
+
+    def _arm(self, seconds: float) -> None:
+        self._disarm()
+        self._deadline = self.loop.call_later(seconds, self._out_of_time)
+
+    def _disarm(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _out_of_time(self) -> None:
+        if not self.transport.is_closing():
+            self.transport.abort()
+
+
+class BodyLimit:
+    """Middleware: a body under its bound or 413, and so many requests of one client at once.
+
+    A route's parameters are read before its guard is asked who calls, so the bound has to stand before both. Webhook
+    addresses read their bodies themselves, under a bound and a signature of their own.
+
+    Args:
+        app: What is behind.
+        limits: Those of the process.
+    """
+
+    def __init__(self, app: ASGIApp, *, limits: EdgeLimits) -> None:
+        self.app = app
+        self.limits = limits
+        self._at_once: Counter[str] = Counter()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        client = scope["client"][0] if scope.get("client") else None
+        if client is None or self.limits.trusts(client):
+            await self._serve(scope, receive, send)
+            return
+        if self._at_once[client] >= self.limits.per_client:
+            await problem_response(Request(scope), RateLimitedError(_BUSY, retry_after=1.0))(scope, receive, send)
+            return
+        self._at_once[client] += 1
+        try:
+            await self._serve(scope, receive, send)
+        finally:
+            self._at_once[client] -= 1
+            if not self._at_once[client]:
+                del self._at_once[client]
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = dict(scope["headers"])
+        declared = headers.get(b"content-length")
+        has_body = (declared is not None and declared != b"0") or b"transfer-encoding" in headers
+        if not has_body or _WEBHOOKS.fullmatch(scope["path"]):
+            await self.app(scope, receive, send)
+            return
+        limit = MAX_BODY_BYTES if _CREDENTIALS & headers.keys() else STRANGERS_BODY_BYTES
+        body = await _read(receive, limit, declared)
+        if body is None:
+            error = PayloadTooLargeError(
+                f"The body is larger than {limit} bytes"
+                + ("." if limit == MAX_BODY_BYTES else " without a credential.")
+            )
+            await problem_response(Request(scope), error)(scope, receive, send)
+            return
+        await self.app(scope, _replayed(body, receive), send)
+
+
+async def _read(receive: Receive, limit: int, declared: bytes | None) -> bytes | None:
+    """The whole body; None as soon as it is known to be larger than the limit."""
+    if declared is not None and declared.isdigit() and int(declared) > limit:
+        return None
+    body = bytearray()
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return bytes(body)
+        body += message.get("body", b"")
+        if len(body) > limit:
+            return None
+        if not message.get("more_body", False):
+            return bytes(body)
+
+
+def _replayed(body: bytes, receive: Receive) -> Receive:
+    whole: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def replay() -> Message:
+        return whole.pop() if whole else await receive()
+
+    return replay
+
+
+class StreamSlots:
+    """Places of endless answers (event streams): so many in all, of a tenant, and of one viewer.
+
+    Args:
+        total: In this process.
+        per_tenant: Of one tenant.
+        per_viewer: Of one key or person.
+    """
+
+    def __init__(self, total: int = 50, *, per_tenant: int = 20, per_viewer: int = 5) -> None:
+        self._most = {"server": total, "tenant": per_tenant, "viewer": per_viewer}
+        self._taken: Counter[tuple[str, str]] = Counter()
+
+    def check(self, tenant: str, viewer: str) -> None:
+        """Refuse where no place is free.
+
+        Raises:
+            RateLimitedError: It says whose places are taken.
+        """
+        for whose, key in self._keys(tenant, viewer):
+            if self._taken[whose, key] >= self._most[whose]:
+                raise RateLimitedError(
+                    f"This {whose} already has its {self._most[whose]} event streams. Close one, or poll"
+                    " /api/v1/executions.",
+                    retry_after=30,
+                )
+
+    @contextmanager
+    def take(self, tenant: str, viewer: str) -> Iterator[None]:
+        """Hold a place; as ``check``."""
+        self.check(tenant, viewer)
+        keys = self._keys(tenant, viewer)
+        self._taken.update(keys)
+        try:
+            yield
+        finally:
+            self._taken.subtract(keys)
+            self._taken += Counter()  # forgets who has none
+
+    @staticmethod
+    def _keys(tenant: str, viewer: str) -> list[tuple[str, str]]:
+        return [("server", ""), ("tenant", tenant), ("viewer", f"{tenant}/{viewer}")]
