@@ -26,7 +26,7 @@ from deskhand.plugins.errors import DeskError, DeskValidationError
 from deskhand.plugins.registry import PluginManager
 from deskhand.plugins.signatures import standard_headers
 from deskhand.simulators.base import Fault, FaultyProxy, run_in_process
-from deskhand.simulators.base.app import EventKind
+from deskhand.simulators.base.desk import EventKind
 from deskhand.simulators.testing import DeskHarness, Vocabulary
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"

@@ -30,6 +30,7 @@ from deskhand.plugins.zendesk import ZendeskPlugin
 from deskhand.plugins.zendesk.manifest import EVENT_PREFIX, IGNORED_EVENTS, SUBSCRIBED_EVENTS, TRIGGER_EVENTS
 from deskhand.plugins.zendesk.webhook import trigger_body
 from deskhand.simulators.base import WebhookTarget, run_in_process
+from deskhand.simulators.zendesk.events import TRIGGER_TEMPLATE
 
 SECRET = "c2VjcmV0IG9mIHRoaXMgd2ViaG9vaw=="
 MARK = "dh-0123456789abcdef0123"
@@ -211,6 +212,10 @@ def test_the_trigger_cannot_be_broken_by_what_a_customer_writes() -> None:
     placeholders = set(re.findall(r"\{\{([\w.]+)\}\}", trigger_body("ticket.created")))
     assert placeholders
     assert not placeholders & {"ticket.title", "ticket.description", "current_user.name", "ticket.latest_comment"}
+
+
+def test_the_simulator_sends_what_the_guide_tells_an_administrator_to_paste() -> None:
+    assert json.loads(trigger_body("ticket.updated")) == {"event": "ticket.updated", **TRIGGER_TEMPLATE}
 
 
 # -- over sockets ----------------------------------------------------------------------------------

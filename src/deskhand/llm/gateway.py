@@ -22,10 +22,11 @@ from deskhand.llm.call_settings import call_settings
 from deskhand.llm.chat import ChatTransport
 from deskhand.llm.completion import read_cost
 from deskhand.llm.connection import GatewaySettings, operator_factory
+from deskhand.llm.details import details
 from deskhand.llm.embedded.constrained import ConstrainedModel
 from deskhand.llm.embedded.models import AUTO, EMBEDDED_MODELS
 from deskhand.llm.litellm_model import LiteLLMModel
-from deskhand.llm.modelinfo import details, price_of, profile_of
+from deskhand.llm.modelinfo import price_of, profile_of
 
 COST_HEADER = "x-litellm-response-cost"
 

@@ -21,8 +21,9 @@ from deskhand.kit.storable import storable
 from deskhand.llm import openai_chat
 from deskhand.llm.chat import accept
 from deskhand.llm.completion import read_cost
+from deskhand.llm.details import details
 from deskhand.llm.errors import ModelError, ModelTimeoutError, ModelUnavailableError, redacted
-from deskhand.llm.modelinfo import details, price_of, profile_of
+from deskhand.llm.modelinfo import price_of, profile_of
 from deskhand.llm.transport import classify
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Any
 
 from pydantic_ai.profiles import ModelProfile
 from pydantic_ai.usage import RequestUsage
@@ -30,11 +29,3 @@ def price_of(name: str, usage: RequestUsage) -> Decimal | None:
     return known.price.cost(
         tokens_in=usage.input_tokens, tokens_out=usage.output_tokens, cached=usage.cache_read_tokens
     )
-
-
-def details(cost: Decimal | None, **more: str | None) -> dict[str, Any]:
-    """What goes with a response into the journal; the cost as text, because money is never a float."""
-    out: dict[str, Any] = {key: value for key, value in more.items() if value}
-    if cost is not None:
-        out["cost_usd"] = format(cost, "f")
-    return out

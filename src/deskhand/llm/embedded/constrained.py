@@ -24,8 +24,8 @@ from pydantic_ai.settings import ModelSettings
 from deskhand.kit.storable import UnreadableJsonError, read_json
 from deskhand.llm import openai_chat
 from deskhand.llm.chat import ChatTransport
+from deskhand.llm.details import details
 from deskhand.llm.errors import InvalidOutputError
-from deskhand.llm.modelinfo import details
 
 FINAL = "answer"
 _STRING_LIMIT = 240

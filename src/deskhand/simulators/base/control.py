@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 
+from deskhand.simulators.base.desk import SimulatedDesk
 from deskhand.simulators.base.faults import Fault
 from deskhand.simulators.base.state import Effects, SimNote, SimTicket
 from deskhand.simulators.base.webhooks import WebhookTarget
-
-if TYPE_CHECKING:
-    from deskhand.simulators.base.app import DeskSimulator
 
 
 class _Body(BaseModel):
@@ -65,7 +63,7 @@ class NoteBody(_Body):
 Handler = Callable[[Request], Awaitable[Response]]
 
 
-def control_routes(sim: DeskSimulator) -> list[Mount]:
+def control_routes(sim: SimulatedDesk) -> list[Mount]:
     """Routes under ``/_sim`` for one simulator."""
     table: list[tuple[str, str, Callable[[Request, Any], Any], type[BaseModel] | None]] = [
         ("GET", "/", lambda _r, _b: _about(sim), None),
@@ -111,14 +109,14 @@ def _endpoint(act: Callable[[Request, Any], Any], model: type[BaseModel] | None)
     return handle
 
 
-def _ticket(sim: DeskSimulator, request: Request) -> SimTicket:
+def _ticket(sim: SimulatedDesk, request: Request) -> SimTicket:
     ticket = sim.store.get(request.path_params["ticket_id"])
     if ticket is None:
         raise _UnknownTicketError(request.path_params["ticket_id"])
     return ticket
 
 
-def _about(sim: DeskSimulator) -> dict[str, Any]:
+def _about(sim: SimulatedDesk) -> dict[str, Any]:
     return {
         "tool_type": sim.tool_type,
         "product": sim.product,
@@ -129,7 +127,7 @@ def _about(sim: DeskSimulator) -> dict[str, Any]:
     }
 
 
-def _turn_clock(sim: DeskSimulator, body: ClockBody) -> dict[str, str]:
+def _turn_clock(sim: SimulatedDesk, body: ClockBody) -> dict[str, str]:
     if body.advance is not None:
         sim.clock.advance(body.advance)
     else:
@@ -137,11 +135,11 @@ def _turn_clock(sim: DeskSimulator, body: ClockBody) -> dict[str, str]:
     return {"now": sim.clock().isoformat()}
 
 
-def _effects(sim: DeskSimulator, ticket: SimTicket) -> dict[str, Any]:
+def _effects(sim: SimulatedDesk, ticket: SimTicket) -> dict[str, Any]:
     return sim.store.effects.get(ticket.id, Effects()).as_json()
 
 
-def _all_effects(sim: DeskSimulator) -> dict[str, Any]:
+def _all_effects(sim: SimulatedDesk) -> dict[str, Any]:
     tickets = {ticket_id: effects.as_json() for ticket_id, effects in sim.store.effects.items()}
     return {
         "notes": sum(effects["notes"] for effects in tickets.values()),
@@ -168,7 +166,7 @@ def summary(ticket: SimTicket) -> dict[str, Any]:
     }
 
 
-def _full(sim: DeskSimulator, ticket: SimTicket) -> dict[str, Any]:
+def _full(sim: SimulatedDesk, ticket: SimTicket) -> dict[str, Any]:
     return {
         **summary(ticket),
         "description": ticket.description,
@@ -178,7 +176,7 @@ def _full(sim: DeskSimulator, ticket: SimTicket) -> dict[str, Any]:
     }
 
 
-def _note_json(sim: DeskSimulator, note: SimNote) -> dict[str, Any]:
+def _note_json(sim: SimulatedDesk, note: SimNote) -> dict[str, Any]:
     return {
         "id": note.id,
         "body": note.body,
@@ -189,7 +187,7 @@ def _note_json(sim: DeskSimulator, note: SimNote) -> dict[str, Any]:
     }
 
 
-def _file(sim: DeskSimulator, body: TicketBody) -> dict[str, Any]:
+def _file(sim: SimulatedDesk, body: TicketBody) -> dict[str, Any]:
     fields = {name: value for name in ("priority", "category", "group") if (value := getattr(body, name)) is not None}
     ticket = sim.file_ticket(
         subject=body.subject,
@@ -200,7 +198,7 @@ def _file(sim: DeskSimulator, body: TicketBody) -> dict[str, Any]:
     return summary(ticket)
 
 
-def _change(sim: DeskSimulator, ticket: SimTicket, body: ChangeBody) -> dict[str, Any]:
+def _change(sim: SimulatedDesk, ticket: SimTicket, body: ChangeBody) -> dict[str, Any]:
     changes = body.model_dump(exclude={"by"}, exclude_none=True)
     if body.status is not None:
         changes.update(sim.closing_fields(body.status))
@@ -208,7 +206,7 @@ def _change(sim: DeskSimulator, ticket: SimTicket, body: ChangeBody) -> dict[str
     return summary(ticket)
 
 
-def _note(sim: DeskSimulator, ticket: SimTicket, body: NoteBody) -> dict[str, Any]:
+def _note(sim: SimulatedDesk, ticket: SimTicket, body: NoteBody) -> dict[str, Any]:
     note = sim.write_note(
         ticket, sim.from_markdown(body.body), public=body.public, author=sim.store.person(body.author)
     )

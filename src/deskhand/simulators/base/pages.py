@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-if TYPE_CHECKING:
-    from deskhand.simulators.base.app import DeskSimulator
+from deskhand.simulators.base.desk import SimulatedDesk
 
 _TEMPLATES = Environment(
     loader=FileSystemLoader(Path(__file__).parent / "templates"), autoescape=True, undefined=StrictUndefined
 )
 
 
-def page_routes(sim: DeskSimulator) -> list[Route]:
+def page_routes(sim: SimulatedDesk) -> list[Route]:
     """``/`` and ``/ui/...`` for one simulator."""
 
     def render(name: str, status: int = 200, **values: object) -> Response:

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from deskhand.plugins.signatures import hub_headers
 from deskhand.simulators.base import SimNote, SimPerson, SimTicket, WebhookTarget
-from deskhand.simulators.base.app import EventKind
+from deskhand.simulators.base.desk import EventKind
 from deskhand.simulators.base.webhooks import Sign
 from deskhand.simulators.jira import text, world
-
-if TYPE_CHECKING:
-    from deskhand.simulators.jira.simulator import JiraSimulator
+from deskhand.simulators.jira.state import JiraSite
 
 _SITE = "https://simulated.atlassian.test"
 _TRACKED = {
@@ -53,7 +51,7 @@ def _shown(value: object) -> str | None:
     return None if value is None else str(value)
 
 
-def admin_body(sim: JiraSimulator, kind: EventKind, ticket: SimTicket, actor: SimPerson, note: SimNote | None) -> Built:
+def admin_body(sim: JiraSite, kind: EventKind, ticket: SimTicket, actor: SimPerson, note: SimNote | None) -> Built:
     """``jira:issue_created``, ``jira:issue_updated`` or ``comment_created``."""
     if kind == "note" and note is not None:
         short = {name: _fields(sim, ticket)[name] for name in ("summary", "status", "priority", "project", "issuetype")}
@@ -80,7 +78,7 @@ def admin_body(sim: JiraSimulator, kind: EventKind, ticket: SimTicket, actor: Si
     return name, ticket, payload
 
 
-def commented_body(sim: JiraSimulator, ticket: SimTicket, actor: SimPerson, note: SimNote) -> Built:
+def commented_body(sim: JiraSite, ticket: SimTicket, actor: SimPerson, note: SimNote) -> Built:
     """The second event of a new comment."""
     payload = {
         "timestamp": _milliseconds(note.created_at),
@@ -94,7 +92,7 @@ def commented_body(sim: JiraSimulator, ticket: SimTicket, actor: SimPerson, note
 
 
 def automation_body(
-    _sim: JiraSimulator, kind: EventKind, ticket: SimTicket, actor: SimPerson, note: SimNote | None
+    _sim: JiraSite, kind: EventKind, ticket: SimTicket, actor: SimPerson, note: SimNote | None
 ) -> Built:
     """The body of our set-up guide, its smart values filled in."""
     event = {"created": "created", "updated": "updated", "note": "commented"}[kind]
@@ -144,12 +142,12 @@ def _issue(ticket: SimTicket, fields: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _fields(sim: JiraSimulator, ticket: SimTicket) -> dict[str, Any]:
+def _fields(sim: JiraSite, ticket: SimTicket) -> dict[str, Any]:
     fields = sim.issues.fields(ticket, _SITE, text.as_wiki)
     return {name: value for name, value in fields.items() if name != "comment"}
 
 
-def _comment(sim: JiraSimulator, ticket: SimTicket, note: SimNote) -> dict[str, Any]:
+def _comment(sim: JiraSite, ticket: SimTicket, note: SimNote) -> dict[str, Any]:
     comment = sim.issues.comment(ticket, note, _SITE, text.as_wiki)
     return {name: value for name, value in comment.items() if name != "properties"}
 

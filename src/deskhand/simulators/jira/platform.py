@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -13,11 +13,9 @@ from starlette.responses import Response
 from deskhand.simulators.base import SimNote, SimTicket
 from deskhand.simulators.jira import search, site, text, world
 from deskhand.simulators.jira.issue import BadFieldsError
+from deskhand.simulators.jira.state import JiraSite
 from deskhand.simulators.jira.text import Speech
 from deskhand.simulators.jira.wire import empty, json_body, ok, refuse, whole_number
-
-if TYPE_CHECKING:
-    from deskhand.simulators.jira.simulator import JiraSimulator
 
 Handler = Callable[[Request], Awaitable[Response]]
 Table = list[tuple[str, str, Handler]]
@@ -35,7 +33,7 @@ class PlatformApi:
         sim: The simulator.
     """
 
-    def __init__(self, sim: JiraSimulator) -> None:
+    def __init__(self, sim: JiraSite) -> None:
         self._sim = sim
         self._search = search.SearchApi(sim)
         self._site = site.SiteApi(sim)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -11,10 +11,8 @@ from starlette.responses import Response
 from deskhand.simulators.base import SimTicket
 from deskhand.simulators.jira import jql as sim_jql
 from deskhand.simulators.jira import world
+from deskhand.simulators.jira.state import JiraSite
 from deskhand.simulators.jira.wire import json_body, ok, refuse, whole_number
-
-if TYPE_CHECKING:
-    from deskhand.simulators.jira.simulator import JiraSimulator
 
 _SEARCH_KEYS = {
     *("jql", "maxResults", "fields", "expand", "properties", "fieldsByKeys", "nextPageToken", "reconcileIssues"),
@@ -30,7 +28,7 @@ class SearchApi:
         sim: The simulator.
     """
 
-    def __init__(self, sim: JiraSimulator) -> None:
+    def __init__(self, sim: JiraSite) -> None:
         self._sim = sim
 
     async def count(self, request: Request) -> Response:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -11,10 +11,8 @@ from starlette.responses import Response
 from deskhand.simulators.base import SimNote, SimPerson, SimTicket
 from deskhand.simulators.jira import text as sim_text
 from deskhand.simulators.jira import world
+from deskhand.simulators.jira.state import JiraSite
 from deskhand.simulators.jira.wire import empty, json_body, ok, refuse, whole_number
-
-if TYPE_CHECKING:
-    from deskhand.simulators.jira.simulator import JiraSimulator
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -32,7 +30,7 @@ class ServiceDeskApi:
         sim: The simulator.
     """
 
-    def __init__(self, sim: JiraSimulator) -> None:
+    def __init__(self, sim: JiraSite) -> None:
         self._sim = sim
 
     def table(self) -> list[tuple[str, str, Handler]]:

@@ -15,55 +15,44 @@ import json
 from collections import defaultdict, deque
 from collections.abc import Awaitable, Callable, Iterable
 from datetime import datetime, timedelta
-from typing import Any, ClassVar
-from zoneinfo import ZoneInfo
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 
-from deskhand.plugins.jira.manifest import TOOL_TYPE
 from deskhand.plugins.text import markdown_to_html
-from deskhand.simulators.base import DeskSimulator, Fault, OutboundEvent, SimNote, SimPerson, SimTicket
-from deskhand.simulators.base.app import EventKind
+from deskhand.simulators.base import Fault, OutboundEvent, SimNote, SimPerson, SimTicket
+from deskhand.simulators.base.desk import EventKind
 from deskhand.simulators.jira import events, text, world
-from deskhand.simulators.jira.issue import Issues
 from deskhand.simulators.jira.platform import PlatformApi
 from deskhand.simulators.jira.servicedesk import ServiceDeskApi
+from deskhand.simulators.jira.state import JiraSite
 from deskhand.simulators.jira.wire import RefusedError, failure, refuse
 
 _TOKEN_LIFE = timedelta(hours=1)
-_PAGE_TOKEN_LIFE = timedelta(days=7)
 
 Handler = Callable[[Request], Awaitable[Response]]
 
 
-class JiraSimulator(DeskSimulator):
+class JiraSimulator(JiraSite):
     """See the module.
 
     Args:
         api_key: API token that is accepted, with the bot's address or as a bearer token.
-        project: Key of the service project.
-        time_zone: Zone of the bot account, in which its JQL dates are read.
         client_id: OAuth client; its secret is ``api_key``.
         cloud_id: For addresses of the form ``/ex/jira/<cloud id>/...``.
         issue_writes: (writes, seconds) a ticket takes before 429.
         burst: (calls, seconds) of one endpoint and method before 429; None sets no limit.
-        **kwargs: As for ``DeskSimulator``.
+        **kwargs: As for ``JiraSite``.
     """
 
-    tool_type = TOOL_TYPE
-    product = "Jira Service Management"
-    priorities: ClassVar[tuple[str, ...]] = world.PRIORITIES
-    statuses: ClassVar[tuple[str, ...]] = tuple(world.STATUSES)
     spared_paths = r"^/oauth/"
 
     def __init__(
         self,
         *,
         api_key: str,
-        project: str = "HELP",
-        time_zone: str = "Europe/Berlin",
         client_id: str = "simulated-client",
         cloud_id: str = "11223344-a1b2-4c3d-8e9f-001122334455",
         issue_writes: tuple[tuple[int, float], ...] = ((20, 2.0), (100, 30.0)),
@@ -71,31 +60,13 @@ class JiraSimulator(DeskSimulator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.project = project
-        self.zone = ZoneInfo(time_zone)
         self.cloud_id = cloud_id
         self.issue_writes = issue_writes
         self.burst = burst
-        self.hidden: set[str] = set()
-        """Ids of tickets that our account may not see: they answer 404."""
-        self.private: set[str] = set()
-        """Addresses that their owners hide."""
         self._api_key = api_key
         self._client_id = client_id
         self._tokens: dict[str, datetime] = {}
-        self._clear_own()
-        self.issues = Issues(self.store, project, self._category_changed, self._comment_properties)
-
-    def _clear_own(self) -> None:
-        self._category_changed: dict[str, datetime] = getattr(self, "_category_changed", {})
-        self._comment_properties: dict[str, list[dict[str, Any]]] = getattr(self, "_comment_properties", {})
-        self.history: dict[str, list[dict[str, Any]]] = {}
-        self.pages: dict[str, tuple[datetime, str, list[str]]] = {}
         self._windows: dict[str, deque[datetime]] = defaultdict(deque)
-        for kept in (self._category_changed, self._comment_properties, self._tokens):
-            kept.clear()
-        self.hidden.clear()
-        self.private.clear()
 
     # -- frame -----------------------------------------------------------------------------------
 
@@ -163,7 +134,8 @@ class JiraSimulator(DeskSimulator):
 
     def reset(self) -> None:
         super().reset()
-        self._clear_own()
+        self._tokens.clear()
+        self._windows.clear()
 
     # -- limits ----------------------------------------------------------------------------------
 
@@ -189,62 +161,12 @@ class JiraSimulator(DeskSimulator):
     def render_fault(self, fault: Fault, request: Request) -> Response:
         return failure(request, fault.status)
 
-    # -- what the routes use ---------------------------------------------------------------------
-
-    @staticmethod
-    def base(request: Request) -> str:
-        """Address of the site, for links."""
-        return str(request.base_url).rstrip("/").partition("/ex/jira/")[0]
-
-    def ticket(self, request: Request) -> SimTicket:
-        """The ticket of the path, by id or key; one that is hidden does not exist."""
-        wanted = request.path_params["id"]
-        found = self.store.get(wanted) or next(
-            (ticket for ticket in self.store.tickets.values() if ticket.display_id == wanted.upper()), None
-        )
-        if found is None or found.id in self.hidden:
-            raise refuse(request, 404, "Issue does not exist or you do not have permission to see it.")
-        return found
-
-    def comment(self, ticket: SimTicket, body: str, *, public: bool, properties: list[dict[str, Any]]) -> SimNote:
-        """Write a comment as the account that calls."""
-        note = self.write_note(ticket, body, public=public, author=self.store.bot)
-        self._comment_properties[note.id] = properties
-        return note
-
-    def set_properties(self, ticket: SimTicket, given: Iterable[dict[str, Any]]) -> dict[str, Any]:
-        """The ticket's own dictionary with entity properties added."""
-        known = dict(ticket.custom.get("properties", {}))
-        known.update({str(row["key"]): row.get("value") for row in given})
-        return {**ticket.custom, "properties": known}
-
-    def remember_page(self, jql: str, ids: list[str]) -> str:
-        """A page token for the rows still to come; it lives seven days."""
-        token = base64.b64encode(f"{self.store.random.getrandbits(64):016x}".encode()).decode()
-        self.pages[token] = (self.clock() + _PAGE_TOKEN_LIFE, jql, ids)
-        return token
-
     # -- what the kit asks for -------------------------------------------------------------------
-
-    def new_ticket_id(self) -> str:
-        return str(10_000 + self.store.number - 1000)
-
-    def initial_fields(self) -> dict[str, Any]:
-        return {
-            "status": self.statuses[0],
-            "priority": "Medium",
-            "group": "Service Desk",
-            "display_id": f"{self.project}-{self.store.number - 999}",
-        }
-
-    def closing_fields(self, status: str) -> dict[str, Any]:
-        done = world.is_done(status)
-        return {"status": status, "resolution": "Done" if done else None, "resolved_at": self.clock() if done else None}
 
     def change(self, ticket: SimTicket, changes: dict[str, Any], *, by: SimPerson, texts: Iterable[str] = ()) -> None:
         before, after = ticket.status, changes.get("status", ticket.status)
         if world.STATUSES[before][1] != world.STATUSES[after][1]:
-            self._category_changed[ticket.id] = self.clock()
+            self.category_changed[ticket.id] = self.clock()
         items = events.changelog_items(ticket, changes)
         entry = {"id": str(70_000 + self.store.next_serial()), "author": by, "items": items, "at": self.clock()}
         self.history.setdefault(ticket.id, []).append(entry)

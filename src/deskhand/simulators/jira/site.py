@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from deskhand.simulators.jira import world
+from deskhand.simulators.jira.state import JiraSite
 from deskhand.simulators.jira.wire import failure, ok, refuse
-
-if TYPE_CHECKING:
-    from deskhand.simulators.jira.simulator import JiraSimulator
 
 Handler = Callable[[Request], Awaitable[Response]]
 _SITE_GROUPS = ("jira-servicemanagement-users-example", "site-admins", "it-network")
@@ -25,7 +23,7 @@ class SiteApi:
         sim: The simulator.
     """
 
-    def __init__(self, sim: JiraSimulator) -> None:
+    def __init__(self, sim: JiraSite) -> None:
         self._sim = sim
 
     def table(self) -> list[tuple[str, str, Handler]]:

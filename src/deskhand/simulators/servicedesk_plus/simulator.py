@@ -18,12 +18,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 
-from deskhand.plugins.servicedesk_plus.config import Dialect
 from deskhand.plugins.servicedesk_plus.manifest import TOOL_TYPE
 from deskhand.plugins.signatures import standard_headers
 from deskhand.plugins.text import markdown_to_html
 from deskhand.simulators.base import DeskSimulator, Fault, OutboundEvent, SimNote, SimPerson, SimTicket
-from deskhand.simulators.base.app import EventKind
+from deskhand.simulators.base.desk import EventKind
 from deskhand.simulators.servicedesk_plus import query, wire
 
 _EVENT_NAMES: dict[EventKind, str] = {
@@ -78,7 +77,7 @@ class ServiceDeskPlusSimulator(DeskSimulator):
     def __init__(
         self,
         *,
-        dialect: Dialect = Dialect.ON_PREMISES,
+        dialect: str = wire.Dialect.ON_PREMISES,
         api_key: str,
         client_id: str = "1000.SIMULATOR",
         client_secret: str = "",
@@ -87,7 +86,7 @@ class ServiceDeskPlusSimulator(DeskSimulator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.dialect = Dialect(dialect)
+        self.dialect = wire.Dialect(dialect)
         self._api_key = api_key
         self._client = (client_id, client_secret)
         self._mandatory = ("subject", *mandatory)
@@ -115,7 +114,7 @@ class ServiceDeskPlusSimulator(DeskSimulator):
         ]
         api = [Route(path, self._guarded(handler), methods=[verb]) for verb, path, handler in table]
         lost = Route("/{path:path}", self._lost, methods=["GET", "POST", "PUT", "DELETE"])
-        oauth = [Route("/oauth/v2/token", self._token, methods=["POST"])] if self.dialect is Dialect.CLOUD else []
+        oauth = [Route("/oauth/v2/token", self._token, methods=["POST"])] if self.dialect is wire.Dialect.CLOUD else []
         return [*oauth, Mount("/api/v3", routes=[*api, lost]), Mount("/app/{portal}/api/v3", routes=[*api, lost]), lost]
 
     def _guarded(self, handler: Handler) -> Handler:
@@ -134,7 +133,7 @@ class ServiceDeskPlusSimulator(DeskSimulator):
         return wire.failure(4007, message="Invalid URL")
 
     def _authenticate(self, request: Request) -> None:
-        if self.dialect is Dialect.ON_PREMISES:
+        if self.dialect is wire.Dialect.ON_PREMISES:
             given = request.headers.get("authtoken") or request.headers.get("technician_key")
             if given != self._api_key:
                 raise refuse(4022, message="Invalid authtoken")
@@ -234,7 +233,7 @@ class ServiceDeskPlusSimulator(DeskSimulator):
 
     async def _add_note(self, request: Request) -> Response:
         ticket = self._ticket(request)
-        key = "request_note" if self.dialect is Dialect.CLOUD else "note"
+        key = "request_note" if self.dialect is wire.Dialect.CLOUD else "note"
         fields = await self._input(request, key)
         if not fields.get("description"):
             raise refuse(4012, "description")

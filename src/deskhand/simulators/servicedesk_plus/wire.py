@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 
 from starlette.responses import Response
@@ -24,6 +25,13 @@ LISTS: dict[str, tuple[str, ...]] = {
     "groups": ("Service Desk", "Network", "Hardware", "Applications", "Identity"),
     "categories": ("General", "Network", "Hardware", "Software", "Email", "Access", "Printing", "Telephony"),
 }
+
+
+class Dialect(StrEnum):
+    """The product that is simulated; both share the name and most of the API."""
+
+    ON_PREMISES = "on_premises"
+    CLOUD = "cloud"
 
 
 def answer(body: dict[str, Any], *, status: int = 200, as_list: bool = False, success: int = 2000) -> Response:

@@ -19,11 +19,9 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from deskhand.plugins.servicenow.manifest import TOOL_TYPE
-from deskhand.plugins.servicenow.mapping import to_markdown
 from deskhand.plugins.signatures import servicenow_headers
-from deskhand.plugins.text import markdown_to_html
 from deskhand.simulators.base import DeskSimulator, Fault, OutboundEvent, SimNote, SimPerson, SimTicket
-from deskhand.simulators.base.app import EventKind
+from deskhand.simulators.base.desk import EventKind
 from deskhand.simulators.servicenow import access, schema, wire, writes
 from deskhand.simulators.servicenow import query as sim_query
 from deskhand.simulators.servicenow.tables import Tables, choice
@@ -323,7 +321,7 @@ class ServiceNowSimulator(DeskSimulator):
         return markdown
 
     def to_html(self, markup: str) -> str:
-        return markdown_to_html(to_markdown(markup))
+        return wire.page_html(markup)
 
     def event(self, kind: EventKind, ticket: SimTicket, *, actor: SimPerson, note: SimNote | None) -> OutboundEvent:
         """As our business rule sends it; it sees a note only as one more save."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import html
 import json
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, tzinfo
 from typing import Any, NamedTuple
@@ -11,6 +13,7 @@ from typing import Any, NamedTuple
 from starlette.responses import Response
 
 TIME = "%Y-%m-%d %H:%M:%S"
+_CODE_TAGS = re.compile(r"\[code\](.*?)\[/code\]", re.DOTALL | re.IGNORECASE)
 _MESSAGES = {
     400: ("Bad request", ""),
     401: ("User Not Authenticated", "Required to provide Auth information"),
@@ -96,3 +99,14 @@ class RefusedError(Exception):
 def refuse(status: int, message: str = "", detail: str = "") -> RefusedError:
     """The refusal with a status."""
     return RefusedError(failure(status, message, detail))
+
+
+def page_html(text: str) -> str:
+    """A text as the instance's own form shows it: plain, apart from HTML between [code] tags."""
+    parts = _CODE_TAGS.split(text)  # odd positions are what stood between tags
+    return "".join(part if position % 2 else _plain_html(part) for position, part in enumerate(parts))
+
+
+def _plain_html(text: str) -> str:
+    lines = html.escape(text.strip()).splitlines()
+    return f"<p>{'<br>'.join(lines)}</p>" if lines else ""

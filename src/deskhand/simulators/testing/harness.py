@@ -10,7 +10,7 @@ from deskhand.kit.http import HttpClientFactory
 from deskhand.plugins.contract import TicketingToolPlugin, WebhookRequest
 from deskhand.plugins.errors import DeskError
 from deskhand.simulators.base import DeskSimulator, Fault, SimTicket
-from deskhand.simulators.base.app import EventKind
+from deskhand.simulators.base.desk import EventKind
 
 READ_TIMEOUT = 0.25
 """Seconds a plugin under test waits for an answer, so that the slow desk is a short test."""

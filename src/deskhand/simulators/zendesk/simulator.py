@@ -19,7 +19,7 @@ from starlette.routing import BaseRoute, Route
 from deskhand.plugins.text import markdown_to_html
 from deskhand.plugins.zendesk.manifest import TOOL_TYPE
 from deskhand.simulators.base import DeskSimulator, Fault, OutboundEvent, SimNote, SimPerson, SimTicket
-from deskhand.simulators.base.app import EventKind
+from deskhand.simulators.base.desk import EventKind
 from deskhand.simulators.zendesk import events, wire
 from deskhand.simulators.zendesk.access import Access
 from deskhand.simulators.zendesk.audits import AuditBook
