@@ -185,23 +185,23 @@ async def _answers(client: httpx2.AsyncClient, url: str) -> bool:
 
 
 @contextmanager
-def model_server(found: Installation) -> Iterator[EmbeddedModelServer | None]:
+def model_server(installation: Installation) -> Iterator[EmbeddedModelServer | None]:
     """The embedded model beside a stack that has no gateway; None where a gateway is configured.
 
     Raises:
         ConfigurationError: No gateway is configured and no model is here; says how to get one.
     """
-    given = found.settings
-    if given.llm_base_url is not None:
+    settings = installation.settings
+    if settings.llm_base_url is not None:
         yield None
         return
     options = options_for(
-        given.embedded_model,
-        models_dir=found.models_dir,
-        state_file=found.model_state_file,
-        model_path=given.model_path,
+        settings.embedded_model,
+        models_dir=installation.models_dir,
+        state_file=installation.model_state_file,
+        model_path=settings.model_path,
     )
-    server = EmbeddedModelServer(options, log_file=found.settings.data_dir / "embedded-model.log")
+    server = EmbeddedModelServer(options, log_file=installation.settings.data_dir / "embedded-model.log")
     server.start()
     try:
         yield server
@@ -210,16 +210,16 @@ def model_server(found: Installation) -> Iterator[EmbeddedModelServer | None]:
 
 
 def stack_parts(
-    found: Installation, *, log_dir: Path | None = None, extra: Mapping[str, str] | None = None
+    installation: Installation, *, log_dir: Path | None = None, extra: Mapping[str, str] | None = None
 ) -> list[Part]:
     """API and worker of an installation.
 
     Args:
-        found: The installation they belong to.
+        installation: The installation they belong to.
         log_dir: Where each writes its log; None shows it.
         extra: More variables for their environment.
     """
-    environment = {**found.environment(), **(extra or {})}
+    environment = {**installation.environment(), **(extra or {})}
     return [
         Part(name, [name], environment, log_file=log_dir / f"{name}.log" if log_dir else None)
         for name in ("serve", "worker")

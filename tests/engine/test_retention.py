@@ -20,7 +20,7 @@ from tests.support.schedules import ScheduleBook
 from typer.testing import CliRunner
 
 from deskhand.cli import app as command_line
-from deskhand.cli.common import settings
+from deskhand.cli.common import read_settings
 from deskhand.engine.retention import KINDS, Housekeeper, Retention, count_expired
 from deskhand.errors import ConfigurationError
 from deskhand.intake.models import WebhookDelivery
@@ -330,7 +330,7 @@ def test_a_retention_that_would_do_harm_is_refused(days: dict[str, int]) -> None
 def test_a_setting_that_would_do_harm_is_named(monkeypatch: pytest.MonkeyPatch, days: str, words: str) -> None:
     monkeypatch.setenv("DESKHAND_KEEP_DELIVERIES_DAYS", days)
     with pytest.raises(ConfigurationError, match=f"DESKHAND_KEEP_DELIVERIES_DAYS: .*{words}"):
-        settings()
+        read_settings()
 
 
 async def test_what_names_a_run_that_is_gone_says_so(clean_db: Database, pool: Pool, make_tenant: MakeTenant) -> None:

@@ -12,7 +12,7 @@ import typer
 from deskhand.access import service as access
 from deskhand.access.schemas import ApiKeyCreate
 from deskhand.audit import service as audit
-from deskhand.cli.common import err, installation, out, run
+from deskhand.cli.common import err, opened_installation, out, run
 from deskhand.errors import InvalidInputError
 from deskhand.installation import Installation
 from deskhand.kit.clock import utc_now
@@ -41,9 +41,9 @@ def main() -> None:
 
 
 @asynccontextmanager
-async def database(found: Installation) -> AsyncIterator[Database]:
+async def database(installation: Installation) -> AsyncIterator[Database]:
     """Sessions for one command."""
-    db = await Database.reach(found.database_url, pool_size=1)
+    db = await Database.reach(installation.database_url, pool_size=1)
     try:
         yield db
     finally:
@@ -59,8 +59,8 @@ def create_key(
 ) -> None:
     """Make a key and show it, once."""
 
-    async def make(found: Installation) -> str:
-        async with database(found) as db:
+    async def make(installation: Installation) -> str:
+        async with database(installation) as db:
             if platform:
                 async with db.platform_session() as session:
                     return (await access.create_platform_key(session, name=name))[1]
@@ -70,8 +70,8 @@ def create_key(
 
     if not platform and not tenant:
         raise InvalidInputError("Name the tenant with --tenant, or ask for a platform key with --platform.")
-    with installation() as found:
-        key = run(make(found))
+    with opened_installation() as installation:
+        key = run(make(installation))
     err.print("The key is shown this once:")
     out.print(key, highlight=False, soft_wrap=True)
 
@@ -85,29 +85,29 @@ def create_tenant(
     """Create a tenant from a file."""
     data = TenantConfigCreate.model_validate(json.loads(file.read_text(encoding="utf-8")))
 
-    async def make(found: Installation) -> str:
-        async with database(found) as db, db.platform_session() as session:
+    async def make(installation: Installation) -> str:
+        async with database(installation) as db, db.platform_session() as session:
             plugins = PluginManager.installed()
-            service = TenantService(session, secrets=SecretBox(found.encryption_keys), plugins=plugins)
+            service = TenantService(session, secrets=SecretBox(installation.encryption_keys), plugins=plugins)
             return (await service.create_tenant(data, actor=ACTOR)).tenant_id
 
-    with installation() as found:
-        out.print(f"created tenant {run(make(found))}")
+    with opened_installation() as installation:
+        out.print(f"created tenant {run(make(installation))}")
 
 
 @tenants_app.command("list")
 def list_tenants() -> None:
     """Show the tenants."""
 
-    async def read(found: Installation) -> list[tuple[str, str, str, bool]]:
-        async with database(found) as db, db.platform_session() as session:
+    async def read(installation: Installation) -> list[tuple[str, str, str, bool]]:
+        async with database(installation) as db, db.platform_session() as session:
             plugins = PluginManager.installed()
-            service = TenantService(session, secrets=SecretBox(found.encryption_keys), plugins=plugins)
+            service = TenantService(session, secrets=SecretBox(installation.encryption_keys), plugins=plugins)
             page = await service.list_tenants(limit=200)
             return [(t.tenant_id, t.name, t.tool_type, t.is_active) for t in page.items]
 
-    with installation() as found:
-        for tenant_id, name, tool_type, active in run(read(found)):
+    with opened_installation() as installation:
+        for tenant_id, name, tool_type, active in run(read(installation)):
             out.print(f"{tenant_id}  {name}  {tool_type}  {'active' if active else 'inactive'}", highlight=False)
 
 
@@ -115,15 +115,15 @@ def list_tenants() -> None:
 def sign_in(tenant: str = typer.Argument(..., help="The tenant's id.")) -> None:
     """Print a link that signs one person in to the console as the tenant's administrator, once."""
 
-    async def make(found: Installation) -> str:
-        async with database(found) as db:
-            return await sign_in_link(found, db, tenant)
+    async def make(installation: Installation) -> str:
+        async with database(installation) as db:
+            return await sign_in_link(installation, db, tenant)
 
-    with installation() as found:
-        out.print(run(make(found)), highlight=False, soft_wrap=True)
+    with opened_installation() as installation:
+        out.print(run(make(installation)), highlight=False, soft_wrap=True)
 
 
-async def sign_in_link(found: Installation, db: Database, tenant_id: str) -> str:
+async def sign_in_link(installation: Installation, db: Database, tenant_id: str) -> str:
     """A link to the console that works once, within minutes.
 
     Raises:
@@ -131,23 +131,25 @@ async def sign_in_link(found: Installation, db: Database, tenant_id: str) -> str
     """
     async with db.tenant_session(tenant_id) as session:
         plugins = PluginManager.installed()
-        await TenantService(session, secrets=SecretBox(found.encryption_keys), plugins=plugins).get_tenant(tenant_id)
+        await TenantService(session, secrets=SecretBox(installation.encryption_keys), plugins=plugins).get_tenant(
+            tenant_id
+        )
         token, _ = await access.create_sign_in_token(
             session, tenant_id=tenant_id, actor=ACTOR, role="tenant_admin", now=utc_now()
         )
-    return f"{found.public_url}/login?token={token}"
+    return f"{installation.public_url}/login?token={token}"
 
 
 @audit_app.command("verify")
 def verify_audit() -> None:
     """Check every tenant's chain; exits with 1 if one is broken."""
 
-    async def check(found: Installation) -> list[audit.ChainReport]:
-        async with database(found) as db, db.platform_session() as session:
+    async def check(installation: Installation) -> list[audit.ChainReport]:
+        async with database(installation) as db, db.platform_session() as session:
             return await audit.verify(session)
 
-    with installation() as found:
-        reports = run(check(found))
+    with opened_installation() as installation:
+        reports = run(check(installation))
     for report in reports:
         verdict = "intact" if report.ok else f"BROKEN at entry {report.broken_at}: {report.reason}"
         out.print(f"{report.tenant_id}: {report.entries} entries, {verdict}, head {report.head[:16]}", highlight=False)

@@ -39,7 +39,7 @@ def tell(error: Exception) -> bool:
     return False
 
 
-def settings() -> Settings:
+def read_settings() -> Settings:
     """The settings, or a sentence per wrong variable."""
     try:
         return load_settings()
@@ -51,23 +51,23 @@ def settings() -> Settings:
         raise ConfigurationError(f"The settings cannot be used: {faults}") from error
 
 
-def start_logging(given: Settings, *, log_format: Literal["json", "console"] | None = None) -> None:
+def start_logging(settings: Settings, *, log_format: Literal["json", "console"] | None = None) -> None:
     """Logging as the settings say."""
-    chosen: Literal["json", "console"] = "console" if (log_format or given.log_format) == "console" else "json"
-    configure_logging(level=given.log_level, log_format=chosen)
+    chosen: Literal["json", "console"] = "console" if (log_format or settings.log_format) == "console" else "json"
+    configure_logging(level=settings.log_level, log_format=chosen)
 
 
 @contextmanager
-def installation(*, up_to_date: bool = True) -> Iterator[Installation]:
+def opened_installation(*, up_to_date: bool = True) -> Iterator[Installation]:
     """The installation the settings describe; its own database is migrated, another one is only used.
 
     Args:
         up_to_date: Migrate the embedded database first.
     """
-    with open_installation(settings()) as found:
-        if up_to_date and found.embedded:
-            migrate(found)
-        yield found
+    with open_installation(read_settings()) as installation:
+        if up_to_date and installation.embedded:
+            migrate(installation)
+        yield installation
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:

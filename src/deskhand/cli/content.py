@@ -10,7 +10,7 @@ from typing import Literal
 import typer
 from rich.markup import escape
 
-from deskhand.cli.common import err, installation, out, run
+from deskhand.cli.common import err, opened_installation, out, run
 from deskhand.errors import InvalidInputError, NotFoundError
 from deskhand.installation import Installation
 from deskhand.kit.crypto import SecretBox
@@ -66,10 +66,10 @@ def import_tickets(  # noqa: PLR0917 - options of a command
             f"'{source}' is neither a file that exists nor a desk this installation knows ({', '.join(desks)})."
         )
     columns = _columns(column)
-    with installation() as found:
+    with opened_installation() as installation:
         if path.exists():
             _import(
-                found,
+                installation,
                 tenant,
                 f"tickets from {path.name}",
                 lambda db, moved: importer.import_tickets(
@@ -85,10 +85,10 @@ def import_tickets(  # noqa: PLR0917 - options of a command
             )
         else:
             _import(
-                found,
+                installation,
                 tenant,
                 f"tickets from {source}",
-                lambda db, moved: _from_desk(found, db, tenant_id=tenant, tool=source, since=since, moved=moved),
+                lambda db, moved: _from_desk(installation, db, tenant_id=tenant, tool=source, since=since, moved=moved),
             )
 
 
@@ -106,12 +106,12 @@ def _date_order(dates: str | None) -> DateOrder | None:
 
 
 async def _from_desk(
-    found: Installation, db: Database, *, tenant_id: str, tool: str, since: datetime | None, moved: Progress
+    installation: Installation, db: Database, *, tenant_id: str, tool: str, since: datetime | None, moved: Progress
 ) -> ImportReport:
-    secrets, plugins = SecretBox(found.encryption_keys), PluginManager.installed()
+    secrets, plugins = SecretBox(installation.encryption_keys), PluginManager.installed()
     async with db.tenant_session(tenant_id) as session:
         tenant = await TenantService(session, secrets=secrets, plugins=plugins).get_tenant(tenant_id)
-    http = HttpClientFactory(allow_private=found.settings.allow_private_addresses)
+    http = HttpClientFactory(allow_private=installation.settings.allow_private_addresses)
     desk = desk_for(tenant, tool, secrets=secrets, plugins=plugins, http=http)
     solved_since = since.replace(tzinfo=UTC) if since else None
     start = solved_since or await importer.resume_point(db, tenant_id, tool) or datetime(1970, 1, 1, tzinfo=UTC)
@@ -130,9 +130,9 @@ def import_articles(
     on_error: str = ON_ERROR,
 ) -> None:
     """Import articles and procedures."""
-    with installation() as found:
+    with opened_installation() as installation:
         _import(
-            found,
+            installation,
             tenant,
             f"articles from {path.name}",
             lambda db, moved: importer.import_articles(db, tenant, path, on_error=_choice(on_error), progress=moved),
@@ -146,9 +146,9 @@ def import_systems(
     on_error: str = ON_ERROR,
 ) -> None:
     """Import the system inventory."""
-    with installation() as found:
+    with opened_installation() as installation:
         _import(
-            found,
+            installation,
             tenant,
             f"systems from {path.name}",
             lambda db, moved: importer.import_systems(db, tenant, path, on_error=_choice(on_error), progress=moved),
@@ -161,11 +161,11 @@ def _choice(on_error: str) -> OnError:
     return "continue" if on_error == "continue" else "stop"
 
 
-def _import(found: Installation, tenant_id: str, what: str, work: Import) -> None:
+def _import(installation: Installation, tenant_id: str, what: str, work: Import) -> None:
     async def go() -> ImportReport:
-        db = await Database.reach(found.database_url, pool_size=2)
+        db = await Database.reach(installation.database_url, pool_size=2)
         try:
-            await _ensure_tenant(found, db, tenant_id)
+            await _ensure_tenant(installation, db, tenant_id)
             with bars(out) as progress:
                 task = progress.add_task(what, total=1.0)
                 return await work(
@@ -188,9 +188,9 @@ def _import(found: Installation, tenant_id: str, what: str, work: Import) -> Non
         raise InvalidInputError(f"Nothing was imported: all {report.failed} rows were refused.")
 
 
-async def _ensure_tenant(found: Installation, db: Database, tenant_id: str) -> None:
+async def _ensure_tenant(installation: Installation, db: Database, tenant_id: str) -> None:
     """Say which tenants there are, where the one that was named is not among them."""
-    secrets, plugins = SecretBox(found.encryption_keys), PluginManager.installed()
+    secrets, plugins = SecretBox(installation.encryption_keys), PluginManager.installed()
     async with db.platform_session() as session:
         page = await TenantService(session, secrets=secrets, plugins=plugins).list_tenants(limit=100)
     names = [tenant.tenant_id for tenant in page.items]

@@ -8,7 +8,7 @@ from datetime import timedelta
 import typer
 from rich.table import Table
 
-from deskhand.cli.common import installation, out, run
+from deskhand.cli.common import opened_installation, out, run
 from deskhand.engine.retention import KINDS, Housekeeper, count_expired
 from deskhand.installation import Installation, migrate
 from deskhand.kit.db import admin
@@ -28,25 +28,25 @@ def main() -> None:
 @db.command()
 def upgrade() -> None:
     """Bring the schema to the newest revision; makes the roles where it may, prints the SQL for a DBA where not."""
-    with installation(up_to_date=False) as found:
-        changed = migrate(found)
+    with opened_installation(up_to_date=False) as installation:
+        changed = migrate(installation)
         state = "upgraded to" if changed else "already at"
-        out.print(f"Schema {state} {admin.current(found.owner_url)}.")
+        out.print(f"Schema {state} {admin.current(installation.owner_url)}.")
 
 
 @db.command()
 def downgrade(revision: str = typer.Argument(..., help="Revision to go back to, or -1 for one step, or base.")) -> None:
     """Take the schema back."""
-    with installation(up_to_date=False) as found:
-        admin.downgrade(found.owner_url, revision)
-        out.print(f"Schema at {admin.current(found.owner_url) or 'base'}.")
+    with opened_installation(up_to_date=False) as installation:
+        admin.downgrade(installation.owner_url, revision)
+        out.print(f"Schema at {admin.current(installation.owner_url) or 'base'}.")
 
 
 @db.command()
 def current() -> None:
     """Show the schema's revision and the newest one."""
-    with installation(up_to_date=False) as found:
-        out.print(f"current {admin.current(found.owner_url) or 'base'}, newest {admin.head()}")
+    with opened_installation(up_to_date=False) as installation:
+        out.print(f"current {admin.current(installation.owner_url) or 'base'}, newest {admin.head()}")
 
 
 @db.command()
@@ -54,30 +54,30 @@ def prune(
     dry_run: bool = typer.Option(False, "--dry-run", help="Say how much would go; delete nothing."),
 ) -> None:
     """Delete history that is older than the settings keep (DESKHAND_KEEP_..._DAYS) now; workers do it once an hour."""
-    with installation() as found:
-        run(_count(found) if dry_run else _prune(found))
+    with opened_installation() as installation:
+        run(_count(installation) if dry_run else _prune(installation))
 
 
-async def _count(found: Installation) -> None:
-    db = await Database.reach(found.database_url, pool_size=1)
+async def _count(installation: Installation) -> None:
+    db = await Database.reach(installation.database_url, pool_size=1)
     try:
-        _show(found, {"would go": await count_expired(db, found.retention)})
+        _show(installation, {"would go": await count_expired(db, installation.retention)})
     finally:
         await db.dispose()
 
 
-async def _prune(found: Installation) -> None:
-    db = await Database.reach(found.database_url, pool_size=1)
-    pool = await create_pool(found.database_url, min_size=1, max_size=1)
+async def _prune(installation: Installation) -> None:
+    db = await Database.reach(installation.database_url, pool_size=1)
+    pool = await create_pool(installation.database_url, min_size=1, max_size=1)
     try:
-        expired = await count_expired(db, found.retention)
+        expired = await count_expired(db, installation.retention)
         with bars(out) as display:
             tasks = {kind: display.add_task(_words(kind), total=count) for kind, count in expired.items() if count}
-            gone = await Housekeeper(pool, found.retention).prune(
+            gone = await Housekeeper(pool, installation.retention).prune(
                 lambda kind, rows: display.update(tasks[kind], advance=rows) if kind in tasks else None
             )
-        left = await count_expired(db, found.retention)
-        _show(found, {"gone": gone, "passed over": left} if any(left.values()) else {"gone": gone})
+        left = await count_expired(db, installation.retention)
+        _show(installation, {"gone": gone, "passed over": left} if any(left.values()) else {"gone": gone})
     finally:
         await pool.close()
         await db.dispose()
@@ -85,11 +85,11 @@ async def _prune(found: Installation) -> None:
         out.print("What was passed over is in use, or a worker is pruning it at this moment; it goes in a later round.")
 
 
-def _show(found: Installation, columns: Mapping[str, Mapping[str, int]]) -> None:
+def _show(installation: Installation, columns: Mapping[str, Mapping[str, int]]) -> None:
     table = Table("history", "kept for", box=None)
     for column in columns:
         table.add_column(column, justify="right")
-    periods = found.retention.periods()
+    periods = installation.retention.periods()
     for kind in KINDS:
         figures = [f"{column.get(kind, 0):,}" for column in columns.values()]
         table.add_row(_words(kind), _span(periods.get(kind)), *figures)

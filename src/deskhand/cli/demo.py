@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from deskhand.cli.common import run, settings
+from deskhand.cli.common import read_settings, run
 from deskhand.demo.play import play
 
 app = typer.Typer()
@@ -18,4 +18,4 @@ def main() -> None:
 @app.command()
 def demo() -> None:
     """File tickets in a simulated desk and read the notes the agent writes on them."""
-    raise typer.Exit(run(play(settings())))
+    raise typer.Exit(run(play(read_settings())))

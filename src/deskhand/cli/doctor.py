@@ -10,7 +10,7 @@ import typer
 from rich.markup import escape
 
 import deskhand.models  # noqa: F401 - tenant_policies() knows the tables whose models are imported
-from deskhand.cli.common import check_login, installation, out, run
+from deskhand.cli.common import check_login, opened_installation, out, run
 from deskhand.errors import DeskhandError
 from deskhand.installation import Installation
 from deskhand.kit.crypto import SecretBox
@@ -46,10 +46,10 @@ def doctor() -> None:
     """Check database, schema, roles, keys and model; exits with 1 if something needs fixing."""
     healthy = True
     # A database of our own is brought up to date as `deskhand up` would; a fresh one is no fault.
-    with installation() as found:
+    with opened_installation() as installation:
         for name, check in CHECKS:
             try:
-                verdict = check(found)
+                verdict = check(installation)
             except DeskhandError as error:
                 healthy = False
                 _say("[red]✗[/]", name, error.detail)
@@ -66,23 +66,26 @@ def _say(sign: str, name: str, text: str) -> None:
     out.print(f"{sign} {name}: {escape(text)}", highlight=False, soft_wrap=True)
 
 
-def _schema(found: Installation) -> str:
-    current, newest = admin.current(found.owner_url), admin.head()
+def _schema(installation: Installation) -> str:
+    current, newest = admin.current(installation.owner_url), admin.head()
     if current != newest:
         raise DeskhandError(f"the schema is at {current or 'base'}, not {newest}. Run `deskhand db upgrade`.")
     return f"at {newest}"
 
 
-def _role(found: Installation) -> str:
-    run(check_login(found.database_url))
+def _role(installation: Installation) -> str:
+    run(check_login(installation.database_url))
     return "the login is bound by row-level security"
 
 
-def _tenancy(found: Installation) -> str:
+def _tenancy(installation: Installation) -> str:
     policies = tenant_policies()
 
     async def faults() -> list[str]:
-        async with await create_pool(found.database_url, min_size=1, max_size=1) as pool, pool.acquire() as connection:
+        async with (
+            await create_pool(installation.database_url, min_size=1, max_size=1) as pool,
+            pool.acquire() as connection,
+        ):
             return await tenancy_faults(connection, policies)
 
     present = run(faults())
@@ -94,25 +97,25 @@ def _tenancy(found: Installation) -> str:
     return f"{len(policies)} tables, each behind its forced policy"
 
 
-def _keys(found: Installation) -> str:
-    SecretBox(found.encryption_keys)
-    return f"{len(found.encryption_keys)} usable, the first one encrypts"
+def _keys(installation: Installation) -> str:
+    SecretBox(installation.encryption_keys)
+    return f"{len(installation.encryption_keys)} usable, the first one encrypts"
 
 
-def _model(found: Installation) -> str | Remark:
-    settings = found.settings
+def _model(installation: Installation) -> str | Remark:
+    settings = installation.settings
     if settings.llm_base_url is not None:
         key = settings.llm_api_key.get_secret_value() if settings.llm_api_key else None
         names = run(_models_of(settings.llm_base_url, key))
         return f"gateway {settings.llm_base_url} answers and lists {len(names)} models"
     options = options_for(
         settings.embedded_model,
-        models_dir=found.models_dir,
-        state_file=found.model_state_file,
+        models_dir=installation.models_dir,
+        state_file=installation.model_state_file,
         model_path=settings.model_path,
     )
     try:
-        endpoint = read_endpoint(found.model_state_file)
+        endpoint = read_endpoint(installation.model_state_file)
     except ModelUnavailableError:
         return Remark(f"embedded {options.name} is here and does not run; `deskhand up` starts it")
     run(_models_of(endpoint.base_url, endpoint.api_key))
@@ -150,8 +153,8 @@ async def _models_of(url: str, key: str | None) -> list[object]:
     return models
 
 
-def _left_behind(found: Installation) -> str | Remark:
-    del found
+def _left_behind(installation: Installation) -> str | Remark:
+    del installation
     homes = orphans()
     if homes:
         listed = ", ".join(map(str, homes))

@@ -7,7 +7,7 @@ from cryptography.fernet import Fernet
 from sqlalchemy import text
 
 from deskhand.agents.reencryption import rotate_secrets
-from deskhand.cli.common import installation, out, run
+from deskhand.cli.common import opened_installation, out, run
 from deskhand.errors import ConfigurationError
 from deskhand.installation import Installation
 from deskhand.kit.crypto import SecretBox
@@ -40,23 +40,23 @@ def new() -> None:
 def rotate() -> None:
     """Re-encrypt every stored secret with the first key, in batches, while the installation serves."""
 
-    async def go(found: Installation) -> int:
-        db = await Database.reach(found.database_url, pool_size=2)
+    async def go(installation: Installation) -> int:
+        db = await Database.reach(installation.database_url, pool_size=2)
         try:
             with bars(out) as progress:
                 task = progress.add_task("secrets", total=1.0)
                 return await rotate_secrets(
                     db,
-                    SecretBox(found.encryption_keys),
+                    SecretBox(installation.encryption_keys),
                     progress=lambda share: progress.update(task, completed=share),
                 )
         finally:
             await db.dispose()
 
-    with installation() as found:
-        if found.reread_keys is None:
-            run(_refuse_beside_older_rings(found.database_url, SecretBox(found.encryption_keys).ring_id))
-        out.print(f"re-encrypted {run(go(found))} secrets with the newest key")
+    with opened_installation() as installation:
+        if installation.reread_keys is None:
+            run(_refuse_beside_older_rings(installation.database_url, SecretBox(installation.encryption_keys).ring_id))
+        out.print(f"re-encrypted {run(go(installation))} secrets with the newest key")
 
 
 async def _refuse_beside_older_rings(url: str, ring_id: str) -> None:

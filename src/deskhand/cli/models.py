@@ -7,7 +7,7 @@ from pathlib import Path
 import typer
 from rich.table import Table
 
-from deskhand.cli.common import out, run, settings
+from deskhand.cli.common import out, read_settings, run
 from deskhand.llm.embedded.models import AUTO, EMBEDDED_MODELS, choose_model
 from deskhand.llm.embedded.pull import pull_with_progress
 from deskhand.llm.embedded.server import memory_available
@@ -25,7 +25,7 @@ def main() -> None:
 @models.command("list")
 def list_models() -> None:
     """Show the embedded models and which are here."""
-    directory = settings().data_dir / "models"
+    directory = read_settings().data_dir / "models"
     chosen = choose_model(memory_available=memory_available()).name
     table = Table("model", "size", "licence", "here", "chosen by auto")
     for model in EMBEDDED_MODELS.values():
@@ -49,5 +49,5 @@ def pull(
     model = choose_model(memory_available=memory_available()) if name == AUTO else EMBEDDED_MODELS.get(name)
     if model is None:
         raise typer.BadParameter(f"there is no model '{name}'; there are {', '.join(EMBEDDED_MODELS)}")
-    path = run(pull_with_progress(model, settings().data_dir / "models", file=file, console=out))
+    path = run(pull_with_progress(model, read_settings().data_dir / "models", file=file, console=out))
     out.print(f"{model.name} is here: {path}")

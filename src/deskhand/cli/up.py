@@ -11,7 +11,7 @@ from types import FrameType
 import typer
 
 from deskhand.cli.administration import database, sign_in_link
-from deskhand.cli.common import installation, out, run, settings, start_logging
+from deskhand.cli.common import opened_installation, out, read_settings, run, start_logging
 from deskhand.errors import ConfigurationError
 from deskhand.installation import Installation
 from deskhand.kit.crypto import SecretBox
@@ -38,16 +38,16 @@ def main() -> None:
 @app.command()
 def up() -> None:
     """Run everything on this machine: PostgreSQL (if embedded), the embedded model, API, worker."""
-    given = settings()
-    if given.port == 0:
+    settings = read_settings()
+    if settings.port == 0:
         raise ConfigurationError("`deskhand up` needs a fixed DESKHAND_PORT, so that people know its address.")
-    start_logging(given, log_format="console" if out.is_terminal else None)
+    start_logging(settings, log_format="console" if out.is_terminal else None)
     # Until the event loop takes the signals over, a stop unwinds what was begun instead of leaving it behind.
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        refuse_taken_port(given.host, given.port)
-        with sole_supervisor(given.data_dir), installation() as found, model_server(found):
-            ready = run(_until_stopped(found))
+        refuse_taken_port(settings.host, settings.port)
+        with sole_supervisor(settings.data_dir), opened_installation() as installation, model_server(installation):
+            ready = run(_until_stopped(installation))
     except KeyboardInterrupt:
         ready = False
     if not ready:
@@ -59,26 +59,26 @@ def _interrupt(_number: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-async def _until_stopped(found: Installation) -> bool:
+async def _until_stopped(installation: Installation) -> bool:
     """Run API and worker until a signal; False if it came before they were ready."""
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     # A person reads sentences; the parts' lines go to files then, and to the same output otherwise.
-    logs = _log_dir(found) if out.is_terminal else None
-    parts = stack_parts(found, log_dir=logs)
+    logs = _log_dir(installation) if out.is_terminal else None
+    parts = stack_parts(installation, log_dir=logs)
     async with running(parts):
-        if not await _ready(found, parts, stop):
+        if not await _ready(installation, parts, stop):
             return False
-        out.print(f"Deskhand is up: {found.public_url}", highlight=False, soft_wrap=True)
+        out.print(f"Deskhand is up: {installation.public_url}", highlight=False, soft_wrap=True)
         if logs is not None:
-            await _welcome(found, logs)
+            await _welcome(installation, logs)
         await stop.wait()
     return True
 
 
-async def _ready(found: Installation, parts: Sequence[Part], stop: asyncio.Event) -> bool:
-    address = f"http://{found.settings.host}:{found.settings.port}/readyz"
+async def _ready(installation: Installation, parts: Sequence[Part], stop: asyncio.Event) -> bool:
+    address = f"http://{installation.settings.host}:{installation.settings.port}/readyz"
     waiting = asyncio.create_task(wait_until_ready(address, parts))
     stopped = asyncio.create_task(stop.wait())
     try:
@@ -93,28 +93,28 @@ async def _ready(found: Installation, parts: Sequence[Part], stop: asyncio.Event
         await asyncio.gather(waiting, stopped, return_exceptions=True)
 
 
-async def _welcome(found: Installation, logs: Path) -> None:
+async def _welcome(installation: Installation, logs: Path) -> None:
     """Say to a person where things are and what to do next."""
-    out.print(f"console  {await _console_link(found)}", highlight=False, soft_wrap=True)
-    out.print(f"API      {found.public_url}/docs", highlight=False, soft_wrap=True)
+    out.print(f"console  {await _console_link(installation)}", highlight=False, soft_wrap=True)
+    out.print(f"API      {installation.public_url}/docs", highlight=False, soft_wrap=True)
     out.print(f"logs     {logs}", highlight=False, soft_wrap=True)
     out.print("Ctrl-C stops everything.")
 
 
-async def _console_link(found: Installation) -> str:
-    async with database(found) as db:
+async def _console_link(installation: Installation) -> str:
+    async with database(installation) as db:
         async with db.platform_session() as session:
             plugins = PluginManager.installed()
-            service = TenantService(session, secrets=SecretBox(found.encryption_keys), plugins=plugins)
+            service = TenantService(session, secrets=SecretBox(installation.encryption_keys), plugins=plugins)
             tenants = (await service.list_tenants(limit=2, is_active=True)).items
         if not tenants:
-            return f"{found.public_url}/login  (next: `deskhand key create --platform`, then create a tenant)"
+            return f"{installation.public_url}/login  (next: `deskhand key create --platform`, then create a tenant)"
         if len(tenants) > 1:
-            return f"{found.public_url}/login  (`deskhand tenant sign-in TENANT` makes a link that signs in)"
-        return f"{await sign_in_link(found, db, tenants[0].tenant_id)}  (signs in once)"
+            return f"{installation.public_url}/login  (`deskhand tenant sign-in TENANT` makes a link that signs in)"
+        return f"{await sign_in_link(installation, db, tenants[0].tenant_id)}  (signs in once)"
 
 
-def _log_dir(found: Installation) -> Path:
-    directory = found.settings.data_dir / "logs"
+def _log_dir(installation: Installation) -> Path:
+    directory = installation.settings.data_dir / "logs"
     directory.mkdir(parents=True, exist_ok=True)
     return directory

@@ -50,11 +50,11 @@ class Stage:
     log_dir: Path
 
 
-async def play(given: Settings) -> int:
+async def play(settings: Settings) -> int:
     """Run the demo.
 
     Args:
-        given: The installation's settings; the demo keeps its own database under ``<data_dir>/demo``.
+        settings: The installation's settings; the demo keeps its own database under ``<data_dir>/demo``.
 
     Returns:
         The exit code: 0 if every ticket got its note.
@@ -67,36 +67,36 @@ async def play(given: Settings) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, task.cancel)
     try:
-        return await _play(given, console, interactive=interactive)
+        return await _play(settings, console, interactive=interactive)
     except asyncio.CancelledError:
         console.print("\nStopped.")
         return 130 if not interactive else 0
 
 
-async def _play(given: Settings, console: Console, *, interactive: bool) -> int:
+async def _play(settings: Settings, console: Console, *, interactive: bool) -> int:
     began = time.monotonic()
     console.rule("[bold]Deskhand demo")
-    demo = given.model_copy(
+    demo = settings.model_copy(
         update={
-            "data_dir": given.data_dir / "demo",
-            "port": _free_port(given.port),
+            "data_dir": settings.data_dir / "demo",
+            "port": _free_port(settings.port),
             "allow_private_addresses": True,
             "database_url": None,
             "database_owner_url": None,
-            "model_path": await _model_file(given, console),
+            "model_path": await _model_file(settings, console),
         }
     )
     with ExitStack() as opened:
-        found = await _open(demo, console, opened, began)
-        stage = Stage(found, f"http://127.0.0.1:{_free_port(8090)}", _log_dir(demo))
-        model = opened.enter_context(model_server(found))
+        installation = await _open(demo, console, opened, began)
+        stage = Stage(installation, f"http://127.0.0.1:{_free_port(8090)}", _log_dir(demo))
+        model = opened.enter_context(model_server(installation))
         credentials = load_credentials(demo.data_dir / "credentials.json")
         save_credentials(demo.data_dir / "credentials.json", credentials)
         api, worker = _stack(stage)
         first = [_simulator(stage, credentials.simulator_key), api]
         async with running(first):
             with console.status("starting desk and API"):
-                for url in (f"{stage.desk_url}/_sim/", f"{found.public_url}/readyz"):
+                for url in (f"{stage.desk_url}/_sim/", f"{installation.public_url}/readyz"):
                     await wait_until_ready(url, first)
             console.print(f"[green]✓[/] simulated desk and API {_since(began)}")
             if model is not None:
@@ -109,28 +109,30 @@ async def _play(given: Settings, console: Console, *, interactive: bool) -> int:
 async def _open(demo: Settings, console: Console, opened: ExitStack, began: float) -> Installation:
     """Start PostgreSQL beside the event loop, so that Ctrl-C is heard meanwhile; ``opened`` stops it."""
     with console.status("starting PostgreSQL") as status:
-        installation = open_installation(demo)
-        start = asyncio.create_task(asyncio.to_thread(installation.__enter__), name="start-postgresql")
+        opening = open_installation(demo)
+        start = asyncio.create_task(asyncio.to_thread(opening.__enter__), name="start-postgresql")
         try:
-            found = await asyncio.shield(start)
+            installation = await asyncio.shield(start)
         finally:
             # Stopped while it starts: what a thread began is finished before it can be undone.
             await asyncio.wait({start})
             if start.exception() is None:
-                opened.push(installation)
+                opened.push(opening)
         console.print(f"[green]✓[/] PostgreSQL (embedded) {_since(began)}")
         status.update("preparing the database")
-        console.print(f"[green]✓[/] schema {'created' if await asyncio.to_thread(migrate, found) else 'up to date'}")
-    return found
+        console.print(
+            f"[green]✓[/] schema {'created' if await asyncio.to_thread(migrate, installation) else 'up to date'}"
+        )
+    return installation
 
 
 async def _act(stage: Stage, worker: Part, console: Console, began: float, *, interactive: bool) -> int:
-    found = stage.installation
-    path = found.settings.data_dir / "credentials.json"
-    scene = Scene(found.public_url, stage.desk_url)
-    db = await Database.reach(found.database_url)
+    installation = stage.installation
+    path = installation.settings.data_dir / "credentials.json"
+    scene = Scene(installation.public_url, stage.desk_url)
+    db = await Database.reach(installation.database_url)
     try:
-        embedded = found.settings.llm_base_url is None
+        embedded = installation.settings.llm_base_url is None
         provider, model = ("embedded", AUTO) if embedded else ("litellm", os.environ.get("DEMO_MODEL", "gpt-4"))
         credentials = await scene.prepare(db, load_credentials(path), provider=provider, model=model)
         save_credentials(path, credentials)
@@ -263,19 +265,19 @@ def _stack(stage: Stage) -> list[Part]:
     return stack_parts(stage.installation, log_dir=stage.log_dir, extra=extra)
 
 
-async def _model_file(given: Settings, console: Console) -> Path | None:
+async def _model_file(settings: Settings, console: Console) -> Path | None:
     """The embedded model's file, pulled if it is not here; None where a gateway is configured."""
-    if given.llm_base_url is not None:
+    if settings.llm_base_url is not None:
         return None
-    if given.model_path is not None:
-        return given.model_path
-    if given.embedded_model == AUTO:
+    if settings.model_path is not None:
+        return settings.model_path
+    if settings.embedded_model == AUTO:
         model = choose_model(memory_available=memory_available())
-    elif given.embedded_model in EMBEDDED_MODELS:
-        model = EMBEDDED_MODELS[given.embedded_model]
+    elif settings.embedded_model in EMBEDDED_MODELS:
+        model = EMBEDDED_MODELS[settings.embedded_model]
     else:
-        raise ConfigurationError(f"DESKHAND_EMBEDDED_MODEL: there is no '{given.embedded_model}'.")
-    directory = given.data_dir / "models"
+        raise ConfigurationError(f"DESKHAND_EMBEDDED_MODEL: there is no '{settings.embedded_model}'.")
+    directory = settings.data_dir / "models"
     path = directory / model.filename
     if not path.is_file():
         console.print(f"{model.name} ({model.size / 1e6:.0f} MB, {model.licence}) is fetched once:")
