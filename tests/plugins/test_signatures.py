@@ -275,3 +275,8 @@ def test_what_we_send_we_accept(body: bytes) -> None:
     ):
         lower = {name.lower(): value for name, value in headers.items()}
         verify(WebhookRequest(headers=lower, body=body), schemes=[scheme], secrets=["s"], now=now)
+
+
+@pytest.mark.parametrize("seconds", ["253402300800", "999999999999", "0", "1²"])
+def test_a_time_no_calendar_has_is_no_time(seconds: str) -> None:
+    assert at_epoch(seconds) is None

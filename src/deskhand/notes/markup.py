@@ -16,6 +16,7 @@ _LINK = re.compile(r"!?\[([^\[\]\n]{0,300})\]\(([^()\s]{0,500})\)")
 _STRONG = re.compile(r"\*\*([^*\s](?:[^*\n]{0,300}[^*\s])?)\*\*")
 _EMPHASIS = re.compile(r"(?<![\w*])\*([^*\s](?:[^*\n]{0,300}[^*\s])?)\*(?![\w*])")
 _ESCAPED = re.compile(r"\\([*_`\[\]()#+.!|<>~{}-])")
+_BLOCK_START = re.compile(r"^(?:[-+=]|\d{1,9}(?=[.)]))")
 _SPECIAL = re.compile(r"([\\*_`\[\]#|~])")
 
 
@@ -57,7 +58,13 @@ def _without_emphasis(text: str) -> str:
 def plain(text: str) -> str:
     """A stranger's text as inert Markdown on one line, which shows every character as it was."""
     inert = _SPECIAL.sub(r"\\\1", html.escape(" ".join(text.split()), quote=False))
+    inert = _BLOCK_START.sub(_without_start, inert)
     return inert.replace("\\](", "\\]\\(")  # not even where a converter forgets that the bracket is escaped
+
+
+def _without_start(start: re.Match[str]) -> str:
+    """The sign of a list item, a rule or a heading, as a sign and no more."""
+    return f"{start[0]}\\" if start[0].isdigit() else f"\\{start[0]}"
 
 
 def quoted(text: str) -> str:

@@ -26,6 +26,7 @@ from typing import Protocol, TypeVar
 
 from deskhand.errors import SignatureError
 from deskhand.kit.crypto import same_secret
+from deskhand.kit.times import read_epoch
 from deskhand.plugins.errors import NotAVendorPayloadError
 from deskhand.plugins.values import VerifiedWebhook, WebhookRequest
 
@@ -195,7 +196,7 @@ def hmac_sha256(key: str | bytes, message: bytes) -> bytes:
 
 def at_epoch(seconds: str) -> datetime | None:
     """Whole seconds since 1970 as a datetime; None for anything but canonical digits."""
-    return datetime.fromtimestamp(int(seconds), UTC) if _EPOCH.fullmatch(seconds) else None
+    return read_epoch(seconds) if _EPOCH.fullmatch(seconds) else None
 
 
 # -- Standard Webhooks (standardwebhooks.com) ---------------------------------------------------

@@ -30,6 +30,7 @@ CLOSED = ("solved", "closed")
 DEFAULT_PRIORITIES = {"critical": "urgent", "high": "high", "medium": "normal", "low": "low"}
 _OFFSET = re.compile(r"(?:Z|[+-][0-9]{2}:?[0-9]{2})\s*$", re.IGNORECASE)
 _PLAIN_WORD = re.compile(r"[\w.@/+]+")
+_TAG_OR_BRACE = re.compile(r'<[^<>"]*(?:"[^"]*"[^<>"]*)*>|\{(?=[{%])')
 _OPERATORS = {"and", "or", "not"}
 _AT_ONCE = timedelta(seconds=5)  # a comment of the very save that solved the ticket
 _MAPPED = {
@@ -203,9 +204,18 @@ def comment_json(note: NoteDraft) -> dict[str, Any]:
 def fitting_html(markdown: str) -> str:
     """HTML of a Markdown text within the desk's limit, cut visibly."""
     room = COMMENT_LIMIT
-    while len(html := markdown_to_html(truncate(markdown, room))) > COMMENT_LIMIT:
+    while len(html := _without_placeholders(markdown_to_html(truncate(markdown, room)))) > COMMENT_LIMIT:
         room -= max(1000, len(html) - COMMENT_LIMIT)
     return html
+
+
+def _without_placeholders(html: str) -> str:
+    """HTML that looks the same, in which no ``{{placeholder}}`` or ``{%`` of a stranger's is filled in by the desk.
+
+    The desk fills them in for whoever it takes for an agent, so that a ticket could have ours show what its writer may
+    not see. A tag between the braces parts them without a character that a reader would copy.
+    """
+    return _TAG_OR_BRACE.sub(lambda part: "<span>{</span>" if part[0] == "{" else part[0].replace("{", "&#123;"), html)
 
 
 def metadata_json(marks: Iterable[str]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +23,7 @@ from deskhand.simulators.zendesk.wire import (
     refuse,
 )
 
+_PLACEHOLDER = re.compile(r"\{\{\s*([\w.]+)\s*\}\}")
 _PLAIN = ("external_id", "due_at", "problem_id")
 
 
@@ -78,11 +80,16 @@ class TicketInput:
         if not isinstance(given, dict):
             raise refuse(400, "InvalidValue", "comment must be an object")
         html = given.get("html_body") or markdown_to_html(str(given.get("body") or ""))
+        html = _PLACEHOLDER.sub(self._filled_in, str(html))
         if not html:
             raise invalid("comment", "Comment: cannot be blank", "BlankValue")
         if len(html) > COMMENT_LIMIT:
             raise invalid("comment", f"Comment: is too long (maximum is {COMMENT_LIMIT} characters)", "TooLong")
         return NewComment(html, given.get("public"))
+
+    def _filled_in(self, placeholder: re.Match[str]) -> str:
+        """What stands for a placeholder in an agent's comment; nothing where the desk knows none of that name."""
+        return self._ticket.id if self._ticket and placeholder[1] == "ticket.id" else ""
 
     def metadata(self) -> dict[str, Any]:
         """Custom metadata to keep with the audit."""
