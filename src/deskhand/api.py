@@ -13,7 +13,6 @@ from deskhand import __version__
 from deskhand.access.endpoints import router as access_router
 from deskhand.access.pages import router as login_pages
 from deskhand.agents.endpoints import router as agents_router
-from deskhand.agents.llm_config import allow_models
 from deskhand.appstate import App
 from deskhand.engine.queue import Waker, queue_depth
 from deskhand.errors import UnavailableError
@@ -122,7 +121,7 @@ async def _open(config: ApiConfig, secrets: SecretBox, stack: AsyncExitStack) ->
     http = HttpClientFactory(allow_private=config.allow_private_addresses)
     plugins = PluginManager()
     plugins.discover()
-    await _ask_for_models(config, http)
+    listed_models = await _listed_models(config, http)
     telemetry = Telemetry()
     waker = await stack.enter_async_context(Waker(pool))
     db.on_handover = waker.wake
@@ -135,23 +134,24 @@ async def _open(config: ApiConfig, secrets: SecretBox, stack: AsyncExitStack) ->
         http=http,
         plugins=plugins,
         public_url=config.public_url,
+        listed_models=listed_models,
         telemetry=telemetry,
         inbox=inbox,
     )
 
 
-async def _ask_for_models(config: ApiConfig, http: HttpClientFactory) -> None:
-    """Let agents use what the gateway lists. One that is down costs that alone: the known models still pass."""
+async def _listed_models(config: ApiConfig, http: HttpClientFactory) -> frozenset[str]:
+    """What the gateway lists. One that is down costs that alone: agents still use the known models."""
     if config.llm_base_url is None:
-        return
+        return frozenset()
     gateway = GatewaySettings(base_url=config.llm_base_url, api_key=config.llm_api_key, timeout=GATEWAY_SECONDS)
     try:
         names = await list_models(gateway, http)
     except ModelError as error:
         log.warning("gateway_models_unknown", reason=error.detail)
-        return
-    allow_models(names)
+        return frozenset()
     log.info("gateway_models", count=len(names))
+    return frozenset(names)
 
 
 def _add_health(app: FastAPI) -> None:

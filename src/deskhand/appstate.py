@@ -31,6 +31,7 @@ class AppState:
         http: The one door out.
         plugins: The desks this process knows.
         public_url: Address that vendors and browsers reach the API at, without a trailing slash.
+        listed_models: What the configured gateway lists; agents may use these besides the known models.
         clock: Current time.
         telemetry: The process's figures.
         streams: Slots for event streams.
@@ -42,6 +43,7 @@ class AppState:
     http: HttpClientFactory
     plugins: PluginManager
     public_url: str
+    listed_models: frozenset[str] = frozenset()
     clock: Clock = utc_now
     telemetry: Telemetry = field(default_factory=Telemetry)
     streams: StreamSlots = field(default_factory=StreamSlots)

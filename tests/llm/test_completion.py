@@ -135,6 +135,9 @@ UNDERSTOOD = {
 }  # fmt: skip
 
 
+UNCOUNTED = {fault for fault in UNDERSTOOD if fault.startswith(("usage", "count", "nothing but"))}
+
+
 @pytest.mark.parametrize("fault", UNDERSTOOD)
 async def test_a_good_answer_stays_good(
     simulator: LlmSimulator, gateway: GatewaySettings, http: HttpClientFactory, fault: str
@@ -142,9 +145,14 @@ async def test_a_good_answer_stays_good(
     outcome = await asked(simulator, gateway, http, UNDERSTOOD[fault])
     assert outcome.output == {"category": "access"}
     assert len(simulator.chats) == 1
-    assert 0 <= outcome.usage.tokens_in <= 10
-    assert 0 <= outcome.usage.tokens_out <= 5
-    assert outcome.cost_usd is None or outcome.cost_usd >= 0
+    counted = (outcome.usage.tokens_in, outcome.usage.tokens_out)
+    if fault in UNCOUNTED:
+        assert counted[0] >= len(json.dumps(simulator.chats[0].body["messages"])) / 4, "never less than it was"
+        assert 5 <= counted[1] < 500
+    else:
+        assert counted == (10, 5)
+    assert outcome.cost_usd is not None
+    assert outcome.cost_usd > 0, "no answer is free"
 
 
 CORRECTED = {
@@ -222,11 +230,11 @@ async def test_nonsense_without_end_is_given_up(
         ({"input_tokens": 100, "output_tokens": 5, "cache_read_input_tokens": 80}, 180, 80),
         ({"prompt_tokens": 100, "completion_tokens": 5, "prompt_cache_hit_tokens": 64}, 100, 64),
         ({"prompt_tokens": "100", "completion_tokens": 5.0}, 100, 0),
-        ({"prompt_tokens": True, "completion_tokens": 5}, 0, 0),
     ],
 )
 def test_cached_tokens_are_part_of_the_prompt_once(usage: dict[str, Any], tokens_in: int, cached: int) -> None:
-    read = read_usage(usage)
+    read = read_usage(usage, request="a question", answer="an answer")
+    assert not read.details, "the server counted"
     assert (read.input_tokens, read.cache_read_tokens, read.output_tokens) == (tokens_in, cached, 5)
 
 
@@ -235,8 +243,32 @@ def test_what_is_no_cost_is_unknown(value: object) -> None:
     assert read_cost(value) is None
 
 
-@pytest.mark.parametrize("count", [0, 1, 500])
+@pytest.mark.parametrize("count", [None, 0, -3, 2**40, True, "many", float("nan"), [1]])
+@pytest.mark.parametrize(("name", "sent"), [("prompt_tokens", "input_tokens"), ("completion_tokens", "output_tokens")])
+def test_a_count_that_cannot_be_one_is_estimated_and_marked(count: object, name: str, sent: str) -> None:
+    usage = {"prompt_tokens": 7, "completion_tokens": 7} | {name: count}
+    read = read_usage(usage, request="q" * 3000, answer={"content": "ä" * 1500})
+    assert 1000 <= getattr(read, sent) <= 1010
+    assert read.input_tokens + read.output_tokens == getattr(read, sent) + 7
+    assert read.details == {f"estimated_{sent}": getattr(read, sent)}
+
+
+async def test_an_answer_makes_128_calls_and_the_model_reads_that_the_rest_was_not_made(
+    simulator: LlmSimulator, gateway: GatewaySettings, http: HttpClientFactory
+) -> None:
+    many = calling(*[call({"ticket_id": str(number)}, ident=f"c{number}") for number in range(130)])
+    outcome = await asked(simulator, gateway, http, many, body())
+    assert outcome.output == {"category": "access"}
+    results = {
+        one["tool_call_id"]: one["content"] for one in simulator.chats[1].body["messages"] if one["role"] == "tool"
+    }
+    assert [name for name, result in results.items() if "subject of" in result] == [f"c{n}" for n in range(128)]
+    assert "asked for 130 calls" in results["c128"]
+    assert "This call and the 1 after it were not made" in results["c128"]
+
+
+@pytest.mark.parametrize("count", [0, 1, 128, 500])
 def test_no_answer_makes_more_calls_than_can_be_meant(count: int) -> None:
-    read = read_completion(calling(*[call("{}", ident=str(number)) for number in range(count)]))
+    read = read_completion(calling(*[call("{}", ident=str(number)) for number in range(count)]), request="a question")
     assert isinstance(read, Completion)
-    assert len(read.parts) == min(count, 128)
+    assert len(read.parts) == min(count, 129), "one more stands for all that are not made"

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from deskhand.agents import llm_config
 from deskhand.agents.models import Agent, AgentTool, AgentTrigger
 from deskhand.agents.schemas import (
     AgentCreate,
@@ -88,12 +87,10 @@ def test_llm_config_knows_every_model_of_the_specification(name: str) -> None:
     assert LLMConfig(model=name).model == name
 
 
-def test_llm_config_takes_what_the_gateway_lists(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(llm_config, "_gateway_models", set())
+def test_llm_config_takes_what_the_gateway_lists() -> None:
     assert not _accepts(LLMConfig, model="our-own-finetune-xyz")
     assert LLMConfig.model_validate({"model": "our-own-finetune-xyz"}, context={"models": ["our-own-finetune-xyz"]})
-    llm_config.allow_models(["our-own-finetune-xyz"])
-    assert LLMConfig(model="our-own-finetune-xyz").model == "our-own-finetune-xyz"
+    assert not _accepts(LLMConfig, model="our-own-finetune-xyz"), "what one asker may use is kept nowhere"
 
 
 def test_llm_config_keeps_unknown_keys_and_drops_unset_known_ones() -> None:

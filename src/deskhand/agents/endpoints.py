@@ -9,12 +9,11 @@ from fastapi import APIRouter, Depends, Header, Path, Query, Response, status
 
 from deskhand.access.guards import Authenticated, Editor, Operator, TenantSession, Viewer
 from deskhand.access.principal import Principal
+from deskhand.agents.bodies import AgentPatch, AgentPost
 from deskhand.agents.lifecycle import AgentNotReadyError
 from deskhand.agents.models import Agent
 from deskhand.agents.repository import AgentFilter
 from deskhand.agents.schemas import (
-    AgentCreate,
-    AgentPatch,
     AgentResponse,
     AgentStatus,
     AgentWithSecrets,
@@ -62,6 +61,7 @@ def agent_service(principal: Authenticated, session: TenantSession, app: App, pl
         actor=principal.actor,
         secrets=app.secrets,
         plugins=plugins,
+        listed_models=app.listed_models,
         clock=app.clock,
     )
 
@@ -83,7 +83,7 @@ ToVersion = Annotated[QueryInt, Query(alias="to", ge=1, le=2**31 - 1)]
     responses={201: ETAG_HEADER, **problem_responses(ConflictError, AgentNotReadyError, InvalidInputError)},
 )
 async def create_agent(
-    data: AgentCreate, principal: Editor, agents: Agents, app: App, response: Response
+    data: AgentPost, principal: Editor, agents: Agents, app: App, response: Response
 ) -> AgentWithSecrets:
     """Create an agent with triggers and tools. Webhook secrets that were made are shown in this answer only."""
     _ensure_may_set_status(principal, data.status if data.status != AgentStatus.DRAFT else None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from typing import Any
 
 from pydantic import ConfigDict, Field, ValidationInfo, field_validator, model_validator
@@ -10,16 +10,6 @@ from pydantic import ConfigDict, Field, ValidationInfo, field_validator, model_v
 from deskhand.kit.schema import InputModel
 from deskhand.llm import catalogue
 from deskhand.llm.config_keys import refusal
-
-_gateway_models: set[str] = set()
-
-
-def allow_models(names: Iterable[str]) -> None:
-    """Let agents use further models of this process: those that the configured gateway lists.
-
-    Called by an entry point whenever it has asked the gateway.
-    """
-    _gateway_models.update(names)
 
 
 class LLMConfig(InputModel):
@@ -51,19 +41,23 @@ class LLMConfig(InputModel):
     @classmethod
     def validate_model(cls, value: str, info: ValidationInfo) -> str:
         """Refuse a model nobody knows, with the closest names. ``context={"models": [...]}`` allows more."""
-        given = (info.context or {}).get("models", ()) if isinstance(info.context, dict) else ()
-        fault = cls.model_fault(value, listed=given)
+        listed = info.context.get("models", ()) if isinstance(info.context, dict) else ()
+        fault = cls.model_fault(value, listed=listed)
         if fault:
             raise ValueError(fault)
         return value
 
     @staticmethod
-    def model_fault(name: str, *, listed: Iterable[str] = ()) -> str | None:
-        """Why agents may not use a model, with the closest names; None if they may."""
-        known = {*_gateway_models, *listed}
-        return (
-            None if catalogue.is_allowed(name, listed=known) else catalogue.unknown_model_sentence(name, listed=known)
-        )
+    def model_fault(name: str, *, listed: Collection[str] = ()) -> str | None:
+        """Why agents may not use a model, with the closest names; None if they may.
+
+        Args:
+            name: The model.
+            listed: What the configured gateway lists; allowed besides the known names.
+        """
+        if catalogue.is_allowed(name, listed=listed):
+            return None
+        return catalogue.unknown_model_sentence(name, listed=listed)
 
     @model_validator(mode="after")
     def _only_what_is_sent(self) -> LLMConfig:
@@ -81,3 +75,12 @@ class LLMConfig(InputModel):
         stored = self.model_dump(mode="json")
         known = type(self).model_fields
         return {name: value for name, value in stored.items() if value is not None or name not in known}
+
+
+class SentLLMConfig(LLMConfig):
+    """Model settings as they come over HTTP: FastAPI hands no context to a body, so the service checks the model."""
+
+    @field_validator("model", mode="after")
+    @classmethod
+    def validate_model(cls, value: str, info: ValidationInfo) -> str:  # noqa: ARG003 - replaces the check of the name
+        return value

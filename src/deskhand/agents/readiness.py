@@ -12,13 +12,16 @@ from deskhand.kit.cron import check_cron
 from deskhand.kit.pointer import pointer
 
 
-def missing_for_activation(agent: Agent, *, tenant_is_active: bool, connected: Collection[str]) -> list[FieldProblem]:
+def missing_for_activation(
+    agent: Agent, *, tenant_is_active: bool, connected: Collection[str], listed_models: Collection[str]
+) -> list[FieldProblem]:
     """Everything that keeps an agent from being active; empty if it is ready.
 
     Args:
         agent: The agent, with triggers and tools loaded.
         tenant_is_active: Whether its tenant is.
         connected: Tools whose connection is complete.
+        listed_models: What the configured gateway lists.
     """
     missing = []
     if not tenant_is_active:
@@ -29,7 +32,7 @@ def missing_for_activation(agent: Agent, *, tenant_is_active: bool, connected: C
                 "/system_prompt", f"the system prompt needs {PROMPT_LENGTH[0]} to {PROMPT_LENGTH[1]} characters"
             )
         )
-    missing.extend(_model_faults(agent))
+    missing.extend(_model_faults(agent, listed_models))
     if not agent.triggers:
         missing.append(FieldProblem("/triggers", "at least one trigger is needed"))
     missing.extend(_schedule_faults(agent))
@@ -37,11 +40,11 @@ def missing_for_activation(agent: Agent, *, tenant_is_active: bool, connected: C
     return missing
 
 
-def _model_faults(agent: Agent) -> list[FieldProblem]:
+def _model_faults(agent: Agent, listed_models: Collection[str]) -> list[FieldProblem]:
     model = (agent.llm_config or {}).get("model")
     if not isinstance(model, str) or not model:
         return [FieldProblem("/llm_config/model", "a model is needed")]
-    sentence = LLMConfig.model_fault(model)
+    sentence = LLMConfig.model_fault(model, listed=listed_models)
     return [FieldProblem("/llm_config/model", sentence)] if sentence else []
 
 

@@ -242,20 +242,6 @@ class AgentUpdate(_ToolRules):
         return False
 
 
-class AgentPatch(AgentUpdate):
-    """Changes to an agent as they come over HTTP, where the agent as it was read may be sent back whole."""
-
-    read_only = frozenset(
-        {
-            *("id", "tenant_id", "created_at", "updated_at", "created_by", "revision", "current_version"),
-            "webhook_secrets",
-        }
-    )
-
-    def _stays_draft(self) -> bool:
-        return True  # only the stored agent tells whether it is one; the service refuses where it is not
-
-
 class WebhookSecret(BaseModel):
     """The secret of a webhook trigger, at the only time it is shown."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from deskhand.agents import changes, repository
 from deskhand.agents.lifecycle import AgentNotReadyError, ensure_transition
+from deskhand.agents.llm_config import LLMConfig
 from deskhand.agents.models import Agent, AgentTrigger, AgentVersion
 from deskhand.agents.readiness import missing_for_activation
 from deskhand.agents.repository import AgentFilter
@@ -39,6 +40,7 @@ class AgentService:
         actor: Who acts, for the audit log.
         secrets: Encrypts webhook secrets.
         plugins: The registered desks.
+        listed_models: What the configured gateway lists; agents may use these besides the known models.
         clock: Current time, for secrets that run out.
     """
 
@@ -50,6 +52,7 @@ class AgentService:
         actor: str,
         secrets: SecretBox,
         plugins: PluginManager,
+        listed_models: Collection[str] = (),
         clock: Clock = utc_now,
     ) -> None:
         self._session = session
@@ -57,15 +60,17 @@ class AgentService:
         self._actor = actor
         self._secrets = secrets
         self._plugins = plugins
+        self._listed_models = listed_models
         self._clock = clock
 
     async def create_agent(self, data: AgentCreate) -> tuple[Agent, Made]:
         """Create an agent with its triggers and tools, and its first version.
 
         Raises:
-            InvalidInputError: A tool is unknown or cannot do what is granted.
+            InvalidInputError: The model or a tool is unknown, or a tool cannot do what is granted.
             AgentNotReadyError: It shall be active at once and lacks something.
         """
+        self._ensure_known(data.llm_config)
         agent = Agent(
             id=uuid4(),
             tenant_id=self._tenant_id,
@@ -247,6 +252,7 @@ class AgentService:
         if data.system_prompt is not None:
             agent.system_prompt = data.system_prompt
         if data.llm_config is not None:
+            self._ensure_known(data.llm_config)
             agent.llm_config = data.llm_config.as_stored()
         if data.tool_ids is not None or data.tool_operations is not None:
             granted = changes.grants(agent, data.tool_ids, data.tool_operations, plugins=self._plugins)
@@ -283,11 +289,18 @@ class AgentService:
         tenants = TenantService(self._session, secrets=self._secrets, plugins=self._plugins)
         tenant = await tenants.get_tenant(self._tenant_id)
         connected = connected_tools(tenant, secrets=self._secrets, plugins=self._plugins)
-        missing = missing_for_activation(agent, tenant_is_active=tenant.is_active, connected=connected)
+        missing = missing_for_activation(
+            agent, tenant_is_active=tenant.is_active, connected=connected, listed_models=self._listed_models
+        )
         if missing:
             raise AgentNotReadyError(
                 f"The agent cannot be active: {'; '.join(fault.detail for fault in missing)}.", errors=missing
             )
+
+    def _ensure_known(self, config: LLMConfig) -> None:
+        fault = LLMConfig.model_fault(config.model, listed=self._listed_models)
+        if fault:
+            raise InvalidInputError(fault, errors=[FieldProblem("/llm_config/model", fault)])
 
     async def _get(self, agent_id: UUID, *, for_update: bool = False) -> Agent:
         agent = await repository.get_agent(self._session, agent_id, for_update=for_update)

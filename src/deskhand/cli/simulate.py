@@ -6,7 +6,7 @@ import secrets
 
 import typer
 
-from deskhand.cli.common import out, run, stop_signal
+from deskhand.cli.common import out
 from deskhand.kit.parent import end_with_parent
 from deskhand.simulators.models import LlmSimulator
 from deskhand.simulators.registry import SIMULATORS, build_simulator, serve
@@ -30,12 +30,7 @@ def simulator(
     """Run a simulated desk (or model gateway) with a web page, for demos, tests and training."""
     end_with_parent()
     if tool == "llm":
-        run(_serve_model_gateway(host, port, api_key))
+        out.print("simulated model gateway (no language model): the address below, followed by /v1")
+        serve(LlmSimulator(api_key=api_key).app, host, port)
         return
     serve(build_simulator(tool, api_key=api_key, seed=seed or secrets.randbelow(2**31)), host, port)
-
-
-async def _serve_model_gateway(host: str, port: int, api_key: str) -> None:
-    async with LlmSimulator(host=host, port=port, api_key=api_key) as gateway:
-        out.print(f"simulated model gateway (no language model): {gateway.base_url}")
-        await stop_signal()

@@ -37,6 +37,7 @@ class ChatTransport(GatewayTransport):
         answer, headers = await self.post("/chat/completions", body, model=model)
         completion = accept(
             answer,
+            request=body,
             where=f"the {self.what} at {self.host}",
             model=model,
             structured=structured,
@@ -49,6 +50,7 @@ class ChatTransport(GatewayTransport):
 def accept(
     body: Mapping[str, Any],
     *,
+    request: object,
     where: str,
     model: str,
     structured: bool,
@@ -59,6 +61,7 @@ def accept(
 
     Args:
         body: Its JSON.
+        request: What was asked, to estimate its tokens where the server does not count them.
         where: For sentences: which server, at which host.
         model: The model that was asked for.
         structured: The answer's text is to be JSON.
@@ -68,7 +71,7 @@ def accept(
     Raises:
         ModelError: It holds an error, a refusal, or nothing that is an answer.
     """
-    read = read_completion(body, structured=structured)
+    read = read_completion(body, request=request, structured=structured)
     if read is None:
         raise ModelUnavailableError(
             f"{capitalised(where)} answered, but not with a chat completion. Check that its address ends in /v1 and"

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
 from typing import Any, Literal
 
@@ -34,7 +34,8 @@ _THOUGHT_KINDS = frozenset({"thinking", "reasoning", "thought"})
 _THOUGHT_TAGS = ("think", "thinking", "reasoning", "thought", "seed:think")
 _MOST_TOKENS = 50_000_000  # no model reads or writes more in one call; a larger count is a mistake, not a bill
 _MOST_DOLLARS = Decimal(10_000)
-_CALLS = 128
+_MOST_CALLS = 128
+_TOKEN_BYTES = 3  # few tokens of any script or of JSON are shorter, so an estimate by it seldom undercounts
 _THOUGHT_BLOCKS = 20
 _NAME = 200
 _NO_OBJECT = "not an object: "
@@ -48,7 +49,7 @@ class Completion:
         parts: Thoughts, text and tool calls, in that order.
         refusal: Its own words where it declined; empty otherwise.
         finish_reason: Why it stopped, if it said one of the known reasons.
-        usage: Tokens; a count that cannot be one is 0.
+        usage: Tokens; a count that cannot be one is estimated, and marked so in its ``details``.
         model: The name it gave itself.
         ident: The server's id of this answer.
     """
@@ -77,11 +78,14 @@ class InnerError:
     said: str
 
 
-def read_completion(body: Mapping[str, Any], *, structured: bool = False) -> Completion | InnerError | None:
+def read_completion(
+    body: Mapping[str, Any], *, request: object, structured: bool = False
+) -> Completion | InnerError | None:
     """Read the JSON of a chat completion.
 
     Args:
         body: As ``kit.storable`` parsed it.
+        request: What was asked, to estimate its tokens where the server does not count them.
         structured: The text is to be JSON; what stands around it is not part of it.
 
     Returns:
@@ -98,7 +102,7 @@ def read_completion(body: Mapping[str, Any], *, structured: bool = False) -> Com
         parts=list(_parts(message, structured=structured)),
         refusal=_refusal(message),
         finish_reason=_FINISH.get(reason) if isinstance(reason, str) else None,
-        usage=read_usage(body.get("usage")),
+        usage=read_usage(body.get("usage"), request=request, answer=message),
         model=_word(body.get("model")),
         ident=_word(body.get("id")),
     )
@@ -106,8 +110,12 @@ def read_completion(body: Mapping[str, Any], *, structured: bool = False) -> Com
     return _inner_error(error) if error and not completion.says_something else completion
 
 
-def read_usage(value: object) -> RequestUsage:
-    """Tokens of one call. A count that is absent, negative, no number or beyond all measure is 0.
+def read_usage(value: object, *, request: object, answer: object) -> RequestUsage:
+    """Tokens of one call.
+
+    A count that is absent, zero, negative, no number or beyond all measure is estimated from what was sent, so that no
+    server makes a run free or endless by counting badly; ``details`` then says ``estimated_input_tokens`` or
+    ``estimated_output_tokens``.
 
     ``input_tokens`` includes what came from the vendor's cache, whether the server counted that inside the prompt
     (OpenAI) or beside it (Anthropic's names).
@@ -122,7 +130,19 @@ def read_usage(value: object) -> RequestUsage:
     if not prompt:
         prompt = _count(usage.get("input_tokens"))
         beside = bool(cached)
-    return RequestUsage(input_tokens=prompt + cached if beside else prompt, output_tokens=out, cache_read_tokens=cached)
+    counts = {"input_tokens": prompt + cached if beside else prompt, "output_tokens": out}
+    sent = {"input_tokens": request, "output_tokens": answer}
+    estimated = {name: _estimate(sent[name]) for name, count in counts.items() if not count}
+    return RequestUsage(
+        **(counts | estimated),
+        cache_read_tokens=cached,
+        details={f"estimated_{name}": count for name, count in estimated.items()},
+    )
+
+
+def _estimate(sent: object) -> int:
+    text = json.dumps(sent, ensure_ascii=False, default=str)
+    return -(-len(text.encode(errors="replace")) // _TOKEN_BYTES)
 
 
 def read_cost(value: object) -> Decimal | None:
@@ -147,11 +167,23 @@ def _parts(message: Mapping[str, Any], *, structured: bool) -> Iterator[ModelRes
         yield ThinkingPart(thought)
     if text.strip():
         yield TextPart(json_within(text) if structured else text)
-    calls = _listed(message.get("tool_calls"))
+    sent = _listed(message.get("tool_calls"))
     legacy = message.get("function_call")
-    yield from (call for one in calls[:_CALLS] if (call := _call(one)) is not None)
-    if not calls and isinstance(legacy, dict) and (call := _call({"function": legacy})) is not None:
-        yield call
+    if not sent and isinstance(legacy, dict):
+        sent = [{"function": legacy}]
+    calls = [call for one in sent if (call := _call(one)) is not None]
+    yield from calls[:_MOST_CALLS]
+    if len(calls) > _MOST_CALLS:
+        yield _not_made(calls[_MOST_CALLS], asked=len(calls))
+
+
+def _not_made(call: ToolCallPart, *, asked: int) -> ToolCallPart:
+    """The first call of those beyond the most: its arguments are no JSON, so it is refused and the model reads why."""
+    return replace(
+        call,
+        args=f"not made: this answer asked for {asked} calls, and at most {_MOST_CALLS} are made at once. This call and"
+        f" the {asked - _MOST_CALLS - 1} after it were not made; ask again for those that are still needed.",
+    )
 
 
 def _content(value: object) -> tuple[str, str]:

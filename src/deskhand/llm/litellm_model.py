@@ -81,10 +81,18 @@ class LiteLLMModel(Model[Any]):
     ) -> ModelResponse:
         settings, parameters = self.prepare_request(model_settings, model_request_parameters)
         options = openai_chat.request_options(self._name, settings, parameters)
-        answer = await self._complete(openai_chat.to_messages(messages, parameters), options)
+        chat = openai_chat.to_messages(messages, parameters)
+        answer = await self._complete(chat, options)
         native = parameters.output_mode == "native"
         body = storable(answer.model_dump())
-        completion = accept(body, where="the vendor", model=self._name, structured=native, secrets=[self._key])
+        completion = accept(
+            body,
+            request=[chat, options],
+            where="the vendor",
+            model=self._name,
+            structured=native,
+            secrets=[self._key],
+        )
         hidden: Mapping[str, Any] = getattr(answer, "_hidden_params", {})
         cost = read_cost(hidden.get("response_cost"))
         return ModelResponse(

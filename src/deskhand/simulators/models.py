@@ -1,8 +1,8 @@
 """A small OpenAI-compatible server with scripted answers, for tests, demos and benchmarks.
 
-It is a real server on a real socket, so that our gateway client is exercised as it is. By default it
-fills whatever JSON schema it is asked for with words from the prompt; a script can say anything else,
-also faults. It is not a language model and says so: its model is called ``simulated-model``.
+It is a real server on a real socket, like the simulated desks, so that our gateway client is exercised as
+it is. By default it fills whatever JSON schema it is asked for with words from the prompt; a script can say
+anything else, also faults. It is not a language model and says so: its model is called ``simulated-model``.
 
 ``deskhand simulator llm`` runs it; in tests, use ``async with LlmSimulator() as simulator``.
 """
@@ -17,8 +17,15 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Mount
+from starlette.types import Receive, Scope, Send
+
+from deskhand.simulators.base.server import RunningServer, hang_up
+
 MODEL = "simulated-model"
-_REASONS = {200: "OK", 400: "Bad Request", 401: "Unauthorized", 404: "Not Found", 429: "Too Many Requests"}
 _TOKEN_CHARS = 4
 
 
@@ -89,64 +96,45 @@ class LlmSimulator:
         self._key = api_key
         self._latency = latency
         self._models = tuple(models)
-        self._host, self._port = host, port
-        self._server: asyncio.Server | None = None
-        self._connections: set[asyncio.Task[None]] = set()
+        self.app = Starlette(routes=[Mount("/", app=self._serve)])
+        self._server = RunningServer(self.app, host=host, port=port)
 
     @property
     def base_url(self) -> str:
-        assert self._server is not None, "the simulator is not started"
-        return f"http://{self._host}:{self._server.sockets[0].getsockname()[1]}/v1"
+        assert self._server.port, "the simulator is not started"
+        return f"{self._server.url}/v1"
 
     @property
     def chats(self) -> list[Seen]:
         """The chat requests so far."""
         return [request for request in self.seen if request.path.endswith("/chat/completions")]
 
-    async def start(self) -> None:
-        self._server = await asyncio.start_server(self._accept, self._host, self._port)
-
-    async def stop(self) -> None:
-        assert self._server is not None
-        self._server.close()
-        for task in list(self._connections):
-            task.cancel()
-        await asyncio.gather(*self._connections, return_exceptions=True)
-        await self._server.wait_closed()
-
     async def __aenter__(self) -> Self:
-        await self.start()
+        await self._server.start()
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self.stop()
+        await self._server.stop()
 
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._connections.add(task)
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The endpoint of every path, as ASGI: a reply may be to hang up, which no response object can."""
+        request = Request(scope, receive)
+        raw = await request.body()
         try:
-            while request := await _read(reader):
-                self.seen.append(request)
-                if not await self._answer(request, writer):
-                    break
-        except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
-            pass  # the client went away, or we are stopping
-        finally:
-            self._connections.discard(task)
-            writer.close()
-
-    async def _answer(self, request: Seen, writer: asyncio.StreamWriter) -> bool:
-        reply = self._reply(request)
+            body = json.loads(raw) if raw else {}
+        except ValueError:
+            await _json({"error": {"message": "The body is not JSON."}}, status=400)(scope, receive, send)
+            return
+        seen = Seen(request.url.path, dict(request.headers), body)
+        self.seen.append(seen)
+        number = len(self.seen)
+        reply = self._reply(seen)
         await asyncio.sleep(self._latency + reply.delay)
         if reply.hang_up:
-            return False
-        body = reply.raw if reply.raw is not None else json.dumps(self._body(request, reply)).encode()
-        head = f"HTTP/1.1 {reply.status} {_REASONS.get(reply.status, 'Fault')}\r\nContent-Type: application/json\r\n"
-        head += "".join(f"{name}: {value}\r\n" for name, value in reply.headers.items())
-        writer.write(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
-        await writer.drain()
-        return True
+            await hang_up(scope, receive)
+            return
+        answer = reply.raw if reply.raw is not None else self._body(seen, reply, number)
+        await _json(answer, status=reply.status, headers=reply.headers)(scope, receive, send)
 
     def _reply(self, request: Seen) -> Reply:
         if self._key is not None and request.headers.get("authorization") != f"Bearer {self._key}":
@@ -157,23 +145,17 @@ class LlmSimulator:
             return Reply(status=404, error={"message": "Not found."})
         return self.replies.popleft() if self.replies else self.script(request.body)
 
-    def _body(self, request: Seen, reply: Reply) -> dict[str, Any]:
+    def _body(self, request: Seen, reply: Reply, number: int) -> dict[str, Any]:
         if reply.status != 200:
             return {"error": dict(reply.error)}
         if request.path.endswith("/models"):
             return {"object": "list", "data": [{"id": name, "object": "model"} for name in self._models]}
-        return completion(request.body, reply, number=len(self.seen))
+        return completion(request.body, reply, number=number)
 
 
-async def _read(reader: asyncio.StreamReader) -> Seen | None:
-    try:
-        head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
-    except asyncio.IncompleteReadError:
-        return None
-    first, *lines = head.strip().split("\r\n")
-    headers = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
-    raw = await reader.readexactly(int(headers.get("content-length", "0")))
-    return Seen(first.split(" ")[1], headers, json.loads(raw) if raw else {})
+def _json(body: Mapping[str, Any] | bytes, *, status: int, headers: Mapping[str, str] | None = None) -> Response:
+    raw = body if isinstance(body, bytes) else json.dumps(body)
+    return Response(raw, status, headers, media_type="application/json")
 
 
 def completion(body: Mapping[str, Any], reply: Reply, *, number: int) -> dict[str, Any]:

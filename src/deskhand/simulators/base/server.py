@@ -8,7 +8,36 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
 import uvicorn
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+_HANG_UP = "deskhand.hang_up"
+
+
+class _Connection(HttpToolsProtocol):
+    """Lets an app close the connection it is asked on; ASGI has no word for that."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
+        super().connection_made(transport)
+        served = self.app
+
+        async def app(scope: Scope, receive: Receive, send: Send) -> None:
+            scope.setdefault("extensions", {})[_HANG_UP] = transport.close
+            await served(scope, receive, send)
+
+        self.app = app
+
+
+async def hang_up(scope: Scope, receive: Receive) -> None:
+    """Close the caller's connection without an answer; the app returns after this and sends nothing.
+
+    Args:
+        scope: Of a request whose body was read, served by this module.
+        receive: Of the same request.
+    """
+    scope["extensions"][_HANG_UP]()
+    while (await receive())["type"] != "http.disconnect":
+        pass  # an app that returned before the server knew would be answered for with a 500
 
 
 class _QuietServer(uvicorn.Server):
@@ -44,7 +73,9 @@ class RunningServer:
         """Listen; returns when connections are accepted."""
         listener = socket.create_server((self._host, self.port), backlog=512)
         self.port = listener.getsockname()[1]
-        config = uvicorn.Config(self._app, log_level="critical", access_log=False, timeout_graceful_shutdown=1)
+        config = uvicorn.Config(
+            self._app, http=_Connection, log_level="critical", access_log=False, timeout_graceful_shutdown=1
+        )
         self._server = _QuietServer(config)
         self._task = asyncio.create_task(self._server.serve(sockets=[listener]))
         while not self._server.started:
@@ -74,4 +105,4 @@ async def run_in_process(app: ASGIApp, *, host: str = "127.0.0.1", port: int = 0
 
 def serve(app: ASGIApp, host: str = "127.0.0.1", port: int = 0, *, log_level: str = "info") -> None:
     """Serve an app until the process is told to stop."""
-    uvicorn.run(app, host=host, port=port, log_level=log_level)
+    uvicorn.run(app, http=_Connection, host=host, port=port, log_level=log_level)
