@@ -63,7 +63,10 @@ async def list_api_keys(
 async def revoke_api_key(
     tenant_id: TenantPath, key_id: UUID, principal: Administrator, session: AdministeredSession, app: App
 ) -> ApiKeyResponse:
-    """Revoke an API key; it stops working at once, and so do console sessions opened with it."""
+    """Revoke an API key: it stops working at once, and so does all that was made with it.
+
+    These are sign-in tokens, console sessions, also those opened with such a token, and open event streams.
+    """
     key = await service.revoke_api_key(
         session, tenant_id=tenant_id, actor=principal.actor, key_id=key_id, now=app.clock()
     )
@@ -81,7 +84,12 @@ async def create_sign_in_token(
 ) -> SignInToken:
     """Make a token that signs one person in to the console as the tenant's administrator, once."""
     token, expires_at = await service.create_sign_in_token(
-        session, tenant_id=tenant_id, actor=principal.actor, role="tenant_admin", now=app.clock()
+        session,
+        tenant_id=tenant_id,
+        actor=principal.actor,
+        role="tenant_admin",
+        now=app.clock(),
+        origin=principal.origin,
     )
     return SignInToken(token=token, url=f"{app.public_url}/login?token={token}", expires_at=expires_at)
 

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, LargeBinary, PrimaryKeyConstraint, String, Text, text
+from sqlalchemy import (
+    CheckConstraint,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    LargeBinary,
+    PrimaryKeyConstraint,
+    String,
+    Text,
+    UniqueConstraint,
+    text,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 from deskhand.kit.db.base import Base, CreatedAt, TenantModel, Timestamp, UpdatedAt, UuidPk
@@ -51,13 +62,26 @@ class Membership(TenantModel, Base):
 
 
 class ApiKey(TenantModel, Base):
-    """A machine's credential for one tenant. Only a SHA-256 of the key is stored; the key has 256 random bits."""
+    """A credential for one tenant: a machine's key, a sign-in token or a console session.
+
+    Only a SHA-256 of the key is stored; the key has 256 random bits. ``made_with`` or ``made_with_platform_key`` is the
+    machine's or administrator's key that a token or session comes from, over any number of steps; they end with it.
+    """
 
     __tablename__ = "api_keys"
     __table_args__ = (
         CheckConstraint("role IN ('tenant_admin', 'operator', 'editor', 'viewer')", name="role"),
         Index("uq_api_keys_key_hash", "key_hash", unique=True),
         Index("idx_api_keys_tenant_id", "tenant_id"),
+        UniqueConstraint("tenant_id", "id", name="uq_api_keys_tenant_id_id"),
+        Index("idx_api_keys_made_with", "tenant_id", "made_with"),
+        Index("idx_api_keys_made_with_platform_key", "made_with_platform_key"),
+        ForeignKeyConstraint(
+            ["tenant_id", "made_with"],
+            ["api_keys.tenant_id", "api_keys.id"],
+            name="fk_api_keys_made_with",
+            ondelete="CASCADE",
+        ),
     )
 
     id: Mapped[UuidPk]
@@ -70,6 +94,8 @@ class ApiKey(TenantModel, Base):
     created_by: Mapped[str | None] = mapped_column(String(255))
     expires_at: Mapped[Timestamp | None]
     revoked_at: Mapped[Timestamp | None]
+    made_with: Mapped[UUID | None]
+    made_with_platform_key: Mapped[UUID | None] = mapped_column(ForeignKey("platform_keys.id", ondelete="CASCADE"))
 
     def __repr__(self) -> str:
         return f"<ApiKey(id={self.id}, prefix={self.prefix}, role={self.role})>"

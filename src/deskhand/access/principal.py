@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
+from uuid import UUID
 
 Role = Literal["viewer", "editor", "operator", "tenant_admin"]
 
@@ -19,6 +20,14 @@ includes the other, so that the two can be different people."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """The key that a credential comes from and ends with; neither for one that the command line made."""
+
+    key_id: UUID | None = None
+    platform_key_id: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Principal:
     """The authenticated caller of one request.
 
@@ -27,12 +36,16 @@ class Principal:
         tenant_id: The one tenant it acts in; None for a platform administrator.
         role: One of ``access.models.ROLES``, or ``platform_admin``.
         actor: Name in the audit log, e.g. ``api-key:dhk_ab12cd34``.
+        origin: What the sign-in tokens it makes end with.
+        digest: Hash of its key, by which a long answer asks whether the caller may still see it.
     """
 
     kind: Literal["api_key", "platform", "session"]
     tenant_id: str | None
     role: str
     actor: str
+    origin: Origin = field(default_factory=Origin)
+    digest: bytes = field(default=b"", repr=False)
 
     def may(self, role: str) -> bool:
         """Whether this caller's role includes ``role``."""

@@ -12,37 +12,63 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from deskhand.access.models import ApiKey, PlatformKey
+from deskhand.access.principal import Origin
 from deskhand.errors import NotFoundError
 from deskhand.kit.page import Page, cut_page, decode_cursor
 
 
 @dataclass(frozen=True, slots=True)
 class FoundKey:
-    """What the database says about a hash; not yet a judgement on whether it may be used."""
+    """What the database says about a hash; not yet a judgement on whether it may be used.
 
+    Its end is the earlier one of its own and that of the key it was made with.
+    """
+
+    id: UUID
     tenant_id: str | None
     role: str
     prefix: str
     expires_at: datetime | None
     revoked_at: datetime | None
+    made_with: Origin
+    tenant_is_active: bool = True
 
 
 async def find_api_key(session: AsyncSession, digest: bytes) -> FoundKey | None:
     """Look a tenant key up by its hash."""
-    result = await session.execute(
-        text("SELECT tenant_id, role, prefix, expires_at, revoked_at FROM find_api_key(:digest)"), {"digest": digest}
-    )
+    result = await session.execute(text("SELECT * FROM find_api_key(:digest)"), {"digest": digest})
     row = result.one_or_none()
-    return None if row is None else FoundKey(*row)
+    if row is None:
+        return None
+    return FoundKey(
+        id=row.id,
+        tenant_id=row.tenant_id,
+        role=row.role,
+        prefix=row.prefix,
+        expires_at=row.expires_at,
+        revoked_at=row.revoked_at,
+        made_with=Origin(key_id=row.made_with, platform_key_id=row.made_with_platform_key),
+        tenant_is_active=row.tenant_is_active,
+    )
 
 
 async def find_platform_key(session: AsyncSession, digest: bytes) -> FoundKey | None:
     """Look a platform administrator's key up by its hash."""
     result = await session.execute(
-        text("SELECT prefix, revoked_at FROM find_platform_key(:digest)"), {"digest": digest}
+        text("SELECT id, prefix, revoked_at FROM find_platform_key(:digest)"), {"digest": digest}
     )
     row = result.one_or_none()
-    return None if row is None else FoundKey(None, "platform_admin", row.prefix, None, row.revoked_at)
+    if row is None:
+        return None
+    return FoundKey(
+        id=row.id,
+        tenant_id=None,
+        role="platform_admin",
+        prefix=row.prefix,
+        expires_at=None,
+        revoked_at=row.revoked_at,
+        made_with=Origin(),
+    )
 
 
 async def add_key(session: AsyncSession, key: ApiKey | PlatformKey) -> None:

@@ -2,7 +2,8 @@
 
 A console session is a short-lived key of its own: the browser keeps its hash, encrypted, in a
 cookie, and every request looks it up again, so that revoking the key ends the session at once.
-A sign-in token is a key too, good for a few minutes and exactly one exchange.
+A sign-in token is a key too, good for a few minutes and exactly one exchange. Both are stored with the key they come
+from, and end with it; an answer without end (an event stream) asks again and again with ``still_holds``.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from deskhand.access import repository
 from deskhand.access.models import ApiKey, PlatformKey
-from deskhand.access.principal import Principal, Role
+from deskhand.access.principal import Origin, Principal, Role
 from deskhand.access.repository import FoundKey
 from deskhand.access.schemas import ApiKeyCreate
 from deskhand.audit import service as audit
@@ -113,16 +114,31 @@ async def revoke_api_key(session: AsyncSession, *, tenant_id: str, actor: str, k
 
 
 async def create_sign_in_token(
-    session: AsyncSession, *, tenant_id: str, actor: str, role: Role, now: datetime
+    session: AsyncSession, *, tenant_id: str, actor: str, role: Role, now: datetime, origin: Origin | None = None
 ) -> tuple[str, datetime]:
     """Make a token that signs one person in to the console, once, within ``SIGN_IN_LIFETIME``.
+
+    Args:
+        session: Session of the tenant, or a platform session.
+        tenant_id: Whose console.
+        actor: Who makes it.
+        role: What the person may do there.
+        now: Current time.
+        origin: The key it is made with, and ends with; None for the command line.
 
     Returns:
         The token and when it ends.
     """
     expires_at = now + SIGN_IN_LIFETIME
     key, plain = await _new_key(
-        session, SIGN_IN, tenant_id, actor=actor, name="Sign-in token", role=role, expires_at=expires_at
+        session,
+        SIGN_IN,
+        tenant_id,
+        actor=actor,
+        name="Sign-in token",
+        role=role,
+        expires_at=expires_at,
+        origin=origin,
     )
     await audit.record(
         session,
@@ -154,13 +170,14 @@ async def sign_in(db: Database, secrets: SecretBox, credential: str, *, now: dat
     found = await _find_tenant_key(db, credential, kinds=(KEY, SIGN_IN), now=now)
     assert found.tenant_id is not None
     async with db.tenant_session(found.tenant_id) as session:
-        digest = key_digest(credential)
+        ends = now + SESSION_LIFETIME
         if credential.startswith(f"{SIGN_IN}_"):
-            if await repository.use_up(session, digest) is None:
+            if await repository.use_up(session, key_digest(credential)) is None:
                 raise UnauthenticatedError("This sign-in token was already used; ask for a new one.")
-            ends = now + SESSION_LIFETIME
+            origin = found.made_with
         else:
-            ends = min(now + SESSION_LIFETIME, found.expires_at or now + SESSION_LIFETIME)
+            origin = Origin(key_id=found.id)
+            ends = min(ends, found.expires_at or ends)
         key, plain = await _new_key(
             session,
             SESSION,
@@ -169,6 +186,7 @@ async def sign_in(db: Database, secrets: SecretBox, credential: str, *, now: dat
             name=f"Console session of {found.prefix}",
             role=found.role,
             expires_at=ends,
+            origin=origin,
         )
         await audit.record(
             session,
@@ -179,14 +197,13 @@ async def sign_in(db: Database, secrets: SecretBox, credential: str, *, now: dat
             resource_id=key.id,
             details={"role": key.role, "prefix": key.prefix},
         )
-    parent = "" if credential.startswith(f"{SIGN_IN}_") else digest.hex()
-    return secrets.encrypt(json.dumps({"key": key_digest(plain).hex(), "parent": parent}))
+    return secrets.encrypt(json.dumps({"key": key_digest(plain).hex()}))
 
 
 async def sign_out(db: Database, secrets: SecretBox, cookie: str) -> None:
     """End a console session, whatever state it is in."""
     try:
-        digest = bytes.fromhex(_open_cookie(secrets, cookie)["key"])
+        digest = _open_cookie(secrets, cookie)
     except UnauthenticatedError:
         return
     async with db.anonymous_session() as session:
@@ -204,28 +221,61 @@ async def principal_of_key(db: Database, credential: str, *, now: datetime) -> P
     """
     if credential.startswith(f"{PLATFORM_KEY}_"):
         found = await _find_platform_key(db, credential)
-        return Principal(kind="platform", tenant_id=None, role="platform_admin", actor=f"platform-key:{found.prefix}")
+        return Principal(
+            kind="platform",
+            tenant_id=None,
+            role="platform_admin",
+            actor=f"platform-key:{found.prefix}",
+            origin=Origin(platform_key_id=found.id),
+        )
     found = await _find_tenant_key(db, credential, kinds=(KEY,), now=now)
-    return Principal(kind="api_key", tenant_id=found.tenant_id, role=found.role, actor=f"api-key:{found.prefix}")
+    return Principal(
+        kind="api_key",
+        tenant_id=found.tenant_id,
+        role=found.role,
+        actor=f"api-key:{found.prefix}",
+        origin=Origin(key_id=found.id),
+        digest=key_digest(credential),
+    )
 
 
 async def principal_of_cookie(db: Database, secrets: SecretBox, cookie: str, *, now: datetime) -> Principal:
-    """Whose console session this is; a revoked key, or the revoked key it was made with, ends it.
+    """Whose console session this is; a revoked key, or the revoked key it comes from, ends it.
 
     Raises:
         UnauthenticatedError: The cookie is not ours, or the session is over.
     """
-    content = _open_cookie(secrets, cookie)
+    digest = _open_cookie(secrets, cookie)
     async with db.anonymous_session() as session:
-        found = await repository.find_api_key(session, bytes.fromhex(content["key"]))
-        parent = await repository.find_api_key(session, bytes.fromhex(content["parent"])) if content["parent"] else None
-    if found is None or not _is_good(found, now) or (content["parent"] and (parent is None or parent.revoked_at)):
+        found = await repository.find_api_key(session, digest)
+    if found is None or not _is_good(found, now):
         raise UnauthenticatedError("Your session has ended; sign in again.")
-    return Principal(kind="session", tenant_id=found.tenant_id, role=found.role, actor=f"session:{found.prefix}")
+    return Principal(
+        kind="session",
+        tenant_id=found.tenant_id,
+        role=found.role,
+        actor=f"session:{found.prefix}",
+        origin=found.made_with,
+        digest=digest,
+    )
+
+
+async def still_holds(session: AsyncSession, principal: Principal, *, now: datetime) -> bool:
+    """Whether a caller may go on being answered: its credential is good and its tenant active."""
+    found = await repository.find_api_key(session, principal.digest)
+    return found is not None and found.tenant_is_active and _is_good(found, now)
 
 
 async def _new_key(
-    session: AsyncSession, kind: str, tenant_id: str, *, actor: str, name: str, role: str, expires_at: datetime | None
+    session: AsyncSession,
+    kind: str,
+    tenant_id: str,
+    *,
+    actor: str,
+    name: str,
+    role: str,
+    expires_at: datetime | None,
+    origin: Origin | None = None,
 ) -> tuple[ApiKey, str]:
     plain = new_api_key(kind)
     key = ApiKey(
@@ -236,6 +286,8 @@ async def _new_key(
         role=role,
         created_by=actor,
         expires_at=expires_at,
+        made_with=origin.key_id if origin else None,
+        made_with_platform_key=origin.platform_key_id if origin else None,
     )
     await repository.add_key(session, key)
     return key, plain
@@ -265,13 +317,12 @@ def _is_good(found: FoundKey, now: datetime) -> bool:
     return found.revoked_at is None and (found.expires_at is None or found.expires_at > now)
 
 
-def _open_cookie(secrets: SecretBox, cookie: str) -> dict[str, str]:
+def _open_cookie(secrets: SecretBox, cookie: str) -> bytes:
+    """Hash of the session's key."""
     if not cookie or len(cookie) > MAX_CREDENTIAL:
         raise UnauthenticatedError("You are not signed in.")
     try:
         content = json.loads(secrets.decrypt(cookie))
-    except (ConfigurationError, ValueError) as error:
+        return bytes.fromhex(content["key"])
+    except (ConfigurationError, ValueError, KeyError, TypeError) as error:
         raise UnauthenticatedError("Your session is not valid; sign in again.") from error
-    if not isinstance(content, dict) or not {"key", "parent"} <= content.keys():
-        raise UnauthenticatedError("Your session is not valid; sign in again.")
-    return {name: str(content[name]) for name in ("key", "parent")}

@@ -2,7 +2,8 @@
 
 The newest executions are read once a second per connection and compared with what was sent before. That is
 one indexed query, and the number of connections is capped; a client that is cut off reconnects and gets the
-current state, so nothing is lost by it.
+current state, so nothing is lost by it. With each reading the viewer's credential is looked at anew: a stream ends
+within seconds when its key is revoked or its tenant deactivated.
 """
 
 from __future__ import annotations
@@ -15,9 +16,11 @@ from uuid import UUID
 from fastapi import Depends, Request
 from fastapi.sse import ServerSentEvent
 
+from deskhand.access import service as access
 from deskhand.access.guards import Viewer
 from deskhand.access.principal import Principal
 from deskhand.appstate import AppState, app_state
+from deskhand.errors import ForbiddenError
 from deskhand.executions import service
 from deskhand.executions.schemas import ExecutionFilters, ExecutionSummary
 from deskhand.kit.edge import StreamSlots
@@ -28,15 +31,19 @@ MAX_POLLS = 600  # then the client reconnects, so a deployment never waits for i
 RECONNECT_MS = 2000
 
 
-def stream_slot(request: Request, viewer: Viewer) -> StreamSlots:
+async def stream_slot(request: Request, viewer: Viewer) -> StreamSlots:
     """The process's places for streams, once it is known who asks.
 
     Raises:
         RateLimitedError: None is free for this viewer.
+        ForbiddenError: Its tenant is deactivated; a stream would end at once, and the client would come again.
     """
-    slots = app_state(request).streams
-    slots.check(viewer.tenant_id or "", viewer.actor)
-    return slots
+    state = app_state(request)
+    state.streams.check(viewer.tenant_id or "", viewer.actor)
+    async with state.db.tenant_session(viewer.tenant_id or "") as session:
+        if not await access.still_holds(session, viewer, now=state.clock()):
+            raise ForbiddenError("The tenant is deactivated, or your credential has just ended.")
+    return state.streams
 
 
 StreamSlot = Annotated[StreamSlots, Depends(stream_slot)]
@@ -58,6 +65,8 @@ async def stream_changes(
         seen: dict[UUID, str] = {}
         for _ in range(MAX_POLLS):
             async with state.db.tenant_session(viewer.tenant_id or "") as session:
+                if not await access.still_holds(session, viewer, now=state.clock()):
+                    return
                 page = await service.list_executions(session, filters, limit=DEFAULT_LIMIT)
             for summary in reversed(page.items):
                 mark = fingerprint(summary)
