@@ -190,13 +190,28 @@ async def test_executions_find_their_version(api: Api) -> None:
     assert len(versions) == 2
 
 
+_CHOSEN = "correct horse battery staple 7f3a"
+
+
 async def test_a_provided_secret_is_kept_and_not_shown(api: Api) -> None:
     acme = await api.tenant()
-    agent = await api.agent(acme, triggers=[{"trigger_type": "webhook", "hmac_secret": "correct horse battery"}])
+    agent = await api.agent(acme, triggers=[{"trigger_type": "webhook", "hmac_secret": _CHOSEN}])
     assert agent["webhook_secrets"] == []
     assert "correct horse" not in str(agent)
     stored = await _trigger(api, agent["triggers"][0]["id"])
-    assert api.state.secrets.decrypt(stored.hmac_secret or "") == "correct horse battery"
+    assert api.state.secrets.decrypt(stored.hmac_secret or "") == _CHOSEN
+
+
+async def test_a_weak_secret_is_refused_and_the_old_one_stays(api: Api) -> None:
+    acme = await api.tenant()
+    agent = await api.agent(acme, triggers=[{"trigger_type": "webhook"}])
+    (trigger,) = agent["triggers"]
+    before = (await _trigger(api, trigger["id"])).hmac_secret
+    weak = {"id": trigger["id"], "trigger_type": "webhook", "hmac_secret": "0123456789abcdef"}
+    answer = await acme.patch(f"/api/v1/agents/{agent['id']}", json={"triggers": [weak]})
+    assert answer.status_code == 422, answer.text
+    assert answer.json()["errors"][0]["pointer"] == "/triggers/0/hmac_secret"
+    assert (await _trigger(api, trigger["id"])).hmac_secret == before
 
 
 @pytest.mark.parametrize(

@@ -47,10 +47,25 @@ async def test_create_encrypts_defaults_and_shows_a_made_secret_once(api: Api) -
 
 async def test_a_given_webhook_secret_is_not_shown(api: Api) -> None:
     platform = await api.platform()
-    answer = await platform.post("/api/v1/tenants", json={**NEW, "webhook_signing_secret": "our-own-secret"})
+    chosen = "our-own-secret-of-32-characters!"
+    answer = await platform.post("/api/v1/tenants", json={**NEW, "webhook_signing_secret": chosen})
     assert answer.json()["webhook_signing_secret"] is None
     assert "our-own-secret" not in answer.text
-    assert webhook_signing_secret(await _row(api), secrets=api.state.secrets) == "our-own-secret"
+    assert webhook_signing_secret(await _row(api), secrets=api.state.secrets) == chosen
+
+
+async def test_a_weak_webhook_secret_is_refused_and_changes_nothing(api: Api) -> None:
+    platform = await api.platform()
+    weak = {"webhook_signing_secret": "our-own-secret"}
+    refused = await platform.post("/api/v1/tenants", json={**NEW, **weak})
+    await platform.post("/api/v1/tenants", json=NEW)
+    before = (await _row(api)).webhook_signing_secret_encrypted
+    changed = await platform.patch(f"/api/v1/tenants/{NEW['tenant_id']}", json=weak)
+    for answer in (refused, changed):
+        assert answer.status_code == 422, answer.text
+        assert "webhook_signing_secret" in answer.text
+        assert "our-own-secret" not in answer.text
+    assert (await _row(api)).webhook_signing_secret_encrypted == before
 
 
 @pytest.mark.parametrize(

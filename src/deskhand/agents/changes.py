@@ -15,6 +15,7 @@ from deskhand.errors import FieldProblem, InvalidInputError
 from deskhand.kit.cron import next_fire
 from deskhand.kit.crypto import SecretBox, new_webhook_secret
 from deskhand.kit.pointer import fault_sentence, pointer
+from deskhand.kit.secret_strength import ensure_strong
 from deskhand.plugins.contract import Operation
 from deskhand.plugins.errors import PluginNotFoundError
 from deskhand.plugins.registry import PluginManager
@@ -40,7 +41,7 @@ def set_triggers(agent: Agent, wanted: Sequence[AgentTriggerCreate], *, secrets:
         Secrets that were made, by trigger id.
 
     Raises:
-        InvalidInputError: An id is not a trigger of this agent, or is one of the other kind.
+        InvalidInputError: An id is not a trigger of this agent, or is one of the other kind; a secret is too weak.
     """
     existing = {trigger.id: trigger for trigger in agent.triggers}
     made: dict[UUID, str] = {}
@@ -52,6 +53,7 @@ def set_triggers(agent: Agent, wanted: Sequence[AgentTriggerCreate], *, secrets:
             data = _completed(asked, trigger, index)
         _fill(trigger, data)
         if data.hmac_secret is not None:
+            ensure_strong(data.hmac_secret.get_secret_value(), f"/triggers/{index}/hmac_secret")
             _replace_secret(trigger, data.hmac_secret.get_secret_value(), secrets)
         elif data.trigger_type == TriggerType.WEBHOOK and trigger.hmac_secret is None:
             made[trigger.id] = new_webhook_secret()

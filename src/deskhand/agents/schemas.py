@@ -89,7 +89,7 @@ class AgentTriggerCreate(InputModel):
         None,
         min_length=16,
         max_length=500,
-        description="Secret the sender signs with. Left out, 32 random bytes are made and shown once.",
+        description="What the sender signs with: 32 random characters or more. Left out, one is made and shown once.",
     )
     schedule_cron: str | None = Field(None, max_length=100, description="Five-field cron expression.")
     schedule_timezone: str = Field("UTC", max_length=64, description="IANA zone the expression is read in.")

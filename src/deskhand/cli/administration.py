@@ -18,6 +18,7 @@ from deskhand.installation import Installation
 from deskhand.kit.clock import utc_now
 from deskhand.kit.crypto import SecretBox, new_webhook_secret
 from deskhand.kit.db.session import Database
+from deskhand.kit.secret_strength import is_strong
 from deskhand.plugins.registry import PluginManager
 from deskhand.tenants.schemas import TenantConfigCreate
 from deskhand.tenants.service import TenantService
@@ -165,4 +166,6 @@ def setup_desk(
 ) -> None:
     """Print what to paste into the desk, filled in."""
     plugin = PluginManager.installed().get_plugin(tool)
+    if secret and not is_strong(secret):
+        err.print("This secret can be guessed. Leave out --secret, and store the one that is proposed in Deskhand too.")
     out.print(plugin.setup_guide(webhook_url=url, secret=secret or new_webhook_secret()), markup=False, soft_wrap=True)

@@ -156,7 +156,8 @@ class TenantConfigCreate(_Connections):
     tool_type: ToolType = Field(DEFAULT_TOOL_TYPE, description="The default desk: a registered plugin.")
     webhook_signing_secret: SigningSecret = Field(
         default_factory=lambda: SecretStr(new_webhook_secret()),
-        description="Secret the desk signs its webhooks with. Left out, one is made and shown once in the answer.",
+        description="Secret the desk signs its webhooks with: 32 or more random characters, or `whsec_` and 24 or more"
+        " random bytes in base64; a weaker one is refused. Left out, one is made and shown once in the answer.",
     )
     enhancement_preferences: EnhancementPreferences = Field(default_factory=EnhancementPreferences)
     rate_limits: RateLimits = Field(default_factory=RateLimits)

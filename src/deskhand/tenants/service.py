@@ -14,6 +14,7 @@ from deskhand.errors import ConflictError, FieldProblem, ForbiddenError, Invalid
 from deskhand.kit.crypto import SecretBox
 from deskhand.kit.page import Page
 from deskhand.kit.schema import ensure_size
+from deskhand.kit.secret_strength import ensure_strong
 from deskhand.plugins.registry import PluginManager
 from deskhand.tenants import repository
 from deskhand.tenants.connections import connection_faults
@@ -48,10 +49,11 @@ class TenantService:
 
         Raises:
             PluginNotFoundError: ``tool_type`` names no registered plugin.
-            InvalidInputError: The plugin refuses the connection's fields.
+            InvalidInputError: The plugin refuses the connection's fields, or the webhook secret is too weak.
             ConflictError: The id is taken.
         """
         self._plugins.get_plugin(data.tool_type)
+        ensure_strong(data.webhook_signing_secret.get_secret_value(), "/webhook_signing_secret")
         tenant = TenantConfig(
             tenant_id=data.tenant_id,
             name=data.name,
@@ -82,7 +84,7 @@ class TenantService:
             ForbiddenError: The request changes a limit, which the caller may not.
             NotFoundError: There is no such tenant for this session.
             PluginNotFoundError: ``tool_type`` names no registered plugin.
-            InvalidInputError: Afterwards the default desk's connection would be incomplete.
+            InvalidInputError: Afterwards the default desk's connection would be incomplete, or the secret is too weak.
         """
         tenant = await self._get(tenant_id, for_update=True)
         given = data.model_fields_set
@@ -98,6 +100,7 @@ class TenantService:
         for name in given & {*SECRET_FIELDS, "connection_extras"}:
             self._store_secret(tenant, name, getattr(data, name))
         if data.webhook_signing_secret is not None:
+            ensure_strong(data.webhook_signing_secret.get_secret_value(), "/webhook_signing_secret")
             self._store_secret(tenant, "webhook_signing_secret", data.webhook_signing_secret)
         if data.enhancement_preferences is not None:
             tenant.enhancement_preferences = data.enhancement_preferences.model_dump(mode="json", exclude_unset=True)

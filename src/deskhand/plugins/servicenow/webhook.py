@@ -16,8 +16,7 @@ from deskhand.plugins.errors import NotAVendorPayloadError
 from deskhand.plugins.servicenow import mapping
 from deskhand.plugins.servicenow.manifest import DESK, EVENTS, IGNORED_EVENTS, TOOL_TYPE
 
-_SCRIPT = Path(__file__).parent / "setup" / "business_rule.js.txt"
-_GUIDE = Path(__file__).parent / "setup" / "guide.md"
+_SETUP = Path(__file__).parent / "setup"
 
 
 def extract(request: WebhookRequest) -> TicketEvent | Ignored:
@@ -56,7 +55,8 @@ def _word(payload: Mapping[str, Any], name: str) -> str | None:
 
 
 def setup_guide(*, webhook_url: str, secret: str) -> str:
-    """The business rule with address and secret filled in, and what to set around it."""
-    script = _SCRIPT.read_text("utf-8").replace("@@URL@@", json.dumps(webhook_url))
-    script = script.replace("@@SECRET@@", json.dumps(secret))
-    return _GUIDE.read_text("utf-8").replace("@@SCRIPT@@", script)
+    """Script include and business rule with address and secret filled in, and what to set around them."""
+    include = (_SETUP / "script_include.js.txt").read_text("utf-8")
+    include = include.replace("@@URL@@", json.dumps(webhook_url)).replace("@@SECRET@@", json.dumps(secret))
+    rule = (_SETUP / "business_rule.js.txt").read_text("utf-8")
+    return (_SETUP / "guide.md").read_text("utf-8").replace("@@SCRIPT@@", rule).replace("@@INCLUDE@@", include)
