@@ -273,3 +273,17 @@ async def test_the_desks_own_address_reaches_every_agent_of_the_tenant(product: 
         headers={"x-itsm-token": "wrong"},
     )
     assert answer.status_code == 401
+
+
+async def test_an_event_that_would_take_minutes_to_check_holds_nobody_up(product: Product) -> None:
+    schema = {"properties": {"x": {"uniqueItems": True}}}
+    customer = await product.customer(triggers=[{"trigger_type": "webhook", "payload_schema": schema}])
+    body = json.dumps({"ticket_id": "7", "x": [10**30 + at for at in range(20_000)]}).encode()
+    heavy = asyncio.create_task(product.deliver(customer, "", delivery_id="d1", body=body))
+    meanwhile = 0
+    while not heavy.done():
+        assert (await product.webhooks.get(f"{product.api.url}/healthz")).is_success
+        meanwhile += not heavy.done()
+
+    assert (heavy.result().status_code, meanwhile > 5) == (422, True)
+    assert "too long" in heavy.result().json()["detail"]

@@ -7,8 +7,6 @@ from enum import StrEnum
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from jsonschema import Draft202012Validator, SchemaError
-from jsonschema.validators import validator_for
 from pydantic import (
     BaseModel,
     ConfigDict,
@@ -23,6 +21,7 @@ from pydantic.config import JsonDict
 from deskhand.agents.llm_config import LLMConfig
 from deskhand.agents.models import Agent, AgentTrigger
 from deskhand.kit.cron import check_cron, check_timezone
+from deskhand.kit.payloads.rules import check_payload_schema
 from deskhand.kit.schema import InputModel
 from deskhand.plugins.contract import Operation
 
@@ -63,7 +62,6 @@ NEVER_DRAFT_AGAIN = "Invalid status transition: an agent cannot go back to draft
 
 SCHEDULE_FIELDS = ("schedule_cron", "schedule_timezone", "misfire_policy", "misfire_max_age_seconds")
 _WEBHOOK_ONLY = ("webhook_url", "hmac_secret", "payload_schema")
-_REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
 
 
 class AgentTriggerCreate(InputModel):
@@ -99,7 +97,9 @@ class AgentTriggerCreate(InputModel):
     misfire_max_age_seconds: int = Field(
         3600, ge=0, le=604_800, description="Missed instants older than this are dropped."
     )
-    payload_schema: dict[str, Any] | None = Field(None, description="JSON schema a webhook's body must match.")
+    payload_schema: dict[str, Any] | None = Field(
+        None, description="JSON schema a webhook's body must match: see the reference on webhooks for what it may be."
+    )
 
     @field_validator("schedule_timezone")
     @classmethod
@@ -347,29 +347,6 @@ def trigger_view(trigger: AgentTrigger) -> dict[str, Any]:
         "created_at": trigger.created_at,
         "updated_at": trigger.updated_at,
     }
-
-
-def check_payload_schema(schema: dict[str, Any]) -> dict[str, Any]:
-    """Return the schema if bodies can be checked with it here.
-
-    Raises:
-        ValueError: It is no JSON schema, or refers to another document, which would have to be fetched.
-    """
-    pending: list[Any] = [schema]
-    while pending:
-        part = pending.pop()
-        if isinstance(part, dict):
-            outside = [part[key] for key in _REFERENCES if isinstance(part.get(key), str)]
-            if any(not reference.startswith("#") for reference in outside):
-                raise ValueError("must not refer to other documents; only references within it (#...) are followed")
-            pending.extend(part.values())
-        elif isinstance(part, list):
-            pending.extend(part)
-    try:
-        validator_for(schema, default=Draft202012Validator).check_schema(schema)
-    except SchemaError as error:
-        raise ValueError(f"is not a JSON schema: {error.message}") from error
-    return schema
 
 
 __all__ = [

@@ -23,7 +23,7 @@ from deskhand.executions.decision_schemas import ReplayRequest, RetryWith
 from deskhand.executions.records import lock_execution, not_found, read_summary, record_change
 from deskhand.executions.redaction import redact, restored
 from deskhand.executions.schemas import ExecutionSummary
-from deskhand.kit.payload import check_schema
+from deskhand.kit.payloads.holding import check_schema
 
 NAMED_VERSIONS = 20
 QUOTED = 80
@@ -103,7 +103,7 @@ async def retry_with(
     _ensure_has_tool(version, tool_type, pointer="/tool_type")
     trigger = await repository.get_trigger(session, old.trigger_id)
     payload = old.input_payload if change.input is None else restored(change.input, old.input_payload)
-    check_schema(payload or {}, trigger.payload_schema if trigger else None, at="/input")
+    await check_schema(payload or {}, trigger.payload_schema if trigger else None, at="/input")
     ticket_ref = change.ticket_ref or old.ticket_ref
     run = NewRun(
         tenant_id=old.tenant_id,

@@ -36,6 +36,7 @@ from deskhand.intake.verification import refuse_unknown_address, verify_delivery
 from deskhand.kit.clock import Clock
 from deskhand.kit.db.away import DATABASE_ERRORS, is_passing
 from deskhand.kit.db.group_commit import GroupCommit
+from deskhand.kit.payloads.holding import check_schema
 from deskhand.plugins.contract import Ignored, TicketEvent, TicketingToolPlugin, VerifiedWebhook, WebhookRequest
 from deskhand.plugins.text import truncate
 
@@ -197,6 +198,7 @@ class Inbox:
         if why := trigger.why_ignored():
             return await self._ignore(trigger, delivery, why)
         try:
+            await check_schema(await _off_loop(request, lambda: dict(request.payload)), trigger.row.payload_schema)
             reading = await _off_loop(request, partial(read_delivery, request, trigger))
             return await self._act(trigger, describe(request, verified, reading), reading, request)
         except (BadRequestError, InvalidInputError) as error:
