@@ -8,7 +8,7 @@ import threading
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import httpx2
 import pytest
@@ -63,14 +63,14 @@ def saves(product: Product, ticket_id: str, count: int) -> list[OutboundEvent]:
 
 
 def echoes(product: Product, ticket_id: str, count: int) -> list[OutboundEvent]:
-    """Our own note coming back: under our account, and under a technician's (a rule copied it), mark and all."""
+    """Our own note coming back, again and again: under our account, with the id that the journal recorded."""
     simulator, ticket = product.desk.simulator, ticket_of(product, ticket_id)
     ours = next(note for note in ticket.notes if note.author is simulator.store.bot)
     events = []
     for number in range(count):
-        author = simulator.store.bot if number % 2 else simulator.store.person(f"rule{number}@acme.test")
-        note = SimNote(f"{ours.id}{number}", ours.body, public=False, author=author, created_at=ours.created_at)
-        events.append(simulator.event("note", ticket, actor=author, note=note))
+        told_at = ours.created_at + timedelta(seconds=number)  # each is a delivery of its own
+        note = SimNote(ours.id, ours.body, public=False, author=ours.author, created_at=told_at)
+        events.append(simulator.event("note", ticket, actor=ours.author, note=note))
     return events
 
 

@@ -91,7 +91,7 @@ async def errors_of(tool: str, url: str) -> list[str]:
             try:
                 said.append(repr(await call()))
             except DeskError as error:
-                said += [error.message, str(error), str(error.vendor_code), *error.fields]
+                said += [error.detail, str(error), str(error.vendor_code), *error.fields]
                 said.append(f"again after {error.retry_after}")
     finally:
         await desk.aclose()
