@@ -59,7 +59,7 @@ T = TypeVar("T")
 
 LONG = os.environ.get("DESKHAND_HYPOTHESIS_PROFILE") == "long"
 EXAMPLES = settings(
-    max_examples=600 if LONG else 40,
+    max_examples=600 if LONG else 140,
     stateful_step_count=40 if LONG else 20,
     derandomize=not LONG,
     database=None,

@@ -83,10 +83,12 @@ class GuardedProtocol(HttpToolsProtocol):
     _deadline: asyncio.TimerHandle | None = None
     _in_head = True
     _head_bytes = 0
+    _came_at = 0.0
     _counted: str | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self._came_at = self.loop.time()
         client = self.client[0] if self.client else None
         if client is not None and not self.limits.trusts(client):
             self._counted = client
@@ -99,9 +101,10 @@ class GuardedProtocol(HttpToolsProtocol):
         self._arm(self.limits.head_seconds)
 
     def _make_room(self) -> None:
-        """Drop a connection that has sent no whole head; if every one is at work, this one."""
-        waiting = (other for other in self.connections if isinstance(other, GuardedProtocol) and other._in_head)
-        next(waiting, self).transport.abort()
+        """Drop the connection that has been sending its head for longest; if every other is at work, this one."""
+        others = (other for other in self.connections if isinstance(other, GuardedProtocol) and other is not self)
+        waiting = [other for other in others if other._in_head and not other.transport.is_closing()]
+        min(waiting, key=lambda other: other._came_at, default=self).transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._disarm()
