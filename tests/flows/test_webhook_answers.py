@@ -265,14 +265,28 @@ async def test_the_tenants_rate_limit_answers_429_with_retry_after(product: Prod
 
 
 async def test_the_desks_own_address_reaches_every_agent_of_the_tenant(product: Product) -> None:
-    customer = await product.customer(tenant_id="acme")
-    body = event_body("1001")
-    answer = await product.webhooks.post(
-        f"{product.api.url}/webhooks/{customer.tenant_id}/servicedesk_plus",
-        content=body,
-        headers={"x-itsm-token": "wrong"},
-    )
-    assert answer.status_code == 401
+    """Also those that come after one whose own schema refuses the event."""
+    strict = {"triggers": [{"trigger_type": "webhook", "payload_schema": {"required": ["badge"]}}]}
+    customer = await product.customer(tenant_id="acme", **strict)
+    secret = "sb3Pzq0vJ8mYwT5uK1nRf7dC2xG9hLaE"
+    changed = await customer.client.patch("/api/v1/tenants/acme", json={"webhook_signing_secret": secret})
+    assert changed.is_success, changed.text
+
+    second = await customer.client.post("/api/v1/agents", json={
+        "name": "Second look", "system_prompt": "You prepare technicians.", "llm_config": {"model": "gpt-4"},
+        "triggers": [{"trigger_type": "webhook"}], "tool_ids": ["servicedesk_plus"],
+    })  # fmt: skip
+    await customer.client.post(f"/api/v1/agents/{second.json()['id']}/activate")
+
+    async def deliver(body: bytes, token: str) -> httpx2.Response:
+        url = f"{product.api.url}/webhooks/acme/servicedesk_plus"
+        return await product.webhooks.post(url, content=body, headers={"x-itsm-token": token})
+
+    together = await deliver(event_body("1001"), secret)
+    assert together.status_code == 202
+    assert sorted(one["status"] for one in together.json()["deliveries"]) == ["accepted", "rejected"]
+    assert (await deliver(b'{"hello": 1}', secret)).status_code in (400, 422)
+    assert (await deliver(event_body("1001"), "wrong")).status_code == 401
 
 
 async def test_an_event_that_would_take_minutes_to_check_holds_nobody_up(product: Product) -> None:

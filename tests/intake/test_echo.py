@@ -110,3 +110,11 @@ def test_a_mark_cannot_be_computed_without_the_key_and_changes_with_it() -> None
     text = with_mark("Restart it.", marks[0])
     assert find_marks(text) == (marks[0],)
     assert strip_marks(text).strip() == "Restart it."
+
+
+@pytest.mark.parametrize("kind", ["ticket.status_changed", "ticket.custom_field_changed", "ticket.priority_changed"])
+def test_what_a_person_changes_beside_our_comment_is_the_persons(kind: str) -> None:
+    event = {"comment": {"id": "n1", "body": f"Ref: {MARK}", "author": {"id": 7}}}
+    detail = {"id": "1", "updated_at": "2026-11-21T10:00:00Z", "status": "OPEN", "actor_id": 8}
+    told = event_of("zendesk", {"type": f"zen:event-type:{kind}", "detail": detail, "event": event})
+    assert (told.actor.id, told.note_id, told.marks) == ("8", None, ())

@@ -3,79 +3,27 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from contextlib import ExitStack
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import pytest
+from tests.support.hostile_desk import IDS, KEY, TOOLS, Answer, connect, serving
 
-from deskhand.plugins.contract import DeskContext, NoteDraft, TicketingToolPlugin
+from deskhand.plugins.contract import NoteDraft
 from deskhand.plugins.errors import DeskError
 from deskhand.plugins.registry import PluginManager
-from deskhand.simulators.testing import TEST_HTTP
-
-KEY = "kEy/with+signs=and<brackets>"
-IDS = {"jira": "10001", "zendesk": "17", "servicenow": "a" * 32, "servicedesk_plus": "17"}
-CONNECTIONS: dict[str, dict[str, Any]] = {
-    "servicedesk_plus": {"servicedesk_url": "@", "servicedesk_api_key": KEY},
-    "jira": {"jira_url": "@", "jira_api_token": KEY, "jira_project_key": "HELP", "jira_email": "bot@desk.test"},
-    "zendesk": {
-        "zendesk_subdomain": "acme",
-        "zendesk_url": "@",
-        "zendesk_api_token": KEY,
-        "zendesk_client_id": "deskhand",
-    },
-    "servicenow": {
-        "servicenow_instance_url": "@",
-        "servicenow_api_key": KEY,
-        "servicenow_username": "deskhand",
-    },
-}
-TOOLS = sorted(CONNECTIONS)
-
-Answer = Callable[[BaseHTTPRequestHandler, bytes], tuple[int, dict[str, str], bytes]]
 
 
 @pytest.fixture
 def serve() -> Iterator[Callable[[Answer], str]]:
-    servers: list[ThreadingHTTPServer] = []
-
-    def start(answer: Answer) -> str:
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                status, headers, content = answer(self, self.rfile.read(int(self.headers.get("content-length") or 0)))
-                self.send_response(status)
-                for name, value in headers.items():
-                    self.send_header(name, value)
-                self.send_header("content-length", str(len(content)))
-                self.end_headers()
-                self.wfile.write(content)
-
-            do_POST = do_PUT = do_PATCH = do_GET  # noqa: N815 - names of the library
-
-            def log_message(self, *args: object) -> None:
-                return
-
-        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        servers.append(server)
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        return f"http://127.0.0.1:{server.server_port}"
-
-    yield start
-    for server in servers:
-        server.shutdown()
-        server.server_close()
+    with ExitStack() as desks:
+        yield lambda answer: desks.enter_context(serving(answer))
 
 
 def test_every_built_in_desk_is_tried() -> None:
     assert sorted(PluginManager.installed().tool_types) == TOOLS
-
-
-def connect(tool: str, url: str) -> TicketingToolPlugin:
-    plugin = PluginManager.installed().get_plugin(tool)
-    values = {name: url if value == "@" else value for name, value in CONNECTIONS[tool].items()}
-    return plugin(plugin.config_model.model_validate(values), DeskContext(http=TEST_HTTP))
 
 
 async def errors_of(tool: str, url: str) -> list[str]:

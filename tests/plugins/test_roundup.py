@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import runpy
 from collections.abc import AsyncIterator, Iterator
 from contextlib import closing
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from tests.plugins.roundup_desk import SECRET, RoundupHarness, RunningTracker, running_tracker
 from tests.plugins.roundup_server import installed_plugin
+from tests.plugins.test_what_is_pasted import Hook
 from tests.support.product import until
 
 from deskhand.plugins.contract import NoteDraft, TicketChanges, TicketEvent, ValueKind, WebhookRequest
@@ -24,6 +27,9 @@ from deskhand.plugins.registry import PluginManager
 from deskhand.simulators.base import Fault
 
 MARK = "dh-0123456789abcdef0123"
+DETECTOR = (
+    Path(__file__).parent.parent.parent / "examples/deskhand-roundup/src/deskhand_roundup/setup/deskhand_webhook.py"
+)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -198,6 +204,29 @@ async def test_a_refused_change_sends_nothing(desk: RoundupHarness, tracker: Run
         await desk.plugin.update_ticket(ticket_id, TicketChanges(subject="other"), if_revision='"stale"')
     await desk.edit_elsewhere(ticket_id)  # returns when its own, later delivery is there
     assert tracker.receiver.about(ticket_id, "issue.updated", by_us=True) == []
+
+
+@pytest.mark.parametrize(
+    ("answers", "retry_after", "pauses"),
+    [
+        ((503, 202), None, [0, 2]),
+        ((503, 429, 202), "45", [0, 45, 45]),
+        ((429, 202), "99999", [0, 600]),
+        ((0, 500, 202), None, [0, 2, 10]),
+        ((503,) * 8, None, [0, 2, 10, 30, 60, 120, 180, 240]),
+        ((401,), None, [0]),
+    ],
+)
+def test_the_detector_tells_again_over_minutes(
+    answers: tuple[int, ...], retry_after: str | None, pauses: list[float], caplog: pytest.LogCaptureFixture
+) -> None:
+    detector = runpy.run_path(str(DETECTOR))
+    slept: list[float] = []
+    with Hook(*answers, retry_after=retry_after) as hook:
+        detector["send"](hook.url, SECRET, [{"event": "issue.created", "issue": {"id": "1"}}], sleep=slept.append)
+    assert slept == pauses
+    assert len({request.headers["webhook-id"] for request in hook.requests}) == 1
+    assert ("did not take" in caplog.text) == (answers[-1] != 202)
 
 
 def test_the_printed_detector_is_the_one_that_ran() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from deskhand.knowledge.schemas import HistoryHit, SystemHit
 from deskhand.knowledge.triage import suggest
 from deskhand.plugins.contract import Ticket
@@ -48,3 +50,9 @@ def test_a_source_keeps_its_number_and_a_system_the_words_that_name_it() -> None
         ("T1", "INC1", ""),
         ("S1", "srv-sap01", "SAP"),
     ]
+
+
+def test_what_could_not_be_read_of_the_ticket_is_named_beside_the_sources_that_were_away() -> None:
+    ticket = replace(TICKET, unread=("the ticket's notes beyond the first 400",))
+    facts = note_input(ticket, replace(findings(), unavailable=["past tickets"]))
+    assert facts.unavailable == ("past tickets", "the ticket's notes beyond the first 400")

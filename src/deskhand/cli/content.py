@@ -13,6 +13,7 @@ from rich.markup import escape
 from deskhand.cli.common import err, opened_installation, out, run
 from deskhand.errors import InvalidInputError, NotFoundError
 from deskhand.installation import Installation
+from deskhand.kit.clock import utc_now
 from deskhand.kit.crypto import SecretBox
 from deskhand.kit.db.session import Database
 from deskhand.kit.http import HttpClientFactory
@@ -27,6 +28,7 @@ from deskhand.ui.terminal import bars
 Progress = Callable[[ImportReport], None]
 Import = Callable[[Database, Progress], Awaitable[ImportReport]]
 OnError = Literal["stop", "continue"]
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 TENANT = typer.Option(..., "--tenant", help="The tenant's id.")
 ON_ERROR = typer.Option("stop", "--on-error", help="stop at the first bad row, or leave it out and continue.")
@@ -105,6 +107,20 @@ def _date_order(dates: str | None) -> DateOrder | None:
     return None if dates is None else "day-first" if dates == "day-first" else "month-first"
 
 
+def _since(option: datetime | None) -> datetime | None:
+    """The option in UTC; no desk is older than its clock, and none has tickets of tomorrow.
+
+    Raises:
+        InvalidInputError: It lies in the future.
+    """
+    if option is None:
+        return None
+    since = max(option.replace(tzinfo=UTC), EPOCH)
+    if since > utc_now():
+        raise InvalidInputError(f"--since {since:%Y-%m-%d} lies in the future, so nothing was resolved since then.")
+    return since
+
+
 async def _from_desk(
     installation: Installation, db: Database, *, tenant_id: str, tool: str, since: datetime | None, moved: Progress
 ) -> ImportReport:
@@ -113,8 +129,8 @@ async def _from_desk(
         tenant = await TenantService(session, secrets=secrets, plugins=plugins).get_tenant(tenant_id)
     http = HttpClientFactory(allow_private=installation.settings.allow_private_addresses)
     desk = desk_for(tenant, tool, secrets=secrets, plugins=plugins, http=http)
-    solved_since = since.replace(tzinfo=UTC) if since else None
-    start = solved_since or await importer.resume_point(db, tenant_id, tool) or datetime(1970, 1, 1, tzinfo=UTC)
+    solved_since = _since(since)
+    start = solved_since or await importer.resume_point(db, tenant_id, tool) or EPOCH
     try:
         return await importer.import_from_desk(
             db, tenant_id, desk, since=start, solved_since=solved_since, progress=moved
@@ -184,6 +200,9 @@ def _import(installation: Installation, tenant_id: str, what: str, work: Import)
         out.print(f"Columns that were not used: {names}", highlight=False, soft_wrap=True)
     for problem in report.problems[:20]:
         err.print(f"  {escape(str(problem))}", highlight=False, soft_wrap=True)
+    if report.ended_early:
+        err.print(f"{report.ended_early}. What was read is stored; run the import again to go on.", soft_wrap=True)
+        raise typer.Exit(1)
     if report.failed and report.failed == report.done:
         raise InvalidInputError(f"Nothing was imported: all {report.failed} rows were refused.")
 

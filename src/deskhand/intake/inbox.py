@@ -111,7 +111,10 @@ class Inbox:
     async def receive_for_desk(self, tenant_id: str, tool_type: str, request: WebhookRequest) -> list[DeliveryAnswer]:
         """A desk-wide delivery, for every agent of the tenant that works on that desk.
 
+        An agent whose schema or desk refuses it does not cost the others their event.
+
         Raises:
+            BadRequestError, InvalidInputError: Every agent refused it; what the first one said.
             SignatureError: The tenant's webhook secret does not fit; or no agent listens, or tenant and tool do not
                 exist, since a stranger must not learn which.
         """
@@ -120,7 +123,17 @@ class Inbox:
             candidates = [(trigger, trigger.tenant_secrets) for trigger in known[:1]]
             plugins = known[0].plugins_for(tool_type) if known else self._book.desks
             _, verified = await self._authenticate(candidates, request, plugins)
-            return [await self._receive(trigger, verified, request) for trigger in known]
+            answers: list[DeliveryAnswer] = []
+            refusals: list[DeskhandError] = []
+            for trigger in known:
+                try:
+                    answers.append(await self._receive(trigger, verified, request))
+                except (BadRequestError, InvalidInputError) as error:
+                    refusals.append(error)
+                    answers.append(DeliveryAnswer(status=Outcome.REJECTED, reason=error.detail))
+            if refusals and len(refusals) == len(known):
+                raise refusals[0]
+            return answers
 
     async def refuse_unread(self, agent_id: UUID | None, tenant_id: str, tool_type: str, error: DeskhandError) -> None:
         """Keep the fact that a body was too large to be read; who sent it is not known.

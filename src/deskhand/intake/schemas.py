@@ -76,7 +76,9 @@ class DeliveryRecord(BaseModel):
     received_at: datetime
     outcome: Outcome
     reason: str | None = Field(None, description="Why it was ignored or rejected, or which run it joined.")
-    http_status: int = Field(description="What the sender was answered.")
+    http_status: int = Field(
+        description="What was answered for this agent; a desk-wide event is answered 202 if any agent took it."
+    )
     scheme: str | None = Field(None, description="How the sender was proven; null where it was not.")
     delivery_id: str | None = Field(None, description="What names the event; the same for every redelivery.")
     event: str | None = None

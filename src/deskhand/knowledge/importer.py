@@ -31,6 +31,7 @@ from deskhand.knowledge.exports.files import read_rows
 from deskhand.knowledge.exports.survey import survey
 from deskhand.knowledge.exports.tickets import TicketFields, ticket_fields
 from deskhand.knowledge.identity import DESK_SOURCE
+from deskhand.knowledge.listing import ListingWatch
 from deskhand.knowledge.schemas import ArticleIn, DeskTicketRow, ImportReport, SystemRow, TicketRow
 from deskhand.plugins.contract import Ticket, TicketingToolPlugin, TicketPage
 from deskhand.plugins.errors import DeskError
@@ -204,7 +205,8 @@ async def import_from_desk(
     """Import resolved tickets straight from a desk, page by page, oldest first.
 
     A rate limit or an outage is waited out (``Retry-After`` obeyed, else backing off, six tries a page). A ticket that
-    was deleted meanwhile, is forbidden or malformed is one refused ticket.
+    was deleted meanwhile, is forbidden or malformed is one refused ticket. A listing without an end is left, and
+    ``report.ended_early`` says why.
 
     Args:
         db: As ``deskhand_app``.
@@ -221,15 +223,16 @@ async def import_from_desk(
         DeskError: The desk refused, or was still failing at the last try; the pages before are stored.
     """
     importing = Import(db, tenant_id, _DESK_TICKETS, on_error="continue", embedder=embedder, progress=progress)
-    report = importing.report
+    report, watch = importing.report, ListingWatch()
     report.cursor = cursor
     while True:
         async for attempt in stamina.retry_context(on=_wait_for_desk, attempts=_DESK_ATTEMPTS, timeout=None):
             with attempt:
                 page = await desk.list_history(since, cursor=report.cursor, page_size=page_size)
         report.cursor = page.next_cursor
+        report.ended_early = watch.why_stop(page)
         await importing.run(_rows_of(page, solved_since))
-        if page.next_cursor is None:
+        if page.next_cursor is None or report.ended_early:
             return report
 
 

@@ -219,6 +219,7 @@ class ImportReport:
         problems: The first 100 refused rows; ``failed`` counts all.
         cursor: Where a desk's history goes on; None for files and at the end.
         ignored_columns: Columns of a file that were not understood.
+        ended_early: Why a desk's history was not read to its end; empty where it was.
     """
 
     created: int = 0
@@ -229,6 +230,7 @@ class ImportReport:
     problems: list[ImportProblem] = field(default_factory=list)
     cursor: str | None = None
     ignored_columns: list[str] = field(default_factory=list)
+    ended_early: str = ""
 
     @property
     def done(self) -> int:

@@ -136,6 +136,7 @@ class Ticket:
         revision: Opaque stamp that changes with every save, compared before a write.
         listed_at: In ``list_history``: the ticket's place on the clock that the desk lists its history by.
         custom: Vendor fields that have no place of their own, by the vendor's name.
+        unread: What could not be read of it, each in a few words; empty for a ticket that is here as a whole.
     """
 
     tool_type: str
@@ -161,6 +162,7 @@ class Ticket:
     tags: tuple[str, ...] = ()
     notes: tuple[Note, ...] = ()
     custom: Mapping[str, Any] = field(default_factory=dict)
+    unread: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -173,7 +173,7 @@ class Executor:
                 "dropped": to_jsonable_python(note.dropped),
             },
             "triage": to_jsonable_python(findings.triage),
-            "unavailable": findings.unavailable,
+            "unavailable": list(facts.unavailable),
             "model": wording.model_name,
             "degraded": bool(wording.failure),
             "degraded_reason": wording.failure or None,

@@ -34,7 +34,7 @@ def note_input(ticket: Ticket, findings: Findings) -> NoteFacts:
             _suggestion(triage.category, findings, current=ticket.category),
             _suggestion(triage.priority, findings, current=ticket.priority),
         ),
-        unavailable=tuple(findings.unavailable),
+        unavailable=(*findings.unavailable, *ticket.unread),
     )
 
 

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from deskhand.kit.http import HttpClientFactory
 from deskhand.kit.marks import with_mark
+from deskhand.kit.times import read_number
 from deskhand.plugins.contract import ConnectionReport, NamedValue, NoteDraft
 from deskhand.plugins.errors import (
     DeskError,
@@ -27,6 +28,7 @@ from deskhand.plugins.jira.fields import allowed_value
 from deskhand.plugins.jira.manifest import DESK
 from deskhand.plugins.jira.wiki_write import markdown_to_wiki
 from deskhand.plugins.ownership import same_account
+from deskhand.plugins.paging import Listing, read_pages
 from deskhand.plugins.text import truncate
 
 _PAGE = 100
@@ -95,16 +97,17 @@ class JiraDesk:
 
     async def _probe_project(self) -> str:
         wanted = self._config.jira_project_key
-        start = 0
-        while True:
+
+        async def read(start: int) -> tuple[list[dict[str, Any]], int | None]:
             page = await self.client.get(f"{SERVICE_DESK}/servicedesk", {"start": start, "limit": _PAGE})
             rows = _rows(page, "values")
-            for row in rows:
-                if row.get("projectKey") == wanted:
-                    return f"{row.get('projectName')} is service desk {row.get('id')}"
-            start += len(rows)
-            if page.get("isLastPage", True) or not rows:
-                raise DeskNotFoundError(f"There is no service project {wanted}, or our account is no agent of it.")
+            is_last = page.get("isLastPage", True) or not rows or any(row.get("projectKey") == wanted for row in rows)
+            return rows, None if is_last else start + len(rows)
+
+        for row in (await read_pages(read, 0)).rows:
+            if row.get("projectKey") == wanted:
+                return f"{row.get('projectName')} is service desk {row.get('id')}"
+        raise DeskNotFoundError(f"There is no service project {wanted}, or our account is no agent of it.")
 
     async def _probe_search(self) -> str:
         statement = jql.project_only(self._config.jira_project_key)
@@ -120,21 +123,24 @@ class JiraDesk:
         mapping.fields_of(raw)
         return raw
 
-    async def comments(self, ticket_id: str) -> list[dict[str, Any]]:
+    async def comments(self, ticket_id: str) -> Listing[dict[str, Any]]:
         """Every comment, oldest first."""
-        rows: list[dict[str, Any]] = []
-        while True:
-            params: dict[str, str | int] = {"startAt": len(rows), "maxResults": _PAGE, "orderBy": "created"}
+
+        async def read(start: int) -> tuple[list[dict[str, Any]], int | None]:
+            params: dict[str, str | int] = {"startAt": start, "maxResults": _PAGE, "orderBy": "created"}
             page = await self.client.get(f"{issue_path(ticket_id)}/comment", params)
-            found = _rows(page, "comments")
-            rows += found
-            if not found or len(rows) >= int(page.get("total") or 0):
-                return rows
+            rows = _rows(page, "comments")
+            following = start + len(rows)
+            return rows, following if rows and following < (read_number(page.get("total")) or 0) else None
+
+        return await read_pages(read, 0)
 
     async def find_comment(self, ticket_id: str, mark: str) -> dict[str, Any] | None:
         """Our comment that carries a mark; somebody else's is a quotation of it."""
-        bearing = [row for row in await self.comments(ticket_id) if mapping.has_mark(row, mark)]
+        comments = await self.comments(ticket_id)
+        bearing = [row for row in comments.rows if mapping.has_mark(row, mark)]
         if not bearing:
+            comments.ensure_none_left("the ticket's comments", desk=DESK)
             return None
         ours = self._config.jira_account_id or (await self.myself()).get("accountId")
         return next((row for row in bearing if same_account((ours, mapping.author_id(row))) is not False), None)

@@ -9,7 +9,7 @@ import base64
 import binascii
 import json
 import re
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from deskhand.plugins.contract import TicketQuery
@@ -19,6 +19,8 @@ OVERLAP = timedelta(minutes=2)
 """How far a history search reaches back: the index lags, and JQL knows only whole minutes. Callers dedupe."""
 
 _MAX_WORDS = 20
+_EARLIEST, _LATEST = datetime(1970, 1, 2, tzinfo=UTC), datetime(2999, 1, 1, tzinfo=UTC)
+"""Jira has no tickets outside, and an instant there may have no local time."""
 _NOT_IN_A_WORD = re.compile(r"[^\w.'@-]+|(?<!\w)[.'@-]+|[.'@-]+(?!\w)")
 
 
@@ -36,7 +38,7 @@ def words(text: str) -> list[str]:
 
 def moment(when: datetime, zone: ZoneInfo) -> str:
     """A JQL date, rounded down to the minute."""
-    return quoted(when.astimezone(zone).strftime("%Y/%m/%d %H:%M"))
+    return quoted(min(max(when, _EARLIEST), _LATEST).astimezone(zone).strftime("%Y/%m/%d %H:%M"))
 
 
 def search(query: TicketQuery, project: str, zone: ZoneInfo) -> str:
@@ -52,7 +54,7 @@ def search(query: TicketQuery, project: str, zone: ZoneInfo) -> str:
 
 def history(since: datetime, project: str, zone: ZoneInfo, field: str) -> str:
     """Tickets that are done, from a time on: bounded and ordered by one field, so that going on leaves none out."""
-    start = moment(since - OVERLAP, zone)
+    start = moment(max(since, _EARLIEST) - OVERLAP, zone)
     return f"project in ({quoted(project)}) AND statusCategory = Done AND {field} >= {start} ORDER BY {field} ASC"
 
 

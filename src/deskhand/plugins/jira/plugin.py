@@ -40,6 +40,7 @@ from deskhand.plugins.jira.config import JiraConfig
 from deskhand.plugins.jira.desk import JiraDesk, issue_path
 from deskhand.plugins.jira.manifest import DESK, MANIFEST
 from deskhand.plugins.ownership import own_config, same_account
+from deskhand.plugins.paging import Listing
 from deskhand.plugins.signatures import HUB_SIGNATURE, STATIC_TOKEN
 from deskhand.plugins.text import truncate
 
@@ -89,8 +90,9 @@ class JiraPlugin(TicketingToolPlugin):
 
     async def get_ticket(self, ticket_id: str, *, with_notes: bool = True) -> Ticket:
         raw = await self._desk.issue(ticket_id, mapping.all_fields())
-        comments = await self._desk.comments(ticket_id) if with_notes else []
-        return await read_aside(self._read, raw, comments)
+        comments = await self._desk.comments(ticket_id) if with_notes else Listing[dict[str, Any]]([])
+        ticket = await read_aside(self._read, raw, comments.rows)
+        return replace(ticket, unread=comments.gaps("the ticket's comments"))
 
     def _read(self, raw: Mapping[str, Any], comments: Sequence[Mapping[str, Any]]) -> Ticket:
         notes = tuple(mapping.read_note(row) for row in comments)

@@ -40,6 +40,7 @@ from deskhand.plugins.contract import (
 from deskhand.plugins.errors import DeskConflictError, DeskError, DeskProtocolError, DeskUnsupportedError
 from deskhand.plugins.history import one_ticket
 from deskhand.plugins.ownership import own_config, same_account
+from deskhand.plugins.paging import Listing, read_pages
 from deskhand.plugins.servicedesk_plus import history, mapping, webhook
 from deskhand.plugins.servicedesk_plus.client import ServiceDeskClient
 from deskhand.plugins.servicedesk_plus.config import ServiceDeskPlusConfig
@@ -111,10 +112,12 @@ class ServiceDeskPlusPlugin(TicketingToolPlugin):
 
     async def get_ticket(self, ticket_id: str, *, with_notes: bool = True) -> Ticket:
         raw = await self._request(ticket_id)
-        notes: tuple[Note, ...] = ()
-        if with_notes and raw.get("has_notes", True):
-            notes = await read_aside(_read_notes, await self._raw_notes(ticket_id))
-        return await read_aside(mapping.read_ticket, raw, self.config, self._priorities, notes=notes)
+        if not with_notes or not raw.get("has_notes", True):
+            return await read_aside(mapping.read_ticket, raw, self.config, self._priorities)
+        listing = await self._raw_notes(ticket_id)
+        notes = await read_aside(_read_notes, listing.rows)
+        ticket = await read_aside(mapping.read_ticket, raw, self.config, self._priorities, notes=notes)
+        return replace(ticket, unread=listing.gaps("the ticket's notes"))
 
     async def search_tickets(self, query: TicketQuery) -> TicketPage:
         return await self._page(mapping.search_list_info(query))
@@ -140,7 +143,7 @@ class ServiceDeskPlusPlugin(TicketingToolPlugin):
         path = _VALUE_PATHS.get(kind)
         if path is None:
             raise DeskUnsupportedError(f"{DESK} has no list of {kind.value}.")
-        rows = await self._all(path, path)
+        rows = (await self._all(path, path)).whole(path, desk=DESK)
         return tuple(NamedValue(id=str(row.get("id")), name=str(row.get("name"))) for row in rows)
 
     # -- writing ---------------------------------------------------------------------------------
@@ -186,11 +189,15 @@ class ServiceDeskPlusPlugin(TicketingToolPlugin):
         return await self._put(ticket_id, {"status": status, "resolution": {"content": content}}, mark=mark)
 
     async def find_write(self, ticket_id: str, mark: str) -> WriteReceipt | None:
-        for row in await self._raw_notes(ticket_id):
+        notes = await self._raw_notes(ticket_id)
+        for row in notes.rows:
             if mark in find_marks(str(row.get("description") or "")) and self._may_be_ours(row):
                 return WriteReceipt(id=str(row.get("id")), ticket_id=ticket_id, mark=mark, adopted=True)
         raw = await self._request(ticket_id)
-        return _receipt(raw, mark, adopted=True) if _resolved_under(raw, mark) else None
+        if _resolved_under(raw, mark):
+            return _receipt(raw, mark, adopted=True)
+        notes.ensure_none_left("the ticket's notes", desk=DESK)
+        return None
 
     async def aclose(self) -> None:
         await self._client.aclose()
@@ -252,19 +259,18 @@ class ServiceDeskPlusPlugin(TicketingToolPlugin):
             total=None if total is None else int(total),
         )
 
-    async def _raw_notes(self, ticket_id: str) -> list[dict[str, Any]]:
+    async def _raw_notes(self, ticket_id: str) -> Listing[dict[str, Any]]:
         return await self._all(f"{_path(ticket_id)}/notes", "notes", f"{self.config.note_key}s")
 
-    async def _all(self, path: str, *keys: str) -> list[dict[str, Any]]:
+    async def _all(self, path: str, *keys: str) -> Listing[dict[str, Any]]:
         """Every row of a list, page by page."""
-        rows: list[dict[str, Any]] = []
-        start: str | None = "1"
-        while start is not None:
+
+        async def read(start: str) -> tuple[list[dict[str, Any]], str | None]:
             body = await self._client.get(path, {"list_info": {"row_count": _PAGE, "start_index": int(start)}})
             page = _rows(body, *keys)
-            rows.extend(page)
-            start = mapping.next_cursor(body, len(page))
-        return rows
+            return page, mapping.next_cursor(body, len(page))
+
+        return await read_pages(read, "1")
 
     async def _fields(self) -> tuple[NamedValue, ...]:
         """Documented fields, and the additional ones this instance shows on its newest request."""

@@ -20,6 +20,7 @@ from deskhand.plugins.errors import (
     DeskValidationError,
 )
 from deskhand.plugins.oauth import SHARED_TOKENS, AccessToken, TokenCache
+from deskhand.plugins.paging import Listing, read_pages
 from deskhand.plugins.servicenow.config import ServiceNowConfig
 from deskhand.plugins.servicenow.manifest import DESK
 from deskhand.plugins.servicenow.query import Query
@@ -89,15 +90,14 @@ class ServiceNowClient:
             offset = page.next_offset
         raise DeskProtocolError(f"{DESK} hides {_HIDDEN_PAGES} pages of {table} in a row from this account.")
 
-    async def all(self, table: str, query: Query, fields: Sequence[str]) -> list[dict[str, Any]]:
+    async def all(self, table: str, query: Query, fields: Sequence[str]) -> Listing[dict[str, Any]]:
         """Every row, page by page."""
-        rows: list[dict[str, Any]] = []
-        offset: int | None = 0
-        while offset is not None:
+
+        async def read(offset: int) -> tuple[list[dict[str, Any]], int | None]:
             page = await self.page(table, query, fields, offset=offset)
-            rows.extend(page.rows)
-            offset = page.next_offset
-        return rows
+            return list(page.rows), page.next_offset
+
+        return await read_pages(read, 0)
 
     async def aclose(self) -> None:
         """Close the connections."""

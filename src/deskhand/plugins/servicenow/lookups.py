@@ -79,7 +79,8 @@ class Lookups:
             Term("language", "=", self._config.servicenow_language),
             order=("sequence", "value"),
         )
-        rows = await self._client.all("sys_choice", query, ("name", "element", "value", "label", "sequence"))
+        listing = await self._client.all("sys_choice", query, ("name", "element", "value", "label", "sequence"))
+        rows = listing.whole("choices", desk=DESK)
         for table in self._config.tables:
             own = [row for row in rows if value_of(row, "name") == table]
             if own:
@@ -122,7 +123,7 @@ class Lookups:
             order=("element",),
         )
         names = ("name", "element", "column_label", "internal_type", "max_length", "mandatory", "read_only")
-        return tuple(await self._client.all("sys_dictionary", query, names))
+        return tuple((await self._client.all("sys_dictionary", query, names)).whole("fields", desk=DESK))
 
     async def unknown_fields(self, names: tuple[str, ...]) -> tuple[str, ...]:
         """Names the dictionary does not have; none if it cannot be read (rows are checked as they come)."""

@@ -94,8 +94,13 @@ class ServiceNowPlugin(TicketingToolPlugin):
 
     async def get_ticket(self, ticket_id: str, *, with_notes: bool = True) -> Ticket:
         row = await self._record(ticket_id)
-        notes = await self._notes(row) if with_notes else ()
-        return await read_aside(mapping.read_ticket, row, self.config, self._priorities, notes=notes)
+        if not with_notes:
+            return await read_aside(mapping.read_ticket, row, self.config, self._priorities)
+        query = mapping.journal_query(value_of(row, "sys_id"))
+        entries = await self._client.all("sys_journal_field", query, _NOTE_FIELDS)
+        notes = await read_aside(_read_notes, entries.rows, row)
+        ticket = await read_aside(mapping.read_ticket, row, self.config, self._priorities, notes=notes)
+        return replace(ticket, unread=entries.gaps("the ticket's journal"))
 
     async def search_tickets(self, query: TicketQuery) -> TicketPage:
         states = tuple([await self._lookups.value("state", word) for word in query.status])
@@ -134,7 +139,7 @@ class ServiceNowPlugin(TicketingToolPlugin):
             return tuple(NamedValue(id=choice.value, name=choice.label) for choice in choices)
         if kind is ValueKind.GROUPS:
             query = where(Term("active", "=", "true"), order=("name", "sys_id"))
-            rows = await self._client.all("sys_user_group", query, ("sys_id", "name"))
+            rows = (await self._client.all("sys_user_group", query, ("sys_id", "name"))).whole("groups", desk=DESK)
             return tuple(NamedValue(id=value_of(row, "sys_id"), name=value_of(row, "name")) for row in rows)
         if kind is ValueKind.FIELDS:
             return tuple(_field(row) for row in await self._lookups.fields())
@@ -229,11 +234,6 @@ class ServiceNowPlugin(TicketingToolPlugin):
         if mapping.is_sys_id(ticket_id):
             return ticket_id
         return value_of(await self._by_number(ticket_id, ("sys_id", "number")), "sys_id")
-
-    async def _notes(self, row: Mapping[str, Any]) -> tuple[Note, ...]:
-        query = mapping.journal_query(value_of(row, "sys_id"))
-        entries = await self._client.all("sys_journal_field", query, _NOTE_FIELDS)
-        return await read_aside(_read_notes, entries, row)
 
     async def _entry(self, sys_id: str, mark: str) -> dict[str, Any] | None:
         """The journal entry with a mark, or the newest of all; None if this account is shown none."""

@@ -12,6 +12,7 @@ from deskhand.kit.http import HttpClientFactory
 from deskhand.plugins.calls import access_token, error_body, error_for_status, json_object, plain_words, send
 from deskhand.plugins.errors import DeskAuthError, DeskError, DeskProtocolError
 from deskhand.plugins.oauth import SHARED_TOKENS, AccessToken, TokenCache
+from deskhand.plugins.paging import Listing, read_pages
 from deskhand.plugins.zendesk.config import ZendeskConfig
 from deskhand.plugins.zendesk.manifest import DESK
 
@@ -45,18 +46,16 @@ class ZendeskClient:
         """PUT below ``/api/v2/``."""
         return await self._call("PUT", path, json=dict(body))
 
-    async def pages(self, path: str, key: str, params: Params | None = None) -> list[dict[str, Any]]:
-        """Every page of a list with cursor paging; the rows are under ``key``."""
-        given: dict[str, str | int] = {**(params or {}), "page[size]": PAGE}
-        pages: list[dict[str, Any]] = []
-        while True:
-            body = await self.get(path, given)
+    async def pages(self, path: str, key: str, params: Params | None = None) -> Listing[dict[str, Any]]:
+        """Every page of a list with cursor paging; the rows are under ``key`` of each page."""
+
+        async def read(after: str) -> tuple[list[dict[str, Any]], str | None]:
+            place = {"page[after]": after} if after else {}
+            body = await self.get(path, {**(params or {}), "page[size]": PAGE, **place})
             rows(body, key)
-            pages.append(body)
-            after = next_cursor(body)
-            if after is None:
-                return pages
-            given["page[after]"] = after
+            return [body], next_cursor(body)
+
+        return await read_pages(read, "")
 
     async def aclose(self) -> None:
         """Close the connections."""

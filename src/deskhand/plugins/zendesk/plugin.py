@@ -38,6 +38,7 @@ from deskhand.plugins.contract import (
 from deskhand.plugins.errors import DeskConflictError, DeskProtocolError
 from deskhand.plugins.history import one_ticket
 from deskhand.plugins.ownership import own_config, same_account
+from deskhand.plugins.paging import Listing
 from deskhand.plugins.signatures import ZENDESK_SAVED
 from deskhand.plugins.zendesk import checks, mapping, webhook
 from deskhand.plugins.zendesk.client import ZendeskClient, rows
@@ -96,7 +97,8 @@ class ZendeskPlugin(TicketingToolPlugin):
         body = await self._client.get(_path(ticket_id), {"include": _SIDELOADS})
         side = await self._side(body)
         comments = await self._comments(ticket_id, side) if with_notes else None
-        return await read_aside(self._read, body.get("ticket"), side, comments)
+        ticket = await read_aside(self._read, body.get("ticket"), side, comments.rows if comments else None)
+        return replace(ticket, unread=comments.gaps("the ticket's comments") if comments else ())
 
     async def search_tickets(self, query: TicketQuery) -> TicketPage:
         found = await self._search.page(query)
@@ -168,12 +170,14 @@ class ZendeskPlugin(TicketingToolPlugin):
         return await self._set(ticket_id, fields, (mark,), note=note)
 
     async def find_write(self, ticket_id: str, mark: str) -> WriteReceipt | None:
-        for page in await self._client.pages(f"{_path(ticket_id)}/audits", "audits"):
+        audits = await self._client.pages(f"{_path(ticket_id)}/audits", "audits")
+        for page in audits.rows:
             for audit in rows(page, "audits"):
                 ours = same_account((self.config.zendesk_user_id, audit.get("author_id"))) is not False
                 if ours and mapping.carries_mark(audit, mark):
                     found = mapping.receipt_id(audit, ticket_id)
                     return WriteReceipt(id=found, ticket_id=ticket_id, mark=mark, adopted=True)
+        audits.ensure_none_left("the ticket's audits", desk=DESK)
         return None
 
     async def aclose(self) -> None:
@@ -251,20 +255,22 @@ class ZendeskPlugin(TicketingToolPlugin):
         side.add(body)
         return side
 
-    async def _comments(self, ticket_id: str, side: mapping.Sideloads) -> list[dict[str, Any]]:
+    async def _comments(self, ticket_id: str, side: mapping.Sideloads) -> Listing[dict[str, Any]]:
         """All comments, oldest first: the first is the description."""
         found: list[dict[str, Any]] = []
-        for page in await self._client.pages(f"{_path(ticket_id)}/comments", "comments", {"include": "users"}):
+        pages = await self._client.pages(f"{_path(ticket_id)}/comments", "comments", {"include": "users"})
+        for page in pages.rows:
             side.add(page)
             found += rows(page, "comments")
-        return found
+        return Listing(found, pages.is_cut)
 
     async def _resolved(self, row: Mapping[str, Any], side: mapping.Sideloads) -> Ticket:
         """A ticket of the history; its comments are read unless a field keeps the resolution."""
         kept = await read_aside(self._read, row, side)
         if kept.resolution:
             return kept
-        return await read_aside(self._read, row, side, await self._comments(kept.id, side))
+        comments = (await self._comments(kept.id, side)).whole("the ticket's comments", desk=DESK)
+        return await read_aside(self._read, row, side, comments)
 
     def _read_rows(self, found: Sequence[Mapping[str, Any]], side: mapping.Sideloads) -> tuple[Ticket, ...]:
         return tuple(self._read(row, side) for row in found)

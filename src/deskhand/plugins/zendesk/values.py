@@ -114,7 +114,8 @@ class ZendeskValues:
     # -- groups and people -----------------------------------------------------------------------
 
     async def _groups(self) -> list[dict[str, Any]]:
-        return [row for page in await self._client.pages("groups", "groups") for row in rows(page, "groups")]
+        pages = (await self._client.pages("groups", "groups")).whole("groups", desk=DESK)
+        return [row for page in pages for row in rows(page, "groups")]
 
     async def group_id(self, name: str) -> int:
         """Id of a group by its name.
@@ -143,7 +144,7 @@ class ZendeskValues:
 
     async def _fields(self) -> list[dict[str, Any]]:
         if self._ticket_fields is None:
-            pages = await self._client.pages("ticket_fields", "ticket_fields")
+            pages = (await self._client.pages("ticket_fields", "ticket_fields")).whole("ticket fields", desk=DESK)
             self._ticket_fields = [row for page in pages for row in rows(page, "ticket_fields")]
         return self._ticket_fields
 

@@ -28,6 +28,7 @@ from deskhand.plugins.zendesk.mapping import read_time
 
 _ID = re.compile(r"[1-9][0-9]{0,18}")
 _SETUP = Path(__file__).parent / "setup"
+_NEW_COMMENT = "ticket.comment_added"
 _STATUS_EVENTS = {"ticket.status_changed", "ticket.custom_status_changed", "ticket.updated"}
 
 
@@ -59,15 +60,15 @@ def _subscribed(payload: Mapping[str, Any], event: str) -> TicketEvent | Ignored
         status=detail.get("status"),
         priority=detail.get("priority"),
         updated=detail.get("updated_at"),
-        actor=_actor(payload, detail),
-        comment=_comment(payload) if event == "ticket.comment_added" else {},
+        actor=_actor(event, payload, detail),
+        comment=_comment(payload) if event == _NEW_COMMENT else {},
     )
 
 
-def _actor(payload: Mapping[str, Any], detail: Mapping[str, Any]) -> Person:
-    """Who did it: the author of the comment where there is one, else the event's actor."""
+def _actor(event: str, payload: Mapping[str, Any], detail: Mapping[str, Any]) -> Person:
+    """Who did it: the author of a new comment, else the event's actor (who may have changed a comment of ours)."""
     author = _comment(payload).get("author")
-    if isinstance(author, dict) and author.get("id"):
+    if event == _NEW_COMMENT and isinstance(author, dict) and author.get("id"):
         return Person(id=str(author["id"]), name=_word(author.get("name")))
     return Person(id=_word(detail.get("actor_id")))
 

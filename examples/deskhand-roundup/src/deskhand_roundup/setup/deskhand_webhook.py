@@ -1,8 +1,9 @@
 """Detector for Roundup: tells Deskhand about issues, and keeps internal messages out of the mail.
 
 One webhook for each change, signed as standardwebhooks.com says, sent when the change is committed. Address and
-secret are read from the section [deskhand] of detectors/config.ini. A delivery that fails is repeated with the
-same id; what is still undelivered when the process ends is lost.
+secret are read from the section [deskhand] of detectors/config.ini. While Deskhand is away or busy (no answer, 429,
+5xx) a delivery is repeated with the same id for about ten minutes, or as Retry-After says; what is not taken then is
+logged and lost, as is what is still undelivered when the process is killed.
 """
 
 import base64
@@ -13,11 +14,14 @@ import json
 import logging
 import threading
 import time
+import urllib.error
 import urllib.request
 import uuid
 
 LOG = logging.getLogger("deskhand")
-WAITS = (0, 2, 10, 30)  # seconds before each try
+PAUSES = (0, 2, 10, 30, 60, 120, 180, 240)  # seconds before each try
+LONGEST_PAUSE = 600
+LONGEST_TITLE = 500  # Deskhand reads the rest from the issue
 
 
 def sign(secret, body, message_id, timestamp):
@@ -29,18 +33,32 @@ def sign(secret, body, message_id, timestamp):
     return {"webhook-id": message_id, "webhook-timestamp": str(timestamp), "webhook-signature": "v1," + signature}
 
 
-def send(url, secret, events):
+def post(url, secret, message_id, body):
+    """One attempt: the HTTP status (0 if Deskhand could not be reached), and the seconds it asks to wait."""
+    headers = {"Content-Type": "application/json", **sign(secret, body, message_id, int(time.time()))}
+    request = urllib.request.Request(url, body, headers)  # noqa: S310 - set by the tracker's administrator
+    try:
+        with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
+            return answer.status, 0
+    except urllib.error.HTTPError as error:
+        wait = error.headers.get("Retry-After", "")
+        return error.code, int(wait) if wait.isascii() and wait.isdigit() and len(wait) < 7 else 0
+    except (OSError, http.client.HTTPException):
+        return 0, 0
+
+
+def send(url, secret, events, sleep=time.sleep):
     """Deliver what one commit changed, in order."""
     for event in events:
         body, message_id = json.dumps(event).encode(), "msg_" + uuid.uuid4().hex
-        for wait in WAITS:
-            time.sleep(wait)
-            headers = {"Content-Type": "application/json", **sign(secret, body, message_id, int(time.time()))}
-            try:
-                with urllib.request.urlopen(urllib.request.Request(url, body, headers), timeout=10):  # noqa: S310 - set by the tracker's administrator
-                    break
-            except (OSError, http.client.HTTPException) as error:
-                LOG.warning("webhook %s about issue %s failed: %s", message_id, event["issue"]["id"], error)
+        status = wait = 0
+        for pause in PAUSES:
+            sleep(min(max(pause, wait), LONGEST_PAUSE))
+            status, wait = post(url, secret, message_id, body)
+            if status and status < 500 and status not in (408, 425, 429):
+                break
+        if not 200 <= status < 300:
+            LOG.error("Deskhand did not take webhook %s about issue %s: %s", message_id, event["issue"]["id"], status)
 
 
 def name(db, cl, nodeid, prop):
@@ -60,7 +78,7 @@ def describe(db, cl, nodeid, kind, old):
         "event": "issue." + kind,
         "issue": {
             "id": nodeid,
-            "title": cl.get(nodeid, "title"),
+            "title": cl.get(nodeid, "title")[:LONGEST_TITLE],
             "status": name(db, cl, nodeid, "status"),
             "priority": name(db, cl, nodeid, "priority"),
             "activity": str(cl.get(nodeid, "activity")),
