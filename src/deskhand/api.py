@@ -36,6 +36,7 @@ from deskhand.plugins.registry import PluginManager
 from deskhand.schedules.endpoints import router as schedules_router
 from deskhand.schedules.pages import router as schedule_pages
 from deskhand.tenants.endpoints import router as tenants_router
+from deskhand.tools.endpoints import router as tools_router
 from deskhand.ui.reference import router as reference_pages
 from deskhand.ui.static_files import mount_static
 
@@ -96,6 +97,7 @@ def create_app(config: ApiConfig, limits: EdgeLimits | None = None) -> FastAPI:
     for router in (
         access_router,
         tenants_router,
+        tools_router,
         agents_router,
         executions_router,
         webhooks_router,

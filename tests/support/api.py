@@ -25,11 +25,12 @@ from deskhand.plugins.registry import PluginManager
 from deskhand.schedules import endpoints
 from deskhand.simulators.base.server import run_in_process
 from deskhand.tenants import endpoints as tenant_endpoints
+from deskhand.tools import endpoints as tool_endpoints
 
 TLS = ssl.create_default_context()  # one for all clients: reading the CA bundle takes a tenth of a second
 ROUTERS = (
     *(access_endpoints.router, tenant_endpoints.router, agent_endpoints.router),
-    *(execution_endpoints.router, endpoints.router),
+    *(execution_endpoints.router, endpoints.router, tool_endpoints.router),
 )
 PROMPT = "You help the technicians of a service desk. Cite your sources."
 AGENT: dict[str, Any] = {

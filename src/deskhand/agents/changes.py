@@ -16,17 +16,11 @@ from deskhand.kit.cron import next_fire
 from deskhand.kit.crypto import SecretBox, new_webhook_secret
 from deskhand.kit.pointer import fault_sentence, pointer
 from deskhand.kit.secret_strength import ensure_strong
-from deskhand.plugins.contract import Operation
 from deskhand.plugins.errors import PluginNotFoundError
 from deskhand.plugins.registry import PluginManager
-
-DEFAULT_OPERATIONS = (
-    Operation.GET_TICKET,
-    Operation.SEARCH_TICKETS,
-    Operation.LIST_HISTORY,
-    Operation.LIST_VALUES,
-    Operation.ADD_NOTE,
-)
+from deskhand.tools.catalogue import default_grants, find_provider, grant_faults
+from deskhand.tools.schemas import GrantInput
+from deskhand.tools.values import PLAIN, Grants, read_grants, stored_grants
 
 
 def webhook_path(agent_id: UUID) -> str:
@@ -87,14 +81,14 @@ def restore_triggers(agent: Agent, stored: Sequence[Mapping[str, Any]], *, secre
     return made
 
 
-def set_tools(agent: Agent, granted: Mapping[str, Sequence[str]]) -> None:
+def set_tools(agent: Agent, granted: Mapping[str, Grants]) -> None:
     """Make the agent's tools the granted ones, with exactly those operations."""
     existing = {tool.tool_id: tool for tool in agent.tools}
     kept = []
-    for tool_id, operations in granted.items():
+    for tool_id, grants_of_tool in granted.items():
         tool = existing.get(tool_id) or AgentTool(agent_id=agent.id, tenant_id=agent.tenant_id, tool_id=tool_id)
-        if sorted(tool.operations or ()) != sorted(operations):
-            tool.operations = sorted(operations)
+        if read_grants(tool.operations or ()) != dict(grants_of_tool) or tool.operations is None:
+            tool.operations = stored_grants(grants_of_tool)
         kept.append(tool)
     agent.tools = kept
 
@@ -102,41 +96,43 @@ def set_tools(agent: Agent, granted: Mapping[str, Sequence[str]]) -> None:
 def grants(
     agent: Agent,
     tool_ids: Sequence[str] | None,
-    operations: Mapping[str, Sequence[Operation]] | None,
+    operations: Mapping[str, Mapping[str, GrantInput]] | None,
     *,
     plugins: PluginManager,
-) -> dict[str, list[str]]:
+) -> dict[str, Grants]:
     """Which tools the agent shall have, and what it may do with each.
 
     Args:
         agent: Its present grants stay where nothing else is said.
         tool_ids: The whole list of tools; None keeps the present ones.
-        operations: Grants of single tools; a new tool without one gets ``DEFAULT_OPERATIONS``.
+        operations: Grants of single tools; a new tool without one gets its default.
         plugins: Knows which desk can do what.
 
     Raises:
         InvalidInputError: A tool is unknown, not among the agent's, or cannot do what is granted; all faults at once.
     """
-    present = {tool.tool_id: list(tool.operations) for tool in agent.tools}
+    present = {tool.tool_id: read_grants(tool.operations) for tool in agent.tools}
     wanted = list(present) if tool_ids is None else list(tool_ids)
-    asked = {tool_id: [str(operation) for operation in named] for tool_id, named in (operations or {}).items()}
+    asked = {
+        tool_id: {name: how.grant for name, how in granted_of_tool.items()}
+        for tool_id, granted_of_tool in (operations or {}).items()
+    }
     faults = [
-        FieldProblem(f"/tool_operations/{tool_id}", f"'{tool_id}' is not among the agent's tools")
+        FieldProblem(pointer(["tool_operations", tool_id]), f"'{tool_id}' is not among the agent's tools")
         for tool_id in asked
         if tool_id not in wanted
     ]
-    granted: dict[str, list[str]] = {}
+    granted: dict[str, Grants] = {}
     for index, tool_id in enumerate(wanted):
         try:
-            can = plugins.get_plugin(tool_id).manifest.operations
+            provider = find_provider(tool_id, plugins)
         except PluginNotFoundError as error:
-            faults.append(FieldProblem(f"/tool_ids/{index}", error.detail))
+            faults.append(FieldProblem(pointer(["tool_ids", index]), error.detail))
             continue
-        default = [operation.value for operation in DEFAULT_OPERATIONS if operation in can]
-        granted[tool_id] = list(dict.fromkeys(asked.get(tool_id, present.get(tool_id, default))))
-        beyond = [name for name in granted[tool_id] if name not in can]
-        if beyond:
-            faults.append(FieldProblem(f"/tool_operations/{tool_id}", f"'{tool_id}' cannot do: {', '.join(beyond)}"))
+        named = asked.get(tool_id, present.get(tool_id))
+        granted[tool_id] = dict.fromkeys(default_grants(provider), PLAIN) if named is None else named
+        if tool_id in asked or tool_id not in present:  # what is there already was judged when it was saved
+            faults.extend(grant_faults(provider, granted[tool_id]))
     if faults:
         raise InvalidInputError("; ".join(fault.detail for fault in faults), errors=faults)
     return granted

@@ -22,7 +22,7 @@ from sqlalchemy import (
     desc,
     text,
 )
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from deskhand.kit.db.base import Base, CreatedAt, TenantModel, Timestamp, UpdatedAt, UuidPk
@@ -126,10 +126,10 @@ class AgentTrigger(TenantModel, Base):
 
 
 class AgentTool(TenantModel, Base):
-    """Many-to-many between agents and tools: which desk an agent may use, and which operations on it.
+    """Many-to-many between agents and tools: which tools an agent may use, and which operations of each.
 
-    ``tool_id`` names a registered plugin. ``operations`` is the grant: the toolbox refuses every
-    operation that is not in it, whatever the model asks for.
+    ``tool_id`` names a provider of the catalogue (``tools.catalogue``). ``operations`` is the grant, a list of
+    operations or operation to mode and scope: the toolbox refuses what is not in it, whatever the model asks for.
     """
 
     __tablename__ = "agent_tools"
@@ -141,14 +141,16 @@ class AgentTool(TenantModel, Base):
             ondelete="CASCADE",
             name="fk_agent_tools_agent_id",
         ),
+        CheckConstraint("jsonb_typeof(operations) IN ('array', 'object')", name="operations"),
         Index("idx_agent_tools_agent_id", "agent_id"),
         Index("idx_agent_tools_tool_id", "tool_id"),
     )
 
     agent_id: Mapped[UUID]
     tool_id: Mapped[str] = mapped_column(String(100))
-    operations: Mapped[list[str]] = mapped_column(
-        ARRAY(Text), server_default=text("'{get_ticket,search_tickets,list_history,list_values,add_note}'")
+    operations: Mapped[list[str] | dict[str, Any]] = mapped_column(
+        JSONB,
+        server_default=text("""'["get_ticket", "search_tickets", "list_history", "list_values", "add_note"]'::jsonb"""),
     )
     created_at: Mapped[CreatedAt]
 

@@ -10,6 +10,7 @@ from deskhand.agents.schemas import PROMPT_LENGTH, TriggerType, in_order
 from deskhand.errors import FieldProblem
 from deskhand.kit.cron import check_cron
 from deskhand.kit.pointer import pointer
+from deskhand.plugins.registry import TOOLS_BESIDE_DESKS
 
 
 def missing_for_activation(
@@ -64,6 +65,7 @@ def _tool_faults(agent: Agent, connected: Collection[str]) -> list[FieldProblem]
     tools = sorted(tool.tool_id for tool in agent.tools)
     if not tools:
         return [FieldProblem("/tool_ids", "at least one tool is needed")]
-    if any(tool in connected for tool in tools):
+    desks = [tool for tool in tools if tool not in TOOLS_BESIDE_DESKS]
+    if not desks or any(tool in connected for tool in desks):
         return []
-    return [FieldProblem("/tool_ids", f"none of its tools has a complete connection: {', '.join(tools)}")]
+    return [FieldProblem("/tool_ids", f"none of its tools has a complete connection: {', '.join(desks)}")]

@@ -23,7 +23,8 @@ from deskhand.agents.models import Agent, AgentTrigger
 from deskhand.kit.cron import check_cron, check_timezone
 from deskhand.kit.payloads.rules import check_payload_schema
 from deskhand.kit.schema import InputModel
-from deskhand.plugins.contract import Operation
+from deskhand.tools.schemas import GrantView, OperationGrants
+from deskhand.tools.values import read_grants, stored_grants
 
 MAX_TRIGGERS = 20
 MAX_TOOLS = 20
@@ -57,7 +58,7 @@ AgentName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1
 Description = Annotated[str, StringConstraints(max_length=10_000)]
 Prompt = Annotated[str, StringConstraints(min_length=PROMPT_LENGTH[0], max_length=PROMPT_LENGTH[1])]
 ToolId = Annotated[str, StringConstraints(min_length=1, max_length=100)]
-Grants = dict[ToolId, list[Operation]]
+ToolGrants = dict[ToolId, OperationGrants]
 NEVER_DRAFT_AGAIN = "Invalid status transition: an agent cannot go back to draft, for example active → draft"
 
 SCHEDULE_FIELDS = ("schedule_cron", "schedule_timezone", "misfire_policy", "misfire_max_age_seconds")
@@ -195,10 +196,13 @@ class AgentCreate(_ToolRules):
         None, max_length=255, description="Taken from the credential; what is sent here is replaced by it."
     )
     triggers: list[AgentTriggerCreate] = Field(default_factory=list, max_length=MAX_TRIGGERS)
-    tool_ids: list[ToolId] = Field(default_factory=list, max_length=MAX_TOOLS, description="Desks it may use.")
-    tool_operations: Grants = Field(
+    tool_ids: list[ToolId] = Field(
+        default_factory=list, max_length=MAX_TOOLS, description="Tools it may use: see `GET /api/v1/tools`."
+    )
+    tool_operations: ToolGrants = Field(
         default_factory=dict,
-        description="What it may do on each desk; a desk not named gets reading and adding notes.",
+        description="What it may do with each tool: a list of operations, or operation to mode and scope. A desk that"
+        " is not named gets reading and adding notes, another tool its reading.",
     )
 
     @model_validator(mode="after")
@@ -227,7 +231,7 @@ class AgentUpdate(_ToolRules):
         None, max_length=MAX_TRIGGERS, description="The whole list: triggers that are not in it are removed."
     )
     tool_ids: list[ToolId] | None = Field(None, max_length=MAX_TOOLS, description="The whole list.")
-    tool_operations: Grants | None = Field(None, description="Grants of the tools named; others keep theirs.")
+    tool_operations: ToolGrants | None = Field(None, description="Grants of the tools named; others keep theirs.")
 
     @model_validator(mode="after")
     def _never_back_to_draft(self) -> AgentUpdate:
@@ -294,7 +298,9 @@ class AgentResponse(BaseModel):
     created_by: str | None
     triggers: list[dict[str, Any]] = Field(default_factory=list, description="Its triggers, without their secrets.")
     tool_ids: list[str] = Field(default_factory=list)
-    tool_operations: dict[str, list[str]] = Field(default_factory=dict, description="What it may do on each desk.")
+    tool_operations: dict[str, list[str] | dict[str, GrantView]] = Field(
+        default_factory=dict, description="What it may do with each tool; a plain list means `allow` and `own`."
+    )
     revision: int = Field(1, description="Counts every change; the ETag.")
     current_version: int = Field(1, description="Counts changes of prompt, model, tools and triggers.")
 
@@ -312,7 +318,7 @@ class AgentResponse(BaseModel):
             **counters,
             "triggers": [trigger_view(trigger) for trigger in in_order(data.triggers)],
             "tool_ids": [tool.tool_id for tool in tools],
-            "tool_operations": {tool.tool_id: list(tool.operations or ()) for tool in tools},
+            "tool_operations": {tool.tool_id: stored_grants(read_grants(tool.operations or ())) for tool in tools},
         }
 
 

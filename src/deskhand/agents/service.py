@@ -26,6 +26,7 @@ from deskhand.kit.page import Page
 from deskhand.plugins.registry import PluginManager
 from deskhand.tenants.connections import connected_tools
 from deskhand.tenants.service import TenantService
+from deskhand.tools.values import read_grants
 
 Made = dict[UUID, str]
 """Webhook secrets that a change made, by trigger id; the only time they can be shown."""
@@ -219,7 +220,7 @@ class AgentService:
         agent.system_prompt = version.system_prompt
         agent.llm_config = dict(version.llm_config)
         made = changes.restore_triggers(agent, version.triggers, secrets=self._secrets)
-        changes.set_tools(agent, {tool["tool_id"]: tool["operations"] for tool in version.tools})
+        changes.set_tools(agent, {tool["tool_id"]: read_grants(tool["operations"]) for tool in version.tools})
         if snapshot(agent) == before:
             return agent, made
         saved = await self._save(agent, "agent.rollback", [f"version {number}"], new_version=True)

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from deskhand.agents.models import Agent, AgentTrigger, AgentVersion
 from deskhand.agents.schemas import SCHEDULE_FIELDS, TriggerType, in_order
 from deskhand.kit.pointer import pointer
+from deskhand.tools.values import read_grants, stored_grants
 
 WEBHOOK_FIELDS = ("webhook_url", "payload_schema")
 _PARTS = ("system_prompt", "llm_config", "tools", "triggers")
@@ -61,7 +62,9 @@ def snapshot(agent: Agent) -> dict[str, Any]:
     return {
         "system_prompt": agent.system_prompt,
         "llm_config": agent.llm_config,
-        "tools": [{"tool_id": tool.tool_id, "operations": sorted(tool.operations)} for tool in tools],
+        "tools": [
+            {"tool_id": tool.tool_id, "operations": stored_grants(read_grants(tool.operations))} for tool in tools
+        ],
         "triggers": [_trigger_snapshot(trigger) for trigger in in_order(agent.triggers)],
     }
 

@@ -27,6 +27,8 @@ from deskhand.plugins.servicenow import ServiceNowPlugin
 from deskhand.plugins.zendesk import ZendeskPlugin
 
 ENTRY_POINT_GROUP = "deskhand.plugins"
+TOOLS_BESIDE_DESKS = frozenset({"knowledge", "email", "slack", "teams", "http", "openapi", "mcp"})
+"""Names of tools that are no desk (``tools.catalogue``); no plugin may take one."""
 
 BUILT_IN: dict[str, type[TicketingToolPlugin]] = {
     "servicedesk_plus": ServiceDeskPlusPlugin,
@@ -150,6 +152,8 @@ def find_faults(plugin: object) -> Iterator[tuple[str, str]]:
 
 
 def _manifest_faults(manifest: Manifest) -> Iterator[tuple[str, str]]:
+    if manifest.tool_type in TOOLS_BESIDE_DESKS:
+        yield "/manifest/tool_type", f"is taken: '{manifest.tool_type}' is a tool of its own and no desk"
     if not _TOOL_TYPE.fullmatch(manifest.tool_type):
         yield "/manifest/tool_type", "must be lower-case letters, digits and underscores, 2 to 50 of them"
     for name in ("name", "signature"):

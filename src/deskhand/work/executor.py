@@ -46,6 +46,7 @@ from deskhand.plugins.registry import PluginManager
 from deskhand.tenants.connections import desk_for
 from deskhand.tenants.models import TenantConfig
 from deskhand.tenants.service import TenantService, record_enhancement
+from deskhand.tools.values import read_grants
 from deskhand.work.drafting import Drafter, Share, Wording
 from deskhand.work.facts import note_input
 from deskhand.work.repetition import LastNote, facts_digest, read_last_note
@@ -215,7 +216,9 @@ class Executor:
     async def _toolbox(self, run: Run) -> AsyncIterator[Toolbox]:
         execution = run.execution
         tool_type = execution.tool_type or run.tenant.tool_type
-        granted = next((tool["operations"] for tool in run.version.tools if tool["tool_id"] == tool_type), None)
+        granted = next(
+            (read_grants(tool["operations"]) for tool in run.version.tools if tool["tool_id"] == tool_type), None
+        )
         if granted is None:
             raise ConfigurationError(f"The agent has no tool '{tool_type}'. Add it to the agent and retry the run.")
         desk: TicketingToolPlugin = desk_for(
@@ -224,7 +227,7 @@ class Executor:
         try:
             yield Toolbox(
                 desk,
-                granted=frozenset(Operation(name) for name in granted),
+                granted=frozenset(Operation(name) for name in granted if name in set(Operation)),
                 ticket_id=execution.ticket_ref or "",
                 journal=run.journal,
                 db=self._db,

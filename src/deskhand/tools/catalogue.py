@@ -1,0 +1,70 @@
+"""The catalogue: every tool an installation knows, and whether what somebody wants to grant exists in it."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Collection, Iterator
+
+from deskhand.errors import FieldProblem
+from deskhand.kit.pointer import pointer
+from deskhand.plugins.registry import PluginManager
+from deskhand.tools import desk
+from deskhand.tools.knowledge import KNOWLEDGE
+from deskhand.tools.values import Grants, Mode, Provider, Scope
+
+BUILT_IN = (KNOWLEDGE,)
+"""Tools that are no desk."""
+
+NAMES = frozenset(one.name for one in desk.OPERATIONS) | {one.name for tool in BUILT_IN for one in tool.operations}
+"""Every operation that any tool may have."""
+
+DESK_DEFAULT = ("get_ticket", "search_tickets", "list_history", "list_values", "add_note")
+"""What a desk's grant is where none is named."""
+
+
+def providers(plugins: PluginManager) -> list[Provider]:
+    """Every tool: the registered desks, then the others."""
+    desks = [desk.provider_of(plugins.get_plugin(tool_type).manifest) for tool_type in plugins.tool_types]
+    return [*desks, *BUILT_IN]
+
+
+def find_provider(tool_id: str, plugins: PluginManager) -> Provider:
+    """The tool of that id.
+
+    Raises:
+        PluginNotFoundError: There is none.
+    """
+    built_in = next((one for one in BUILT_IN if one.tool_id == tool_id), None)
+    return built_in or desk.provider_of(plugins.get_plugin(tool_id).manifest)
+
+
+def default_grants(provider: Provider) -> list[str]:
+    """Operations an agent gets where only the tool is named: reading, and on a desk its notes."""
+    if provider.tool_id not in {one.tool_id for one in BUILT_IN}:
+        return [name for name in DESK_DEFAULT if provider.operation(name)]
+    return [one.name for one in provider.operations if not one.is_write]
+
+
+def grant_faults(provider: Provider, grants: Grants) -> Iterator[FieldProblem]:
+    """Everything about the grants of one tool that cannot be."""
+    place = ["tool_operations", provider.tool_id]
+    beyond = [name for name in grants if provider.operation(name) is None]
+    if beyond:
+        known = [one.name for one in provider.operations]
+        yield FieldProblem(pointer(place), f"'{provider.tool_id}' cannot do: {', '.join(beyond)}.{near(beyond, known)}")
+    for name, grant in grants.items():
+        operation = provider.operation(name)
+        if grant.mode is Mode.APPROVE:
+            yield FieldProblem(
+                pointer([*place, name]),
+                f"'{name}' is granted as 'approve', and nobody can be asked for approval yet: use 'allow', or leave it"
+                " out.",
+            )
+        if operation is not None and grant.scope is not Scope.OWN and grant.scope not in operation.scopes:
+            yield FieldProblem(pointer([*place, name]), f"'{name}' concerns no single ticket, so it has no scope.")
+
+
+def near(names: Collection[str], known: Collection[str]) -> str:
+    """A sentence with the names most like mistyped ones; empty if nothing is like them."""
+    matches = [match for name in names for match in difflib.get_close_matches(name, known, n=3, cutoff=0.5)]
+    return f" Closest: {', '.join(dict.fromkeys(matches))}." if matches else ""

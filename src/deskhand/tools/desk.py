@@ -1,0 +1,216 @@
+"""What a desk offers an agent: the operations of the neutral contract, declared once for all desks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from deskhand.plugins.contract import Access, Manifest, Operation, ValueKind
+from deskhand.plugins.priorities import PRIORITIES
+from deskhand.tools.values import Doubt, Kind, Provider, Schema, Scope, ToolOperation
+
+BODY_LIMIT = 20_000
+MOST_TICKETS = 50
+_EVERY_SCOPE = (Scope.OWN, Scope.LISTED, Scope.ANY)
+_ONE = "one or two requests to the desk"
+
+
+def obj(properties: dict[str, Any], *, required: tuple[str, ...] = (), **more: Any) -> Schema:
+    """Schema of an object that has these members and no others."""
+    return {
+        "type": "object",
+        "properties": properties,
+        **({"required": list(required)} if required else {}),
+        "additionalProperties": False,
+        **more,
+    }
+
+
+def text(limit: int, description: str = "") -> dict[str, Any]:
+    """Schema of a text that says something."""
+    return {
+        "type": "string",
+        "minLength": 1,
+        "maxLength": limit,
+        **({"description": description} if description else {}),
+    }
+
+
+_TICKET_ID = {
+    "type": "string",
+    # No slash, no dot at the start: an id becomes part of an address at the desk.
+    "pattern": r"^[A-Za-z0-9#][A-Za-z0-9_.#-]{0,99}$",
+    "description": "Id or number of the ticket; left out, the ticket that started the run.",
+}
+_INSTANT = {"type": "string", "maxLength": 40, "description": "RFC 3339 with its zone, such as 2026-05-04T09:00:00Z."}
+_LABEL = {"type": "string", "minLength": 1, "maxLength": 100}
+_PERSON = {"type": ["string", "null"], "description": "Name, or mail address."}
+_NOTE = {
+    "type": "object",
+    "properties": {
+        "id": {"type": "string"},
+        "body": {"type": "string", "description": "Markdown."},
+        "public": {"type": "boolean"},
+        "author": _PERSON,
+        "created_at": {"type": ["string", "null"]},
+    },
+}
+_TICKET = {
+    "type": "object",
+    "properties": {
+        "ticket_id": {"type": "string"},
+        "number": {"type": "string", "description": "What people call it."},
+        **{
+            name: {"type": ["string", "null"]}
+            for name in (
+                *("subject", "description", "status", "priority", "category", "requester", "assignee", "group"),
+                *("created_at", "updated_at", "resolution", "url"),
+            )
+        },
+        "notes": {"type": "array", "items": _NOTE},
+    },
+    "required": ["ticket_id", "number", "subject"],
+}
+_RECEIPT = {
+    "type": "object",
+    "properties": {
+        "done": {"const": True},
+        "ticket_id": {"type": "string"},
+        "id": {"type": "string", "description": "What the desk calls the write."},
+        "dry_run": {"type": "boolean", "description": "True where nothing was written, because this is a dry run."},
+    },
+}
+
+
+def _read(
+    name: str, description: str, arguments: Schema, result: Schema, requires: Operation | None = None, **more: Any
+) -> ToolOperation:
+    return ToolOperation(
+        name=name,
+        description=description,
+        arguments=arguments,
+        result=result,
+        access=Access.READ,
+        **{"cost": _ONE, "requires": requires or Operation(name), **more},
+    )
+
+
+def _write(
+    name: str, description: str, arguments: Schema, requires: Operation | None = None, **more: Any
+) -> ToolOperation:
+    return ToolOperation(
+        name=name,
+        description=description,
+        arguments=arguments,
+        result=_RECEIPT,
+        access=Access.WRITE,
+        **{
+            "doubt": Doubt.MARK,
+            "scopes": _EVERY_SCOPE,
+            "cost": "two to four requests to the desk",
+            "requires": requires or Operation(name),
+            **more,
+        },
+    )
+
+
+def _reads() -> Iterator[ToolOperation]:
+    yield _read(
+        "get_ticket", "Read one ticket with its newest notes.", obj({"ticket_id": _TICKET_ID}), _TICKET,
+        scopes=_EVERY_SCOPE,
+    )  # fmt: skip
+    yield _read(
+        "list_notes",
+        "Read the notes of one ticket.",
+        obj({"ticket_id": _TICKET_ID}),
+        {"type": "object", "properties": {"notes": {"type": "array", "items": _NOTE}}},
+        requires=Operation.GET_TICKET,
+        scopes=_EVERY_SCOPE,
+    )
+    yield _read(
+        "search_tickets",
+        "Find tickets on the desk, newest change first.",
+        obj({
+            "text": {"type": "string", "maxLength": 300, "description": "Words to look for."},
+            "status": {"type": "array", "items": _LABEL, "maxItems": 20, "description": "The desk's own names."},
+            "created_since": _INSTANT,
+            "updated_since": _INSTANT,
+            "limit": {"type": "integer", "minimum": 1, "maximum": MOST_TICKETS, "description": "Tickets at most."},
+        }),
+        {
+            "type": "object",
+            "properties": {
+                "tickets": {"type": "array", "items": _TICKET},
+                "more": {"type": "boolean", "description": "True where further tickets fit."},
+            },
+        },
+        cost="one request to the desk for every hundred tickets looked through",
+    )  # fmt: skip
+    yield _read(
+        "list_values",
+        "List the priorities, statuses, groups or fields that the desk offers.",
+        obj({"kind": {"enum": [kind.value for kind in ValueKind]}}, required=("kind",)),
+        {"type": "object", "properties": {"values": {"type": "array", "items": {"type": "string"}}}},
+    )
+    yield _read(
+        "list_history",
+        "Import resolved tickets; used by imports, not offered to a model.",
+        obj({}),
+        {"type": "object"},
+        cost="one request to the desk for every hundred tickets",
+        for_model=False,
+    )
+
+
+def _writes() -> Iterator[ToolOperation]:
+    body = text(BODY_LIMIT, "Markdown.")
+    yield _write(
+        "add_note", "Write an internal note.", obj({"ticket_id": _TICKET_ID, "body": body}, required=("body",))
+    )
+    yield _write(
+        "reply",
+        "Write an answer that the requester reads.",
+        obj({"ticket_id": _TICKET_ID, "body": body}, required=("body",)),
+        requires=Operation.ADD_NOTE,
+    )
+    yield _write(
+        "update_ticket",
+        "Set fields of a ticket. Only what the evidence supports.",
+        obj(
+            {
+                "ticket_id": _TICKET_ID,
+                "subject": text(250),
+                "priority": {"type": "string", "enum": list(PRIORITIES)},
+                "category": _LABEL,
+                "group": _LABEL,
+                "add_tags": {"type": "array", "items": _LABEL, "maxItems": 20},
+                "custom": {"type": "object", "maxProperties": 30, "description": "Further fields, by the desk's name."},
+            },
+            minProperties=1,
+        ),
+        doubt=Doubt.REPEAT,
+    )
+    yield _write(
+        "assign",
+        "Assign a ticket to a technician, a group, or both.",
+        obj({"ticket_id": _TICKET_ID, "assignee_email": text(254), "group": _LABEL}, minProperties=1),
+    )
+    yield _write(
+        "transition",
+        "Move a ticket to another status, by the desk's own name.",
+        obj({"ticket_id": _TICKET_ID, "status": _LABEL}, required=("status",)),
+    )
+    yield _write(
+        "resolve",
+        "Resolve a ticket with a text.",
+        obj({"ticket_id": _TICKET_ID, "resolution": body}, required=("resolution",)),
+    )
+
+
+OPERATIONS = (*_reads(), *_writes())
+
+
+def provider_of(manifest: Manifest) -> Provider:
+    """A desk as a tool: what its plugin cannot do is not there."""
+    able = tuple(one for one in OPERATIONS if one.requires in manifest.operations)
+    return Provider(manifest.tool_type, manifest.name, Kind.DESK, able)

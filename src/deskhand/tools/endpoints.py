@@ -1,0 +1,51 @@
+"""The catalogue over HTTP."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from deskhand.access.guards import TenantSession, Viewer
+from deskhand.appstate import App
+from deskhand.errors import InvalidInputError
+from deskhand.kit.problem import problem_responses
+from deskhand.tenants.connections import connected_tools
+from deskhand.tenants.endpoints import Plugins
+from deskhand.tenants.service import TenantService
+from deskhand.tools.catalogue import providers
+from deskhand.tools.schemas import OperationView, ToolView
+from deskhand.tools.values import Kind, Provider, ToolOperation
+
+router = APIRouter(prefix="/api/v1/tools", tags=["tools"])
+
+
+@router.get("", operation_id="list_tools", responses=problem_responses(InvalidInputError))
+async def list_tools(caller: Viewer, session: TenantSession, app: App, plugins: Plugins) -> list[ToolView]:
+    """Everything an agent of the caller's tenant may be granted, with the schemas of arguments and results."""
+    assert caller.tenant_id is not None  # the session dependency refused it before
+    tenant = await TenantService(session, secrets=app.secrets, plugins=plugins).get_tenant(caller.tenant_id)
+    connected = connected_tools(tenant, secrets=app.secrets, plugins=plugins)
+    return [_view(one, connected=one.kind is not Kind.DESK or one.tool_id in connected) for one in providers(plugins)]
+
+
+def _view(provider: Provider, *, connected: bool) -> ToolView:
+    return ToolView(
+        tool_id=provider.tool_id,
+        name=provider.name,
+        kind=provider.kind,
+        connected=connected,
+        operations=[_operation(one) for one in provider.operations],
+    )
+
+
+def _operation(operation: ToolOperation) -> OperationView:
+    return OperationView(
+        name=operation.name,
+        description=operation.description,
+        access=operation.access.value,
+        doubt=operation.doubt,
+        scopes=list(operation.scopes),
+        cost=operation.cost,
+        for_model=operation.for_model,
+        arguments=dict(operation.arguments),
+        result=dict(operation.result),
+    )

@@ -1,0 +1,83 @@
+"""Shapes of tools and grants over HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
+
+from deskhand.kit.schema import InputModel
+from deskhand.tools.catalogue import NAMES, near
+from deskhand.tools.values import Doubt, Grant, Kind, Mode, Scope
+
+
+class GrantInput(InputModel):
+    """How one operation is granted."""
+
+    mode: Mode = Field(Mode.ALLOW, description="`allow`: the agent may do it by itself. `approve` is not there yet.")
+    scope: Scope = Field(
+        Scope.OWN,
+        description="Which tickets it may touch: the one that started the run, those the run found, or any.",
+    )
+
+    @property
+    def grant(self) -> Grant:
+        """The same as a value."""
+        return Grant(self.mode, self.scope)
+
+
+def _known_operation(name: str) -> str:
+    if name not in NAMES:
+        raise ValueError(f"no tool has an operation '{name}'.{near([name], NAMES)}")
+    return name
+
+
+def _as_mapping(value: Any) -> Any:
+    if isinstance(value, list) and all(isinstance(name, str) for name in value):
+        return {name: {} for name in value}
+    if isinstance(value, Mapping):
+        return {name: {"mode": how} if isinstance(how, str) else how for name, how in value.items()}
+    raise ValueError("must be a list of operations, or an object that maps each operation to its grant")
+
+
+OperationName = Annotated[str, AfterValidator(_known_operation)]
+OperationGrants = Annotated[
+    dict[OperationName, GrantInput],
+    BeforeValidator(_as_mapping, json_schema_input_type=list[str] | dict[str, Mode | GrantInput]),
+]
+"""Of one tool: a list of operations, which are allowed on the run's own ticket, or operation to mode or grant."""
+
+
+class GrantView(BaseModel):
+    """How one operation is granted."""
+
+    mode: Mode
+    scope: Scope
+
+
+class OperationView(BaseModel):
+    """One thing an agent may be granted."""
+
+    name: str
+    description: str
+    access: Literal["read", "write"]
+    doubt: Doubt = Field(
+        description="How it is settled whether it happened, if a worker died over it: done again, the desk is asked for"
+        " its mark, or a person is."
+    )
+    scopes: list[Scope] = Field(description="What a grant may narrow it to; empty: it concerns no single ticket.")
+    cost: str = Field(description="What one call costs.")
+    for_model: bool = Field(description="Whether a model may call it; if not, the run itself uses it.")
+    arguments: dict[str, Any] = Field(description="JSON schema of its arguments.")
+    result: dict[str, Any] = Field(description="JSON schema of what comes back.")
+
+
+class ToolView(BaseModel):
+    """One tool: name it in an agent's `tool_ids`."""
+
+    tool_id: str
+    name: str
+    kind: Kind
+    connected: bool = Field(description="Whether the tenant's agents can use it now.")
+    operations: list[OperationView]
