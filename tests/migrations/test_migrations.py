@@ -14,13 +14,12 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
-from sqlalchemy.ext.asyncio import create_async_engine
 
 from deskhand.audit import service as audit
 from deskhand.errors import ConfigurationError
 from deskhand.kit.db import admin
 from deskhand.kit.db.roles import role_script
-from deskhand.kit.db.session import Database, sqlalchemy_url, verify_application_role
+from deskhand.kit.db.session import Database, open_engine, verify_application_role
 from deskhand.models import Base
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -197,7 +196,7 @@ async def test_head_and_models_make_the_same_catalog(empty_database, server, par
 
     migrated = await catalog()
     admin.downgrade(owner, "base")
-    engine = create_async_engine(sqlalchemy_url(owner))
+    engine = open_engine(owner)
     async with engine.begin() as connection:
         await connection.run_sync(Base.metadata.create_all)
     await engine.dispose()

@@ -22,7 +22,7 @@ from deskhand.kit.db.session import (
     Database,
     create_pool,
     hands_over,
-    sqlalchemy_url,
+    open_engine,
     verify_application_role,
     verify_writable,
 )
@@ -135,7 +135,7 @@ async def test_the_application_login_is_accepted_and_every_stronger_one_refused(
 @pytest.mark.parametrize("url", ["sqlite:///x.db", "not a url", "mysql://a@b/c"])
 def test_other_databases_are_refused(url):
     with pytest.raises(ConfigurationError):
-        sqlalchemy_url(url)
+        open_engine(url)
 
 
 async def test_workers_are_woken_once_and_only_after_a_commit(database_urls):

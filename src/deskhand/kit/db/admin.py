@@ -14,13 +14,13 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
-from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.pool import NullPool
 
 from deskhand.errors import ConfigurationError
 from deskhand.kit.db.blocking import run_blocking
 from deskhand.kit.db.roles import OWNER_ROLE, create_roles, roles_exist
-from deskhand.kit.db.session import sqlalchemy_url
+from deskhand.kit.db.session import open_engine
 
 T = TypeVar("T")
 
@@ -85,7 +85,7 @@ def belongs_to_models(item: Any, name: str | None, kind: str, reflected: bool, c
 async def on_migration_connection(url: str, work: Callable[[Connection], T]) -> T:
     """Run blocking ``work`` on one connection as ``deskhand_owner``, alone among all migrating processes."""
     await _prepare_server(url)
-    engine = create_async_engine(sqlalchemy_url(url), poolclass=NullPool)
+    engine = open_engine(url, poolclass=NullPool)
     try:
         async with engine.connect() as connection:
             await _become_owner(connection)

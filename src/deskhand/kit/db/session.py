@@ -7,15 +7,15 @@ transaction-pooling proxy's) never carries one caller's rights to the next.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+import re
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
 
 import asyncpg
-from sqlalchemy import event, func, make_url, select, text
-from sqlalchemy.engine import URL, ExceptionContext
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy import event, func, select, text
+from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 
 from deskhand.errors import ConfigurationError, UnavailableError
@@ -27,6 +27,7 @@ TENANT_SETTING = "app.current_tenant_id"
 
 _HANDED_OVER = "deskhand.handed_over"
 
+_ADDRESS = re.compile(r"(?:postgres|postgresql)://\S+")
 _SET_TENANT = text(f"SELECT set_config('{TENANT_SETTING}', :tenant_id, true)")
 _REFUSES_WRITES = text("SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean")
 _SET_PLATFORM = text(f"SET LOCAL ROLE {PLATFORM_ROLE}")
@@ -37,17 +38,31 @@ SERVER_NAME = "deskhand with ring "  # of an API's or worker's sessions, before 
 PLAN_PER_TENANT = {"plan_cache_mode": "force_custom_plan"}
 
 
-def sqlalchemy_url(url: str) -> URL:
-    """The libpq form ``postgresql://...`` with the asyncio driver put in."""
-    try:
-        parsed = make_url(url)
-    except (ArgumentError, ValueError) as error:
-        raise ConfigurationError("The database URL cannot be read; it looks like postgresql://user:...@host/db.") from (
-            error
-        )
-    if parsed.get_backend_name() not in {"postgresql", "postgres"}:
-        raise ConfigurationError(f"The database must be PostgreSQL, not {parsed.get_backend_name()!r}.")
-    return parsed.set(drivername="postgresql+asyncpg")
+def open_engine(url: str, *, connect: Mapping[str, Any] | None = None, **options: Any) -> AsyncEngine:
+    """An engine whose connections the driver opens from the address as it was given.
+
+    So the ORM understands what the driver's own pools do: several hosts (``h1:5432,h2:5432``) with
+    ``target_session_attrs=read-write``, ``sslmode``, and the rest of libpq's forms.
+
+    Args:
+        url: ``postgresql://...``.
+        connect: Arguments of every connection.
+        options: As for ``create_async_engine``.
+
+    Raises:
+        ConfigurationError: It is no address of a PostgreSQL server.
+    """
+    if not _ADDRESS.match(url):
+        scheme = url.partition("://")[0] if "://" in url else ""
+        if scheme and "postgres" not in scheme:
+            raise ConfigurationError(f"The database must be PostgreSQL, not {scheme!r}.")
+        raise ConfigurationError("The database URL cannot be read; it looks like postgresql://user:...@host/db.")
+
+    async def open_connection(**arguments: Any) -> asyncpg.Connection:
+        return await asyncpg.connect(url, **arguments)
+
+    given = {"async_creator_fn": open_connection, **(connect or {})}
+    return create_async_engine("postgresql+asyncpg://", connect_args=given, **options)
 
 
 def _connect_arguments(*, prepared_statements: bool, ring_id: str) -> dict[str, Any]:
@@ -81,12 +96,12 @@ class Database:
     """
 
     def __init__(self, url: str, *, pool_size: int = 10, prepared_statements: bool = True, ring_id: str = "") -> None:
-        self.engine: AsyncEngine = create_async_engine(
-            sqlalchemy_url(url),
+        self.engine = open_engine(
+            url,
+            connect=_connect_arguments(prepared_statements=prepared_statements, ring_id=ring_id),
             pool_size=pool_size,
             max_overflow=pool_size,
             pool_pre_ping=True,
-            connect_args=_connect_arguments(prepared_statements=prepared_statements, ring_id=ring_id),
         )
         event.listen(self.engine.sync_engine, "handle_error", _drop_sessions_of_a_read_only_server)
         self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
