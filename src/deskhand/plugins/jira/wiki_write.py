@@ -17,13 +17,17 @@ Node = Mapping[str, Any]
 
 _ESCAPABLE = r"\-#*_+?^~|%{}\[\]()!@"
 _ALWAYS = re.compile(r"[{}\[\]|]")
-_AT_EDGE = re.compile(r"(?<![0-9A-Za-z])[*_+^~\-](?=\S)|(?<=[^\s\\])[*_+^~\-](?![0-9A-Za-z*_+^~\-])")
+_AT_EDGE = re.compile(r"(?<![0-9A-Za-z])[*_+^~\-](?=\S)|(?<=[^\s\\])[*_+^~\-](?![0-9A-Za-z])")
+_LONE_SIGN = re.compile(r"^[*_+^~\-](?=\s|$)|(?<=\s)[*_+^~\-]$")
+"""Beside a sign of emphasis it would be taken for one."""
 _PICTURE = re.compile(r"!(?=\S)")
 _CITATION = re.compile(r"\?\?")
 _FACE = re.compile(r"\((?=(?:[xyni/!?*+]|\\?[*+\-]|on|off|flag|flagoff|\*[rgby])\))|(?<=[:;])[()]")
 _LINE_START = re.compile(r"^(#|\*|-)(?=[#*]* )", re.MULTILINE)
 _KEYWORD_START = re.compile(r"^(?=h[1-6]\.|bq\.)", re.MULTILINE)
 _KEPT_WORD = re.compile(r"\S*\\\\\S*|\b(?:https?|ftp|mailto):[^\s|\[\]{}!]+")
+_ENDS_MONOSPACE = re.compile(r"\\\\\S*(?<=\\)(?!\S)")
+"""A word that would be monospaced for its two backslashes, and ends in one: it would escape the closing brace."""
 _TAKEN_FOR_ESCAPE = re.compile(rf"\\(?=[{_ESCAPABLE}])")
 _LANGUAGES = {
     *("actionscript", "ada", "applescript", "bash", "c", "c#", "c++", "cpp", "css", "erlang", "go", "groovy"),
@@ -32,6 +36,8 @@ _LANGUAGES = {
 }
 _SIGNS = {"strong": "*", "em": "_", "strike": "-", "underline": "+"}
 _BAR = r"\|"  # the vendor's table reader splits even at an escaped bar
+_VERBATIM = ("{noformat}", "{code}")
+_BAR_IN_MONOSPACE = re.compile(r"\{\{(?:[^}|\n]|\}(?!\}))*\|")
 
 
 def markdown_to_wiki(source: str) -> str:
@@ -70,8 +76,16 @@ def _verbatim(node: Node) -> str:
     text = "".join(
         "\n" if child.get("type") == "hardBreak" else str(child.get("text") or "") for child in _children(node)
     )
-    meets_mark = any(str(child.get("text") or "").endswith("\\") for child in _children(node)[:-1])
-    if not meets_mark and not _TAKEN_FOR_ESCAPE.search(text) and not _KEYWORD_START.search(text):
+    meets_mark = any(
+        str(child.get("text") or "").endswith("\\") and (child.get("marks") or position + 1 < len(_children(node)))
+        for position, child in enumerate(_children(node))
+    )
+    if (
+        not meets_mark
+        and not _ENDS_MONOSPACE.search(text)
+        and not _TAKEN_FOR_ESCAPE.search(text)
+        and not _KEYWORD_START.search(text)
+    ):
         return ""
     return _preformatted(text)
 
@@ -114,9 +128,25 @@ def _table(node: Node) -> str:
         line, sign = "", "|"
         for cell in _children(row):
             sign = "||" if cell.get("type") == "tableHeader" else "|"
-            line += f"{sign}{' '.join(_blocks(cell).split()).replace(_BAR, '¦') or ' '}"
+            line += f"{sign}{_cell(cell) or ' '}"
         lines.append(line + sign)
     return "\n".join(lines)
+
+
+def _cell(node: Node) -> str:
+    """A cell on one line. Its bars: of running text they get another form, of commands a macro protects them."""
+    text = " ".join(_blocks(node).split())
+    if text.startswith(_VERBATIM):
+        return text
+    if _BAR_IN_MONOSPACE.search(text):
+        return " ".join(_preformatted("".join(_texts(node))).split())
+    return text.replace(_BAR, "¦")
+
+
+def _texts(node: Node) -> Iterable[str]:
+    yield str(node.get("text") or "")
+    for child in _children(node):
+        yield from _texts(child)
 
 
 _BLOCKS: dict[str, Callable[[Node], str]] = {
@@ -167,9 +197,10 @@ def _text(node: Node, before: str, after: str) -> str:
     if "code" in marks:
         core = _monospace(core)
     else:
-        core = escape(core)
+        core = _LONE_SIGN.sub(lambda lone: "\\" + lone[0], escape(core))
+        inside_word = inside_word or bool(_LINE_START.match(f"*{core}"))  # ``*# a*`` would be an item of a list
         for name, sign in _SIGNS.items():
-            if name in marks:
+            if name in marks and "{{" not in core:  # monospaced text carries no other mark
                 form = "{" + sign + "}" if inside_word else sign
                 core = f"{form}{core}{form}"
     if "link" in marks:

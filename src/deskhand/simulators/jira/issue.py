@@ -157,8 +157,8 @@ class Issues:
 
     def row(self, ticket: SimTicket) -> dict[str, Any]:
         """What JQL compares."""
-        comments = " ".join(sim_text.as_markdown(note.body) for note in ticket.notes)
-        description = sim_text.as_markdown(ticket.description)
+        comments = " ".join(sim_text.as_words(note.body) for note in ticket.notes)
+        description = sim_text.as_words(ticket.description)
         assignee = ticket.assignee
         return {
             "number": int(ticket.id),

@@ -179,7 +179,7 @@ class PlatformApi:
         stored = speech.read(given.get("body"))
         if not stored:
             raise refuse(request, 400, errors={"comment": "Comment body is not valid!"})
-        if len(text.as_markdown(stored)) > _COMMENT_LIMIT:
+        if len(text.as_words(stored)) > _COMMENT_LIMIT:
             raise refuse(
                 request,
                 400,

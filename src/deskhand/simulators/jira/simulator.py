@@ -21,7 +21,6 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 
-from deskhand.plugins.text import markdown_to_html
 from deskhand.simulators.base import Fault, OutboundEvent, SimNote, SimPerson, SimTicket
 from deskhand.simulators.base.desk import EventKind
 from deskhand.simulators.jira import events, text, world
@@ -176,7 +175,7 @@ class JiraSimulator(JiraSite):
         return text.from_markdown(markdown)
 
     def to_html(self, markup: str) -> str:
-        return markdown_to_html(text.as_markdown(markup))
+        return text.as_html(markup)
 
     def event(self, kind: EventKind, ticket: SimTicket, *, actor: SimPerson, note: SimNote | None) -> OutboundEvent:
         """As an admin webhook sends it, or (scheme ``automation``) a rule's "send web request"."""

@@ -2,39 +2,33 @@
 
 from __future__ import annotations
 
+import html
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from deskhand.plugins.jira.adf_read import adf_to_markdown
-from deskhand.plugins.jira.adf_write import markdown_to_adf
-from deskhand.plugins.jira.wiki_read import wiki_to_markdown
-from deskhand.plugins.jira.wiki_write import adf_to_wiki
-
-_NODES = {
-    *("doc", "paragraph", "heading", "bulletList", "orderedList", "listItem", "codeBlock", "blockquote", "panel"),
-    *("rule", "table", "tableRow", "tableHeader", "tableCell", "text", "hardBreak", "mention", "emoji", "date"),
-    *("status", "inlineCard", "blockCard", "expand", "nestedExpand", "mediaSingle", "mediaGroup", "media", "taskList"),
-    *("taskItem", "decisionList", "decisionItem", "mediaInline", "embedCard"),
-}
+from deskhand.kit.markdown import markdown_to_html
+from deskhand.simulators.jira import documents
+from deskhand.simulators.jira.wiki_in import wiki_to_adf
+from deskhand.simulators.jira.wiki_out import adf_to_wiki
 
 
 def from_markdown(markdown: str) -> str:
-    """Stored form of Markdown."""
-    return json.dumps(markdown_to_adf(markdown)) if markdown.strip() else ""
+    """Stored form of Markdown, which people of this machine type into the simulator's page and its seeds."""
+    return json.dumps(documents.from_html(markdown_to_html(markdown))) if markdown.strip() else ""
 
 
 def from_wiki(wiki: str) -> str:
     """Stored form of wiki markup."""
-    return from_markdown(wiki_to_markdown(wiki))
+    return json.dumps(wiki_to_adf(wiki)) if wiki.strip() else ""
 
 
 def from_adf(document: object) -> str | None:
     """Stored form of ADF; None if it is not ADF."""
     if not isinstance(document, Mapping) or document.get("type") != "doc" or document.get("version") != 1:
         return None
-    return json.dumps(document) if _sound(document) else None
+    return json.dumps(document) if documents.is_sound(document) else None
 
 
 def as_adf(stored: str | None) -> Any:
@@ -47,18 +41,16 @@ def as_wiki(stored: str | None) -> str | None:
     return adf_to_wiki(json.loads(stored)) if stored else None
 
 
-def as_markdown(stored: str | None) -> str:
-    """Markdown of the stored form, or of a plain word such as a resolution's name."""
+def as_words(stored: str | None) -> str:
+    """What the stored form says; a plain word such as a resolution's name is stored as it is."""
     if not stored:
         return ""
-    return adf_to_markdown(json.loads(stored)) if stored.startswith("{") else stored
+    return documents.words(json.loads(stored)) if stored.startswith("{") else stored
 
 
-def _sound(node: Mapping[str, Any]) -> bool:
-    if node.get("type") not in _NODES or (node["type"] == "text" and not node.get("text")):
-        return False
-    content = node.get("content", [])
-    return isinstance(content, list) and all(isinstance(child, Mapping) and _sound(child) for child in content)
+def as_html(stored: str) -> str:
+    """The stored form on the site's page; the kit cleans it once more before anybody sees it."""
+    return documents.to_html(json.loads(stored)) if stored.startswith("{") else html.escape(stored)
 
 
 @dataclass(frozen=True, slots=True)
