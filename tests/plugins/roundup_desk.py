@@ -30,7 +30,9 @@ from deskhand.simulators.base.desk import EventKind
 from deskhand.simulators.testing import DeskHarness, Vocabulary
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
-WORDS = Vocabulary(working_status="in-progress", technician="ines@corp.test", group="Network", missing_id="4711")
+WORDS = Vocabulary(
+    working_status="in-progress", technician="ines@corp.test", group="Network", missing_id="4711", tag="VPN"
+)
 PATIENCE = 2.0  # seconds a plugin waits for an answer: a real server on a busy machine, unlike a simulator, may be slow
 HTTP = HttpClientFactory(allow_private=True, read_timeout=PATIENCE)
 EVENTS = {"created": "issue.created", "updated": "issue.updated", "note": "issue.message_added"}

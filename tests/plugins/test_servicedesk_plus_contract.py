@@ -9,7 +9,15 @@ from deskhand.plugins.servicedesk_plus.config import Dialect
 from deskhand.simulators.base import run_in_process
 from deskhand.simulators.testing import PluginContract, SimulatorHarness, Vocabulary
 
-WORDS = Vocabulary(working_status="In Progress", technician="ines@desk.test", group="Network", missing_id="4711")
+WORDS = Vocabulary(
+    working_status="In Progress",
+    technician="ines@desk.test",
+    group="Network",
+    missing_id="4711",
+    custom=("udf_sline_1", "rack 7", "rack 8"),
+    company="Nordwind",
+    category="Printing",
+)
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +38,9 @@ class TestOnPremises(PluginContract):
     @pytest.fixture
     async def desk(self, on_premises: RunningDesk) -> AsyncIterator[SimulatorHarness]:
         async with on_premises.fresh_plugin() as plugin:
-            yield SimulatorHarness(plugin, on_premises.simulator, WORDS)
+            harness = SimulatorHarness(plugin, on_premises.simulator, WORDS)
+            harness.tells_images = harness.checks_cursors = True
+            yield harness
 
 
 class TestCloud(PluginContract):
@@ -39,4 +49,5 @@ class TestCloud(PluginContract):
         async with cloud.fresh_plugin() as plugin:
             harness = SimulatorHarness(plugin, cloud.simulator, WORDS, scheme="token")
             harness.signs_body = harness.signs_time = False
+            harness.tells_images = harness.checks_cursors = True
             yield harness

@@ -12,7 +12,7 @@ from deskhand.executions.console import timeline
 from deskhand.knowledge import importer as knowledge
 from deskhand.knowledge.embedding import LexicalOnly
 from deskhand.plugins.contract import Operation
-from deskhand.plugins.values import Access
+from deskhand.plugins.operations import Access
 from deskhand.simulators.models import Reply, obliging
 from deskhand.work import toolbox
 

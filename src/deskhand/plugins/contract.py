@@ -4,6 +4,8 @@ A plugin is a class: its ``manifest``, ``config_model`` and ``signature_schemes`
 tenant's connection. Verifying and reading a webhook is pure (no I/O), so the API can do it
 before it answers; everything else talks to the desk and may only raise ``plugins.errors``.
 Values are frozen and vendor-neutral; what a vendor calls things stays inside its plugin.
+
+What every desk can do is abstract here; what only some can do is in ``plugins.further``.
 """
 
 from __future__ import annotations
@@ -17,29 +19,27 @@ from typing import ClassVar
 from pydantic import BaseModel
 
 from deskhand.kit.http import HttpClientFactory
+from deskhand.plugins.events import Ignored, TicketEvent, TicketMetadata, VerifiedWebhook, WebhookRequest
+from deskhand.plugins.further import FurtherOperations
+from deskhand.plugins.operations import BASIC_OPERATIONS, Access, Inverse, LinkKind, Manifest, Operation, ValueKind
 from deskhand.plugins.signatures import Scheme, prove
 from deskhand.plugins.values import (
-    Access,
+    ALL_FILTERS,
+    Company,
     ConnectionReport,
-    Ignored,
-    Manifest,
     NamedValue,
     Note,
-    NoteDraft,
-    Operation,
+    NotePage,
+    PastChange,
+    PastChangePage,
     Person,
     SkippedTicket,
     Ticket,
-    TicketChanges,
-    TicketEvent,
-    TicketMetadata,
+    TicketLink,
     TicketPage,
     TicketQuery,
-    ValueKind,
-    VerifiedWebhook,
-    WebhookRequest,
-    WriteReceipt,
 )
+from deskhand.plugins.writes import FieldChange, NoteDraft, Restored, TicketChanges, TicketDraft, WriteReceipt
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +55,7 @@ class DeskContext:
     priority_mapping: Mapping[str, str] = field(default_factory=dict)
 
 
-class TicketingToolPlugin(ABC):
+class TicketingToolPlugin(FurtherOperations, ABC):
     """One tenant's connection to one desk.
 
     Args:
@@ -63,7 +63,6 @@ class TicketingToolPlugin(ABC):
         context: Outbound HTTP and the tenant's mappings.
     """
 
-    manifest: ClassVar[Manifest]
     config_model: ClassVar[type[BaseModel]]
     signature_schemes: ClassVar[tuple[Scheme, ...]]
 
@@ -140,7 +139,12 @@ class TicketingToolPlugin(ABC):
 
     @abstractmethod
     async def search_tickets(self, query: TicketQuery) -> TicketPage:
-        """Find tickets on the desk, newest change first."""
+        """Find tickets on the desk, newest change first.
+
+        Raises:
+            DeskUnsupportedError: A filter is set that ``manifest.filters`` does not name.
+            DeskValidationError: The cursor is none of ours, or the desk knows no such status, priority or group.
+        """
 
     @abstractmethod
     async def list_history(self, since: datetime, *, cursor: str | None = None, page_size: int = 100) -> TicketPage:
@@ -158,13 +162,19 @@ class TicketingToolPlugin(ABC):
 
     @abstractmethod
     async def list_values(self, kind: ValueKind) -> tuple[NamedValue, ...]:
-        """Priorities, statuses, groups or fields this desk offers."""
+        """Priorities, statuses, groups, fields and so on, as far as ``manifest.value_kinds`` names them."""
 
     # -- writing -----------------------------------------------------------------------------
 
     @abstractmethod
     async def add_note(self, ticket_id: str, note: NoteDraft) -> WriteReceipt:
         """Write a note; ``note.mark`` ends up where ``find_write`` will find it."""
+
+    async def reply(self, ticket_id: str, body: str, *, mark: str = "") -> WriteReceipt:
+        """Answer the requester: a note (Markdown) that is public, sent as a technician's is."""
+        if Operation.REPLY not in self.manifest.operations:
+            raise self._cannot(Operation.REPLY)
+        return await self.add_note(ticket_id, NoteDraft(body=body, public=True, mark=mark))
 
     @abstractmethod
     async def update_ticket(
@@ -222,20 +232,32 @@ def header(request: WebhookRequest, name: str) -> str | None:
 
 
 __all__ = [
+    "ALL_FILTERS",
+    "BASIC_OPERATIONS",
     "Access",
+    "Company",
     "ConnectionReport",
     "DeskContext",
+    "FieldChange",
     "Ignored",
+    "Inverse",
+    "LinkKind",
     "Manifest",
     "NamedValue",
     "Note",
     "NoteDraft",
+    "NotePage",
     "Operation",
+    "PastChange",
+    "PastChangePage",
     "Person",
+    "Restored",
     "SkippedTicket",
     "Ticket",
     "TicketChanges",
+    "TicketDraft",
     "TicketEvent",
+    "TicketLink",
     "TicketMetadata",
     "TicketPage",
     "TicketQuery",

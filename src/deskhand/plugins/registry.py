@@ -19,7 +19,7 @@ from pydantic import BaseModel, SecretStr
 
 from deskhand.errors import ConfigurationError, FieldProblem
 from deskhand.kit.secrets_in_text import names_a_secret
-from deskhand.plugins.contract import Manifest, Operation, TicketingToolPlugin
+from deskhand.plugins.contract import Inverse, Manifest, Operation, TicketingToolPlugin
 from deskhand.plugins.errors import PluginNotFoundError
 from deskhand.plugins.jira import JiraPlugin
 from deskhand.plugins.servicedesk_plus import ServiceDeskPlusPlugin
@@ -146,6 +146,7 @@ def find_faults(plugin: object) -> Iterator[tuple[str, str]]:
     manifest = getattr(plugin, "manifest", None)
     if isinstance(manifest, Manifest):
         yield from _manifest_faults(manifest)
+        yield from _method_faults(plugin, manifest)
     else:
         yield "/manifest", "is missing or not a Manifest"
     yield from _config_faults(getattr(plugin, "config_model", None))
@@ -167,6 +168,23 @@ def _manifest_faults(manifest: Manifest) -> Iterator[tuple[str, str]]:
     both = manifest.events & manifest.ignored_events
     if both:
         yield "/manifest/ignored_events", f"repeats handled events: {', '.join(sorted(both))}"
+
+
+def _method_faults(plugin: type[TicketingToolPlugin], manifest: Manifest) -> Iterator[tuple[str, str]]:
+    """What the manifest offers must have a method of the plugin's own, and the other way round."""
+    optional = {Operation.LIST_NOTES, Operation.TICKET_CHANGES, Operation.CREATE_TICKET, Operation.LINK_TICKETS}
+    for name, offered in (
+        *((operation.value, operation in manifest.operations) for operation in sorted(optional)),
+        ("find_created", Operation.CREATE_TICKET in manifest.operations),
+        *((inverse.value, inverse in manifest.inverses) for inverse in Inverse),
+    ):
+        made = getattr(plugin, name) is not getattr(TicketingToolPlugin, name)
+        if offered and not made:
+            yield f"/{name}", "is in the manifest and is not implemented"
+        elif made and not offered:
+            yield f"/{name}", "is implemented and not in the manifest"
+    if bool(manifest.links) != (Operation.LINK_TICKETS in manifest.operations):
+        yield "/manifest/links", "and the operation link_tickets go together"
 
 
 def _config_faults(model: object) -> Iterator[tuple[str, str]]:

@@ -28,7 +28,7 @@ from deskhand.errors import SignatureError
 from deskhand.kit.crypto import same_secret
 from deskhand.kit.times import read_epoch
 from deskhand.plugins.errors import NotAVendorPayloadError
-from deskhand.plugins.values import VerifiedWebhook, WebhookRequest
+from deskhand.plugins.events import VerifiedWebhook, WebhookRequest
 
 REPLAY_WINDOW = timedelta(seconds=300)
 BODY_WINDOW = timedelta(hours=24)

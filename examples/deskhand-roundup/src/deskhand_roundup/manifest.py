@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from deskhand.plugins.contract import Manifest, Operation
+from deskhand.plugins.contract import BASIC_OPERATIONS, Manifest
 
 DESK = "Roundup"
 TOOL_TYPE = "roundup"
@@ -16,7 +16,8 @@ IGNORED_EVENTS = {
 MANIFEST = Manifest(
     tool_type=TOOL_TYPE,
     name="Roundup",
-    operations=frozenset(Operation),
+    operations=BASIC_OPERATIONS,
+    settable=frozenset({"subject", "priority", "category", "group", "assignee_email", "add_tags", "custom"}),
     events=EVENTS,
     ignored_events=frozenset(IGNORED_EVENTS),
     signature="Standard Webhooks headers from the detector that comes with the plugin.",

@@ -39,6 +39,7 @@ from deskhand.plugins.errors import (
     DeskUnsupportedError,
     DeskValidationError,
 )
+from deskhand.plugins.offered import require_filters, require_settable
 from deskhand.plugins.ownership import own_config, same_account
 from deskhand.plugins.signatures import STANDARD_WEBHOOKS
 from deskhand_roundup import mapping, webhook
@@ -107,6 +108,7 @@ class RoundupPlugin(TicketingToolPlugin):
         return mapping.read_ticket(item, self.config, self._priorities, messages=messages, with_notes=with_notes)
 
     async def search_tickets(self, query: TicketQuery) -> TicketPage:
+        require_filters(query, MANIFEST)
         return await self._page(mapping.search_query(query, self.config), query.cursor)
 
     async def list_history(self, since: datetime, *, cursor: str | None = None, page_size: int = 100) -> TicketPage:
@@ -130,6 +132,7 @@ class RoundupPlugin(TicketingToolPlugin):
     async def update_ticket(
         self, ticket_id: str, changes: TicketChanges, *, mark: str = "", if_revision: str | None = None
     ) -> WriteReceipt:
+        require_settable(changes, MANIFEST)
         item = await self._issue(ticket_id, changes.custom)
         values = mapping.change_values(changes, item["attributes"], self._priorities)
         if changes.group is not None:

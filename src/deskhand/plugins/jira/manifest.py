@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from deskhand.plugins.contract import Manifest, Operation
+from deskhand.plugins.contract import BASIC_OPERATIONS, Manifest
 
 DESK = "Jira Service Management"
 TOOL_TYPE = "jira"
@@ -38,7 +38,8 @@ IGNORED_EVENTS = {
 MANIFEST = Manifest(
     tool_type=TOOL_TYPE,
     name="Jira Service Management Cloud",
-    operations=frozenset(Operation),
+    operations=BASIC_OPERATIONS,
+    settable=frozenset({"subject", "priority", "category", "group", "assignee_email", "add_tags", "custom"}),
     events=EVENTS,
     ignored_events=frozenset(IGNORED_EVENTS),
     signature="X-Hub-Signature (HMAC-SHA-256) from an admin webhook, or X-Itsm-Token from an Automation rule.",

@@ -39,6 +39,7 @@ from deskhand.plugins.jira import jql, mapping, webhook
 from deskhand.plugins.jira.config import JiraConfig
 from deskhand.plugins.jira.desk import JiraDesk, issue_path
 from deskhand.plugins.jira.manifest import DESK, MANIFEST
+from deskhand.plugins.offered import require_filters, require_settable
 from deskhand.plugins.ownership import own_config, same_account
 from deskhand.plugins.paging import Listing
 from deskhand.plugins.signatures import HUB_SIGNATURE, STATIC_TOKEN
@@ -99,6 +100,7 @@ class JiraPlugin(TicketingToolPlugin):
         return mapping.read_ticket(raw, self.config, self._priorities, notes=notes)
 
     async def search_tickets(self, query: TicketQuery) -> TicketPage:
+        require_filters(query, MANIFEST)
         statement = jql.search(query, self.config.jira_project_key, await self._desk.time_zone())
         page = await self._page(statement, mapping.list_fields(self.config), query.cursor, query.page_size)
         since = query.updated_since
@@ -131,7 +133,9 @@ class JiraPlugin(TicketingToolPlugin):
             return await self._desk.priorities()
         if kind is ValueKind.STATUSES:
             return await self._desk.statuses()
-        return await self._desk.groups()
+        if kind is ValueKind.GROUPS:
+            return await self._desk.groups()
+        raise DeskUnsupportedError(f"{DESK} has no list of {kind.value}.")
 
     # -- writing ---------------------------------------------------------------------------------
 
@@ -142,6 +146,7 @@ class JiraPlugin(TicketingToolPlugin):
     async def update_ticket(
         self, ticket_id: str, changes: TicketChanges, *, mark: str = "", if_revision: str | None = None
     ) -> WriteReceipt:
+        require_settable(changes, MANIFEST)
         raw = await self._desk.issue(ticket_id, mapping.all_fields())
         wanted = await self._wanted(ticket_id, changes)
         new_labels = [values.label(tag) for tag in changes.add_tags]

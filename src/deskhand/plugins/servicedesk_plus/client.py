@@ -82,6 +82,11 @@ class ServiceDeskClient:
         """POST or PUT with the form field ``input_data``."""
         return await self._call(method, path, data={"input_data": json.dumps(input_data)})
 
+    async def delete(self, path: str, input_data: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """DELETE; ``input_data`` goes into the query."""
+        params = {"input_data": json.dumps(input_data)} if input_data else None
+        return await self._call("DELETE", path, params=params)
+
     async def aclose(self) -> None:
         """Close the connections."""
         await self._client.aclose()

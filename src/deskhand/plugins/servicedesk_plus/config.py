@@ -41,6 +41,15 @@ class ServiceDeskPlusConfig(BaseModel):
     servicedesk_accept: str = "application/vnd.manageengine.sdp.v3+json"
     servicedesk_resolved_status: str = "Resolved"
     servicedesk_closed_statuses: tuple[str, ...] = ("Resolved", "Closed", "Canceled", "Cancelled")
+    servicedesk_company_field: str = Field(
+        default="site", description="Reference that names the client: site, or account on ServiceDesk Plus MSP"
+    )
+    servicedesk_mark_field: str | None = Field(
+        default=None,
+        pattern=r"^udf_\w+$",
+        description="Additional field (single line, e.g. udf_sline_9) that keeps the mark of a request Deskhand"
+        " creates; without one the mark is the last line of the description",
+    )
     servicedesk_history_field: str = Field(default="resolved_time", description="Time field of resolved tickets")
 
     @field_validator("servicedesk_url", "servicedesk_accounts_url")

@@ -62,7 +62,7 @@ def list_info(position: Position, config: ServiceDeskPlusConfig, size: int) -> d
         {"field": "status.name", "condition": "is", "values": list(config.servicedesk_closed_statuses)},
         {"field": field, "condition": "gte", "value": str(position.at)},
     ]
-    return mapping.list_info(criteria, sort=field, order="asc", cursor=str(position.read + 1), size=size)
+    return mapping.list_info(criteria, config, sort=field, order="asc", cursor=str(position.read + 1), size=size)
 
 
 __all__ = ["Position", "list_info"]

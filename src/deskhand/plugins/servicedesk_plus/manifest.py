@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from deskhand.plugins.contract import Manifest, Operation
+from deskhand.plugins.contract import ALL_FILTERS, Inverse, LinkKind, Manifest, Operation, ValueKind
 
 DESK = "ServiceDesk Plus"
 TOOL_TYPE = "servicedesk_plus"
@@ -25,4 +25,13 @@ MANIFEST = Manifest(
     signature="Standard Webhooks headers from our custom-trigger script, or X-Itsm-Token from a webhook action.",
     optimistic_writes=False,
     documentation="docs/howto/connect-servicedesk-plus.md",
+    settable=frozenset({"subject", "description", "priority", "category", "group", "assignee_email", "custom"}),
+    filters=ALL_FILTERS,
+    value_kinds=frozenset(ValueKind),
+    links=frozenset({LinkKind.RELATED}),
+    inverses=frozenset(Inverse),
+    limits={
+        Operation.REPLY: "A note that the requester sees in the portal; whether it is mailed is the desk's setting.",
+        Operation.LINK_TICKETS: "A ticket elsewhere is named in an internal note, because requests have no such link.",
+    },
 )

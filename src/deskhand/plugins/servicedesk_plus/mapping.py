@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from deskhand.kit.marks import with_mark
+from deskhand.kit.marks import find_marks, with_mark
 from deskhand.kit.times import bounded_number, read_epoch
-from deskhand.plugins.contract import Note, NoteDraft, Person, Ticket, TicketChanges, TicketQuery
+from deskhand.plugins.contract import Company, Note, NoteDraft, Person, Ticket, TicketChanges, TicketDraft, TicketQuery
+from deskhand.plugins.cursors import LAST_ROW, offset_of, page_size
 from deskhand.plugins.errors import DeskProtocolError
 from deskhand.plugins.priorities import PriorityMap
 from deskhand.plugins.servicedesk_plus.config import ServiceDeskPlusConfig
@@ -22,9 +23,13 @@ LIST_FIELDS = [
     *("id", "display_id", "subject", "description", "status", "priority", "category", "group", "requester"),
     *("technician", "resolution", "created_time", "last_updated_time", "resolved_time", "completed_time"),
 ]
+REFERENCES = {
+    *("status", "priority", "category", "subcategory", "item", "group", "site", "account", "request_type"),
+    *("urgency", "impact", "level", "mode"),
+}
+"""Fields that are a value of a list, given by its name."""
 _UNSET = datetime.fromtimestamp(0, UTC)
 """A time before it ("-1") is the vendor's way to leave one out."""
-_LAST_ROW = 10_000_000
 _MAPPED = {*LIST_FIELDS, "notes", "has_notes"}
 
 
@@ -88,6 +93,7 @@ def read_ticket(
         else f"{config.servicedesk_url}/WorkOrder.do?woMode=viewWO&woID={raw['id']}",
         revision=revision_of(raw),
         notes=notes,
+        company=_company(raw.get(config.servicedesk_company_field)),
         custom={name: value for name, value in raw.items() if name not in _MAPPED and value is not None},
     )
 
@@ -121,6 +127,12 @@ def read_note(raw: object) -> Note:
     )
 
 
+def _company(value: object) -> Company | None:
+    if not isinstance(value, dict) or not value.get("id") or not value.get("name"):
+        return None
+    return Company(id=str(value["id"]), name=str(value["name"]))
+
+
 def note_body(note: NoteDraft, config: ServiceDeskPlusConfig) -> dict[str, Any]:
     """``input_data`` of a new note in the connection's dialect."""
     body: dict[str, Any] = {
@@ -139,6 +151,8 @@ def change_fields(changes: TicketChanges, priorities: PriorityMap) -> dict[str, 
     fields: dict[str, Any] = {}
     if changes.subject is not None:
         fields["subject"] = truncate(changes.subject, SUBJECT_LIMIT)
+    if changes.description is not None:
+        fields["description"] = markdown_to_html(changes.description)
     if changes.priority is not None:
         fields["priority"] = {"name": priorities.to_desk(changes.priority)}
     for name in ("category", "group"):
@@ -147,11 +161,44 @@ def change_fields(changes: TicketChanges, priorities: PriorityMap) -> dict[str, 
             fields[name] = {"name": value}
     if changes.assignee_email is not None:
         fields["technician"] = {"email_id": changes.assignee_email}
-    udf = {name: value for name, value in changes.custom.items() if name.startswith("udf_")}
-    fields.update({name: value for name, value in changes.custom.items() if name not in udf})
-    if udf:
-        fields["udf_fields"] = udf
+    return {**fields, **custom_fields(changes.custom)}
+
+
+def draft_fields(
+    draft: TicketDraft, priorities: PriorityMap, config: ServiceDeskPlusConfig, mark: str
+) -> dict[str, Any]:
+    """Fields of a new request; its mark is in the field that the connection names, else below the description."""
+    changes = TicketChanges(
+        subject=draft.subject,
+        priority=draft.priority,
+        category=draft.category,
+        group=draft.group,
+        assignee_email=draft.assignee_email,
+        custom=draft.custom,
+    )
+    fields = change_fields(changes, priorities)
+    marked = config.servicedesk_mark_field
+    fields["description"] = markdown_to_html(draft.description if marked else with_mark(draft.description, mark))
+    if marked and mark:
+        fields["udf_fields"] = {**fields.get("udf_fields", {}), marked: mark}
+    if draft.requester_email is not None:
+        fields["requester"] = {"email_id": draft.requester_email}
+    if draft.type is not None:
+        fields["request_type"] = {"name": draft.type}
+    if draft.company is not None:
+        fields[config.servicedesk_company_field] = {"name": draft.company}
     return fields
+
+
+def custom_fields(custom: Mapping[str, Any]) -> dict[str, Any]:
+    """Fields given by their own names: a plain word for a reference is its name."""
+    udf = {name: value for name, value in custom.items() if name.startswith("udf_")}
+    fields = {
+        name: {"name": value} if name in REFERENCES and isinstance(value, str) else value
+        for name, value in custom.items()
+        if name not in udf
+    }
+    return {**fields, "udf_fields": udf} if udf else fields
 
 
 def already_set(raw: Mapping[str, Any], fields: Mapping[str, Any]) -> bool:
@@ -167,14 +214,49 @@ def _same(current: object, wanted: object) -> bool:
     return current == wanted
 
 
-def search_list_info(query: TicketQuery) -> dict[str, Any]:
+def search_list_info(query: TicketQuery, priorities: PriorityMap, config: ServiceDeskPlusConfig) -> dict[str, Any]:
     """``list_info`` of a search, newest change first."""
     criteria = [_word_criterion(word) for word in query.text.split()]
     if query.status:
         criteria.append({"field": "status.name", "condition": "is", "values": list(query.status)})
-    if query.updated_since is not None:
-        criteria.append({"field": "last_updated_time", "condition": "gte", "value": epoch_ms(query.updated_since)})
-    return list_info(criteria, sort="last_updated_time", order="desc", cursor=query.cursor, size=query.page_size)
+    if query.priority:
+        words = [priorities.to_desk(word) for word in query.priority]
+        criteria.append({"field": "priority.name", "condition": "is", "values": words})
+    if query.group is not None:
+        criteria.append({"field": "group.name", "condition": "is", "value": query.group})
+    if query.requester is not None:
+        criteria.append({"field": "requester.email_id", "condition": "is", "value": query.requester})
+    bounds = (
+        ("created_time", "gte", query.created_since),
+        ("created_time", "lt", query.created_until),
+        ("last_updated_time", "gte", query.updated_since),
+        ("last_updated_time", "lt", query.updated_until),
+    )
+    criteria += [
+        {"field": field, "condition": condition, "value": epoch_ms(moment)}
+        for field, condition, moment in bounds
+        if moment is not None
+    ]
+    order = {"sort": "last_updated_time", "order": "desc"}
+    return list_info(criteria, config, **order, cursor=query.cursor, size=query.page_size)
+
+
+def created_list_info(mark: str, config: ServiceDeskPlusConfig) -> dict[str, Any]:
+    """``list_info`` of the requests that carry a mark from their creation, the first of them first."""
+    field = config.servicedesk_mark_field
+    where = {"field": "description", "condition": "contains", "value": mark}
+    if field:
+        where = {"field": f"udf_fields.{field}", "condition": "is", "value": mark}
+    info = list_info([where], config, sort="created_time", order="asc", cursor=None, size=5)
+    info["list_info"]["fields_required"].append("udf_fields")
+    return info
+
+
+def carries_mark(raw: Mapping[str, Any], mark: str, config: ServiceDeskPlusConfig) -> bool:
+    """True if a request was created with a mark."""
+    udf = raw.get("udf_fields")
+    kept = udf.get(config.servicedesk_mark_field) if isinstance(udf, dict) else None
+    return mark == kept or mark in find_marks(str(raw.get("description") or ""))
 
 
 def _word_criterion(word: str) -> dict[str, Any]:
@@ -183,18 +265,24 @@ def _word_criterion(word: str) -> dict[str, Any]:
 
 
 def list_info(
-    criteria: list[dict[str, Any]], *, sort: str, order: str, cursor: str | None, size: int
+    criteria: list[dict[str, Any]],
+    config: ServiceDeskPlusConfig,
+    *,
+    sort: str,
+    order: str,
+    cursor: str | None,
+    size: int,
 ) -> dict[str, Any]:
     """One page of requests; the vendor's limit is 100 rows."""
     for later in criteria[1:]:
         later["logical_operator"] = "AND"
     info: dict[str, Any] = {
-        "row_count": max(1, min(size, 100)),
-        "start_index": int(cursor or 1),
+        "row_count": page_size(size),
+        "start_index": offset_of(cursor, first=1),
         "sort_field": sort,
         "sort_order": order,
         "get_total_count": True,
-        "fields_required": LIST_FIELDS,
+        "fields_required": [*LIST_FIELDS, config.servicedesk_company_field],
     }
     if criteria:
         info["search_criteria"] = criteria
@@ -206,8 +294,8 @@ def next_cursor(body: Mapping[str, Any], rows: int) -> str | None:
     info = info_of(body)
     if not info.get("has_more_rows") or not rows:
         return None
-    start = bounded_number(info.get("start_index"), default=1, low=1, high=_LAST_ROW)
-    return str(int(start) + rows) if start < _LAST_ROW else None
+    start = bounded_number(info.get("start_index"), default=1, low=1, high=LAST_ROW)
+    return str(int(start) + rows) if start + rows < LAST_ROW else None
 
 
 def info_of(body: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -17,38 +17,51 @@ from pydantic import BaseModel
 
 from deskhand.kit.marks import find_marks, with_mark
 from deskhand.kit.times import read_number
+from deskhand.plugins import cursors
 from deskhand.plugins.calls import read_aside
 from deskhand.plugins.contract import (
     ConnectionReport,
     DeskContext,
+    FieldChange,
     Ignored,
     NamedValue,
     Note,
     NoteDraft,
+    NotePage,
+    PastChangePage,
     Person,
+    Restored,
     SkippedTicket,
     Ticket,
     TicketChanges,
+    TicketDraft,
     TicketEvent,
     TicketingToolPlugin,
+    TicketLink,
     TicketPage,
     TicketQuery,
     ValueKind,
     WebhookRequest,
     WriteReceipt,
 )
-from deskhand.plugins.errors import DeskConflictError, DeskError, DeskProtocolError, DeskUnsupportedError
+from deskhand.plugins.cursors import offset_of
+from deskhand.plugins.errors import DeskError, DeskUnsupportedError
 from deskhand.plugins.history import one_ticket
+from deskhand.plugins.images import to_restore
+from deskhand.plugins.offered import link_note, require_filters, require_link, require_settable
 from deskhand.plugins.ownership import own_config, same_account
-from deskhand.plugins.paging import Listing, read_pages
-from deskhand.plugins.servicedesk_plus import history, mapping, webhook
+from deskhand.plugins.servicedesk_plus import history, mapping, past, webhook
 from deskhand.plugins.servicedesk_plus.client import ServiceDeskClient
 from deskhand.plugins.servicedesk_plus.config import ServiceDeskPlusConfig
+from deskhand.plugins.servicedesk_plus.desk import Requests, path_of, receipt_of, rows_of
 from deskhand.plugins.servicedesk_plus.manifest import DESK, MANIFEST
 from deskhand.plugins.signatures import STANDARD_WEBHOOKS, STATIC_TOKEN
 from deskhand.plugins.text import markdown_to_html
 
-_VALUE_PATHS = {ValueKind.PRIORITIES: "priorities", ValueKind.STATUSES: "statuses", ValueKind.GROUPS: "groups"}
+_VALUE_PATHS = {
+    **{ValueKind.PRIORITIES: "priorities", ValueKind.STATUSES: "statuses", ValueKind.GROUPS: "groups"},
+    **{ValueKind.CATEGORIES: "categories", ValueKind.TYPES: "request_types"},
+}
 _SETTABLE = (
     *("subject", "description", "status", "priority", "urgency", "impact", "level", "mode", "request_type"),
     *("category", "subcategory", "item", "group", "technician", "site", "resolution"),
@@ -68,6 +81,7 @@ class ServiceDeskPlusPlugin(TicketingToolPlugin):
         config = own_config(ServiceDeskPlusConfig, config)
         super().__init__(config, context)
         self._client = ServiceDeskClient(config, context.http)
+        self._requests = Requests(self._client, config)
         self._priorities = mapping.priority_map(context.priority_mapping)
 
     # -- webhooks --------------------------------------------------------------------------------
@@ -111,22 +125,43 @@ class ServiceDeskPlusPlugin(TicketingToolPlugin):
         )
 
     async def get_ticket(self, ticket_id: str, *, with_notes: bool = True) -> Ticket:
-        raw = await self._request(ticket_id)
+        raw = await self._requests.get(ticket_id)
         if not with_notes or not raw.get("has_notes", True):
             return await read_aside(mapping.read_ticket, raw, self.config, self._priorities)
-        listing = await self._raw_notes(ticket_id)
+        listing = await self._requests.notes(ticket_id)
         notes = await read_aside(_read_notes, listing.rows)
         ticket = await read_aside(mapping.read_ticket, raw, self.config, self._priorities, notes=notes)
         return replace(ticket, unread=listing.gaps("the ticket's notes"))
 
     async def search_tickets(self, query: TicketQuery) -> TicketPage:
-        return await self._page(mapping.search_list_info(query))
+        require_filters(query, MANIFEST)
+        return await self._page(mapping.search_list_info(query, self._priorities, self.config))
+
+    async def list_notes(
+        self, ticket_id: str, *, public: bool | None = None, cursor: str | None = None, page_size: int = 50
+    ) -> NotePage:
+        start, size = offset_of(cursor), cursors.page_size(page_size)
+        # No vendor page says that notes can be listed in another order.
+        rows = (await self._requests.notes(ticket_id)).whole("notes", desk=DESK)
+        notes = sorted(await read_aside(_read_notes, rows), key=_age, reverse=True)
+        wanted = [note for note in notes if public is None or note.public is public]
+        following = str(start + size) if start + size < len(wanted) else None
+        return NotePage(notes=tuple(wanted[start : start + size]), next_cursor=following)
+
+    async def ticket_changes(
+        self, ticket_id: str, *, cursor: str | None = None, page_size: int = _PAGE
+    ) -> PastChangePage:
+        info = {"row_count": cursors.page_size(page_size), "start_index": offset_of(cursor, first=1)}
+        body = await self._client.get(f"{path_of(ticket_id)}/history", {"list_info": info})
+        rows = rows_of(body, "history", "request_history")
+        changes = await read_aside(past.past_changes, rows)
+        return PastChangePage(changes=changes, next_cursor=mapping.next_cursor(body, len(rows)))
 
     async def list_history(self, since: datetime, *, cursor: str | None = None, page_size: int = _PAGE) -> TicketPage:
         field = self.config.servicedesk_history_field
         position = history.Position.of(since, cursor)
         body = await self._client.get("requests", history.list_info(position, self.config, page_size))
-        rows = _rows(body, "requests")
+        rows = rows_of(body, "requests")
         tickets: list[Ticket] = []
         skipped: list[SkippedTicket] = []
         for row in rows:
@@ -143,29 +178,30 @@ class ServiceDeskPlusPlugin(TicketingToolPlugin):
         path = _VALUE_PATHS.get(kind)
         if path is None:
             raise DeskUnsupportedError(f"{DESK} has no list of {kind.value}.")
-        rows = (await self._all(path, path)).whole(path, desk=DESK)
+        rows = (await self._requests.all(path, path)).whole(path, desk=DESK)
         return tuple(NamedValue(id=str(row.get("id")), name=str(row.get("name"))) for row in rows)
 
     # -- writing ---------------------------------------------------------------------------------
 
     async def add_note(self, ticket_id: str, note: NoteDraft) -> WriteReceipt:
-        body = await self._client.write("POST", f"{_path(ticket_id)}/notes", mapping.note_body(note, self.config))
+        body = await self._client.write("POST", f"{path_of(ticket_id)}/notes", mapping.note_body(note, self.config))
         written = body.get(self.config.note_key) or body.get("note")  # some builds answer with the other dialect's key
         note_id = mapping.read_note(written).id
-        return WriteReceipt(id=note_id, ticket_id=ticket_id, mark=note.mark, revision=await self._stamp(ticket_id))
+        return WriteReceipt(
+            id=note_id, ticket_id=ticket_id, mark=note.mark, revision=await self._requests.stamp(ticket_id)
+        )
 
     async def update_ticket(
         self, ticket_id: str, changes: TicketChanges, *, mark: str = "", if_revision: str | None = None
     ) -> WriteReceipt:
-        if changes.add_tags:
-            raise DeskUnsupportedError(f"{DESK} requests have no tags; set a udf_ field through `custom` instead.")
+        require_settable(changes, MANIFEST)
         fields = mapping.change_fields(changes, self._priorities)
-        receipt = await self._set(ticket_id, fields, mark=mark, if_revision=if_revision, reason=mark)
+        receipt = await self._requests.set(ticket_id, fields, mark=mark, if_revision=if_revision, reason=mark)
         note = changes.note
         if note is None or (note.mark and await self.find_write(ticket_id, note.mark)):
             return receipt
         written = await self.add_note(ticket_id, note)
-        return WriteReceipt(id=written.id, ticket_id=ticket_id, mark=mark or note.mark, revision=written.revision)
+        return replace(receipt, id=written.id, mark=mark or note.mark, revision=written.revision, adopted=False)
 
     async def assign(
         self, ticket_id: str, *, assignee_email: str | None, group: str | None = None, mark: str = ""
@@ -175,83 +211,117 @@ class ServiceDeskPlusPlugin(TicketingToolPlugin):
             fields["technician"] = {"email_id": assignee_email} if assignee_email is not None else None
         if group is not None or assignee_email is None:
             fields["group"] = {"name": group} if group is not None else None
-        return await self._set(ticket_id, fields, mark=mark, reason=mark)
+        return await self._requests.set(ticket_id, fields, mark=mark, reason=mark)
 
     async def transition(self, ticket_id: str, status: str, *, mark: str = "") -> WriteReceipt:
-        return await self._set(ticket_id, {"status": {"name": status}}, mark=mark, status_change_comments=mark)
+        return await self._requests.set(ticket_id, {"status": {"name": status}}, mark=mark, status_change_comments=mark)
 
     async def resolve(self, ticket_id: str, resolution: str, *, mark: str = "") -> WriteReceipt:
-        raw = await self._request(ticket_id)
+        raw = await self._requests.get(ticket_id)
         status = {"name": self.config.servicedesk_resolved_status}
         if mark and _resolved_under(raw, mark):
-            return _receipt(raw, mark, adopted=True)
+            return receipt_of(raw, mark, adopted=True)
         content = markdown_to_html(with_mark(resolution, mark))
-        return await self._put(ticket_id, {"status": status, "resolution": {"content": content}}, mark=mark)
+        return await self._requests.put(raw, {"status": status, "resolution": {"content": content}}, mark=mark)
+
+    async def create_ticket(self, draft: TicketDraft, *, mark: str = "") -> WriteReceipt:
+        if draft.tags:
+            raise DeskUnsupportedError(f"{DESK} requests have no tags; set a udf_ field through `custom` instead.")
+        known = await self.find_created(mark) if mark else None
+        if known is not None:
+            return known
+        fields = mapping.draft_fields(draft, self._priorities, self.config, mark)
+        raw = (await self._client.write("POST", "requests", {"request": fields})).get("request")
+        return await read_aside(self._created, raw, mark)
+
+    async def find_created(self, mark: str, *, begun_at: datetime | None = None) -> WriteReceipt | None:
+        del begun_at  # a list of requests is read from the desk's database
+        rows = rows_of(await self._client.get("requests", mapping.created_list_info(mark, self.config)), "requests")
+        raw = next((row for row in rows if mapping.carries_mark(row, mark, self.config)), None)
+        return None if raw is None else await read_aside(self._created, raw, mark, adopted=True)
+
+    async def link_tickets(self, ticket_id: str, link: TicketLink, *, mark: str = "") -> WriteReceipt:
+        require_link(ticket_id, link, MANIFEST)
+        if link.url:
+            known = await self.find_write(ticket_id, mark) if mark else None
+            return known or await self.add_note(ticket_id, link_note(link, mark))
+        if link.ticket_id in await self._requests.links(ticket_id):
+            return WriteReceipt(id=link.ticket_id, ticket_id=ticket_id, mark=mark, adopted=True)
+        row = {"linked_request": {"id": link.ticket_id}, "comments": mark}
+        await self._client.write("POST", f"{path_of(ticket_id)}/link_requests", {"link_requests": [row]})
+        stamp = await self._requests.stamp(ticket_id)
+        return WriteReceipt(id=link.ticket_id, ticket_id=ticket_id, mark=mark, revision=stamp)
 
     async def find_write(self, ticket_id: str, mark: str) -> WriteReceipt | None:
-        notes = await self._raw_notes(ticket_id)
-        for row in notes.rows:
-            if mark in find_marks(str(row.get("description") or "")) and self._may_be_ours(row):
-                return WriteReceipt(id=str(row.get("id")), ticket_id=ticket_id, mark=mark, adopted=True)
-        raw = await self._request(ticket_id)
+        notes = await self._requests.notes(ticket_id)
+        row = self._requests.note_with(notes.rows, mark)
+        if row is not None:
+            return WriteReceipt(id=str(row.get("id")), ticket_id=ticket_id, mark=mark, adopted=True)
+        raw = await self._requests.get(ticket_id)
         if _resolved_under(raw, mark):
-            return _receipt(raw, mark, adopted=True)
+            return receipt_of(raw, mark, adopted=True)
         notes.ensure_none_left("the ticket's notes", desk=DESK)
         return None
+
+    # -- taking back -----------------------------------------------------------------------------
+
+    async def restore_fields(self, ticket_id: str, changes: Sequence[FieldChange], *, mark: str = "") -> Restored:
+        raw = await self._requests.get(ticket_id)
+        wanted, skipped = to_restore(changes, past.flat(raw), same=past.same)
+        if not wanted:
+            return Restored(receipt=None, skipped=skipped)
+        fields = mapping.custom_fields(past.writable(wanted))
+        comments = {"update_reason": mark} if mark else {}
+        return Restored(receipt=await self._requests.put(raw, fields, mark=mark, comments=comments), skipped=skipped)
+
+    async def withdraw_note(self, ticket_id: str, note_id: str, *, reason: str, mark: str = "") -> WriteReceipt:
+        del reason  # the desk deletes notes, so nothing is left to be corrected
+        path = f"{path_of(ticket_id)}/notes/{quote(note_id, safe='')}"
+        notes = await self._requests.notes(ticket_id)
+        known = {str(row.get("id")) for row in notes.rows}
+        if note_id in known or notes.is_cut:
+            await self._client.delete(path)
+        stamp = await self._requests.stamp(ticket_id)
+        return WriteReceipt(id=note_id, ticket_id=ticket_id, mark=mark, revision=stamp, adopted=note_id not in known)
+
+    async def unlink_tickets(self, ticket_id: str, link: TicketLink, *, mark: str = "") -> WriteReceipt:
+        linked = link.ticket_id in await self._requests.links(ticket_id)
+        if linked:
+            rows = {"link_requests": [{"linked_request": {"id": link.ticket_id}}]}
+            await self._client.delete(f"{path_of(ticket_id)}/link_requests", rows)
+        return WriteReceipt(id=link.ticket_id, ticket_id=ticket_id, mark=mark, adopted=not linked)
+
+    async def close_created(self, ticket_id: str, *, reason: str, mark: str = "") -> WriteReceipt:
+        raw = await self._requests.get(ticket_id)
+        if (await read_aside(mapping.read_ticket, raw, self.config, self._priorities)).is_closed:
+            return receipt_of(raw, mark, adopted=True)
+        info = {"requester_ack_resolution": False, "closure_comments": with_mark(reason, mark)}
+        await self._client.write("PUT", f"{path_of(ticket_id)}/close", {"request": {"closure_info": info}})
+        return receipt_of(await self._requests.get(ticket_id), mark)
 
     async def aclose(self) -> None:
         await self._client.aclose()
 
     # -- parts -----------------------------------------------------------------------------------
 
-    def _may_be_ours(self, row: Mapping[str, Any]) -> bool:
-        """Whoever quotes our note quotes its mark; where the account is known, it decides."""
-        author = mapping.read_person(row.get("added_by")) or Person()
-        return same_account((self.config.servicedesk_bot_email, author.email)) is not False
-
-    async def _stamp(self, ticket_id: str) -> str | None:
-        """The ticket's stamp after a note, which is all that a webhook action tells of it; None if unreadable."""
-        try:
-            return mapping.revision_of(await self._request(ticket_id))
-        except DeskError:
-            return None  # the note is there all the same
-
-    async def _request(self, ticket_id: str) -> dict[str, Any]:
-        raw = (await self._client.get(_path(ticket_id))).get("request")
-        if not isinstance(raw, dict):
-            raise DeskProtocolError(f"{DESK} answered without a request.")
-        return raw
-
-    async def _set(
-        self,
-        ticket_id: str,
-        fields: Mapping[str, Any],
-        *,
-        mark: str,
-        if_revision: str | None = None,
-        reason: str = "",
-        status_change_comments: str = "",
-    ) -> WriteReceipt:
-        """Read, compare, write. The vendor has no lock: an editor who slips in between goes unnoticed."""
-        raw = await self._request(ticket_id)
-        if mapping.already_set(raw, fields):
-            return _receipt(raw, mark, adopted=True)
-        if if_revision is not None and mapping.revision_of(raw) != if_revision:
-            raise DeskConflictError(f"The ticket changed since it was read (now {mapping.revision_of(raw)}).")
-        comments = {"update_reason": reason, "status_change_comments": status_change_comments}
-        return await self._put(ticket_id, {**fields, **{k: v for k, v in comments.items() if v}}, mark=mark)
-
-    async def _put(self, ticket_id: str, fields: Mapping[str, Any], *, mark: str) -> WriteReceipt:
-        body = await self._client.write("PUT", _path(ticket_id), {"request": dict(fields)})
-        raw = body.get("request")
-        return _receipt(raw if isinstance(raw, dict) else {"id": ticket_id}, mark)
+    def _created(self, raw: object, mark: str, *, adopted: bool = False) -> WriteReceipt:
+        ticket = mapping.read_ticket(raw, self.config, self._priorities)
+        return WriteReceipt(
+            id=ticket.id,
+            ticket_id=ticket.id,
+            mark=mark,
+            revision=ticket.revision,
+            adopted=adopted,
+            display_id=ticket.display_id,
+            url=ticket.url,
+        )
 
     def _read_rows(self, rows: Sequence[Mapping[str, Any]]) -> tuple[Ticket, ...]:
         return tuple(mapping.read_ticket(row, self.config, self._priorities) for row in rows)
 
     async def _page(self, list_info: Mapping[str, Any]) -> TicketPage:
         body = await self._client.get("requests", list_info)
-        rows = _rows(body, "requests")
+        rows = rows_of(body, "requests")
         total = read_number(mapping.info_of(body).get("total_count"))
         return TicketPage(
             tickets=await read_aside(self._read_rows, rows),
@@ -259,23 +329,10 @@ class ServiceDeskPlusPlugin(TicketingToolPlugin):
             total=None if total is None else int(total),
         )
 
-    async def _raw_notes(self, ticket_id: str) -> Listing[dict[str, Any]]:
-        return await self._all(f"{_path(ticket_id)}/notes", "notes", f"{self.config.note_key}s")
-
-    async def _all(self, path: str, *keys: str) -> Listing[dict[str, Any]]:
-        """Every row of a list, page by page."""
-
-        async def read(start: str) -> tuple[list[dict[str, Any]], str | None]:
-            body = await self._client.get(path, {"list_info": {"row_count": _PAGE, "start_index": int(start)}})
-            page = _rows(body, *keys)
-            return page, mapping.next_cursor(body, len(page))
-
-        return await read_pages(read, "1")
-
     async def _fields(self) -> tuple[NamedValue, ...]:
         """Documented fields, and the additional ones this instance shows on its newest request."""
         info = {"row_count": 1, "sort_field": "created_time", "sort_order": "desc", "fields_required": ["udf_fields"]}
-        rows = _rows(await self._client.get("requests", {"list_info": info}), "requests")
+        rows = rows_of(await self._client.get("requests", {"list_info": info}), "requests")
         udf = rows[0].get("udf_fields") if rows else None
         names = [*_SETTABLE, *(udf if isinstance(udf, dict) else ())]
         return tuple(NamedValue(id=name, name=name, extra={"custom": name.startswith("udf_")}) for name in names)
@@ -285,24 +342,9 @@ def _read_notes(rows: Sequence[Mapping[str, Any]]) -> tuple[Note, ...]:
     return tuple(mapping.read_note(row) for row in rows)
 
 
-def _path(ticket_id: str) -> str:
-    return f"requests/{quote(ticket_id, safe='')}"  # an id from outside must not become another address
-
-
-def _rows(body: Mapping[str, Any], *keys: str) -> list[dict[str, Any]]:
-    for key in keys:
-        rows = body.get(key)
-        if isinstance(rows, list):
-            return [row for row in rows if isinstance(row, dict)]
-    raise DeskProtocolError(f"{DESK} answered without a list of {keys[0]}.")
+def _age(note: Note) -> tuple[float, str]:
+    return (note.created_at.timestamp() if note.created_at else 0.0, note.id)
 
 
 def _resolved_under(raw: Mapping[str, Any], mark: str) -> bool:
     return mark in find_marks(mapping.resolution_html(raw) or "")
-
-
-def _receipt(raw: Mapping[str, Any], mark: str, *, adopted: bool = False) -> WriteReceipt:
-    ticket_id = str(raw["id"])
-    return WriteReceipt(
-        id=ticket_id, ticket_id=ticket_id, mark=mark, revision=mapping.revision_of(raw), adopted=adopted
-    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from deskhand.plugins.contract import Manifest, Operation
+from deskhand.plugins.contract import BASIC_OPERATIONS, Manifest
 
 DESK = "ServiceNow"
 TOOL_TYPE = "servicenow"
@@ -18,7 +18,7 @@ IGNORED_EVENTS = {
 MANIFEST = Manifest(
     tool_type=TOOL_TYPE,
     name="ServiceNow",
-    operations=frozenset(Operation),
+    operations=BASIC_OPERATIONS,
     events=EVENTS,
     ignored_events=frozenset(IGNORED_EVENTS),
     signature="X-Itsm-Signature: HMAC-SHA-256 over id, time and body, made by the business rule we ship.",

@@ -43,6 +43,7 @@ from deskhand.plugins.errors import (
     DeskValidationError,
 )
 from deskhand.plugins.history import one_ticket
+from deskhand.plugins.offered import require_filters, require_settable
 from deskhand.plugins.ownership import own_config, same_account
 from deskhand.plugins.servicenow import checks, history, mapping, webhook
 from deskhand.plugins.servicenow.client import PAGE, ServiceNowClient
@@ -103,6 +104,7 @@ class ServiceNowPlugin(TicketingToolPlugin):
         return replace(ticket, unread=entries.gaps("the ticket's journal"))
 
     async def search_tickets(self, query: TicketQuery) -> TicketPage:
+        require_filters(query, MANIFEST)
         states = tuple([await self._lookups.value("state", word) for word in query.status])
         (offset,) = mapping.cursor_parts(query.cursor or "0", _OFFSET)
         wanted = mapping.search_query(query, states)
@@ -160,6 +162,7 @@ class ServiceNowPlugin(TicketingToolPlugin):
     async def update_ticket(
         self, ticket_id: str, changes: TicketChanges, *, mark: str = "", if_revision: str | None = None
     ) -> WriteReceipt:
+        require_settable(changes, MANIFEST)
         if changes.add_tags:
             raise DeskUnsupportedError(f"{DESK} keeps tags outside the record; set a field through `custom` instead.")
         fields = mapping.change_fields(changes, self.config)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 
-from deskhand.plugins.contract import Manifest, Operation
+from deskhand.plugins.contract import BASIC_OPERATIONS, Manifest
 
 DESK = "Zendesk"
 TOOL_TYPE = "zendesk"
@@ -65,7 +65,8 @@ DONE_STATUSES = {
 MANIFEST = Manifest(
     tool_type=TOOL_TYPE,
     name="Zendesk Support",
-    operations=frozenset(Operation),
+    operations=BASIC_OPERATIONS,
+    settable=frozenset({"subject", "priority", "category", "group", "assignee_email", "add_tags", "custom"}),
     events=SUBSCRIBED_EVENTS | TRIGGER_EVENTS,
     ignored_events=frozenset(IGNORED_EVENTS),
     signature="X-Zendesk-Webhook-Signature (HMAC-SHA-256 over timestamp and body) with the webhook's signing secret.",

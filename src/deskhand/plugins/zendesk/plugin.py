@@ -37,6 +37,7 @@ from deskhand.plugins.contract import (
 )
 from deskhand.plugins.errors import DeskConflictError, DeskProtocolError
 from deskhand.plugins.history import one_ticket
+from deskhand.plugins.offered import require_filters, require_settable
 from deskhand.plugins.ownership import own_config, same_account
 from deskhand.plugins.paging import Listing
 from deskhand.plugins.signatures import ZENDESK_SAVED
@@ -101,6 +102,7 @@ class ZendeskPlugin(TicketingToolPlugin):
         return replace(ticket, unread=comments.gaps("the ticket's comments") if comments else ())
 
     async def search_tickets(self, query: TicketQuery) -> TicketPage:
+        require_filters(query, MANIFEST)
         found = await self._search.page(query)
         side = await self._side(found.body)
         tickets = await read_aside(self._read_rows, found.rows, side)
@@ -136,6 +138,7 @@ class ZendeskPlugin(TicketingToolPlugin):
     async def update_ticket(
         self, ticket_id: str, changes: TicketChanges, *, mark: str = "", if_revision: str | None = None
     ) -> WriteReceipt:
+        require_settable(changes, MANIFEST)
         fields = await self._values.change_fields(changes, self._priorities, self.config)
         marks = (mark, changes.note.mark if changes.note else "")
         tries = 1 if if_revision is not None or not changes.add_tags else _TAG_TRIES

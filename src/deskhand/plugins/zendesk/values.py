@@ -45,6 +45,8 @@ class ZendeskValues:
             return await self._status_values()
         if kind is ValueKind.GROUPS:
             return tuple(NamedValue(id=str(row.get("id")), name=str(row.get("name"))) for row in await self._groups())
+        if kind is not ValueKind.FIELDS:
+            raise DeskUnsupportedError(f"{DESK} has no list of {kind.value}.")
         return tuple(
             NamedValue(
                 id=str(row.get("id")),

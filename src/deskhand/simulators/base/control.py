@@ -39,6 +39,7 @@ class TicketBody(_Body):
     priority: str | None = None
     category: str | None = None
     group: str | None = None
+    company: str | None = None
 
 
 class ChangeBody(_Body):
@@ -144,6 +145,7 @@ def _all_effects(sim: SimulatedDesk) -> dict[str, Any]:
     return {
         "notes": sum(effects["notes"] for effects in tickets.values()),
         "updates": sum(effects["updates"] for effects in tickets.values()),
+        "created": sum(effects["created"] for effects in tickets.values()),
         "tickets": tickets,
     }
 
@@ -158,6 +160,7 @@ def summary(ticket: SimTicket) -> dict[str, Any]:
         "priority": ticket.priority,
         "category": ticket.category,
         "group": ticket.group,
+        "company": ticket.company,
         "assignee": ticket.assignee.email if ticket.assignee else None,
         "requester": ticket.requester.email,
         "created_at": ticket.created_at.isoformat(),
@@ -188,7 +191,11 @@ def _note_json(sim: SimulatedDesk, note: SimNote) -> dict[str, Any]:
 
 
 def _file(sim: SimulatedDesk, body: TicketBody) -> dict[str, Any]:
-    fields = {name: value for name in ("priority", "category", "group") if (value := getattr(body, name)) is not None}
+    fields = {
+        name: value
+        for name in ("priority", "category", "group", "company")
+        if (value := getattr(body, name)) is not None
+    }
     ticket = sim.file_ticket(
         subject=body.subject,
         description=sim.from_markdown(body.description),

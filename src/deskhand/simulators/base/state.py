@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from copy import copy
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -68,6 +69,28 @@ class SimNote:
 
 
 @dataclass(slots=True)
+class SimChange:
+    """One save of a ticket, for the vendor's history: attribute to its value before and after."""
+
+    id: str
+    at: datetime
+    by: SimPerson
+    fields: dict[str, tuple[Any, Any]]
+    marks: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class SimLink:
+    """One link between two tickets, kept at the one it was made from; ``kind`` is the vendor's word."""
+
+    id: str
+    kind: str
+    ticket_id: str = ""
+    url: str = ""
+    text: str = ""
+
+
+@dataclass(slots=True)
 class SimTicket:
     """One ticket; words are the vendor's own, text is in the vendor's markup.
 
@@ -96,6 +119,10 @@ class SimTicket:
     tags: list[str] = field(default_factory=list)
     notes: list[SimNote] = field(default_factory=list)
     custom: dict[str, Any] = field(default_factory=dict)
+    company: str | None = None
+    kind: str | None = None
+    history: list[SimChange] = field(default_factory=list)
+    links: list[SimLink] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -104,10 +131,18 @@ class Effects:
 
     notes: int = 0
     updates: int = 0
+    created: int = 0
+    removed: int = 0
     marks: Counter[str] = field(default_factory=Counter)
 
     def as_json(self) -> dict[str, Any]:
-        return {"notes": self.notes, "updates": self.updates, "marks": dict(self.marks)}
+        return {
+            "notes": self.notes,
+            "updates": self.updates,
+            "created": self.created,
+            "removed": self.removed,
+            "marks": dict(self.marks),
+        }
 
 
 class TicketStore:
@@ -209,10 +244,36 @@ class TicketStore:
             by: Who does it.
             texts: Texts of the call in which an idempotency mark may stand.
         """
+        before = {name: copy(getattr(ticket, name)) for name in changes}
         for name, value in changes.items():
             setattr(ticket, name, value)
         self.touch(ticket, by)
+        marks = tuple(mark for text in texts for mark in find_marks(text))
+        fields = {name: (before[name], copy(value)) for name, value in changes.items() if before[name] != value}
+        ticket.history.append(SimChange(str(70_000 + self.next_serial()), ticket.updated_at, by, fields, marks))
         self._count(ticket, *texts).updates += 1
+
+    def link(self, ticket: SimTicket, link: SimLink, *, by: SimPerson, texts: Iterable[str] = ()) -> None:
+        """Link a ticket with another one and count it as an update."""
+        ticket.links.append(link)
+        self.touch(ticket, by)
+        self._count(ticket, *texts).updates += 1
+
+    def unlink(self, ticket: SimTicket, link: SimLink, *, by: SimPerson) -> None:
+        """Remove a link."""
+        ticket.links.remove(link)
+        self.touch(ticket, by)
+        self._count(ticket).removed += 1
+
+    def remove_note(self, ticket: SimTicket, note: SimNote, *, by: SimPerson) -> None:
+        """Delete a note."""
+        ticket.notes.remove(note)
+        self.touch(ticket, by)
+        self._count(ticket).removed += 1
+
+    def count_created(self, ticket: SimTicket, *texts: str) -> None:
+        """Count a ticket that was filed through the vendor's API."""
+        self._count(ticket, *texts).created += 1
 
     def _count(self, ticket: SimTicket, *texts: str) -> Effects:
         effects = self.effects.setdefault(ticket.id, Effects())

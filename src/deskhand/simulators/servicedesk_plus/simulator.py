@@ -24,6 +24,8 @@ from deskhand.plugins.text import markdown_to_html
 from deskhand.simulators.base import DeskSimulator, Fault, OutboundEvent, SimNote, SimPerson, SimTicket
 from deskhand.simulators.base.desk import EventKind
 from deskhand.simulators.servicedesk_plus import query, wire
+from deskhand.simulators.servicedesk_plus.further import FurtherRoutes
+from deskhand.simulators.servicedesk_plus.wire import RefusedError, refuse
 
 _EVENT_NAMES: dict[EventKind, str] = {
     "created": "request.created",
@@ -35,24 +37,16 @@ _TOKEN_LIFE = timedelta(hours=1)
 _REFRESHES = 10
 _REFRESH_WINDOW = timedelta(minutes=10)
 _LEVELS = {"urgency": "urgencies", "impact": "impacts"}
-_NAMED = {"status": "statuses", "priority": "priorities", "category": "categories", "group": "groups", **_LEVELS}
+_NAMED = {
+    **{"status": "statuses", "priority": "priorities", "category": "categories", "group": "groups"},
+    **{"request_type": "request_types", "site": "sites", **_LEVELS},
+}
+_ATTRIBUTES = {"request_type": "kind", "site": "company"}
+_UDF = {"udf_sline_1", "udf_sline_2"}
 _READ_ONLY = {"id", "display_id", "created_time", "last_updated_time", "has_notes"}
 _COMMENTS = {"update_reason", "status_change_comments", "closure_info"}
 
 Handler = Callable[[Request], Awaitable[Response]]
-
-
-class RefusedError(Exception):
-    """A call the desk refuses; carries the answer."""
-
-    def __init__(self, response: Response) -> None:
-        super().__init__(response.status_code)
-        self.response = response
-
-
-def refuse(code: int, *fields: str, message: str = "") -> RefusedError:
-    """The refusal with a vendor code."""
-    return RefusedError(wire.failure(code, fields=fields, message=message))
 
 
 class ServiceDeskPlusSimulator(DeskSimulator):
@@ -110,6 +104,7 @@ class ServiceDeskPlusSimulator(DeskSimulator):
             ("POST", "/requests/{id}/notes", self._add_note),
             ("GET", "/requests/{id}/resolutions", self._resolution),
             ("POST", "/requests/{id}/resolutions", self._add_resolution),
+            *FurtherRoutes(self).table(),
             *(("GET", f"/{name}", partial(self._values, name)) for name in wire.LISTS),
         ]
         api = [Route(path, self._guarded(handler), methods=[verb]) for verb, path, handler in table]
@@ -186,13 +181,13 @@ class ServiceDeskPlusSimulator(DeskSimulator):
         wanted = info.get("fields_required")
         if wanted:
             page = [{name: row[name] for name in ("id", *wanted) if name in row} for row in page]
-        return self._answer({"list_info": described, "requests": page}, as_list=True)
+        return self.answer({"list_info": described, "requests": page}, as_list=True)
 
     async def _get(self, request: Request) -> Response:
-        return self._answer({"request": wire.request_json(self._ticket(request))})
+        return self.answer({"request": wire.request_json(self.ticket(request))})
 
     async def _create(self, request: Request) -> Response:
-        fields = await self._input(request, "request")
+        fields = await self.read_input(request, "request")
         missing = tuple(name for name in self._mandatory if not fields.get(name))
         if missing:
             raise refuse(4012, *missing)
@@ -200,80 +195,82 @@ class ServiceDeskPlusSimulator(DeskSimulator):
         requester = self._who(fields.get("requester"), "requester") or self.store.bot
         subject = changes.pop("subject")
         ticket = self.file_ticket(subject=subject, requester=requester, **changes)
-        return self._answer({"request": wire.request_json(ticket)}, status=201)
+        self.store.count_created(ticket, ticket.description, json.dumps(ticket.custom))
+        return self.answer({"request": wire.request_json(ticket)}, status=201)
 
     async def _update(self, request: Request) -> Response:
-        ticket = self._ticket(request)
-        fields = await self._input(request, "request")
-        self._ensure_open(ticket, fields)
+        ticket = self.ticket(request)
+        fields = await self.read_input(request, "request")
+        self.ensure_open(ticket, fields)
         changes = self._read_fields(fields)
-        if "udf_fields" in fields or "urgency" in fields or "impact" in fields:
-            changes["custom"] = {**ticket.custom, **changes.get("custom", {})}
+        if "custom" in changes:
+            udf = {**ticket.custom.get("udf_fields", {}), **changes["custom"].get("udf_fields", {})}
+            changes["custom"] = {**ticket.custom, **changes["custom"], "udf_fields": udf}
         texts = [str(fields.get(name) or "") for name in _COMMENTS] + [str(changes.get("resolution") or "")]
         self.change(ticket, changes, by=self.store.bot, texts=texts)
-        return self._answer({"request": wire.request_json(ticket)})
+        return self.answer({"request": wire.request_json(ticket)})
 
     async def _pickup(self, request: Request) -> Response:
-        ticket = self._ticket(request)
-        self._ensure_open(ticket, {})
+        ticket = self.ticket(request)
+        self.ensure_open(ticket, {})
         self.change(ticket, {"assignee": self.store.bot}, by=self.store.bot)
-        return self._answer({"request": wire.request_json(ticket)})
+        return self.answer({"request": wire.request_json(ticket)})
 
     async def _finish(self, status: str, message: str, request: Request) -> Response:
-        ticket = self._ticket(request)
-        self._ensure_open(ticket, {})
-        self.change(ticket, self.closing_fields(status), by=self.store.bot)
-        said = [{"status_code": 2000, "type": "success", "message": message}]
-        return JSONResponse({"response_status": {"status_code": 2000, "messages": said, "status": "success"}})
+        ticket = self.ticket(request)
+        self.ensure_open(ticket, {})
+        comments = str((await request.form()).get("input_data") or "")
+        self.change(ticket, self.closing_fields(status), by=self.store.bot, texts=[comments])
+        return wire.said(message)
 
     async def _notes(self, request: Request) -> Response:
-        rows = [wire.note_json(note) for note in self._ticket(request).notes]
+        rows = [wire.note_json(note) for note in self.ticket(request).notes]
         page, info = query.apply(rows, query.read_list_info(request.query_params.get("input_data")))
-        return self._answer({"list_info": info, "notes": page}, as_list=True)
+        return self.answer({"list_info": info, "notes": page}, as_list=True)
 
     async def _add_note(self, request: Request) -> Response:
-        ticket = self._ticket(request)
+        ticket = self.ticket(request)
         key = "request_note" if self.dialect is wire.Dialect.CLOUD else "note"
-        fields = await self._input(request, key)
+        fields = await self.read_input(request, key)
         if not fields.get("description"):
             raise refuse(4012, "description")
         if ticket.status in {"Closed", "Canceled"}:
             raise refuse(4002, message="The request is closed")
         public = bool(fields.get("show_to_requester", False))
         note = self.write_note(ticket, str(fields["description"]), public=public, author=self.store.bot)
-        return self._answer({key: wire.note_json(note)}, status=201)
+        return self.answer({key: wire.note_json(note)}, status=201)
 
     async def _resolution(self, request: Request) -> Response:
-        return self._answer({"resolution": wire.resolution_json(self._ticket(request))})
+        return self.answer({"resolution": wire.resolution_json(self.ticket(request))})
 
     async def _add_resolution(self, request: Request) -> Response:
-        ticket = self._ticket(request)
-        content = (await self._input(request, "resolution")).get("content")
+        ticket = self.ticket(request)
+        content = (await self.read_input(request, "resolution")).get("content")
         if not content:
             raise refuse(4012, "content")
-        self._ensure_open(ticket, {})
+        self.ensure_open(ticket, {})
         self.change(ticket, {"resolution": str(content)}, by=self.store.bot, texts=[str(content)])
-        return self._answer({"resolution": wire.resolution_json(ticket)})
+        return self.answer({"resolution": wire.resolution_json(ticket)})
 
     async def _values(self, name: str, request: Request) -> Response:
         rows: list[dict[str, Any]] = [
             {"id": str(number), "name": word, "deleted": False} for number, word in enumerate(wire.LISTS[name], 1)
         ]
         page, info = query.apply(rows, query.read_list_info(request.query_params.get("input_data")))
-        return self._answer({"list_info": info, name: page}, as_list=True)
+        return self.answer({"list_info": info, name: page}, as_list=True)
 
     # -- parts -----------------------------------------------------------------------------------
 
-    def _answer(self, body: dict[str, Any], *, status: int = 200, as_list: bool = False) -> Response:
+    def answer(self, body: dict[str, Any], *, status: int = 200, as_list: bool = False) -> Response:
         return wire.answer(body, status=status, as_list=as_list, success=self._success)
 
-    def _ticket(self, request: Request) -> SimTicket:
+    def ticket(self, request: Request) -> SimTicket:
         ticket = self.store.get(request.path_params["id"])
         if ticket is None:
             raise refuse(4007, message="Invalid request id")
         return ticket
 
-    async def _input(self, request: Request, key: str) -> dict[str, Any]:
+    async def read_input(self, request: Request, key: str) -> dict[str, Any]:
         """The object ``key`` of the form field ``input_data``; an unknown wrapper is a validation error."""
         raw = (await request.form()).get("input_data")
         try:
@@ -285,7 +282,7 @@ class ServiceDeskPlusSimulator(DeskSimulator):
             raise refuse(4001, key, message=f"Extra or missing key; expected {key}")
         return wrapped
 
-    def _ensure_open(self, ticket: SimTicket, fields: dict[str, Any]) -> None:
+    def ensure_open(self, ticket: SimTicket, fields: dict[str, Any]) -> None:
         """A closed request takes nothing but a new status."""
         if ticket.status in {"Closed", "Canceled"} and "status" not in fields:
             raise refuse(4002, message="The request is closed")
@@ -296,7 +293,7 @@ class ServiceDeskPlusSimulator(DeskSimulator):
             if name in _READ_ONLY:
                 raise refuse(4014, name)
             if name in _NAMED and name not in _LEVELS:
-                changes[name] = self._named(name, value)
+                changes[_ATTRIBUTES.get(name, name)] = self._named(name, value)
             elif name in {"subject", "description"}:
                 changes[name] = str(value)
             elif name == "technician":
@@ -307,7 +304,7 @@ class ServiceDeskPlusSimulator(DeskSimulator):
                 word = self._named(name, value)
                 changes.setdefault("custom", {})[name] = wire.named_json(_NAMED[name], word)
             elif name == "udf_fields":
-                changes.setdefault("custom", {})[name] = value
+                changes.setdefault("custom", {})[name] = _known_udf(value)
             elif name not in _COMMENTS and name not in {"requester", "template", "mode"}:
                 raise refuse(4001, name)
         return {**changes, **(self.closing_fields(changes["status"]) if "status" in changes else {})}
@@ -382,6 +379,13 @@ class ServiceDeskPlusSimulator(DeskSimulator):
         return OutboundEvent(
             delivery, name, ticket.id, body, lambda now: standard_headers(secret, body, message_id=delivery, now=now)
         )
+
+
+def _known_udf(value: dict[str, Any]) -> dict[str, Any]:
+    for name in value:
+        if name not in _UDF:
+            raise refuse(4001, f"udf_fields.{name}")
+    return value
 
 
 def _dump(**values: Any) -> bytes:

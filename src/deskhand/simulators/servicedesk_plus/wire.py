@@ -10,6 +10,7 @@ from typing import Any
 from starlette.responses import Response
 
 from deskhand.simulators.base import SimNote, SimPerson, SimTicket
+from deskhand.simulators.base.state import SimChange, SimLink
 
 HTTP_STATUS = {4002: 403, 4004: 500, 4007: 404, 4015: 429, 4022: 401}
 CODE_OF_STATUS = {401: 4022, 403: 4002, 404: 4007, 429: 4015, 500: 4004}
@@ -23,8 +24,17 @@ LISTS: dict[str, tuple[str, ...]] = {
     "request_types": ("Incident", "Service Request"),
     "closure_codes": ("Success", "Failure", "Cancelled", "Unable to Reproduce"),
     "groups": ("Service Desk", "Network", "Hardware", "Applications", "Identity"),
+    "sites": ("Head Office", "Nordwind", "Suedwerk"),
     "categories": ("General", "Network", "Hardware", "Software", "Email", "Access", "Printing", "Telephony"),
 }
+
+
+class RefusedError(Exception):
+    """A call the desk refuses; carries the answer."""
+
+    def __init__(self, response: Response) -> None:
+        super().__init__(response.status_code)
+        self.response = response
 
 
 class Dialect(StrEnum):
@@ -49,6 +59,17 @@ def failure(code: int, *, fields: tuple[str, ...] = (), message: str = "", statu
         item["message"] = message
     body = {"response_status": {"status_code": 4000, "status": "failed", "messages": [item]}}
     return _json(status or HTTP_STATUS.get(code, 400), body)
+
+
+def said(message: str) -> Response:
+    """The answer to an action that shows nothing but that it was done."""
+    rows = [{"status_code": 2000, "type": "success", "message": message}]
+    return _json(200, {"response_status": {"status_code": 2000, "messages": rows, "status": "success"}})
+
+
+def refuse(code: int, *fields: str, message: str = "") -> RefusedError:
+    """The refusal with a vendor code."""
+    return RefusedError(failure(code, fields=fields, message=message))
 
 
 def _json(status: int, body: object) -> Response:
@@ -93,6 +114,8 @@ def request_json(ticket: SimTicket) -> dict[str, Any]:
         "impact": ticket.custom.get("impact"),
         "category": named_json("categories", ticket.category),
         "group": named_json("groups", ticket.group),
+        "site": named_json("sites", ticket.company),
+        "request_type": named_json("request_types", ticket.kind),
         "requester": person_json(ticket.requester),
         "technician": person_json(ticket.assignee),
         "created_time": time_json(ticket.created_at),
@@ -128,3 +151,42 @@ def note_json(note: SimNote) -> dict[str, Any]:
         "added_time": time_json(note.created_at),
         "attachments": [],
     }
+
+
+_FIELDS = {"assignee": "technician", "company": "site", "kind": "request_type"}
+_LISTS_OF = {"status": "statuses", "priority": "priorities", "category": "categories", "group": "groups"}
+_LISTS_OF |= {"company": "sites", "kind": "request_types"}
+_UNLISTED = {"resolved_at", "custom"}
+
+
+def history_json(change: SimChange) -> dict[str, Any]:
+    """One save, as the history lists it: the fields with their values before and after."""
+    moved: list[tuple[str, Any, Any]] = []
+    for name, (before, after) in change.fields.items():
+        if name == "custom":
+            old, new = before.get("udf_fields", {}), after.get("udf_fields", {})
+            moved += [(f"udf_fields.{udf}", old.get(udf), value) for udf, value in new.items() if old.get(udf) != value]
+        if name not in _UNLISTED:
+            moved.append((_FIELDS.get(name, name), _past(name, before), _past(name, after)))
+    return {
+        "id": change.id,
+        "operation": "UPDATE",
+        "performed_by": person_json(change.by),
+        "performed_time": time_json(change.at),
+        "diff": [
+            {"field": {"name": field}, "previous_value": before, "current_value": after}
+            for field, before, after in moved
+        ],
+    }
+
+
+def _past(name: str, value: Any) -> Any:
+    if isinstance(value, SimPerson):
+        return person_json(value)
+    return named_json(_LISTS_OF[name], value) if name in _LISTS_OF else value
+
+
+def link_json(link: SimLink, other: SimTicket) -> dict[str, Any]:
+    """A linked request."""
+    shown = {"id": other.id, "display_id": other.display_id, "subject": other.subject}
+    return {"id": link.id, "linked_request": shown, "comments": link.text}

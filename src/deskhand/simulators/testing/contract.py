@@ -28,15 +28,17 @@ from deskhand.plugins.errors import (
 )
 from deskhand.plugins.registry import describe, find_faults
 from deskhand.simulators.base import Fault
-from deskhand.simulators.testing.failures import CALLS, FAILURES, MARK, OTHER_MARK, WRITES, raised
+from deskhand.simulators.testing.failures import CALLS, FAILURES, MARK, OTHER_MARK, WRITES, offers, raised
+from deskhand.simulators.testing.further import FurtherContract
 from deskhand.simulators.testing.harness import DeskHarness
+from deskhand.simulators.testing.undo import UndoContract
 
 NOW = datetime(2026, 11, 21, 10, 0, tzinfo=UTC)
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 MARKDOWN = "## Steps\n\n- restart the **client**\n- see [the page](https://kb.corp.test/vpn)\n\n1. `ipconfig /flushdns`"
 
 
-class PluginContract:
+class PluginContract(FurtherContract, UndoContract):
     """Subclass it and give it a fixture ``desk`` (a ``DeskHarness``); do not override its tests."""
 
     def pytest_generate_tests(self, metafunc: Any) -> None:
@@ -145,6 +147,9 @@ class PluginContract:
 
     async def test_values_have_ids_and_names(self, desk: DeskHarness) -> None:
         for kind in ValueKind:
+            if kind not in desk.plugin.manifest.value_kinds:
+                await raised(DeskUnsupportedError, desk.plugin.list_values(kind))
+                continue
             values = await desk.plugin.list_values(kind)
             assert values, kind
             assert all(value.id and value.name for value in values)
@@ -252,6 +257,8 @@ class PluginContract:
     # -- failures --------------------------------------------------------------------------------
 
     async def test_every_failure_is_translated(self, desk: DeskHarness, operation: str, failure: str) -> None:
+        if not offers(desk.plugin, operation):
+            return
         ticket_id = await desk.create_ticket("Printer jams")
         fault, default = FAILURES[failure]
         await desk.put_fault(fault)
@@ -270,6 +277,8 @@ class PluginContract:
         assert any(not passed and said for _, passed, said in report.checks)
 
     async def test_refused_write_has_no_effect(self, desk: DeskHarness, write: str) -> None:
+        if not offers(desk.plugin, write):
+            return
         ticket_id = await desk.create_ticket("Printer jams")
         await desk.put_fault(Fault(status=503, writes_only=True))
         await raised(DeskUnavailableError, CALLS[write](desk.plugin, desk.words, ticket_id))
@@ -277,6 +286,8 @@ class PluginContract:
 
     async def test_lost_answer_is_adopted_not_repeated(self, desk: DeskHarness, write: str) -> None:
         """The write took effect and the connection broke: asking first, then repeating, leaves one effect."""
+        if not offers(desk.plugin, write):
+            return
         ticket_id = await desk.create_ticket("Printer jams")
         await desk.plugin.get_ticket(ticket_id)  # signed in, so that what is cut off is the write itself
         await desk.put_fault(Fault(kind="outage", writes_only=True, after_effect=True))
@@ -284,7 +295,7 @@ class PluginContract:
         await desk.heal()
         effects = await desk.effects(ticket_id)
         assert sum(effects) >= 1
-        if write != "add_note" or await desk.plugin.find_write(ticket_id, MARK) is None:
+        if Operation(write).is_repeatable or await desk.plugin.find_write(ticket_id, MARK) is None:
             await CALLS[write](desk.plugin, desk.words, ticket_id)
         assert await desk.effects(ticket_id) == effects
 

@@ -6,7 +6,16 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import TypeVar
 
-from deskhand.plugins.contract import NoteDraft, TicketChanges, TicketingToolPlugin, TicketQuery, ValueKind
+from deskhand.plugins.contract import (
+    NoteDraft,
+    Operation,
+    TicketChanges,
+    TicketDraft,
+    TicketingToolPlugin,
+    TicketLink,
+    TicketQuery,
+    ValueKind,
+)
 from deskhand.plugins.errors import (
     DeskAuthError,
     DeskConflictError,
@@ -25,19 +34,27 @@ Call = Callable[[TicketingToolPlugin, Vocabulary, str], Awaitable[object]]
 MARK = "dh-0123456789abcdef0123"
 OTHER_MARK = "dh-ffffffffffffffffffff"
 
+DRAFT = TicketDraft(subject="Scanner of floor 4 is dead", description="It does not even **hum**.")
+ELSEWHERE = TicketLink(url="https://tracker.corp.test/browse/OPS-7", title="OPS-7")
+
 CALLS: dict[str, Call] = {
     "get_ticket": lambda plugin, _words, ticket: plugin.get_ticket(ticket),
     "search_tickets": lambda plugin, _words, _ticket: plugin.search_tickets(TicketQuery(text="printer")),
     "list_history": lambda plugin, _words, _ticket: plugin.list_history(datetime(2020, 1, 1, tzinfo=UTC)),
+    "list_notes": lambda plugin, _words, ticket: plugin.list_notes(ticket),
+    "ticket_changes": lambda plugin, _words, ticket: plugin.ticket_changes(ticket),
     "list_values": lambda plugin, _words, _ticket: plugin.list_values(ValueKind.PRIORITIES),
     "add_note": lambda plugin, _words, ticket: plugin.add_note(ticket, NoteDraft(body="hello", mark=MARK)),
+    "reply": lambda plugin, _words, ticket: plugin.reply(ticket, "hello", mark=MARK),
+    "create_ticket": lambda plugin, _words, _ticket: plugin.create_ticket(DRAFT, mark=MARK),
+    "link_tickets": lambda plugin, _words, ticket: plugin.link_tickets(ticket, ELSEWHERE, mark=MARK),
     "update_ticket": lambda plugin, _words, ticket: plugin.update_ticket(ticket, TicketChanges(subject="other")),
     "assign": lambda plugin, words, ticket: plugin.assign(ticket, assignee_email=words.technician),
     "transition": lambda plugin, words, ticket: plugin.transition(ticket, words.working_status),
     "resolve": lambda plugin, _words, ticket: plugin.resolve(ticket, "done", mark=MARK),
     "find_write": lambda plugin, _words, ticket: plugin.find_write(ticket, MARK),
 }
-WRITES = ("add_note", "update_ticket", "assign", "transition", "resolve")
+WRITES = ("add_note", "reply", "update_ticket", "assign", "transition", "resolve", "link_tickets")
 
 FAILURES: dict[str, tuple[Fault, type[DeskError]]] = {
     "401": (Fault(status=401), DeskAuthError),
@@ -52,6 +69,12 @@ FAILURES: dict[str, tuple[Fault, type[DeskError]]] = {
     "outage": (Fault(kind="outage"), DeskUnavailableError),
     "garbage": (Fault(kind="garbage"), DeskProtocolError),
 }
+
+
+def offers(plugin: TicketingToolPlugin, call: str) -> bool:
+    """Whether a desk has what a call is about; of what it has not, another test says that it is refused."""
+    named = {operation.value: operation for operation in Operation}
+    return call not in named or named[call] in plugin.manifest.operations
 
 
 async def raised(kind: type[ErrorT], call: Awaitable[object]) -> ErrorT:

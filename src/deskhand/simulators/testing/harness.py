@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from deskhand.kit.http import HttpClientFactory
 from deskhand.plugins.contract import TicketingToolPlugin, WebhookRequest
@@ -29,6 +30,10 @@ class Vocabulary:
         priorities: Those of our four that the desk can set and give back.
         missing_id: Id of no ticket, in the desk's form.
         foreign_body: A JSON body that this vendor never sends.
+        custom: A field without a place in ``TicketChanges``, as people call it, and two values for it.
+        company: A client that a ticket can be for.
+        category: A category that exists and differs from a new ticket's.
+        tag: A tag that exists, where tags are made beforehand.
     """
 
     working_status: str
@@ -37,6 +42,10 @@ class Vocabulary:
     priorities: tuple[str, ...] = ("critical", "high", "medium", "low")
     missing_id: str = "1"
     foreign_body: bytes = b'{"zen": "Design for failure.", "hook_id": 1}'
+    custom: tuple[str, Any, Any] | None = None
+    company: str | None = None
+    category: str | None = None
+    tag: str = "vpn"
 
 
 class DeskHarness(ABC):
@@ -49,6 +58,8 @@ class DeskHarness(ABC):
         rich_text: Headings, lists and links survive a round trip.
         signs_body: Webhook authentication covers the body (a static token does not).
         signs_time: It covers a timestamp.
+        tells_images: Receipts say what was before.
+        checks_cursors: What is no cursor of the desk's is known as such before it is asked.
     """
 
     plugin: TicketingToolPlugin
@@ -57,10 +68,24 @@ class DeskHarness(ABC):
     rich_text = True
     signs_body = True
     signs_time = True
+    tells_images = False
+    checks_cursors = False
 
     @abstractmethod
     async def create_ticket(self, subject: str, description: str = "") -> str:
         """A ticket filed by a requester (Markdown); returns its id."""
+
+    async def create_for(self, company: str) -> str:
+        """A ticket for one of the desk's clients; needed where ``words.company`` is set."""
+        raise NotImplementedError(company)
+
+    async def rename_elsewhere(self, ticket_id: str, subject: str) -> None:
+        """Another technician changes the subject; needed where the desk can restore fields."""
+        raise NotImplementedError(ticket_id, subject)
+
+    async def count_created(self, subject: str) -> int:
+        """How many tickets the desk has under a subject; needed where the desk can create tickets."""
+        raise NotImplementedError(subject)
 
     @abstractmethod
     async def edit_elsewhere(self, ticket_id: str) -> None:
@@ -122,6 +147,17 @@ class SimulatorHarness(DeskHarness):
     async def edit_elsewhere(self, ticket_id: str) -> None:
         technician = self.simulator.store.person(self.words.technician)
         self.simulator.change(self._ticket(ticket_id), {}, by=technician)
+
+    async def create_for(self, company: str) -> str:
+        requester = self.simulator.store.person("requester@corp.test")
+        return self.simulator.file_ticket(subject="Badge reader", requester=requester, company=company).id
+
+    async def rename_elsewhere(self, ticket_id: str, subject: str) -> None:
+        technician = self.simulator.store.person(self.words.technician)
+        self.simulator.change(self._ticket(ticket_id), {"subject": subject}, by=technician)
+
+    async def count_created(self, subject: str) -> int:
+        return sum(ticket.subject == subject for ticket in self.simulator.store.tickets.values())
 
     async def put_fault(self, fault: Fault) -> None:
         self.simulator.faults.add(fault)

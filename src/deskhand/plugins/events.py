@@ -1,0 +1,100 @@
+"""What a desk reports by webhook. Frozen and vendor-neutral; imported through ``plugins.contract``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+from typing import Any
+
+from deskhand.kit.storable import UnreadableJsonError, read_json
+from deskhand.plugins.errors import NotAVendorPayloadError
+from deskhand.plugins.values import Person
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TicketMetadata:
+    """The few facts about a ticket that a webhook itself carries; a hint, never trusted as truth.
+
+    Attributes:
+        ticket_id: The desk's stable id (never the display number).
+        display_id: The number people see.
+        updated_at: The desk's own stamp of the change, if the event carries it.
+    """
+
+    tool_type: str
+    ticket_id: str
+    display_id: str | None = None
+    subject: str | None = None
+    priority: str | None = None
+    status: str | None = None
+    updated_at: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class WebhookRequest:
+    """An inbound HTTP request, raw: header names in lower case, body untouched."""
+
+    headers: Mapping[str, str]
+    body: bytes
+
+    @cached_property
+    def payload(self) -> Mapping[str, Any]:
+        """The body as a JSON object: parsed once, by whoever asks first, and storable throughout.
+
+        Ask only after the sender was proven; parsing costs more than a stranger may spend.
+
+        Raises:
+            NotAVendorPayloadError: The body is not JSON, or not an object.
+        """
+        try:
+            payload = read_json(self.body)
+        except UnreadableJsonError as error:
+            raise NotAVendorPayloadError(f"The body is not JSON that can be read: {error} Send an object.") from error
+        if not isinstance(payload, dict):
+            raise NotAVendorPayloadError("The body must be a JSON object.")
+        return payload
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifiedWebhook:
+    """A request whose origin was proven.
+
+    Attributes:
+        delivery_id: Same for every redelivery of one event; the key of deduplication. It comes from what was signed.
+        scheme: Which scheme held, for the delivery log.
+    """
+
+    delivery_id: str
+    scheme: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TicketEvent:
+    """Something happened to a ticket and an agent may act on it.
+
+    Attributes:
+        event: The vendor's own event name.
+        actor: Who did it, as far as the event says.
+        note_id: The note that the event is about, if it is about one and names it.
+        revision: The ticket's stamp after the change, in the form in which a ``WriteReceipt`` has it.
+        marks: Idempotency marks in the text that is new with this event. What the event merely repeats (earlier
+            notes, the description) says nothing about who caused it.
+    """
+
+    event: str
+    ticket: TicketMetadata
+    actor: Person = field(default_factory=Person)
+    occurred_at: datetime | None = None
+    note_id: str | None = None
+    revision: str | None = None
+    marks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ignored:
+    """A genuine vendor event that Deskhand does not act on, and why."""
+
+    event: str
+    reason: str

@@ -1,0 +1,126 @@
+"""What can be asked of a desk, and what a plugin says of itself. Imported through ``plugins.contract``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Access(StrEnum):
+    """Whether an operation only looks, or changes the ticket."""
+
+    READ = "read"
+    WRITE = "write"
+
+
+class Operation(StrEnum):
+    """Everything an agent can be granted on a desk."""
+
+    GET_TICKET = "get_ticket"
+    LIST_NOTES = "list_notes"
+    TICKET_CHANGES = "ticket_changes"
+    SEARCH_TICKETS = "search_tickets"
+    LIST_HISTORY = "list_history"
+    LIST_VALUES = "list_values"
+    ADD_NOTE = "add_note"
+    REPLY = "reply"
+    UPDATE_TICKET = "update_ticket"
+    ASSIGN = "assign"
+    TRANSITION = "transition"
+    RESOLVE = "resolve"
+    CREATE_TICKET = "create_ticket"
+    LINK_TICKETS = "link_tickets"
+
+    @property
+    def access(self) -> Access:
+        """Read or write; grants are checked against it."""
+        return Access.WRITE if self in _REPEATABLE | _ONCE else Access.READ
+
+    @property
+    def is_repeatable(self) -> bool:
+        """Whether doing it twice leaves the desk as doing it once, so that a doubt needs no question.
+
+        Of the others the desk is asked by their mark: ``find_write``, and ``find_created`` for a new ticket.
+        """
+        return self not in _ONCE
+
+
+_REPEATABLE = frozenset(
+    {Operation.UPDATE_TICKET, Operation.ASSIGN, Operation.TRANSITION, Operation.RESOLVE, Operation.LINK_TICKETS}
+)
+_ONCE = frozenset({Operation.ADD_NOTE, Operation.REPLY, Operation.CREATE_TICKET})
+BASIC_OPERATIONS = (_REPEATABLE - {Operation.LINK_TICKETS}) | {
+    *(Operation.GET_TICKET, Operation.SEARCH_TICKETS, Operation.LIST_HISTORY, Operation.LIST_VALUES),
+    *(Operation.ADD_NOTE, Operation.REPLY),
+}
+"""What every plugin can do with its abstract methods; the others are methods of its own choice."""
+
+
+class ValueKind(StrEnum):
+    """Lists of values a desk can be asked for."""
+
+    FIELDS = "fields"
+    PRIORITIES = "priorities"
+    STATUSES = "statuses"
+    GROUPS = "groups"
+    CATEGORIES = "categories"
+    TYPES = "types"
+
+
+class LinkKind(StrEnum):
+    """How one ticket stands to another, read from the ticket that is linked to the one that it is linked with."""
+
+    RELATED = "related"
+    DUPLICATES = "duplicates"
+    BLOCKS = "blocks"
+    CAUSED_BY = "caused_by"
+    CHILD_OF = "child_of"
+
+
+class Inverse(StrEnum):
+    """Ways to take a write back, each a method of the plugin."""
+
+    RESTORE_FIELDS = "restore_fields"
+    WITHDRAW_NOTE = "withdraw_note"
+    UNLINK_TICKETS = "unlink_tickets"
+    CLOSE_CREATED = "close_created"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest:
+    """What the console and the API say about a plugin.
+
+    Attributes:
+        tool_type: Routing key, e.g. ``"servicedesk_plus"``.
+        name: The product's own name.
+        operations: What this desk can do; asking for another raises ``DeskUnsupportedError``.
+        events: Vendor event names we act on.
+        ignored_events: Vendor event names we know and ignore.
+        signature: How its webhooks are authenticated, in one sentence.
+        optimistic_writes: True if the desk itself refuses a stale write; else we read-compare-write.
+        documentation: Path of the how-to page.
+        settable: Attributes of ``TicketChanges`` that this desk has a place for.
+        filters: Attributes of ``TicketQuery`` that this desk can search by.
+        value_kinds: What ``list_values`` can be asked for.
+        links: How tickets of this desk can be linked with each other.
+        inverses: Writes that can be taken back, each by the method that ``Inverse`` names.
+        limits: What an operation does differently here, in a sentence for the author of an agent.
+    """
+
+    tool_type: str
+    name: str
+    operations: frozenset[Operation]
+    events: frozenset[str]
+    ignored_events: frozenset[str] = frozenset()
+    signature: str
+    optimistic_writes: bool = False
+    documentation: str = ""
+    settable: frozenset[str] = frozenset({"subject", "priority", "category", "group", "assignee_email", "custom"})
+    filters: frozenset[str] = frozenset({"text", "status", "updated_since"})
+    value_kinds: frozenset[ValueKind] = frozenset(
+        {ValueKind.FIELDS, ValueKind.PRIORITIES, ValueKind.STATUSES, ValueKind.GROUPS}
+    )
+    links: frozenset[LinkKind] = frozenset()
+    inverses: frozenset[Inverse] = frozenset()
+    limits: Mapping[Operation, str] = field(default_factory=dict)

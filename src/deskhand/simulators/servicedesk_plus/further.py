@@ -1,0 +1,99 @@
+"""Routes of the simulated desk about what hangs on a request: its history, its links, and taking a note away."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from deskhand.simulators.base.state import SimLink
+from deskhand.simulators.servicedesk_plus import query, wire
+from deskhand.simulators.servicedesk_plus.wire import refuse
+
+if TYPE_CHECKING:
+    from deskhand.simulators.servicedesk_plus.simulator import ServiceDeskPlusSimulator
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+class FurtherRoutes:
+    """Part of the simulator.
+
+    Args:
+        desk: The simulator.
+    """
+
+    def __init__(self, desk: ServiceDeskPlusSimulator) -> None:
+        self._desk = desk
+
+    def table(self) -> list[tuple[str, str, Handler]]:
+        """Method, path and handler."""
+        return [
+            ("GET", "/requests/{id}/history", self._history),
+            ("DELETE", "/requests/{id}/notes/{note}", self._delete_note),
+            ("GET", "/requests/{id}/link_requests", self._links),
+            ("POST", "/requests/{id}/link_requests", self._link),
+            ("DELETE", "/requests/{id}/link_requests", self._unlink),
+        ]
+
+    async def _history(self, request: Request) -> Response:
+        rows = [wire.history_json(change) for change in self._desk.ticket(request).history]
+        page, info = query.apply(rows, query.read_list_info(request.query_params.get("input_data")))
+        return self._desk.answer({"list_info": info, "history": page}, as_list=True)
+
+    async def _delete_note(self, request: Request) -> Response:
+        ticket = self._desk.ticket(request)
+        self._desk.ensure_open(ticket, {})
+        note = next((one for one in ticket.notes if one.id == request.path_params["note"]), None)
+        if note is None:
+            raise refuse(4007, message="Invalid note id")
+        self._desk.store.remove_note(ticket, note, by=self._desk.store.bot)
+        return self._desk.answer({})
+
+    async def _links(self, request: Request) -> Response:
+        ticket = self._desk.ticket(request)
+        rows = [wire.link_json(link, self._desk.store.tickets[link.ticket_id]) for link in ticket.links]
+        return self._desk.answer({"link_requests": rows}, as_list=True)
+
+    async def _link(self, request: Request) -> Response:
+        ticket = self._desk.ticket(request)
+        form = await request.form()
+        for row in self._rows(str(form.get("input_data") or request.query_params.get("input_data") or "")):
+            other = self._other(row)
+            if other == ticket.id or any(link.ticket_id == other for link in ticket.links):
+                raise refuse(4008, "linked_request", message="The request is already linked")
+            comments = str(row.get("comments") or "")
+            store = self._desk.store
+            link = SimLink(str(5000 + store.next_serial()), "linked", ticket_id=other, text=comments)
+            self._desk.store.link(ticket, link, by=self._desk.store.bot, texts=[comments])
+        return wire.said("Request linked")
+
+    async def _unlink(self, request: Request) -> Response:
+        ticket = self._desk.ticket(request)
+        for row in self._rows(request.query_params.get("input_data") or ""):
+            other = self._other(row)
+            link = next((one for one in ticket.links if one.ticket_id == other), None)
+            if link is None:
+                raise refuse(4001, "linked_request", message="The request is not linked")
+            self._desk.store.unlink(ticket, link, by=self._desk.store.bot)
+        return wire.said("Request unlinked")
+
+    def _rows(self, raw: str) -> list[dict[str, Any]]:
+        try:
+            rows = json.loads(raw)["link_requests"]
+        except (ValueError, KeyError, TypeError):
+            raise refuse(4021, "input_data") from None
+        if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+            raise refuse(4021, "link_requests")
+        return rows
+
+    def _other(self, row: dict[str, Any]) -> str:
+        """Id of the request that a row names."""
+        named = row.get("linked_request")
+        other = str(named.get("id") or "") if isinstance(named, dict) else ""
+        if self._desk.store.get(other) is None:
+            raise refuse(4001, "linked_request", message="Invalid request id")
+        return other
