@@ -4,19 +4,31 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from deskhand.simulators.base.state import SimLink
+from deskhand.simulators.base.state import SimLink, SimTicket, TicketStore
 from deskhand.simulators.servicedesk_plus import query, wire
 from deskhand.simulators.servicedesk_plus.wire import refuse
 
-if TYPE_CHECKING:
-    from deskhand.simulators.servicedesk_plus.simulator import ServiceDeskPlusSimulator
-
 Handler = Callable[[Request], Awaitable[Response]]
+
+
+class Desk(Protocol):
+    """What these routes need of the simulator."""
+
+    store: TicketStore
+
+    def ticket(self, request: Request) -> SimTicket:
+        """The request that an address names."""
+
+    def ensure_open(self, ticket: SimTicket, fields: dict[str, Any]) -> None:
+        """A closed request takes nothing but a new status."""
+
+    def answer(self, body: dict[str, Any], *, status: int = 200, as_list: bool = False) -> Response:
+        """A successful answer."""
 
 
 class FurtherRoutes:
@@ -26,7 +38,7 @@ class FurtherRoutes:
         desk: The simulator.
     """
 
-    def __init__(self, desk: ServiceDeskPlusSimulator) -> None:
+    def __init__(self, desk: Desk) -> None:
         self._desk = desk
 
     def table(self) -> list[tuple[str, str, Handler]]:
