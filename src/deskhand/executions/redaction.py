@@ -39,9 +39,28 @@ def restored(edited: Any, original: Any) -> Any:
             key: original[key] if key in original and item == shown[key] else restored(item, original.get(key))
             for key, item in edited.items()
         }
-    if isinstance(edited, list) and isinstance(original, list) and len(edited) == len(original):
-        return [restored(item, before) for item, before in zip(edited, original, strict=True)]
+    if isinstance(edited, list) and isinstance(original, list):
+        return _restored_items(edited, original)
     return edited
+
+
+def _restored_items(edited: list[Any], original: list[Any]) -> list[Any]:
+    """Each element as the one it was shown for: first those nobody edited, wherever they stand now, then by place."""
+    unclaimed = [(redact(item), item) for item in original]
+    out = list(edited)
+    changed = []
+    for place, item in enumerate(edited):
+        match = next((pair for pair in unclaimed if pair[0] == item), None)
+        if match is None:
+            changed.append(place)
+        else:
+            unclaimed.remove(match)
+            out[place] = match[1]
+    # An edited element can only be told by its place, and only while no element was added or taken away.
+    if len(edited) == len(original):
+        for place in changed:
+            out[place] = restored(edited[place], original[place])
+    return out
 
 
 def _is_secret(key: str, item: Any) -> bool:
