@@ -43,26 +43,46 @@ class _Unpacking:
     """Unpacks in pieces, so that a small chunk never becomes a large one in memory."""
 
     def __init__(self) -> None:
-        self._packed = zlib.decompressobj(_CODINGS["gzip"])
-        self._raw = False
+        self._held = b""  # a head is two bytes, and a chunk may be one
+        self._packed: zlib._Decompress | None = None
+        self._parts = 0
 
     def pieces(self, chunk: bytes) -> Iterator[bytes]:
-        rest = chunk
+        rest, self._held = self._held + chunk, b""
         while rest:
+            if self._packed is None:
+                # After its end a packed body may be padded with zeros, or go on with another part.
+                rest = rest.lstrip(b"\0") if self._parts else rest
+                if len(rest) < 2:
+                    self._held = rest
+                    return
+                self._packed = zlib.decompressobj(_window_of(rest))
+                self._parts += 1
             try:
                 piece = self._packed.decompress(rest, _PIECE)
             except zlib.error as error:
-                if self._raw:
-                    raise httpx2.RemoteProtocolError(f"the packed answer is damaged ({error})") from error
-                self._packed, self._raw = zlib.decompressobj(-zlib.MAX_WBITS), True
-                continue
-            self._raw = True  # its form is known from here on
+                raise httpx2.RemoteProtocolError(f"the packed answer is damaged ({error})") from error
             rest = self._packed.unconsumed_tail
             if self._packed.eof:
-                rest = self._packed.unused_data.lstrip(b"\0")
-                self._packed = zlib.decompressobj(_CODINGS["gzip"])
+                rest, self._packed = self._packed.unused_data, None
             if piece:
                 yield piece
+
+    def end(self) -> None:
+        """Nothing follows.
+
+        Raises:
+            httpx2.RemoteProtocolError: The body ends before its packing does: what was read is a part of the answer.
+        """
+        if self._packed is not None or self._held:
+            raise httpx2.RemoteProtocolError("the packed answer breaks off")
+
+
+def _window_of(head: bytes) -> int:
+    """How the bytes are packed. "deflate" means zlib's form, and half of the world sends the bare one instead."""
+    is_gzip = head[:2] == b"\x1f\x8b"
+    is_zlib = head[0] & 0x0F == zlib.DEFLATED and int.from_bytes(head[:2], "big") % 31 == 0
+    return _CODINGS["gzip"] if is_gzip or is_zlib else -zlib.MAX_WBITS
 
 
 class _BoundedStream(httpx2.AsyncByteStream):
@@ -80,6 +100,8 @@ class _BoundedStream(httpx2.AsyncByteStream):
                 if size > self._limit:
                     raise AnswerTooLargeError(f"the answer is longer than {self._limit // 1_048_576} MiB")
                 yield piece
+        if self._unpack:
+            self._unpack.end()
 
     async def _chunks(self) -> AsyncIterator[bytes]:
         assert isinstance(self._response.stream, httpx2.AsyncByteStream)

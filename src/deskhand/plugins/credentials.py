@@ -11,7 +11,7 @@ import binascii
 import html
 import json
 from collections.abc import Iterable
-from urllib.parse import parse_qsl, quote
+from urllib.parse import parse_qsl, quote, quote_plus
 
 import httpx2
 
@@ -30,7 +30,7 @@ def sent_credentials(request: httpx2.Request) -> tuple[str, ...]:
     plain = {
         text.strip() for text in (*_in_headers(request.headers), *_in_body(request)) if len(text.strip()) >= _LEAST
     }
-    forms = {form for text in plain for form in (text, quote(text, safe=""), html.escape(text))}
+    forms = {form for text in plain for form in _forms(text)}
     return tuple(sorted(forms, key=len, reverse=True))
 
 
@@ -39,6 +39,16 @@ def without(text: str, credentials: Iterable[str]) -> str:
     for credential in credentials:
         text = text.replace(credential, SHOWN)
     return text
+
+
+def _forms(text: str) -> Iterable[str]:
+    """A text as an address, a form, a page and JSON would repeat it."""
+    yield text
+    yield quote(text, safe="")
+    yield quote_plus(text)
+    yield html.escape(text)
+    yield json.dumps(text)[1:-1]
+    yield json.dumps(text, ensure_ascii=False)[1:-1]
 
 
 def _in_headers(headers: httpx2.Headers) -> Iterable[str]:

@@ -5,4 +5,5 @@ from __future__ import annotations
 
 def texts(value: object) -> tuple[str, ...]:
     """A list of words, such as labels or tags."""
-    return tuple(str(item) for item in value if isinstance(item, str | int)) if isinstance(value, list) else ()
+    items = value if isinstance(value, list) else ()
+    return tuple(str(item) for item in items if isinstance(item, str | int) and not isinstance(item, bool))
