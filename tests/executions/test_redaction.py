@@ -11,14 +11,12 @@ from hypothesis import strategies as st
 
 from deskhand.executions.redaction import HIDDEN, redact, restored
 
+NAMES = ("subject", "password", "api_token", "tokens_in", "rows", "x")
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=8),
-    lambda inner: (
-        st.lists(inner, max_size=4)
-        | st.dictionaries(st.sampled_from(["subject", "password", "api_token", "tokens_in", "rows", "x"]), inner, max_size=4)
-    ),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(NAMES), inner, max_size=4),
     max_leaves=14,
-)  # fmt: skip
+)
 
 
 @pytest.mark.parametrize(

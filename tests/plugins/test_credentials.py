@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import json
+from functools import partial
 from typing import Any
 from urllib.parse import quote, quote_plus
 
@@ -22,13 +23,17 @@ def _request(**how: Any) -> httpx2.Request:
     return httpx2.Request("POST", "https://desk.test/x", **how)
 
 
+def _basic(pair: str) -> str:
+    return "Basic " + base64.b64encode(pair.encode()).decode()
+
+
 @pytest.mark.parametrize(
     "request_",
     [
         _request(headers={"authtoken": KEY.encode()}),
         _request(headers={"X-Anything-At-All": KEY.encode()}),
         _request(headers={"Authorization": f"Bearer {KEY}".encode()}),
-        _request(headers={"Authorization": "Basic " + base64.b64encode(f"ines@corp.test/token:{KEY}".encode()).decode()}),
+        _request(headers={"Authorization": _basic(f"ines@corp.test/token:{KEY}")}),
         _request(data={"grant_type": "client_credentials", "client_secret": KEY}),
         _request(json={"refresh_token": KEY}),
     ],
@@ -36,7 +41,7 @@ def _request(**how: Any) -> httpx2.Request:
 )  # fmt: skip
 @pytest.mark.parametrize(
     "echo",
-    [str, lambda key: quote(key, safe=""), quote_plus, html.escape, json.dumps, lambda key: json.dumps(key, ensure_ascii=False)],
+    [str, partial(quote, safe=""), quote_plus, html.escape, json.dumps, partial(json.dumps, ensure_ascii=False)],
     ids=["plain", "address", "form", "page", "json", "json in utf-8"],
 )  # fmt: skip
 def test_no_form_of_it_is_left(request_: httpx2.Request, echo: Any) -> None:
@@ -58,7 +63,7 @@ def test_what_is_no_credential_stays_readable() -> None:
 
 
 def test_the_longest_form_goes_first_so_that_no_rest_of_it_stays() -> None:
-    request = _request(headers={"Authorization": "Basic " + base64.b64encode(b"user:secret-word").decode()})
+    request = _request(headers={"Authorization": _basic("user:secret-word")})
     credentials = sent_credentials(request)
     assert list(credentials) == sorted(credentials, key=len, reverse=True)
     assert without("user:secret-word", credentials) == SHOWN

@@ -64,7 +64,11 @@ class LLMConfig(InputModel):
         extra = self.model_extra or {}
         inner = extra.get("extra_body")
         # The OpenAI client's name for "these too": its members are sent beside the others.
-        for name in (*extra, *(inner if isinstance(inner, dict) else ())):
+        members = inner if isinstance(inner, dict) else {}
+        for name in members:
+            if name in type(self).model_fields:
+                raise ValueError(f"'{name}' has a field of its own; set it there and not in extra_body")
+        for name in (*extra, *members):
             fault = refusal(name)
             if fault:
                 raise ValueError(fault)

@@ -27,12 +27,13 @@ _NOT_SENT = frozenset({"provider", "model", "extra_body"})
 
 def call_settings(llm_config: Mapping[str, Any]) -> ModelSettings:
     """The part of ``llm_config`` that goes with each call; what is not set stays the model's own default."""
-    given = {key: llm_config[key] for key in KNOWN if llm_config.get(key) is not None}
     inner = llm_config.get("extra_body")
-    wanted = {**llm_config, **(inner if isinstance(inner, dict) else {})}
+    members = inner if isinstance(inner, dict) else {}
+    # A key with a field of its own is shown there, so that is the one that holds where a version has it twice.
+    shared = {key: value for key, value in {**members, **llm_config}.items() if key in KNOWN and value is not None}
     more = {
         key: value
-        for key, value in wanted.items()
+        for key, value in {**llm_config, **members}.items()
         if key not in _NOT_SENT and key not in KNOWN and value is not None and refusal(key) is None
     }
-    return cast("ModelSettings", given | ({"extra_body": more} if more else {}))
+    return cast("ModelSettings", shared | ({"extra_body": more} if more else {}))
