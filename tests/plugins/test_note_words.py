@@ -14,7 +14,6 @@ from tests.plugins import jira_desk, sdp, servicenow, zendesk
 
 from deskhand.notes.markup import plain, quoted
 from deskhand.plugins.contract import NoteDraft, TicketingToolPlugin
-from deskhand.plugins.jira.wiki_write import markdown_to_wiki
 from deskhand.plugins.servicedesk_plus.config import Dialect
 from deskhand.simulators.base import DeskSimulator, SimNote, run_in_process
 
@@ -50,9 +49,6 @@ WORDS = (
     "a_b_c *.log **/x [ -f y ] `z` $(w) !run!",
 )
 DESKS = ("jira-platform", "jira-servicedesk", "zendesk", "servicenow-text", "servicenow-html", "sdp")
-
-_UNREAD = re.compile(r"\{noformat\}.*?\{noformat\}|\{\{.*?\}\}", re.DOTALL)
-_WIKI_SIGN = re.compile(r"(?<!\\)(?:[\[\]{}]|!(?=\S))|^(?:h[1-6]\.|bq\.|[*#-]+ |----)", re.MULTILINE)
 
 _ACTING = {
     *("a", "img", "b", "em", "strong", "del", "h1", "h2", "hr", "ul", "script"),  # of HTML
@@ -155,15 +151,6 @@ async def test_words_do_nothing_and_stay_as_they_were(
     meant = re.sub(r"\[(/?code)\]", r"[ \1]", words, flags=re.IGNORECASE) if desk[0] == "servicenow-text" else words
     assert text.count(meant) >= len(blocks), note.body
     assert "\u200b" not in note.body
-
-
-@pytest.mark.parametrize("words", WORDS)
-def test_wiki_text_has_no_sign_left_that_its_reader_acts_on(words: str) -> None:
-    for body in (plain(words), f"“{plain(words)}”"):
-        wiki = markdown_to_wiki(body)
-        running = _UNREAD.sub("", wiki)
-        assert not _WIKI_SIGN.search(running), wiki
-        assert words in re.sub(r"\\([^\w\s])", r"\1", wiki) or words in wiki, wiki
 
 
 async def test_a_picture_a_model_writes_is_never_loaded(desk: tuple[str, DeskSimulator, TicketingToolPlugin]) -> None:

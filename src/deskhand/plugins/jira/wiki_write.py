@@ -25,9 +25,12 @@ _CITATION = re.compile(r"\?\?")
 _FACE = re.compile(r"\((?=(?:[xyni/!?*+]|\\?[*+\-]|on|off|flag|flagoff|\*[rgby])\))|(?<=[:;])[()]")
 _LINE_START = re.compile(r"^(#|\*|-)(?=[#*]* )", re.MULTILINE)
 _KEYWORD_START = re.compile(r"^(?=h[1-6]\.|bq\.)", re.MULTILINE)
-_KEPT_WORD = re.compile(r"\S*\\\\\S*|\b(?:https?|ftp|mailto):[^\s|\[\]{}!]+")
-_ENDS_MONOSPACE = re.compile(r"\\\\\S*(?<=\\)(?!\S)")
-"""A word that would be monospaced for its two backslashes, and ends in one: it would escape the closing brace."""
+_WORD = re.compile(r"\S+")
+_UNESCAPABLE = re.compile(
+    r"\\\\|:[DP](?![0-9A-Za-z])|(?:https?|ftps?|mailto|file|irc|news|nntp|smb|notes|skype|sip|callto|tel|onenote):\S",
+    re.IGNORECASE,
+)
+_GLUED = re.compile(r"[0-9A-Za-z]|[^\x00-\x7f\xa0]")
 _TAKEN_FOR_ESCAPE = re.compile(rf"\\(?=[{_ESCAPABLE}])")
 _LANGUAGES = {
     *("actionscript", "ada", "applescript", "bash", "c", "c#", "c++", "cpp", "css", "erlang", "go", "groovy"),
@@ -76,16 +79,11 @@ def _verbatim(node: Node) -> str:
     text = "".join(
         "\n" if child.get("type") == "hardBreak" else str(child.get("text") or "") for child in _children(node)
     )
-    meets_mark = any(
-        str(child.get("text") or "").endswith("\\") and (child.get("marks") or position + 1 < len(_children(node)))
-        for position, child in enumerate(_children(node))
-    )
-    if (
-        not meets_mark
-        and not _ENDS_MONOSPACE.search(text)
-        and not _TAKEN_FOR_ESCAPE.search(text)
-        and not _KEYWORD_START.search(text)
-    ):
+    nodes = _children(node)
+    ends = [child for child in nodes if str(child.get("text") or "").rstrip().endswith("\\")]
+    meets_mark = any(child is not nodes[-1] or child.get("marks") for child in ends)
+    meets_brace = any(word.endswith("\\") and _UNESCAPABLE.search(word) for word in text.split())
+    if not (meets_mark or meets_brace or _TAKEN_FOR_ESCAPE.search(text) or _KEYWORD_START.search(text)):
         return ""
     return _preformatted(text)
 
@@ -122,6 +120,12 @@ def _code_block(node: Node) -> str:
     return _preformatted(text)
 
 
+def _enclosed(text: str) -> str:
+    """A quotation; one that names the macro itself would end there."""
+    macro = next((name for name in ("quote", "panel") if "{" + name not in text), "")
+    return f"{{{macro}}}\n{text}\n{{{macro}}}" if macro else text
+
+
 def _table(node: Node) -> str:
     lines = []
     for row in _children(node):
@@ -155,7 +159,7 @@ _BLOCKS: dict[str, Callable[[Node], str]] = {
     "bulletList": _list,
     "orderedList": _list,
     "codeBlock": _code_block,
-    "blockquote": lambda node: f"{{quote}}\n{_blocks(node)}\n{{quote}}",
+    "blockquote": lambda node: _enclosed(_blocks(node)),
     "panel": lambda node: f"{{panel}}\n{_blocks(node)}\n{{panel}}",
     "rule": lambda _node: "----",
     "table": _table,
@@ -191,21 +195,24 @@ def _text(node: Node, before: str, after: str) -> str:
     marks = {str(mark.get("type")): mark for mark in node.get("marks") or ()}
     core = text.strip()
     if not core or not marks:
-        return escape(text) if core else text
+        return escape(text, before, after) if core else text
     lead, trail = text[: len(text) - len(text.lstrip())], text[len(text.rstrip()) :]
     inside_word = (not lead and before.isalnum()) or (not trail and after.isalnum())
-    if "code" in marks:
-        core = _monospace(core)
-    else:
-        core = _LONE_SIGN.sub(lambda lone: "\\" + lone[0], escape(core))
-        inside_word = inside_word or bool(_LINE_START.match(f"*{core}"))  # ``*# a*`` would be an item of a list
+    around = (lead[-1:] or before, trail[:1] or after)
+    shown = escape(core, *around)
+    # Inside a style or a link the vendor's reader takes the escapes away and then reads what is left as markup.
+    acts = any(form.search(core) for form in (_LINE_START, _KEYWORD_START, _LONE_SIGN))
+    is_inert, is_code = shown == core and not acts, "code" in marks
+    written = _monospace(core, *around) if is_code else shown
+    if is_inert and not is_code:
         for name, sign in _SIGNS.items():
-            if name in marks and "{{" not in core:  # monospaced text carries no other mark
+            if name in marks:
                 form = "{" + sign + "}" if inside_word else sign
-                core = f"{form}{core}{form}"
+                written = f"{form}{written}{form}"
     if "link" in marks:
-        core = f"[{core}|{_target(str((marks['link'].get('attrs') or {}).get('href') or ''))}]"
-    return f"{lead}{core}{trail}"
+        target = _target(str((marks["link"].get("attrs") or {}).get("href") or ""))
+        written = f"[{written}|{target}]" if is_inert else f"{written} [{target}]".removeprefix(f"{{{{{target}}}}} ")
+    return f"{lead}{written}{trail}"
 
 
 def _target(address: str) -> str:
@@ -214,19 +221,26 @@ def _target(address: str) -> str:
     return address
 
 
-def escape(text: str) -> str:
+def escape(text: str, before: str = "", after: str = "") -> str:
     """Text that the vendor's reader shows as it stands.
 
-    Two backslashes would be a line break anywhere but in monospace, so a word with them (a UNC path) becomes
-    that; a bare address is left alone, it is read as one. The signs beside it are not: between two exclamation marks
-    it would be a picture, which tells its host who reads the note.
+    What cannot be escaped becomes monospace: two backslashes (a UNC path), which would be a line break; a bare
+    address, which would be a link of whoever wrote it, or a picture that tells its host who reads the note; a colon
+    before a D or P, which would be a face.
+
+    Args:
+        text: Any text on one line.
+        before: The sign in front of it, if any.
+        after: The sign behind it.
     """
     out, position = "", 0
-    for found in _KEPT_WORD.finditer(text):
-        word = found.group()
-        out += _escaped(text[position : found.start()], after=position > 0, before=True)
-        out += _monospace(word) if "\\\\" in word else word
-        position = found.end()
+    for word in _WORD.finditer(text):
+        if _UNESCAPABLE.search(word.group()) is None:
+            continue
+        start, end = word.span()
+        out += _escaped(text[position:start], after=position > 0, before=True)
+        out += _monospace(word.group(), text[start - 1 : start] or before, text[end : end + 1] or after)
+        position = end
     return out + _escaped(text[position:], after=position > 0)
 
 
@@ -238,6 +252,9 @@ def _escaped(text: str, *, after: bool = False, before: bool = False) -> str:
     return text[int(after) : len(text) - int(before)]
 
 
-def _monospace(text: str) -> str:
+def _monospace(text: str, before: str, after: str) -> str:
+    """Text that is read as it stands; next to a letter or a sign beyond ASCII only the form with braces counts."""
     # A closing brace next to the closing pair would be read as part of it.
-    return "{{" + re.sub(r"[{}]", lambda brace: "\\" + brace.group(), text) + "}}"
+    inner = re.sub(r"[{}]", lambda brace: "\\" + brace.group(), text)
+    is_glued = _GLUED.search(before) or _GLUED.search(after)
+    return f"{{{{{{}}{inner}{{}}}}}}" if is_glued else f"{{{{{inner}}}}}"

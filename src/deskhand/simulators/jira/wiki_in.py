@@ -228,6 +228,8 @@ def _backslash(text: str, at: int) -> tuple[list[Node], int]:
 
 
 def _brace(text: str, at: int) -> Read:
+    if text.startswith("{{{}", at):
+        return _monospace(text, at + 2, closing="{}}}")
     if text.startswith("{{", at):
         return _monospace(text, at)
     if colour := _COLOUR.match(text, at):
@@ -241,14 +243,14 @@ def _brace(text: str, at: int) -> Read:
     return None
 
 
-def _monospace(text: str, at: int) -> Read:
+def _monospace(text: str, at: int, closing: str = "}}") -> Read:
     end = at + 2
-    while end < len(text) and not (text.startswith("}}", end) and text[end + 2 : end + 3] != "}"):
+    while end < len(text) and not (text.startswith(closing, end) and text[end + len(closing) :][:1] != "}"):
         end += 2 if text[end] == "\\" and text[end + 1 : end + 2] in ESCAPABLE else 1
     inside = re.sub(r"\\([-#*_+?^~|%{}\[\]()!@])", r"\1", text[at + 2 : end])
     if end >= len(text) or not inside.strip():
         return None
-    return [{"type": "text", "text": inside, "marks": [{"type": "code"}]}], end + 2
+    return [{"type": "text", "text": inside, "marks": [{"type": "code"}]}], end + len(closing)
 
 
 def _bracket(text: str, at: int) -> Read:
