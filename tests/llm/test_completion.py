@@ -82,6 +82,8 @@ REFUSED = {
     "a refusal as a part": (body({"content": [{"type": "refusal", "refusal": "No."}]}), ModelRefusedError, False),
     "a filter": (body({"content": ""}, choices=[{"message": {"content": ""}, "finish_reason": "content_filter"}]),
                  ModelRefusedError, False),
+    **{f"a finish for {why}": (body({"content": ""}, choices=[{"message": {"content": ""}, "finish_reason": why}]),
+                               ModelRefusedError, False) for why in ("SAFETY", "refusal", "guardrail_intervened")},
     "a filter as an error": (error(message="blocked", code="content_filter"), ModelRefusedError, False),
 }  # fmt: skip
 
@@ -104,6 +106,14 @@ UNDERSTOOD = {
     "thoughts without their opening": body({"content": f"They want a {{category}}.\n</think>\n{TEXT}"}),
     "thoughts beside it": body({"content": TEXT, "reasoning_content": "hm"}),
     "thoughts beside it, other name": body({"content": TEXT, "reasoning": "hm", "reasoning_details": [{"a": 1}]}),
+    "thoughts in brackets": body({"content": f"[THINK]They want {{a}}.[/THINK]{TEXT}"}),
+    "thoughts in capitals": body({"content": f"<THINK>They want {{a}}.</THINK>{TEXT}"}),
+    "thoughts between triangles": body({"content": f"◁think▷They want {{a}}.◁/think▷{TEXT}"}),
+    "thoughts as Ollama has them": body({"content": TEXT, "thinking": "hm"}),
+    "the answer as an object": body({"content": json.loads(TEXT)}),
+    "an answer as if streamed": body(choices=[{"delta": {"content": TEXT}}]),
+    "an answer as of a completion": body(choices=[{"text": TEXT}]),
+    "a finish of another vendor": body(choices=[{"message": GOOD, "finish_reason": "end_turn"}]),
     "thoughts of another type": body({"content": TEXT, "reasoning_content": {"a": [1]}}),
     "a byte order mark": body({"content": "\ufeff" + TEXT}),
     "a code fence": body({"content": f"```json\n{TEXT}\n```"}),

@@ -81,7 +81,7 @@ def accept(
     if isinstance(read, InnerError):
         raise classify(read.status, redacted(read.said, secrets), where=where, model=model, retry_after=retry_after)
     if read.refusal and not read.says_something:
-        raise ModelRefusedError(f"'{model}' at {where} declined to answer. It said: {redacted(read.refusal, secrets)}")
+        raise ModelRefusedError(f"'{model}' at {where} refused to answer. It said: {redacted(read.refusal, secrets)}")
     if read.finish_reason == "content_filter":
         raise ModelRefusedError(FILTERED.format(model=model, where=where))
     return read

@@ -11,6 +11,7 @@ Source of the wire format: https://platform.openai.com/docs/api-reference/chat
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
@@ -28,10 +29,21 @@ _FINISH: Mapping[str, FinishReason] = {
     "content_filter": "content_filter",
     "tool_calls": "tool_call",
     "function_call": "tool_call",
+    # What gateways pass on of other vendors' words.
+    **dict.fromkeys(("end_turn", "stop_sequence", "eos", "eos_token", "complete"), "stop"),
+    **dict.fromkeys(("max_tokens", "max_length", "model_length"), "length"),
+    **dict.fromkeys(("refusal", "safety", "recitation", "prohibited_content", "blocklist", "spii"), "content_filter"),
+    **dict.fromkeys(("content_filtered", "guardrail_intervened", "sensitive"), "content_filter"),
+    "tool_use": "tool_call",
 }
 _TEXT_KINDS = frozenset({"text", "output_text"})
 _THOUGHT_KINDS = frozenset({"thinking", "reasoning", "thought"})
-_THOUGHT_TAGS = ("think", "thinking", "reasoning", "thought", "seed:think")
+_THOUGHT_TAGS = (
+    *((f"<{tag}>", f"</{tag}>") for tag in ("think", "thinking", "reasoning", "thought", "seed:think")),
+    ("[think]", "[/think]"),
+    ("◁think▷", "◁/think▷"),
+)
+_THOUGHT_FIELDS = ("reasoning_content", "reasoning", "thinking")
 _MOST_TOKENS = 50_000_000  # no model reads or writes more in one call; a larger count is a mistake, not a bill
 _MOST_DOLLARS = Decimal(10_000)
 _MOST_CALLS = 128
@@ -92,22 +104,30 @@ def read_completion(
         The answer; the error that stands in its place; None if it is neither.
     """
     choices = [choice for choice in _listed(body.get("choices")) if isinstance(choice, dict)]
-    choice = next((one for one in choices if isinstance(one.get("message"), dict)), None)
-    if choice is None:
+    choice = next((one for one in choices if _message(one) is not None), None)
+    message = None if choice is None else _message(choice)
+    if choice is None or message is None:
         errors = (holder["error"] for holder in (body, *choices) if holder.get("error"))
         return next((_inner_error(error) for error in errors), None)
-    message: dict[str, Any] = choice["message"]
     reason = choice.get("finish_reason")
     completion = Completion(
         parts=list(_parts(message, structured=structured)),
         refusal=_refusal(message),
-        finish_reason=_FINISH.get(reason) if isinstance(reason, str) else None,
+        finish_reason=_FINISH.get(reason.lower()) if isinstance(reason, str) else None,
         usage=read_usage(body.get("usage"), request=request, answer=message),
         model=_word(body.get("model")),
         ident=_word(body.get("id")),
     )
     error = choice.get("error") or body.get("error")
     return _inner_error(error) if error and not completion.says_something else completion
+
+
+def _message(choice: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The message of a choice; some servers answer as if they streamed, or as for a completion of a text."""
+    for name in ("message", "delta"):
+        if isinstance(message := choice.get(name), dict):
+            return message
+    return {"content": choice["text"]} if isinstance(choice.get("text"), str) else None
 
 
 def read_usage(value: object, *, request: object, answer: object) -> RequestUsage:
@@ -161,13 +181,15 @@ def read_cost(value: object) -> Decimal | None:
 def _parts(message: Mapping[str, Any], *, structured: bool) -> Iterator[ModelResponsePart]:
     thoughts, text = _content(message.get("content"))
     before, text = split_thoughts(text)
-    beside = next((v for name in ("reasoning_content", "reasoning") if isinstance(v := message.get(name), str)), "")
+    beside = next((v for name in _THOUGHT_FIELDS if isinstance(v := message.get(name), str)), "")
     thought = "\n".join(part for part in (beside, thoughts, before) if part.strip())
     if thought:
         yield ThinkingPart(thought)
     if text.strip():
         yield TextPart(json_within(text) if structured else text)
     sent = _listed(message.get("tool_calls"))
+    if isinstance(one := message.get("tool_calls"), dict) and isinstance(one.get("function"), dict):
+        sent = [one]
     legacy = message.get("function_call")
     if not sent and isinstance(legacy, dict):
         sent = [{"function": legacy}]
@@ -191,7 +213,8 @@ def _content(value: object) -> tuple[str, str]:
     if isinstance(value, str):
         return "", value.removeprefix("\ufeff")
     if isinstance(value, dict):
-        value = [value]
+        # An object that is no part is the answer itself, which was to be a text.
+        value = [value if {"type", "text"} & value.keys() else json.dumps(value)]
     thoughts: list[str] = []
     texts: list[str] = []
     for part in _listed(value):
@@ -222,14 +245,19 @@ def split_thoughts(text: str) -> tuple[str, str]:
 
 
 def _first_thought(text: str) -> tuple[str, str] | None:
-    for tag in _THOUGHT_TAGS:
-        opening, closing = f"<{tag}>", f"</{tag}>"
+    for opening, closing in _THOUGHT_TAGS:
         opened = text[: len(opening)].lower() == opening
         inner = text[len(opening) :] if opened else text
-        thought, end, answer = inner.partition(closing)
+        thought, end, answer = _parted(inner, closing)
         if opened or (end and not thought.lstrip().startswith(("{", "[", "```"))):
             return thought, answer
     return None
+
+
+def _parted(text: str, closing: str) -> tuple[str, str, str]:
+    """As ``str.partition``, whatever case the sign is in."""
+    sign = re.search(re.escape(closing), text, re.IGNORECASE)
+    return (text, "", "") if sign is None else (text[: sign.start()], sign[0], text[sign.end() :])
 
 
 def json_within(text: str) -> str:
