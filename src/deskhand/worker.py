@@ -26,6 +26,7 @@ from deskhand.kit.http import HttpClientFactory
 from deskhand.kit.telemetry import Telemetry
 from deskhand.knowledge.embedding import load_embedder
 from deskhand.llm.connection import GatewaySettings, open_client
+from deskhand.llm.embedded.line import ServerLine
 from deskhand.llm.embedded.server import read_endpoint
 from deskhand.plugins.registry import PluginManager
 from deskhand.schedules.scheduler import Scheduler
@@ -56,6 +57,7 @@ async def run_worker(installation: Installation, *, stale_after: float = 5.0) ->
             api_key=settings.llm_api_key.get_secret_value() if settings.llm_api_key else None,
             timeout=settings.llm_timeout,
             embedded=lambda: read_endpoint(installation.model_state_file),
+            embedded_slot=ServerLine(installation.model_state_file.with_suffix(".line")),
         )
         gateway = replace(gateway, client=await stack.enter_async_context(open_client(gateway, http)))
         telemetry = Telemetry()

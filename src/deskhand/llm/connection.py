@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
@@ -27,8 +28,8 @@ class GatewaySettings:
         timeout: Seconds one model call may take.
         aliases: What a name stands for, for models their vendor retired: ``{"claude-3-5-sonnet": "..."}``.
         embedded: Gives the embedded server's endpoint, or raises ``ModelUnavailableError``.
-        embedded_slot: The embedded model's one slot. Calls of this process stand in line for it here, so that the
-            time of a call is not used up while others are answered.
+        embedded_slot: The embedded model's one slot. Calls stand in line for it here, so that the time of a call is not
+            used up while others are answered; ``embedded.line`` has one that all processes of a machine share.
         client: A shared connection pool from ``open_client``; None opens a connection per call.
     """
 
@@ -37,7 +38,9 @@ class GatewaySettings:
     timeout: float = 120.0
     aliases: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     embedded: Callable[[], EmbeddedEndpoint] | None = None
-    embedded_slot: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1), repr=False, compare=False)
+    embedded_slot: AbstractAsyncContextManager[object] = field(
+        default_factory=lambda: asyncio.Semaphore(1), repr=False, compare=False
+    )
     client: httpx2.AsyncClient | None = field(default=None, repr=False, compare=False)
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
+import pytest
 from pydantic_ai.messages import TextPart
 from pydantic_ai.usage import RequestUsage
 from tests.llm.conftest import ANSWER
@@ -12,6 +14,7 @@ from tests.llm.conftest import ANSWER
 from deskhand.llm.chat import ChatAnswer
 from deskhand.llm.completion import Completion
 from deskhand.llm.embedded.constrained import ConstrainedModel
+from deskhand.llm.embedded.line import ServerLine
 from deskhand.llm.loop import AgentTask, run_agent
 
 
@@ -39,9 +42,12 @@ class OneSlotServer:
         return ChatAnswer(Completion([text], "", "stop", RequestUsage(), "m", "1"), {})
 
 
-async def test_calls_of_one_process_stand_in_line_and_all_are_answered() -> None:
-    server, slot = OneSlotServer(), asyncio.Semaphore(1)
-    models = [ConstrainedModel("m", server, slot=slot) for _ in range(4)]  # type: ignore[arg-type]  # a scripted server
+@pytest.mark.parametrize("processes", [1, 2])
+async def test_calls_of_all_processes_stand_in_line_and_all_are_answered(tmp_path: Path, processes: int) -> None:
+    server = OneSlotServer()
+    lines = [ServerLine(tmp_path / "model.line") for _ in range(processes)]  # a lock on a file knows no processes
+    slots = [lines[number % processes] for number in range(4)]
+    models = [ConstrainedModel("m", server, slot=slot) for slot in slots]  # type: ignore[arg-type]  # a scripted server
     runs = [asyncio.create_task(run_agent(AgentTask("Be brief.", "?", ANSWER), model, None)) for model in models]
     await server.asked.wait()
     runs[0].cancel()  # its run ended while it was answered: the line goes on
@@ -49,3 +55,23 @@ async def test_calls_of_one_process_stand_in_line_and_all_are_answered() -> None
     outcomes = await asyncio.gather(*runs, return_exceptions=True)
     assert server.most == 1
     assert sum(not isinstance(outcome, BaseException) for outcome in outcomes) == 3
+
+
+async def test_a_place_that_a_frozen_process_holds_does_not_stop_the_others(tmp_path: Path) -> None:
+    frozen, other = ServerLine(tmp_path / "model.line"), ServerLine(tmp_path / "model.line", patience=0.0)
+    await frozen.__aenter__()
+    async with other:
+        pass
+    async with other:
+        pass
+
+
+async def test_a_run_that_is_cancelled_in_the_line_leaves_it(tmp_path: Path) -> None:
+    first, second = ServerLine(tmp_path / "model.line"), ServerLine(tmp_path / "model.line")
+    async with first:
+        waiting = asyncio.create_task(second.__aenter__())
+        await asyncio.sleep(0)
+        waiting.cancel()
+        await asyncio.wait({waiting})
+    async with second, asyncio.timeout(30):
+        pass

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -80,7 +81,7 @@ class ConstrainedModel(Model[Any]):
         transport: ChatTransport,
         *,
         settings: ModelSettings | None = None,
-        slot: asyncio.Semaphore | None = None,
+        slot: AbstractAsyncContextManager[object] | None = None,
     ) -> None:
         self._name = name
         self._slot = slot or asyncio.Semaphore(1)
