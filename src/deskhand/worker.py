@@ -52,14 +52,7 @@ async def run_worker(installation: Installation, *, stale_after: float = 5.0) ->
         http = HttpClientFactory(allow_private=settings.allow_private_addresses)
         plugins = PluginManager()
         plugins.discover()
-        gateway = GatewaySettings(
-            base_url=settings.llm_base_url,
-            api_key=settings.llm_api_key.get_secret_value() if settings.llm_api_key else None,
-            timeout=settings.llm_timeout,
-            embedded=lambda: read_endpoint(installation.model_state_file),
-            embedded_slot=ServerLine(installation.model_state_file.with_suffix(".line")),
-        )
-        gateway = replace(gateway, client=await stack.enter_async_context(open_client(gateway, http)))
+        gateway = await _gateway(installation, http, stack)
         telemetry = Telemetry()
         executor = Executor(
             db=db,
@@ -96,6 +89,18 @@ async def run_worker(installation: Installation, *, stale_after: float = 5.0) ->
             group.create_task(page.serve(address), name="figures")
             await runner.run()
             page.request_stop()
+
+
+async def _gateway(installation: Installation, http: HttpClientFactory, stack: AsyncExitStack) -> GatewaySettings:
+    settings = installation.settings
+    gateway = GatewaySettings(
+        base_url=settings.llm_base_url,
+        api_key=settings.llm_api_key.get_secret_value() if settings.llm_api_key else None,
+        timeout=settings.llm_timeout,
+        embedded=lambda: read_endpoint(installation.model_state_file),
+        embedded_slot=ServerLine(installation.model_state_file.with_suffix(".line")),
+    )
+    return replace(gateway, client=await stack.enter_async_context(open_client(gateway, http)))
 
 
 async def _database(installation: Installation, secrets: SecretBox, stack: AsyncExitStack) -> Database:
