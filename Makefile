@@ -12,7 +12,7 @@ BIN := .venv/bin
 WORKERS ?= 3
 ARGS ?=
 # Measured over the whole suite and set where it stood; it is raised, never lowered.
-COVERAGE_GATE := 50
+COVERAGE_GATE := 95
 COVERED := --cov --cov-report=term --cov-fail-under=$(COVERAGE_GATE)
 
 # A service account may have no home, or one it cannot write: caches then stay inside the clone.
@@ -54,6 +54,7 @@ imports: env-dev
 	$(BIN)/python tools/lint/rooms.py
 sizes: env-dev
 	$(BIN)/python tools/lint/size.py
+	$(BIN)/python tools/lint/proof.py
 tracked: env-dev
 	$(BIN)/python tools/lint/tracked.py
 # Ruff's S rules are the same checks with a written reason at each exception, but not all of them are ported; bandit

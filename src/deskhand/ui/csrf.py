@@ -44,7 +44,8 @@ def refuse_cross_site(request: Request, public_url: str) -> None:
     elif origin is not None:
         # Plain HTTP and older browsers say no more than the origin; "null" is that of a sandboxed or redirected page.
         own = {urlsplit(public_url).netloc.lower(), request.headers.get("host", "").lower()}
-        foreign = origin.lower().partition("://")[2] not in own
+        # A request without a host names no server: "null" and an empty origin must not be equal to that.
+        foreign = origin.lower().partition("://")[2] not in own - {""}
     else:
         foreign = False  # no browser sends a change without either; programs do
     if foreign:

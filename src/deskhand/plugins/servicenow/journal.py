@@ -14,7 +14,9 @@ from deskhand.plugins.contract import Note, Person
 from deskhand.plugins.servicenow.query import Row, display_of
 
 _FIRST = re.compile(r"\S[^\n]{6,40}? - [^\n]+? [(\uff08][^\n]{1,80}[)\uff09][ \t]*\n")
-_DAY_FIRST = re.compile(r"(\d{1,2})([-./])(\d{1,2})\2(\d{4})\D+(\d{1,2}):(\d{2})(?::(\d{2}))?(?:\s*([AaPp])\.?[Mm])?")
+_DAY_FIRST = re.compile(
+    r"(\d{1,2})([-./])(\d{1,2})\2(\d{4})\D+(\d{1,2}):(\d{2})(?::(\d{2}))?(?:\s*([AaPp])\.?[Mm]\.?)?"
+)
 _CJK = re.compile(r"(\d{4})\D(\d{1,2})\D(\d{1,2})\D+(\d{1,2}):(\d{2})(?::(\d{2}))?")
 
 
