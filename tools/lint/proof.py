@@ -67,7 +67,7 @@ def findings(sources: Mapping[str, str]) -> Iterator[str]:
     """What is over budget, and what to do."""
     product, tests = lines(sources)
     if tests < LEAST_RATIO * product:
-        yield f"{tests} lines prove {product}, {LEAST_RATIO} for each are due: test what the newest code does at its edges"
+        yield f"{tests} lines prove {product}, {LEAST_RATIO} for each are due: test the edges of what is newest"
     modules = list(unnamed(sources))
     if len(modules) > MOST_UNNAMED:
         yield f"{len(modules)} modules are imported by no test, {MOST_UNNAMED} may be: {', '.join(modules)}"
