@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from deskhand.knowledge.exports import UnreadableFileError
 from deskhand.knowledge.exports.columns import TICKET_VOCABULARY
@@ -345,5 +346,17 @@ def test_a_date_with_two_meanings_is_settled_by_the_file_or_refused() -> None:
     for text in ("3/4/2026", "32.1.2026", "tomorrow", "1" * 5000, "2026-13-01", "infinity"):
         with pytest.raises(ValueError, match=r"date|month"):
             read_date(text)
-    for text in ("", None, "0001-01-01T00:00:00+14:00", "9999-12-31"):
+    for text in ("", None, "0001-01-01T00:00:00+14:00", "9999-12-31", "0000-00-00 00:00:00", "-", "N/A", "null"):
         assert read_date(text) is None
+
+
+@pytest.mark.parametrize(
+    ("written", "ticket_id"), [("1001.0", "1001"), (1001.0, "1001"), ("12,00", "12"), ("1.5", "1.5")]
+)
+def test_a_number_that_a_spreadsheet_took_for_a_quantity_is_itself_again(written: object, ticket_id: str) -> None:
+    assert TicketRow.model_validate({"ticket_id": written, "subject": "VPN"}).ticket_id == ticket_id
+
+
+def test_a_number_that_a_spreadsheet_shortened_is_refused() -> None:
+    with pytest.raises(ValidationError, match="shortened by a spreadsheet"):
+        TicketRow.model_validate({"ticket_id": "2.34759E+17", "subject": "VPN"})

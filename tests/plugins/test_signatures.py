@@ -11,6 +11,7 @@ from standardwebhooks.webhooks import Webhook
 
 from deskhand.errors import SignatureError
 from deskhand.plugins.contract import WebhookRequest
+from deskhand.plugins.errors import NotAVendorPayloadError
 from deskhand.plugins.signatures import (
     HUB_SIGNATURE,
     HUB_SIGNATURE_256,
@@ -280,3 +281,19 @@ def test_what_we_send_we_accept(body: bytes) -> None:
 @pytest.mark.parametrize("seconds", ["253402300800", "999999999999", "0", "1²"])
 def test_a_time_no_calendar_has_is_no_time(seconds: str) -> None:
     assert at_epoch(seconds) is None
+
+
+@pytest.mark.parametrize(
+    ("headers", "told"),
+    [
+        ({"content-encoding": "gzip", "content-type": "application/json"}, "packed (gzip)"),
+        ({"content-type": "application/x-www-form-urlencoded; charset=utf-8"}, "application/x-www-form-urlencoded"),
+        ({"content-type": "application/json"}, "Send an object."),
+        ({}, "Send an object."),
+    ],
+    ids=str,
+)
+def test_a_body_that_cannot_be_read_is_refused_with_what_to_send_instead(headers: dict[str, str], told: str) -> None:
+    with pytest.raises(NotAVendorPayloadError) as refused:
+        _ = WebhookRequest(headers=headers, body=b"\x1f\x8b payload=%7B%7D").payload
+    assert told in refused.value.detail

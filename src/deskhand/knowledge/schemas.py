@@ -18,6 +18,10 @@ TEXT_LIMIT = 200_000
 """Characters of one text field; PostgreSQL refuses to index a text of more than 1 MB of words."""
 
 
+_QUANTITY = re.compile(r"(\d+)[.,]0{1,6}", re.ASCII)
+_SHORTENED = re.compile(r"\d(?:[.,]\d+)?[eE]\+\d+", re.ASCII)
+
+
 def _as_text(value: Any) -> Any:
     """Numbers are ids in many exports; ServiceNow gives ``{"display_value": ..., "link": ...}`` for references."""
     if isinstance(value, dict) and "display_value" in value:
@@ -25,6 +29,17 @@ def _as_text(value: Any) -> Any:
     if isinstance(value, int | float) and not isinstance(value, bool):
         return str(value)
     return storable_text(value).strip() if isinstance(value, str) else value
+
+
+def _as_ticket_id(value: Any) -> Any:
+    """A number that a spreadsheet has taken for a quantity is the number it was; shortened, it is nobody's."""
+    text = _as_text(value)
+    if not isinstance(text, str):
+        return text
+    if _SHORTENED.fullmatch(text):
+        raise ValueError(f"'{text}' was shortened by a spreadsheet; format the column as text and export it again")
+    quantity = _QUANTITY.fullmatch(text)
+    return quantity[1] if quantity else text
 
 
 def _empty_is_none(value: Any) -> Any:
@@ -46,6 +61,7 @@ def _address(value: str) -> str:
     return str(ipaddress.ip_address(value))
 
 
+TicketId = Annotated[str, BeforeValidator(_as_ticket_id), Field(min_length=1, max_length=100)]
 Identifier = Annotated[str, BeforeValidator(_as_text), Field(min_length=1, max_length=100)]
 LongText = Annotated[str, BeforeValidator(_as_text), Field(max_length=TEXT_LIMIT)]
 Short50 = Annotated[str | None, BeforeValidator(_empty_is_none), Field(max_length=50)]
@@ -64,8 +80,8 @@ class TicketRow(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
 
     tool_type: Annotated[str, Field(min_length=1, max_length=50, pattern=r"^[a-z0-9_]+$")] = "servicedesk_plus"
-    ticket_id: Identifier
-    desk_id: Annotated[Identifier | None, BeforeValidator(_empty_is_none)] = None
+    ticket_id: TicketId
+    desk_id: Annotated[TicketId | None, BeforeValidator(_empty_is_none)] = None
     subject: LongText = ""
     description: LongText = ""
     resolution: Annotated[LongText | None, BeforeValidator(_empty_is_none)] = None

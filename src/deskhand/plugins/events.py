@@ -51,10 +51,23 @@ class WebhookRequest:
         try:
             payload = read_json(self.body)
         except UnreadableJsonError as error:
-            raise NotAVendorPayloadError(f"The body is not JSON that can be read: {error} Send an object.") from error
+            raise NotAVendorPayloadError(
+                f"The body is not JSON that can be read: {error} {_how_to_send(self.headers)}"
+            ) from error
         if not isinstance(payload, dict):
             raise NotAVendorPayloadError("The body must be a JSON object.")
         return payload
+
+
+def _how_to_send(headers: Mapping[str, str]) -> str:
+    """What the sender is to do instead, as far as its headers tell what it did."""
+    packed = headers.get("content-encoding", "identity").strip().lower()
+    if packed not in ("", "identity"):
+        return f"It is packed ({packed[:40]}); send it as it is, without content-encoding."
+    kind = headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind and "json" not in kind:
+        return f"It was sent as {kind[:80]}; send an object as application/json."
+    return "Send an object."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

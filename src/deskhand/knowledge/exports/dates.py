@@ -47,7 +47,8 @@ _WEEKDAY = re.compile(r"^[a-z]{2,10}\.?,\s*")
 _SERIAL = re.compile(r"[2-7]\d{4}(?:[.,]\d+)?")
 _SERIAL_START = datetime(1899, 12, 30, tzinfo=UTC)
 _LONGEST = 60
-_PLACEHOLDER_YEARS = ("0001-", "9999-")
+_PLACEHOLDER_YEARS = ("0000-", "0001-", "9999-")
+_NO_DATE = {"-", "--", "–", "—", "n/a", "na", "n.a.", "nil", "none", "null", "nan", "unknown", "not available", "0"}
 
 
 def read_date(value: object, order: DateOrder | None = None) -> datetime | None:
@@ -58,7 +59,7 @@ def read_date(value: object, order: DateOrder | None = None) -> datetime | None:
         order: What ``03/04/2026`` means in this file.
 
     Returns:
-        The instant in UTC; None for nothing, and for the year 1 or 9999 that stands for "no date".
+        The instant in UTC; None for nothing, and for the words and years (0, 1, 9999) that stand for "no date".
 
     Raises:
         ValueError: It is no date that is understood; says why.
@@ -69,7 +70,7 @@ def read_date(value: object, order: DateOrder | None = None) -> datetime | None:
     if isinstance(value, datetime):
         return in_utc(value)
     text = "" if value is None else str(value).strip()
-    if not text or text.startswith(_PLACEHOLDER_YEARS):
+    if not text or text.startswith(_PLACEHOLDER_YEARS) or text.casefold() in _NO_DATE:
         return None
     if len(text) > _LONGEST:
         raise ValueError(f"{text[:_LONGEST]!r}… is not a date")
