@@ -45,7 +45,7 @@ async def use_everything(desk: RunningDesk) -> None:
     ticket_id, other = desk.file_ticket(tags=["vpn"]), desk.file_ticket("VPN drops", assignee=ines, status="open")
     async with desk.plugin(zendesk_category_field=CATEGORY_FIELD, zendesk_resolution_field=RESOLUTION_FIELD) as plugin:
         assert (await plugin.test_connection()).ok
-        for kind in ValueKind:
+        for kind in plugin.manifest.value_kinds:
             await plugin.list_values(kind)
         await plugin.add_note(ticket_id, NoteDraft(body="**hello**", mark=MARK))
         revision = (await plugin.get_ticket(ticket_id)).revision

@@ -50,6 +50,7 @@ from deskhand.plugins.history import one_ticket
 from deskhand.plugins.images import to_restore
 from deskhand.plugins.offered import link_note, require_filters, require_link, require_settable
 from deskhand.plugins.ownership import own_config, same_account
+from deskhand.plugins.receipts import created
 from deskhand.plugins.servicedesk_plus import history, mapping, past, webhook
 from deskhand.plugins.servicedesk_plus.client import ServiceDeskClient
 from deskhand.plugins.servicedesk_plus.config import ServiceDeskPlusConfig
@@ -305,16 +306,7 @@ class ServiceDeskPlusPlugin(TicketingToolPlugin):
     # -- parts -----------------------------------------------------------------------------------
 
     def _created(self, raw: object, mark: str, *, adopted: bool = False) -> WriteReceipt:
-        ticket = mapping.read_ticket(raw, self.config, self._priorities)
-        return WriteReceipt(
-            id=ticket.id,
-            ticket_id=ticket.id,
-            mark=mark,
-            revision=ticket.revision,
-            adopted=adopted,
-            display_id=ticket.display_id,
-            url=ticket.url,
-        )
+        return created(mapping.read_ticket(raw, self.config, self._priorities), mark, adopted=adopted)
 
     def _read_rows(self, rows: Sequence[Mapping[str, Any]]) -> tuple[Ticket, ...]:
         return tuple(mapping.read_ticket(row, self.config, self._priorities) for row in rows)

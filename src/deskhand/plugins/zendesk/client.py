@@ -10,6 +10,7 @@ import httpx2
 
 from deskhand.kit.http import HttpClientFactory
 from deskhand.plugins.calls import access_token, error_body, error_for_status, json_object, plain_words, send
+from deskhand.plugins.cursors import bad_cursor, page_size
 from deskhand.plugins.errors import DeskAuthError, DeskError, DeskProtocolError
 from deskhand.plugins.oauth import SHARED_TOKENS, AccessToken, TokenCache
 from deskhand.plugins.paging import Listing, read_pages
@@ -20,6 +21,8 @@ PAGE = 100
 _TOKEN_LIFE = 1800.0  # what Zendesk gives a new client unless it says otherwise
 _ONE_TICKET = re.compile(r"/api/v2/tickets/\d+$")
 _TEXT_SHOWN = 200
+
+_CURSOR = re.compile(r"[A-Za-z0-9_+/=-]{4,400}", re.ASCII)
 
 Params = Mapping[str, str | int]
 
@@ -46,6 +49,11 @@ class ZendeskClient:
         """PUT below ``/api/v2/``."""
         return await self._call("PUT", path, json=dict(body))
 
+    async def post(self, path: str, body: Mapping[str, Any], *, key: str = "") -> dict[str, Any]:
+        """POST below ``/api/v2/``; the desk gives the answer of an earlier call with the same key again."""
+        headers = {"Idempotency-Key": key} if key else {}
+        return await self._call("POST", path, json=dict(body), more_headers=headers)
+
     async def pages(self, path: str, key: str, params: Params | None = None) -> Listing[dict[str, Any]]:
         """Every page of a list with cursor paging; the rows are under ``key`` of each page."""
 
@@ -71,8 +79,16 @@ class ZendeskClient:
             self._tokens.drop(self._config.token_key(), token)
         return await self._attempt(f"Bearer {await self._token()}", method, path, **kwargs)
 
-    async def _attempt(self, authorization: str, method: str, path: str, **kwargs: Any) -> dict[str, Any]:
-        headers = {"Authorization": authorization}
+    async def _attempt(
+        self,
+        authorization: str,
+        method: str,
+        path: str,
+        *,
+        more_headers: Mapping[str, str] | None = None,
+        **kwargs: Any,
+    ) -> dict[str, Any]:
+        headers = {"Authorization": authorization, **(more_headers or {})}
         return read_answer(await send(self._client, method, f"/api/v2/{path}", desk=DESK, headers=headers, **kwargs))
 
     async def _token(self) -> str:
@@ -88,6 +104,17 @@ class ZendeskClient:
         if token is None:
             raise DeskProtocolError(f"{DESK} gave no access_token.")
         return token
+
+
+def page_at(cursor: str | None, size: int) -> dict[str, str | int]:
+    """Parameters of one page, at a cursor that came back from outside.
+
+    Raises:
+        DeskValidationError: It is no cursor of this desk.
+    """
+    if cursor is not None and not _CURSOR.fullmatch(cursor):
+        raise bad_cursor()
+    return {"page[size]": page_size(size), **({"page[after]": cursor} if cursor is not None else {})}
 
 
 def _token_error(response: httpx2.Response) -> DeskError:

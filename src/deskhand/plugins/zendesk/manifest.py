@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 
-from deskhand.plugins.contract import BASIC_OPERATIONS, Manifest
+from deskhand.plugins.contract import ALL_FILTERS, Inverse, LinkKind, Manifest, Operation, ValueKind
 
 DESK = "Zendesk"
 TOOL_TYPE = "zendesk"
@@ -65,8 +65,21 @@ DONE_STATUSES = {
 MANIFEST = Manifest(
     tool_type=TOOL_TYPE,
     name="Zendesk Support",
-    operations=BASIC_OPERATIONS,
-    settable=frozenset({"subject", "priority", "category", "group", "assignee_email", "add_tags", "custom"}),
+    operations=frozenset(Operation),
+    settable=frozenset(
+        {"subject", "priority", "category", "group", "assignee_email", "add_tags", "remove_tags", "custom"}
+    ),
+    filters=ALL_FILTERS,
+    value_kinds=frozenset(ValueKind) - {ValueKind.CATEGORIES},
+    links=frozenset({LinkKind.CAUSED_BY}),
+    inverses=frozenset(Inverse),
+    limits={
+        Operation.UPDATE_TICKET: "The description cannot be changed: it is the ticket's first comment. A category needs"
+        " zendesk_category_field.",
+        Operation.LINK_TICKETS: "An incident is linked with its problem, which must be a ticket of type problem; a"
+        " ticket elsewhere is named in an internal comment.",
+        Operation.RESOLVE: "The resolution is the solving comment, or the field zendesk_resolution_field.",
+    },
     events=SUBSCRIBED_EVENTS | TRIGGER_EVENTS,
     ignored_events=frozenset(IGNORED_EVENTS),
     signature="X-Zendesk-Webhook-Signature (HMAC-SHA-256 over timestamp and body) with the webhook's signing secret.",

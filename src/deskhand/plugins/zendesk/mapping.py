@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from deskhand.kit.times import read_instant
-from deskhand.plugins.contract import Note, NoteDraft, Person, Ticket, TicketQuery
+from deskhand.plugins.contract import Company, LinkKind, Note, NoteDraft, Person, Ticket, TicketLink, TicketQuery
 from deskhand.plugins.errors import DeskProtocolError
 from deskhand.plugins.history import solution_among
 from deskhand.plugins.priorities import PriorityMap
@@ -35,8 +35,8 @@ _OPERATORS = {"and", "or", "not"}
 _AT_ONCE = timedelta(seconds=5)  # a comment of the very save that solved the ticket
 _MAPPED = {
     *("id", "url", "subject", "raw_subject", "description", "status", "priority", "requester_id", "assignee_id"),
-    *("group_id", "tags", "created_at", "updated_at", "generated_timestamp", "custom_fields", "fields", "metric_set"),
-    "result_type",
+    *("organization_id", "problem_id", "group_id", "tags", "created_at", "updated_at", "generated_timestamp"),
+    *("custom_fields", "fields", "metric_set", "result_type"),
 }
 
 
@@ -46,6 +46,7 @@ class Sideloads:
 
     people: dict[str, Person] = field(default_factory=dict)
     groups: dict[str, str] = field(default_factory=dict)
+    companies: dict[str, str] = field(default_factory=dict)
     status_labels: Mapping[str, str] = field(default_factory=dict)
 
     def add(self, body: Mapping[str, Any]) -> None:
@@ -55,6 +56,8 @@ class Sideloads:
             self.people[str(person.id)] = person
         for group in _dicts(body.get("groups")):
             self.groups[str(group.get("id"))] = str(group.get("name"))
+        for company in _dicts(body.get("organizations")):
+            self.companies[str(company.get("id"))] = str(company.get("name"))
 
     def person(self, user_id: object) -> Person | None:
         """The person with an id; the id alone where nothing more came along."""
@@ -63,6 +66,12 @@ class Sideloads:
     def group(self, group_id: object) -> str | None:
         """Name of a group, or its id as text."""
         return None if group_id is None else self.groups.get(str(group_id), str(group_id))
+
+    def company(self, company_id: object) -> Company | None:
+        """The organization with an id, by its id where nothing more came along."""
+        if company_id is None:
+            return None
+        return Company(id=str(company_id), name=self.companies.get(str(company_id), str(company_id)))
 
 
 def priority_map(tenant: Mapping[str, str]) -> PriorityMap:
@@ -139,8 +148,15 @@ def read_ticket(
         revision=_text(raw.get("updated_at")),
         tags=texts(raw.get("tags")),
         notes=notes,
+        company=side.company(raw.get("organization_id")),
+        links=_links(raw),
         custom={**custom, **{name: value for name, value in fields.items() if value is not None}},
     )
+
+
+def _links(raw: Mapping[str, Any]) -> tuple[TicketLink, ...]:
+    problem = raw.get("problem_id")
+    return () if problem is None else (TicketLink(kind=LinkKind.CAUSED_BY, ticket_id=str(problem)),)
 
 
 def solved_at(raw: Mapping[str, Any]) -> datetime | None:
@@ -259,11 +275,26 @@ def search_words(query: TicketQuery, statuses: Iterable[str]) -> str:
 
     Args:
         query: What is looked for.
-        statuses: Terms such as ``status:open``; several of one property mean "any of them".
+        statuses: Terms of statuses and priorities, such as ``status:open``; several of one property mean "any of them".
     """
     words = [_word(word) for word in query.text.split()]
-    since = [f"updated>={write_time(query.updated_since)}"] if query.updated_since is not None else []
-    return " ".join(word for word in (*words, *statuses, *since) if word)
+    bounds = (
+        ("created>=", query.created_since),
+        ("created<", query.created_until),
+        ("updated>=", query.updated_since),
+        ("updated<", query.updated_until),
+    )
+    times = [f"{term}{write_time(moment)}" for term, moment in bounds if moment is not None]
+    people = [
+        f'{term}:"{_quotable(value)}"'
+        for term, value in (("group", query.group), ("requester", query.requester))
+        if value is not None
+    ]
+    return " ".join(word for word in (*words, *statuses, *people, *times) if word)
+
+
+def _quotable(value: str) -> str:
+    return value.replace('"', " ").replace("\\", " ").strip()
 
 
 def _word(word: str) -> str:

@@ -20,29 +20,38 @@ from deskhand.plugins.calls import read_aside
 from deskhand.plugins.contract import (
     ConnectionReport,
     DeskContext,
+    FieldChange,
     Ignored,
     NamedValue,
+    Note,
     NoteDraft,
+    NotePage,
+    PastChangePage,
     Person,
+    Restored,
     SkippedTicket,
     Ticket,
     TicketChanges,
+    TicketDraft,
     TicketEvent,
     TicketingToolPlugin,
+    TicketLink,
     TicketPage,
     TicketQuery,
     ValueKind,
     WebhookRequest,
     WriteReceipt,
 )
-from deskhand.plugins.errors import DeskConflictError, DeskProtocolError
+from deskhand.plugins.errors import DeskConflictError, DeskNotFoundError, DeskProtocolError, DeskValidationError
 from deskhand.plugins.history import one_ticket
-from deskhand.plugins.offered import require_filters, require_settable
+from deskhand.plugins.images import to_restore
+from deskhand.plugins.offered import link_note, require_filters, require_link, require_settable
 from deskhand.plugins.ownership import own_config, same_account
 from deskhand.plugins.paging import Listing
+from deskhand.plugins.receipts import created
 from deskhand.plugins.signatures import ZENDESK_SAVED
-from deskhand.plugins.zendesk import checks, mapping, webhook
-from deskhand.plugins.zendesk.client import ZendeskClient, rows
+from deskhand.plugins.zendesk import checks, mapping, past, webhook
+from deskhand.plugins.zendesk.client import ZendeskClient, next_cursor, page_at, rows
 from deskhand.plugins.zendesk.config import ZendeskConfig
 from deskhand.plugins.zendesk.manifest import DESK, MANIFEST
 from deskhand.plugins.zendesk.searching import TicketSearch
@@ -50,7 +59,7 @@ from deskhand.plugins.zendesk.values import ZendeskValues
 
 _TAG_TRIES = 3
 _EXPORT_AGE = timedelta(seconds=90)  # start_time must be a minute old; the rest is for clocks that differ
-_SIDELOADS = "users,groups,metric_sets"
+_SIDELOADS = "users,groups,organizations,metric_sets"
 
 
 class ZendeskPlugin(TicketingToolPlugin):
@@ -66,8 +75,8 @@ class ZendeskPlugin(TicketingToolPlugin):
         super().__init__(config, context)
         self._client = ZendeskClient(config, context.http)
         self._values = ZendeskValues(self._client)
-        self._search = TicketSearch(self._client, self._values)
         self._priorities = mapping.priority_map(context.priority_mapping)
+        self._search = TicketSearch(self._client, self._values, self._priorities)
         self._me: Person | None = None
 
     # -- webhooks --------------------------------------------------------------------------------
@@ -108,6 +117,30 @@ class ZendeskPlugin(TicketingToolPlugin):
         tickets = await read_aside(self._read_rows, found.rows, side)
         return TicketPage(tickets=tickets, next_cursor=found.next_cursor, total=found.total)
 
+    async def list_notes(
+        self, ticket_id: str, *, public: bool | None = None, cursor: str | None = None, page_size: int = 50
+    ) -> NotePage:
+        params: dict[str, str | int] = {"include": "users", "sort_order": "desc", **page_at(cursor, page_size)}
+        body = await self._client.get(f"{_path(ticket_id)}/comments", params)
+        side = mapping.Sideloads()
+        side.add(body)
+        following = next_cursor(body)
+        comments = rows(body, "comments")
+        if following is None:
+            comments = comments[:-1]  # the oldest comment is the description
+        notes = await read_aside(_read_notes, comments, side)
+        return NotePage(notes=tuple(one for one in notes if public in (None, one.public)), next_cursor=following)
+
+    async def ticket_changes(
+        self, ticket_id: str, *, cursor: str | None = None, page_size: int = 100
+    ) -> PastChangePage:
+        params: dict[str, str | int] = {"include": "users,groups,organizations", **page_at(cursor, page_size)}
+        body = await self._client.get(f"{_path(ticket_id)}/audits", params)
+        side = mapping.Sideloads()
+        side.add(body)
+        changes = await read_aside(past.past_changes, rows(body, "audits"), side)
+        return PastChangePage(changes=changes, next_cursor=next_cursor(body))
+
     async def list_history(self, since: datetime, *, cursor: str | None = None, page_size: int = 100) -> TicketPage:
         params: dict[str, str | int] = {"include": _SIDELOADS, "per_page": max(1, min(page_size, 1000))}
         if cursor is None:
@@ -141,12 +174,11 @@ class ZendeskPlugin(TicketingToolPlugin):
         require_settable(changes, MANIFEST)
         fields = await self._values.change_fields(changes, self._priorities, self.config)
         marks = (mark, changes.note.mark if changes.note else "")
-        tries = 1 if if_revision is not None or not changes.add_tags else _TAG_TRIES
+        tags = (changes.add_tags, changes.remove_tags)
+        tries = 1 if if_revision is not None or not any(tags) else _TAG_TRIES
         while True:
             try:
-                return await self._set(
-                    ticket_id, fields, marks, note=changes.note, tags=changes.add_tags, if_revision=if_revision
-                )
+                return await self._set(ticket_id, fields, marks, note=changes.note, tags=tags, if_revision=if_revision)
             except DeskConflictError:  # somebody saved between our look at the tags and the write
                 tries -= 1
                 if not tries:
@@ -172,6 +204,63 @@ class ZendeskPlugin(TicketingToolPlugin):
         note = NoteDraft(body=resolution, public=self.config.zendesk_resolution_public, mark=mark)
         return await self._set(ticket_id, fields, (mark,), note=note)
 
+    async def create_ticket(self, draft: TicketDraft, *, mark: str = "") -> WriteReceipt:
+        known = await self.find_created(mark) if mark else None
+        if known is not None:
+            return known
+        fields = await self._values.draft_fields(draft, self._priorities, self.config, mark)
+        await self._values.require_fields(fields)
+        body = await self._client.post("tickets", {"ticket": fields}, key=mark)
+        return await read_aside(self._created, body.get("ticket"), mark)
+
+    async def find_created(self, mark: str, *, begun_at: datetime | None = None) -> WriteReceipt | None:
+        del begun_at  # the list by external id is read from the desk's database
+        body = await self._client.get("tickets", {"external_id": mark, "page[size]": 10})
+        raw = next((row for row in rows(body, "tickets") if row.get("external_id") == mark), None)
+        return None if raw is None else await read_aside(self._created, raw, mark, adopted=True)
+
+    async def link_tickets(self, ticket_id: str, link: TicketLink, *, mark: str = "") -> WriteReceipt:
+        require_link(ticket_id, link, MANIFEST)
+        if link.url:
+            known = await self.find_write(ticket_id, mark) if mark else None
+            return known or await self.add_note(ticket_id, link_note(link, mark))
+        problem = await self._raw(link.ticket_id)
+        if problem.get("type") != "problem":
+            raise DeskValidationError(
+                f"{DESK} links an incident with a ticket of type problem only, and {link.ticket_id} is none.",
+                fields=("problem_id",),
+            )
+        return await self._set(ticket_id, {"type": "incident", "problem_id": int(problem["id"])}, (mark,))
+
+    # -- taking back -----------------------------------------------------------------------------
+
+    async def restore_fields(self, ticket_id: str, changes: Sequence[FieldChange], *, mark: str = "") -> Restored:
+        raw = await self._raw(ticket_id)
+        wanted, skipped = to_restore(changes, past.flat(raw), same=past.same)
+        if not wanted:
+            return Restored(receipt=None, skipped=skipped)
+        receipt = await self._set(ticket_id, past.writable(wanted), (mark,), if_revision=str(raw.get("updated_at")))
+        return Restored(receipt=receipt, skipped=skipped)
+
+    async def withdraw_note(self, ticket_id: str, note_id: str, *, reason: str, mark: str = "") -> WriteReceipt:
+        comments = (await self._comments(ticket_id, mapping.Sideloads())).rows
+        withdrawn = next((row for row in comments if str(row.get("id")) == note_id), None)
+        if withdrawn is None:
+            raise DeskNotFoundError(f"{DESK} ticket {ticket_id} has no comment {note_id}.")
+        note = NoteDraft(body=reason, public=bool(withdrawn.get("public")), mark=mark)  # who read it reads this
+        return await self._set(ticket_id, {}, (mark,), note=note)
+
+    async def unlink_tickets(self, ticket_id: str, link: TicketLink, *, mark: str = "") -> WriteReceipt:
+        raw = await self._raw(ticket_id)
+        if str(raw.get("problem_id")) != link.ticket_id:
+            return WriteReceipt(id=ticket_id, ticket_id=ticket_id, mark=mark, adopted=True)
+        return await self._set(ticket_id, {"problem_id": None}, (mark,))
+
+    async def close_created(self, ticket_id: str, *, reason: str, mark: str = "") -> WriteReceipt:
+        if (await self._raw(ticket_id)).get("status") in mapping.CLOSED:
+            return WriteReceipt(id=ticket_id, ticket_id=ticket_id, mark=mark, adopted=True)
+        return await self._set(ticket_id, {"status": "solved"}, (mark,), note=NoteDraft(body=reason, mark=mark))
+
     async def find_write(self, ticket_id: str, mark: str) -> WriteReceipt | None:
         audits = await self._client.pages(f"{_path(ticket_id)}/audits", "audits")
         for page in audits.rows:
@@ -195,7 +284,7 @@ class ZendeskPlugin(TicketingToolPlugin):
         marks: tuple[str, ...],
         *,
         note: NoteDraft | None = None,
-        tags: tuple[str, ...] = (),
+        tags: tuple[tuple[str, ...], tuple[str, ...]] = ((), ()),
         if_revision: str | None = None,
     ) -> WriteReceipt:
         """Look, adopt what is already so, else write everything in one PUT."""
@@ -205,8 +294,10 @@ class ZendeskPlugin(TicketingToolPlugin):
                 return found
         raw = await self._raw(ticket_id)
         wanted = dict(fields)
-        if tags:  # `tags` replaces the list, so it is what we have seen and the new ones, and the write must be safe
-            wanted["tags"] = list(dict.fromkeys([*(raw.get("tags") or ()), *tags]))
+        if any(tags):  # `tags` replaces the list, so it is what we have seen and the new ones; the write must be safe
+            removed = {tag.casefold() for tag in tags[1]}
+            kept = [tag for tag in (*(raw.get("tags") or ()), *tags[0]) if str(tag).casefold() not in removed]
+            wanted["tags"] = list(dict.fromkeys(kept))
             if_revision = if_revision or str(raw.get("updated_at"))
         if note is None and mapping.already_set(raw, wanted):
             return WriteReceipt(
@@ -215,7 +306,7 @@ class ZendeskPlugin(TicketingToolPlugin):
         checks.ensure_fields_exist(raw, wanted)
         if wanted.get("status") == "solved" and raw.get("assignee_id") is None and "assignee_id" not in wanted:
             wanted["assignee_id"] = int(str((await self._myself()).id))  # the desk solves no ticket of nobody
-        return await self._put(ticket_id, wanted, marks, note=note, if_revision=if_revision)
+        return await self._put(ticket_id, wanted, marks, note=note, if_revision=if_revision, before=raw)
 
     async def _put(
         self,
@@ -225,6 +316,7 @@ class ZendeskPlugin(TicketingToolPlugin):
         *,
         note: NoteDraft | None = None,
         if_revision: str | None = None,
+        before: Mapping[str, Any] | None = None,
     ) -> WriteReceipt:
         ticket: dict[str, Any] = dict(fields)
         if note is not None:
@@ -240,7 +332,11 @@ class ZendeskPlugin(TicketingToolPlugin):
             ticket_id=ticket_id,
             mark=_first(marks),
             revision=saved.get("updated_at") if isinstance(saved, dict) else None,
+            changes=past.images(before, saved, fields) if before is not None and isinstance(saved, dict) else (),
         )
+
+    def _created(self, raw: object, mark: str, *, adopted: bool = False) -> WriteReceipt:
+        return created(self._read(raw, mapping.Sideloads()), mark, adopted=adopted)
 
     async def _raw(self, ticket_id: str) -> dict[str, Any]:
         raw = (await self._client.get(_path(ticket_id))).get("ticket")
@@ -286,6 +382,10 @@ class ZendeskPlugin(TicketingToolPlugin):
 
 def _path(ticket_id: str) -> str:
     return f"tickets/{quote(ticket_id, safe='')}"  # an id from outside must not become another address
+
+
+def _read_notes(comments: Sequence[Mapping[str, Any]], side: mapping.Sideloads) -> tuple[Note, ...]:
+    return tuple(mapping.read_note(comment, side) for comment in comments)
 
 
 def _first(marks: tuple[str, ...]) -> str:

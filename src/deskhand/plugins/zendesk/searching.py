@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
 from deskhand.plugins.contract import TicketQuery
-from deskhand.plugins.errors import DeskValidationError
+from deskhand.plugins.cursors import offset_of
+from deskhand.plugins.priorities import PriorityMap
 from deskhand.plugins.zendesk import mapping
 from deskhand.plugins.zendesk.client import PAGE, ZendeskClient, next_cursor, rows
 from deskhand.plugins.zendesk.values import ZendeskValues
 
 SEARCH_LIMIT = 1000
-_SIDELOADS = "tickets(users,groups)"
+_SIDELOADS = "tickets(users,groups,organizations)"
 _EXPORT = "export:"
+_EXPORT_CURSOR = re.compile(r"export:[0-9TZ:+.-]{10,40}\|[\w=+/.-]{0,500}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,22 +38,22 @@ class TicketSearch:
     Args:
         client: Makes the calls.
         values: Resolves status names.
+        priorities: Of the tenant.
     """
 
-    def __init__(self, client: ZendeskClient, values: ZendeskValues) -> None:
+    def __init__(self, client: ZendeskClient, values: ZendeskValues, priorities: PriorityMap) -> None:
         self._client = client
+        self._priorities = priorities
         self._values = values
 
     async def page(self, query: TicketQuery) -> Found:
         statuses = [await self._values.status_term(status) for status in query.status]
-        words = mapping.search_words(query, statuses)
+        priorities = [f"priority:{self._priorities.to_desk(word).casefold()}" for word in query.priority]
+        words = mapping.search_words(query, [*statuses, *priorities])
         size = max(1, min(query.page_size, PAGE))
-        cursor = query.cursor or "1"
-        if cursor.startswith(_EXPORT):
-            return await self._exported(words, size, cursor.removeprefix(_EXPORT))
-        if not cursor.isdigit():
-            raise DeskValidationError("The search cursor is not one that this desk gave.", fields=("cursor",))
-        return await self._searched(words, size, int(cursor))
+        if query.cursor is not None and _EXPORT_CURSOR.fullmatch(query.cursor):
+            return await self._exported(words, size, query.cursor.removeprefix(_EXPORT))
+        return await self._searched(words, size, offset_of(query.cursor, first=1))
 
     async def _searched(self, words: str, size: int, page: int) -> Found:
         params: dict[str, str | int] = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from deskhand.plugins.contract import NamedValue, TicketChanges, ValueKind
+from deskhand.plugins.contract import NamedValue, TicketChanges, TicketDraft, ValueKind
 from deskhand.plugins.errors import (
     DeskNotFoundError,
     DeskPermissionError,
@@ -14,7 +14,7 @@ from deskhand.plugins.errors import (
 )
 from deskhand.plugins.priorities import PriorityMap
 from deskhand.plugins.text import truncate
-from deskhand.plugins.zendesk import mapping
+from deskhand.plugins.zendesk import checks, mapping
 from deskhand.plugins.zendesk.client import ZendeskClient, rows
 from deskhand.plugins.zendesk.config import ZendeskConfig
 from deskhand.plugins.zendesk.manifest import DESK
@@ -45,6 +45,8 @@ class ZendeskValues:
             return await self._status_values()
         if kind is ValueKind.GROUPS:
             return tuple(NamedValue(id=str(row.get("id")), name=str(row.get("name"))) for row in await self._groups())
+        if kind is ValueKind.TYPES:
+            return await self._types()
         if kind is not ValueKind.FIELDS:
             raise DeskUnsupportedError(f"{DESK} has no list of {kind.value}.")
         return tuple(
@@ -55,6 +57,53 @@ class ZendeskValues:
             )
             for row in await self._fields()
         )
+
+    async def _types(self) -> tuple[NamedValue, ...]:
+        kinds = [row for row in await self._fields() if row.get("type") == "tickettype"]
+        options = [option for row in kinds for option in row.get("system_field_options") or ()]
+        return tuple(NamedValue(id=str(option.get("value")), name=str(option.get("name"))) for option in options)
+
+    async def company_id(self, name: str) -> int:
+        """Id of an organization by its name or its id.
+
+        Raises:
+            DeskValidationError: There is none.
+        """
+        body = await self._client.get("organizations/search", {"name": name})
+        for row in rows(body, "organizations"):
+            if str(row.get("name")).casefold() == name.casefold():
+                return int(row["id"])
+        if name.isascii() and name.isdigit():
+            return int(name)
+        raise DeskValidationError(f"{DESK} has no organization '{name}'.", fields=("organization_id",))
+
+    async def draft_fields(
+        self, draft: TicketDraft, priorities: PriorityMap, config: ZendeskConfig, mark: str
+    ) -> dict[str, Any]:
+        """A new ticket; its mark is its external id, which the desk lists tickets by."""
+        changes = TicketChanges(
+            subject=draft.subject,
+            priority=draft.priority,
+            category=draft.category,
+            group=draft.group,
+            assignee_email=draft.assignee_email,
+            custom=draft.custom,
+        )
+        fields = await self.change_fields(changes, priorities, config)
+        html = mapping.fitting_html(draft.description or draft.subject)
+        fields["comment"] = {"html_body": html, "public": True}
+        if mark:
+            fields |= {"external_id": mark, "metadata": mapping.metadata_json([mark])}
+        if draft.requester_email is not None:
+            name = draft.requester_email.split("@", maxsplit=1)[0]
+            fields["requester"] = {"email": draft.requester_email, "name": name}
+        if draft.type is not None:
+            fields["type"] = draft.type.casefold()
+        if draft.company is not None:
+            fields["organization_id"] = await self.company_id(draft.company)
+        if draft.tags:
+            fields["tags"] = list(draft.tags)
+        return fields
 
     async def _priorities(self) -> tuple[NamedValue, ...]:
         """Fixed by the desk, but an account may offer only two of them."""
@@ -149,6 +198,17 @@ class ZendeskValues:
             pages = (await self._client.pages("ticket_fields", "ticket_fields")).whole("ticket fields", desk=DESK)
             self._ticket_fields = [row for page in pages for row in rows(page, "ticket_fields")]
         return self._ticket_fields
+
+    async def require_fields(self, fields: Mapping[str, Any]) -> None:
+        """Refuse custom fields that the account does not have.
+
+        Raises:
+            DeskValidationError: The desk would accept the call and drop the value without a word.
+        """
+        wanted = fields.get("custom_fields")
+        if wanted:
+            known = [{"id": row.get("id")} for row in await self._fields()]
+            checks.ensure_fields_exist({"custom_fields": known}, fields)
 
     async def change_fields(
         self, changes: TicketChanges, priorities: PriorityMap, config: ZendeskConfig

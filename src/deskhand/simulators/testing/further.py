@@ -280,8 +280,7 @@ class FurtherContract:
 
     async def test_tickets_are_linked_once(self, desk: DeskHarness) -> None:
         for kind in LinkKind:
-            one = await desk.create_ticket("Printer jams")
-            other = await desk.create_ticket("Print server is down")
+            one, other = await desk.create_ticket("Printer jams"), await desk.create_target(kind)
             link = TicketLink(kind=kind, ticket_id=other)
             if not offers(desk.plugin, "link_tickets") or kind not in desk.plugin.manifest.links:
                 await raised(DeskUnsupportedError, desk.plugin.link_tickets(one, link, mark=MARK))
@@ -295,7 +294,7 @@ class FurtherContract:
 
     async def test_a_lost_link_is_adopted(self, desk: DeskHarness) -> None:
         for kind in sorted(desk.plugin.manifest.links):
-            one, other = await desk.create_ticket("Printer jams"), await desk.create_ticket("Print server is down")
+            one, other = await desk.create_ticket("Printer jams"), await desk.create_target(kind)
             await desk.plugin.get_ticket(one)
             await desk.put_fault(Fault(kind="outage", writes_only=True, after_effect=True))
             link = TicketLink(kind=kind, ticket_id=other)

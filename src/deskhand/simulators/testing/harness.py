@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from deskhand.kit.http import HttpClientFactory
-from deskhand.plugins.contract import TicketingToolPlugin, WebhookRequest
+from deskhand.plugins.contract import LinkKind, TicketingToolPlugin, WebhookRequest
 from deskhand.plugins.errors import DeskError
 from deskhand.simulators.base import DeskSimulator, Fault, SimTicket
 from deskhand.simulators.base.desk import EventKind
@@ -33,6 +33,7 @@ class Vocabulary:
         custom: A field without a place in ``TicketChanges``, as people call it, and two values for it.
         company: A client that a ticket can be for.
         category: A category that exists and differs from a new ticket's.
+        restored_status: The status of a ticket that was taken back to a new one's; None is the same.
         tag: A tag that exists, where tags are made beforehand.
     """
 
@@ -46,6 +47,7 @@ class Vocabulary:
     company: str | None = None
     category: str | None = None
     tag: str = "vpn"
+    restored_status: str | None = None
 
 
 class DeskHarness(ABC):
@@ -82,6 +84,11 @@ class DeskHarness(ABC):
     async def rename_elsewhere(self, ticket_id: str, subject: str) -> None:
         """Another technician changes the subject; needed where the desk can restore fields."""
         raise NotImplementedError(ticket_id, subject)
+
+    async def create_target(self, kind: LinkKind) -> str:
+        """A ticket that another one can be linked with in this way."""
+        del kind
+        return await self.create_ticket("Print server is down")
 
     async def count_created(self, subject: str) -> int:
         """How many tickets the desk has under a subject; needed where the desk can create tickets."""

@@ -56,8 +56,9 @@ class AuditBook:
         if note is not None:
             events.append({**wire.note_json(note), "audit_id": ident})
         for name in changed:
-            values = {"value": _shown(getattr(ticket, name)), "previous_value": _shown(before[name])}
-            events.append({"id": self._new_id(), "type": "Change", "field_name": name, **values})
+            for field, value, previous in wire.audited(name, getattr(ticket, name), before[name]):
+                row = {"id": self._new_id(), "type": "Change", "field_name": field}
+                events.append({**row, "value": value, "previous_value": previous})
         return self._keep(wire.audit_json(ident, ticket, by, events, custom), ticket)
 
     def _new_id(self) -> int:
@@ -66,10 +67,3 @@ class AuditBook:
     def _keep(self, audit: dict[str, Any], ticket: SimTicket) -> dict[str, Any]:
         self._audits.setdefault(ticket.id, []).append(audit)
         return audit
-
-
-def _shown(value: object) -> object:
-    """A value as audits show it: text, or a number."""
-    if isinstance(value, SimPerson):
-        return value.id
-    return value if isinstance(value, str | int) or value is None else str(value)

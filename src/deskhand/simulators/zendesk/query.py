@@ -80,6 +80,7 @@ def _holds(ticket: SimTicket, term: Term) -> bool:
         "group": {str(ticket.group).casefold(), str(group_id(ticket.group))},
         "assignee": _person_words(ticket.assignee),
         "requester": _person_words(ticket.requester),
+        "organization": {str(ticket.company).casefold()},
         "subject": set(_WORDS.findall(ticket.subject.casefold())),
     }
     if term.key not in plain:

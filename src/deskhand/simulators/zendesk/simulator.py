@@ -23,6 +23,7 @@ from deskhand.simulators.base.desk import EventKind
 from deskhand.simulators.zendesk import events, wire
 from deskhand.simulators.zendesk.access import Access
 from deskhand.simulators.zendesk.audits import AuditBook
+from deskhand.simulators.zendesk.directory import organization_rows, sideloads
 from deskhand.simulators.zendesk.limits import DEFAULT_LIMITS, Limit, RateMeter
 from deskhand.simulators.zendesk.query import SEARCH_LIMIT, incremental, matches, ordered, page_of, parse
 from deskhand.simulators.zendesk.vocabulary import CLOSED, MARK_KEY, STATUSES
@@ -81,6 +82,8 @@ class ZendeskSimulator(DeskSimulator):
             ("GET", "users/search", "users", self._find_users),
             ("GET", "users/{id:int}", "users", self._user),
             ("GET", "groups", "groups", partial(self._listed, "groups", self._group_rows)),
+            ("GET", "organizations", "organizations", partial(self._listed, "organizations", organization_rows)),
+            ("GET", "organizations/search", "organizations", partial(self._listed, "organizations", organization_rows)),
             ("GET", "ticket_fields", "ticket_fields", partial(self._listed, "ticket_fields", self._field_rows)),
             ("GET", "custom_statuses", "custom_statuses", self._custom_statuses),
             ("GET", "tickets", "tickets", partial(self._listed, "tickets", self._ticket_rows)),
@@ -158,9 +161,7 @@ class ZendeskSimulator(DeskSimulator):
 
     async def _user(self, request: Request) -> Response:
         person = self.store.people.get(str(request.path_params["id"]))
-        if person is None:
-            return wire.failure(404)
-        return JSONResponse({"user": self._user_json(person, request)})
+        return JSONResponse({"user": self._user_json(person, request)}) if person else wire.failure(404)
 
     async def _custom_statuses(self, _request: Request) -> Response:
         return JSONResponse({"custom_statuses": wire.custom_statuses_json()})
@@ -175,7 +176,9 @@ class ZendeskSimulator(DeskSimulator):
         return wire.ticket_fields_json(wire.base_of(request))
 
     def _ticket_rows(self, request: Request) -> list[dict[str, Any]]:
-        return [wire.ticket_json(ticket, wire.base_of(request)) for ticket in self.store.tickets.values()]
+        rows = [wire.ticket_json(ticket, wire.base_of(request)) for ticket in self.store.tickets.values()]
+        external = request.query_params.get("external_id")
+        return rows if external is None else [row for row in rows if row["external_id"] == external]
 
     def _audit_rows(self, request: Request) -> list[dict[str, Any]]:
         rows = self._audits.of(self._ticket(request))
@@ -191,7 +194,10 @@ class ZendeskSimulator(DeskSimulator):
         more: dict[str, Any] = {}
         if "users" in request.query_params.get("include", ""):
             more["users"] = [self._user_json(person, request) for person in people.values()]
-        return self._page("comments", self._audits.comments(ticket), request, **more)
+        rows = self._audits.comments(ticket)
+        if request.query_params.get("sort_order") == "desc":
+            rows = rows[::-1]
+        return self._page("comments", rows, request, **more)
 
     async def _search(self, request: Request) -> Response:
         found = self._found(request)
@@ -263,7 +269,9 @@ class ZendeskSimulator(DeskSimulator):
             person = self.store.person(str(requester["email"]), name=requester.get("name"))
         changes = given.read()
         subject = changes.pop("subject", "") or comment.html[:80]
-        return self.file_ticket(subject=subject, requester=person, description=comment.html, **changes)
+        ticket = self.file_ticket(subject=subject, requester=person, description=comment.html, **changes)
+        self.store.count_created(ticket, str(given.metadata().get(MARK_KEY) or ""))
+        return ticket
 
     async def _update(self, request: Request) -> Response:
         ticket = self._ticket(request)
@@ -363,15 +371,7 @@ class ZendeskSimulator(DeskSimulator):
         return raw
 
     def _sideloads(self, tickets: list[SimTicket], request: Request) -> dict[str, Any]:
-        include = request.query_params.get("include", "")
-        loads: dict[str, Any] = {}
-        if "users" in include:
-            people = {p.id: p for ticket in tickets for p in (ticket.requester, ticket.assignee) if p is not None}
-            loads["users"] = [self._user_json(person, request) for person in people.values()]
-        if "groups" in include:
-            names = dict.fromkeys(ticket.group for ticket in tickets if ticket.group)
-            loads["groups"] = [wire.group_json(name, wire.base_of(request)) for name in names]
-        return loads
+        return sideloads(tickets, request, self._user_json)
 
     def _user_json(self, person: SimPerson, request: Request) -> dict[str, Any]:
         return wire.user_json(person, self._role(person), wire.base_of(request))

@@ -17,6 +17,7 @@ from deskhand.simulators.zendesk.vocabulary import STATUSES, write_time
 PRIORITIES = ("low", "normal", "high", "urgent")
 TYPES = ("problem", "incident", "question", "task")
 GROUPS = {"Support": 98701, "Network": 98702, "Hardware": 98703, "Applications": 98704, "Identity": 98705}
+ORGANIZATIONS = {"Nordwind": 77001, "Suedwerk": 77002}
 CATEGORY_FIELD, ASSET_FIELD, RESOLUTION_FIELD = 27642, 27648, 27650
 CATEGORIES = ("network", "hardware", "software", "email", "access", "printing")
 CUSTOM_FIELDS: dict[int, tuple[str, str]] = {
@@ -137,7 +138,7 @@ def ticket_json(ticket: SimTicket, base: str) -> dict[str, Any]:
         "requester_id": number(ticket.requester.id),
         "submitter_id": number(ticket.requester.id),
         "assignee_id": number(ticket.assignee.id) if ticket.assignee else None,
-        "organization_id": None,
+        "organization_id": ORGANIZATIONS.get(ticket.company or ""),
         "group_id": group_id(ticket.group),
         "collaborator_ids": [],
         "follower_ids": [],
@@ -157,6 +158,42 @@ def ticket_json(ticket: SimTicket, base: str) -> dict[str, Any]:
         "allow_attachments": True,
         "from_messaging_channel": False,
     }
+
+
+def organization_json(name: str, base: str) -> dict[str, Any]:
+    """One of the account's organizations."""
+    ident = ORGANIZATIONS[name]
+    return {
+        "id": ident,
+        "url": f"{base}/api/v2/organizations/{ident}.json",
+        "name": name,
+        "shared_tickets": False,
+        "shared_comments": False,
+        "created_at": _BORN,
+        "updated_at": _BORN,
+        "domain_names": [],
+        "tags": [],
+    }
+
+
+def audited(name: str, value: Any, previous: Any) -> list[tuple[str, Any, Any]]:
+    """What an audit says of one attribute that changed: field, value, value before; all values are text."""
+    if name == "custom":
+        fields, before = value.get("fields", {}), previous.get("fields", {})
+        rows = [(str(ident), fields.get(ident), before.get(ident)) for ident in fields]
+        rows += [(key, value.get(key), previous.get(key)) for key in ("type", "problem_id", "custom_status_id")]
+        return [row for row in rows if row[1] != row[2]]
+    if name == "group":
+        return [("group_id", _told(group_id(value)), _told(group_id(previous)))]
+    if name == "company":
+        return [("organization_id", _told(ORGANIZATIONS.get(value)), _told(ORGANIZATIONS.get(previous)))]
+    if name == "assignee":
+        return [("assignee_id", value.id if value else None, previous.id if previous else None)]
+    return [] if name == "category" else [(name, _told(value), _told(previous))]
+
+
+def _told(value: Any) -> Any:
+    return value if value is None or isinstance(value, list) else str(value)
 
 
 def group_id(name: str | None) -> int | None:

@@ -17,6 +17,7 @@ from deskhand.simulators.zendesk.wire import (
     CUSTOM_FIELDS,
     DEFAULT_STATUS_IDS,
     GROUPS,
+    ORGANIZATIONS,
     PRIORITIES,
     TYPES,
     invalid,
@@ -24,7 +25,7 @@ from deskhand.simulators.zendesk.wire import (
 )
 
 _PLACEHOLDER = re.compile(r"\{\{\s*([\w.]+)\s*\}\}")
-_PLAIN = ("external_id", "due_at", "problem_id")
+_PLAIN = ("external_id", "due_at")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,8 @@ class TicketInput:
             "tags": self._tags,
             "custom_fields": self._custom_fields,
             "type": self._type,
+            "problem_id": self._problem,
+            "organization_id": self._organization,
         }
         for name, value in self._fields.items():
             if name in readers:
@@ -122,9 +125,24 @@ class TicketInput:
             raise invalid("type", f"Type: {value} is not valid")
         self._custom()["type"] = value
 
+    def _problem(self, value: Any) -> None:
+        """Only an incident has a problem, and a problem is a ticket of that type."""
+        problem = self._store.get(str(value))
+        if value is not None and (problem is None or problem.custom.get("type") != "problem"):
+            raise invalid("problem_id", f"Problem: {value} is invalid")
+        self._custom()["problem_id"] = None if value is None else int(value)
+
+    def _organization(self, value: Any) -> None:
+        name = next((name for name, ident in ORGANIZATIONS.items() if ident == value), None)
+        if value is not None and name is None:
+            raise invalid("organization", f"Organization: {value} is invalid")
+        self.changes["company"] = name
+
     def _status(self, value: Any) -> None:
         if value not in STATUSES:
             raise invalid("status", f"Status: {value} is not valid")
+        if value == "new" and self._ticket and self._ticket.status != "new":
+            raise invalid("status", "Status: cannot be set to new again")
         self.changes["status"] = value
         added = self._fields.get("custom_status_id")
         if added not in ADDED_STATUSES:
