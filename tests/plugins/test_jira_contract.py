@@ -21,7 +21,7 @@ from tests.plugins.vendor_spec import Recorder, load_spec
 
 from deskhand.simulators.base import RunningServer, run_in_process
 from deskhand.simulators.jira.simulator import JiraSimulator
-from deskhand.simulators.jira.world import GROUP_FIELD
+from deskhand.simulators.jira.world import GROUP_FIELD, ORGANIZATION_FIELD
 from deskhand.simulators.testing import PluginContract, SimulatorHarness, Vocabulary
 from deskhand.simulators.testing.failures import CALLS, offers
 
@@ -43,8 +43,19 @@ async def running() -> AsyncIterator[Running]:
         yield Running(simulator, server, recorder)
 
 
+class JiraHarness(SimulatorHarness):
+    tells_images = checks_cursors = True
+
+    async def mentions(self, ticket_id: str, url: str) -> int:
+        """The platform keeps links to elsewhere apart from the issue."""
+        ticket = self.simulator.store.get(ticket_id)
+        assert ticket is not None
+        return sum(link.url == url for link in ticket.links)
+
+
 class _Base(PluginContract):
     group: str | None = "Network"
+    company: str | None = "Nordwind"
     scheme = "admin"
 
     @pytest.fixture
@@ -53,9 +64,15 @@ class _Base(PluginContract):
         reset(simulator)
         plugin = make_plugin(simulator, server.url, **self.connection(simulator, server.url))
         words = Vocabulary(
-            working_status="In progress", technician="ines@desk.test", group=self.group, missing_id="99999"
+            working_status="In progress",
+            technician="ines@desk.test",
+            group=self.group,
+            missing_id="99999",
+            custom=("Affected host", "srv-7", "srv-8"),
+            company=self.company,
+            category="Printing",
         )
-        harness = SimulatorHarness(plugin, simulator, words, scheme=self.scheme)
+        harness = JiraHarness(plugin, simulator, words, scheme=self.scheme)
         harness.signs_time = False  # the signature covers the body only; the body's own time is checked to 24 hours
         harness.signs_body = self.scheme == "admin"
         yield harness
@@ -69,13 +86,14 @@ class TestServiceDeskNotes(_Base):
     """API token; notes through servicedeskapi as wiki text; signed admin webhooks."""
 
     def connection(self, simulator: JiraSimulator, url: str) -> dict[str, Any]:
-        return {"jira_group_field": GROUP_FIELD}
+        return {"jira_group_field": GROUP_FIELD, "jira_organization_field": ORGANIZATION_FIELD}
 
 
 class TestPlatformNotes(_Base):
     """OAuth client of a service account through the gateway; notes as ADF; Automation's web requests."""
 
     group = None
+    company = None
     scheme = "automation"
 
     def connection(self, simulator: JiraSimulator, url: str) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import pytest
 from tests.plugins.vendor_spec import SPECS, Allowance, Exchange, Recorder, load_spec
 from tests.plugins.zendesk import RunningDesk, new_simulator
 
-from deskhand.plugins.contract import NoteDraft, TicketChanges, TicketQuery, ValueKind
+from deskhand.plugins.contract import NoteDraft, TicketChanges, TicketQuery
 from deskhand.plugins.errors import DeskConflictError, DeskError
 from deskhand.simulators.base import run_in_process
 from deskhand.simulators.zendesk.wire import CATEGORY_FIELD, RESOLUTION_FIELD

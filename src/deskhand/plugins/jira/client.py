@@ -76,6 +76,10 @@ class JiraClient:
         """POST or PUT JSON; an empty answer (204) is an empty object."""
         return _object(await self._call(method, path, json=dict(body), params=params))
 
+    async def delete(self, path: str, params: Mapping[str, str | int] | None = None) -> None:
+        """DELETE, which answers with nothing."""
+        await self._call("DELETE", path, params=params)
+
     async def aclose(self) -> None:
         """Close the connections."""
         await self._client.aclose()
@@ -154,4 +158,5 @@ def _vendor_words(body: Mapping[str, Any]) -> tuple[str, tuple[str, ...], str | 
 
 
 def _object(response: httpx2.Response) -> dict[str, Any]:
-    return {} if response.status_code == 204 else json_object(response, desk=DESK)
+    """The object of an answer; an empty one where the site has nothing to say."""
+    return {} if response.status_code == 204 or not response.content else json_object(response, desk=DESK)

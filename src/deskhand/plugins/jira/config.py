@@ -70,6 +70,12 @@ class JiraConfig(BaseModel):
     jira_group_field: str | None = Field(
         default=None, description="Custom field that holds the support group, e.g. customfield_10200"
     )
+    jira_organization_field: str | None = Field(
+        default=None, description="Field `Organizations` of the service project, e.g. customfield_10002"
+    )
+    jira_issue_type: str | None = Field(
+        default=None, description="Type of the tickets Deskhand creates; empty: the project's first"
+    )
     jira_property: str = Field(default="itsm.run", max_length=255, description="Issue property for our marks")
 
     @field_validator("jira_url", "jira_gateway_url", "jira_token_url")

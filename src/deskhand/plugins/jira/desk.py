@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -33,6 +33,7 @@ from deskhand.plugins.text import truncate
 
 _PAGE = 100
 _RECONCILE_LIMIT = 50
+_ORGANIZATIONS = "com.atlassian.servicedesk:sd-customer-organizations"
 _INTERNAL = {"key": "sd.public.comment", "value": {"internal": True}}
 
 
@@ -145,13 +146,26 @@ class JiraDesk:
         ours = self._config.jira_account_id or (await self.myself()).get("accountId")
         return next((row for row in bearing if same_account((ours, mapping.author_id(row))) is not False), None)
 
-    async def stamp(self, ticket_id: str) -> str | None:
-        """The ticket's stamp after a write of ours, which Jira answers with nothing; None if it cannot be read."""
+    async def saved(self, ticket_id: str, names: Sequence[str]) -> Mapping[str, Any]:
+        """Stamp and some fields after a write of ours, which Jira answers with nothing; empty if unreadable."""
         try:
-            updated = mapping.fields_of(await self.issue(ticket_id, "updated")).get("updated")
+            return mapping.fields_of(await self.issue(ticket_id, ",".join(["updated", *names])))
         except DeskError:
-            return None  # the write took effect all the same
-        return str(updated) if updated else None
+            return {}  # the write took effect all the same
+
+    async def organization_field(self) -> str:
+        """Id of the field that holds a ticket's organisations.
+
+        Raises:
+            DeskUnsupportedError: The site has none.
+        """
+        if self._config.jira_organization_field:
+            return self._config.jira_organization_field
+        for field in await self.fields():
+            schema = field.extra.get("schema")
+            if isinstance(schema, Mapping) and schema.get("custom") == _ORGANIZATIONS:
+                return field.id
+        raise DeskUnsupportedError(f"This {DESK} site has no field for organisations.")
 
     async def search(
         self, statement: str, names: list[str], cursor: str | None, size: int
@@ -161,7 +175,7 @@ class JiraDesk:
         The index lags behind writes; ``reconcileIssues`` makes it look again at the tickets we wrote to, and must
         be the same list on every page.
         """
-        token, reconcile = jql.unpack_cursor(cursor) if cursor else ("", list(dict.fromkeys(self._written)))
+        token, reconcile = jql.unpack_cursor(cursor) if cursor is not None else ("", list(dict.fromkeys(self._written)))
         body: dict[str, Any] = {"jql": statement, "maxResults": max(1, min(size, _PAGE)), "fields": names}
         if token:
             body["nextPageToken"] = token

@@ -12,7 +12,8 @@ from typing import Any
 from deskhand.kit.times import read_number
 from deskhand.plugins.errors import DeskValidationError
 from deskhand.plugins.jira.adf_write import markdown_to_adf
-from deskhand.plugins.jira.mapping import plain
+from deskhand.plugins.jira.mapping import SUMMARY_LIMIT
+from deskhand.plugins.jira.mapping import plain as plain_value
 from deskhand.plugins.text import truncate
 
 _TEXTAREA = "com.atlassian.jira.plugin.system.customfieldtypes:textarea"
@@ -30,6 +31,20 @@ def field_id(name: str, editmeta: Meta) -> str:
         return name
     wanted = name.casefold()
     return next((key for key, meta in editmeta.items() if str(meta.get("name")).casefold() == wanted), name)
+
+
+def encoded(plain: Mapping[str, Any], editmeta: Meta) -> dict[str, Any]:
+    """``fields`` of a write, from names and values as people write them."""
+    named = {field_id(name, editmeta): value for name, value in plain.items()}
+    fields = {name: encode(name, value, editmeta) for name, value in named.items()}
+    if isinstance(fields.get("priority"), str):  # not on the screen: let Jira say so in its own words
+        fields["priority"] = {"name": fields["priority"]}
+    return fields
+
+
+def summary(subject: str) -> str:
+    """A summary: one line, within the vendor's limit."""
+    return truncate(" ".join(subject.split()), SUMMARY_LIMIT)
 
 
 def encode(field: str, value: Any, editmeta: Meta) -> Any:
@@ -85,7 +100,7 @@ def _cascading(field: str, value: Any, meta: Meta) -> dict[str, Any]:
     if isinstance(value, (list, tuple)):
         levels = [str(level) for level in value[:2]]
     else:
-        levels = _split(str(value), [str(plain(row)) for row in allowed])
+        levels = _split(str(value), [str(plain_value(row)) for row in allowed])
     if not allowed:
         named = [{"value": level} for level in levels]
         return {**named[0], "child": named[1]} if len(named) > 1 else named[0]
@@ -109,7 +124,7 @@ def allowed_value(field: str, wanted: str, allowed: list[Mapping[str, Any]]) -> 
     Raises:
         DeskValidationError: There is none; the message lists what there is.
     """
-    names = {str(plain(row)): row for row in allowed}
+    names = {str(plain_value(row)): row for row in allowed}
     for name, row in names.items():
         if wanted.casefold() == name.casefold() or wanted == str(row.get("id")):
             return row

@@ -9,10 +9,11 @@ import base64
 import binascii
 import json
 import re
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from deskhand.plugins.contract import TicketQuery
+from deskhand.plugins.contract import Ticket, TicketQuery
 from deskhand.plugins.errors import DeskValidationError
 
 OVERLAP = timedelta(minutes=2)
@@ -41,15 +42,59 @@ def moment(when: datetime, zone: ZoneInfo) -> str:
     return quoted(min(max(when, _EARLIEST), _LATEST).astimezone(zone).strftime("%Y/%m/%d %H:%M"))
 
 
-def search(query: TicketQuery, project: str, zone: ZoneInfo) -> str:
-    """The search of a ``TicketQuery``, newest change first."""
+@dataclass(frozen=True, slots=True)
+class People:
+    """Names of a query as the site knows them.
+
+    Attributes:
+        priorities: The site's words.
+        group_field: Custom field of the group, e.g. ``customfield_10200``.
+        reporter: An accountId.
+    """
+
+    priorities: tuple[str, ...] = ()
+    group_field: str = ""
+    reporter: str = ""
+
+
+def search(query: TicketQuery, project: str, zone: ZoneInfo, names: People | None = None) -> str:
+    """The search of a ``TicketQuery``, newest change first; its bounds in time are held to the minute only."""
     clauses = [f"project = {quoted(project)}"]
     clauses += [f"text ~ {quoted(word)}" for word in words(query.text)]
     if query.status:
         clauses.append(f"status in ({', '.join(quoted(name) for name in query.status)})")
-    if query.updated_since is not None:
-        clauses.append(f"updated >= {moment(query.updated_since, zone)}")
+    names = names or People()
+    if names.priorities:
+        clauses.append(f"priority in ({', '.join(quoted(name) for name in names.priorities)})")
+    if query.group is not None:
+        clauses.append(f"cf[{names.group_field.removeprefix('customfield_')}] = {quoted(query.group)}")
+    if names.reporter:
+        clauses.append(f"reporter = {quoted(names.reporter)}")
+    for field, since, until in (
+        ("created", query.created_since, query.created_until),
+        ("updated", query.updated_since, query.updated_until),
+    ):
+        if since is not None:
+            clauses.append(f"{field} >= {moment(since, zone)}")
+        if until is not None:
+            clauses.append(f"{field} < {moment(min(until, _LATEST) + timedelta(minutes=1), zone)}")
     return " AND ".join(clauses) + " ORDER BY updated DESC"
+
+
+def holds(query: TicketQuery, ticket: Ticket) -> bool:
+    """Whether a ticket is within the exact bounds in time, since JQL knows whole minutes only."""
+    bounds = (
+        (ticket.created_at, query.created_since, query.created_until),
+        (ticket.updated_at, query.updated_since, query.updated_until),
+    )
+    return all(
+        at is None or ((since is None or at >= since) and (until is None or at < until)) for at, since, until in bounds
+    )
+
+
+def created_with(mark: str, project: str) -> str:
+    """The tickets that were created with a mark, the first of them first."""
+    return f"project = {quoted(project)} AND labels = {quoted(mark)} ORDER BY created ASC"
 
 
 def history(since: datetime, project: str, zone: ZoneInfo, field: str) -> str:

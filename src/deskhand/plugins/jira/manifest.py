@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from deskhand.plugins.contract import BASIC_OPERATIONS, Manifest
+from deskhand.plugins.contract import ALL_FILTERS, Inverse, LinkKind, Manifest, Operation, ValueKind
 
 DESK = "Jira Service Management"
 TOOL_TYPE = "jira"
@@ -38,8 +38,22 @@ IGNORED_EVENTS = {
 MANIFEST = Manifest(
     tool_type=TOOL_TYPE,
     name="Jira Service Management Cloud",
-    operations=BASIC_OPERATIONS,
-    settable=frozenset({"subject", "priority", "category", "group", "assignee_email", "add_tags", "custom"}),
+    operations=frozenset(Operation),
+    settable=frozenset(
+        {
+            *("subject", "description", "priority", "category", "group", "assignee_email", "add_tags", "remove_tags"),
+            "custom",
+        }
+    ),
+    filters=ALL_FILTERS,
+    value_kinds=frozenset(ValueKind) - {ValueKind.CATEGORIES},
+    links=frozenset(LinkKind) - {LinkKind.CHILD_OF},
+    inverses=frozenset(Inverse),
+    limits={
+        Operation.UPDATE_TICKET: "Fields that the edit screen lacks are refused; a group needs jira_group_field.",
+        Operation.CREATE_TICKET: "Keeps its mark as a label, because the search finds nothing else at once.",
+        Operation.RESOLVE: "The resolution's text is the resolving comment, or the field jira_resolution_field.",
+    },
     events=EVENTS,
     ignored_events=frozenset(IGNORED_EVENTS),
     signature="X-Hub-Signature (HMAC-SHA-256) from an admin webhook, or X-Itsm-Token from an Automation rule.",

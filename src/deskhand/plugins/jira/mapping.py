@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from deskhand.kit.marks import find_marks
 from deskhand.kit.times import read_epoch, read_instant
-from deskhand.plugins.contract import NamedValue, Note, Person, Ticket
+from deskhand.plugins.contract import Company, NamedValue, Note, Person, Ticket
 from deskhand.plugins.errors import DeskProtocolError
 from deskhand.plugins.history import solution_among
 from deskhand.plugins.jira.adf_read import adf_to_markdown
@@ -31,7 +32,8 @@ _FIELDS = (
     *("resolution", "resolutiondate", "statuscategorychangedate"),
 )
 _TIME_FIELDS = {"resolved": "resolutiondate", "createddate": "created", "updateddate": "updated"}
-_HEAVY = ("comment", "worklog", "attachment", "issuelinks", "subtasks")
+_HEAVY = ("comment", "worklog", "attachment", "subtasks")
+_ORGANIZATION = re.compile(r"/rest/servicedeskapi/organization/\w+/?$")
 
 
 def priority_map(tenant: Mapping[str, str]) -> PriorityMap:
@@ -41,7 +43,10 @@ def priority_map(tenant: Mapping[str, str]) -> PriorityMap:
 
 def list_fields(config: JiraConfig, *, with_comments: bool = False) -> list[str]:
     """Fields to name in a search, which answers with ids only otherwise."""
-    own = (config.jira_category_field, config.jira_group_field, config.jira_resolution_field)
+    own = (
+        *(config.jira_category_field, config.jira_group_field, config.jira_resolution_field),
+        config.jira_organization_field,
+    )
     extra = [name for name in own if name]
     return [*dict.fromkeys([*_FIELDS, *extra, *(["comment"] if with_comments else [])])]
 
@@ -93,7 +98,7 @@ def read_ticket(
     comments = embedded_notes(fields) if notes is None else notes
     reporter = read_person(fields.get("reporter"))
     key = str(raw.get("key") or raw["id"])
-    known = {*list_fields(config), "project"}
+    known = {*list_fields(config), "project", "issuelinks"}
     return Ticket(
         tool_type=TOOL_TYPE,
         id=str(raw["id"]),
@@ -116,8 +121,25 @@ def read_ticket(
         revision=_text(fields.get("updated")),
         tags=texts(fields.get("labels")),
         notes=notes or (),
+        company=_company(fields, config),
         custom={name: plain(value) for name, value in fields.items() if name not in known and plain(value) is not None},
     )
+
+
+def _company(fields: Mapping[str, Any], config: JiraConfig) -> Company | None:
+    """The first customer organisation: of the field that is named for it, else of the one that shows some."""
+    named = config.jira_organization_field
+    for value in [fields.get(named)] if named else fields.values():
+        for row in value if isinstance(value, list) else ():
+            if isinstance(row, Mapping) and row.get("id") and row.get("name") and (named or _is_organization(row)):
+                return Company(id=str(row["id"]), name=str(row["name"]))
+    return None
+
+
+def _is_organization(row: Mapping[str, Any]) -> bool:
+    links = row.get("_links")
+    address = str(links.get("self") or "") if isinstance(links, Mapping) else ""
+    return _ORGANIZATION.search(address) is not None
 
 
 def listed_at(raw: Mapping[str, Any], config: JiraConfig) -> datetime | None:

@@ -18,14 +18,21 @@ from deskhand.plugins.calls import read_aside
 from deskhand.plugins.contract import (
     ConnectionReport,
     DeskContext,
+    FieldChange,
     Ignored,
     NamedValue,
+    Note,
     NoteDraft,
+    NotePage,
+    PastChangePage,
+    Restored,
     SkippedTicket,
     Ticket,
     TicketChanges,
+    TicketDraft,
     TicketEvent,
     TicketingToolPlugin,
+    TicketLink,
     TicketPage,
     TicketQuery,
     ValueKind,
@@ -34,18 +41,22 @@ from deskhand.plugins.contract import (
 )
 from deskhand.plugins.errors import DeskConflictError, DeskUnsupportedError
 from deskhand.plugins.history import one_ticket
+from deskhand.plugins.images import to_restore
 from deskhand.plugins.jira import fields as values
-from deskhand.plugins.jira import jql, mapping, webhook
+from deskhand.plugins.jira import jql, mapping, past, webhook
 from deskhand.plugins.jira.config import JiraConfig
 from deskhand.plugins.jira.desk import JiraDesk, issue_path
 from deskhand.plugins.jira.manifest import DESK, MANIFEST
-from deskhand.plugins.offered import require_filters, require_settable
+from deskhand.plugins.jira.records import JiraRecords
+from deskhand.plugins.jira.wishes import Wishes
+from deskhand.plugins.offered import require_filters, require_link, require_settable
 from deskhand.plugins.ownership import own_config, same_account
 from deskhand.plugins.paging import Listing
+from deskhand.plugins.receipts import created
 from deskhand.plugins.signatures import HUB_SIGNATURE, STATIC_TOKEN
-from deskhand.plugins.text import truncate
 
 _HISTORY_PAGE = 100
+_NO_COMMENTS: Listing[dict[str, Any]] = Listing([])
 
 
 class JiraPlugin(TicketingToolPlugin):
@@ -59,7 +70,9 @@ class JiraPlugin(TicketingToolPlugin):
     def __init__(self, config: BaseModel, context: DeskContext) -> None:
         super().__init__(config, context)
         self._desk = JiraDesk(own_config(JiraConfig, config), context.http)
+        self._records = JiraRecords(self._desk, self.config)
         self._priorities = mapping.priority_map(context.priority_mapping)
+        self._wishes = Wishes(self.config, self._priorities, self._desk, self._records)
 
     # -- webhooks --------------------------------------------------------------------------------
 
@@ -91,24 +104,41 @@ class JiraPlugin(TicketingToolPlugin):
 
     async def get_ticket(self, ticket_id: str, *, with_notes: bool = True) -> Ticket:
         raw = await self._desk.issue(ticket_id, mapping.all_fields())
-        comments = await self._desk.comments(ticket_id) if with_notes else Listing[dict[str, Any]]([])
+        comments = await self._desk.comments(ticket_id) if with_notes else _NO_COMMENTS
         ticket = await read_aside(self._read, raw, comments.rows)
         return replace(ticket, unread=comments.gaps("the ticket's comments"))
 
     def _read(self, raw: Mapping[str, Any], comments: Sequence[Mapping[str, Any]]) -> Ticket:
         notes = tuple(mapping.read_note(row) for row in comments)
-        return mapping.read_ticket(raw, self.config, self._priorities, notes=notes)
+        ticket = mapping.read_ticket(raw, self.config, self._priorities, notes=notes)
+        return replace(ticket, links=past.links(mapping.fields_of(raw)))
 
     async def search_tickets(self, query: TicketQuery) -> TicketPage:
         require_filters(query, MANIFEST)
-        statement = jql.search(query, self.config.jira_project_key, await self._desk.time_zone())
+        reporter = await self._records.account_of(query.requester) if query.requester else ""
+        if reporter is None:
+            return TicketPage(tickets=())
+        names = jql.People(
+            priorities=tuple(self._priorities.to_desk(word) for word in query.priority),
+            group_field=self._wishes.group_field() if query.group is not None else "",
+            reporter=reporter,
+        )
+        statement = jql.search(query, self.config.jira_project_key, await self._desk.time_zone(), names)
         page = await self._page(statement, mapping.list_fields(self.config), query.cursor, query.page_size)
-        since = query.updated_since
-        if since is None:
-            return page
-        # JQL knows whole minutes only; the exact bound is held here.
-        kept = tuple(ticket for ticket in page.tickets if ticket.updated_at is None or ticket.updated_at >= since)
-        return TicketPage(tickets=kept, next_cursor=page.next_cursor)
+        return replace(page, tickets=tuple(ticket for ticket in page.tickets if jql.holds(query, ticket)))
+
+    async def list_notes(
+        self, ticket_id: str, *, public: bool | None = None, cursor: str | None = None, page_size: int = 50
+    ) -> NotePage:
+        rows, following = await self._records.comment_page(ticket_id, cursor, page_size)
+        notes = await read_aside(_read_notes, rows)
+        return NotePage(notes=tuple(one for one in notes if public in (None, one.public)), next_cursor=following)
+
+    async def ticket_changes(
+        self, ticket_id: str, *, cursor: str | None = None, page_size: int = 100
+    ) -> PastChangePage:
+        rows, following = await self._records.change_page(ticket_id, cursor, page_size)
+        return PastChangePage(changes=await read_aside(past.past_changes, rows, self.config), next_cursor=following)
 
     async def list_history(
         self, since: datetime, *, cursor: str | None = None, page_size: int = _HISTORY_PAGE
@@ -133,6 +163,8 @@ class JiraPlugin(TicketingToolPlugin):
             return await self._desk.priorities()
         if kind is ValueKind.STATUSES:
             return await self._desk.statuses()
+        if kind is ValueKind.TYPES:
+            return await self._records.types()
         if kind is ValueKind.GROUPS:
             return await self._desk.groups()
         raise DeskUnsupportedError(f"{DESK} has no list of {kind.value}.")
@@ -150,7 +182,9 @@ class JiraPlugin(TicketingToolPlugin):
         raw = await self._desk.issue(ticket_id, mapping.all_fields())
         wanted = await self._wanted(ticket_id, changes)
         new_labels = [values.label(tag) for tag in changes.add_tags]
-        missing = [name for name in new_labels if name not in (mapping.fields_of(raw).get("labels") or ())]
+        present = mapping.fields_of(raw).get("labels") or ()
+        missing = [{"add": name} for name in new_labels if name not in present]
+        missing += [{"remove": name} for name in map(values.label, changes.remove_tags) if name in present]
         done = not missing and values.already_set(mapping.fields_of(raw), wanted)
         if not done and if_revision is not None:
             _ensure_revision(raw, if_revision)
@@ -158,13 +192,13 @@ class JiraPlugin(TicketingToolPlugin):
         if not done:
             body: dict[str, Any] = {"fields": wanted} if wanted else {}
             if missing:
-                body["update"] = {"labels": [{"add": name} for name in missing]}
+                body["update"] = {"labels": missing}
             receipt = await self._edit(raw, body, mark)
         note = changes.note
         if note is None or (note.mark and await self._desk.find_comment(ticket_id, note.mark)):
             return receipt
         written = await self.add_note(ticket_id, note)
-        return WriteReceipt(id=written.id, ticket_id=ticket_id, mark=mark or note.mark)
+        return replace(receipt, id=written.id, mark=mark or note.mark, revision=None, adopted=False)
 
     async def assign(
         self, ticket_id: str, *, assignee_email: str | None, group: str | None = None, mark: str = ""
@@ -174,7 +208,7 @@ class JiraPlugin(TicketingToolPlugin):
             account = await self._desk.account_id(ticket_id, assignee_email) if assignee_email else None
             wanted["assignee"] = None if account is None else {"accountId": account}
         if group is not None:
-            wanted |= await self._encoded(ticket_id, {self._group_field(): group})
+            wanted |= await self._encoded(ticket_id, {self._wishes.group_field(): group})
         elif assignee_email is None and self.config.jira_group_field:
             wanted[self.config.jira_group_field] = None
         raw = await self._desk.issue(ticket_id, mapping.all_fields())
@@ -184,7 +218,7 @@ class JiraPlugin(TicketingToolPlugin):
             # This address needs the permission "assign issues" only, and no field on a screen.
             account_id = (wanted["assignee"] or {}).get("accountId")
             await self._desk.client.write("PUT", f"{issue_path(ticket_id)}/assignee", {"accountId": account_id})
-            return await self._written(raw, mark)
+            return await self._written(raw, mark, ["assignee"])
         return await self._edit(raw, {"fields": wanted}, mark)
 
     async def transition(self, ticket_id: str, status: str, *, mark: str = "") -> WriteReceipt:
@@ -211,6 +245,64 @@ class JiraPlugin(TicketingToolPlugin):
             await self._desk.write_note(ticket_id, note)
         return receipt
 
+    async def create_ticket(self, draft: TicketDraft, *, mark: str = "") -> WriteReceipt:
+        known = await self._records.find_created(mark, None) if mark else None
+        if known is not None:
+            return await self._created(known, mark, adopted=True)
+        return await self._created(await self._records.create(await self._wishes.draft(draft), mark), mark)
+
+    async def find_created(self, mark: str, *, begun_at: datetime | None = None) -> WriteReceipt | None:
+        known = await self._records.find_created(mark, begun_at)
+        return None if known is None else await self._created(known, mark, adopted=True)
+
+    async def link_tickets(self, ticket_id: str, link: TicketLink, *, mark: str = "") -> WriteReceipt:
+        require_link(ticket_id, link, MANIFEST)
+        if link.url:
+            written = await self._records.link_elsewhere(ticket_id, link)
+        else:
+            written = await self._records.link_row(ticket_id, link) is None
+            if written:
+                await self._records.link(ticket_id, link)
+        return WriteReceipt(id=link.ticket_id or link.url, ticket_id=ticket_id, mark=mark, adopted=not written)
+
+    # -- taking back -----------------------------------------------------------------------------
+
+    async def restore_fields(self, ticket_id: str, changes: Sequence[FieldChange], *, mark: str = "") -> Restored:
+        raw = await self._desk.issue(ticket_id, mapping.all_fields())
+        current = {name: past.settable(value) for name, value in mapping.fields_of(raw).items()}
+        wanted, skipped = to_restore(changes, current, same=past.same)
+        receipt = None
+        if "status" in wanted:
+            before = next(change.before_text for change in changes if change.vendor_field == "status")
+            receipt = await self.transition(ticket_id, before, mark=mark)
+            del wanted["status"]
+        if wanted:
+            receipt = await self._edit(raw, {"fields": wanted}, mark)
+        return Restored(receipt=receipt, skipped=skipped)
+
+    async def withdraw_note(self, ticket_id: str, note_id: str, *, reason: str, mark: str = "") -> WriteReceipt:
+        del reason  # the site deletes our own comments, so nothing is left to be corrected
+        deleted = await self._records.delete_comment(ticket_id, note_id)
+        return WriteReceipt(id=note_id, ticket_id=ticket_id, mark=mark, adopted=not deleted)
+
+    async def unlink_tickets(self, ticket_id: str, link: TicketLink, *, mark: str = "") -> WriteReceipt:
+        if link.url:
+            removed = await self._records.unlink_elsewhere(ticket_id, link.url)
+        else:
+            row = await self._records.link_row(ticket_id, link)
+            removed = row is not None
+            if row is not None:
+                await self._records.unlink(row)
+        return WriteReceipt(id=link.ticket_id or link.url, ticket_id=ticket_id, mark=mark, adopted=not removed)
+
+    async def close_created(self, ticket_id: str, *, reason: str, mark: str = "") -> WriteReceipt:
+        raw = await self._desk.issue(ticket_id, "status,updated")
+        if mapping.is_done(mapping.fields_of(raw).get("status")):
+            return _adopted(raw, mark)
+        if not mark or await self._desk.find_comment(ticket_id, mark) is None:
+            await self._desk.write_note(ticket_id, NoteDraft(body=reason, mark=mark))
+        return await self._move(raw, await self._desk.resolving(ticket_id), mark)
+
     async def find_write(self, ticket_id: str, mark: str) -> WriteReceipt | None:
         comment = await self._desk.find_comment(ticket_id, mark)
         if comment is not None:
@@ -232,38 +324,22 @@ class JiraPlugin(TicketingToolPlugin):
         tickets = await read_aside(self._read_rows, rows)
         return TicketPage(tickets=tickets, next_cursor=following)
 
+    async def _created(self, ticket_id: str, mark: str, *, adopted: bool = False) -> WriteReceipt:
+        return created(await self.get_ticket(ticket_id, with_notes=False), mark, adopted=adopted)
+
     async def _wanted(self, ticket_id: str, changes: TicketChanges) -> dict[str, Any]:
         """``fields`` of an edit, in the form the ticket's own edit metadata asks for."""
-        plain: dict[str, Any] = dict(changes.custom)
-        if changes.priority is not None:
-            plain["priority"] = self._priorities.to_desk(changes.priority)
-        if changes.category is not None:
-            plain[self.config.jira_category_field] = changes.category
-        if changes.group is not None:
-            plain[self._group_field()] = changes.group
+        plain = self._wishes.named(changes)
         wanted = await self._encoded(ticket_id, plain) if plain else {}
         if changes.subject is not None:
-            one_line = " ".join(changes.subject.split())
-            wanted["summary"] = truncate(one_line, mapping.SUMMARY_LIMIT)
+            wanted["summary"] = values.summary(changes.subject)
         if changes.assignee_email is not None:
             account = await self._desk.account_id(ticket_id, changes.assignee_email)
             wanted["assignee"] = {"accountId": account}
         return wanted
 
     async def _encoded(self, ticket_id: str, plain: Mapping[str, Any]) -> dict[str, Any]:
-        meta = await self._desk.edit_metadata(ticket_id)
-        named = {values.field_id(name, meta): value for name, value in plain.items()}
-        encoded = {name: values.encode(name, value, meta) for name, value in named.items()}
-        if isinstance(encoded.get("priority"), str):  # not on the screen: let Jira say so in its own words
-            encoded["priority"] = {"name": encoded["priority"]}
-        return encoded
-
-    def _group_field(self) -> str:
-        if self.config.jira_group_field is None:
-            raise DeskUnsupportedError(
-                f"{DESK} tickets have no group; set jira_group_field to the field you use for it."
-            )
-        return self.config.jira_group_field
+        return values.encoded(plain, await self._desk.edit_metadata(ticket_id))
 
     async def _told(self, raw: Mapping[str, Any], mark: str) -> bool:
         marks = mapping.property_marks(raw, self.config.jira_property)
@@ -273,22 +349,33 @@ class JiraPlugin(TicketingToolPlugin):
         params = None if self.config.jira_notify_users else {"notifyUsers": "false"}
         whole = self._marked(raw, body, mark)
         await self._desk.client.write("PUT", issue_path(str(raw["id"])), whole, params=params)
-        return await self._written(raw, mark)
+        return await self._written(raw, mark, [*body.get("fields", {}), *body.get("update", {})])
 
     async def _move(self, raw: Mapping[str, Any], body: dict[str, Any], mark: str) -> WriteReceipt:
         path = f"{issue_path(str(raw['id']))}/transitions"
         await self._desk.client.write("POST", path, self._marked(raw, body, mark))
-        return await self._written(raw, mark)
+        return await self._written(raw, mark, ["status"])
 
     def _marked(self, raw: Mapping[str, Any], body: dict[str, Any], mark: str) -> dict[str, Any]:
         """A write with its mark in the same call."""
         properties = mapping.property_with(raw, self.config.jira_property, mark)
         return {**body, "properties": properties} if properties else body
 
-    async def _written(self, raw: Mapping[str, Any], mark: str) -> WriteReceipt:
+    async def _written(self, raw: Mapping[str, Any], mark: str, names: Sequence[str]) -> WriteReceipt:
         ticket_id = str(raw["id"])
         self._desk.wrote(ticket_id)
-        return WriteReceipt(id=ticket_id, ticket_id=ticket_id, mark=mark, revision=await self._desk.stamp(ticket_id))
+        saved = await self._desk.saved(ticket_id, names)
+        return WriteReceipt(
+            id=ticket_id,
+            ticket_id=ticket_id,
+            mark=mark,
+            revision=str(saved["updated"]) if saved.get("updated") else None,
+            changes=past.images(mapping.fields_of(raw), saved, names, self.config) if saved else (),
+        )
+
+
+def _read_notes(rows: Sequence[Mapping[str, Any]]) -> tuple[Note, ...]:
+    return tuple(mapping.read_note(row) for row in rows)
 
 
 def _ensure_revision(raw: Mapping[str, Any], expected: str) -> None:

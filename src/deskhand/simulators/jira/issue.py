@@ -8,8 +8,8 @@ from functools import partial
 from typing import Any
 
 from deskhand.simulators.base import SimNote, SimPerson, SimTicket, TicketStore
+from deskhand.simulators.jira import links, world
 from deskhand.simulators.jira import text as sim_text
-from deskhand.simulators.jira import world
 
 TextOut = Callable[[str | None], Any]
 _HIDDEN = {"comment"}
@@ -75,6 +75,8 @@ class Issues:
             world.GROUP_FIELD: world.option_json(base, ticket.group) if ticket.group else None,
             world.WORKAROUND_FIELD: text(ticket.custom.get(world.WORKAROUND_FIELD)),
             world.HOST_FIELD: ticket.custom.get(world.HOST_FIELD),
+            world.ORGANIZATION_FIELD: [world.organization_json(base, ticket.company)] if ticket.company else [],
+            "issuelinks": links.issue_links(self._store, ticket, base),
             "comment": self.comment_page(ticket, base, text),
         }
 
@@ -171,6 +173,7 @@ class Issues:
             "assignee": {world.account_id(assignee), assignee.email, assignee.name} if assignee else None,
             "reporter": {world.account_id(ticket.requester), ticket.requester.email, ticket.requester.name},
             "labels": list(ticket.tags),
+            f"cf[{world.GROUP_FIELD.removeprefix('customfield_')}]": ticket.group,
             "component": (ticket.category or "").split(", ") if ticket.category else [],
             "issuetype": world.ISSUE_TYPE["name"],
             "summary": ticket.subject,
@@ -235,6 +238,7 @@ class Issues:
             "components": self._set_components,
             "priority": partial(self._set_chosen, "priority", _PRIORITY_IDS),
             world.GROUP_FIELD: partial(self._set_chosen, "group", _GROUP_IDS),
+            world.ORGANIZATION_FIELD: self._set_organizations,
         }
         return setters[name](value, out)
 
@@ -265,6 +269,12 @@ class Issues:
             return "The label can't contain spaces."
         out["tags"] = list(dict.fromkeys(value))
         return None
+
+    def _set_organizations(self, value: Any, out: dict[str, Any]) -> str | None:
+        numbers = {number: name for name, number in world.ORGANIZATIONS.items()}
+        names = [numbers.get(str(number)) for number in value or ()]
+        out["company"] = next(iter(names), None)
+        return "Organization is not valid" if None in names else None
 
     def _set_components(self, value: Any, out: dict[str, Any]) -> str | None:
         names = [_pick(row, _COMPONENT_IDS) for row in (value if isinstance(value, list) else [value])]

@@ -24,7 +24,7 @@ _DATES = {"created", "updated", "resolved", "resolutiondate", "statuscategorycha
 _TEXTS = {"text", "summary", "description", "comment"}
 _NAMES = {
     *("project", "key", "issuekey", "issue", "id", "status", "statuscategory", "priority", "resolution", "assignee"),
-    *("reporter", "labels", "component", "issuetype"),
+    *("reporter", "labels", "component", "issuetype", "cf[10200]"),
 }
 _BY_NUMBER = {"key", "issuekey", "issue", "id"}
 _KNOWN = {"project", "status", "priority"}

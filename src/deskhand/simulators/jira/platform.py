@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from deskhand.simulators.base import SimNote, SimTicket
-from deskhand.simulators.jira import search, site, text, world
+from deskhand.simulators.jira import links, search, site, text, world
 from deskhand.simulators.jira.issue import BadFieldsError
 from deskhand.simulators.jira.state import JiraSite
 from deskhand.simulators.jira.text import Speech
@@ -37,6 +37,7 @@ class PlatformApi:
         self._sim = sim
         self._search = search.SearchApi(sim)
         self._site = site.SiteApi(sim)
+        self._links = links.LinkApi(sim)
 
     def table(self, version: str) -> Table:
         """Routes of one version: path, verb, handler."""
@@ -55,6 +56,7 @@ class PlatformApi:
             (issue + "/comment", "GET", partial(self._comments, speech=speech)),
             (issue + "/comment", "POST", partial(self._add_comment, speech=speech)),
             (issue + "/comment/{comment}", "GET", partial(self._comment, speech=speech)),
+            *self._links.table(),
             (issue + "/transitions", "GET", self._transitions),
             (issue + "/transitions", "POST", partial(self._move, speech=speech)),
             (issue + "/properties/{property}", "GET", self._property),
@@ -71,7 +73,7 @@ class PlatformApi:
         if "renderedFields" in expand:
             issue["renderedFields"] = {"description": sim.safe_html(ticket.description)}
         if "changelog" in expand:
-            rows = [_history_json(base, entry) for entry in sim.history.get(ticket.id, [])]
+            rows = [links.history_json(base, entry) for entry in sim.history.get(ticket.id, [])]
             issue["changelog"] = {"startAt": 0, "maxResults": len(rows), "total": len(rows), "histories": rows}
         if "transitions" in expand:
             issue["transitions"] = [
@@ -80,7 +82,8 @@ class PlatformApi:
         return ok(issue)
 
     async def _create(self, request: Request, *, speech: Speech) -> Response:
-        given = (await json_body(request, _ISSUE_KEYS)).get("fields") or {}
+        body = await json_body(request, _ISSUE_KEYS)
+        given, properties = body.get("fields") or {}, body.get("properties") or []
         project = given.get("project") or {}
         if {project.get("key"), project.get("id")}.isdisjoint({self._sim.project, world.PROJECT_ID}):
             raise refuse(request, 400, errors={"project": "valid project is required"})
@@ -90,6 +93,8 @@ class PlatformApi:
         subject = changes.pop("subject")
         reporter = changes.pop("requester", None) or self._sim.store.bot
         ticket = self._sim.file_ticket(subject=subject, requester=reporter, **changes)
+        ticket.custom = self._sim.set_properties(ticket, properties)
+        self._sim.store.count_created(ticket, json.dumps(properties))
         link = f"{self._sim.base(request)}/rest/api/3/issue/{ticket.id}"
         return ok({"id": ticket.id, "key": ticket.display_id, "self": link}, 201)
 
@@ -292,13 +297,4 @@ def _resolution_field(base: str) -> dict[str, Any]:
         "key": "resolution",
         "operations": ["set"],
         "allowedValues": [world.resolution_json(base, name) for name in world.RESOLUTIONS],
-    }
-
-
-def _history_json(base: str, entry: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "id": entry["id"],
-        "author": world.person_json(base, entry["author"]),
-        "created": world.iso(entry["at"]),
-        "items": [{name: value for name, value in item.items() if value is not None} for item in entry["items"]],
     }

@@ -43,6 +43,7 @@ class ServiceDeskApi:
             (desk + "/requesttype", "GET", self._request_types),
             (desk + "/queue", "GET", self._queues),
             (desk + "/queue/{queue}/issue", "GET", self._queue_issues),
+            ("/organization", "GET", self._organizations),
             ("/request", "POST", self._create),
             ("/request/{id}", "GET", self._request),
             ("/request/{id}/comment", "GET", self._comments),
@@ -68,6 +69,10 @@ class ServiceDeskApi:
     async def _desk(self, request: Request) -> Response:
         self._check_desk(request)
         return ok(self._desk_json(request))
+
+    async def _organizations(self, request: Request) -> Response:
+        base = self._sim.base(request)
+        return self._page(request, [world.organization_json(base, name) for name in world.ORGANIZATIONS])
 
     async def _request_types(self, request: Request) -> Response:
         self._check_desk(request)

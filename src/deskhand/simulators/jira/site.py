@@ -39,7 +39,7 @@ class SiteApi:
             ("/project/{project}/statuses", "GET", self._statuses),
             ("/groups/picker", "GET", self._groups),
             ("/user/assignable/search", "GET", self._assignable),
-            ("/user/search", "GET", self._assignable),
+            ("/user/search", "GET", self._people),
             ("/search", "GET", self._removed),
             ("/search", "POST", self._removed),
             ("/issue/createmeta/{project}/issuetypes", "GET", self._issue_types),
@@ -128,13 +128,17 @@ class SiteApi:
         ]
         return ok({"header": f"Showing {len(rows)} of {len(rows)} matching groups", "total": len(rows), "groups": rows})
 
-    async def _assignable(self, request: Request) -> Response:
+    async def _people(self, request: Request) -> Response:
+        return await self._assignable(request, agents_only=False)
+
+    async def _assignable(self, request: Request, *, agents_only: bool = True) -> Response:
         wanted = request.query_params.get("query", "").casefold()
         base = self._sim.base(request)
         people = [
             person
             for person in self._sim.store.people.values()
-            if person.is_agent and (wanted in person.email.casefold() or wanted in person.name.casefold())
+            if (person.is_agent or not agents_only)
+            and (wanted in person.email.casefold() or wanted in person.name.casefold())
         ]
         rows = [world.person_json(base, person) for person in people]
         for row in rows:

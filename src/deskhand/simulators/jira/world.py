@@ -30,11 +30,21 @@ COMPONENTS = ("Network", "Hardware", "Software", "Email", "Access", "Printing", 
 GROUP_FIELD = "customfield_10200"
 WORKAROUND_FIELD = "customfield_10201"
 HOST_FIELD = "customfield_10202"
+ORGANIZATION_FIELD = "customfield_10002"
+ORGANIZATIONS = {"Nordwind": "1", "Suedwerk": "2"}
+LINK_TYPES = {
+    "10001": ("Relates", "relates to", "relates to"),
+    "10002": ("Duplicate", "is duplicated by", "duplicates"),
+    "10003": ("Blocks", "is blocked by", "blocks"),
+    "10004": ("Problem/Incident", "is caused by", "causes"),
+}
+"""Id to name, and how it reads from either end."""
 REQUEST_TYPE_FIELD = "customfield_10010"
 ISSUE_TYPE = {"id": "10100", "name": "[System] Incident", "subtask": False}
 PROJECT_ID = "10001"
 SERVICE_DESK_ID = "1"
 REQUEST_TYPE = {"id": "17", "name": "Report a system problem", "description": "Something does not work."}
+_DESK = "com.atlassian.servicedesk"
 CUSTOM_TYPES = "com.atlassian.jira.plugin.system.customfieldtypes"
 
 
@@ -99,12 +109,21 @@ FIELDS: dict[str, tuple[str, Any]] = {
         "Request Type",
         {"type": "sd-customerrequesttype", "custom": "com.atlassian.servicedesk:vp-origin"},
     ),
+    "issuelinks": ("Linked work items", schema("array", system="issuelinks", items="issuelinks")),
+    ORGANIZATION_FIELD: (
+        "Organizations",
+        {
+            "type": "array",
+            "items": "sd-customerorganization",
+            "custom": "com.atlassian.servicedesk:sd-customer-organizations",
+        },
+    ),
     GROUP_FIELD: ("Support group", schema("option", custom="select")),
     WORKAROUND_FIELD: ("Workaround", schema("string", custom="textarea")),
     HOST_FIELD: ("Affected host", schema("string", custom="textfield")),
 }
 EDITABLE = ("summary", "description", "priority", "reporter", "assignee", "labels", "components", "comment")
-ON_SCREEN = (*EDITABLE, GROUP_FIELD, WORKAROUND_FIELD, HOST_FIELD)
+ON_SCREEN = (*EDITABLE, ORGANIZATION_FIELD, GROUP_FIELD, WORKAROUND_FIELD, HOST_FIELD)
 TEXT_FIELDS = {"description", WORKAROUND_FIELD}
 
 
@@ -165,6 +184,19 @@ def option_json(base: str, name: str) -> dict[str, Any]:
     """An option of the support-group field."""
     number = str(10_400 + GROUPS.index(name)) if name in GROUPS else "10499"
     return {"self": f"{base}/rest/api/3/customFieldOption/{number}", "value": name, "id": number}
+
+
+def organization_json(base: str, name: str) -> dict[str, Any]:
+    """A customer organisation."""
+    link = f"{base}/rest/servicedeskapi/organization/{ORGANIZATIONS[name]}"
+    return {"id": ORGANIZATIONS[name], "name": name, "_links": {"self": link}, "scimManaged": False}
+
+
+def link_type_json(base: str, number: str) -> dict[str, Any]:
+    """A type of link between issues."""
+    name, inward, outward = LINK_TYPES[number]
+    link = f"{base}/rest/api/3/issueLinkType/{number}"
+    return {"id": number, "name": name, "inward": inward, "outward": outward, "self": link}
 
 
 def resolution_json(base: str, name: str) -> dict[str, Any]:

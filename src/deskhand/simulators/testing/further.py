@@ -229,6 +229,7 @@ class FurtherContract:
     async def test_a_ticket_is_created_and_found_by_its_mark(self, desk: DeskHarness) -> None:
         if not offers(desk.plugin, "create_ticket"):
             return
+        await desk.create_ticket("So that the desk knows the requester")
         assert await desk.plugin.find_created(MARK) is None
         draft = replace(
             DRAFT,
@@ -246,7 +247,7 @@ class FurtherContract:
         assert ticket.subject == draft.subject
         assert "It does not even" in ticket.description
         assert ticket.priority == desk.words.priorities[0]
-        assert ticket.group == desk.words.group
+        assert desk.words.group is None or ticket.group == desk.words.group
         assert ticket.requester is not None
         assert (ticket.company.name if ticket.company else None) == desk.words.company
         found = await desk.plugin.find_created(MARK)
@@ -273,7 +274,9 @@ class FurtherContract:
             return
         wrong = TicketDraft(subject=DRAFT.subject, custom={"no_such_field_here": "x"})
         await raised(DeskValidationError, desk.plugin.create_ticket(wrong, mark=MARK))
-        await raised(DeskValidationError, desk.plugin.create_ticket(replace(DRAFT, group="No such group"), mark=MARK))
+        if desk.words.group is not None:
+            draft = replace(DRAFT, group="No such group")
+            await raised(DeskValidationError, desk.plugin.create_ticket(draft, mark=MARK))
         assert await desk.count_created(DRAFT.subject) == 0
 
     # -- links -------------------------------------------------------------------------------
@@ -310,7 +313,5 @@ class FurtherContract:
         ticket_id = await desk.create_ticket("Printer jams")
         assert not (await desk.plugin.link_tickets(ticket_id, ELSEWHERE, mark=MARK)).adopted
         assert (await desk.plugin.link_tickets(ticket_id, ELSEWHERE, mark=MARK)).adopted
-        ticket = await desk.plugin.get_ticket(ticket_id)
-        shown = [*(note.body for note in ticket.notes), *(link.url for link in ticket.links)]
-        assert sum(ELSEWHERE.url in text for text in shown) == 1
+        assert await desk.mentions(ticket_id, ELSEWHERE.url) == 1
         await raised(DeskValidationError, desk.plugin.link_tickets(ticket_id, TicketLink(url="javascript:alert(1)")))

@@ -85,6 +85,13 @@ class DeskHarness(ABC):
         """Another technician changes the subject; needed where the desk can restore fields."""
         raise NotImplementedError(ticket_id, subject)
 
+    async def mentions(self, ticket_id: str, url: str) -> int:
+        """How often a ticket names an address, in its notes or links."""
+        ticket = await self.plugin.get_ticket(ticket_id)
+        return sum(
+            url in text for text in (*(note.body for note in ticket.notes), *(link.url for link in ticket.links))
+        )
+
     async def create_target(self, kind: LinkKind) -> str:
         """A ticket that another one can be linked with in this way."""
         del kind

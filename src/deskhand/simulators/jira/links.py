@@ -1,0 +1,173 @@
+"""What hangs on an issue of the simulated site: links, links to elsewhere, its changelog, and comments that go."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from deskhand.simulators.base import SimTicket, TicketStore
+from deskhand.simulators.base.state import SimLink
+from deskhand.simulators.jira import world
+from deskhand.simulators.jira.wire import empty, json_body, ok, refuse, whole_number
+
+if TYPE_CHECKING:
+    from deskhand.simulators.jira.state import JiraSite
+
+Handler = Callable[[Request], Awaitable[Response]]
+_REMOTE = "remote"
+
+
+def issue_links(store: TicketStore, ticket: SimTicket, base: str) -> list[dict[str, Any]]:
+    """The field ``issuelinks``: each link is shown at both ends, with the other issue under the end it is."""
+    rows = []
+    for one in store.tickets.values():
+        for link in one.links:
+            if link.kind == _REMOTE or ticket.id not in {one.id, link.ticket_id}:
+                continue
+            end, other = ("outwardIssue", link.ticket_id) if one.id == ticket.id else ("inwardIssue", one.id)
+            shown = _short(store.tickets[other], base)
+            address = f"{base}/rest/api/3/issueLink/{link.id}"
+            kind = world.link_type_json(base, link.kind)
+            rows.append({"id": link.id, "self": address, "type": kind, end: shown})
+    return rows
+
+
+def _short(ticket: SimTicket, base: str) -> dict[str, Any]:
+    return {
+        "id": ticket.id,
+        "key": ticket.display_id,
+        "self": f"{base}/rest/api/3/issue/{ticket.id}",
+        "fields": {"summary": ticket.subject, "status": world.status_json(base, ticket.status)},
+    }
+
+
+def history_json(base: str, entry: Mapping[str, Any]) -> dict[str, Any]:
+    """One save of the changelog."""
+    return {
+        "id": entry["id"],
+        "author": world.person_json(base, entry["author"]),
+        "created": world.iso(entry["at"]),
+        "items": [{name: value for name, value in item.items() if value is not None} for item in entry["items"]],
+    }
+
+
+class LinkApi:
+    """Handlers.
+
+    Args:
+        sim: The simulator.
+    """
+
+    def __init__(self, sim: JiraSite) -> None:
+        self._sim = sim
+
+    def table(self) -> list[tuple[str, str, Handler]]:
+        """Routes: path, verb, handler."""
+        return [
+            ("/issue/{id}/changelog", "GET", self._changelog),
+            ("/issue/{id}/comment/{comment}", "DELETE", self._delete_comment),
+            ("/issue/{id}/remotelink", "GET", self._remote),
+            ("/issue/{id}/remotelink", "POST", self._add_remote),
+            ("/issue/{id}/remotelink", "DELETE", self._delete_remote),
+            ("/issueLinkType", "GET", self._types),
+            ("/issueLink", "POST", self._link),
+            ("/issueLink/{link}", "DELETE", self._unlink),
+        ]
+
+    async def _changelog(self, request: Request) -> Response:
+        sim, ticket = self._sim, self._sim.ticket(request)
+        start = whole_number(request, request.query_params.get("startAt"), 0, high=10**6)
+        size = whole_number(request, request.query_params.get("maxResults"), 100)
+        rows = [entry for entry in sim.history.get(ticket.id, []) if entry["items"]]
+        page = [history_json(sim.base(request), entry) for entry in rows[start : start + size]]
+        last = start + size >= len(rows)
+        return ok({"startAt": start, "maxResults": size, "total": len(rows), "isLast": last, "values": page})
+
+    async def _delete_comment(self, request: Request) -> Response:
+        ticket, wanted = self._sim.ticket(request), request.path_params["comment"]
+        for note in ticket.notes:
+            if note.id == wanted:
+                self._sim.store.remove_note(ticket, note, by=self._sim.store.bot)
+                return empty()
+        raise refuse(request, 404, f"Can not find a comment for the id: {wanted}.")
+
+    # -- links between issues --------------------------------------------------------------------
+
+    async def _types(self, request: Request) -> Response:
+        base = self._sim.base(request)
+        return ok({"issueLinkTypes": [world.link_type_json(base, number) for number in world.LINK_TYPES]})
+
+    async def _link(self, request: Request) -> Response:
+        body = await json_body(request, {"type", "inwardIssue", "outwardIssue", "comment"})
+        given = body.get("type") or {}
+        named = {given.get("name"), given.get("id")} - {None}
+        kind = next((number for number, words in world.LINK_TYPES.items() if named & {number, words[0]}), None)
+        if kind is None:
+            raise refuse(request, 404, "No issue link type with name or id '" + str(given.get("name")) + "' found.")
+        source, target = (self._end(request, body.get(name) or {}) for name in ("inwardIssue", "outwardIssue"))
+        if source is target:
+            raise refuse(request, 400, "You cannot link an issue to itself.")
+        if not any((link.kind, link.ticket_id) == (kind, target.id) for link in source.links):
+            link = SimLink(str(11_000 + self._sim.store.next_serial()), kind, ticket_id=target.id)
+            self._sim.store.link(source, link, by=self._sim.store.bot)
+        return Response(status_code=201)
+
+    def _end(self, request: Request, given: Mapping[str, Any]) -> SimTicket:
+        for ticket in self._sim.store.tickets.values():
+            if ticket.id == str(given.get("id")) or ticket.display_id == given.get("key"):
+                return ticket
+        raise refuse(request, 404, "Issue does not exist or you do not have permission to see it.")
+
+    async def _unlink(self, request: Request) -> Response:
+        for ticket in self._sim.store.tickets.values():
+            for link in ticket.links:
+                if link.id == request.path_params["link"]:
+                    self._sim.store.unlink(ticket, link, by=self._sim.store.bot)
+                    return empty()
+        raise refuse(request, 404, "No issue link with id '" + request.path_params["link"] + "' exists.")
+
+    # -- links to elsewhere ----------------------------------------------------------------------
+
+    async def _remote(self, request: Request) -> Response:
+        ticket, wanted = self._sim.ticket(request), request.query_params.get("globalId")
+        rows = [_remote_json(self._sim.base(request), ticket, link) for link in ticket.links if link.kind == _REMOTE]
+        if wanted is None:
+            return ok(rows)
+        for row in rows:
+            if row["globalId"] == wanted:
+                return ok(row)
+        raise refuse(request, 404, "The remote link with the global id '" + wanted + "' does not exist.")
+
+    async def _add_remote(self, request: Request) -> Response:
+        ticket = self._sim.ticket(request)
+        body = await json_body(request, {"globalId", "application", "relationship", "object"})
+        shown = body.get("object") or {}
+        if not shown.get("url") or not shown.get("title"):
+            raise refuse(request, 400, errors={"object": "'url' and 'title' are required."})
+        url = str(body.get("globalId") or shown["url"])
+        known = next((link for link in ticket.links if (link.kind, link.url) == (_REMOTE, url)), None)
+        link = known or SimLink(str(12_000 + self._sim.store.next_serial()), _REMOTE, url=url, text=shown["title"])
+        if known is None:
+            self._sim.store.link(ticket, link, by=self._sim.store.bot)
+        address = f"{self._sim.base(request)}/rest/api/3/issue/{ticket.id}/remotelink/{link.id}"
+        return ok({"id": int(link.id), "self": address}, 200 if known else 201)
+
+    async def _delete_remote(self, request: Request) -> Response:
+        ticket, wanted = self._sim.ticket(request), request.query_params.get("globalId")
+        link = next((one for one in ticket.links if (one.kind, one.url) == (_REMOTE, wanted)), None)
+        if link is None:
+            raise refuse(request, 404, "The remote link does not exist.")
+        self._sim.store.unlink(ticket, link, by=self._sim.store.bot)
+        return empty()
+
+
+def _remote_json(base: str, ticket: SimTicket, link: SimLink) -> dict[str, Any]:
+    return {
+        "id": int(link.id),
+        "self": f"{base}/rest/api/3/issue/{ticket.id}/remotelink/{link.id}",
+        "globalId": link.url,
+        "object": {"url": link.url, "title": link.text},
+    }
