@@ -8,10 +8,12 @@ from functools import partial
 from typing import Any
 
 from deskhand.simulators.base import SimNote, SimPerson, SimTicket, TicketStore
-from deskhand.simulators.jira import links, world
 from deskhand.simulators.jira import text as sim_text
+from deskhand.simulators.jira import world
 
 TextOut = Callable[[str | None], Any]
+REMOTE = "remote"
+"""Kind of a link to elsewhere, which no issue shows among its links."""
 _HIDDEN = {"comment"}
 _NOT_ADF = "Operation value must be an Atlassian Document (see the Atlassian Document Format)"
 _PRIORITY_IDS = {str(number): word for number, word in enumerate(world.PRIORITIES, 1)}
@@ -76,7 +78,7 @@ class Issues:
             world.WORKAROUND_FIELD: text(ticket.custom.get(world.WORKAROUND_FIELD)),
             world.HOST_FIELD: ticket.custom.get(world.HOST_FIELD),
             world.ORGANIZATION_FIELD: [world.organization_json(base, ticket.company)] if ticket.company else [],
-            "issuelinks": links.issue_links(self._store, ticket, base),
+            "issuelinks": issue_links(self._store, ticket, base),
             "comment": self.comment_page(ticket, base, text),
         }
 
@@ -318,3 +320,27 @@ def _chosen(wanted: Iterable[str], every: Mapping[str, Any]) -> set[str]:
 def _category_names(status: str) -> set[str]:
     category = world.CATEGORIES[world.STATUSES[status][1]]
     return {str(category["name"]), str(category["key"]), str(category["id"])}
+
+
+def issue_links(store: TicketStore, ticket: SimTicket, base: str) -> list[dict[str, Any]]:
+    """The field ``issuelinks``: each link is shown at both ends, with the other issue under the end it is."""
+    rows = []
+    for one in store.tickets.values():
+        for link in one.links:
+            if link.kind == REMOTE or ticket.id not in {one.id, link.ticket_id}:
+                continue
+            end, other = ("outwardIssue", link.ticket_id) if one.id == ticket.id else ("inwardIssue", one.id)
+            shown = _short(store.tickets[other], base)
+            address = f"{base}/rest/api/3/issueLink/{link.id}"
+            kind = world.link_type_json(base, link.kind)
+            rows.append({"id": link.id, "self": address, "type": kind, end: shown})
+    return rows
+
+
+def _short(ticket: SimTicket, base: str) -> dict[str, Any]:
+    return {
+        "id": ticket.id,
+        "key": ticket.display_id,
+        "self": f"{base}/rest/api/3/issue/{ticket.id}",
+        "fields": {"summary": ticket.subject, "status": world.status_json(base, ticket.status)},
+    }

@@ -3,45 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from deskhand.simulators.base import SimTicket, TicketStore
+from deskhand.simulators.base import SimTicket
 from deskhand.simulators.base.state import SimLink
 from deskhand.simulators.jira import world
+from deskhand.simulators.jira.issue import REMOTE
+from deskhand.simulators.jira.state import JiraSite
 from deskhand.simulators.jira.wire import empty, json_body, ok, refuse, whole_number
 
-if TYPE_CHECKING:
-    from deskhand.simulators.jira.state import JiraSite
-
 Handler = Callable[[Request], Awaitable[Response]]
-_REMOTE = "remote"
-
-
-def issue_links(store: TicketStore, ticket: SimTicket, base: str) -> list[dict[str, Any]]:
-    """The field ``issuelinks``: each link is shown at both ends, with the other issue under the end it is."""
-    rows = []
-    for one in store.tickets.values():
-        for link in one.links:
-            if link.kind == _REMOTE or ticket.id not in {one.id, link.ticket_id}:
-                continue
-            end, other = ("outwardIssue", link.ticket_id) if one.id == ticket.id else ("inwardIssue", one.id)
-            shown = _short(store.tickets[other], base)
-            address = f"{base}/rest/api/3/issueLink/{link.id}"
-            kind = world.link_type_json(base, link.kind)
-            rows.append({"id": link.id, "self": address, "type": kind, end: shown})
-    return rows
-
-
-def _short(ticket: SimTicket, base: str) -> dict[str, Any]:
-    return {
-        "id": ticket.id,
-        "key": ticket.display_id,
-        "self": f"{base}/rest/api/3/issue/{ticket.id}",
-        "fields": {"summary": ticket.subject, "status": world.status_json(base, ticket.status)},
-    }
 
 
 def history_json(base: str, entry: Mapping[str, Any]) -> dict[str, Any]:
@@ -133,7 +107,7 @@ class LinkApi:
 
     async def _remote(self, request: Request) -> Response:
         ticket, wanted = self._sim.ticket(request), request.query_params.get("globalId")
-        rows = [_remote_json(self._sim.base(request), ticket, link) for link in ticket.links if link.kind == _REMOTE]
+        rows = [_remote_json(self._sim.base(request), ticket, link) for link in ticket.links if link.kind == REMOTE]
         if wanted is None:
             return ok(rows)
         for row in rows:
@@ -148,8 +122,8 @@ class LinkApi:
         if not shown.get("url") or not shown.get("title"):
             raise refuse(request, 400, errors={"object": "'url' and 'title' are required."})
         url = str(body.get("globalId") or shown["url"])
-        known = next((link for link in ticket.links if (link.kind, link.url) == (_REMOTE, url)), None)
-        link = known or SimLink(str(12_000 + self._sim.store.next_serial()), _REMOTE, url=url, text=shown["title"])
+        known = next((link for link in ticket.links if (link.kind, link.url) == (REMOTE, url)), None)
+        link = known or SimLink(str(12_000 + self._sim.store.next_serial()), REMOTE, url=url, text=shown["title"])
         if known is None:
             self._sim.store.link(ticket, link, by=self._sim.store.bot)
         address = f"{self._sim.base(request)}/rest/api/3/issue/{ticket.id}/remotelink/{link.id}"
@@ -157,7 +131,7 @@ class LinkApi:
 
     async def _delete_remote(self, request: Request) -> Response:
         ticket, wanted = self._sim.ticket(request), request.query_params.get("globalId")
-        link = next((one for one in ticket.links if (one.kind, one.url) == (_REMOTE, wanted)), None)
+        link = next((one for one in ticket.links if (one.kind, one.url) == (REMOTE, wanted)), None)
         if link is None:
             raise refuse(request, 404, "The remote link does not exist.")
         self._sim.store.unlink(ticket, link, by=self._sim.store.bot)
