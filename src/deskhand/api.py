@@ -30,6 +30,7 @@ from deskhand.kit.edge import BodyLimit, EdgeLimits
 from deskhand.kit.http import HttpClientFactory
 from deskhand.kit.problem import install_problem_handlers, problem_responses
 from deskhand.kit.telemetry import Telemetry
+from deskhand.kit.watchdog import watching_loop
 from deskhand.llm.connection import GatewaySettings, list_models
 from deskhand.llm.errors import ModelError
 from deskhand.plugins.registry import PluginManager
@@ -129,6 +130,7 @@ async def _open(config: ApiConfig, secrets: SecretBox, stack: AsyncExitStack) ->
     db.on_handover = waker.wake
     book = TriggerBook(db, pool, secrets, plugins)
     inbox = Inbox(pool, book, waker, clock=utc_now, count=telemetry.delivery)
+    stack.enter_context(watching_loop(telemetry.loop_stall))
     return IntakeState(
         db=db,
         pool=pool,

@@ -1,108 +1,76 @@
 """``deskhand up``: API, worker and the embedded model in one process group, each a process of its own.
 
-A part that dies is started again, with a growing pause; stopping asks each to finish and waits.
+A part that dies is started again, with a growing pause; so is one that lives and answers nobody any more. Stopping asks
+each to finish and waits.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import errno
 import fcntl
 import os
 import socket
 import sys
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx2
-import structlog
 
 from deskhand.errors import ConfigurationError, UnavailableError
 from deskhand.installation import Installation
 from deskhand.kit.http import HttpClientFactory
-from deskhand.kit.loops import restart_pause
+from deskhand.kit.kept import Address, KeptProcess, Patience, Start
 from deskhand.kit.parent import CHILD_VARIABLES
 from deskhand.llm.embedded.server import EmbeddedModelServer, options_for
 
-STOP_SECONDS = 40.0
 GIVE_UP = 3
 
-log = structlog.get_logger(__name__)
+
+@asynccontextmanager
+async def running(parts: Sequence[KeptProcess]) -> AsyncIterator[None]:
+    """Keep the parts running inside the block; stop them, last first, when it ends."""
+    try:
+        for part in parts:
+            part.start()
+        yield
+    finally:
+        for part in parts:
+            part.let_go()
+        for part in reversed(parts):
+            await asyncio.to_thread(part.stop)
 
 
-@dataclass(slots=True)
-class Part:
-    """One child process and how to start it.
+def part(
+    name: str,
+    arguments: Sequence[str],
+    environment: Mapping[str, str],
+    *,
+    log_file: Path | None = None,
+    health: Callable[[], tuple[Mapping[str, str], Address | None]] = lambda: ({}, None),
+    patience: Patience | None = None,
+) -> KeptProcess:
+    """One of our own programs, kept running.
 
-    Attributes:
+    Args:
         name: What people call it.
         arguments: Of ``python -m deskhand.cli``.
         environment: Its environment.
         log_file: Where its output goes; None shows it.
+        health: Asked at each start: further variables, and where the program will answer.
+        patience: When it counts as gone although it lives.
     """
 
-    name: str
-    arguments: Sequence[str]
-    environment: Mapping[str, str] = field(repr=False)
-    log_file: Path | None = None
-    process: asyncio.subprocess.Process | None = None
-    restarts: int = 0
-
-
-@asynccontextmanager
-async def running(parts: Sequence[Part]) -> AsyncIterator[None]:
-    """Keep the parts running inside the block; stop them, last first, when it ends."""
-    keepers = [asyncio.create_task(_keep(part), name=f"keep-{part.name}") for part in parts]
-    try:
-        yield
-    finally:
-        for keeper in keepers:
-            keeper.cancel()
-        await asyncio.gather(*keepers, return_exceptions=True)
-        for part in reversed(parts):
-            await _stop(part)
-
-
-async def _keep(part: Part) -> None:
-    while True:
-        part.process = await _spawn(part)
-        code = await part.process.wait()
-        pause = restart_pause(part.restarts)
-        part.restarts += 1
-        log.warning("part_ended", part=part.name, exit_code=code, restart_in=pause)
-        await asyncio.sleep(pause)
-
-
-async def _spawn(part: Part) -> asyncio.subprocess.Process:
-    with contextlib.ExitStack() as stack:
-        out = stack.enter_context(part.log_file.open("ab")) if part.log_file else None
-        return await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "deskhand.cli",
-            *part.arguments,
-            env={**part.environment, **CHILD_VARIABLES},
-            # The part ends when this pipe closes (kit.parent), so it never outlives us, however we die.
-            stdin=asyncio.subprocess.PIPE,
-            stdout=out,
-            stderr=out,
+    def prepare() -> Start:
+        variables, address = health()
+        return Start(
+            command=[sys.executable, "-m", "deskhand.cli", *arguments],
+            environment={**environment, **variables, **CHILD_VARIABLES},
+            health=address,
         )
 
-
-async def _stop(part: Part) -> None:
-    process = part.process
-    if process is None or process.returncode is not None:
-        return
-    process.terminate()
-    try:
-        await asyncio.wait_for(process.wait(), STOP_SECONDS)
-    except TimeoutError:
-        log.warning("part_killed", part=part.name)
-        process.kill()
-        await process.wait()
+    return KeptProcess(name, prepare, log_file=log_file, patience=patience)
 
 
 @contextmanager
@@ -151,7 +119,7 @@ def refuse_taken_port(host: str, port: int) -> None:
             ) from error
 
 
-async def wait_until_ready(url: str, parts: Sequence[Part], *, limit: float = 180.0) -> None:
+async def wait_until_ready(url: str, parts: Sequence[KeptProcess], *, limit: float = 180.0) -> None:
     """Wait until an address answers 200.
 
     Args:
@@ -172,7 +140,7 @@ async def wait_until_ready(url: str, parts: Sequence[Part], *, limit: float = 18
         raise UnavailableError(f"Nothing answers at {url} after {limit:.0f} s. Logs: {logs}") from error
 
 
-def _give_up_on(part: Part | None) -> None:
+def _give_up_on(part: KeptProcess | None) -> None:
     if part is not None:
         raise UnavailableError(f"'{part.name}' ends again and again. Its log: {part.log_file or 'above'}")
 
@@ -210,17 +178,46 @@ def model_server(installation: Installation) -> Iterator[EmbeddedModelServer | N
 
 
 def stack_parts(
-    installation: Installation, *, log_dir: Path | None = None, extra: Mapping[str, str] | None = None
-) -> list[Part]:
+    installation: Installation,
+    *,
+    log_dir: Path | None = None,
+    extra: Mapping[str, str] | None = None,
+    patience: Patience | None = None,
+) -> list[KeptProcess]:
     """API and worker of an installation.
 
     Args:
         installation: The installation they belong to.
         log_dir: Where each writes its log; None shows it.
         extra: More variables for their environment.
+        patience: When one counts as gone although it lives.
     """
     environment = {**installation.environment(), **(extra or {})}
+    settings = installation.settings
+    host = environment.get("DESKHAND_HOST", settings.host)
+
+    def worker_health() -> tuple[Mapping[str, str], Address]:
+        port = settings.worker_metrics_port or _free_port(host)
+        return {"DESKHAND_WORKER_METRICS_PORT": str(port)}, (host, port)
+
+    health: dict[str, Callable[[], tuple[Mapping[str, str], Address]]] = {
+        "serve": lambda: ({}, (host, settings.port)),
+        "worker": worker_health,
+    }
     return [
-        Part(name, [name], environment, log_file=log_dir / f"{name}.log" if log_dir else None)
-        for name in ("serve", "worker")
+        part(
+            name,
+            [name],
+            environment,
+            log_file=log_dir / f"{name}.log" if log_dir else None,
+            health=address,
+            patience=patience,
+        )
+        for name, address in health.items()
     ]
+
+
+def _free_port(host: str) -> int:
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.bind((host, 0))
+        return int(probe.getsockname()[1])

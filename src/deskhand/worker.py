@@ -24,6 +24,7 @@ from deskhand.kit.db.connections import is_proxied
 from deskhand.kit.db.session import Database, create_pool, verify_application_role
 from deskhand.kit.http import HttpClientFactory
 from deskhand.kit.telemetry import Telemetry
+from deskhand.kit.watchdog import watching_loop
 from deskhand.knowledge.embedding import load_embedder
 from deskhand.llm.connection import GatewaySettings, open_client
 from deskhand.llm.embedded.line import ServerLine
@@ -80,8 +81,8 @@ async def run_worker(installation: Installation, *, stale_after: float = 5.0) ->
         )
         page = FiguresPage(telemetry, pool, healthy=lambda: runner.alive)
         address = stack.enter_context(closing(listen(settings.host, settings.worker_metrics_port)))
-        scheduler = Scheduler(pool)
-        housekeeper = Housekeeper(pool, installation.retention)
+        scheduler, housekeeper = Scheduler(pool), Housekeeper(pool, installation.retention)
+        stack.enter_context(watching_loop(telemetry.loop_stall))  # from here on: what was loaded takes long
         _on_signal(scheduler.request_stop, housekeeper.request_stop, runner.request_stop)
         async with asyncio.TaskGroup() as group:
             group.create_task(scheduler.run(), name="scheduler")

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from deskhand.kit.loops import RESTART_PAUSES, repeat, restart_pause, watched
+from deskhand.kit.loops import repeat, watched
 
 
 async def test_a_cancelled_loop_ends_although_its_clean_up_fails_with_what_may_pass() -> None:
@@ -63,7 +63,3 @@ def test_a_thread_looks_again_after_what_may_pass() -> None:
     with watched(look, every=0.001, passing=(OSError,), event="not_mended"):
         while len(looked) < 3:
             pass
-
-
-def test_pauses_grow_and_then_stay() -> None:
-    assert [restart_pause(n) for n in range(7)] == [*RESTART_PAUSES, RESTART_PAUSES[-1]]

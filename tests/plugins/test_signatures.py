@@ -297,3 +297,32 @@ def test_a_body_that_cannot_be_read_is_refused_with_what_to_send_instead(headers
     with pytest.raises(NotAVendorPayloadError) as refused:
         _ = WebhookRequest(headers=headers, body=b"\x1f\x8b payload=%7B%7D").payload
     assert told in refused.value.detail
+
+
+@pytest.mark.parametrize(
+    "timestamp",
+    [
+        "999999999999",
+        "1e400",
+        "-1",
+        "⁴²",
+        "",
+        "9" * 30,
+        "NaN",
+        "0001-01-01T00:00:00+23:59",
+        "9999-12-31T23:59:59-23:59",
+    ],
+)
+@pytest.mark.parametrize(
+    ("scheme", "signature", "header"),
+    [
+        (STANDARD_WEBHOOKS, "webhook-signature", "webhook-timestamp"),
+        (SERVICENOW, "x-itsm-signature", "x-itsm-timestamp"),
+        (ZENDESK, "x-zendesk-webhook-signature", "x-zendesk-webhook-signature-timestamp"),
+    ],
+)
+def test_a_time_that_nobody_can_mean_is_refused(scheme: Scheme, signature: str, header: str, timestamp: str) -> None:
+    headers = {"webhook-id": "x", "x-itsm-id": "x", signature: "v1,x", header: timestamp}
+    request = WebhookRequest(headers=headers, body=b"{}")
+    with pytest.raises(SignatureError):
+        verify(request, schemes=[scheme], secrets=["secret"], now=datetime.now(UTC))

@@ -15,9 +15,9 @@ from deskhand.cli.common import opened_installation, out, read_settings, run, st
 from deskhand.errors import ConfigurationError
 from deskhand.installation import Installation
 from deskhand.kit.crypto import SecretBox
+from deskhand.kit.kept import KeptProcess
 from deskhand.plugins.registry import PluginManager
 from deskhand.supervisor import (
-    Part,
     model_server,
     refuse_taken_port,
     running,
@@ -77,7 +77,7 @@ async def _until_stopped(installation: Installation) -> bool:
     return True
 
 
-async def _ready(installation: Installation, parts: Sequence[Part], stop: asyncio.Event) -> bool:
+async def _ready(installation: Installation, parts: Sequence[KeptProcess], stop: asyncio.Event) -> bool:
     address = f"http://{installation.settings.host}:{installation.settings.port}/readyz"
     waiting = asyncio.create_task(wait_until_ready(address, parts))
     stopped = asyncio.create_task(stop.wait())

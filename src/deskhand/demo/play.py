@@ -28,13 +28,14 @@ from deskhand.engine.status import ExecutionStatus
 from deskhand.errors import ConfigurationError
 from deskhand.installation import Installation, migrate, open_installation
 from deskhand.kit.db.session import Database
+from deskhand.kit.kept import KeptProcess
 from deskhand.kit.log import configure_logging
 from deskhand.llm.embedded.models import AUTO, EMBEDDED_MODELS, choose_model
 from deskhand.llm.embedded.pull import pull_with_progress
 from deskhand.llm.embedded.server import memory_available
 from deskhand.plugins.text import html_to_markdown
 from deskhand.settings import Settings
-from deskhand.supervisor import Part, model_server, running, stack_parts, wait_until_ready
+from deskhand.supervisor import model_server, part, running, stack_parts, wait_until_ready
 
 NOTE_SECONDS = 900.0
 """When the demo stops waiting; a run ends by itself long before, with its note or with a reason."""
@@ -126,7 +127,7 @@ async def _open(demo: Settings, console: Console, opened: ExitStack, began: floa
     return installation
 
 
-async def _act(stage: Stage, worker: Part, console: Console, began: float, *, interactive: bool) -> int:
+async def _act(stage: Stage, worker: KeptProcess, console: Console, began: float, *, interactive: bool) -> int:
     installation = stage.installation
     path = installation.settings.data_dir / "credentials.json"
     scene = Scene(installation.public_url, stage.desk_url)
@@ -243,15 +244,15 @@ def _farewell(console: Console, stage: Stage, failures: int, *, interactive: boo
         console.print("File a ticket in the desk and watch the console. Ctrl-C stops everything.")
 
 
-def _simulator(stage: Stage, key: str) -> Part:
+def _simulator(stage: Stage, key: str) -> KeptProcess:
     environment = {**os.environ, "DESKHAND_SIMULATOR_KEY": key}
     port = stage.desk_url.rsplit(":", 1)[1]
-    return Part(
+    return part(
         "desk", ["simulator", "servicedesk_plus", "--port", port], environment, log_file=stage.log_dir / "desk.log"
     )
 
 
-def _stack(stage: Stage) -> list[Part]:
+def _stack(stage: Stage) -> list[KeptProcess]:
     settings = stage.installation.settings
     extra = {
         "DESKHAND_PORT": str(settings.port),

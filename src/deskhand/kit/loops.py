@@ -1,4 +1,4 @@
-"""What keeps a process at its work: wait or stop, do something again and again, start again what ended.
+"""What keeps a process at its work: wait or stop, do something again and again, look after something.
 
 A loop ends in three ways: it is asked to stop, it is cancelled, or it meets an error that nobody said may pass. It
 never goes on in a task that was cancelled, although the clean-up of a cancelled task can end in an error that may pass.
@@ -13,16 +13,9 @@ from threading import Event, Thread
 
 import structlog
 
-RESTART_PAUSES = (0.2, 0.5, 1.0, 2.0, 5.0, 15.0)
-
 Errors = tuple[type[BaseException], ...]
 
 log = structlog.get_logger(__name__)
-
-
-def restart_pause(restarts: int) -> float:
-    """Seconds before something that ended is started again, growing with the times it was."""
-    return RESTART_PAUSES[min(restarts, len(RESTART_PAUSES) - 1)]
 
 
 async def wait_or_stop(stop: asyncio.Event, seconds: float) -> None:

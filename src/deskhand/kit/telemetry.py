@@ -18,6 +18,7 @@ from prometheus_client.exposition import choose_encoder
 ACCEPT_BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)
 RUN_BUCKETS = (0.5, 1, 2, 5, 10, 20, 30, 45, 60, 90, 120, 300, 600)
 MOST_MODELS = 100  # a gateway says the name of what answered; past so many of them, the rest is "other"
+STALL_BUCKETS = (0.2, 0.5, 1, 2, 5, 10, 30, 60)
 STEP_BUCKETS = (0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60, 120)
 
 
@@ -40,6 +41,13 @@ class Telemetry:
             "deskhand_webhook_accept_seconds",
             "Time from a delivery's first byte to its answer.",
             buckets=ACCEPT_BUCKETS,
+            registry=self.registry,
+        )
+        self._stall = Histogram(
+            "deskhand_event_loop_stall_seconds",
+            "How long the process's event loop stood still, each time it did for over 200 ms; the log says in what"
+            " (event_loop_blocked).",
+            buckets=STALL_BUCKETS,
             registry=self.registry,
         )
         self._add_run_metrics()
@@ -90,6 +98,10 @@ class Telemetry:
             tool_type: The desk whose event it is; empty where nobody could tell.
         """
         self._deliveries.labels(outcome, tool_type).inc()
+
+    def loop_stall(self, seconds: float) -> None:
+        """Record that the event loop stood still for so long; from any thread."""
+        self._stall.observe(seconds)
 
     @contextmanager
     def accepting(self) -> Iterator[None]:

@@ -26,7 +26,7 @@ from typing import Protocol, TypeVar
 
 from deskhand.errors import SignatureError
 from deskhand.kit.crypto import same_secret
-from deskhand.kit.times import read_epoch
+from deskhand.kit.times import read_epoch, read_instant
 from deskhand.plugins.errors import NotAVendorPayloadError
 from deskhand.plugins.events import VerifiedWebhook, WebhookRequest
 
@@ -35,6 +35,7 @@ BODY_WINDOW = timedelta(hours=24)
 """How old an event may be by the time in its own signed body, where no signed header bounds a replay."""
 
 _EPOCH = re.compile(r"[1-9][0-9]{0,11}")
+_ZONE = re.compile(r"(Z|[+-][0-9:.]+)\Z")
 _Answer = TypeVar("_Answer")
 _VISIBLE_ASCII = re.compile(r"[\x21-\x7e]+")
 
@@ -282,11 +283,8 @@ def _read_zendesk(request: WebhookRequest) -> Claim | None:
     if signature is None:
         return None
     timestamp = request.headers.get("x-zendesk-webhook-signature-timestamp", "")
-    try:
-        sent_at = datetime.fromisoformat(timestamp)
-    except ValueError:
-        sent_at = None
-    if sent_at is None or sent_at.tzinfo is None:
+    sent_at = read_instant(timestamp) if _ZONE.search(timestamp) else None
+    if sent_at is None:
         raise SignatureError("The header x-zendesk-webhook-signature-timestamp is missing or malformed.")
     return Claim((signature,), request.body, timestamp=timestamp, sent_at=sent_at)
 

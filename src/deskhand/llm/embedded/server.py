@@ -14,22 +14,21 @@ import contextlib
 import json
 import os
 import secrets
-import subprocess
 import sys
 import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from deskhand.errors import ConfigurationError
-from deskhand.kit.loops import restart_pause
+from deskhand.kit.kept import KeptProcess, Start
 from deskhand.llm.embedded.models import AUTO, EMBEDDED_MODELS, EmbeddedEndpoint, EmbeddedModel, choose_model
 from deskhand.llm.errors import ModelUnavailableError
 
 HOST = "127.0.0.1"
 FULL_CONTEXT = 8192
 SMALL_CONTEXT = 4096
+STOP_SECONDS = 10.0
 _AMPLE_MEMORY = 4_000_000_000
 
 
@@ -140,11 +139,10 @@ class EmbeddedModelServer:
 
     def __init__(self, options: ServerOptions, *, log_file: Path | None = None) -> None:
         self._options = options
-        self._log_file = log_file
-        self._process: subprocess.Popen[bytes] | None = None
-        self._watcher: threading.Thread | None = None
-        self._stopping = threading.Event()
-        self.restarts = 0
+        self._stopped = threading.Event()
+        self._child = KeptProcess(
+            "embedded-model", self._prepare, log_file=log_file or Path(os.devnull), stop_seconds=STOP_SECONDS
+        )
 
     @property
     def model_name(self) -> str:
@@ -152,7 +150,11 @@ class EmbeddedModelServer:
 
     @property
     def pid(self) -> int | None:
-        return None if self._process is None else self._process.pid
+        return self._child.pid
+
+    @property
+    def restarts(self) -> int:
+        return self._child.restarts
 
     @property
     def base_url(self) -> str:
@@ -167,13 +169,10 @@ class EmbeddedModelServer:
         return read_endpoint(self._options.state_file)
 
     def start(self) -> None:
-        """Start the child and watch it; returns at once, see ``wait_ready``."""
+        """Start the child and keep it running; returns at once, see ``wait_ready``."""
         self._options.state_file.parent.mkdir(parents=True, exist_ok=True)
-        self._options.state_file.unlink(missing_ok=True)
-        self._stopping.clear()
-        self._spawn()
-        self._watcher = threading.Thread(target=self._watch, name="embedded-model-watch", daemon=True)
-        self._watcher.start()
+        self._stopped.clear()
+        self._child.start()
 
     def wait_ready(self, timeout: float = 120.0) -> EmbeddedEndpoint:
         """Wait until the model answers.
@@ -189,52 +188,22 @@ class EmbeddedModelServer:
             try:
                 return self.endpoint()
             except ModelUnavailableError:
-                if time.monotonic() >= until or self._stopping.wait(0.05):
+                if time.monotonic() >= until or self._stopped.wait(0.05):
                     raise
 
     def stop(self) -> None:
         """Stop the child and wait until it is gone."""
-        self._stopping.set()
-        process = self._process
-        if process is not None and process.poll() is None:
-            process.terminate()
-            try:
-                process.wait(timeout=10)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-        if self._watcher is not None:
-            self._watcher.join()
-        if process is not None and process.stdin is not None:
-            process.stdin.close()
-        self._process = self._watcher = None
+        self._stopped.set()
+        self._child.stop()
         self._options.state_file.unlink(missing_ok=True)
 
-    def _spawn(self) -> None:
-        given = self._options
-        command = [sys.executable, "-m", "deskhand.llm.embedded.server", str(given.path), "--name", given.name]
-        command += ["--state-file", str(given.state_file), "--context", str(given.context)]
-        command += ["--threads", str(given.threads), "--nice", str(given.nice)]
-        with contextlib.ExitStack() as stack:
-            log: Any = subprocess.DEVNULL
-            if self._log_file is not None:
-                log = stack.enter_context(self._log_file.open("ab"))
-            # The child ends when this pipe closes, so it never outlives its supervisor.
-            self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=log, stderr=log)  # noqa: S603 - our own interpreter and arguments
-
-    def _watch(self) -> None:
-        while not self._stopping.is_set():
-            process = self._process
-            assert process is not None
-            process.wait()
-            if process.stdin is not None:
-                process.stdin.close()
-            pause = restart_pause(self.restarts)
-            if self._stopping.wait(pause):
-                return
-            self.restarts += 1
-            self._options.state_file.unlink(missing_ok=True)
-            self._spawn()
+    def _prepare(self) -> Start:
+        self._options.state_file.unlink(missing_ok=True)
+        options = self._options
+        command = [sys.executable, "-m", "deskhand.llm.embedded.server", str(options.path), "--name", options.name]
+        command += ["--state-file", str(options.state_file), "--context", str(options.context)]
+        command += ["--threads", str(options.threads), "--nice", str(options.nice)]
+        return Start(command=command)
 
 
 def _serve(given: argparse.Namespace) -> None:
