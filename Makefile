@@ -44,14 +44,16 @@ test: env-dev ## Run the whole test suite (ARGS="-k words" narrows it, WORKERS=4
 coverage: ## The whole suite with its branch coverage, which may not fall below the gate; CI runs it so
 	@$(MAKE) --no-print-directory test COVERAGE=1
 
-.PHONY: lint style imports sizes tracked security dependencies locks supply
-lint: style imports sizes tracked security dependencies locks supply ## Style, import rules, budgets, security, dependencies
+.PHONY: lint style imports patterns sizes tracked security dependencies locks supply
+lint: style imports patterns sizes tracked security dependencies locks supply ## Style, import rules, budgets, security, dependencies
 style: env-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 imports: env-dev
 	$(BIN)/lint-imports --no-cache --no-logo
 	$(BIN)/python tools/lint/rooms.py
+patterns: env-dev
+	$(BIN)/python tools/lint/patterns.py
 sizes: env-dev
 	$(BIN)/python tools/lint/size.py
 	$(BIN)/python tools/lint/proof.py

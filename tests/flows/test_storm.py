@@ -78,10 +78,16 @@ async def send_all(product: Product, customer: Customer, events: Sequence[Outbou
     """Every event, signed, several at once; returns how often each answer was given."""
     url, slots = f"{product.api.url}/agents/{customer.agent_id}/webhook", asyncio.Semaphore(AT_ONCE)
 
+    async def post(client: httpx2.AsyncClient, event: OutboundEvent) -> httpx2.Response:
+        headers = {"content-type": "application/json", **event.sign(datetime.now(UTC))}
+        return await client.post(url, content=event.body, headers=headers)
+
     async def send(client: httpx2.AsyncClient, event: OutboundEvent) -> str:
         async with slots:
-            headers = {"content-type": "application/json", **event.sign(datetime.now(UTC))}
-            answer = await client.post(url, content=event.body, headers=headers)
+            answer = await post(client, event)
+            while answer.status_code == 503:  # as desks do, and as we tell them
+                await asyncio.sleep(float(answer.headers["retry-after"]))
+                answer = await post(client, event)
             assert answer.status_code == 202, answer.text
             return str(answer.json()["status"])
 
@@ -205,6 +211,8 @@ async def test_a_desk_that_sends_everything_ten_times_makes_no_loop(product: Pro
 
     sent = (await product.desk.webhooks())["deliveries"]
     assert len(sent) == copies * (50 + notes)
-    assert {status for one in sent for status in one["attempts"]} == {202}
+    assert {one["attempts"][-1] for one in sent} == {202}
+    # A machine that is slower than the door's patience sheds load, and the desk sends that again.
+    assert {status for one in sent for status in one["attempts"][:-1]} <= {503}
     assert 1 <= runs <= 50
     assert set(seen) <= {(1, 0), (1, 1), (0, 1), (0, 0)}

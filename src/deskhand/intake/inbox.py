@@ -15,6 +15,7 @@ from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
 import asyncpg
+import structlog
 
 from deskhand.engine.queue import Waker
 from deskhand.errors import (
@@ -34,7 +35,7 @@ from deskhand.intake.repository import Arrival, Delivery
 from deskhand.intake.schemas import DeliveryAnswer, Outcome
 from deskhand.intake.verification import refuse_unknown_address, verify_delivery
 from deskhand.kit.clock import Clock
-from deskhand.kit.db.away import DATABASE_ERRORS, is_passing
+from deskhand.kit.db.away import DATABASE_ERRORS, is_passing, sqlstate
 from deskhand.kit.db.group_commit import GroupCommit
 from deskhand.kit.payloads.holding import check_schema
 from deskhand.plugins.contract import Ignored, TicketEvent, TicketingToolPlugin, VerifiedWebhook, WebhookRequest
@@ -60,6 +61,8 @@ REFUSED = (
 
 _UNREAD = Delivery(delivery_id=None, scheme=None, body_sha256=None, body_bytes=None)
 T = TypeVar("T")
+
+log = structlog.get_logger(__name__)
 
 
 class Count(Protocol):
@@ -158,6 +161,7 @@ class Inbox:
             if not is_passing(error):
                 raise
             self._count("unavailable")
+            log.warning("event_not_stored", error=str(error) or type(error).__name__, sqlstate=sqlstate(error))
             raise UnavailableError(
                 "The event could not be stored; please send it again.", retry_after=DATABASE_RETRY_AFTER
             ) from error

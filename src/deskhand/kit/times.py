@@ -11,7 +11,6 @@ LONGEST_WAIT = 3600.0
 """Seconds that a server can make us wait at most: vendors' windows end within an hour, and asking again is cheap."""
 
 _NUMBER = re.compile(r"([+-]?)0*([0-9]{1,400})(?:\.[0-9]{0,100})?", re.ASCII)
-_LIST = re.compile(r"\s*,\s*")
 _EPOCH_SECONDS = 1_000_000_000  # 2001: a wait of thirty years is an instant, written as seconds since 1970
 _EPOCH_MILLISECONDS = 100_000_000_000
 _EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)
@@ -30,7 +29,7 @@ def retry_after_seconds(value: str | None, *, now: datetime | None = None) -> fl
         Seconds to wait, from 0 to ``LONGEST_WAIT``, or None if there is no readable value.
     """
     text = (value or "").strip()
-    numbers = [_seconds(part, now) for part in _LIST.split(text)]
+    numbers = [_seconds(part.strip(), now) for part in text.split(",")]
     readable = [number for number in numbers if number is not None]
     if readable and len(readable) == len(numbers):  # a header sent twice arrives as a list
         return max(readable)

@@ -149,7 +149,7 @@ def claims_done(sentence: str) -> bool:
 
 def tells_past(sentence: str) -> bool:
     """Whether a sentence reports a past action ("Updated the driver") instead of instructing."""
-    clauses = (clause.strip() for clause in re.split(r"[;.]\s+|\s+and then\s+", sentence))
+    clauses = (clause.strip() for clause in re.split(r"[;.]\s|\sand then\s", sentence))
     return any(_reports(clause) for clause in clauses if clause)
 
 

@@ -14,6 +14,9 @@ from deskhand.knowledge.exports.columns import ARTICLE_VOCABULARY
 from deskhand.knowledge.exports.files import DATA_SUFFIXES, read_rows
 from deskhand.plugins.text import html_to_markdown
 
+_TITLE = re.compile(r"<title[^<>]{0,200}>", re.IGNORECASE)
+_TITLE_END = re.compile("</title>", re.IGNORECASE)
+_FRONT_MATTER = re.compile(r"---[ \t]*\n(.*?)\n---[ \t]*(?:\n|$)", re.DOTALL)
 _TABLES = DATA_SUFFIXES - {".txt", ".tsv"}
 _ARTICLE_SUFFIXES = _TABLES | {".md", ".markdown", ".html", ".htm"}
 _ARTICLE_NAMES = {"article_id": ("number", "id"), "title": ("short_description", "item"), "html": ("text", "article")}
@@ -62,8 +65,8 @@ def _read_document(path: Path, fraction: float) -> ExportRow:
     except (OSError, UnicodeDecodeError) as error:
         return ExportRow(path.name, None, f"cannot be read: {error}", fraction)
     if path.suffix.lower() in {".html", ".htm"}:
-        named = re.search(r"<title[^>]*>(.*?)</title>", text, re.IGNORECASE | re.DOTALL)
-        fields, body = ({"title": named.group(1).strip()} if named else {}), _page_to_markdown(text)
+        title = _title_of(text)
+        fields, body = ({"title": title} if title else {}), _page_to_markdown(text)
     elif path.suffix.lower() in {".md", ".markdown"}:
         fields, body = _front_matter(text)
     else:
@@ -77,8 +80,14 @@ def _read_document(path: Path, fraction: float) -> ExportRow:
     )
 
 
+def _title_of(html: str) -> str:
+    begins = _TITLE.search(html)
+    ends = _TITLE_END.search(html, begins.end()) if begins else None
+    return html[begins.end() : ends.start()].strip() if begins and ends else ""
+
+
 def _front_matter(text: str) -> tuple[dict[str, str], str]:
-    found = re.match(r"---\s*\n(.*?)\n---\s*(?:\n|$)", text, re.DOTALL)
+    found = _FRONT_MATTER.match(text)
     if found is None:
         return {}, text.strip()
     pairs = (line.partition(":") for line in found.group(1).splitlines() if ":" in line)

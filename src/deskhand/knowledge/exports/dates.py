@@ -39,7 +39,7 @@ _MONTHS = {
 _TIME = re.compile(
     r"(?:^|[ ,T])(\d{1,2})[:h](\d{2})(?:[:.](\d{2})(?:[.,]\d{1,9})?)?\s*([ap]\.?m\.?)?(?=$|[ ,+-]|z|utc)"
 )
-_ZONE = re.compile(r"\s*(?:(?:utc|gmt|z)?\s*([+-])(\d{2}):?(\d{2})|utc|gmt|z)$")
+_ZONE = re.compile(r"(?<!\s)\s*+(?:(?:utc|gmt|z)?\s*([+-])(\d{2}):?(\d{2})|utc|gmt|z)$")
 _NUMBERS = re.compile(r"(\d{1,4})\s*([./-])\s*(\d{1,2})\s*\2\s*(\d{1,4})\.?")
 _DAY_NAME_YEAR = re.compile(r"(\d{1,2})(?:st|nd|rd|th)?[ ./-]*(?:de )?([a-z]{3,10})[ ./,-]*(?:de )?(\d{4}|\d{2})")
 _NAME_DAY_YEAR = re.compile(r"([a-z]{3,10})[ ./-]*(\d{1,2})(?:st|nd|rd|th)?[ ./,-]+(\d{4}|\d{2})")

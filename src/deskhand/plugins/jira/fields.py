@@ -18,7 +18,7 @@ from deskhand.plugins.text import truncate
 
 _TEXTAREA = "com.atlassian.jira.plugin.system.customfieldtypes:textarea"
 _CASCADING = "option-with-child"
-_LEVEL_SIGN = re.compile(r"\s*(?:>|→|::)\s*|\s+[/-]\s+")
+_LEVEL_SIGN = re.compile(r">|→|::|\s[/-]\s")
 _BY_VALUE = {"option"}
 _BY_NAME = {"component", "version", "group", "priority", "resolution", "issuetype", "securitylevel"}
 

@@ -40,7 +40,7 @@ _LANGUAGES = {
 _SIGNS = {"strong": "*", "em": "_", "strike": "-", "underline": "+"}
 _BAR = r"\|"  # the vendor's table reader splits even at an escaped bar
 _VERBATIM = ("{noformat}", "{code}")
-_BAR_IN_MONOSPACE = re.compile(r"\{\{(?:[^}|\n]|\}(?!\}))*\|")
+_BAR_IN_MONOSPACE = re.compile(r"\{\{(?:[^{}|\n]|\{(?!\{)|\}(?!\}))*+\|")
 
 
 def markdown_to_wiki(source: str) -> str:

@@ -19,7 +19,7 @@ ESCAPABLE = frozenset("-#*_+?^~|%{}[]()!@")
 _LINE_KINDS = re.compile(
     r" *(?:(?P<rule>-{4,5}) *$|h(?P<level>[1-6])\. *|(?P<item>[*#]+|-) +|(?P<bq>bq\. )|(?P<row>\|))"
 )
-_CELL = re.compile(r"(\|{1,2})((?:\{(code|noformat)[^}\n]*\}.*?\{\3\}|\[[^\]\n]*\]|[^|])*)")
+_CELL = re.compile(r"(\|{1,2})((?:\{(code|noformat)[^}\n]*\}.*?\{\3\}|\[[^\]\n]{0,500}\]|[^|])*)")
 _MACRO = re.compile(r"\{(code|noformat|quote|panel)(?::([^}\n]*))?\}")
 _ADDRESS = re.compile(r"(?:https?|ftp)://[^\s|\\\[\]{}!]+|mailto:[^\s|\\\[\]{}!]+")
 _TARGET = re.compile(r"(?:[a-z][a-z0-9+.-]*:|[#/\\])", re.IGNORECASE)
