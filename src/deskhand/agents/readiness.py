@@ -10,6 +10,7 @@ from deskhand.agents.schemas import PROMPT_LENGTH, TriggerType, in_order
 from deskhand.errors import FieldProblem
 from deskhand.kit.cron import check_cron
 from deskhand.kit.pointer import pointer
+from deskhand.llm import catalogue
 from deskhand.plugins.registry import TOOLS_BESIDE_DESKS
 
 
@@ -34,6 +35,7 @@ def missing_for_activation(
             )
         )
     missing.extend(_model_faults(agent, listed_models))
+    missing.extend(_window_faults(agent))
     if not agent.triggers:
         missing.append(FieldProblem("/triggers", "at least one trigger is needed"))
     missing.extend(_schedule_faults(agent))
@@ -47,6 +49,23 @@ def _model_faults(agent: Agent, listed_models: Collection[str]) -> list[FieldPro
         return [FieldProblem("/llm_config/model", "a model is needed")]
     sentence = LLMConfig.model_fault(model, listed=listed_models)
     return [FieldProblem("/llm_config/model", sentence)] if sentence else []
+
+
+def _window_faults(agent: Agent) -> list[FieldProblem]:
+    """A prompt that the model could not read; what its window is, is not known of every model."""
+    config = agent.llm_config or {}
+    name = str(config.get("model") or "")
+    window = catalogue.prompt_window(name, embedded=config.get("provider") == "embedded")
+    size = len(agent.system_prompt.encode()) // catalogue.BYTES_PER_TOKEN
+    if window is None or size <= window:
+        return []
+    return [
+        FieldProblem(
+            "/system_prompt",
+            f"the system prompt takes about {size} tokens, and '{name}' has room for {window} of them: shorten it, or"
+            " choose a model with a larger window",
+        )
+    ]
 
 
 def _schedule_faults(agent: Agent) -> list[FieldProblem]:

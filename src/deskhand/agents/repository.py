@@ -99,3 +99,8 @@ async def current_version_id(session: AsyncSession, agent_id: UUID) -> UUID | No
         .where(Agent.id == agent_id, AgentVersion.version_number == Agent.current_version)
     )
     return (await session.execute(query)).scalar_one_or_none()
+
+
+async def agent_name(session: AsyncSession, agent_id: UUID) -> str | None:
+    """What people call an agent."""
+    return (await session.execute(select(Agent.name).where(Agent.id == agent_id))).scalar_one_or_none()

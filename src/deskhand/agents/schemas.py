@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -20,6 +21,7 @@ from pydantic.config import JsonDict
 
 from deskhand.agents.llm_config import LLMConfig
 from deskhand.agents.models import Agent, AgentTrigger
+from deskhand.agents.prompts import VARIABLES, check_prompt
 from deskhand.kit.cron import check_cron, check_timezone
 from deskhand.kit.payloads.rules import check_payload_schema
 from deskhand.kit.schema import InputModel
@@ -56,7 +58,11 @@ class TriggerType(StrEnum):
 
 AgentName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=255)]
 Description = Annotated[str, StringConstraints(max_length=10_000)]
-Prompt = Annotated[str, StringConstraints(min_length=PROMPT_LENGTH[0], max_length=PROMPT_LENGTH[1])]
+Prompt = Annotated[
+    str,
+    StringConstraints(min_length=PROMPT_LENGTH[0], max_length=PROMPT_LENGTH[1]),
+    AfterValidator(check_prompt),
+]
 ToolId = Annotated[str, StringConstraints(min_length=1, max_length=100)]
 ToolGrants = dict[ToolId, OperationGrants]
 NEVER_DRAFT_AGAIN = "Invalid status transition: an agent cannot go back to draft, for example active → draft"
@@ -189,7 +195,11 @@ class AgentCreate(_ToolRules):
 
     name: AgentName = Field(description="Name for people.")
     description: Description | None = None
-    system_prompt: Prompt = Field(description="What the model is told to be and do.")
+    system_prompt: Prompt = Field(
+        description="What the model is told to be and do: its system prompt, whole. Variables: "
+        + ", ".join(f"`{{{{{name}}}}}`" for name in VARIABLES)
+        + "."
+    )
     llm_config: LLMConfig
     status: AgentStatus = AgentStatus.DRAFT
     created_by: str | None = Field(

@@ -220,6 +220,12 @@ async def systems_named_in(
     return (await session.execute(_SYSTEMS, parameters)).all()
 
 
+async def article(session: AsyncSession, article_id: str) -> KnowledgeArticle | None:
+    """The article of that id."""
+    query = select(KnowledgeArticle).where(KnowledgeArticle.article_id == article_id).limit(1)
+    return (await session.execute(query)).scalar_one_or_none()
+
+
 # -- imports -------------------------------------------------------------------------------------
 
 

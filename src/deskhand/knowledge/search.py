@@ -145,6 +145,16 @@ async def search_articles(
     ]
 
 
+async def read_article(session: AsyncSession, article_id: str) -> ArticleHit | None:
+    """One article by its id; None if there is none."""
+    row = await repository.article(session, _storable(article_id))
+    if row is None:
+        return None
+    return ArticleHit(
+        article_id=row.article_id, title=row.title, body=row.body, url=row.url, source=row.source, score=1.0
+    )
+
+
 async def _ranked(
     session: AsyncSession,
     table: str,
@@ -310,6 +320,7 @@ __all__ = [
     "find_systems",
     "nearest_history",
     "prepare_query",
+    "read_article",
     "search_articles",
     "search_history",
     "triage_ticket",

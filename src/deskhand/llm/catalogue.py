@@ -18,7 +18,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from deskhand.llm.embedded.models import AUTO, EMBEDDED_MODELS
+from deskhand.llm.embedded.models import AUTO, EMBEDDED_MODELS, PROMPT_TOKENS
 
 SPECIFIED = (
     "gpt-4",
@@ -95,6 +95,18 @@ def facts(name: str) -> ModelFacts | None:
         supports_tools=bool(entry.get("tools")),
         supports_json_schema=bool(entry.get("schema")),
     )
+
+
+BYTES_PER_TOKEN = 4
+"""Roughly; English text has a little more, other scripts less. Good enough to refuse what cannot fit at all."""
+
+
+def prompt_window(name: str, *, embedded: bool = False) -> int | None:
+    """How many tokens an agent's prompt may have for a model to read it; None if that is not known."""
+    if embedded or name == AUTO or name in EMBEDDED_MODELS:
+        return PROMPT_TOKENS
+    known = facts(name)
+    return None if known is None else known.max_input_tokens
 
 
 def _spellings(name: str) -> list[str]:

@@ -8,14 +8,27 @@ schema with at most two corrections, tools given as plain JSON schema and handle
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Literal
 
 import jsonschema
-from pydantic_ai import Agent, AgentRun, FunctionToolset, ModelRetry, NativeOutput, StructuredDict, Tool, ToolOutput
+from pydantic_ai import (
+    Agent,
+    AgentRun,
+    FunctionToolset,
+    ModelRetry,
+    NativeOutput,
+    RunContext,
+    StructuredDict,
+    Tool,
+    ToolOutput,
+)
+from pydantic_ai.agent import AgentRetries
 from pydantic_ai.exceptions import UnexpectedModelBehavior
 from pydantic_ai.messages import ModelMessage, ModelResponse, ToolCallPart
 from pydantic_ai.models import Model
@@ -27,13 +40,26 @@ from deskhand.llm.durability import JournalDurability, StepJournal, ToolJournalC
 from deskhand.llm.errors import InvalidOutputError, ModelTimeoutError
 
 OUTPUT_RETRIES = 2
+TOOL_RETRIES = 8
+"""Calls of one tool in a row that may be wrong (bad arguments, a tool there is not) before the model is given up."""
+_KEY_LENGTH = 200  # execution_steps.step_key
 _OUTPUT_NAME = "answer"
 _OUTPUT_TOOL = "give_answer"
 Handler = Callable[[dict[str, Any]], Awaitable[Any]]
+_call_id: ContextVar[str] = ContextVar("deskhand_call_id", default="")
 
 
 class ToolInputError(Exception):
     """A handler's way to tell the model that its arguments will not do; the message goes to the model."""
+
+
+def call_key(name: str) -> str:
+    """Journal key of the call that is being handled: of a handler that keeps its own steps.
+
+    The call's id is the same after a crash, because the response it stands in is journaled.
+    """
+    key = f"{name}:{_call_id.get()}"
+    return key if len(key) <= _KEY_LENGTH else f"{name}:{hashlib.sha256(key.encode()).hexdigest()}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +174,7 @@ def _agent(task: AgentTask, model: Model[Any], journal: StepJournal | None) -> A
         toolsets=[FunctionToolset([_tool(spec) for spec in task.tools], id="tools")] if task.tools else [],
         model_settings=ModelSettings(**dict(task.settings)),  # type: ignore[typeddict-item]  # keys come from LLMConfig
         capabilities=[] if journal is None else [JournalDurability(journal, task.run_id)],
-        retries=OUTPUT_RETRIES,
+        retries=AgentRetries(tools=TOOL_RETRIES, output=OUTPUT_RETRIES),
     )
     validator = jsonschema.Draft202012Validator(dict(task.output_schema))
 
@@ -172,18 +198,21 @@ def _output_type(task: AgentTask, model: Model[Any]) -> Any:
 def _tool(spec: ToolSpec) -> Tool[None]:
     validator = jsonschema.Draft202012Validator(dict(spec.parameters))
 
-    async def call(**args: Any) -> Any:
+    async def call(context: RunContext[None], /, **args: Any) -> Any:
         fault = _fault(validator, args)
         if fault:
             raise ModelRetry(fault)
+        token = _call_id.set(context.tool_call_id or "")
         try:
             return await spec.handler(args)
         except ToolInputError as error:
             raise ModelRetry(str(error)) from error
+        finally:
+            _call_id.reset(token)
 
     # One write after the other, in the order the model asked: a journal that numbers them finds them again by it.
     tool: Tool[None] = Tool.from_schema(
-        call, spec.name, spec.description, dict(spec.parameters), sequential=spec.kind == "write"
+        call, spec.name, spec.description, dict(spec.parameters), takes_ctx=True, sequential=spec.kind == "write"
     )
     journal: ToolJournalConfig = {
         "kind": spec.kind,

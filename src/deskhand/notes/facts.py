@@ -18,7 +18,7 @@ class Source:
 
     Attributes:
         ref: What the model calls it: ``T1``, ``K1``, ``S1``; unique within a note.
-        kind: Solved ticket, article, or system of the inventory.
+        kind: Solved ticket, article, system of the inventory, or a ticket as its desk shows it now.
         label: What people call it: a ticket number, an article id, a host name.
         title: Subject, title, or role.
         text: The resolution of a ticket, the body of an article, facts of a system.
@@ -30,7 +30,7 @@ class Source:
     """
 
     ref: str
-    kind: Literal["ticket", "article", "system"]
+    kind: Literal["ticket", "article", "system", "live"]
     label: str
     title: str
     text: str = ""

@@ -24,7 +24,8 @@ from deskhand.notes.draft import (
     without_model,
 )
 from deskhand.notes.facts import NEAR, STRONG, NoteFacts, Source, Suggestion
-from deskhand.notes.markup import clip, plain, procedure_steps, quoted, unmarked
+from deskhand.notes.markup import clip, inert_lines, plain, procedure_steps, quoted, unmarked
+from deskhand.notes.sections import Section
 
 __all__ = [
     "CheckedDraft",
@@ -82,14 +83,16 @@ class _Size:
     articles: int
     systems: int
     words: int
+    sections: int = 4
+    section_words: int = 120
 
 
 _SIZES = (
     _Size(_TICKETS, _ARTICLES, _SYSTEMS, 40),
     _Size(_TICKETS, _ARTICLES, _SYSTEMS, 25),
     _Size(2, 1, 3, 20),
-    _Size(1, 1, 2, 12),
-    _Size(1, 0, 0, 8),
+    _Size(1, 1, 2, 12, section_words=80),
+    _Size(1, 0, 0, 8, sections=2, section_words=60),
 )
 
 
@@ -126,6 +129,8 @@ class _Layout:
         self._size = size
         self._numbers: dict[str, int] = {}
         stepped = {step.ref for step in checked.steps}
+        self._sections = checked.sections[: size.sections]
+        stepped |= {ref for section in self._sections for ref in section.refs}
         self._shown = {step.text for step in checked.steps}
         tickets, articles = facts.of_kind("ticket"), facts.of_kind("article")
         self._tickets = _first(tickets, _close(tickets, size.tickets) | stepped)
@@ -135,9 +140,11 @@ class _Layout:
     def text(self, confidence: Confidence, reason: str) -> tuple[str, tuple[str, ...]]:
         blocks = [
             self._headline(),
+            *(self._section(section) for section in self._sections),
             self._steps(),
             self._similar(),
             self._procedures(),
+            self._live(),
             self._affected(),
             self._values(),
             f"**Confidence:** {confidence} – {reason}.",
@@ -149,6 +156,12 @@ class _Layout:
 
     def _number(self, ref: str) -> str:
         return f"[{self._numbers.setdefault(ref, len(self._numbers) + 1)}]"
+
+    def _section(self, section: Section) -> str:
+        cited = "".join(self._number(ref) for ref in section.refs)
+        text = "\n".join(inert_lines(section.text, limit=self._size.section_words))
+        heading = f"**{plain(section.heading)}**\n" if section.heading else ""
+        return f"{heading}{text} {cited}".rstrip()
 
     def _headline(self) -> str:
         return (
@@ -199,6 +212,13 @@ class _Layout:
             for source in self._articles
         ]
         return "\n".join(["**Procedure**", *lines])
+
+    def _live(self) -> str:
+        cited = [source for source in self._facts.of_kind("live") if source.ref in self._numbers]
+        lines = [
+            f"- {self._number(source.ref)} {_named(source)} {plain(clip(source.title, limit=14))}" for source in cited
+        ]
+        return "\n".join(["**Tickets**", *lines]) if lines else ""
 
     def _affected(self) -> str:
         named = [_system(source) for source in self._systems if _names(source)]

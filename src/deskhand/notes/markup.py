@@ -36,6 +36,26 @@ def clip(text: str, *, limit: int, chars: int = 0) -> str:
     return f"{out} …" if cut else out
 
 
+def inert_lines(text: str, *, limit: int) -> list[str]:
+    """The beginning of a text as inert Markdown, line by line; points of a list stay points.
+
+    Args:
+        text: Any text.
+        limit: Words to keep; a text that is cut says so.
+    """
+    lines: list[str] = []
+    for line in (line.strip() for line in text.splitlines()):
+        if not line:
+            continue
+        if limit <= 0:
+            return [*lines[:-1], f"{lines[-1]} …"] if lines else lines
+        point = line[:2] in ("- ", "* ")
+        words = clip(line[2:] if point else line, limit=limit)
+        limit -= len(words.split())
+        lines.append(f"- {plain(words)}" if point else plain(words))
+    return lines
+
+
 def procedure_steps(markdown: str) -> list[str]:
     """The numbered steps of an article, without their numbers and markup."""
     matches = (_STEP.match(line) for line in markdown.splitlines())

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -36,7 +36,7 @@ from deskhand.llm.errors import (
     ModelUnavailableError,
 )
 from deskhand.llm.gateway import build_model
-from deskhand.llm.loop import AgentTask, run_agent
+from deskhand.llm.loop import AgentTask, ToolSpec, run_agent
 from deskhand.notes.facts import NoteFacts
 from deskhand.notes.layout import (
     CheckedDraft,
@@ -52,6 +52,10 @@ from deskhand.plugins.errors import DeskError
 from deskhand.work.toolbox import Toolbox
 
 log = structlog.get_logger(__name__)
+
+PromptFor = Callable[[Sequence[ToolSpec]], str]
+NOTE = frozenset({"add_note"})
+"""What a run whose outcome is a note does by itself on its own ticket."""
 
 MODEL_SHARE = 0.75
 """Of a run's time, counted from the event: when the model must be done. The rest is for the note."""
@@ -117,11 +121,13 @@ class Wording:
 
     Attributes:
         note: The note.
+        facts: What it is made of, with what the model found by itself.
         model_name: The model that was asked, or was to be.
         failure: Why it was no help, for the people who look after it; empty if it answered.
     """
 
     note: ComposedNote
+    facts: NoteFacts
     model_name: str
     failure: str = ""
 
@@ -143,7 +149,7 @@ class Drafter:
         self._share = share
 
     async def word(
-        self, facts: NoteFacts, toolbox: Toolbox, *, llm_config: Mapping[str, Any], house_rules: str
+        self, facts: NoteFacts, toolbox: Toolbox, *, llm_config: Mapping[str, Any], prompt: PromptFor
     ) -> Wording:
         """Make the note of what was found, with the model's words where it has any that may be shown.
 
@@ -151,7 +157,7 @@ class Drafter:
             facts: What was found.
             toolbox: What the model may do.
             llm_config: Which model.
-            house_rules: The agent's system prompt.
+            prompt: The agent's system prompt, given the tools that the model is offered.
 
         Raises:
             ModelError: It may pass by itself, and there is time for another try.
@@ -164,15 +170,17 @@ class Drafter:
             return self._done_without(facts, name, error)
         facts = replace(facts, model_label=_label(model))
         # A small model does one thing at a time: every tool call costs it ten seconds, and the note is its one thing.
-        tools = () if isinstance(model, ConstrainedModel) else toolbox.specs()
+        # Code has walked the granted reads for it; what is left to it is to choose and to word.
+        drives = not isinstance(model, ConstrainedModel)
+        tools = toolbox.specs(spoken_for=NOTE) if drives else []
         if not needs_model(facts) and not tools:
             # Without sources a model could only invent; the note says what was looked for and not found.
-            return Wording(compose_note(facts, CheckedDraft()), model.model_name)
-        question = draft_prompt(facts, house_rules=house_rules)
+            return Wording(compose_note(facts, CheckedDraft()), facts, model.model_name)
+        question = draft_prompt(facts, house_rules=prompt(tools), drives=drives)
         task = AgentTask(
             instructions=question.instructions,
             prompt=question.prompt,
-            output_schema=draft_schema(facts),
+            output_schema=draft_schema(facts, drives=drives),
             tools=tools,
             deadline=self._share.deadline,
             run_id=str(self._journal.execution.id),
@@ -180,7 +188,13 @@ class Drafter:
         answer = await self._ask(task, model)
         if isinstance(answer, Exception):
             return self._done_without(facts, model.model_name, answer)
-        return Wording(compose_note(facts, check_draft(answer, facts)), model.model_name)
+        seen = replace(facts, sources=(*facts.sources, *toolbox.sources.beside(facts.sources)))
+        draft = check_draft(answer, seen)
+        cited = {step.ref for step in draft.steps} | {ref for section in draft.sections for ref in section.refs}
+        known = {source.ref for source in facts.sources}
+        # What the model looked at and did not use is not the reader's business.
+        facts = replace(facts, sources=tuple(one for one in seen.sources if one.ref in known | cited))
+        return Wording(compose_note(facts, draft), facts, model.model_name)
 
     async def _ask(self, task: AgentTask, model: Model[Any]) -> dict[str, Any] | Exception:
         """The model's answer, or what kept it from giving one.
@@ -210,7 +224,7 @@ class Drafter:
         log.warning("note_without_model", reason=str(error), exc_info=None if known else error)
         draft = without_model(facts, shortfall=shortfall(error))
         failure = str(error) if known else f"Unexpected {type(error).__name__}."
-        return Wording(compose_note(facts, draft), model_name, failure)
+        return Wording(compose_note(facts, draft), facts, model_name, failure)
 
 
 def _is_not_the_models(error: Exception) -> bool:

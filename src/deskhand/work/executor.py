@@ -9,25 +9,19 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import replace
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import asyncpg
 from pydantic_core import to_jsonable_python
 
-from deskhand.agents.models import AgentVersion
-from deskhand.agents.service import get_version
+from deskhand.agents.service import agent_name, get_version
 from deskhand.engine.claims import Ending, RunningExecution, kept_marks
 from deskhand.engine.journal import Journal
 from deskhand.engine.lease import Lease
 from deskhand.engine.limits import RunBudget, RunLimits
 from deskhand.engine.statements import RunStatements
 from deskhand.engine.status import ExecutionStatus
-from deskhand.errors import ConfigurationError
 from deskhand.kit.crypto import SecretBox
 from deskhand.kit.db.session import Database
 from deskhand.kit.http import HttpClientFactory
@@ -35,37 +29,24 @@ from deskhand.kit.marks import MarkMaker
 from deskhand.kit.telemetry import Telemetry
 from deskhand.knowledge.embedding import Embedder
 from deskhand.llm.connection import GatewaySettings
-from deskhand.llm.gateway import build_model
-from deskhand.llm.loop import AgentTask, run_agent
 from deskhand.notes.layout import (
     ComposedNote,
     NoteFacts,
 )
-from deskhand.plugins.contract import Operation, Ticket, TicketingToolPlugin
+from deskhand.plugins.contract import Ticket
 from deskhand.plugins.registry import PluginManager
-from deskhand.tenants.connections import desk_for
-from deskhand.tenants.models import TenantConfig
 from deskhand.tenants.service import TenantService, record_enhancement
-from deskhand.tools.values import read_grants
 from deskhand.work.drafting import Drafter, Share, Wording
 from deskhand.work.facts import note_input
+from deskhand.work.free_run import FreeRun
+from deskhand.work.opening import ToolboxMaker
+from deskhand.work.prompting import system_prompt
 from deskhand.work.repetition import LastNote, facts_digest, read_last_note
 from deskhand.work.research import Researcher
+from deskhand.work.run import Run
 from deskhand.work.toolbox import Toolbox
 
 NOTE_KEY = "add_note:note"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Run:
-    """Everything one run works with."""
-
-    execution: RunningExecution
-    version: AgentVersion
-    tenant: TenantConfig
-    journal: Journal
-    http: HttpClientFactory
-    deadline: float
 
 
 class Executor:
@@ -103,6 +84,7 @@ class Executor:
         self._plugins = plugins
         self._gateway = gateway
         self._embedder = embedder
+        self._toolboxes = ToolboxMaker(db=db, secrets=secrets, plugins=plugins, embedder=embedder)
         self._limits = limits
         self._telemetry = telemetry
         self._marks = MarkMaker(secrets.derive("marks"))
@@ -136,6 +118,7 @@ class Executor:
             return Run(
                 execution=execution,
                 version=await get_version(session, execution.agent_version_id),
+                agent_name=await agent_name(session, execution.agent_id),
                 tenant=await tenants.get_tenant(execution.tenant_id),
                 journal=Journal(
                     self._statements, execution, budget, lease, self._telemetry, marks=self._marks, kept_marks=kept
@@ -149,20 +132,22 @@ class Executor:
 
     async def _ticket_run(self, run: Run) -> Ending:
         live = run.execution.mode == "live"
-        async with self._toolbox(run) as toolbox:
-            ticket = await toolbox.get_ticket()
+        async with self._toolboxes.open(run) as toolbox:
+            own = toolbox.own
+            assert own is not None  # the run has a ticket, so its desk is there or the toolbox was refused
+            ticket = await own.own_ticket()
             findings = await Researcher(self._db, run.journal, self._embedder).research(ticket)
             facts = note_input(ticket, findings)
             digest = facts_digest(facts, run.execution.agent_version_id)
-            writes = live and toolbox.may(Operation.ADD_NOTE)
-            last = await self._last_note(run, ticket) if writes else None
+            may_write = own.may("add_note")
+            last = await self._last_note(run, ticket) if live and may_write else None
             if last is not None and last.facts_digest == digest:
                 return await self._nothing_new(run, last)
-            wording = await self._word(run, toolbox, facts)
+            wording = await self._word(run, toolbox, ticket, facts)
             note = wording.note
             if last is not None and last.says(note.markdown):
                 return await self._nothing_new(run, last)
-            receipt = await toolbox.add_note(note.markdown, key=NOTE_KEY) if toolbox.may(Operation.ADD_NOTE) else None
+            receipt = await own.add_note(note.markdown, key=NOTE_KEY) if may_write else None
         output = {
             "note": {
                 "markdown": note.markdown,
@@ -170,7 +155,7 @@ class Executor:
                 "word_count": note.word_count,
                 # None for a dry run, and where a person who answered a doubt did not know the note's id
                 "note_id": (receipt.id or None) if receipt and live else None,
-                "sources": _cited(facts, note),
+                "sources": _cited(wording.facts, note),
                 "dropped": to_jsonable_python(note.dropped),
             },
             "triage": to_jsonable_python(findings.triage),
@@ -203,38 +188,14 @@ class Executor:
         await run.journal.step(name="keep_last_note", kind="compute", body=keep, owed=True)
         return Ending(ExecutionStatus.COMPLETED, output={"note": None, "same_as": same, "degraded": False})
 
-    async def _word(self, run: Run, toolbox: Toolbox, facts: NoteFacts) -> Wording:
+    async def _word(self, run: Run, toolbox: Toolbox, ticket: Ticket, facts: NoteFacts) -> Wording:
         share = Share.of(run.execution, deadline=run.deadline, timeout=self._limits.timeout)
         return await Drafter(self._gateway, run.http, run.journal, share).word(
             facts,
             toolbox,
             llm_config=run.version.llm_config,
-            house_rules=run.version.system_prompt,
+            prompt=lambda specs: system_prompt(run, specs, ticket),
         )
-
-    @asynccontextmanager
-    async def _toolbox(self, run: Run) -> AsyncIterator[Toolbox]:
-        execution = run.execution
-        tool_type = execution.tool_type or run.tenant.tool_type
-        granted = next(
-            (read_grants(tool["operations"]) for tool in run.version.tools if tool["tool_id"] == tool_type), None
-        )
-        if granted is None:
-            raise ConfigurationError(f"The agent has no tool '{tool_type}'. Add it to the agent and retry the run.")
-        desk: TicketingToolPlugin = desk_for(
-            run.tenant, tool_type, secrets=self._secrets, plugins=self._plugins, http=run.http
-        )
-        try:
-            yield Toolbox(
-                desk,
-                granted=frozenset(Operation(name) for name in granted if name in set(Operation)),
-                ticket_id=execution.ticket_ref or "",
-                journal=run.journal,
-                db=self._db,
-                actor=f"agent:{execution.agent_id}/v{run.version.version_number}",
-            )
-        finally:
-            await desk.aclose()
 
     async def _remember(self, run: Run, ticket: Ticket, output: dict[str, Any], *, facts_digest: str | None) -> None:
         context = {
@@ -259,27 +220,8 @@ class Executor:
     # -- a run without a ticket (a schedule) -------------------------------------------------
 
     async def _free_run(self, run: Run) -> Ending:
-        model = build_model(run.version.llm_config, self._gateway, run.http)
-        task = AgentTask(
-            instructions=run.version.system_prompt,
-            prompt=f"{_occasion(run.execution)} Do what your instructions say and report.",
-            output_schema=REPORT_SCHEMA,
-            deadline=run.deadline,
-            run_id=str(run.execution.id),
-        )
-        outcome = await run_agent(task, model, run.journal)
-        return Ending(
-            ExecutionStatus.COMPLETED, output={"report": outcome.output["report"], "model": outcome.model_name}
-        )
-
-
-def _occasion(execution: RunningExecution) -> str:
-    """What the run is for: of a schedule, the time it stands for, which after an outage is not when it starts."""
-    schedule = execution.input_payload.get("schedule")
-    if not isinstance(schedule, dict):
-        return f"Run started at {execution.queued_at.isoformat()}."
-    instant = datetime.fromisoformat(schedule["fire_at"]).astimezone(ZoneInfo(schedule["timezone"]))
-    return f"Scheduled run for {instant:%A} {instant.isoformat()} ({schedule['timezone']})."
+        async with self._toolboxes.open(run) as toolbox:
+            return await FreeRun(self._gateway).perform(run, toolbox)
 
 
 def _cited(facts: NoteFacts, note: ComposedNote) -> list[dict[str, Any]]:
@@ -288,11 +230,3 @@ def _cited(facts: NoteFacts, note: ComposedNote) -> list[dict[str, Any]]:
         {"ref": by_ref[ref].label, "kind": by_ref[ref].kind, "title": by_ref[ref].title, "url": by_ref[ref].url}
         for ref in note.cited
     ]
-
-
-REPORT_SCHEMA = {
-    "type": "object",
-    "properties": {"report": {"type": "string", "maxLength": 4000}},
-    "required": ["report"],
-    "additionalProperties": False,
-}

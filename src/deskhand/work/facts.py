@@ -20,9 +20,9 @@ def note_input(ticket: Ticket, findings: Findings) -> NoteFacts:
         findings: What research found, best first.
     """
     sources = (
-        *(_ticket(hit, number) for number, hit in enumerate(findings.history, 1)),
-        *(_article(hit, number) for number, hit in enumerate(findings.articles, 1)),
-        *(_system(hit, number) for number, hit in enumerate(findings.systems, 1)),
+        *(history_source(hit, ref=f"T{number}") for number, hit in enumerate(findings.history, 1)),
+        *(article_source(hit, ref=f"K{number}") for number, hit in enumerate(findings.articles, 1)),
+        *(system_source(hit, ref=f"S{number}") for number, hit in enumerate(findings.systems, 1)),
     )
     triage = findings.triage
     return NoteFacts(
@@ -38,9 +38,10 @@ def note_input(ticket: Ticket, findings: Findings) -> NoteFacts:
     )
 
 
-def _ticket(hit: HistoryHit, number: int) -> Source:
+def history_source(hit: HistoryHit, *, ref: str) -> Source:
+    """A solved ticket as something that can be cited."""
     return Source(
-        ref=f"T{number}",
+        ref=ref,
         kind="ticket",
         label=hit.ticket_id,
         title=hit.subject,
@@ -52,9 +53,10 @@ def _ticket(hit: HistoryHit, number: int) -> Source:
     )
 
 
-def _article(hit: ArticleHit, number: int) -> Source:
+def article_source(hit: ArticleHit, *, ref: str) -> Source:
+    """An article as something that can be cited."""
     return Source(
-        ref=f"K{number}",
+        ref=ref,
         kind="article",
         label=hit.article_id,
         title=hit.title,
@@ -65,10 +67,11 @@ def _article(hit: ArticleHit, number: int) -> Source:
     )
 
 
-def _system(hit: SystemHit, number: int) -> Source:
+def system_source(hit: SystemHit, *, ref: str) -> Source:
+    """A system of the inventory as something that can be cited."""
     facts = [hit.ip_address, hit.location, hit.client]
     return Source(
-        ref=f"S{number}",
+        ref=ref,
         kind="system",
         label=hit.hostname,
         title=hit.role or "system",
@@ -76,6 +79,19 @@ def _system(hit: SystemHit, number: int) -> Source:
         named=hit.matched,
         score=hit.score,
         synthetic=hit.attributes.get("source") == SYNTHETIC,
+    )
+
+
+def live_source(ticket: Ticket) -> Source:
+    """A ticket as its desk shows it now, as something that can be cited."""
+    return Source(
+        ref=f"{ticket.tool_type}/{ticket.display_id}",
+        kind="live",
+        label=ticket.display_id,
+        title=strip_marks(ticket.subject),
+        text=strip_marks(ticket.resolution or ""),
+        problem=strip_marks(ticket.description),
+        url=ticket.url,
     )
 
 

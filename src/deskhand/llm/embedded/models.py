@@ -56,6 +56,9 @@ class EmbeddedModel:
     level: Literal["full", "draft", "test"]
 
 
+PROMPT_TOKENS = 2_000
+"""What an agent's prompt may take of the embedded model's smallest context, beside ticket, sources and answer."""
+
 _MODELS = (
     EmbeddedModel(
         name="qwen2.5-coder-1.5b",

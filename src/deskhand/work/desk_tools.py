@@ -1,0 +1,260 @@
+"""A desk's granted operations as tools of a model: arguments in, what the model reads out."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from deskhand.errors import ForbiddenError
+from deskhand.llm.loop import Handler, ToolInputError, ToolSpec, call_key
+from deskhand.plugins.contract import Ticket, TicketChanges, TicketQuery, ValueKind, WriteReceipt
+from deskhand.plugins.errors import DeskRateLimitedError, DeskUnavailableError
+from deskhand.tools.desk import MOST_TICKETS
+from deskhand.tools.values import Scope, ToolOperation
+from deskhand.work.hands import REFUSALS, TICKET, DeskHands
+from deskhand.work.views import LISTED_LIMIT, notes_view, ticket_view
+
+PAGE = 100
+PAGES = 10
+DEFAULT_TICKETS = 20
+AWAY = (DeskUnavailableError, DeskRateLimitedError)
+
+Args = Mapping[str, Any]
+Seen = Callable[[Ticket], None]
+"""Told of every ticket that was read, so that it can be cited."""
+
+
+class DeskTools:
+    """The tools of one desk in one run.
+
+    Args:
+        hands: The road to the desk.
+        seen: Told of every ticket that the model was shown.
+    """
+
+    def __init__(self, hands: DeskHands, seen: Seen) -> None:
+        self._hands = hands
+        self._seen = seen
+        self._reads: dict[str, Callable[[Args], Awaitable[Any]]] = {
+            "get_ticket": self._get_ticket,
+            "list_notes": self._list_notes,
+            "search_tickets": self._search_tickets,
+            "list_values": self._list_values,
+        }
+        self._writes: dict[str, Callable[[Args, str], Awaitable[WriteReceipt]]] = {
+            "add_note": self._note,
+            "reply": self._note,
+            "update_ticket": self._update_ticket,
+            "assign": self._assign,
+            "transition": self._transition,
+            "resolve": self._resolve,
+        }
+
+    def offered(self, *, spoken_for: frozenset[str] = frozenset()) -> Iterator[ToolOperation]:
+        """Operations a model is offered: granted, and with something to touch.
+
+        Args:
+            spoken_for: What the run itself does at its end, on its own ticket.
+        """
+        for operation in self._hands.provider.operations:
+            if not operation.for_model or not self._hands.may(operation.name):
+                continue
+            own_only = bool(operation.scopes) and self._hands.scope(operation.name) is Scope.OWN
+            if own_only and (self._hands.own is None or operation.name in spoken_for):
+                continue
+            yield operation
+
+    def spec(self, operation: ToolOperation, *, name: str, description: str) -> ToolSpec:
+        """The tool of one operation, under the name that this run's model knows it by."""
+        return ToolSpec(
+            name=name,
+            description=description,
+            parameters=operation.arguments,
+            handler=self._handler(operation),
+            kind="write" if operation.is_write else "tool",
+            keeps_own_steps=True,
+        )
+
+    def _handler(self, operation: ToolOperation) -> Handler:
+        name = operation.name
+
+        async def call(args: dict[str, Any]) -> Any:
+            try:
+                if operation.is_write:
+                    receipt = await self._writes[name](args, name)
+                    return self._done(receipt)
+                return await self._reads[name](args)
+            except ForbiddenError as error:
+                await self._refused(name, args, error.detail)
+                raise ToolInputError(error.detail) from error
+            except REFUSALS as error:
+                # Told to the model, which may go on without it: it is not what the run owes.
+                raise ToolInputError(error.detail) from error
+            except AWAY as error:
+                if operation.is_write or self._hands.own is None:
+                    raise
+                return {"unavailable": f"{self._hands.provider.name} does not answer: {error.detail}"}
+
+        return call
+
+    async def _refused(self, name: str, args: Args, why: str) -> None:
+        """Show in the trace what was asked for and not granted."""
+
+        async def refusal() -> Any:
+            return {"refused": why}
+
+        given = {"tool": self._hands.tool_id, "operation": name, "arguments": dict(args)}
+        await self._hands.journal.step(
+            name="refuse_call", key=call_key("refused"), kind="compute", input=given, body=refusal
+        )
+
+    def _done(self, receipt: WriteReceipt) -> dict[str, Any]:
+        dry = self._hands.journal.execution.mode != "live"
+        return {"done": True, "ticket_id": receipt.ticket_id, "id": receipt.id, **({"dry_run": True} if dry else {})}
+
+    # -- reads -------------------------------------------------------------------------------
+
+    async def _get_ticket(self, args: Args) -> Any:
+        ticket = await self._ticket("get_ticket", args)
+        return {**ticket_view(ticket), **notes_view(ticket.notes)}
+
+    async def _list_notes(self, args: Args) -> Any:
+        return notes_view((await self._ticket("list_notes", args)).notes)
+
+    async def _ticket(self, name: str, args: Args) -> Ticket:
+        hands = self._hands
+        hands.require(name)
+        ticket_id = await hands.find_ticket(name, args.get("ticket_id"))
+        raw = await hands.journal.step(
+            name=name,
+            key=call_key(name),
+            kind="tool",
+            input={"ticket_id": ticket_id, "tool": hands.tool_id},
+            body=lambda: hands.desk.get_ticket(ticket_id),
+        )
+        ticket = TICKET.validate_python(raw)
+        self._seen(ticket)
+        return ticket
+
+    async def _search_tickets(self, args: Args) -> Any:
+        query, created = _query(args)
+        return await self.search(query, created=created, limit=args.get("limit", DEFAULT_TICKETS), given=dict(args))
+
+    async def search(
+        self, query: TicketQuery, *, created: datetime | None, limit: int, given: Mapping[str, Any], key: str = ""
+    ) -> dict[str, Any]:
+        """Find tickets, remember them as listed, and show them.
+
+        Args:
+            query: What to look for.
+            created: Only tickets filed since.
+            limit: Tickets at most.
+            given: For the trace.
+            key: Journal key; empty for the call that is being handled.
+        """
+        hands = self._hands
+        hands.require("search_tickets")
+
+        async def look() -> Any:
+            return await self._pages(query, created, min(limit, MOST_TICKETS))
+
+        raw = await hands.journal.step(
+            name="search_tickets",
+            key=key or call_key("search_tickets"),
+            kind="tool",
+            input={**given, "tool": hands.tool_id},
+            body=look,
+        )
+        tickets = [TICKET.validate_python(one) for one in raw["tickets"]]
+        for ticket in tickets:
+            hands.note_listed(ticket.id, ticket.display_id)
+            self._seen(ticket)
+        return {"tickets": [ticket_view(one, limit=LISTED_LIMIT) for one in tickets], "more": raw["more"]}
+
+    async def _pages(self, query: TicketQuery, created: datetime | None, limit: int) -> dict[str, Any]:
+        """Tickets that fit, from as many pages as it takes; whether there may be more is said, not guessed."""
+        kept: list[Ticket] = []
+        cursor: str | None = None
+        for _ in range(PAGES):
+            page = await self._hands.desk.search_tickets(replace(query, cursor=cursor, page_size=PAGE))
+            kept.extend(one for one in page.tickets if created is None or _filed_since(one, created))
+            cursor = page.next_cursor
+            if cursor is None or len(kept) > limit:
+                break
+        more = len(kept) > limit or cursor is not None
+        return {"tickets": [replace(one, notes=(), custom={}) for one in kept[:limit]], "more": more}
+
+    async def _list_values(self, args: Args) -> Any:
+        hands = self._hands
+        hands.require("list_values")
+        kind = ValueKind(args["kind"])
+        raw = await hands.journal.step(
+            name="list_values",
+            key=call_key("list_values"),
+            kind="tool",
+            input={**args, "tool": hands.tool_id},
+            body=lambda: hands.desk.list_values(kind),
+        )
+        return {"values": [str(value["name"]) for value in raw]}
+
+    # -- writes ------------------------------------------------------------------------------
+
+    async def _note(self, args: Args, name: str) -> WriteReceipt:
+        return await self._hands.add_note(
+            args["body"], key=call_key(name), name=name, ref=args.get("ticket_id"), owed=False
+        )
+
+    async def _update_ticket(self, args: Args, name: str) -> WriteReceipt:
+        changes = TicketChanges(
+            **{field: args.get(field) for field in ("subject", "priority", "category", "group")},
+            add_tags=tuple(args.get("add_tags", ())),
+            custom=args.get("custom", {}),
+        )
+        return await self._hands.update_ticket(changes, key=call_key(name), ref=args.get("ticket_id"))
+
+    async def _assign(self, args: Args, name: str) -> WriteReceipt:
+        desk, email, group = self._hands.desk, args.get("assignee_email"), args.get("group")
+
+        async def make(ticket_id: str, mark: str) -> WriteReceipt:
+            return await desk.assign(ticket_id, assignee_email=email, group=group, mark=mark)
+
+        return await self._write(name, args, make)
+
+    async def _transition(self, args: Args, name: str) -> WriteReceipt:
+        desk, status = self._hands.desk, args["status"]
+        return await self._write(name, args, lambda ticket_id, mark: desk.transition(ticket_id, status, mark=mark))
+
+    async def _resolve(self, args: Args, name: str) -> WriteReceipt:
+        desk, words = self._hands.desk, args["resolution"]
+        return await self._write(name, args, lambda ticket_id, mark: desk.resolve(ticket_id, words, mark=mark))
+
+    async def _write(self, name: str, args: Args, make: Callable[[str, str], Awaitable[WriteReceipt]]) -> WriteReceipt:
+        given = {key: value for key, value in args.items() if key != "ticket_id"}
+        return await self._hands.write(name, args.get("ticket_id"), key=call_key(name), shown=given, make=make)
+
+
+def _query(args: Args) -> tuple[TicketQuery, datetime | None]:
+    created, updated = _instant(args, "created_since"), _instant(args, "updated_since")
+    # A ticket that was filed since was changed since: the desk narrows by that, and the rest is narrowed here.
+    since = max((one for one in (created, updated) if one is not None), default=None)
+    query = TicketQuery(text=args.get("text", ""), status=tuple(args.get("status", ())), updated_since=since)
+    return query, created
+
+
+def _instant(args: Args, name: str) -> datetime | None:
+    given = args.get(name)
+    if given is None:
+        return None
+    try:
+        instant = datetime.fromisoformat(given)
+    except ValueError as error:
+        raise ToolInputError(f"{name} must be a time such as 2026-05-04T09:00:00Z") from error
+    if instant.tzinfo is None:
+        raise ToolInputError(f"{name} must name its zone, such as 2026-05-04T09:00:00Z")
+    return instant
+
+
+def _filed_since(ticket: Ticket, created: datetime) -> bool:
+    return ticket.created_at is not None and ticket.created_at >= created

@@ -1,0 +1,264 @@
+"""A run's hand on one desk, and the only road to it: grants and scopes are checked, writes are marked and journaled.
+
+Whatever a model asks for, an operation that the agent was not granted is refused, and so is a ticket that the grant's
+scope leaves out. In a dry run a write becomes an intent in the trace.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from pydantic import TypeAdapter
+from pydantic_core import to_jsonable_python
+
+from deskhand.audit import service as audit
+from deskhand.engine.journal import NOT_DONE, Journal
+from deskhand.errors import ForbiddenError, InDoubtError
+from deskhand.kit.db.session import Database
+from deskhand.plugins.contract import NoteDraft, Ticket, TicketChanges, TicketingToolPlugin, WriteReceipt
+from deskhand.plugins.errors import (
+    DeskCannotTellError,
+    DeskNotFoundError,
+    DeskPermissionError,
+    DeskProtocolError,
+    DeskUnsupportedError,
+    DeskValidationError,
+)
+from deskhand.tools.desk import provider_of
+from deskhand.tools.values import Doubt, Grants, Mode, Scope, ToolOperation
+
+# Answers of a desk that leave the question open whether a write is there, and would be the same next time.
+CANNOT_TELL = (DeskCannotTellError, DeskPermissionError, DeskProtocolError, DeskUnsupportedError)
+
+# Answers of a desk that mean that a change was not made and would not be the next time.
+REFUSALS = (DeskNotFoundError, DeskPermissionError, DeskUnsupportedError, DeskValidationError)
+
+TICKET = TypeAdapter(Ticket)
+RECEIPT = TypeAdapter(WriteReceipt)
+
+Make = Callable[[str, str], Awaitable[WriteReceipt]]
+"""Makes a write: of a ticket's id and the write's mark."""
+
+
+class DeskHands:
+    """What one run may do on one desk.
+
+    Args:
+        desk: The tenant's connection.
+        grants: Operations the agent has on it.
+        own: The ticket that started the run, if it is one of this desk.
+        journal: Records every call.
+        db: For the audit log.
+        actor: Name in the audit log.
+    """
+
+    def __init__(
+        self,
+        desk: TicketingToolPlugin,
+        *,
+        grants: Grants,
+        own: str | None,
+        journal: Journal,
+        db: Database,
+        actor: str,
+    ) -> None:
+        self.desk = desk
+        self.provider = provider_of(desk.manifest)
+        self.own = own
+        self.journal = journal
+        self._grants = grants
+        self._db = db
+        self._actor = actor
+        self._listed: dict[str, str] = {}
+
+    @property
+    def tool_id(self) -> str:
+        """The tool that grants name."""
+        return self.provider.tool_id
+
+    # -- what is granted ---------------------------------------------------------------------
+
+    def may(self, name: str) -> bool:
+        """Whether the agent was granted an operation that this desk has."""
+        grant = self._grants.get(name)
+        return grant is not None and grant.mode is Mode.ALLOW and self.provider.operation(name) is not None
+
+    def scope(self, name: str) -> Scope:
+        """Which tickets a granted operation may touch."""
+        return self._grants[name].scope
+
+    def require(self, name: str) -> ToolOperation:
+        """The operation, if it is granted.
+
+        Raises:
+            ForbiddenError: The agent lacks it; the message says how to grant it.
+        """
+        operation = self.provider.operation(name)
+        if operation is None or not self.may(name):
+            raise ForbiddenError(
+                f"The agent may not use '{name}' on {self.provider.name}. Grant it in the agent's tools."
+            )
+        return operation
+
+    def note_listed(self, ticket_id: str, number: str) -> None:
+        """Remember a ticket that a granted search found; a resumed run finds it in the journal again."""
+        self._listed[ticket_id] = ticket_id
+        self._listed.setdefault(number, ticket_id)
+
+    async def find_ticket(self, name: str, ref: str | None) -> str:
+        """Id of the ticket an operation is to touch.
+
+        Args:
+            name: The operation.
+            ref: Id or number; None is the ticket that started the run.
+
+        Raises:
+            ForbiddenError: The grant's scope leaves it out.
+        """
+        if ref is None or ref == self.own:
+            if self.own is None:
+                raise ForbiddenError("This run was not started by a ticket of this desk: say which ticket is meant.")
+            return self.own
+        scope = self.scope(name)
+        if scope is not Scope.OWN and ref in self._listed:
+            return self._listed[ref]
+        if scope is Scope.ANY:
+            # By the number people see, a write could not be told from another one on the same ticket.
+            return (await self._look(ref)).id
+        which = "the ticket that started the run" if scope is Scope.OWN else "tickets that this run found by a search"
+        raise ForbiddenError(f"'{name}' may touch {which} alone; {ref} is another one.")
+
+    async def _look(self, ref: str) -> Ticket:
+        raw = await self.journal.step(
+            name="get_ticket",
+            key=f"get_ticket:{self.tool_id}/{ref}"[:200],
+            kind="tool",
+            input={"ticket_id": ref},
+            body=lambda: self.desk.get_ticket(ref, with_notes=False),
+        )
+        return TICKET.validate_python(raw)
+
+    # -- what the run itself does ------------------------------------------------------------
+
+    async def own_ticket(self) -> Ticket:
+        """The ticket that started the run, as it was when the run first read it."""
+        self.require("get_ticket")
+        own = await self.find_ticket("get_ticket", None)
+        raw = await self.journal.step(
+            name="get_ticket", kind="tool", input={"ticket_id": own}, body=lambda: self.desk.get_ticket(own)
+        )
+        return TICKET.validate_python(raw)
+
+    async def add_note(
+        self, body: str, *, key: str, name: str = "add_note", ref: str | None = None, owed: bool = True
+    ) -> WriteReceipt:
+        """Write a note, once.
+
+        Args:
+            body: Markdown.
+            key: Journal key; the same text under the same key is written once, however often the run is resumed.
+            name: ``add_note``, or ``reply``, which the requester reads.
+            ref: Which ticket.
+            owed: The run owes it, whatever its limits say.
+        """
+        public = name == "reply"
+
+        async def make(ticket_id: str, mark: str) -> WriteReceipt:
+            return await self.desk.add_note(ticket_id, NoteDraft(body=body, public=public, mark=mark))
+
+        return await self.write(name, ref, key=key, shown={"body": body, "public": public}, make=make, owed=owed)
+
+    async def update_ticket(self, changes: TicketChanges, *, key: str, ref: str | None = None) -> WriteReceipt:
+        """Set fields of a ticket: a change of its own, made once however often the run is resumed."""
+
+        async def make(ticket_id: str, mark: str) -> WriteReceipt:
+            return await self.desk.update_ticket(ticket_id, changes, mark=mark)
+
+        return await self.write("update_ticket", ref, key=key, shown=shown(changes), make=make)
+
+    # -- the one road of a write -------------------------------------------------------------
+
+    async def write(
+        self, name: str, ref: str | None, *, key: str, shown: Mapping[str, Any], make: Make, owed: bool = False
+    ) -> WriteReceipt:
+        """Grant, scope, intent, mark, effect, audit; a dry run ends after the intent."""
+        operation = self.require(name)
+        ticket_id = await self.find_ticket(name, ref)
+        given = {**shown, **self._target(ticket_id)}
+        if self.journal.execution.mode != "live":
+            return await self._intend(operation, ticket_id, key=key, given=given, owed=owed)
+        mark = self.journal.mark_for(key)
+
+        async def perform() -> Any:
+            receipt = await make(ticket_id, mark)
+            await self._audit(operation, ticket_id, receipt)
+            return to_jsonable_python(receipt)
+
+        raw = await self.journal.step(
+            name=name,
+            key=key,
+            kind="write",
+            input=given,
+            body=perform,
+            # What may be repeated leaves the ticket as doing it once, so a doubt needs no question.
+            idempotent=operation.doubt is Doubt.REPEAT,
+            recover=lambda: self._settle(operation, ticket_id, mark),
+            owed=owed,
+        )
+        return RECEIPT.validate_python(raw)
+
+    def _target(self, ticket_id: str) -> dict[str, str]:
+        """Names the ticket where it is not the run's own; by it the desk's event about our write is known."""
+        return {} if ticket_id == self.own else {"target": f"{self.tool_id}/{ticket_id}"}
+
+    async def _intend(
+        self, operation: ToolOperation, ticket_id: str, *, key: str, given: Mapping[str, Any], owed: bool
+    ) -> WriteReceipt:
+        receipt = WriteReceipt(id="dry-run", ticket_id=ticket_id)
+
+        async def intent() -> Any:
+            return {**to_jsonable_python(receipt), "intent": operation.name}
+
+        # Not a write: the trace counts what reached the desk, and no mark was given away.
+        await self.journal.step(name=operation.name, key=key, kind="compute", input=dict(given), body=intent, owed=owed)
+        return receipt
+
+    async def _settle(self, operation: ToolOperation, ticket_id: str, mark: str) -> Any:
+        """Settle a write that was begun by a worker that died: ask the desk by the write's mark."""
+        try:
+            receipt = await self.desk.find_write(ticket_id, mark)
+        except CANNOT_TELL as error:
+            raise InDoubtError(
+                f"'{operation.name}' was begun and the desk cannot say whether it happened ({error.detail})"
+                f" Look at ticket {ticket_id} for the mark {mark}, then answer here: was it done?"
+            ) from error
+        if receipt is None:
+            return NOT_DONE
+        await self._audit(operation, ticket_id, receipt, adopted=True)
+        return {**to_jsonable_python(receipt), "adopted": True}
+
+    async def _audit(
+        self, operation: ToolOperation, ticket_id: str, receipt: WriteReceipt, *, adopted: bool = False
+    ) -> None:
+        execution = self.journal.execution
+        async with self._db.tenant_session(execution.tenant_id) as session:
+            await audit.record(
+                session,
+                tenant_id=execution.tenant_id,
+                actor=self._actor,
+                operation=f"desk.{operation.name}",
+                resource_type=f"ticket:{self.tool_id}",
+                resource_id=ticket_id,
+                details={
+                    "execution_id": str(execution.id),
+                    "receipt": receipt.id,
+                    "mark": receipt.mark,
+                    "adopted": adopted,
+                },
+            )
+
+
+def shown(changes: TicketChanges) -> dict[str, Any]:
+    """What a change sets, for the trace; fields it leaves alone are left out."""
+    return {name: value for name, value in to_jsonable_python(changes).items() if value not in (None, [], {})}

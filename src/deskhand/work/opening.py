@@ -1,0 +1,86 @@
+"""Opens a run's toolbox: every connection of the tenant that the agent is granted, not only the desk of the event."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from deskhand.errors import ConfigurationError
+from deskhand.kit.crypto import SecretBox
+from deskhand.kit.db.session import Database
+from deskhand.knowledge.embedding import Embedder
+from deskhand.plugins.registry import PluginManager
+from deskhand.tenants.connections import connected_tools, desk_for
+from deskhand.tools.knowledge import KNOWLEDGE
+from deskhand.work.hands import DeskHands
+from deskhand.work.knowledge_tools import KnowledgeTools
+from deskhand.work.run import Run
+from deskhand.work.toolbox import Sources, Toolbox
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolboxMaker:
+    """What all toolboxes are made with.
+
+    Attributes:
+        db: Sessions.
+        secrets: Decrypts the tenant's connections.
+        plugins: Registered desks.
+        embedder: For semantic search.
+    """
+
+    db: Database
+    secrets: SecretBox
+    plugins: PluginManager
+    embedder: Embedder
+
+    @asynccontextmanager
+    async def open(self, run: Run) -> AsyncIterator[Toolbox]:
+        """The toolbox of a run; its connections are closed afterwards.
+
+        Raises:
+            ConfigurationError: The run is about a ticket of a desk that the agent has not.
+            InvalidInputError: That desk's connection is not complete.
+        """
+        async with AsyncExitStack() as stack:
+            desks = [await self._hands(run, tool_type, stack) for tool_type in self._desks(run)]
+            sources = Sources()
+            granted = run.grants.get(KNOWLEDGE.tool_id)
+            knowledge = None
+            if granted:
+                knowledge = KnowledgeTools(
+                    grants=granted, db=self.db, journal=run.journal, embedder=self.embedder, seen=sources.add
+                )
+            yield Toolbox(desks, sources=sources, knowledge=knowledge)
+
+    def _desks(self, run: Run) -> list[str]:
+        """Tool types of the desks, the one of the run's ticket first; another that is not connected is not there."""
+        grants = run.grants
+        connected = connected_tools(run.tenant, secrets=self.secrets, plugins=self.plugins)
+        others = [tool for tool in sorted(grants) if tool in connected]
+        own = _own_desk(run)
+        if own is None:
+            return others
+        if own not in grants:
+            raise ConfigurationError(f"The agent has no tool '{own}'. Add it to the agent and retry the run.")
+        return [own, *(tool for tool in others if tool != own)]
+
+    async def _hands(self, run: Run, tool_type: str, stack: AsyncExitStack) -> DeskHands:
+        desk = desk_for(run.tenant, tool_type, secrets=self.secrets, plugins=self.plugins, http=run.http)
+        stack.push_async_callback(desk.aclose)
+        return DeskHands(
+            desk,
+            grants=run.grants[tool_type],
+            own=run.execution.ticket_ref if tool_type == _own_desk(run) else None,
+            journal=run.journal,
+            db=self.db,
+            actor=run.actor,
+        )
+
+
+def _own_desk(run: Run) -> str | None:
+    """The desk of the ticket that started the run; None of a run that none did."""
+    if not run.execution.ticket_ref:
+        return None
+    return run.execution.tool_type or run.tenant.tool_type

@@ -1,0 +1,73 @@
+"""The agent's prompt as the model gets it: whole, with its variables filled in, and what a run is for in words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, tzinfo
+from zoneinfo import ZoneInfo
+
+from deskhand.agents.prompts import render
+from deskhand.engine.claims import RunningExecution
+from deskhand.kit.marks import strip_marks
+from deskhand.llm.loop import ToolSpec
+from deskhand.plugins.contract import Ticket
+from deskhand.work.run import Run
+from deskhand.work.toolbox import tools_text
+from deskhand.work.views import person_words
+
+
+def system_prompt(run: Run, specs: Sequence[ToolSpec], ticket: Ticket | None = None) -> str:
+    """The version's prompt with its variables filled in.
+
+    Args:
+        run: The run.
+        specs: The tools the model is offered.
+        ticket: The ticket that started the run.
+    """
+    values = {
+        "tenant_name": run.tenant.name,
+        "agent_name": run.agent_name,
+        "current_date": occasion_time(run.execution).date().isoformat(),
+        "tools": tools_text(specs),
+        **({} if ticket is None else _ticket_values(ticket)),
+    }
+    return render(run.version.system_prompt, values)
+
+
+def _ticket_values(ticket: Ticket) -> dict[str, str]:
+    """On one line each: a stranger's text must not look like a part of the prompt."""
+    facts = {
+        "id": ticket.id,
+        "number": ticket.display_id,
+        "desk": ticket.tool_type,
+        "subject": strip_marks(ticket.subject),
+        "description": strip_marks(ticket.description),
+        "status": ticket.status,
+        "priority": ticket.priority or ticket.vendor_priority,
+        "category": ticket.category,
+        "requester": person_words(ticket.requester),
+        "assignee": person_words(ticket.assignee),
+        "group": ticket.group,
+        "created_at": ticket.created_at.isoformat() if ticket.created_at else None,
+        "updated_at": ticket.updated_at.isoformat() if ticket.updated_at else None,
+        "url": ticket.url,
+    }
+    return {f"ticket.{name}": " ".join((value or "").split()) for name, value in facts.items()}
+
+
+def occasion_time(execution: RunningExecution) -> datetime:
+    """When a run is for: of a schedule, the time it stands for, which after an outage is not when it starts."""
+    schedule = execution.input_payload.get("schedule")
+    if not isinstance(schedule, dict):
+        return execution.queued_at.astimezone(UTC)
+    zone: tzinfo = ZoneInfo(schedule["timezone"])
+    return datetime.fromisoformat(schedule["fire_at"]).astimezone(zone)
+
+
+def occasion(execution: RunningExecution) -> str:
+    """The same in words, for the model."""
+    schedule = execution.input_payload.get("schedule")
+    instant = occasion_time(execution)
+    if not isinstance(schedule, dict):
+        return f"Run started at {instant.isoformat()}."
+    return f"Scheduled run for {instant:%A} {instant.isoformat()} ({schedule['timezone']})."

@@ -1,0 +1,40 @@
+"""What one run works with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from deskhand.agents.models import AgentVersion
+from deskhand.engine.claims import RunningExecution
+from deskhand.engine.journal import Journal
+from deskhand.kit.http import HttpClientFactory
+from deskhand.tenants.models import TenantConfig
+from deskhand.tools.values import Grants, read_grants
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """Everything one run works with.
+
+    Attributes:
+        agent_name: The agent's name for people, as it is now.
+        deadline: ``time.monotonic()`` at which the attempt must be over.
+    """
+
+    execution: RunningExecution
+    version: AgentVersion
+    agent_name: str
+    tenant: TenantConfig
+    journal: Journal
+    http: HttpClientFactory
+    deadline: float
+
+    @property
+    def grants(self) -> dict[str, Grants]:
+        """By tool, what the version may do."""
+        return {str(tool["tool_id"]): read_grants(tool["operations"]) for tool in self.version.tools}
+
+    @property
+    def actor(self) -> str:
+        """Name in the audit log."""
+        return f"agent:{self.execution.agent_id}/v{self.version.version_number}"

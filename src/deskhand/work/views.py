@@ -1,0 +1,72 @@
+"""What a model reads of a ticket: the few facts, as data, with nothing cut off silently. Pure.
+
+Everything here was written by strangers. It goes to the model as the result of a call, never as an instruction, and it
+cannot change what the agent may do.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from deskhand.kit.marks import strip_marks
+from deskhand.plugins.contract import Note, Person, Ticket
+
+DESCRIPTION_LIMIT = 3_000
+LISTED_LIMIT = 300
+NOTE_LIMIT = 1_000
+NOTES = 10
+
+
+def ticket_view(ticket: Ticket, *, limit: int = DESCRIPTION_LIMIT) -> dict[str, Any]:
+    """One ticket, without its notes.
+
+    Args:
+        ticket: As read from its desk.
+        limit: Characters of a text.
+    """
+    facts: dict[str, Any] = {
+        "ticket_id": ticket.id,
+        "number": ticket.display_id,
+        "desk": ticket.tool_type,
+        "subject": shortened(ticket.subject, LISTED_LIMIT),
+        "description": shortened(ticket.description, limit),
+        "status": ticket.status,
+        "priority": ticket.priority or ticket.vendor_priority,
+        "category": ticket.category,
+        "requester": person_words(ticket.requester),
+        "assignee": person_words(ticket.assignee),
+        "group": ticket.group,
+        "created_at": ticket.created_at.isoformat() if ticket.created_at else None,
+        "updated_at": ticket.updated_at.isoformat() if ticket.updated_at else None,
+        "resolution": shortened(ticket.resolution or "", limit) or None,
+        "url": ticket.url,
+    }
+    return {name: value for name, value in facts.items() if value not in (None, "")}
+
+
+def notes_view(notes: tuple[Note, ...]) -> dict[str, Any]:
+    """The newest notes, and how many older ones there are."""
+    shown = notes[-NOTES:]
+    older = len(notes) - len(shown)
+    return {"notes": [_note(note) for note in shown], **({"older_notes": older} if older else {})}
+
+
+def _note(note: Note) -> dict[str, Any]:
+    return {
+        "id": note.id,
+        "body": shortened(note.body, NOTE_LIMIT),
+        "public": note.public,
+        "author": person_words(note.author),
+        "created_at": note.created_at.isoformat() if note.created_at else None,
+    }
+
+
+def person_words(person: Person | None) -> str | None:
+    """What people call somebody."""
+    return None if person is None else person.name or person.email or person.id
+
+
+def shortened(text: str, limit: int) -> str:
+    """A text without our marks; one that is longer than the limit says how much is missing."""
+    text = strip_marks(text).strip()
+    return text if len(text) <= limit else f"{text[:limit].rstrip()} … ({len(text) - limit} more characters)"
