@@ -13,6 +13,7 @@ from deskhand.tools import catalogue
 from deskhand.tools.values import Kind, Mode, Scope, read_grants, stored_grants
 
 DESK = "servicedesk_plus"
+MAIL = {"host": "mail.acme.test", "sender": "deskhand@acme.test", "allowed_recipients": ["acme.test"]}
 PROVIDERS = catalogue.providers(PluginManager())
 OPERATIONS = [
     pytest.param(tool, one, id=f"{tool.tool_id}-{one.name}")
@@ -53,7 +54,7 @@ async def test_both_forms_of_a_grant_are_kept_by_the_version_and_can_be_sent_bac
 
 @pytest.mark.parametrize("tool_id", [tool.tool_id for tool in PROVIDERS if tool.kind is not Kind.DESK])
 async def test_a_tool_beside_the_desks_gets_its_reading(api: Api, tool_id: str) -> None:
-    acme = await api.tenant()
+    acme = await api.tenant(connection_extras={"email": MAIL})
     agent = await api.agent(acme, tool_ids=[DESK, tool_id])
     reads = sorted(one.name for one in catalogue.find_provider(tool_id, PluginManager()).operations if not one.is_write)
     assert agent["tool_operations"][tool_id] == reads

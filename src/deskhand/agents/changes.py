@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 from pydantic import ValidationError
 
 from deskhand.agents.models import Agent, AgentTool, AgentTrigger
+from deskhand.agents.outcomes import outcome_faults, read_outcome
 from deskhand.agents.schemas import SCHEDULE_FIELDS, AgentStatus, AgentTriggerCreate, AgentTriggerUpdate, TriggerType
 from deskhand.errors import FieldProblem, InvalidInputError
 from deskhand.kit.cron import next_fire
@@ -136,6 +137,18 @@ def grants(
     if faults:
         raise InvalidInputError("; ".join(fault.detail for fault in faults), errors=faults)
     return granted
+
+
+def ensure_outcome(agent: Agent) -> None:
+    """Refuse an outcome that the agent's grants do not allow.
+
+    Raises:
+        InvalidInputError: Names what is not granted.
+    """
+    granted = {tool.tool_id: read_grants(tool.operations) for tool in agent.tools}
+    faults = list(outcome_faults(read_outcome(agent.outcome), granted))
+    if faults:
+        raise InvalidInputError("; ".join(fault.detail for fault in faults), errors=faults)
 
 
 def plan_schedules(agent: Agent, *, now: datetime) -> None:

@@ -55,6 +55,7 @@ class Agent(TenantModel, Base):
     status: Mapped[str] = mapped_column(String(20))
     system_prompt: Mapped[str] = mapped_column(Text)
     llm_config: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default=text("'{}'::jsonb"))
+    outcome: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default=text("""'{"kind": "note"}'::jsonb"""))
     revision: Mapped[int] = mapped_column(Integer, server_default=text("1"))
     current_version: Mapped[int] = mapped_column(Integer, server_default=text("1"))
     created_at: Mapped[CreatedAt]
@@ -183,6 +184,7 @@ class AgentVersion(TenantModel, Base):
     version_number: Mapped[int] = mapped_column(Integer)
     system_prompt: Mapped[str] = mapped_column(Text)
     llm_config: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    outcome: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default=text("""'{"kind": "note"}'::jsonb"""))
     tools: Mapped[list[dict[str, Any]]] = mapped_column(JSONB, server_default=text("'[]'::jsonb"))
     triggers: Mapped[list[dict[str, Any]]] = mapped_column(JSONB, server_default=text("'[]'::jsonb"))
     created_at: Mapped[CreatedAt]

@@ -21,6 +21,7 @@ from pydantic.config import JsonDict
 
 from deskhand.agents.llm_config import LLMConfig
 from deskhand.agents.models import Agent, AgentTrigger
+from deskhand.agents.outcomes import Outcome, read_outcome
 from deskhand.agents.prompts import VARIABLES, check_prompt
 from deskhand.kit.cron import check_cron, check_timezone
 from deskhand.kit.payloads.rules import check_payload_schema
@@ -215,6 +216,8 @@ class AgentCreate(_ToolRules):
         " is not named gets reading and adding notes, another tool its reading.",
     )
 
+    outcome: Outcome = Field(default_factory=Outcome, description="What its runs end in.")
+
     @model_validator(mode="after")
     def _needs_a_trigger(self) -> AgentCreate:
         if self.status != AgentStatus.DRAFT and not self.triggers:
@@ -242,6 +245,8 @@ class AgentUpdate(_ToolRules):
     )
     tool_ids: list[ToolId] | None = Field(None, max_length=MAX_TOOLS, description="The whole list.")
     tool_operations: ToolGrants | None = Field(None, description="Grants of the tools named; others keep theirs.")
+
+    outcome: Outcome | None = Field(None, description="What its runs end in, whole.")
 
     @model_validator(mode="after")
     def _never_back_to_draft(self) -> AgentUpdate:
@@ -311,6 +316,7 @@ class AgentResponse(BaseModel):
     tool_operations: dict[str, list[str] | dict[str, GrantView]] = Field(
         default_factory=dict, description="What it may do with each tool; a plain list means `allow` and `own`."
     )
+    outcome: dict[str, Any] = Field(default_factory=dict, description="What its runs end in.")
     revision: int = Field(1, description="Counts every change; the ETag.")
     current_version: int = Field(1, description="Counts changes of prompt, model, tools and triggers.")
 
@@ -319,13 +325,14 @@ class AgentResponse(BaseModel):
     def _from_row(cls, data: Any) -> Any:
         if not isinstance(data, Agent):
             return data
-        computed = {"triggers", "tool_ids", "tool_operations", "webhook_secrets"}
+        computed = {"triggers", "tool_ids", "tool_operations", "outcome", "webhook_secrets"}
         row = {name: getattr(data, name) for name in cls.model_fields if name not in computed}
         counters = {name: row.pop(name) or 1 for name in ("revision", "current_version")}
         tools = sorted(data.tools, key=lambda tool: tool.tool_id)
         return {
             **row,
             **counters,
+            "outcome": read_outcome(data.outcome).as_stored(),
             "triggers": [trigger_view(trigger) for trigger in in_order(data.triggers)],
             "tool_ids": [tool.tool_id for tool in tools],
             "tool_operations": {tool.tool_id: stored_grants(read_grants(tool.operations or ())) for tool in tools},

@@ -12,6 +12,7 @@ from deskhand.agents import changes, repository
 from deskhand.agents.lifecycle import AgentNotReadyError, ensure_transition
 from deskhand.agents.llm_config import LLMConfig
 from deskhand.agents.models import Agent, AgentTrigger, AgentVersion
+from deskhand.agents.outcomes import mail_missing, read_outcome
 from deskhand.agents.readiness import missing_for_activation
 from deskhand.agents.repository import AgentFilter
 from deskhand.agents.schemas import NEVER_DRAFT_AGAIN, AgentCreate, AgentStatus, AgentUpdate
@@ -25,6 +26,7 @@ from deskhand.kit.db.session import database_now
 from deskhand.kit.page import Page
 from deskhand.plugins.registry import PluginManager
 from deskhand.tenants.connections import connected_tools
+from deskhand.tenants.mail import mail_settings
 from deskhand.tenants.service import TenantService
 from deskhand.tools.values import read_grants
 
@@ -80,6 +82,7 @@ class AgentService:
             status=data.status.value,
             system_prompt=data.system_prompt,
             llm_config=data.llm_config.as_stored(),
+            outcome=data.outcome.as_stored(),
             revision=1,
             current_version=1,
             created_by=self._actor,
@@ -88,6 +91,7 @@ class AgentService:
         )
         made = changes.set_triggers(agent, data.triggers, secrets=self._secrets)
         changes.set_tools(agent, changes.grants(agent, data.tool_ids, data.tool_operations, plugins=self._plugins))
+        changes.ensure_outcome(agent)
         await self._ensure_ready(agent)
         changes.plan_schedules(agent, now=await database_now(self._session))
         self._session.add(agent)
@@ -219,6 +223,7 @@ class AgentService:
         before = snapshot(agent)
         agent.system_prompt = version.system_prompt
         agent.llm_config = dict(version.llm_config)
+        agent.outcome = dict(version.outcome)
         made = changes.restore_triggers(agent, version.triggers, secrets=self._secrets)
         changes.set_tools(agent, {tool["tool_id"]: read_grants(tool["operations"]) for tool in version.tools})
         if snapshot(agent) == before:
@@ -258,6 +263,10 @@ class AgentService:
         if data.tool_ids is not None or data.tool_operations is not None:
             granted = changes.grants(agent, data.tool_ids, data.tool_operations, plugins=self._plugins)
             changes.set_tools(agent, granted)
+        if data.outcome is not None:
+            agent.outcome = data.outcome.as_stored()
+        if not {"outcome", "tool_ids", "tool_operations"}.isdisjoint(data.model_fields_set):
+            changes.ensure_outcome(agent)
         if data.triggers is None:
             return {}
         if not data.triggers and agent.status != AgentStatus.DRAFT:
@@ -293,6 +302,8 @@ class AgentService:
         missing = missing_for_activation(
             agent, tenant_is_active=tenant.is_active, connected=connected, listed_models=self._listed_models
         )
+        tools = {tool.tool_id for tool in agent.tools}
+        missing += mail_missing(read_outcome(agent.outcome), tools, mail_settings(tenant, self._secrets))
         if missing:
             raise AgentNotReadyError(
                 f"The agent cannot be active: {'; '.join(fault.detail for fault in missing)}.", errors=missing

@@ -12,12 +12,13 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 
 from deskhand.agents.models import Agent, AgentTrigger, AgentVersion
+from deskhand.agents.outcomes import read_outcome
 from deskhand.agents.schemas import SCHEDULE_FIELDS, TriggerType, in_order
 from deskhand.kit.pointer import pointer
 from deskhand.tools.values import read_grants, stored_grants
 
 WEBHOOK_FIELDS = ("webhook_url", "payload_schema")
-_PARTS = ("system_prompt", "llm_config", "tools", "triggers")
+_PARTS = ("system_prompt", "llm_config", "outcome", "tools", "triggers")
 MAX_DIFF_STEPS = 2_000_000
 _MISSING = object()
 
@@ -32,6 +33,7 @@ class AgentVersionResponse(BaseModel):
     version_number: int
     system_prompt: str
     llm_config: dict[str, Any]
+    outcome: dict[str, Any]
     tools: list[dict[str, Any]]
     triggers: list[dict[str, Any]] = Field(description="Triggers without their secrets, which are not versioned.")
     created_at: datetime
@@ -62,6 +64,7 @@ def snapshot(agent: Agent) -> dict[str, Any]:
     return {
         "system_prompt": agent.system_prompt,
         "llm_config": agent.llm_config,
+        "outcome": read_outcome(agent.outcome).as_stored(),
         "tools": [
             {"tool_id": tool.tool_id, "operations": stored_grants(read_grants(tool.operations))} for tool in tools
         ],

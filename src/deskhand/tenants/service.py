@@ -20,6 +20,7 @@ from deskhand.tenants import repository
 from deskhand.tenants.connections import connection_faults
 from deskhand.tenants.destinations import ensure_secrets_stay, stored_destinations
 from deskhand.tenants.fields import PLAIN_FIELDS, SECRET_FIELDS, TOOL_FIELDS
+from deskhand.tenants.mail import ensure_mail_settings
 from deskhand.tenants.models import EnhancementHistory, TenantConfig
 from deskhand.tenants.schemas import MAX_LIMITS_BYTES, RateLimits, TenantConfigCreate, TenantConfigUpdate
 
@@ -65,6 +66,7 @@ class TenantService:
         for name in _SECRETS:
             self._store_secret(tenant, name, getattr(data, name))
         self._ensure_default_tool_works(tenant)
+        ensure_mail_settings(tenant, self._secrets)
         await repository.add_tenant(self._session, tenant)
         await self._audit(tenant, actor, "tenant.create", {"tool_type": tenant.tool_type})
         return tenant
@@ -111,6 +113,7 @@ class TenantService:
                 before, stored_destinations(tenant, secrets=self._secrets, plugins=self._plugins), resent=given
             )
             self._ensure_default_tool_works(tenant)
+        ensure_mail_settings(tenant, self._secrets)
         if given:
             await self._save(tenant)
             await self._audit(tenant, actor, "tenant.update", {"fields": sorted(given)})

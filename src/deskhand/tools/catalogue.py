@@ -10,9 +10,10 @@ from deskhand.kit.pointer import pointer
 from deskhand.plugins.registry import PluginManager
 from deskhand.tools import desk
 from deskhand.tools.knowledge import KNOWLEDGE
+from deskhand.tools.mail import MAIL
 from deskhand.tools.values import Grants, Mode, Provider, Scope
 
-BUILT_IN = (KNOWLEDGE,)
+BUILT_IN = (KNOWLEDGE, MAIL)
 """Tools that are no desk."""
 
 NAMES = frozenset(one.name for one in desk.OPERATIONS) | {one.name for tool in BUILT_IN for one in tool.operations}

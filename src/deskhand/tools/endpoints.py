@@ -10,10 +10,13 @@ from deskhand.errors import InvalidInputError
 from deskhand.kit.problem import problem_responses
 from deskhand.tenants.connections import connected_tools
 from deskhand.tenants.endpoints import Plugins
+from deskhand.tenants.mail import mail_settings
 from deskhand.tenants.service import TenantService
 from deskhand.tools.catalogue import providers
+from deskhand.tools.knowledge import KNOWLEDGE
+from deskhand.tools.mail import MAIL
 from deskhand.tools.schemas import OperationView, ToolView
-from deskhand.tools.values import Kind, Provider, ToolOperation
+from deskhand.tools.values import Provider, ToolOperation
 
 router = APIRouter(prefix="/api/v1/tools", tags=["tools"])
 
@@ -23,8 +26,10 @@ async def list_tools(caller: Viewer, session: TenantSession, app: App, plugins: 
     """Everything an agent of the caller's tenant may be granted, with the schemas of arguments and results."""
     assert caller.tenant_id is not None  # the session dependency refused it before
     tenant = await TenantService(session, secrets=app.secrets, plugins=plugins).get_tenant(caller.tenant_id)
-    connected = connected_tools(tenant, secrets=app.secrets, plugins=plugins)
-    return [_view(one, connected=one.kind is not Kind.DESK or one.tool_id in connected) for one in providers(plugins)]
+    connected = {*connected_tools(tenant, secrets=app.secrets, plugins=plugins), KNOWLEDGE.tool_id}
+    if mail_settings(tenant, app.secrets) is not None:
+        connected.add(MAIL.tool_id)
+    return [_view(one, connected=one.tool_id in connected) for one in providers(plugins)]
 
 
 def _view(provider: Provider, *, connected: bool) -> ToolView:

@@ -147,6 +147,7 @@ class Drafter:
         self._http = http
         self._journal = journal
         self._share = share
+        self.deadline = share.deadline
 
     async def word(
         self, facts: NoteFacts, toolbox: Toolbox, *, llm_config: Mapping[str, Any], prompt: PromptFor
@@ -185,7 +186,7 @@ class Drafter:
             deadline=self._share.deadline,
             run_id=str(self._journal.execution.id),
         )
-        answer = await self._ask(task, model)
+        answer = await self.ask(task, model)
         if isinstance(answer, Exception):
             return self._done_without(facts, model.model_name, answer)
         seen = replace(facts, sources=(*facts.sources, *toolbox.sources.beside(facts.sources)))
@@ -196,7 +197,7 @@ class Drafter:
         facts = replace(facts, sources=tuple(one for one in seen.sources if one.ref in known | cited))
         return Wording(compose_note(facts, draft), facts, model.model_name)
 
-    async def _ask(self, task: AgentTask, model: Model[Any]) -> dict[str, Any] | Exception:
+    async def ask(self, task: AgentTask, model: Model[Any]) -> dict[str, Any] | Exception:
         """The model's answer, or what kept it from giving one.
 
         The call runs as a task of its own, because what ended it is to be looked at whatever it is; a cancelled run
@@ -217,14 +218,22 @@ class Drafter:
         return error
 
     def _done_without(self, facts: NoteFacts, model_name: str, error: Exception) -> Wording:
+        failure = self.give_up(error)
+        draft = without_model(facts, shortfall=shortfall(error))
+        return Wording(compose_note(facts, draft), facts, model_name, failure)
+
+    def give_up(self, error: Exception) -> str:
+        """Why the model was no help, if the run is to go on without it.
+
+        Raises:
+            ModelError: It may pass by itself, and there is time for another try.
+        """
         execution = self._journal.execution
         if isinstance(error, ModelError) and self._share.allows_another_try(execution, error, now=time.monotonic()):
             raise error
         known = isinstance(error, (ModelError, LimitReachedError, ConfigurationError))
         log.warning("note_without_model", reason=str(error), exc_info=None if known else error)
-        draft = without_model(facts, shortfall=shortfall(error))
-        failure = str(error) if known else f"Unexpected {type(error).__name__}."
-        return Wording(compose_note(facts, draft), facts, model_name, failure)
+        return str(error) if known else f"Unexpected {type(error).__name__}."
 
 
 def _is_not_the_models(error: Exception) -> bool:

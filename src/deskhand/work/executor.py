@@ -15,6 +15,7 @@ from typing import Any
 import asyncpg
 from pydantic_core import to_jsonable_python
 
+from deskhand.agents.outcomes import OutcomeKind
 from deskhand.agents.service import agent_name, get_version
 from deskhand.engine.claims import Ending, RunningExecution, kept_marks
 from deskhand.engine.journal import Journal
@@ -44,6 +45,7 @@ from deskhand.work.prompting import system_prompt
 from deskhand.work.repetition import LastNote, facts_digest, read_last_note
 from deskhand.work.research import Researcher
 from deskhand.work.run import Run
+from deskhand.work.ticket_outcomes import TicketOutcomes
 from deskhand.work.toolbox import Toolbox
 
 NOTE_KEY = "add_note:note"
@@ -138,6 +140,9 @@ class Executor:
             ticket = await own.own_ticket()
             findings = await Researcher(self._db, run.journal, self._embedder).research(ticket)
             facts = note_input(ticket, findings)
+            if run.outcome.kind is not OutcomeKind.NOTE:
+                outcomes = TicketOutcomes(self._gateway, self._limits.timeout)
+                return await outcomes.perform(run, toolbox, own, ticket, facts)
             digest = facts_digest(facts, run.execution.agent_version_id)
             may_write = own.may("add_note")
             last = await self._last_note(run, ticket) if live and may_write else None

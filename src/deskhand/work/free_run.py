@@ -13,17 +13,19 @@ from typing import Any
 
 from deskhand.engine.claims import Ending
 from deskhand.engine.status import ExecutionStatus
+from deskhand.errors import ConfigurationError
 from deskhand.llm.connection import GatewaySettings
 from deskhand.llm.embedded.constrained import ConstrainedModel
 from deskhand.llm.gateway import build_model
 from deskhand.llm.loop import AgentTask, run_agent
-from deskhand.plugins.contract import TicketQuery
+from deskhand.plugins.contract import Ticket, TicketQuery
 from deskhand.tools.desk import MOST_TICKETS
-from deskhand.work.prompting import occasion, occasion_time, system_prompt
+from deskhand.work.prompting import mail_subject, occasion, occasion_time, system_prompt
 from deskhand.work.run import Run
 from deskhand.work.toolbox import Toolbox
 
 LOOK_BACK = timedelta(days=1)
+REPORT_KEY = "send_mail:report"
 LISTED = 20
 REPORT_CHARACTERS = 20_000
 REPORT_SCHEMA = {
@@ -59,6 +61,7 @@ class FreeRun:
         Raises:
             ModelError: The model could not be used.
         """
+        ensure_deliverable(run, toolbox)
         model = build_model(run.version.llm_config, self.gateway, run.http)
         driven = isinstance(model, ConstrainedModel)
         tools = [] if driven else toolbox.specs()
@@ -73,7 +76,31 @@ class FreeRun:
         )
         outcome = await run_agent(task, model, run.journal)
         report = _laid_out(outcome.output["summary"], lists) if driven else str(outcome.output["report"])
-        return Ending(ExecutionStatus.COMPLETED, output={"report": report, "model": outcome.model_name})
+        mail = await deliver(run, toolbox, report)
+        return Ending(ExecutionStatus.COMPLETED, output={"report": report, **mail, "model": outcome.model_name})
+
+
+def ensure_deliverable(run: Run, toolbox: Toolbox) -> None:
+    """Refuse a run whose report could not be mailed, before anything is done for it.
+
+    Raises:
+        ConfigurationError: The tenant's mail is not set up any more.
+        ForbiddenError: It is not granted, or a recipient is not allowed.
+    """
+    if not run.outcome.mail_to:
+        return
+    if toolbox.mail is None:
+        raise ConfigurationError("The report goes out by mail, and the tenant has no mail settings that can be used.")
+    toolbox.mail.ensure_allowed(run.outcome.mail_to)
+
+
+async def deliver(run: Run, toolbox: Toolbox, report: str, ticket: Ticket | None = None) -> dict[str, Any]:
+    """Mail a report where the agent's outcome says so; once, however often the run is resumed."""
+    if not run.outcome.mail_to or toolbox.mail is None:
+        return {}
+    subject = mail_subject(run, ticket)
+    sent = await toolbox.mail.send(run.outcome.mail_to, subject, report, key=REPORT_KEY, owed=True)
+    return {"mail": {"to": run.outcome.mail_to, "subject": subject, "message_id": sent["message_id"] or None}}
 
 
 async def _look_through(run: Run, toolbox: Toolbox) -> dict[str, list[Mapping[str, Any]]]:

@@ -9,12 +9,16 @@ from dataclasses import dataclass
 from deskhand.errors import ConfigurationError
 from deskhand.kit.crypto import SecretBox
 from deskhand.kit.db.session import Database
+from deskhand.kit.mail import Mailer
 from deskhand.knowledge.embedding import Embedder
 from deskhand.plugins.registry import PluginManager
 from deskhand.tenants.connections import connected_tools, desk_for
+from deskhand.tenants.mail import mail_settings
 from deskhand.tools.knowledge import KNOWLEDGE
+from deskhand.tools.mail import MAIL
 from deskhand.work.hands import DeskHands
 from deskhand.work.knowledge_tools import KnowledgeTools
+from deskhand.work.mail_tools import MailHands
 from deskhand.work.run import Run
 from deskhand.work.toolbox import Sources, Toolbox
 
@@ -52,7 +56,15 @@ class ToolboxMaker:
                 knowledge = KnowledgeTools(
                     grants=granted, db=self.db, journal=run.journal, embedder=self.embedder, seen=sources.add
                 )
-            yield Toolbox(desks, sources=sources, knowledge=knowledge)
+            yield Toolbox(desks, sources=sources, knowledge=knowledge, mail=self._mail(run))
+
+    def _mail(self, run: Run) -> MailHands | None:
+        granted = run.grants.get(MAIL.tool_id)
+        settings = mail_settings(run.tenant, self.secrets) if granted else None
+        if not granted or settings is None:
+            return None
+        mailer = Mailer(server=settings.server, allow_private=run.http.allow_private, before_send=run.http.before_send)
+        return MailHands(settings, mailer, grants=granted, journal=run.journal, db=self.db, actor=run.actor)
 
     def _desks(self, run: Run) -> list[str]:
         """Tool types of the desks, the one of the run's ticket first; another that is not connected is not there."""

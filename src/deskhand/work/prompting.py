@@ -24,14 +24,21 @@ def system_prompt(run: Run, specs: Sequence[ToolSpec], ticket: Ticket | None = N
         specs: The tools the model is offered.
         ticket: The ticket that started the run.
     """
-    values = {
+    return render(run.version.system_prompt, {**_values(run, ticket), "tools": tools_text(specs)})
+
+
+def mail_subject(run: Run, ticket: Ticket | None = None) -> str:
+    """Subject of the mail that a report goes out in."""
+    return render(run.outcome.mail_subject, _values(run, ticket))
+
+
+def _values(run: Run, ticket: Ticket | None) -> dict[str, str]:
+    return {
         "tenant_name": run.tenant.name,
         "agent_name": run.agent_name,
         "current_date": occasion_time(run.execution).date().isoformat(),
-        "tools": tools_text(specs),
         **({} if ticket is None else _ticket_values(ticket)),
     }
-    return render(run.version.system_prompt, values)
 
 
 def _ticket_values(ticket: Ticket) -> dict[str, str]:

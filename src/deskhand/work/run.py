@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from deskhand.agents.models import AgentVersion
+from deskhand.agents.outcomes import Outcome, read_outcome
 from deskhand.engine.claims import RunningExecution
 from deskhand.engine.journal import Journal
 from deskhand.kit.http import HttpClientFactory
@@ -33,6 +34,11 @@ class Run:
     def grants(self) -> dict[str, Grants]:
         """By tool, what the version may do."""
         return {str(tool["tool_id"]): read_grants(tool["operations"]) for tool in self.version.tools}
+
+    @property
+    def outcome(self) -> Outcome:
+        """What the version's runs end in."""
+        return read_outcome(self.version.outcome)
 
     @property
     def actor(self) -> str:

@@ -11,11 +11,14 @@ from collections.abc import Iterator, Sequence
 
 from deskhand.llm.loop import ToolSpec
 from deskhand.notes.facts import Source
+from deskhand.plugins.contract import TicketChanges
+from deskhand.tools.mail import MAIL
 from deskhand.tools.values import Provider, ToolOperation
 from deskhand.work.desk_tools import DeskTools
 from deskhand.work.facts import live_source
-from deskhand.work.hands import DeskHands
+from deskhand.work.hands import DeskHands, shown
 from deskhand.work.knowledge_tools import KnowledgeTools
+from deskhand.work.mail_tools import MailHands
 
 _NAME_LENGTH = 64  # what model vendors allow
 
@@ -43,10 +46,16 @@ class Toolbox:
         desks: Hands on each granted desk that is connected; the one of the run's ticket first.
         sources: Takes what is shown to the model.
         knowledge: The tenant's knowledge, if it is granted.
+        mail: The tenant's mail, if it is granted and set up.
     """
 
     def __init__(
-        self, desks: Sequence[DeskHands], *, sources: Sources, knowledge: KnowledgeTools | None = None
+        self,
+        desks: Sequence[DeskHands],
+        *,
+        sources: Sources,
+        knowledge: KnowledgeTools | None = None,
+        mail: MailHands | None = None,
     ) -> None:
         self.sources = sources
         self.desks = tuple(desks)
@@ -54,6 +63,7 @@ class Toolbox:
             hands.tool_id: DeskTools(hands, lambda ticket: sources.add(live_source(ticket))) for hands in desks
         }
         self._knowledge = knowledge
+        self.mail = mail
 
     @property
     def own(self) -> DeskHands | None:
@@ -91,6 +101,11 @@ class Toolbox:
                 self._knowledge.spec(one, name=one.name, description=one.description)
                 for one in self._knowledge.offered()
             ]
+        if self.mail is not None:
+            specs += [
+                self.mail.spec(one, name=tool_name(MAIL, one, alone=True), description=one.description)
+                for one in self.mail.offered()
+            ]
         return specs
 
 
@@ -108,3 +123,6 @@ def _description(provider: Provider, operation: ToolOperation, *, alone: bool) -
 def tools_text(specs: Sequence[ToolSpec]) -> str:
     """The tools in words, for ``{{tools}}`` in a prompt."""
     return "\n".join(f"- {spec.name}: {spec.description}" for spec in specs) or "none"
+
+
+__all__ = ["Sources", "TicketChanges", "Toolbox", "shown", "tool_name", "tools_text"]

@@ -17,6 +17,8 @@ SMALLEST_SHARE = 0.6  # per cent; anything shorter would not be seen
 _TELLING = ("query", "subject", "ticket_id", "model", "ref", "text")
 _LENGTH = 90
 WRITES = frozenset(operation.value for operation in Operation if operation.access is Access.WRITE)
+EFFECTS = WRITES | {"reply", "send_mail"}
+"""Names of steps that write, as the trace has them: a reply is a note that the requester reads."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +63,7 @@ def lay_out(execution: ExecutionDetail, *, now: datetime) -> list[TimelineStep]:
         whole = max((end - start).total_seconds(), 0.001)
         offset = min(100 - SMALLEST_SHARE, 100 * (step.started_at - start).total_seconds() / whole)
         took = ((step.finished_at or min(now, end)) - step.started_at).total_seconds()
-        intent = execution.mode == "dry_run" and step.name in WRITES
+        intent = execution.mode == "dry_run" and step.name in EFFECTS
         placed.append(
             TimelineStep(
                 number=number,
@@ -96,7 +98,7 @@ def done_before(steps: Sequence[StepView]) -> str:
 
 
 def _text_of(step: StepView) -> str | None:
-    if step.name not in WRITES or not isinstance(step.input, dict):
+    if step.name not in EFFECTS or not isinstance(step.input, dict):
         return None
     body = step.input.get("body")
     return body if isinstance(body, str) else None

@@ -1,0 +1,93 @@
+"""What a run ends in, chosen per agent; part of its version."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from enum import StrEnum
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, model_validator
+
+from deskhand.agents.prompts import check_prompt
+from deskhand.errors import FieldProblem
+from deskhand.kit.schema import InputModel
+from deskhand.tenants.mail import EMAIL, MailAddress, MailSettings
+from deskhand.tools.mail import MOST_RECIPIENTS, SUBJECT_LIMIT
+from deskhand.tools.values import Grants
+
+
+class OutcomeKind(StrEnum):
+    """What a run ends in.
+
+    - ``note``: a cited note for the technician, on the ticket that started the run.
+    - ``reply``: an answer to the requester.
+    - ``fields``: category, priority and group of the ticket.
+    - ``report``: free Markdown, kept with the run and mailed where ``mail_to`` says so.
+    - ``none``: what its tools did, and a sentence about it.
+    """
+
+    NOTE = "note"
+    REPLY = "reply"
+    FIELDS = "fields"
+    REPORT = "report"
+    NONE = "none"
+
+
+class Outcome(InputModel):
+    """What a run of the agent ends in. A run without a ticket ends in a report, unless it is `none`."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"kind": "note"},
+                {"kind": "report", "mail_to": ["desk-leads@example.com"], "mail_subject": "New on {{current_date}}"},
+            ]
+        }
+    )
+
+    kind: OutcomeKind = OutcomeKind.NOTE
+    mail_to: list[MailAddress] = Field(
+        default_factory=list,
+        max_length=MOST_RECIPIENTS,
+        description="Who gets a report by mail; needs `email: [send]`.",
+    )
+    mail_subject: Annotated[
+        str, StringConstraints(min_length=1, max_length=SUBJECT_LIMIT), AfterValidator(check_prompt)
+    ] = Field("{{agent_name}}, {{current_date}}", description="Subject of that mail, with the prompt's variables.")
+
+    @model_validator(mode="after")
+    def _only_a_report_is_mailed(self) -> Outcome:
+        if self.mail_to and self.kind is not OutcomeKind.REPORT:
+            raise ValueError(f"mail_to belongs to the kind 'report', and this is '{self.kind.value}'")
+        return self
+
+    def as_stored(self) -> dict[str, Any]:
+        """What is written to the column; the mail's members only where there is one."""
+        return self.model_dump(mode="json", exclude=None if self.mail_to else {"mail_to", "mail_subject"})
+
+
+def read_outcome(stored: Mapping[str, Any] | None) -> Outcome:
+    """The outcome as a version holds it."""
+    return Outcome.model_validate(dict(stored or {}))
+
+
+def outcome_faults(outcome: Outcome, granted: Mapping[str, Grants]) -> Iterator[FieldProblem]:
+    """What the outcome needs and the agent was not granted."""
+    operations = {name for grants in granted.values() for name in grants}
+    needed = {OutcomeKind.REPLY: "reply", OutcomeKind.FIELDS: "update_ticket"}.get(outcome.kind)
+    if needed is not None and needed not in operations:
+        yield FieldProblem("/outcome/kind", f"'{outcome.kind.value}' needs the grant '{needed}' on a desk")
+    if outcome.mail_to and "send" not in granted.get(EMAIL, {}):
+        yield FieldProblem("/outcome/mail_to", "mailing a report needs the grant 'send' of the tool 'email'")
+
+
+def mail_missing(outcome: Outcome, tools: Collection[str], settings: MailSettings | None) -> Iterator[FieldProblem]:
+    """What keeps an agent that mails from being active."""
+    if EMAIL not in tools:
+        return
+    if settings is None:
+        yield FieldProblem("/tool_ids", "the tenant has no mail settings: set connection_extras.email")
+        return
+    refused = settings.refused(outcome.mail_to)
+    if refused:
+        yield FieldProblem("/outcome/mail_to", f"the tenant's mail settings do not allow {', '.join(refused)}")
