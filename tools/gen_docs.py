@@ -30,7 +30,11 @@ from deskhand.kit.problem import TYPE_PREFIX
 from deskhand.kit.telemetry import Telemetry
 from deskhand.llm.errors import ModelError
 from deskhand.plugins.errors import DeskError
+from deskhand.plugins.registry import PluginManager
 from deskhand.settings import Settings
+from deskhand.tools.catalogue import BUILT_IN, providers
+from deskhand.tools.desk import OPERATIONS
+from deskhand.tools.values import Doubt, Kind, ToolOperation
 
 T = TypeVar("T")
 
@@ -235,7 +239,48 @@ def metrics_page() -> str:
     )
 
 
+# -- tools --------------------------------------------------------------------------------------------
+
+
+def tools_page() -> str:
+    """The reference of everything an agent may be granted."""
+    desks = [one for one in providers(PluginManager()) if one.kind is Kind.DESK]
+    rows = [
+        [*_operation_cells(one), ", ".join(f"`{desk.tool_id}`" for desk in desks if desk.operation(one.name)) or "none"]
+        for one in OPERATIONS
+    ]
+    head = ["operation", "what it does", "kind", "scopes", "a doubt is settled by", "cost"]
+    doubts = {
+        Doubt.REPEAT: "doing it again: twice is as once",
+        Doubt.MARK: "asking the desk for the mark that the write carries",
+        Doubt.PERSON: "a person; it is never done again silently",
+    }
+    others = "".join(
+        f"## {tool.name}: `{tool.tool_id}`\n\n{table(head, [_operation_cells(one) for one in tool.operations])}\n"
+        for tool in BUILT_IN
+    )
+    return (
+        f"{HEADER}# Tools\n\nWhat an agent may be granted: `tool_ids` names tools, `tool_operations` what each may do, as a"
+        ' list (`["get_ticket"]`: allowed, on the ticket that started the run) or as operation to mode and scope'
+        ' (`{"get_ticket": {"mode": "allow", "scope": "any"}}`). `GET /api/v1/tools` lists the same with the JSON schemas'
+        " of arguments and results, for the desks of the caller's tenant. What is not granted is not offered to a"
+        " model, and refused if it asks for it.\n\n"
+        "Scopes: `own` is the ticket that started the run, `listed` that one and tickets the run found by a granted"
+        " search, `any` every ticket the connection shows. Where several desks offer an operation, a model knows it by"
+        " the tool's name and its own, such as `jira_search_tickets`; mail is `email_send`.\n\n"
+        f"## Desks\n\n{table([*head, 'desks'], rows)}\n{others}## Doubt\n\nIf a worker dies over an operation, it is settled"
+        f" by:\n\n{table(['', 'how'], [[f'`{name.value}`', how] for name, how in doubts.items()])}"
+    )
+
+
+def _operation_cells(one: ToolOperation) -> list[str]:
+    scopes = ", ".join(f"`{scope.value}`" for scope in one.scopes) or "no single ticket"
+    doubt = f"`{one.doubt.value}`" if one.is_write else "`repeat`"
+    return [f"`{one.name}`", one.description, one.access.value, scopes, doubt, one.cost]
+
+
 PAGES: dict[str, Callable[[], str]] = {
+    "tools.md": tools_page,
     "settings.md": settings_page,
     "errors.md": errors_page,
     "cli.md": cli_page,

@@ -189,6 +189,12 @@ class ExecutionStep(TenantModel, Base):
         ),
         Index("idx_execution_steps_execution_position", "execution_id", "position"),
         Index("idx_execution_steps_mark", "tenant_id", "mark", postgresql_where=text("mark IS NOT NULL")),
+        Index(
+            "idx_execution_steps_target",
+            "tenant_id",
+            text("(input ->> 'target')"),
+            postgresql_where=text("(input ->> 'target') IS NOT NULL"),
+        ),
     )
 
     execution_id: Mapped[UUID]
