@@ -386,18 +386,6 @@ async def current_version_id(session: AsyncSession, agent_id: UUID) -> UUID:
     return found
 
 
-async def agent_name(session: AsyncSession, agent_id: UUID) -> str:
-    """An agent's name for people, as it is now.
-
-    Raises:
-        NotFoundError: There is no such agent for this session.
-    """
-    name = await repository.agent_name(session, agent_id)
-    if name is None:
-        raise NotFoundError(f"There is no agent {agent_id}.")
-    return name
-
-
 def _ensure_changeable(agent: Agent) -> None:
     if agent.status == AgentStatus.INACTIVE:
         raise ConflictError(f"Agent {agent.id} is 'inactive' and cannot be changed any more.")

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
-from deskhand.plugins.contract import Access, Manifest, Operation, ValueKind
+from deskhand.plugins.contract import Access, LinkKind, Manifest, Operation, ValueKind
 from deskhand.plugins.priorities import PRIORITIES
 from deskhand.tools.values import Doubt, Kind, Provider, Schema, Scope, ToolOperation
 
 BODY_LIMIT = 20_000
 MOST_TICKETS = 50
+MOST_NOTES = 50
 _EVERY_SCOPE = (Scope.OWN, Scope.LISTED, Scope.ANY)
 _ONE = "one or two requests to the desk"
 
@@ -44,6 +46,12 @@ _TICKET_ID = {
 }
 _INSTANT = {"type": "string", "maxLength": 40, "description": "RFC 3339 with its zone, such as 2026-05-04T09:00:00Z."}
 _LABEL = {"type": "string", "minLength": 1, "maxLength": 100}
+
+
+def _limit(most: int) -> dict[str, Any]:
+    return {"type": "integer", "minimum": 1, "maximum": most, "description": "How many at most."}
+
+
 _PERSON = {"type": ["string", "null"], "description": "Name, or mail address."}
 _NOTE = {
     "type": "object",
@@ -105,7 +113,7 @@ def _write(
         result=_RECEIPT,
         access=Access.WRITE,
         **{
-            "doubt": Doubt.MARK,
+            "doubt": Doubt.REPEAT if Operation(name).is_repeatable else Doubt.MARK,
             "scopes": _EVERY_SCOPE,
             "cost": "two to four requests to the desk",
             "requires": requires or Operation(name),
@@ -121,10 +129,17 @@ def _reads() -> Iterator[ToolOperation]:
     )  # fmt: skip
     yield _read(
         "list_notes",
-        "Read the notes of one ticket.",
-        obj({"ticket_id": _TICKET_ID}),
+        "Read the newest notes of one ticket.",
+        obj({"ticket_id": _TICKET_ID, "public": {"type": "boolean"}, "limit": _limit(MOST_NOTES)}),
         {"type": "object", "properties": {"notes": {"type": "array", "items": _NOTE}}},
         requires=Operation.GET_TICKET,
+        scopes=_EVERY_SCOPE,
+    )
+    yield _read(
+        "ticket_changes",
+        "Read the history of one ticket: who changed which field, and when.",
+        obj({"ticket_id": _TICKET_ID}),
+        {"type": "object", "properties": {"changes": {"type": "array", "items": {"type": "object"}}}},
         scopes=_EVERY_SCOPE,
     )
     yield _read(
@@ -133,9 +148,14 @@ def _reads() -> Iterator[ToolOperation]:
         obj({
             "text": {"type": "string", "maxLength": 300, "description": "Words to look for."},
             "status": {"type": "array", "items": _LABEL, "maxItems": 20, "description": "The desk's own names."},
+            "priority": {"type": "array", "items": _LABEL, "maxItems": 10},
+            "group": _LABEL,
+            "requester": text(254, "Mail address of who filed it."),
             "created_since": _INSTANT,
+            "created_until": _INSTANT,
             "updated_since": _INSTANT,
-            "limit": {"type": "integer", "minimum": 1, "maximum": MOST_TICKETS, "description": "Tickets at most."},
+            "updated_until": _INSTANT,
+            "limit": _limit(MOST_TICKETS),
         }),
         {
             "type": "object",
@@ -171,7 +191,6 @@ def _writes() -> Iterator[ToolOperation]:
         "reply",
         "Write an answer that the requester reads.",
         obj({"ticket_id": _TICKET_ID, "body": body}, required=("body",)),
-        requires=Operation.ADD_NOTE,
     )
     yield _write(
         "update_ticket",
@@ -180,15 +199,16 @@ def _writes() -> Iterator[ToolOperation]:
             {
                 "ticket_id": _TICKET_ID,
                 "subject": text(250),
+                "description": text(BODY_LIMIT, "Markdown."),
                 "priority": {"type": "string", "enum": list(PRIORITIES)},
                 "category": _LABEL,
                 "group": _LABEL,
                 "add_tags": {"type": "array", "items": _LABEL, "maxItems": 20},
+                "remove_tags": {"type": "array", "items": _LABEL, "maxItems": 20},
                 "custom": {"type": "object", "maxProperties": 30, "description": "Further fields, by the desk's name."},
             },
             minProperties=1,
         ),
-        doubt=Doubt.REPEAT,
     )
     yield _write(
         "assign",
@@ -207,10 +227,78 @@ def _writes() -> Iterator[ToolOperation]:
     )
 
 
-OPERATIONS = (*_reads(), *_writes())
+def _new_things() -> Iterator[ToolOperation]:
+    yield _write(
+        "create_ticket",
+        "File a new ticket.",
+        obj(
+            {
+                "subject": text(250),
+                "description": text(BODY_LIMIT, "Markdown."),
+                "requester_email": text(254, "Whom it is for; left out, our own account."),
+                "type": _LABEL,
+                "priority": {"type": "string", "enum": list(PRIORITIES)},
+                "category": _LABEL,
+                "group": _LABEL,
+                "tags": {"type": "array", "items": _LABEL, "maxItems": 20},
+            },
+            required=("subject",),
+        ),
+        scopes=(),
+    )
+    yield _write(
+        "link_tickets",
+        "Link a ticket with another one of the same desk, or with one elsewhere by its address.",
+        obj(
+            {
+                "ticket_id": _TICKET_ID,
+                "kind": {"enum": [kind.value for kind in LinkKind], "description": "How it stands to the other."},
+                "other_ticket_id": {**_TICKET_ID, "description": "Id or number of the other ticket, on this desk."},
+                "url": {
+                    "type": "string",
+                    "maxLength": 1000,
+                    "pattern": "^https?://",
+                    "description": "Of one elsewhere.",
+                },
+                "title": text(200, "What people read for the address."),
+            },
+        ),
+    )
+
+
+OPERATIONS = (*_reads(), *_writes(), *_new_things())
+
+_ALWAYS = frozenset({"ticket_id", "limit", "created_since"})
+"""Arguments that a desk needs no way for: a ticket filed since was changed since, and the rest is narrowed here."""
 
 
 def provider_of(manifest: Manifest) -> Provider:
-    """A desk as a tool: what its plugin cannot do is not there."""
-    able = tuple(one for one in OPERATIONS if one.requires in manifest.operations)
-    return Provider(manifest.tool_type, manifest.name, Kind.DESK, able)
+    """A desk as a tool: what its plugin cannot do is not there, nor is an argument that it could not act on."""
+    able = (one for one in OPERATIONS if one.requires in manifest.operations)
+    return Provider(manifest.tool_type, manifest.name, Kind.DESK, tuple(_fitted(one, manifest) for one in able))
+
+
+def _fitted(operation: ToolOperation, manifest: Manifest) -> ToolOperation:
+    limit = manifest.limits.get(operation.requires) if operation.requires else None
+    described = f"{operation.description} {limit}" if limit else operation.description
+    return replace(operation, description=described, arguments=_arguments(operation, manifest))
+
+
+def _arguments(operation: ToolOperation, manifest: Manifest) -> Schema:
+    known = {"search_tickets": manifest.filters, "update_ticket": manifest.settable}.get(operation.name)
+    if known is not None:
+        return _narrowed(operation.arguments, keep=known | _ALWAYS)
+    values = {
+        "list_values": ("kind", sorted(kind.value for kind in manifest.value_kinds)),
+        "link_tickets": ("kind", sorted(kind.value for kind in manifest.links)),
+    }.get(operation.name)
+    if values is None:
+        return operation.arguments
+    name, offered = values
+    members = operation.arguments["properties"]
+    return {**operation.arguments, "properties": {**members, name: {**members[name], "enum": offered}}}
+
+
+def _narrowed(arguments: Schema, *, keep: frozenset[str]) -> Schema:
+    members: Mapping[str, Any] = arguments["properties"]
+    return {**arguments, "properties": {name: part for name, part in members.items() if name in keep}}

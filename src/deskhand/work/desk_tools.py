@@ -7,18 +7,33 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from deskhand.errors import ForbiddenError
 from deskhand.llm.loop import Handler, ToolInputError, ToolSpec, call_key
-from deskhand.plugins.contract import Ticket, TicketChanges, TicketQuery, ValueKind, WriteReceipt
+from deskhand.plugins.contract import (
+    LinkKind,
+    Note,
+    Operation,
+    Ticket,
+    TicketChanges,
+    TicketDraft,
+    TicketLink,
+    TicketQuery,
+    ValueKind,
+    WriteReceipt,
+)
 from deskhand.plugins.errors import DeskRateLimitedError, DeskUnavailableError
 from deskhand.tools.desk import MOST_TICKETS
 from deskhand.tools.values import Scope, ToolOperation
 from deskhand.work.hands import REFUSALS, TICKET, DeskHands
-from deskhand.work.views import LISTED_LIMIT, notes_view, ticket_view
+from deskhand.work.views import LISTED_LIMIT, changes_view, notes_view, ticket_view
 
 PAGE = 100
 PAGES = 10
 DEFAULT_TICKETS = 20
+NOTES = TypeAdapter(list[Note])
+_INSTANTS = ("created_since", "created_until", "updated_since", "updated_until")
 AWAY = (DeskUnavailableError, DeskRateLimitedError)
 
 Args = Mapping[str, Any]
@@ -40,6 +55,7 @@ class DeskTools:
         self._reads: dict[str, Callable[[Args], Awaitable[Any]]] = {
             "get_ticket": self._get_ticket,
             "list_notes": self._list_notes,
+            "ticket_changes": self._ticket_changes,
             "search_tickets": self._search_tickets,
             "list_values": self._list_values,
         }
@@ -50,6 +66,8 @@ class DeskTools:
             "assign": self._assign,
             "transition": self._transition,
             "resolve": self._resolve,
+            "create_ticket": self._create_ticket,
+            "link_tickets": self._link_tickets,
         }
 
     def offered(self, *, spoken_for: frozenset[str] = frozenset()) -> Iterator[ToolOperation]:
@@ -112,7 +130,9 @@ class DeskTools:
 
     def _done(self, receipt: WriteReceipt) -> dict[str, Any]:
         dry = self._hands.journal.execution.mode != "live"
-        return {"done": True, "ticket_id": receipt.ticket_id, "id": receipt.id, **({"dry_run": True} if dry else {})}
+        told = {"done": True, "ticket_id": receipt.ticket_id, "id": receipt.id}
+        filed = {"number": receipt.display_id, "url": receipt.url} if receipt.display_id else {}
+        return {**told, **filed, **({"dry_run": True} if dry else {})}
 
     # -- reads -------------------------------------------------------------------------------
 
@@ -121,7 +141,34 @@ class DeskTools:
         return {**ticket_view(ticket), **notes_view(ticket.notes)}
 
     async def _list_notes(self, args: Args) -> Any:
-        return notes_view((await self._ticket("list_notes", args)).notes)
+        hands, wanted = self._hands, args.get("public")
+        if Operation.LIST_NOTES not in hands.desk.manifest.operations:
+            notes = (await self._ticket("list_notes", args)).notes
+            return notes_view(tuple(note for note in notes if wanted is None or note.public is wanted))
+        hands.require("list_notes")
+        ticket_id = await hands.find_ticket("list_notes", args.get("ticket_id"))
+        raw = await hands.journal.step(
+            name="list_notes",
+            key=call_key("list_notes"),
+            kind="tool",
+            input={**args, "ticket_id": ticket_id, "tool": hands.tool_id},
+            body=lambda: hands.desk.list_notes(ticket_id, public=wanted, page_size=args.get("limit", DEFAULT_TICKETS)),
+        )
+        notes = tuple(NOTES.validate_python(raw["notes"]))
+        return {**notes_view(notes[::-1], most=len(notes)), "more": raw["next_cursor"] is not None}
+
+    async def _ticket_changes(self, args: Args) -> Any:
+        hands = self._hands
+        hands.require("ticket_changes")
+        ticket_id = await hands.find_ticket("ticket_changes", args.get("ticket_id"))
+        raw = await hands.journal.step(
+            name="ticket_changes",
+            key=call_key("ticket_changes"),
+            kind="tool",
+            input={"ticket_id": ticket_id, "tool": hands.tool_id},
+            body=lambda: hands.desk.ticket_changes(ticket_id),
+        )
+        return changes_view(raw)
 
     async def _ticket(self, name: str, args: Args) -> Ticket:
         hands = self._hands
@@ -139,7 +186,7 @@ class DeskTools:
         return ticket
 
     async def _search_tickets(self, args: Args) -> Any:
-        query, created = _query(args)
+        query, created = _query(args, self._hands.desk.manifest.filters)
         return await self.search(query, created=created, limit=args.get("limit", DEFAULT_TICKETS), given=dict(args))
 
     async def search(
@@ -208,8 +255,9 @@ class DeskTools:
 
     async def _update_ticket(self, args: Args, name: str) -> WriteReceipt:
         changes = TicketChanges(
-            **{field: args.get(field) for field in ("subject", "priority", "category", "group")},
+            **{field: args.get(field) for field in ("subject", "description", "priority", "category", "group")},
             add_tags=tuple(args.get("add_tags", ())),
+            remove_tags=tuple(args.get("remove_tags", ())),
             custom=args.get("custom", {}),
         )
         return await self._hands.update_ticket(changes, key=call_key(name), ref=args.get("ticket_id"))
@@ -230,17 +278,46 @@ class DeskTools:
         desk, words = self._hands.desk, args["resolution"]
         return await self._write(name, args, lambda ticket_id, mark: desk.resolve(ticket_id, words, mark=mark))
 
+    async def _create_ticket(self, args: Args, name: str) -> WriteReceipt:
+        plain = {key: value for key, value in args.items() if key != "tags"}
+        return await self._hands.create_ticket(
+            TicketDraft(**plain, tags=tuple(args.get("tags", ()))), key=call_key(name)
+        )
+
+    async def _link_tickets(self, args: Args, name: str) -> WriteReceipt:
+        desk, other, url = self._hands.desk, args.get("other_ticket_id"), args.get("url", "")
+        if (other is None) == (not url):
+            raise ToolInputError("Name the other ticket by other_ticket_id, or one elsewhere by url: one of the two.")
+        ticket_id = "" if other is None else await self._hands.find_ticket(name, other)
+        kind = LinkKind(args.get("kind", LinkKind.RELATED.value))
+        link = TicketLink(kind=kind, ticket_id=ticket_id, url=url, title=args.get("title", ""))
+        return await self._write(name, args, lambda own, mark: desk.link_tickets(own, link, mark=mark))
+
     async def _write(self, name: str, args: Args, make: Callable[[str, str], Awaitable[WriteReceipt]]) -> WriteReceipt:
         given = {key: value for key, value in args.items() if key != "ticket_id"}
         return await self._hands.write(name, args.get("ticket_id"), key=call_key(name), shown=given, make=make)
 
 
-def _query(args: Args) -> tuple[TicketQuery, datetime | None]:
-    created, updated = _instant(args, "created_since"), _instant(args, "updated_since")
+def _query(args: Args, filters: frozenset[str]) -> tuple[TicketQuery, datetime | None]:
+    """The query of a search, and the time since when tickets must be filed where the desk cannot search by it."""
+    instants = {name: _instant(args, name) for name in _INSTANTS}
+    query = TicketQuery(
+        text=args.get("text", ""),
+        status=tuple(args.get("status", ())),
+        priority=tuple(args.get("priority", ())),
+        group=args.get("group"),
+        requester=args.get("requester"),
+        created_since=instants["created_since"],
+        created_until=instants["created_until"],
+        updated_since=instants["updated_since"],
+        updated_until=instants["updated_until"],
+    )
+    created = instants["created_since"]
+    if created is None or "created_since" in filters:
+        return query, None
     # A ticket that was filed since was changed since: the desk narrows by that, and the rest is narrowed here.
-    since = max((one for one in (created, updated) if one is not None), default=None)
-    query = TicketQuery(text=args.get("text", ""), status=tuple(args.get("status", ())), updated_since=since)
-    return query, created
+    since = max(one for one in (created, instants["updated_since"]) if one is not None)
+    return replace(query, created_since=None, updated_since=since), created
 
 
 def _instant(args: Args, name: str) -> datetime | None:

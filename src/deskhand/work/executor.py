@@ -15,8 +15,9 @@ from typing import Any
 import asyncpg
 from pydantic_core import to_jsonable_python
 
+from deskhand.agents.names import agent_name
 from deskhand.agents.outcomes import OutcomeKind
-from deskhand.agents.service import agent_name, get_version
+from deskhand.agents.service import get_version
 from deskhand.engine.claims import Ending, RunningExecution, kept_marks
 from deskhand.engine.journal import Journal
 from deskhand.engine.lease import Lease

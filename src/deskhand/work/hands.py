@@ -7,6 +7,7 @@ scope leaves out. In a dry run a write becomes an intent in the trace.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -16,7 +17,14 @@ from deskhand.audit import service as audit
 from deskhand.engine.journal import NOT_DONE, Journal
 from deskhand.errors import ForbiddenError, InDoubtError
 from deskhand.kit.db.session import Database
-from deskhand.plugins.contract import NoteDraft, Ticket, TicketChanges, TicketingToolPlugin, WriteReceipt
+from deskhand.plugins.contract import (
+    NoteDraft,
+    Ticket,
+    TicketChanges,
+    TicketDraft,
+    TicketingToolPlugin,
+    WriteReceipt,
+)
 from deskhand.plugins.errors import (
     DeskCannotTellError,
     DeskNotFoundError,
@@ -39,6 +47,27 @@ RECEIPT = TypeAdapter(WriteReceipt)
 
 Make = Callable[[str, str], Awaitable[WriteReceipt]]
 """Makes a write: of a ticket's id and the write's mark."""
+
+
+NEW = "new"
+"""Stands for the id of a ticket that is not there yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Write:
+    """One write on its way: what it is, how it is made, and how it is found again."""
+
+    operation: ToolOperation
+    ticket_id: str
+    key: str
+    given: Mapping[str, Any]
+    make: Callable[[str], Awaitable[WriteReceipt]]
+    find: Callable[[str], Awaitable[WriteReceipt | None]]
+
+    @property
+    def where(self) -> str:
+        """Where a person looks for it."""
+        return "the newest tickets" if self.ticket_id == NEW else f"ticket {self.ticket_id}"
 
 
 class DeskHands:
@@ -165,7 +194,9 @@ class DeskHands:
         public = name == "reply"
 
         async def make(ticket_id: str, mark: str) -> WriteReceipt:
-            return await self.desk.add_note(ticket_id, NoteDraft(body=body, public=public, mark=mark))
+            if public:
+                return await self.desk.reply(ticket_id, body, mark=mark)
+            return await self.desk.add_note(ticket_id, NoteDraft(body=body, mark=mark))
 
         return await self.write(name, ref, key=key, shown={"body": body, "public": public}, make=make, owed=owed)
 
@@ -186,24 +217,46 @@ class DeskHands:
         operation = self.require(name)
         ticket_id = await self.find_ticket(name, ref)
         given = {**shown, **self._target(ticket_id)}
+
+        async def find(mark: str) -> WriteReceipt | None:
+            return await self.desk.find_write(ticket_id, mark)
+
+        return await self._once(
+            _Write(operation, ticket_id, key, given, lambda mark: make(ticket_id, mark), find), owed=owed
+        )
+
+    async def create_ticket(self, draft: TicketDraft, *, key: str) -> WriteReceipt:
+        """File a ticket, once; the run may go on with it as with one it found."""
+        operation = self.require("create_ticket")
+
+        async def make(mark: str) -> WriteReceipt:
+            return await self.desk.create_ticket(draft, mark=mark)
+
+        given = {**shown(draft), "target": f"{self.tool_id}/"}
+        receipt = await self._once(_Write(operation, NEW, key, given, make, self.desk.find_created))
+        self.note_listed(receipt.ticket_id, receipt.display_id or receipt.ticket_id)
+        return receipt
+
+    async def _once(self, write: _Write, *, owed: bool = False) -> WriteReceipt:
+        """Intent, mark, effect, audit; a dry run ends after the intent."""
         if self.journal.execution.mode != "live":
-            return await self._intend(operation, ticket_id, key=key, given=given, owed=owed)
-        mark = self.journal.mark_for(key)
+            return await self._intend(write, owed=owed)
+        mark = self.journal.mark_for(write.key)
 
         async def perform() -> Any:
-            receipt = await make(ticket_id, mark)
-            await self._audit(operation, ticket_id, receipt)
+            receipt = await write.make(mark)
+            await self._audit(write, receipt)
             return to_jsonable_python(receipt)
 
         raw = await self.journal.step(
-            name=name,
-            key=key,
+            name=write.operation.name,
+            key=write.key,
             kind="write",
-            input=given,
+            input=write.given,
             body=perform,
             # What may be repeated leaves the ticket as doing it once, so a doubt needs no question.
-            idempotent=operation.doubt is Doubt.REPEAT,
-            recover=lambda: self._settle(operation, ticket_id, mark),
+            idempotent=write.operation.doubt is Doubt.REPEAT,
+            recover=lambda: self._settle(write, mark),
             owed=owed,
         )
         return RECEIPT.validate_python(raw)
@@ -212,44 +265,43 @@ class DeskHands:
         """Names the ticket where it is not the run's own; by it the desk's event about our write is known."""
         return {} if ticket_id == self.own else {"target": f"{self.tool_id}/{ticket_id}"}
 
-    async def _intend(
-        self, operation: ToolOperation, ticket_id: str, *, key: str, given: Mapping[str, Any], owed: bool
-    ) -> WriteReceipt:
-        receipt = WriteReceipt(id="dry-run", ticket_id=ticket_id)
+    async def _intend(self, write: _Write, *, owed: bool) -> WriteReceipt:
+        receipt = WriteReceipt(id="dry-run", ticket_id=write.ticket_id)
+        name = write.operation.name
 
         async def intent() -> Any:
-            return {**to_jsonable_python(receipt), "intent": operation.name}
+            return {**to_jsonable_python(receipt), "intent": name}
 
         # Not a write: the trace counts what reached the desk, and no mark was given away.
-        await self.journal.step(name=operation.name, key=key, kind="compute", input=dict(given), body=intent, owed=owed)
+        await self.journal.step(
+            name=name, key=write.key, kind="compute", input=dict(write.given), body=intent, owed=owed
+        )
         return receipt
 
-    async def _settle(self, operation: ToolOperation, ticket_id: str, mark: str) -> Any:
+    async def _settle(self, write: _Write, mark: str) -> Any:
         """Settle a write that was begun by a worker that died: ask the desk by the write's mark."""
         try:
-            receipt = await self.desk.find_write(ticket_id, mark)
+            receipt = await write.find(mark)
         except CANNOT_TELL as error:
             raise InDoubtError(
-                f"'{operation.name}' was begun and the desk cannot say whether it happened ({error.detail})"
-                f" Look at ticket {ticket_id} for the mark {mark}, then answer here: was it done?"
+                f"'{write.operation.name}' was begun and the desk cannot say whether it happened ({error.detail})"
+                f" Look at {write.where} for the mark {mark}, then answer here: was it done?"
             ) from error
         if receipt is None:
             return NOT_DONE
-        await self._audit(operation, ticket_id, receipt, adopted=True)
+        await self._audit(write, receipt, adopted=True)
         return {**to_jsonable_python(receipt), "adopted": True}
 
-    async def _audit(
-        self, operation: ToolOperation, ticket_id: str, receipt: WriteReceipt, *, adopted: bool = False
-    ) -> None:
+    async def _audit(self, write: _Write, receipt: WriteReceipt, *, adopted: bool = False) -> None:
         execution = self.journal.execution
         async with self._db.tenant_session(execution.tenant_id) as session:
             await audit.record(
                 session,
                 tenant_id=execution.tenant_id,
                 actor=self._actor,
-                operation=f"desk.{operation.name}",
+                operation=f"desk.{write.operation.name}",
                 resource_type=f"ticket:{self.tool_id}",
-                resource_id=ticket_id,
+                resource_id=receipt.ticket_id or write.ticket_id,
                 details={
                     "execution_id": str(execution.id),
                     "receipt": receipt.id,
@@ -259,6 +311,6 @@ class DeskHands:
             )
 
 
-def shown(changes: TicketChanges) -> dict[str, Any]:
+def shown(changes: TicketChanges | TicketDraft) -> dict[str, Any]:
     """What a change sets, for the trace; fields it leaves alone are left out."""
     return {name: value for name, value in to_jsonable_python(changes).items() if value not in (None, [], {})}

@@ -6,6 +6,7 @@ cannot change what the agent may do.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from deskhand.kit.marks import strip_marks
@@ -44,9 +45,9 @@ def ticket_view(ticket: Ticket, *, limit: int = DESCRIPTION_LIMIT) -> dict[str, 
     return {name: value for name, value in facts.items() if value not in (None, "")}
 
 
-def notes_view(notes: tuple[Note, ...]) -> dict[str, Any]:
-    """The newest notes, and how many older ones there are."""
-    shown = notes[-NOTES:]
+def notes_view(notes: tuple[Note, ...], *, most: int = NOTES) -> dict[str, Any]:
+    """The newest notes, oldest first, and how many older ones there are."""
+    shown = notes[-most:] if most else ()
     older = len(notes) - len(shown)
     return {"notes": [_note(note) for note in shown], **({"older_notes": older} if older else {})}
 
@@ -59,6 +60,26 @@ def _note(note: Note) -> dict[str, Any]:
         "author": person_words(note.author),
         "created_at": note.created_at.isoformat() if note.created_at else None,
     }
+
+
+def changes_view(page: Mapping[str, Any]) -> dict[str, Any]:
+    """A page of a ticket's history, as the journal has it."""
+    changes = [
+        {
+            "at": change["at"],
+            "by": change["by"].get("name") or change["by"].get("email") or change["by"].get("id"),
+            "fields": [
+                {
+                    "field": one["field"],
+                    "before": shortened(one["before_text"], LISTED_LIMIT),
+                    "after": shortened(one["after_text"], LISTED_LIMIT),
+                }
+                for one in change["fields"]
+            ],
+        }
+        for change in page["changes"]
+    ]
+    return {"changes": changes, "more": page["next_cursor"] is not None}
 
 
 def person_words(person: Person | None) -> str | None:
