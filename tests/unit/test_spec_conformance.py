@@ -26,7 +26,7 @@ LISTED: dict[str, dict[str, str]] = json.loads((ROOT / "tests/unit/spec_requirem
 DOCUMENTS = Path(os.environ.get("DESKHAND_SPEC") or ROOT.parent / "shared" / "spec")
 READERS_ONLY = 8
 """How many lines may be left to a reader (``read:``); raising it is a decision, not an accident."""
-NOT_YET = 1
+NOT_YET = 0
 """Lines that are asked for and not there; a new one, or one that has come, is a change of this figure."""
 
 
