@@ -260,16 +260,16 @@ def tools_page() -> str:
         for tool in BUILT_IN
     )
     return (
-        f"{HEADER}# Tools\n\nWhat an agent may be granted: `tool_ids` names tools, `tool_operations` what each may do, as a"
-        ' list (`["get_ticket"]`: allowed, on the ticket that started the run) or as operation to mode and scope'
-        ' (`{"get_ticket": {"mode": "allow", "scope": "any"}}`). `GET /api/v1/tools` lists the same with the JSON schemas'
-        " of arguments and results, for the desks of the caller's tenant. What is not granted is not offered to a"
-        " model, and refused if it asks for it.\n\n"
+        f"{HEADER}# Tools\n\nWhat an agent may be granted: `tool_ids` names tools, `tool_operations` what each may"
+        ' do, as a list (`["get_ticket"]`: allowed, on the ticket that started the run) or as operation to mode and scope'
+        ' (`{"get_ticket": {"mode": "allow", "scope": "any"}}`). `GET /api/v1/tools` lists the same with the JSON'
+        " schemas of arguments and results, for the desks of the caller's tenant. What is not granted is not offered"
+        " to a model, and refused if it asks for it.\n\n"
         "Scopes: `own` is the ticket that started the run, `listed` that one and tickets the run found by a granted"
         " search, `any` every ticket the connection shows. Where several desks offer an operation, a model knows it by"
         " the tool's name and its own, such as `jira_search_tickets`; mail is `email_send`.\n\n"
-        f"## Desks\n\n{table([*head, 'desks'], rows)}\n{others}## Doubt\n\nIf a worker dies over an operation, it is settled"
-        f" by:\n\n{table(['', 'how'], [[f'`{name.value}`', how] for name, how in doubts.items()])}"
+        f"## Desks\n\n{table([*head, 'desks'], rows)}\n{others}## Doubt\n\nIf a worker dies over an operation, it is"
+        f" settled by:\n\n{table(['', 'how'], [[f'`{name.value}`', how] for name, how in doubts.items()])}"
     )
 
 

@@ -23,7 +23,7 @@ TRIED: dict[str, dict[str, Any]] = {
     "reply": {"body": "A reply."},
     "update_ticket": {"priority": "high"},
     "assign": {"group": "Hardware"},
-    "transition": {"status": "On Hold"},
+    "transition": {"status": "Onhold"},
     "link_tickets": {"url": "https://elsewhere.test/1"},
     "create_ticket": {"subject": "A new one"},
     "resolve": {"resolution": "It was the cable."},
@@ -98,7 +98,7 @@ async def test_what_is_granted_happens_once_and_what_is_not_never_reaches_the_de
     filed = len(product.desk.simulator.store.tickets)
     answer = await product.deliver(customer, tickets["own"])
     run = await product.ended(customer, answer.json()["execution_id"])
-    assert run["status"] == "completed", run["error_message"]
+    assert (run["status"], run["degraded"]) == ("completed", False), run
 
     allowed = ALLOWED[scope] if scope else set()
     by_name: dict[str, ToolOperation] = {one.name: one for one in WRITES}

@@ -87,7 +87,13 @@ class Toolbox:
             for hands in self.desks
             for operation in self._desk_tools[hands.tool_id].offered(spoken_for=spoken_for)
         ]
-        names = Counter(operation.name for _, operation in offered)
+        # Counted over what is granted, so that a name does not hang on what this run ends in.
+        names = Counter(
+            operation.name
+            for hands in self.desks
+            for operation in hands.provider.operations
+            if hands.may(operation.name)
+        )
         specs = [
             self._desk_tools[provider.tool_id].spec(
                 operation,
