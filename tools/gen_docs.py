@@ -261,8 +261,8 @@ def tools_page() -> str:
     )
     return (
         f"{HEADER}# Tools\n\nWhat an agent may be granted: `tool_ids` names tools, `tool_operations` what each may"
-        ' do, as a list (`["get_ticket"]`: allowed, on the ticket that started the run) or as operation to mode and scope'
-        ' (`{"get_ticket": {"mode": "allow", "scope": "any"}}`). `GET /api/v1/tools` lists the same with the JSON'
+        ' do, as a list (`["get_ticket"]`: allowed, on the ticket that started the run) or as operation to mode and'
+        ' scope (`{"get_ticket": {"mode": "allow", "scope": "any"}}`). `GET /api/v1/tools` lists the same with the JSON'
         " schemas of arguments and results, for the desks of the caller's tenant. What is not granted is not offered"
         " to a model, and refused if it asks for it.\n\n"
         "Scopes: `own` is the ticket that started the run, `listed` that one and tickets the run found by a granted"
