@@ -73,7 +73,9 @@ def grants(scope: Scope | None) -> dict[str, Any]:
 async def scene(product: Product, scope: Scope | None) -> tuple[Customer, dict[str, str]]:
     # With the outcome "none" the run itself writes nothing, so every write is one that the model asked for.
     customer = await product.customer(tool_operations=grants(scope), outcome={"kind": "none"})
-    await product.start_worker(limits={"max_steps": 500, "max_tokens": 10_000_000, "max_cost_usd": Decimal(100), "timeout": 300.0})
+    await product.start_worker(
+        limits={"max_steps": 500, "max_tokens": 10_000_000, "max_cost_usd": Decimal(100), "timeout": 300.0}
+    )
     subjects = {"own": "The run's own", "listed": "Found as listed", "foreign": "Never seen"}
     return customer, {where: await product.desk.file_ticket(subject, "x") for where, subject in subjects.items()}
 
