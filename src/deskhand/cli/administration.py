@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -12,7 +11,7 @@ import typer
 from deskhand.access import service as access
 from deskhand.access.schemas import ApiKeyCreate
 from deskhand.audit import service as audit
-from deskhand.cli.common import err, opened_installation, out, run
+from deskhand.cli.common import checked, err, opened_installation, out, read_json_file, run
 from deskhand.errors import InvalidInputError
 from deskhand.installation import Installation
 from deskhand.kit.clock import utc_now
@@ -64,13 +63,13 @@ def create_key(
         async with database(installation) as db:
             if platform:
                 async with db.platform_session() as session:
-                    return (await access.create_platform_key(session, name=name))[1]
-            data = ApiKeyCreate.model_validate({"name": name, "role": role})
+                    return (await access.create_platform_key(session, name=data.name))[1]
             async with db.tenant_session(tenant) as session:
                 return (await access.create_api_key(session, tenant_id=tenant, actor=ACTOR, data=data))[1]
 
     if not platform and not tenant:
         raise InvalidInputError("Name the tenant with --tenant, or ask for a platform key with --platform.")
+    data = checked(ApiKeyCreate, {"name": name, "role": "viewer" if platform else role})
     with opened_installation() as installation:
         key = run(make(installation))
     err.print("The key is shown this once:")
@@ -84,7 +83,7 @@ def create_tenant(
     ),
 ) -> None:
     """Create a tenant from a file."""
-    data = TenantConfigCreate.model_validate(json.loads(file.read_text(encoding="utf-8")))
+    data = checked(TenantConfigCreate, read_json_file(file))
 
     async def make(installation: Installation) -> str:
         async with database(installation) as db, db.platform_session() as session:

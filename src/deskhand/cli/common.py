@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from rich.console import Console
 from rich.markup import escape
 
-from deskhand.errors import ConfigurationError, DeskhandError
+from deskhand.errors import ConfigurationError, DeskhandError, FieldProblem, InvalidInputError
 from deskhand.installation import Installation, migrate, open_installation
 from deskhand.kit.db.session import Database, verify_application_role
 from deskhand.kit.log import configure_logging
+from deskhand.kit.pointer import fault_sentence, pointer
 from deskhand.settings import Settings, load_settings
 
 try:
@@ -23,6 +26,7 @@ except ImportError:  # it is not made for Windows
     new_event_loop = asyncio.new_event_loop  # type: ignore[assignment]  # the standard one, of a wider type
 
 T = TypeVar("T")
+Input = TypeVar("Input", bound=BaseModel)
 
 out = Console()
 err = Console(stderr=True)
@@ -48,6 +52,38 @@ def read_settings() -> Settings:
             for fault in error.errors(include_input=False, include_url=False)
         )
         raise ConfigurationError(f"The settings cannot be used: {faults}") from error
+
+
+def checked(model: type[Input], value: object) -> Input:
+    """What was given to a command, as the API would take it.
+
+    Raises:
+        InvalidInputError: It is something else; names each fault and its place.
+    """
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        faults = [
+            FieldProblem(pointer=pointer(fault["loc"]) or "/", detail=fault_sentence(fault))
+            for fault in error.errors(include_input=False, include_url=False)
+        ]
+        raise InvalidInputError("What was given cannot be used:", errors=faults) from None
+
+
+def read_json_file(path: Path) -> Any:
+    """The JSON in a file that a command was given.
+
+    Raises:
+        InvalidInputError: It cannot be read, is no UTF-8, or no JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise InvalidInputError(f"{path} cannot be read: {error.strerror or error}.") from error
+    except UnicodeDecodeError as error:
+        raise InvalidInputError(f"{path.name} is not UTF-8 (byte {error.start + 1}); save it as UTF-8.") from error
+    except (ValueError, RecursionError) as error:
+        raise InvalidInputError(f"{path.name} is not JSON: {error}.") from error
 
 
 def start_logging(settings: Settings, *, log_format: Literal["json", "console"] | None = None) -> None:
