@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Programs from Debian that some tests drive: Chromium (browser tests), PgBouncer (pooling proxy), PostgreSQL 15 (the
 # oldest server we support) and ip (network namespaces). Without them those tests skip and say why; nothing else needs them.
+# Spectral, from npm, for the rules of the OpenAPI document.
 # benchmarks/executions.py also needs Redis and wrk:  tools/ci-setup.sh benchmarks
 set -euo pipefail
 
@@ -10,6 +11,18 @@ have_postgresql() { compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null |
 have_ip() { command -v ip >/dev/null || [ -x /usr/sbin/ip ]; }
 have_redis() { command -v redis-server >/dev/null; }
 have_wrk() { command -v wrk >/dev/null; }
+
+spectral() { # into this clone alone; tests/api/test_document.py skips without it
+  local home; home="$(dirname "${BASH_SOURCE[0]}")/../.cache/spectral"
+  [ -x "$home/node_modules/.bin/spectral" ] && return
+  if ! command -v npm >/dev/null; then echo "[tests] npm is not installed: Spectral's test will be skipped" >&2; return; fi
+  echo "[tests] installing Spectral" >&2
+  mkdir -p "$home"
+  timeout 180 npm install --prefix "$home" --no-save --no-package-lock --ignore-scripts --no-audit --no-fund --silent \
+    @stoplight/spectral-cli@6.16.3 </dev/null >/dev/null 2>&1 ||
+    { rm -rf "$home"; echo "[tests] Spectral could not be installed: its test will be skipped" >&2; }
+}
+spectral
 
 missing=() loses=()
 need() { # package, what goes without it

@@ -28,7 +28,8 @@ from deskhand.kit.crypto import SecretBox
 from deskhand.kit.db.session import Database, create_pool, verify_application_role, verify_writable
 from deskhand.kit.edge import BodyLimit, EdgeLimits
 from deskhand.kit.http import HttpClientFactory
-from deskhand.kit.problem import install_problem_handlers, problem_responses
+from deskhand.kit.openapi import CONTACT, SERVERS, complete_document
+from deskhand.kit.problem import install_problem_handlers, public_problem_responses
 from deskhand.kit.telemetry import Telemetry
 from deskhand.kit.watchdog import watching_loop
 from deskhand.llm.connection import GatewaySettings, list_models
@@ -37,6 +38,7 @@ from deskhand.plugins.registry import PluginManager
 from deskhand.schedules.endpoints import router as schedules_router
 from deskhand.schedules.pages import router as schedule_pages
 from deskhand.tenants.endpoints import router as tenants_router
+from deskhand.tools.catalogue import providers
 from deskhand.tools.endpoints import router as tools_router
 from deskhand.ui.reference import router as reference_pages
 from deskhand.ui.static_files import mount_static
@@ -50,6 +52,18 @@ AI hands for a service desk: describe agents, connect desks, look at what was ru
 Every call but the webhooks needs `Authorization: Bearer <API key>`; the key decides the tenant.
 Failures are RFC 9457 problem documents.
 """
+
+TAGS = {
+    "access": "API keys, and signing in to the console.",
+    "agents": "What agents are, their versions, and when they may run.",
+    "executions": "What was run, and what to do about it.",
+    "health": "Whether the process works, and its figures.",
+    "plugins": "The desks this installation can talk to.",
+    "schedules": "When agents run by the clock.",
+    "tenants": "Tenants and their connections to desks.",
+    "tools": "Everything an agent may be granted.",
+    "webhooks": "Where desks deliver their events, and what came in.",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +108,9 @@ def create_app(config: ApiConfig, limits: EdgeLimits | None = None) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,  # such a redirect would go wherever the Host header says
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        contact=CONTACT,
+        servers=SERVERS,
+        openapi_tags=[{"name": name, "description": text} for name, text in TAGS.items()],
     )
     for router in (
         access_router,
@@ -112,6 +129,13 @@ def create_app(config: ApiConfig, limits: EdgeLimits | None = None) -> FastAPI:
     app.add_middleware(WebhookDoor)
     app.add_middleware(BodyLimit, limits=limits or EdgeLimits())  # inside the net for unexpected errors, added next
     install_problem_handlers(app, login_path="/login")
+    complete_document(
+        app,
+        known={
+            "desks": lambda: PluginManager.installed().tool_types,
+            "tools": lambda: [tool.tool_id for tool in providers(PluginManager.installed())],
+        },
+    )
     return app
 
 
@@ -159,18 +183,19 @@ async def _listed_models(config: ApiConfig, http: HttpClientFactory) -> frozense
 
 
 def _add_health(app: FastAPI) -> None:
-    @app.get("/healthz", tags=["health"], operation_id="healthz", summary="The process answers")
+    @app.get("/healthz", tags=["health"], operation_id="healthz")
     async def healthz() -> dict[str, str]:
+        """The process answers, whatever else is down."""
         return {"status": "ok", "version": __version__}
 
     @app.get(
         "/readyz",
         tags=["health"],
         operation_id="readyz",
-        summary="The process can do its work: the database answers and takes changes",
-        responses=problem_responses(UnavailableError),
+        responses=public_problem_responses(UnavailableError),
     )
     async def readyz(state: App) -> dict[str, str]:
+        """The process can do its work: the database answers and takes changes."""
         await verify_writable(state.db)
         return {"status": "ready"}
 
@@ -178,11 +203,11 @@ def _add_health(app: FastAPI) -> None:
         "/metrics",
         tags=["health"],
         operation_id="metrics",
-        summary="Figures for Prometheus",
         response_class=Response,
-        responses={200: {"content": {"text/plain": {}}}},
+        responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}, **public_problem_responses()},
     )
     async def metrics(request: Request, state: App) -> Response:
+        """Figures for Prometheus, in its text format or in OpenMetrics' if the caller asks for that."""
         state.telemetry.queue_depth(await queue_depth(state.pool))
         body, content_type = state.telemetry.render(request.headers.get("accept", ""))
         return Response(body, media_type=content_type)

@@ -11,5 +11,5 @@ from deskhand.kit.db.session import Database
 
 @pytest.fixture
 async def api(clean_db: Database, database_urls: DatabaseUrls) -> AsyncIterator[Api]:
-    async with running_api(clean_db, database_urls.app_url) as running:
+    async with running_api(database_urls.app_url) as running:
         yield running

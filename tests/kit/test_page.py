@@ -5,7 +5,7 @@ from uuid import uuid4
 
 import pytest
 
-from deskhand.errors import InvalidInputError
+from deskhand.errors import NotFoundError
 from deskhand.kit.page import cut_page, decode_cursor, encode_cursor
 
 
@@ -19,7 +19,7 @@ def test_a_cursor_keeps_its_key_to_the_microsecond() -> None:
 
 @pytest.mark.parametrize("cursor", ["!", "a", "bm90IGpzb24", encode_cursor("x"), encode_cursor(1, 2), "W10", "MQ", "ü"])
 def test_a_foreign_cursor_is_refused(cursor: str) -> None:
-    with pytest.raises(InvalidInputError) as caught:
+    with pytest.raises(NotFoundError) as caught:
         decode_cursor(cursor, int)
 
     assert caught.value.errors[0].pointer == "/cursor"

@@ -220,7 +220,7 @@ async def test_models_of_the_gateway(gateway: GatewaySettings, http: HttpClientF
 def test_what_cannot_be_built_says_what_to_set(http: HttpClientFactory) -> None:
     with pytest.raises(ConfigurationError, match="deskhand models pull"):
         build_model({"provider": "embedded", "model": "auto"}, GatewaySettings(), http)
-    with pytest.raises(ConfigurationError, match="'litellm' or 'embedded'"):
+    with pytest.raises(ConfigurationError, match="'litellm', 'embedded'"):
         build_model({"provider": "magic", "model": "x"}, GatewaySettings(), http)
     with pytest.raises(ConfigurationError, match="names no model"):
         build_model({"provider": "litellm"}, GatewaySettings(base_url="http://127.0.0.1:1/v1"), http)

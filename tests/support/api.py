@@ -12,26 +12,13 @@ import httpx2
 from cryptography.fernet import Fernet
 from fastapi import FastAPI
 
-from deskhand.access import endpoints as access_endpoints
 from deskhand.access import service as access
-from deskhand.agents import endpoints as agent_endpoints
+from deskhand.api import ApiConfig, create_app
 from deskhand.appstate import AppState
-from deskhand.executions import endpoints as execution_endpoints
-from deskhand.kit.crypto import SecretBox
-from deskhand.kit.db.session import Database, create_pool
-from deskhand.kit.http import HttpClientFactory
-from deskhand.kit.problem import install_problem_handlers
-from deskhand.plugins.registry import PluginManager
-from deskhand.schedules import endpoints
+from deskhand.kit.db.session import Database
 from deskhand.simulators.base.server import run_in_process
-from deskhand.tenants import endpoints as tenant_endpoints
-from deskhand.tools import endpoints as tool_endpoints
 
 TLS = ssl.create_default_context()  # one for all clients: reading the CA bundle takes a tenth of a second
-ROUTERS = (
-    *(access_endpoints.router, tenant_endpoints.router, agent_endpoints.router),
-    *(execution_endpoints.router, endpoints.router, tool_endpoints.router),
-)
 PROMPT = "You help the technicians of a service desk. Cite your sources."
 AGENT: dict[str, Any] = {
     "name": "Triage notes",
@@ -40,16 +27,6 @@ AGENT: dict[str, Any] = {
     "triggers": [{"trigger_type": "webhook"}],
     "tool_ids": ["servicedesk_plus"],
 }
-
-
-def build_app(state: AppState) -> FastAPI:
-    """The parts under test, put together as the entry point does it."""
-    app = FastAPI(title="Deskhand")
-    app.state.deskhand = state
-    for router in ROUTERS:
-        app.include_router(router)
-    install_problem_handlers(app)
-    return app
 
 
 @dataclass
@@ -108,20 +85,17 @@ class Api:
 
 
 @contextlib.asynccontextmanager
-async def running_api(db: Database, app_url: str) -> AsyncIterator[Api]:
-    """Serve the API for the length of a ``with`` block."""
-    pool = await create_pool(app_url, min_size=0, max_size=2)
-    state = AppState(
-        db=db,
-        pool=pool,
-        secrets=SecretBox([Fernet.generate_key().decode()]),
-        http=HttpClientFactory(allow_private=True),
-        plugins=PluginManager(),
+async def running_api(app_url: str) -> AsyncIterator[Api]:
+    """Serve the API, put together by its own entry point, for the length of a ``with`` block."""
+    config = ApiConfig(
+        database_url=app_url,
+        encryption_keys=(Fernet.generate_key().decode(),),
         public_url="http://deskhand.example.com",
+        allow_private_addresses=True,
+        pool_size=2,
     )
-    app = build_app(state)
+    app = create_app(config)
     async with run_in_process(app) as server:
-        api = Api(server.url, app, state)
+        api = Api(server.url, app, app.state.deskhand)
         async with api.clients:
             yield api
-    await pool.close()

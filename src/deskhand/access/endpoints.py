@@ -6,7 +6,7 @@ from typing import Annotated
 from urllib.parse import urlsplit
 from uuid import UUID
 
-from fastapi import APIRouter, Form, Request, Response, status
+from fastapi import APIRouter, Form, Path, Request, Response, status
 from fastapi.responses import RedirectResponse
 
 from deskhand.access import service
@@ -14,7 +14,6 @@ from deskhand.access.guards import (
     SESSION_COOKIE,
     AdministeredSession,
     Administrator,
-    Cookie,
     TenantPath,
 )
 from deskhand.access.pages import login_page
@@ -61,7 +60,11 @@ async def list_api_keys(
     responses=problem_responses(NotFoundError, ConflictError, InvalidInputError),
 )
 async def revoke_api_key(
-    tenant_id: TenantPath, key_id: UUID, principal: Administrator, session: AdministeredSession, app: App
+    tenant_id: TenantPath,
+    key_id: Annotated[UUID, Path(description="The key.")],
+    principal: Administrator,
+    session: AdministeredSession,
+    app: App,
 ) -> ApiKeyResponse:
     """Revoke an API key: it stops working at once, and so does all that was made with it.
 
@@ -136,10 +139,10 @@ async def sign_in(
     response_class=RedirectResponse,
     responses=public_problem_responses(ForbiddenError),
 )
-async def sign_out(request: Request, app: App, cookie: Cookie) -> Response:
-    """End the console session."""
+async def sign_out(request: Request, app: App) -> Response:
+    """End the console session, if there is one."""
     refuse_cross_site(request, app.public_url)
-    await service.sign_out(app.db, app.secrets, cookie or "")
+    await service.sign_out(app.db, app.secrets, request.cookies.get(SESSION_COOKIE, ""))
     answer = RedirectResponse("/login", status_code=status.HTTP_303_SEE_OTHER)
     answer.delete_cookie(SESSION_COOKIE, httponly=True, samesite="lax")
     return answer

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse
@@ -10,15 +10,20 @@ from fastapi.responses import HTMLResponse
 from deskhand.ui.render import render
 from deskhand.ui.routing import PageRoute
 
-router = APIRouter(route_class=PageRoute, include_in_schema=False, default_response_class=HTMLResponse)
+router = APIRouter(route_class=PageRoute, default_response_class=HTMLResponse)
+
+_PAGE = {"content": {"text/html": {"schema": {"type": "string"}}}}
+# In the document, because its address is that of an operation: a caller of POST /login may try GET.
+_ANSWERS: dict[int | str, dict[str, Any]] = {200: _PAGE, 422: {"description": "Invalid input", **_PAGE}}
 
 
-@router.get("/login")
+@router.get("/login", operation_id="show_login", tags=["access"], responses=_ANSWERS)
 async def show_login(
     request: Request,
-    next_path: Annotated[str, Query(alias="next", max_length=2000)] = "/",
-    token: Annotated[str, Query(max_length=500)] = "",
+    next_path: Annotated[str, Query(alias="next", max_length=2000, description="Page to go on to.")] = "/",
+    token: Annotated[str, Query(max_length=500, description="A sign-in token, instead of an API key.")] = "",
 ) -> HTMLResponse:
+    """The page to sign in to the console on."""
     return login_page(request, next_path=next_path, token=token)
 
 

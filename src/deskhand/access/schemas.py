@@ -9,9 +9,13 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
 
 from deskhand.access.principal import Role
-from deskhand.kit.schema import InputModel, Instant
+from deskhand.kit.schema import NOT_BLANK, InputModel, Instant
 
-KeyName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=255)]
+KeyName = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=255),
+    Field(json_schema_extra=NOT_BLANK),
+]
 
 
 class ApiKeyCreate(InputModel):

@@ -180,7 +180,7 @@ def _completed(data: AgentTriggerUpdate, stored: AgentTrigger, index: int) -> Ag
     except ValidationError as error:
         faults = [
             FieldProblem(pointer(["triggers", index, *fault["loc"]]), fault_sentence(fault))
-            for fault in error.errors(include_input=False, include_url=False)
+            for fault in error.errors(include_url=False)
         ]
         raise InvalidInputError("; ".join(fault.detail for fault in faults), errors=faults) from error
 

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Header, Path, Query, Response, status
+from pydantic import Field
 
 from deskhand.access.guards import Authenticated, Editor, Operator, TenantSession, Viewer
 from deskhand.access.principal import Principal
@@ -33,7 +34,7 @@ from deskhand.errors import (
 )
 from deskhand.kit.page import Page, PageCursor, PageLimit
 from deskhand.kit.problem import problem_responses
-from deskhand.kit.schema import QueryInt, StorableText
+from deskhand.kit.schema import StorableText, WholeNumber
 from deskhand.tenants.endpoints import Plugins
 
 router = APIRouter(prefix="/api/v1/agents", tags=["agents"])
@@ -67,13 +68,18 @@ def agent_service(principal: Authenticated, session: TenantSession, app: App, pl
 
 
 Agents = Annotated[AgentService, Depends(agent_service)]
+AgentId = Annotated[UUID, Path(description="The agent.")]
 IfMatch = Annotated[
     str | None,
     Header(alias="If-Match", max_length=200, description="ETag the change is meant for; 412 if it is another by now."),
 ]
-VersionNumber = Annotated[QueryInt, Path(ge=1, le=2**31 - 1, description="Number of the version.")]
-FromVersion = Annotated[QueryInt, Query(alias="from", ge=1, le=2**31 - 1)]
-ToVersion = Annotated[QueryInt, Query(alias="to", ge=1, le=2**31 - 1)]
+VersionNumber = Annotated[int, Field(ge=1, le=2**31 - 1), WholeNumber, Path(description="Number of the version.")]
+FromVersion = Annotated[
+    int, Field(ge=1, le=2**31 - 1), WholeNumber, Query(alias="from", description="Number of the older version.")
+]
+ToVersion = Annotated[
+    int, Field(ge=1, le=2**31 - 1), WholeNumber, Query(alias="to", description="Number of the newer version.")
+]
 
 
 @router.post(
@@ -113,14 +119,14 @@ async def list_agents(
 
 
 @router.get("/{agent_id}", operation_id="get_agent", responses={200: ETAG_HEADER, **READS})
-async def get_agent(agent_id: UUID, _caller: Viewer, agents: Agents, response: Response) -> AgentResponse:
+async def get_agent(agent_id: AgentId, _caller: Viewer, agents: Agents, response: Response) -> AgentResponse:
     """Read an agent. Inactive ones are still readable by their id."""
     return _shown(await agents.get_agent(agent_id), response)
 
 
 @router.patch("/{agent_id}", operation_id="update_agent", responses={200: ETAG_HEADER, **CHANGES})
 async def update_agent(
-    agent_id: UUID,
+    agent_id: AgentId,
     data: AgentPatch,
     principal: Editor,
     agents: Agents,
@@ -138,7 +144,7 @@ async def update_agent(
 
 @router.delete("/{agent_id}", operation_id="delete_agent", responses={200: ETAG_HEADER, **CHANGES})
 async def delete_agent(
-    agent_id: UUID, _caller: Operator, agents: Agents, response: Response, if_match: IfMatch = None
+    agent_id: AgentId, _caller: Operator, agents: Agents, response: Response, if_match: IfMatch = None
 ) -> AgentResponse:
     """Delete an agent softly: it becomes inactive, for good."""
     return _shown(await agents.delete_agent(agent_id, if_match=if_match), response)
@@ -146,7 +152,7 @@ async def delete_agent(
 
 @router.post("/{agent_id}/activate", operation_id="activate_agent", responses={200: ETAG_HEADER, **CHANGES})
 async def activate_agent(
-    agent_id: UUID, _caller: Operator, agents: Agents, response: Response, if_match: IfMatch = None
+    agent_id: AgentId, _caller: Operator, agents: Agents, response: Response, if_match: IfMatch = None
 ) -> AgentResponse:
     """Let an agent run. Everything it still lacks is named at once."""
     return _shown(await agents.activate_agent(agent_id, if_match=if_match), response)
@@ -154,7 +160,7 @@ async def activate_agent(
 
 @router.post("/{agent_id}/suspend", operation_id="suspend_agent", responses={200: ETAG_HEADER, **CHANGES})
 async def suspend_agent(
-    agent_id: UUID, _caller: Operator, agents: Agents, response: Response, if_match: IfMatch = None
+    agent_id: AgentId, _caller: Operator, agents: Agents, response: Response, if_match: IfMatch = None
 ) -> AgentResponse:
     """Pause an active agent. Its webhook URL and secret are kept."""
     return _shown(await agents.suspend_agent(agent_id, if_match=if_match), response)
@@ -162,7 +168,7 @@ async def suspend_agent(
 
 @router.post("/{agent_id}/resume", operation_id="resume_agent", responses={200: ETAG_HEADER, **CHANGES})
 async def resume_agent(
-    agent_id: UUID, _caller: Operator, agents: Agents, response: Response, if_match: IfMatch = None
+    agent_id: AgentId, _caller: Operator, agents: Agents, response: Response, if_match: IfMatch = None
 ) -> AgentResponse:
     """Let a suspended agent run again."""
     return _shown(await agents.resume_agent(agent_id, if_match=if_match), response)
@@ -170,7 +176,7 @@ async def resume_agent(
 
 @router.get("/{agent_id}/versions", operation_id="list_agent_versions", responses=READS)
 async def list_versions(
-    agent_id: UUID, _caller: Viewer, agents: Agents, limit: PageLimit = 50, cursor: PageCursor = None
+    agent_id: AgentId, _caller: Viewer, agents: Agents, limit: PageLimit = 50, cursor: PageCursor = None
 ) -> Page[AgentVersionResponse]:
     """List the versions of an agent, newest first."""
     page = await agents.list_versions(agent_id, limit=limit, cursor=cursor)
@@ -178,14 +184,16 @@ async def list_versions(
 
 
 @router.get("/{agent_id}/versions/{number}", operation_id="get_agent_version", responses=READS)
-async def get_version(agent_id: UUID, number: VersionNumber, _caller: Viewer, agents: Agents) -> AgentVersionResponse:
+async def get_version(
+    agent_id: AgentId, number: VersionNumber, _caller: Viewer, agents: Agents
+) -> AgentVersionResponse:
     """Read one version of an agent."""
     return AgentVersionResponse.model_validate(await agents.get_version(agent_id, number))
 
 
 @router.get("/{agent_id}/diff", operation_id="compare_agent_versions", responses=READS)
 async def compare_versions(
-    agent_id: UUID, _caller: Viewer, agents: Agents, before: FromVersion, after: ToVersion
+    agent_id: AgentId, _caller: Viewer, agents: Agents, before: FromVersion, after: ToVersion
 ) -> VersionDiff:
     """What changed from one version to another."""
     return await agents.compare_versions(agent_id, before, after)
@@ -195,7 +203,7 @@ async def compare_versions(
     "/{agent_id}/versions/{number}/rollback", operation_id="roll_back_agent", responses={200: ETAG_HEADER, **CHANGES}
 )
 async def roll_back(
-    agent_id: UUID,
+    agent_id: AgentId,
     number: VersionNumber,
     _caller: Editor,
     agents: Agents,
@@ -211,7 +219,7 @@ async def roll_back(
 
 @router.post("/{agent_id}/rotate-secret", operation_id="rotate_webhook_secret", responses=CHANGES)
 async def rotate_secret(
-    agent_id: UUID, data: RotateSecret, _caller: Editor, agents: Agents, app: App, *, if_match: IfMatch = None
+    agent_id: AgentId, data: RotateSecret, _caller: Editor, agents: Agents, app: App, *, if_match: IfMatch = None
 ) -> RotatedSecret:
     """Give a webhook a new secret, shown in this answer only. The old one stays valid for the grace period."""
     trigger, secret = await agents.rotate_secret(agent_id, data, if_match=if_match)

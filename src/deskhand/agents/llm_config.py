@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic import ConfigDict, Field, StringConstraints, ValidationInfo, field_validator, model_validator
 
 from deskhand.kit.schema import InputModel
 from deskhand.llm import catalogue
-from deskhand.llm.config_keys import refusal
+from deskhand.llm.config_keys import PROVIDERS, faults, refusal
+from deskhand.llm.reasoning import is_reasoning
+
+StopText = Annotated[str, StringConstraints(min_length=1, max_length=500)]
 
 
 class LLMConfig(InputModel):
@@ -20,6 +23,8 @@ class LLMConfig(InputModel):
     or the installation decides: see ``llm.config_keys``.
     """
 
+    max_bytes = 32_768
+
     model_config = ConfigDict(
         extra="allow",
         json_schema_extra={
@@ -27,15 +32,29 @@ class LLMConfig(InputModel):
         },
     )
 
-    provider: str = Field("litellm", min_length=1, max_length=100, description="Who serves the model.")
-    model: str = Field(min_length=1, max_length=200, description="Model name, as the gateway or LiteLLM knows it.")
+    provider: str = Field(
+        "litellm",
+        min_length=1,
+        max_length=100,
+        description="Who serves the model.",
+        json_schema_extra={"enum": list(PROVIDERS)},
+    )
+    model: str = Field(
+        min_length=1,
+        max_length=200,
+        description="Model name, as the gateway or LiteLLM knows it.",
+    )
     temperature: float = Field(0.7, ge=0.0, le=2.0, description="How freely it words things.")
     max_tokens: int = Field(4096, ge=1, le=32000, description="Longest answer, in tokens.")
     top_p: float | None = Field(None, gt=0.0, le=1.0, description="Nucleus sampling.")
     frequency_penalty: float | None = Field(None, ge=-2.0, le=2.0)
     presence_penalty: float | None = Field(None, ge=-2.0, le=2.0)
-    stop_sequences: list[str] | None = Field(None, max_length=16, description="Texts that end an answer.")
-    response_format: dict[str, Any] | None = Field(None, description="Shape of answers, as the provider names it.")
+    stop_sequences: Annotated[list[StopText], Field(max_length=16)] | None = Field(
+        None, description="Texts that end an answer."
+    )
+    response_format: dict[str, Any] | None = Field(
+        None, description="Shape of answers, as the provider names it; refused where ours must stand in its place."
+    )
 
     @field_validator("model", mode="after")
     @classmethod
@@ -61,24 +80,27 @@ class LLMConfig(InputModel):
 
     @model_validator(mode="after")
     def _only_what_is_sent(self) -> LLMConfig:
-        extra = self.model_extra or {}
-        inner = extra.get("extra_body")
-        # The OpenAI client's name for "these too": its members are sent beside the others.
-        members = inner if isinstance(inner, dict) else {}
-        for name in members:
-            if name in type(self).model_fields:
-                raise ValueError(f"'{name}' has a field of its own; set it there and not in extra_body")
-        for name in (*extra, *members):
-            fault = refusal(name)
-            if fault:
-                raise ValueError(fault)
+        first = next(
+            (fault for fault in map(refusal, self.model_extra or {}) if fault),
+            next(faults(self.model_dump(), named=self.model_fields_set), None),
+        )
+        if first:
+            raise ValueError(first)
         return self
 
     def as_stored(self) -> dict[str, Any]:
         """What is written to the column: defaults filled in, known keys without a value left out."""
         stored = self.model_dump(mode="json")
         known = type(self).model_fields
-        return {name: value for name, value in stored.items() if value is not None or name not in known}
+        # Defaults that would not be sent: the model's own takes their place.
+        replaced = {"temperature"} if is_reasoning(self.model) else set()
+        replaced |= {"max_tokens"} if stored.get("max_completion_tokens") is not None else set()
+        left_out = replaced - self.model_fields_set
+        return {
+            name: value
+            for name, value in stored.items()
+            if (value is not None or name not in known) and name not in left_out
+        }
 
 
 class SentLLMConfig(LLMConfig):

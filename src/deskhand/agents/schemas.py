@@ -23,12 +23,13 @@ from deskhand.agents.llm_config import LLMConfig
 from deskhand.agents.models import Agent, AgentTrigger
 from deskhand.agents.outcomes import Outcome, read_outcome
 from deskhand.agents.prompts import VARIABLES, check_prompt
-from deskhand.kit.cron import check_cron, check_timezone
+from deskhand.kit.cron import CRON_PATTERN, ZONE_PATTERN, check_cron, check_timezone
 from deskhand.kit.payloads.rules import check_payload_schema
-from deskhand.kit.schema import InputModel
+from deskhand.kit.schema import KNOWN, NOT_BLANK, InputModel
 from deskhand.tools.schemas import GrantView, OperationGrants
 from deskhand.tools.values import read_grants, stored_grants
 
+DISTINCT: JsonDict = {"uniqueItems": True}
 MAX_TRIGGERS = 20
 MAX_TOOLS = 20
 PROMPT_LENGTH = (10, 32_000)
@@ -57,15 +58,21 @@ class TriggerType(StrEnum):
     SCHEDULE = "schedule"
 
 
-AgentName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=255)]
+AgentName = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=255),
+    Field(json_schema_extra=NOT_BLANK),
+]
 Description = Annotated[str, StringConstraints(max_length=10_000)]
 Prompt = Annotated[
     str,
     StringConstraints(min_length=PROMPT_LENGTH[0], max_length=PROMPT_LENGTH[1]),
     AfterValidator(check_prompt),
 ]
-ToolId = Annotated[str, StringConstraints(min_length=1, max_length=100)]
+ToolId = Annotated[str, StringConstraints(min_length=1, max_length=100), Field(json_schema_extra={KNOWN: "tools"})]
 ToolGrants = dict[ToolId, OperationGrants]
+Cron = Annotated[str, StringConstraints(max_length=100), Field(json_schema_extra={"pattern": CRON_PATTERN})]
+Zone = Annotated[str, StringConstraints(max_length=64), Field(json_schema_extra={"pattern": ZONE_PATTERN})]
 NEVER_DRAFT_AGAIN = "Invalid status transition: an agent cannot go back to draft, for example active → draft"
 
 SCHEDULE_FIELDS = ("schedule_cron", "schedule_timezone", "misfire_policy", "misfire_max_age_seconds")
@@ -97,8 +104,8 @@ class AgentTriggerCreate(InputModel):
         max_length=500,
         description="What the sender signs with: 32 random characters or more. Left out, one is made and shown once.",
     )
-    schedule_cron: str | None = Field(None, max_length=100, description="Five-field cron expression.")
-    schedule_timezone: str = Field("UTC", max_length=64, description="IANA zone the expression is read in.")
+    schedule_cron: Cron | None = Field(None, description="Five-field cron expression.")
+    schedule_timezone: Zone = Field("UTC", description="IANA zone the expression is read in.")
     misfire_policy: Literal["skip", "latest", "all"] = Field(
         "latest", description="What to do about instants that were missed."
     )
@@ -208,7 +215,10 @@ class AgentCreate(_ToolRules):
     )
     triggers: list[AgentTriggerCreate] = Field(default_factory=list, max_length=MAX_TRIGGERS)
     tool_ids: list[ToolId] = Field(
-        default_factory=list, max_length=MAX_TOOLS, description="Tools it may use: see `GET /api/v1/tools`."
+        default_factory=list,
+        max_length=MAX_TOOLS,
+        description="Tools it may use: see `GET /api/v1/tools`.",
+        json_schema_extra=DISTINCT,
     )
     tool_operations: ToolGrants = Field(
         default_factory=dict,
@@ -243,7 +253,9 @@ class AgentUpdate(_ToolRules):
     triggers: list[AgentTriggerUpdate] | None = Field(
         None, max_length=MAX_TRIGGERS, description="The whole list: triggers that are not in it are removed."
     )
-    tool_ids: list[ToolId] | None = Field(None, max_length=MAX_TOOLS, description="The whole list.")
+    tool_ids: Annotated[list[ToolId], Field(max_length=MAX_TOOLS, json_schema_extra=DISTINCT)] | None = Field(
+        None, description="The whole list."
+    )
     tool_operations: ToolGrants | None = Field(None, description="Grants of the tools named; others keep theirs.")
 
     outcome: Outcome | None = Field(None, description="What its runs end in, whole.")

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import ConfigDict, Field, StringConstraints, model_validator
 
-from deskhand.kit.schema import InputModel
+from deskhand.kit.schema import NOT_BLANK, InputModel
 
 # The widths of the columns they are stored in.
-TicketRef = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
-ToolType = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=50)]
-ReceiptId = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+_NOT_BLANK = Field(json_schema_extra=NOT_BLANK)
+TicketRef = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100), _NOT_BLANK]
+ToolType = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=50), _NOT_BLANK]
+ReceiptId = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200), _NOT_BLANK]
 
 Mode = Literal["live", "dry_run"]
 
@@ -27,6 +28,15 @@ class ReplayRequest(InputModel):
 
 class RetryWith(InputModel):
     """What to change about a failed run; whatever is left out or null stays as it was."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "anyOf": [
+                {"required": [name], "properties": {name: {"type": kind}}}
+                for name, kind in (("input", "object"), ("ticket_ref", "string"), ("tool_type", "string"))
+            ]
+        }
+    )
 
     input: dict[str, Any] | None = Field(None, description="The event, as the trigger would have received it.")
     ticket_ref: TicketRef | None = Field(None, description="The ticket's id at its desk.")
@@ -44,6 +54,12 @@ class RetryWith(InputModel):
 
 class DoubtAnswer(InputModel):
     """What a person saw on the ticket."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "anyOf": [{"properties": {"done": {"const": True}}}, {"properties": {"receipt_id": {"type": "null"}}}]
+        }
+    )
 
     step_key: str = Field(min_length=1, max_length=200, description="The step that is in doubt.")
     done: bool = Field(description="True: the write is on the ticket. False: it is not, and is made now.")

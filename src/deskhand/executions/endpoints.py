@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Response, status
+from fastapi import APIRouter, Path, Query, Response, status
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from deskhand.access.guards import Operator, TenantSession, Viewer
@@ -31,6 +31,8 @@ from deskhand.kit.page import Page
 from deskhand.kit.problem import problem_responses
 
 router = APIRouter(prefix="/api/v1/executions", tags=["executions"])
+
+ExecutionId = Annotated[UUID, Path(description="The execution.")]
 
 _ON_ONE = problem_responses(NotFoundError, InvalidInputError)
 _ON_CHANGE = problem_responses(NotFoundError, ConflictError, InvalidInputError)
@@ -81,32 +83,33 @@ async def dismiss_executions(operator: Operator, session: TenantSession, wanted:
     return await service.dismiss_matching(session, wanted, principal=operator)
 
 
-@router.get("/{execution_id}", operation_id="get_execution", responses=_ON_ONE)
-async def get_execution(_viewer: Viewer, session: TenantSession, execution_id: UUID) -> ExecutionDetail:
+# The convertor keeps /retry and /dismiss, which are no ids, from being looked up as such.
+@router.get("/{execution_id:uuid}", operation_id="get_execution", responses=_ON_ONE)
+async def get_execution(_viewer: Viewer, session: TenantSession, execution_id: ExecutionId) -> ExecutionDetail:
     """Get one execution with its input, its result and its steps."""
     return await service.get_execution(session, execution_id)
 
 
 @router.get("/{execution_id}/steps", operation_id="list_execution_steps", responses=_ON_ONE)
-async def list_steps(_viewer: Viewer, session: TenantSession, execution_id: UUID) -> list[StepView]:
+async def list_steps(_viewer: Viewer, session: TenantSession, execution_id: ExecutionId) -> list[StepView]:
     """List the steps of an execution in order."""
     return await service.list_steps(session, execution_id)
 
 
 @router.post("/{execution_id}/cancel", operation_id="cancel_execution", responses=_ON_CHANGE)
-async def cancel_execution(operator: Operator, session: TenantSession, execution_id: UUID) -> ExecutionSummary:
+async def cancel_execution(operator: Operator, session: TenantSession, execution_id: ExecutionId) -> ExecutionSummary:
     """Cancel an execution: at once while no worker runs it, else before its next step."""
     return await service.cancel_execution(session, execution_id, principal=operator)
 
 
 @router.post("/{execution_id}/retry", operation_id="retry_execution", responses=_ON_CHANGE)
-async def retry_execution(operator: Operator, session: TenantSession, execution_id: UUID) -> ExecutionSummary:
+async def retry_execution(operator: Operator, session: TenantSession, execution_id: ExecutionId) -> ExecutionSummary:
     """Retry a failed or cancelled execution; finished steps are replayed, not repeated."""
     return await service.retry_execution(session, execution_id, principal=operator)
 
 
 @router.post("/{execution_id}/dismiss", operation_id="dismiss_execution", responses=_ON_CHANGE)
-async def dismiss_execution(operator: Operator, session: TenantSession, execution_id: UUID) -> ExecutionSummary:
+async def dismiss_execution(operator: Operator, session: TenantSession, execution_id: ExecutionId) -> ExecutionSummary:
     """Dismiss a failed execution: it needs nobody's attention any more."""
     return await service.dismiss_execution(session, execution_id, principal=operator)
 
@@ -120,7 +123,7 @@ async def dismiss_execution(operator: Operator, session: TenantSession, executio
 async def replay_execution(
     operator: Operator,
     session: TenantSession,
-    execution_id: UUID,
+    execution_id: ExecutionId,
     wanted: ReplayRequest,
     *,
     response: Response,
@@ -140,7 +143,7 @@ async def replay_execution(
 async def retry_execution_with(
     operator: Operator,
     session: TenantSession,
-    execution_id: UUID,
+    execution_id: ExecutionId,
     change: RetryWith,
     *,
     response: Response,
@@ -155,7 +158,7 @@ async def retry_execution_with(
 async def answer_execution(
     operator: Operator,
     session: TenantSession,
-    execution_id: UUID,
+    execution_id: ExecutionId,
     answer: DoubtAnswer,
 ) -> ExecutionSummary:
     """Say whether a write that is in doubt was done; the execution then goes on."""

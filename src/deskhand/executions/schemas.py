@@ -10,8 +10,8 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 
 from deskhand.engine.status import ExecutionStatus, StepState
-from deskhand.kit.page import DEFAULT_LIMIT, MAX_LIMIT
-from deskhand.kit.schema import InputModel, Instant, QueryFlag, QueryInt, StorableText
+from deskhand.kit.page import DEFAULT_LIMIT, PageCursor, PageLimit
+from deskhand.kit.schema import InputModel, Instant, QueryFlag, StorableText
 
 BULK_LIMIT = 500
 
@@ -22,7 +22,7 @@ class ExecutionFilters(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     status: list[ExecutionStatus] = Field([], description="Any of these states; empty means all.")
-    agent_id: UUID | None = None
+    agent_id: UUID | None = Field(None, description="Those of one agent.")
     ticket_ref: StorableText | None = Field(None, max_length=100, description="The ticket's id at its desk, exactly.")
     since: Instant | None = Field(None, description="Accepted at or after this time.")
     degraded: QueryFlag | None = Field(
@@ -34,8 +34,8 @@ class ExecutionFilters(BaseModel):
 class ExecutionQuery(ExecutionFilters):
     """One page of the executions that match."""
 
-    limit: QueryInt = Field(DEFAULT_LIMIT, ge=1, le=MAX_LIMIT, description="Rows on one page.")
-    cursor: str | None = Field(None, max_length=500, description="`next_cursor` of the page before.")
+    limit: PageLimit = DEFAULT_LIMIT
+    cursor: PageCursor = None
 
 
 class ExecutionSummary(BaseModel):

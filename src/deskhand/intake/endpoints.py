@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Path, Query, Request
 from starlette.requests import ClientDisconnect
 
 from deskhand.access.guards import TenantSession, Viewer
@@ -23,7 +23,7 @@ from deskhand.intake import repository
 from deskhand.intake.inbox import Inbox
 from deskhand.intake.schemas import DeliveryAnswer, DeliveryQuery, DeliveryRecord, TenantHookAnswer
 from deskhand.kit.page import Page
-from deskhand.kit.problem import problem_responses
+from deskhand.kit.problem import problem_responses, public_problem_responses
 from deskhand.plugins.contract import WebhookRequest
 from deskhand.plugins.errors import NotAVendorPayloadError
 
@@ -39,7 +39,7 @@ class IntakeState(AppState):
     inbox: Inbox
 
 
-_REFUSALS = problem_responses(
+_REFUSALS = public_problem_responses(
     BadRequestError,
     NotAVendorPayloadError,
     SignatureError,
@@ -66,7 +66,9 @@ _BODY = {
     openapi_extra=_BODY,
     summary="Deliver an event to one agent",
 )
-async def receive_agent_webhook(agent_id: UUID, request: Request) -> DeliveryAnswer:
+async def receive_agent_webhook(
+    agent_id: Annotated[UUID, Path(description="The agent.")], request: Request
+) -> DeliveryAnswer:
     """Signed with Standard Webhooks headers, ``X-Hub-Signature-256``, or the desk's own scheme."""
     state = state_of(request, IntakeState)
     with state.telemetry.accepting():
@@ -87,7 +89,11 @@ async def receive_agent_webhook(agent_id: UUID, request: Request) -> DeliveryAns
     openapi_extra=_BODY,
     summary="Deliver a desk's event to every agent that works on that desk",
 )
-async def receive_desk_webhook(tenant_id: str, tool_type: str, request: Request) -> TenantHookAnswer:
+async def receive_desk_webhook(
+    tenant_id: Annotated[str, Path(description="The tenant.")],
+    tool_type: Annotated[str, Path(description="Its desk.")],
+    request: Request,
+) -> TenantHookAnswer:
     """Signed with the tenant's webhook secret."""
     state = state_of(request, IntakeState)
     with state.telemetry.accepting():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from functools import cache, lru_cache
@@ -12,6 +13,28 @@ from zoneinfo import ZoneInfo
 from cronsim import CronSim, CronSimError
 
 _TZDATA = resources.files("tzdata")
+
+
+def _any_case(names: str) -> str:
+    return "|".join("".join(f"[{letter}{letter.lower()}]" for letter in name) for name in names.split())
+
+
+def _field(name: str) -> str:
+    number = _NUMBERS[name]
+    term = f"(?:\\*|(?:{number})(?:-(?:{number}))?)(?:/0?[1-9][0-9]{{0,2}})?{_BESIDES.get(name, '').format(n=number)}"
+    return f"(?:{term})(?:,(?:{term}))*"
+
+
+_NUMBERS = {
+    "minute": "[0-5]?[0-9]",
+    "hour": "[01]?[0-9]|2[0-3]",
+    "day of month": "0?[1-9]|[12][0-9]|3[01]",
+    "month": "0?[1-9]|1[0-2]|" + _any_case("JAN FEB MAR APR MAY JUN JUL AUG SEP OCT NOV DEC"),
+    "day of week": "0?[0-7]|" + _any_case("SUN MON TUE WED THU FRI SAT"),
+}
+_BESIDES = {"day of month": "|[Ll][Ww]?", "day of week": "|(?:{n})(?:#[1-5])|0?[0-7][Ll]"}
+CRON_PATTERN = "^[ \\t]*" + "[ \\t]+".join(map(_field, _NUMBERS)) + "[ \\t\\r\\n]*$"
+"""What a cron expression looks like, for the document and for who reads it; ``check_cron`` knows the rest."""
 FIELDS = ("minute", "hour", "day of month", "month", "day of week")
 
 
@@ -47,6 +70,10 @@ def zone_names() -> frozenset[str]:
     return frozenset((_TZDATA / "zones").read_text(encoding="utf-8").split())
 
 
+ZONE_PATTERN = f"^(?:{'|'.join(map(re.escape, sorted(zone_names())))})$"
+"""For the document: a pattern, because a list of values has every one of 600 zones tried by tools that read it."""
+
+
 @lru_cache(maxsize=700)
 def _load(name: str) -> ZoneInfo:
     with _TZDATA.joinpath("zoneinfo", *name.split("/")).open("rb") as data:
@@ -65,6 +92,9 @@ def check_cron(expression: str, timezone: str = "UTC") -> str:
     """
     if len(expression.split()) != len(FIELDS):
         raise ValueError(f"'{expression}' is not a cron expression: it needs five fields ({', '.join(FIELDS)})")
+    for name, part in zip(FIELDS, expression.split(), strict=True):
+        if not re.fullmatch(_field(name), part):
+            raise ValueError(f"'{expression}' is not a valid cron expression: '{part}' is no {name}")
     next_fire(expression, timezone, after=datetime.now(UTC))
     return expression
 

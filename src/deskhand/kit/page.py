@@ -17,15 +17,15 @@ from uuid import UUID
 from fastapi import Query
 from pydantic import BaseModel, Field
 
-from deskhand.errors import FieldProblem, InvalidInputError
-from deskhand.kit.schema import QueryInt, instant_within_reach, storable_text
+from deskhand.errors import FieldProblem, NotFoundError
+from deskhand.kit.schema import WholeNumber, instant_within_reach, storable_text
 
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 200
 
 T = TypeVar("T")
 
-PageLimit = Annotated[QueryInt, Query(ge=1, le=MAX_LIMIT, description="Rows on one page.")]
+PageLimit = Annotated[int, Field(ge=1, le=MAX_LIMIT), WholeNumber, Query(description="Rows on one page.")]
 PageCursor = Annotated[
     str | None, Query(max_length=500, description="`next_cursor` of the page before; leave out for the first page.")
 ]
@@ -75,7 +75,7 @@ def decode_cursor(cursor: str | None, *kinds: type) -> tuple[Any, ...] | None:
         The sort key, or None for the first page.
 
     Raises:
-        InvalidInputError: It is not a cursor of this list.
+        NotFoundError: It is not a cursor of this list, so there is no such page.
     """
     if not cursor:
         return None
@@ -87,8 +87,8 @@ def decode_cursor(cursor: str | None, *kinds: type) -> tuple[Any, ...] | None:
             raise ValueError("a value that is no text")
         return tuple(_READERS[kind](text) for kind, text in zip(kinds, texts, strict=True))
     except (ValueError, binascii.Error, RecursionError) as err:
-        raise InvalidInputError(
-            "The cursor is not one this list gave out. Leave it out to read from the start.",
+        raise NotFoundError(
+            "There is no such page: the cursor is not one this list gave out. Leave it out to read from the start.",
             errors=[FieldProblem(pointer="/cursor", detail="not a cursor of this list")],
         ) from err
 

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pydantic_core import ErrorDetails
+
+from deskhand.kit.nearest import nearest
+
+_OF_A_LIST = frozenset({"enum", "literal_error"})
 
 
 def pointer(parts: Iterable[object]) -> str:
@@ -14,5 +19,10 @@ def pointer(parts: Iterable[object]) -> str:
 
 
 def fault_sentence(fault: ErrorDetails | Mapping[str, Any]) -> str:
-    """A fault that Pydantic found, in the words of whoever raised it."""
-    return str(fault["msg"]).removeprefix("Value error, ").removeprefix("Assertion failed, ")
+    """A fault that Pydantic found, in the words of whoever raised it; with the nearest word where there is a list."""
+    sentence = str(fault["msg"]).removeprefix("Value error, ").removeprefix("Assertion failed, ")
+    word = fault.get("input")
+    if fault["type"] in _OF_A_LIST and isinstance(word, str):
+        close = nearest(word, re.findall(r"'([^']*)'", str(fault.get("ctx", {}).get("expected", ""))))
+        sentence += f"; did you mean '{close}'?" if close else ""
+    return sentence

@@ -308,7 +308,7 @@ def _document_problems(app: FastAPI) -> None:
 
 def _use_problem_for_422(operation: Any) -> None:
     responses = operation.get("responses", {}) if isinstance(operation, dict) else {}
-    if "422" in responses:
+    if "422" in responses and "text/html" not in responses["422"].get("content", {}):
         responses["422"] = _documented("Invalid input")
     if "requestBody" in (operation if isinstance(operation, dict) else {}):
         responses.setdefault("400", _documented("Bad request"))

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import cache
 from types import UnionType
-from typing import Annotated, Any, ClassVar, Union, get_args, get_origin
+from typing import Annotated, Any, ClassVar, Self, Union, get_args, get_origin
 
 from pydantic import (
     AfterValidator,
@@ -22,10 +22,17 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     GetJsonSchemaHandler,
+    ModelWrapValidatorHandler,
+    ValidationError,
+    WithJsonSchema,
     model_validator,
 )
+from pydantic.config import JsonDict
 from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema
+from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError
+from pydantic_core.core_schema import ErrorType
+
+from deskhand.kit.nearest import nearest, what_exists
 
 MAX_DEPTH = 50
 """Levels of nesting in a body; deeper documents would exhaust the stack of the JSON encoder."""
@@ -64,6 +71,11 @@ def ensure_storable(value: Any) -> None:
 
 
 StorableText = Annotated[str, AfterValidator(storable_text)]
+NOT_BLANK: JsonDict = {"pattern": r"^[^\u0000]*[^\s\u0000][^\u0000]*$"}
+"""For the document: what a text fits that is stripped and may not be empty then."""
+
+KNOWN = "x-known"
+"""For the document: the field is one word of a list that the installation decides; ``kit.openapi`` writes the list."""
 
 EARLIEST, LATEST = datetime(1900, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:[Zz]|[+-]\d\d:\d\d)", re.ASCII)
@@ -94,7 +106,12 @@ def instant_within_reach(value: datetime) -> datetime:
     return moment
 
 
-Instant = Annotated[AwareDatetime, BeforeValidator(_instant_text), AfterValidator(instant_within_reach)]
+Instant = Annotated[
+    AwareDatetime,
+    BeforeValidator(_instant_text),
+    AfterValidator(instant_within_reach),
+    WithJsonSchema({"type": "string", "format": "date-time", "pattern": "^(?:19|[2-8][0-9])[0-9]{2}-"}),
+]
 """A time from outside: RFC 3339 with its zone, and no number."""
 
 
@@ -113,7 +130,9 @@ def _whole_number_text(value: Any) -> Any:
 
 
 QueryFlag = Annotated[bool, BeforeValidator(_flag_word)]
-QueryInt = Annotated[int, BeforeValidator(_whole_number_text)]
+WholeNumber = BeforeValidator(_whole_number_text)
+"""For an ``int`` in an address: put it after the bounds, ``Annotated[int, Field(ge=1), WholeNumber]``, or the document
+lacks them."""
 
 
 class InputModel(BaseModel):
@@ -125,10 +144,12 @@ class InputModel(BaseModel):
         read_only: Fields that answers show and bodies cannot change: a body may bring them, so that what was read
             can be sent back, and they are left aside.
         max_bytes: Largest size of a body that keeps keys of its own, as JSON.
+        max_own_keys: How many keys of its own a body may have, where it may.
     """
 
     read_only: ClassVar[frozenset[str]] = frozenset()
     max_bytes: ClassVar[int | None] = None
+    max_own_keys: ClassVar[int] = 100
 
     model_config: ClassVar[ConfigDict] = ConfigDict(
         extra="forbid", hide_input_in_errors=True, str_strip_whitespace=False
@@ -140,9 +161,20 @@ class InputModel(BaseModel):
         ensure_storable(data)
         if isinstance(data, Mapping):
             data = {name: value for name, value in data.items() if name not in cls.read_only}
-            _ensure_json_types(cls, data)
             ensure_size(data, cls.max_bytes)
+            _ensure_json_types(cls, data)
+            _ensure_no_slip(cls, data)
         return data
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _says_which_fields_there_are(cls, data: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        try:
+            return handler(data)
+        except ValidationError as error:
+            if all(fault["type"] != _UNKNOWN_FIELD for fault in error.errors(include_url=False, include_input=False)):
+                raise
+            raise _with_known_fields(cls, error) from None
 
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
@@ -150,6 +182,47 @@ class InputModel(BaseModel):
         for name in sorted(cls.read_only):
             document.setdefault("properties", {})[name] = {"readOnly": True, "description": "As shown; left aside."}
         return document
+
+
+_UNKNOWN_FIELD = "extra_forbidden"
+_A_SLIP = 0.85  # "top_k" is .80 of "top_p" and another thing; "temprature" is .95 of what was meant
+
+
+def _field_names(model: type[BaseModel]) -> list[str]:
+    return [field.alias or name for name, field in model.model_fields.items()]
+
+
+def _ensure_no_slip(model: type[InputModel], data: Mapping[str, Any]) -> None:
+    """Where a body may have keys of its own, one that is a known key but for a letter is a slip."""
+    if model.model_config.get("extra") != "allow":
+        return
+    known = _field_names(model)
+    own = [str(name) for name in data if name not in known]
+    if len(own) > model.max_own_keys:
+        raise ValueError(f"must not have more than {model.max_own_keys} keys besides {', '.join(known)}")
+    for name in own:
+        close = nearest(name, known, likeness=_A_SLIP)
+        if close is not None:
+            raise ValueError(f"'{name}' is not a known key; did you mean '{close}'?")
+
+
+def _with_known_fields(model: type[BaseModel], error: ValidationError) -> ValidationError:
+    """The same faults; an unknown field is told together with those there are."""
+    faults = [_known_fields_named(model, fault) for fault in error.errors(include_url=False)]
+    return ValidationError.from_exception_data(error.title, faults, hide_input=True)
+
+
+def _known_fields_named(model: type[BaseModel], fault: Mapping[str, Any]) -> InitErrorDetails:
+    kind: str | PydanticCustomError = fault["type"]
+    if fault["type"] == _UNKNOWN_FIELD and len(fault["loc"]) == 1:
+        sentence = f"there is no such field; {what_exists(str(fault['loc'][0]), _field_names(model))}"
+        kind = PydanticCustomError("unknown_field", "{sentence}", {"sentence": sentence})
+    elif fault["type"] not in _PYDANTICS_OWN:
+        kind = PydanticCustomError(fault["type"], "{sentence}", {"sentence": fault["msg"]})
+    return InitErrorDetails(type=kind, loc=fault["loc"], input=fault["input"], ctx=fault.get("ctx", {}))
+
+
+_PYDANTICS_OWN = frozenset(get_args(ErrorType))
 
 
 def ensure_size(value: Any, limit: int | None) -> None:

@@ -22,6 +22,7 @@ KNOWN = (
     "stop_sequences",
     "seed",
 )
+_UNSET = ("response_format", None)  # a key of ours without a value; of the others, null is a value like any
 _NOT_SENT = frozenset({"provider", "model", "extra_body"})
 
 
@@ -34,6 +35,6 @@ def call_settings(llm_config: Mapping[str, Any]) -> ModelSettings:
     more = {
         key: value
         for key, value in {**llm_config, **members}.items()
-        if key not in _NOT_SENT and key not in KNOWN and value is not None and refusal(key) is None
+        if key not in _NOT_SENT and key not in KNOWN and refusal(key) is None and (key, value) != _UNSET
     }
     return cast("ModelSettings", shared | ({"extra_body": more} if more else {}))

@@ -131,10 +131,14 @@ def is_allowed(name: str, *, listed: Collection[str] = ()) -> bool:
     )
 
 
+def known_names(*, listed: Collection[str] = ()) -> list[str]:
+    """Every name there is, best known first; dated variants and route prefixes of these are allowed besides."""
+    return list(dict.fromkeys([*SPECIFIED, *listed, AUTO, *EMBEDDED_MODELS, *_models()]))
+
+
 def closest(name: str, *, listed: Collection[str] = (), limit: int = 3) -> list[str]:
     """The allowed names most like a mistyped one, best first."""
-    pool = [*SPECIFIED, *listed, *EMBEDDED_MODELS, *_models()]
-    return difflib.get_close_matches(name, dict.fromkeys(pool), n=limit, cutoff=0.5)
+    return difflib.get_close_matches(name, known_names(listed=listed), n=limit, cutoff=0.5)
 
 
 def unknown_model_sentence(name: str, *, listed: Collection[str] = ()) -> str:

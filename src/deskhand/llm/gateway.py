@@ -17,14 +17,15 @@ from pydantic_ai.settings import ModelSettings
 
 from deskhand.errors import ConfigurationError
 from deskhand.kit.http import HttpClientFactory
+from deskhand.kit.nearest import what_exists
 from deskhand.llm import openai_chat
 from deskhand.llm.call_settings import call_settings
 from deskhand.llm.chat import ChatTransport
 from deskhand.llm.completion import read_cost
+from deskhand.llm.config_keys import PROVIDERS, is_embedded
 from deskhand.llm.connection import GatewaySettings, operator_factory
 from deskhand.llm.details import details
 from deskhand.llm.embedded.constrained import ConstrainedModel
-from deskhand.llm.embedded.models import AUTO, EMBEDDED_MODELS
 from deskhand.llm.litellm_model import LiteLLMModel
 from deskhand.llm.modelinfo import price_of, profile_of
 
@@ -47,10 +48,10 @@ def build_model(llm_config: Mapping[str, Any], gateway: GatewaySettings, http: H
     asked = str(llm_config.get("model") or "")
     name = gateway.aliases.get(asked, asked)
     settings = call_settings(llm_config)
-    if provider == "embedded" or name == AUTO or name in EMBEDDED_MODELS:
+    if is_embedded(provider, name):
         return _embedded(gateway, http, settings)
-    if provider != "litellm":
-        raise ConfigurationError(f"Unknown model provider '{provider}'. Use 'litellm' or 'embedded'.")
+    if provider not in PROVIDERS:
+        raise ConfigurationError(f"'{provider}' serves no models; {what_exists(provider, PROVIDERS)}.")
     if not name:
         raise ConfigurationError("The agent's llm_config names no model. Set llm_config.model, for example 'gpt-4'.")
     if gateway.base_url:
@@ -106,7 +107,7 @@ class GatewayModel(Model[Any]):
     ) -> None:
         self._name = name
         self._transport = transport
-        super().__init__(settings=settings, profile=profile or profile_of(name))
+        super().__init__(settings=settings, profile=profile or profile_of(name, settings))
 
     @property
     def model_name(self) -> str:

@@ -63,7 +63,7 @@ class LiteLLMModel(Model[Any]):
         self._key = api_key
         self._base = api_base
         self._timeout = timeout
-        super().__init__(settings=settings, profile=profile_of(name))
+        super().__init__(settings=settings, profile=profile_of(name, settings))
 
     @property
     def model_name(self) -> str:

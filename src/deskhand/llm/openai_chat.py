@@ -6,7 +6,6 @@ Source of the wire format: https://platform.openai.com/docs/api-reference/chat
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -26,11 +25,11 @@ from pydantic_ai.models import ModelRequestParameters
 from pydantic_ai.settings import ModelSettings
 from pydantic_ai.tools import ToolDefinition
 
+from deskhand.llm.reasoning import is_reasoning
+
 Message = dict[str, Any]
 
 SETTINGS = ("temperature", "top_p", "seed", "presence_penalty", "frequency_penalty")
-# These families refuse `max_tokens` and any temperature but their own.
-_REASONING = re.compile(r"(?:openai/|azure/)?(?:o\d|gpt-5)")
 
 
 def to_messages(messages: Sequence[ModelMessage], parameters: ModelRequestParameters) -> list[Message]:
@@ -97,7 +96,7 @@ def request_options(
         body = {**extra, **body}
     if given.get("stop_sequences"):
         body["stop"] = given["stop_sequences"]
-    reasoning = _REASONING.match(model) is not None
+    reasoning = is_reasoning(model)
     if reasoning:
         body.pop("temperature", None)
     if given.get("max_tokens") and "max_completion_tokens" not in body:

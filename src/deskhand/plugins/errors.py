@@ -6,7 +6,10 @@ failed has surely had no effect, is said by the class.
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from deskhand.errors import BadRequestError, DeskhandError, NotFoundError
+from deskhand.kit.nearest import what_exists
 from deskhand.kit.storable import storable_text
 
 
@@ -132,11 +135,14 @@ class PluginNotFoundError(NotFoundError):
 
     Args:
         tool_type: The name that was asked for.
+        known: The names there are; told after the specification's words.
     """
 
     code = "plugin-not-found"
     title = "Plugin not found"
 
-    def __init__(self, tool_type: str) -> None:
+    def __init__(self, tool_type: str, known: Collection[str] = ()) -> None:
         super().__init__(f"Plugin '{tool_type}' not registered")
         self.tool_type = tool_type
+        if known:
+            self.detail += f"; {what_exists(tool_type, known)}"

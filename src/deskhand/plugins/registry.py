@@ -81,7 +81,7 @@ class PluginManager:
         try:
             return self._plugins[tool_type]
         except KeyError:
-            raise PluginNotFoundError(tool_type) from None
+            raise PluginNotFoundError(tool_type, self.tool_types) from None
 
     def list_registered_plugins(self) -> list[dict[str, Any]]:
         """Description of every plugin, in order of registration, ready to be sent as JSON."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Response, status
+from fastapi import APIRouter, Path, Response, status
 
 from deskhand.access.guards import Operator, TenantSession, Viewer
 from deskhand.errors import ConflictError, InvalidInputError, NotFoundError
@@ -23,6 +24,8 @@ from deskhand.schedules.schemas import (
 router = APIRouter(prefix="/api/v1", tags=["schedules"])
 
 _TRIGGER = "/agents/{agent_id}/triggers/{trigger_id}"
+AgentId = Annotated[UUID, Path(description="The agent.")]
+TriggerId = Annotated[UUID, Path(description="Its schedule.")]
 _ON_ONE = problem_responses(NotFoundError, ConflictError, InvalidInputError)
 
 
@@ -41,7 +44,9 @@ async def list_schedules(
 
 
 @router.get(f"{_TRIGGER}/next", operation_id="get_schedule", responses=_ON_ONE)
-async def get_schedule(_viewer: Viewer, session: TenantSession, agent_id: UUID, trigger_id: UUID) -> ScheduleView:
+async def get_schedule(
+    _viewer: Viewer, session: TenantSession, agent_id: AgentId, trigger_id: TriggerId
+) -> ScheduleView:
     """Show a schedule's next five times, in UTC and in its own zone, and whether it fires at present."""
     return await service.get_schedule(session, agent_id, trigger_id)
 
@@ -50,8 +55,8 @@ async def get_schedule(_viewer: Viewer, session: TenantSession, agent_id: UUID, 
 async def list_fires(
     _viewer: Viewer,
     session: TenantSession,
-    agent_id: UUID,
-    trigger_id: UUID,
+    agent_id: AgentId,
+    trigger_id: TriggerId,
     limit: PageLimit = 50,
     cursor: PageCursor = None,
 ) -> Page[FireView]:
@@ -65,8 +70,8 @@ async def list_fires(
 async def run_now(
     operator: Operator,
     session: TenantSession,
-    agent_id: UUID,
-    trigger_id: UUID,
+    agent_id: AgentId,
+    trigger_id: TriggerId,
     *,
     response: Response,
 ) -> StartedRun:
@@ -77,12 +82,16 @@ async def run_now(
 
 
 @router.post(f"{_TRIGGER}/pause", operation_id="pause_schedule", responses=_ON_ONE)
-async def pause_schedule(operator: Operator, session: TenantSession, agent_id: UUID, trigger_id: UUID) -> ScheduleView:
+async def pause_schedule(
+    operator: Operator, session: TenantSession, agent_id: AgentId, trigger_id: TriggerId
+) -> ScheduleView:
     """Pause a schedule. What comes meanwhile is not made up for."""
     return await service.pause(session, agent_id, trigger_id, principal=operator)
 
 
 @router.post(f"{_TRIGGER}/resume", operation_id="resume_schedule", responses=_ON_ONE)
-async def resume_schedule(operator: Operator, session: TenantSession, agent_id: UUID, trigger_id: UUID) -> ScheduleView:
+async def resume_schedule(
+    operator: Operator, session: TenantSession, agent_id: AgentId, trigger_id: TriggerId
+) -> ScheduleView:
     """Resume a paused schedule, from its next time on."""
     return await service.resume(session, agent_id, trigger_id, principal=operator)

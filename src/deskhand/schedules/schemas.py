@@ -8,6 +8,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
+from deskhand.agents.schemas import Cron, Zone
 from deskhand.engine.status import ExecutionStatus
 from deskhand.kit.cron import check_cron, check_timezone
 from deskhand.kit.schema import InputModel
@@ -52,8 +53,8 @@ class PreviewRequest(InputModel):
         json_schema_extra={"examples": [{"schedule_cron": "0 9 * * 1-5", "schedule_timezone": "Europe/Berlin"}]}
     )
 
-    schedule_timezone: str = Field("UTC", max_length=64, description="IANA zone the expression is read in.")
-    schedule_cron: str = Field(max_length=100, description="Five-field cron expression.")
+    schedule_timezone: Zone = Field("UTC", description="IANA zone the expression is read in.")
+    schedule_cron: Cron = Field(description="Five-field cron expression.")
 
     @field_validator("schedule_timezone")
     @classmethod

@@ -166,7 +166,7 @@ def _model_faults(model: type[BaseModel], values: Mapping[str, Any]) -> list[Fie
                 pointer(fault["loc"]),
                 f"{'.'.join(str(part) for part in fault['loc'])}: {fault_sentence(fault)}".lstrip(": "),
             )
-            for fault in error.errors(include_input=False, include_url=False, include_context=False)
+            for fault in error.errors(include_url=False)
         ]
     return []
 

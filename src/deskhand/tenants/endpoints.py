@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, status
+from fastapi import APIRouter, Depends, Path, Query, status
 
 from deskhand.access.guards import (
     AdministeredSession,
@@ -55,6 +55,7 @@ def administered_tenants(session: AdministeredSession, app: App, plugins: Plugin
     return TenantService(session, secrets=app.secrets, plugins=plugins)
 
 
+ToolPath = Annotated[StorableText, Path(max_length=50, description="The desk: the `tool_type` of a plugin.")]
 AllTenants = Annotated[TenantService, Depends(platform_tenants)]
 OneTenant = Annotated[TenantService, Depends(administered_tenants)]
 
@@ -165,7 +166,7 @@ async def get_connections(
     responses=problem_responses(NotFoundError, InvalidInputError),
 )
 async def try_connection(
-    tenant_id: TenantPath, tool_type: StorableText, _caller: Administrator, app: App, plugins: Plugins
+    tenant_id: TenantPath, tool_type: ToolPath, _caller: Administrator, app: App, plugins: Plugins
 ) -> ConnectionTestResponse:
     """Try the connection on the real desk: address, credentials, permissions."""
     # The transaction ends before the desk is called: a slow vendor must not hold a database connection.
@@ -187,6 +188,6 @@ async def list_plugins(_caller: Authenticated, plugins: Plugins) -> list[PluginR
     tags=["plugins"],
     responses=problem_responses(NotFoundError, InvalidInputError),
 )
-async def get_plugin(tool_type: StorableText, _caller: Authenticated, plugins: Plugins) -> PluginResponse:
+async def get_plugin(tool_type: ToolPath, _caller: Authenticated, plugins: Plugins) -> PluginResponse:
     """One desk: what it can do and what a connection to it needs."""
     return PluginResponse.model_validate(describe(plugins.get_plugin(tool_type)))

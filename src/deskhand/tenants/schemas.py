@@ -21,7 +21,7 @@ from pydantic import (
 from pydantic.config import JsonDict
 
 from deskhand.kit.crypto import new_webhook_secret
-from deskhand.kit.schema import InputModel
+from deskhand.kit.schema import KNOWN, NOT_BLANK, InputModel
 from deskhand.plugins.priorities import Priority
 from deskhand.tenants.fields import SECRET_FIELDS, TOOL_FIELDS
 from deskhand.tenants.models import DEFAULT_TOOL_TYPE, TenantConfig
@@ -75,12 +75,23 @@ TenantIdText = Annotated[
     StringConstraints(min_length=1, max_length=100, pattern=r"^[a-z0-9][a-z0-9-]*$"),
     Field(description="Lowercase letters, digits and hyphens; the first is no hyphen. It can't be changed."),
 ]
-TenantName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=255)]
-ToolType = Annotated[str, StringConstraints(min_length=1, max_length=50)]
+TenantName = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=255),
+    Field(json_schema_extra=NOT_BLANK),
+]
+ToolType = Annotated[str, StringConstraints(min_length=1, max_length=50), Field(json_schema_extra={KNOWN: "desks"})]
 ShortText = Annotated[str, StringConstraints(max_length=200)]
-DeskUrl = Annotated[str, StringConstraints(strip_whitespace=True, max_length=500), AfterValidator(_check_url)]
-Secret = Annotated[SecretStr, Field(max_length=4096), AfterValidator(_check_secret)]
-SigningSecret = Annotated[SecretStr, Field(min_length=1, max_length=4096), AfterValidator(_check_secret)]
+DeskUrl = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, max_length=500),
+    AfterValidator(_check_url),
+    Field(json_schema_extra={"pattern": r"^https?://[A-Za-z0-9.-]+(?::[0-9]{1,4})?(?:/[^\s?#\u0000]*)?$"}),
+]
+Secret = Annotated[
+    SecretStr, Field(min_length=1, max_length=4096, json_schema_extra=NOT_BLANK), AfterValidator(_check_secret)
+]
+SigningSecret = Secret
 ProjectKey = Annotated[str, StringConstraints(max_length=50, pattern=r"^[A-Za-z][A-Za-z0-9_]*$")]
 Subdomain = Annotated[str, StringConstraints(max_length=100, pattern=r"^[A-Za-z0-9][A-Za-z0-9-]*$")]
 Extras = Annotated[

@@ -1,0 +1,44 @@
+"""A fuzzer that reads the OpenAPI document calls the whole API as each role and finds nothing the document denies.
+
+Schemathesis over loopback with all of its checks: its coverage phase (every boundary of every limit), fuzzing, and
+stateful chains of calls. In CI every role gets seconds, and the tenant's administrator, who may do most, a minute;
+``DESKHAND_FUZZ_SECONDS=600`` gives each role ten.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import sys
+from pathlib import Path
+
+import pytest
+from tests.support.api import Api
+
+PROGRAM = Path(sys.executable).with_name("st")
+SETTINGS = Path(__file__).parents[2] / "schemathesis.toml"
+LONG = os.environ.get("DESKHAND_FUZZ_SECONDS", "")
+SHORT = {"viewer": 5, "editor": 5, "operator": 5, "platform_admin": 10, "tenant_admin": 55}
+
+
+@pytest.mark.parametrize("role", SHORT)
+async def test_a_fuzzer_that_reads_the_document_finds_nothing(api: Api, role: str, tmp_path: Path) -> None:
+    acme = await api.tenant()
+    await api.agent(acme)
+    client = await api.platform() if role == "platform_admin" else await api.member("acme", role)
+    fuzzer = await asyncio.create_subprocess_exec(
+        *(PROGRAM, "--config-file", SETTINGS, "--no-color", "run", f"{api.url}/openapi.json"),
+        *("-H", f"Authorization: {client.headers['authorization']}"),
+        *("--exclude-operation-id", "follow_executions"),  # a stream that does not end; tests/access follows it
+        *("--phases", "examples,coverage,fuzzing,stateful", "--max-time", LONG or str(SHORT[role])),
+        *("--max-examples", "100" if LONG else "2", "--seed", "1", "--continue-on-failure", "--warnings", "off"),
+        cwd=tmp_path,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    output = (await fuzzer.communicate())[0].decode()
+    made = re.search(r"(\d+) generated", output)
+    assert fuzzer.returncode == 0, output[-12_000:]
+    assert made is not None, output
+    assert int(made[1]) > 50
