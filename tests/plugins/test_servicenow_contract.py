@@ -9,8 +9,18 @@ from deskhand.simulators.base import run_in_process
 from deskhand.simulators.testing import PluginContract, SimulatorHarness, Vocabulary
 
 WORDS = Vocabulary(
-    working_status="In Progress", technician="ines@desk.test", group="Network", missing_id="0123456789abcdef" * 2
+    working_status="In Progress",
+    technician="ines@desk.test",
+    group="Network",
+    missing_id="0123456789abcdef" * 2,
+    custom=("Business impact", "the shop floor", "one desk"),
+    company="Nordwind",
+    category="Network",
 )
+
+
+class ServiceNowHarness(SimulatorHarness):
+    tells_images = checks_cursors = True
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +34,7 @@ class TestBasicAndText(PluginContract):
     @pytest.fixture
     async def desk(self, running: RunningDesk) -> AsyncIterator[SimulatorHarness]:
         async with running.fresh_plugin() as plugin:
-            harness = SimulatorHarness(plugin, running.simulator, WORDS)
+            harness = ServiceNowHarness(plugin, running.simulator, WORDS)
             harness.rich_text = False
             yield harness
 
@@ -34,4 +44,4 @@ class TestOAuthAndHtml(PluginContract):
     async def desk(self, running: RunningDesk) -> AsyncIterator[SimulatorHarness]:
         options = {"servicenow_auth": "oauth", "servicenow_note_format": "html"}
         async with running.fresh_plugin(**options) as plugin:
-            yield SimulatorHarness(plugin, running.simulator, WORDS)
+            yield ServiceNowHarness(plugin, running.simulator, WORDS)

@@ -72,6 +72,11 @@ class ServiceNowClient:
         params = {**_ANSWER_SHAPE, "sysparm_fields": ",".join(fields)}
         return _record(json_body(await self._call("PATCH", f"{table}/{sys_id}", params=params, json=dict(body))))
 
+    async def post(self, table: str, body: Mapping[str, str], fields: Sequence[str]) -> dict[str, Any]:
+        """Create a record and read it back."""
+        params = {**_ANSWER_SHAPE, "sysparm_fields": ",".join(fields)}
+        return _record(json_body(await self._call("POST", table, params=params, json=dict(body))))
+
     async def page(
         self, table: str, query: Query, fields: Sequence[str], *, limit: int = PAGE, offset: int = 0
     ) -> Page:

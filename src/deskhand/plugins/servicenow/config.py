@@ -57,6 +57,7 @@ class ServiceNowConfig(BaseModel):
     servicenow_language: str = Field(default="en", description="Language of choice labels, as in the user's profile")
     servicenow_extra_fields: tuple[str, ...] = Field(default=(), description="Further fields to read into each ticket")
     servicenow_resolved_state: str = "6"
+    servicenow_withdrawn_state: str = Field(default="8", description="State of a ticket that was created in error")
     servicenow_closed_states: tuple[str, ...] = ("6", "7", "8")
     servicenow_history_states: tuple[str, ...] = ("6", "7")
     servicenow_history_field: str = Field(default="resolved_at", description="Time field of resolved tickets")

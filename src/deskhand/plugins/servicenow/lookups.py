@@ -6,7 +6,7 @@ A worker makes a new plugin object for each run, so what hardly ever changes is 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -163,6 +163,31 @@ class Lookups:
         """
         query = where(Term("name", "=", literal(name, "assignment_group")), Term("active", "=", "true"))
         return await self._only("sys_user_group", query, name, "assignment_group")
+
+    async def company(self, name: str) -> str:
+        """``sys_id`` of the company with a name.
+
+        Raises:
+            DeskValidationError: There is none, or more than one.
+        """
+        return await self._only("core_company", where(Term("name", "=", literal(name, "company"))), name, "company")
+
+    async def labels(self, element: str) -> dict[str, str]:
+        """Stored value to label of a choice field."""
+        known = await self._cached("choices", element, lambda: self.choices(element))
+        return {choice.value: choice.label for choice in known}
+
+    async def named(self, custom: Mapping[str, Any]) -> dict[str, Any]:
+        """Fields by their own names, where some are given by the label people see.
+
+        The dictionary is asked only about names that cannot be a field's own, or that it does not have.
+        """
+        strangers = set(await self.unknown_fields(tuple(custom)))
+        if not strangers:
+            return dict(custom)
+        rows = await self._cached("dictionary", "", self.fields)
+        own = {value_of(row, "column_label").casefold(): value_of(row, "element") for row in rows}
+        return {own.get(name.casefold(), name) if name in strangers else name: custom[name] for name in custom}
 
     async def _only(self, table: str, query: Query, word: str, field: str) -> str:
         page = await self._client.page(table, query, ("sys_id", "name"), limit=2)

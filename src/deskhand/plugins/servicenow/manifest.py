@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from deskhand.plugins.contract import BASIC_OPERATIONS, Manifest
+from deskhand.plugins.contract import ALL_FILTERS, Inverse, LinkKind, Manifest, Operation, ValueKind
 
 DESK = "ServiceNow"
 TOOL_TYPE = "servicenow"
@@ -18,7 +18,18 @@ IGNORED_EVENTS = {
 MANIFEST = Manifest(
     tool_type=TOOL_TYPE,
     name="ServiceNow",
-    operations=BASIC_OPERATIONS,
+    operations=frozenset(Operation),
+    settable=frozenset({"subject", "description", "priority", "category", "group", "assignee_email", "custom"}),
+    filters=ALL_FILTERS,
+    value_kinds=frozenset(ValueKind) - {ValueKind.TYPES},
+    links=frozenset({LinkKind.CHILD_OF}),
+    inverses=frozenset(Inverse),
+    limits={
+        Operation.TICKET_CHANGES: "Read from sys_audit, which the account must be allowed to read.",
+        Operation.UPDATE_TICKET: "A priority is made by impact and urgency where the instance computes it.",
+        Operation.CREATE_TICKET: "Keeps its mark in correlation_id.",
+        Operation.LINK_TICKETS: "An incident has one parent incident; a ticket elsewhere is named in a work note.",
+    },
     events=EVENTS,
     ignored_events=frozenset(IGNORED_EVENTS),
     signature="X-Itsm-Signature: HMAC-SHA-256 over id, time and body, made by the business rule we ship.",

@@ -11,13 +11,13 @@ from urllib.parse import quote
 
 from deskhand.kit.marks import with_mark
 from deskhand.kit.times import read_instant
-from deskhand.plugins.contract import Note, NoteDraft, Person, Ticket, TicketChanges, TicketQuery
+from deskhand.plugins.contract import Company, LinkKind, Note, NoteDraft, Person, Ticket, TicketLink, TicketQuery
 from deskhand.plugins.errors import DeskProtocolError, DeskValidationError
 from deskhand.plugins.priorities import PriorityMap
 from deskhand.plugins.servicenow.config import NoteFormat, ServiceNowConfig
 from deskhand.plugins.servicenow.journal import entries
 from deskhand.plugins.servicenow.manifest import DESK, TOOL_TYPE
-from deskhand.plugins.servicenow.query import Query, Row, Term, display_of, time_literal, value_of, words
+from deskhand.plugins.servicenow.query import Query, Row, Term, display_of, literal, time_literal, value_of, words
 from deskhand.plugins.text import html_to_markdown, markdown_to_html, markdown_to_text, truncate
 
 DEFAULT_PRIORITIES = {"critical": "1 - Critical", "high": "2 - High", "medium": "3 - Moderate", "low": "4 - Low"}
@@ -31,12 +31,20 @@ _BASE_FIELDS = (
     *("sys_id", "number", "short_description", "description", "state", "priority", "impact", "urgency"),
     *("category", "subcategory", "caller_id", "caller_id.email", "assigned_to", "assigned_to.email"),
     *("assignment_group", "close_code", "close_notes", "contact_type", "cmdb_ci", "business_service", "location"),
-    *("company", "hold_reason", "sys_created_on", "sys_updated_on", "sys_updated_by", "sys_mod_count"),
+    *(
+        "company",
+        "parent_incident",
+        "hold_reason",
+        "sys_created_on",
+        "sys_updated_on",
+        "sys_updated_by",
+        "sys_mod_count",
+    ),
 )
 _MAPPED = {
     *("sys_id", "number", "short_description", "description", "state", "priority", "category", "caller_id"),
     *("caller_id.email", "assigned_to", "assigned_to.email", "assignment_group", "close_notes", "sys_created_on"),
-    *("sys_updated_on", "sys_mod_count", "resolved_at", *JOURNALS),
+    *("sys_updated_on", "sys_mod_count", "resolved_at", "parent_incident", *JOURNALS),
 }
 _STORED_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}")
 _SYS_ID = re.compile(r"[0-9a-f]{32}")
@@ -111,8 +119,20 @@ def read_ticket(row: Row, config: ServiceNowConfig, priorities: PriorityMap, *, 
         + quote(f"{config.servicenow_table}.do?sys_id={sys_id}", safe=""),
         revision=value_of(row, "sys_mod_count") or None,
         notes=notes,
+        company=_company(row),
+        links=_links(row),
         custom={name: text for name in row if name not in _MAPPED and (text := display_of(row, name))},
     )
+
+
+def _company(row: Row) -> Company | None:
+    sys_id = value_of(row, "company")
+    return Company(id=sys_id, name=display_of(row, "company") or sys_id) if sys_id else None
+
+
+def _links(row: Row) -> tuple[TicketLink, ...]:
+    parent = value_of(row, "parent_incident")
+    return (TicketLink(kind=LinkKind.CHILD_OF, ticket_id=parent),) if parent else ()
 
 
 def read_note(row: Row) -> Note:
@@ -177,17 +197,18 @@ def _without_code_tags(text: str) -> str:
     return _CODE_TAG.sub(r"[ \1]", text)
 
 
-def change_fields(changes: TicketChanges, config: ServiceNowConfig) -> dict[str, str]:
-    """Fields that need no looking up.
+def change_fields(custom: Mapping[str, Any], config: ServiceNowConfig) -> dict[str, str]:
+    """Fields given by their own names.
 
     Raises:
-        DeskValidationError: A custom field that is none.
+        DeskValidationError: One that is none.
     """
-    fields = {name: custom_value(name, value, config) for name, value in changes.custom.items()}
-    if changes.subject is not None:
-        one_line = " ".join(changes.subject.split())
-        fields["short_description"] = truncate(one_line, config.servicenow_subject_limit)
-    return fields
+    return {name: custom_value(name, value, config) for name, value in custom.items()}
+
+
+def subject_text(subject: str, config: ServiceNowConfig) -> str:
+    """A short description: one line, within the instance's limit."""
+    return truncate(" ".join(subject.split()), config.servicenow_subject_limit)
 
 
 def custom_value(name: str, value: object, config: ServiceNowConfig) -> str:
@@ -233,16 +254,31 @@ def same(row: Row, name: str, value: str) -> bool:
     return current == value.replace("\r\n", "\n").strip()
 
 
-def search_query(query: TicketQuery, states: tuple[str, ...]) -> Query:
-    """A search, newest change first."""
+def search_query(query: TicketQuery, states: tuple[str, ...], priorities: tuple[str, ...], group: str) -> Query:
+    """A search, newest change first; states, priorities and the group are what the instance stores for them."""
     conditions: list[tuple[Term, ...]] = [
         (Term("short_description", "LIKE", word), Term("description", "LIKE", word)) for word in words(query.text)
     ]
-    if states:
-        conditions.append((Term("state", "IN", ",".join(states)),))
-    if query.updated_since is not None:
-        conditions.append((Term("sys_updated_on", ">=", time_literal(query.updated_since)),))
+    for name, stored in (("state", states), ("priority", priorities)):
+        if stored:
+            conditions.append((Term(name, "IN", ",".join(stored)),))
+    if group:
+        conditions.append((Term("assignment_group", "=", group),))
+    if query.requester is not None:
+        conditions.append((Term("caller_id.email", "=", literal(query.requester, "caller_id")),))
+    bounds = (
+        ("sys_created_on", ">=", query.created_since),
+        ("sys_created_on", "<", query.created_until),
+        ("sys_updated_on", ">=", query.updated_since),
+        ("sys_updated_on", "<", query.updated_until),
+    )
+    conditions += [(Term(name, sign, time_literal(moment)),) for name, sign, moment in bounds if moment is not None]
     return Query(tuple(conditions), ("-sys_updated_on", "-sys_id"))
+
+
+def created_query(mark: str) -> Query:
+    """The records that were created with a mark, the first of them first."""
+    return Query(((Term("correlation_id", "=", mark),),), ("sys_created_on", "sys_id"))
 
 
 def number_query(number: str) -> Query:

@@ -7,7 +7,6 @@ ServiceNow ignores what it does not know or does not allow, without a word.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -20,21 +19,28 @@ from deskhand.plugins.calls import read_aside
 from deskhand.plugins.contract import (
     ConnectionReport,
     DeskContext,
+    FieldChange,
     Ignored,
     NamedValue,
     Note,
     NoteDraft,
+    NotePage,
+    PastChangePage,
+    Restored,
     SkippedTicket,
     Ticket,
     TicketChanges,
+    TicketDraft,
     TicketEvent,
     TicketingToolPlugin,
+    TicketLink,
     TicketPage,
     TicketQuery,
     ValueKind,
     WebhookRequest,
     WriteReceipt,
 )
+from deskhand.plugins.cursors import offset_of
 from deskhand.plugins.errors import (
     DeskConflictError,
     DeskNotFoundError,
@@ -43,19 +49,23 @@ from deskhand.plugins.errors import (
     DeskValidationError,
 )
 from deskhand.plugins.history import one_ticket
-from deskhand.plugins.offered import require_filters, require_settable
+from deskhand.plugins.images import to_restore
+from deskhand.plugins.offered import link_note, require_filters, require_link, require_settable
 from deskhand.plugins.ownership import own_config, same_account
-from deskhand.plugins.servicenow import checks, history, mapping, webhook
+from deskhand.plugins.receipts import created
+from deskhand.plugins.servicenow import checks, history, mapping, past, webhook
 from deskhand.plugins.servicenow.client import PAGE, ServiceNowClient
 from deskhand.plugins.servicenow.config import ServiceNowConfig
 from deskhand.plugins.servicenow.lookups import Lookups, no_such_fields
 from deskhand.plugins.servicenow.manifest import DESK, MANIFEST
 from deskhand.plugins.servicenow.query import Query, Term, display_of, value_of, where
+from deskhand.plugins.servicenow.records import Records, field_value, noted, resolved_under
 from deskhand.plugins.signatures import SERVICENOW
 
 _NOTE_FIELDS = ("sys_id", "element", "element_id", "value", "sys_created_by", "sys_created_on")
-_OFFSET = re.compile(r"([0-9]{1,9})")
-_CHOICE_LISTS = {ValueKind.PRIORITIES: "priority", ValueKind.STATUSES: "state"}
+_CHOICE_LISTS = {
+    **{ValueKind.PRIORITIES: "priority", ValueKind.STATUSES: "state", ValueKind.CATEGORIES: "category"},
+}
 
 
 class ServiceNowPlugin(TicketingToolPlugin):
@@ -72,6 +82,7 @@ class ServiceNowPlugin(TicketingToolPlugin):
         self._client = ServiceNowClient(config, context.http)
         self._lookups = Lookups(self._client, config)
         self._priorities = mapping.priority_map(context.priority_mapping)
+        self._records = Records(self._client, self._lookups, config, self._priorities)
         self._table = config.servicenow_table
 
     # -- webhooks --------------------------------------------------------------------------------
@@ -106,16 +117,30 @@ class ServiceNowPlugin(TicketingToolPlugin):
     async def search_tickets(self, query: TicketQuery) -> TicketPage:
         require_filters(query, MANIFEST)
         states = tuple([await self._lookups.value("state", word) for word in query.status])
-        (offset,) = mapping.cursor_parts(query.cursor or "0", _OFFSET)
-        wanted = mapping.search_query(query, states)
+        words = [self._priorities.to_desk(word) for word in query.priority]
+        priorities = tuple([await self._lookups.priority(word) for word in words])
+        group = await self._lookups.group(query.group) if query.group is not None else ""
+        offset = offset_of(query.cursor)
+        wanted = mapping.search_query(query, states, priorities, group)
         await self._lookups.require_fields(wanted.fields())
         fields, limit = mapping.read_fields(self.config), max(1, min(query.page_size, PAGE))
-        page = await self._client.page(self._table, wanted, fields, limit=limit, offset=int(offset))
+        page = await self._client.page(self._table, wanted, fields, limit=limit, offset=offset)
         return TicketPage(
             tickets=await read_aside(self._tickets, page.rows),
             next_cursor=None if page.next_offset is None else str(page.next_offset),
             total=page.total,
         )
+
+    async def list_notes(
+        self, ticket_id: str, *, public: bool | None = None, cursor: str | None = None, page_size: int = 50
+    ) -> NotePage:
+        row = await self._record(ticket_id)
+        return await self._records.note_page(row, public=public, cursor=cursor, size=page_size)
+
+    async def ticket_changes(
+        self, ticket_id: str, *, cursor: str | None = None, page_size: int = 100
+    ) -> PastChangePage:
+        return await self._records.change_page(await self._sys_id(ticket_id), cursor, page_size)
 
     async def list_history(self, since: datetime, *, cursor: str | None = None, page_size: int = PAGE) -> TicketPage:
         query = history.query(history.start(since, cursor), self.config)
@@ -144,7 +169,7 @@ class ServiceNowPlugin(TicketingToolPlugin):
             rows = (await self._client.all("sys_user_group", query, ("sys_id", "name"))).whole("groups", desk=DESK)
             return tuple(NamedValue(id=value_of(row, "sys_id"), name=value_of(row, "name")) for row in rows)
         if kind is ValueKind.FIELDS:
-            return tuple(_field(row) for row in await self._lookups.fields())
+            return tuple(field_value(row) for row in await self._lookups.fields())
         raise DeskUnsupportedError(f"{DESK} has no list of {kind.value}.")
 
     # -- writing ---------------------------------------------------------------------------------
@@ -155,7 +180,7 @@ class ServiceNowPlugin(TicketingToolPlugin):
             self._table, sys_id, mapping.note_fields(note, self.config), ("sys_id", "sys_mod_count")
         )
         entry = await self._entry(sys_id, note.mark)
-        if entry is None and note.mark and not _noted(await self._record(sys_id), note.mark):
+        if entry is None and note.mark and not noted(await self._record(sys_id), note.mark):
             raise DeskPermissionError(f"{DESK} took the call but wrote no note; may this account write notes?")
         return _receipt(saved, note.mark, write_id=value_of(entry, "sys_id") if entry else None)
 
@@ -163,16 +188,7 @@ class ServiceNowPlugin(TicketingToolPlugin):
         self, ticket_id: str, changes: TicketChanges, *, mark: str = "", if_revision: str | None = None
     ) -> WriteReceipt:
         require_settable(changes, MANIFEST)
-        if changes.add_tags:
-            raise DeskUnsupportedError(f"{DESK} keeps tags outside the record; set a field through `custom` instead.")
-        fields = mapping.change_fields(changes, self.config)
-        await self._lookups.require_fields(tuple(fields))
-        if changes.category is not None:
-            fields["category"] = await self._lookups.value("category", changes.category)
-        if changes.group is not None:
-            fields["assignment_group"] = await self._lookups.group(changes.group)
-        if changes.assignee_email is not None:
-            fields["assigned_to"] = await self._lookups.user(changes.assignee_email)
+        fields = await self._records.change_fields(changes)
         priority = None
         if changes.priority is not None:
             priority = await self._lookups.priority(self._priorities.to_desk(changes.priority))
@@ -195,7 +211,7 @@ class ServiceNowPlugin(TicketingToolPlugin):
 
     async def resolve(self, ticket_id: str, resolution: str, *, mark: str = "") -> WriteReceipt:
         row = await self._record(ticket_id)
-        if mark and _resolved_under(row, mark):
+        if mark and resolved_under(row, mark):
             return _receipt(row, mark, adopted=True)
         fields = {
             "state": self.config.servicenow_resolved_state,
@@ -204,12 +220,72 @@ class ServiceNowPlugin(TicketingToolPlugin):
         }
         return await self._save(row, fields, mark=mark)
 
+    async def create_ticket(self, draft: TicketDraft, *, mark: str = "") -> WriteReceipt:
+        if draft.tags:
+            raise DeskUnsupportedError(f"{DESK} keeps tags outside the record; set a field through `custom` instead.")
+        known = await self.find_created(mark) if mark else None
+        if known is not None:
+            return known
+        fields = await self._records.draft_fields(draft, mark)
+        row = await self._client.post(self._table, fields, mapping.read_fields(self.config))
+        return created(await read_aside(mapping.read_ticket, row, self.config, self._priorities), mark)
+
+    async def find_created(self, mark: str, *, begun_at: datetime | None = None) -> WriteReceipt | None:
+        del begun_at  # a query is answered from the instance's database
+        fields = mapping.read_fields(self.config)
+        page = await self._client.page(self._table, mapping.created_query(mark), fields, limit=1)
+        if not page.rows:
+            return None
+        ticket = await read_aside(mapping.read_ticket, page.rows[0], self.config, self._priorities)
+        return created(ticket, mark, adopted=True)
+
+    async def link_tickets(self, ticket_id: str, link: TicketLink, *, mark: str = "") -> WriteReceipt:
+        require_link(ticket_id, link, MANIFEST)
+        if link.url:
+            known = await self.find_write(ticket_id, mark) if mark else None
+            return known or await self.add_note(ticket_id, link_note(link, mark))
+        return await self._set(ticket_id, {"parent_incident": await self._sys_id(link.ticket_id)}, mark=mark)
+
+    # -- taking back -----------------------------------------------------------------------------
+
+    async def restore_fields(self, ticket_id: str, changes: Sequence[FieldChange], *, mark: str = "") -> Restored:
+        names = tuple(change.vendor_field for change in changes)
+        row = await self._record(ticket_id, names)
+        current = {name: value_of(row, name) for name in names}
+        wanted, skipped = to_restore(changes, current, same=past.same)
+        fields = self._records.restorable(wanted)
+        receipt = await self._save(row, fields, mark=mark) if fields else None
+        return Restored(receipt=receipt, skipped=skipped)
+
+    async def withdraw_note(self, ticket_id: str, note_id: str, *, reason: str, mark: str = "") -> WriteReceipt:
+        known = await self.find_write(ticket_id, mark) if mark else None
+        if known is not None:
+            return known
+        notes = (await self.get_ticket(ticket_id)).notes
+        if (withdrawn := next((note for note in notes if note.id == note_id), None)) is None:
+            raise DeskNotFoundError(f"{DESK} shows no note {note_id} of {ticket_id}.")
+        # The journal keeps every entry: who read it reads the correction.
+        return await self.add_note(ticket_id, NoteDraft(body=reason, public=withdrawn.public, mark=mark))
+
+    async def unlink_tickets(self, ticket_id: str, link: TicketLink, *, mark: str = "") -> WriteReceipt:
+        row = await self._record(ticket_id)
+        if value_of(row, "parent_incident") != link.ticket_id:
+            return _receipt(row, mark, adopted=True)
+        return await self._save(row, {"parent_incident": ""}, mark=mark)
+
+    async def close_created(self, ticket_id: str, *, reason: str, mark: str = "") -> WriteReceipt:
+        row = await self._record(ticket_id)
+        if value_of(row, "state") in self.config.servicenow_closed_states:
+            return _receipt(row, mark, adopted=True)
+        note = mapping.note_fields(NoteDraft(body=reason, mark=mark), self.config)
+        return await self._save(row, {"state": self.config.servicenow_withdrawn_state, **note}, mark=mark)
+
     async def find_write(self, ticket_id: str, mark: str) -> WriteReceipt | None:
         row = await self._record(ticket_id)
         entry = await self._entry(value_of(row, "sys_id"), mark)
         if entry is not None:
             return _receipt(row, mark, write_id=value_of(entry, "sys_id"), adopted=True)
-        if _noted(row, mark) or _resolved_under(row, mark):
+        if noted(row, mark) or resolved_under(row, mark):
             return _receipt(row, mark, adopted=True)
         return None
 
@@ -271,13 +347,13 @@ class ServiceNowPlugin(TicketingToolPlugin):
             raise no_such_fields(self._table, missing)
         fields = {**fields, **self._priority_fields(row, priority)}
         pending = {name: value for name, value in fields.items() if not mapping.same(row, name, value)}
-        noted = note is None or (note.mark != "" and await self.find_write(ticket_id, note.mark) is not None)
-        if not pending and noted:
+        is_noted = note is None or (note.mark != "" and await self.find_write(ticket_id, note.mark) is not None)
+        if not pending and is_noted:
             return _receipt(row, mark, adopted=True)
         if if_revision is not None and value_of(row, "sys_mod_count") != if_revision:
             now = value_of(row, "sys_mod_count")
             raise DeskConflictError(f"The record changed since it was read (save {now}, not {if_revision}).")
-        if note is not None and not noted:
+        if note is not None and not is_noted:
             pending |= mapping.note_fields(note, self.config)
         wanted = {} if priority is None else {"priority": priority}
         return await self._save(row, pending, mark=mark, wanted=wanted)
@@ -307,7 +383,7 @@ class ServiceNowPlugin(TicketingToolPlugin):
                 f"{DESK} took the call but not every value (read-only, access control or a business rule): {now}.",
                 fields=refused,
             )
-        return _receipt(saved, mark)
+        return replace(_receipt(saved, mark), changes=past.images(row, saved, expected))
 
     def _tickets(self, rows: Sequence[Mapping[str, Any]]) -> tuple[Ticket, ...]:
         return tuple(mapping.read_ticket(row, self.config, self._priorities) for row in rows)
@@ -316,26 +392,6 @@ class ServiceNowPlugin(TicketingToolPlugin):
 def _read_notes(entries: Sequence[Mapping[str, Any]], row: Mapping[str, Any]) -> tuple[Note, ...]:
     """The journal's entries, or what the record itself shows of them where the journal is hidden from us."""
     return tuple(mapping.read_note(entry) for entry in entries) or mapping.rendered_notes(row)
-
-
-def _field(row: Mapping[str, Any]) -> NamedValue:
-    name = value_of(row, "element")
-    extra = {
-        "label": value_of(row, "column_label"),
-        "type": value_of(row, "internal_type"),
-        "table": value_of(row, "name"),
-        "custom": name.startswith("u_"),
-    }
-    return NamedValue(id=name, name=name, extra=extra)
-
-
-def _noted(row: Mapping[str, Any], mark: str) -> bool:
-    """True if the record itself shows a note with the mark; the journal table is hidden from some accounts."""
-    return any(mark in find_marks(display_of(row, name)) for name in mapping.JOURNALS)
-
-
-def _resolved_under(row: Mapping[str, Any], mark: str) -> bool:
-    return mark in find_marks(value_of(row, "close_notes"))
 
 
 def _receipt(row: Mapping[str, Any], mark: str, *, write_id: str | None = None, adopted: bool = False) -> WriteReceipt:

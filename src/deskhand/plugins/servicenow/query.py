@@ -9,8 +9,9 @@ the instance. Neither is ever sent: words are split at carets, other values are 
 
 from __future__ import annotations
 
+import operator
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -20,6 +21,7 @@ from deskhand.plugins.servicenow.manifest import DESK
 
 Row = Mapping[str, Any]
 _SCRIPT = "javascript:"
+_COMPARED: Mapping[str, Callable[[str, str], bool]] = {">=": operator.ge, ">": operator.gt, "<": operator.lt}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +45,8 @@ class Term:
                 return wanted in current
             case "IN":
                 return current in wanted.split(",")
-            case ">=":
-                return current >= wanted
-            case ">":
-                return current > wanted
+            case ">=" | ">" | "<":
+                return _COMPARED[self.operator](current, wanted)
             case _:
                 return self.operator == "ISNOTEMPTY" and current != ""
 

@@ -36,6 +36,7 @@ CHOICES: dict[tuple[str, str], tuple[tuple[str, str], ...]] = {
     ("task", "upon_approval"): (("proceed", "Proceed to Next Task"),),
     ("task", "upon_reject"): (("cancel", "Cancel all future Tasks"),),
 }
+COMPANIES = ("Nordwind", "Suedwerk")
 GROUPS = ("Service Desk", "Network", "Hardware", "Software", "Database", "Openspace")
 REFERENCES = {
     **dict.fromkeys(("assigned_to", "caller_id", "opened_by", "closed_by", "resolved_by", "reopened_by"), "sys_user"),

@@ -149,6 +149,7 @@ class ServiceNowSimulator(DeskSimulator):
         ticket = super().file_ticket(subject=subject, requester=requester, **fields)
         for public, text in save.notes:
             self.write_note(ticket, text, public=public, author=self.store.bot)
+        self.store.count_created(ticket, save.cells.get("correlation_id", Cell()).value)
         headers = {"Location": f"{self._base(request)}/api/now/table/incident/{ticket.id}"}
         if request.headers.get("x-no-response-body") == "true":
             return Response(status_code=201, headers=headers)

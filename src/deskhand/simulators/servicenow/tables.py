@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, tzinfo
+from typing import Any
 
 from deskhand.simulators.base import SimNote, SimPerson, SimTicket, TicketStore
 from deskhand.simulators.servicenow import schema
@@ -11,6 +12,22 @@ from deskhand.simulators.servicenow.wire import Cell, Row, moment, plain, sys_id
 
 MATRIX = {(impact, urgency): str(impact + urgency - 1) for impact in (1, 2, 3) for urgency in (1, 2, 3)}
 _CLOSED = ("Closed", "Canceled")
+AUDITED = {
+    **{"subject": "short_description", "description": "description", "status": "state", "priority": "priority"},
+    **{"category": "category", "group": "assignment_group", "assignee": "assigned_to", "requester": "caller_id"},
+    **{"resolution": "close_notes", "company": "company"},
+}
+"""Attributes of a ticket and the columns they are."""
+
+
+def company_id(name: str) -> str:
+    """``sys_id`` of a company."""
+    return sys_id_of("core_company", name)
+
+
+def company(name: str) -> Cell:
+    """A reference to a company."""
+    return Cell(company_id(name), name, "core_company")
 
 
 def choice(element: str, word: str) -> Cell:
@@ -83,6 +100,8 @@ class Tables:
             "sys_user": lambda: [self.user(person) for person in self._store.people.values()],
             "sys_user_group": lambda: [self.group(name) for name in self.groups],
             "sys_journal_field": self._journals,
+            "sys_audit": self._audits,
+            "core_company": lambda: [_company_row(name) for name in schema.COMPANIES],
             "sys_choice": _choice_rows,
             "sys_dictionary": lambda: [_dictionary_row(name) for name in self.columns],
         }
@@ -129,6 +148,7 @@ class Tables:
             "assigned_to": self.reference(ticket.assignee),
             "assignment_group": Cell(self.group_id(group), group, "sys_user_group") if group else Cell(),
             "close_notes": plain(ticket.resolution),
+            **({"company": company(ticket.company)} if ticket.company else {}),
             "opened_at": stored.get("opened_at") or moment(ticket.created_at, self._zone),
             "resolved_at": moment(ticket.resolved_at, self._zone),
             "sys_created_on": moment(ticket.created_at, self._zone),
@@ -180,6 +200,47 @@ class Tables:
         tickets = [] if self.hide_journal else list(self._store.tickets.values())
         return [self.journal(ticket, note) for ticket in tickets for note in ticket.notes]
 
+    def _audits(self) -> list[Row]:
+        """One row for each field of each save."""
+        rows: list[Row] = []
+        for ticket in self._store.tickets.values():
+            for change in ticket.history:
+                for name, before, after in self._audited(change.fields):
+                    rows.append(
+                        {
+                            "sys_id": plain(sys_id_of("audit", change.id, name)),
+                            "documentkey": plain(ticket.id),
+                            "tablename": plain("incident"),
+                            "fieldname": plain(name),
+                            "oldvalue": plain(before),
+                            "newvalue": plain(after),
+                            "user": plain(self.user_name(change.by)),
+                            "sys_created_on": moment(change.at, self._zone),
+                        }
+                    )
+        return rows
+
+    def _audited(self, fields: Mapping[str, tuple[Any, Any]]) -> list[tuple[str, str, str]]:
+        rows: list[tuple[str, str, str]] = []
+        for attribute, (before, after) in fields.items():
+            if attribute == "custom":
+                cells = {name for name in (*before, *after) if before.get(name) != after.get(name)}
+                blank = Cell()
+                rows += [(one, before.get(one, blank).value, after.get(one, blank).value) for one in sorted(cells)]
+            elif attribute in AUDITED:
+                name = AUDITED[attribute]
+                rows.append((name, self._stored(name, before), self._stored(name, after)))
+        return rows
+
+    def _stored(self, name: str, value: Any) -> str:
+        if isinstance(value, SimPerson):
+            return self.person_id(value)
+        if name == "assignment_group":
+            return self.group_id(value) if value else ""
+        if name == "company":
+            return company_id(value) if value else ""
+        return choice(name, value or "").value if schema.choices_of(name) else str(value or "")
+
     def _rendered(self, ticket: SimTicket, *, public: bool) -> Cell:
         """A journal on the record itself: empty as a value, all entries as shown, newest first."""
         label = "Additional comments" if public else "Work notes"
@@ -189,6 +250,10 @@ class Tables:
             if note.public is public
         ]
         return Cell("", "".join(entries))
+
+
+def _company_row(name: str) -> Row:
+    return {"sys_id": plain(company_id(name)), "name": plain(name)}
 
 
 def _choice_rows() -> list[Row]:

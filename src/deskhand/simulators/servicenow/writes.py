@@ -9,7 +9,7 @@ from typing import Any
 
 from deskhand.simulators.base import SimTicket
 from deskhand.simulators.servicenow import schema
-from deskhand.simulators.servicenow.tables import MATRIX, Tables, choice
+from deskhand.simulators.servicenow.tables import MATRIX, Tables, choice, company_id
 from deskhand.simulators.servicenow.wire import Cell, plain, refuse, sys_id_of
 
 _TEXTS = {"short_description": "subject", "description": "description", "close_notes": "resolution"}
@@ -73,6 +73,9 @@ def _take(save: Save, name: str, value: str, tables: Tables, by_name: bool) -> N
         person = tables.find_person(value, by_name=by_name) if value else None
         if name == "assigned_to" or person is not None:
             save.changes[_PEOPLE[name]] = person
+    elif name == "company":
+        known = (company for company in schema.COMPANIES if value == company_id(company))
+        save.changes["company"] = next(known, None)
     elif name == "assignment_group":
         save.changes["group"] = tables.find_group(value, by_name=by_name) if value else None
     else:
