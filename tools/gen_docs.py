@@ -6,11 +6,12 @@ A test runs the same functions, so a page that no longer says what the code does
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import inspect
 import pkgutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from http import HTTPStatus
 from pathlib import Path
 from types import NoneType, UnionType
@@ -29,6 +30,15 @@ from deskhand.errors import DeskhandError, RunInterrupted
 from deskhand.kit.problem import TYPE_PREFIX
 from deskhand.kit.telemetry import Telemetry
 from deskhand.llm.errors import ModelError
+from deskhand.plugins.contract import (
+    ALL_FILTERS,
+    Inverse,
+    LinkKind,
+    Operation,
+    TicketChanges,
+    TicketQuery,
+    ValueKind,
+)
 from deskhand.plugins.errors import DeskError
 from deskhand.plugins.registry import PluginManager
 from deskhand.settings import Settings
@@ -279,7 +289,45 @@ def _operation_cells(one: ToolOperation) -> list[str]:
     return [f"`{one.name}`", one.description, one.access.value, scopes, doubt, one.cost]
 
 
+# -- desks ----------------------------------------------------------------------------------------------
+
+
+def desks_page() -> str:
+    """The reference of which desk can do what."""
+    manifests = [PluginManager().get_plugin(tool_type).manifest for tool_type in PluginManager().tool_types]
+    names = [manifest.name for manifest in manifests]
+
+    def matrix(head: str, attribute: str, members: Iterable[str]) -> str:
+        rows = [
+            [f"`{member}`", *("yes" if member in getattr(one, attribute) else "" for one in manifests)]
+            for member in members
+        ]
+        return table([head, *names], rows)
+
+    settable = [field.name for field in dataclasses.fields(TicketChanges) if field.name != "note"]
+    filters = [field.name for field in dataclasses.fields(TicketQuery) if field.name in ALL_FILTERS]
+    limits = "".join(
+        f"- {manifest.name}, `{operation.value}`: {said}\n"
+        for manifest in manifests
+        for operation, said in sorted(manifest.limits.items())
+    )
+    return (
+        f"{HEADER}# Desks\n\nWhat each built-in desk can do, from its plugin's manifest. What a desk cannot do is not"
+        " offered to an agent and refused if asked for (`desk-unsupported`). A desk from outside says the same of"
+        " itself: see [Add a desk](../howto/add-a-desk.md).\n\n"
+        f"## Operations\n\n{matrix('operation', 'operations', Operation)}\n"
+        f"{limits}\n"
+        f"## Fields that `update_ticket` sets\n\n`custom` is every other field the desk allows, by name.\n\n"
+        f"{matrix('field', 'settable', settable)}\n"
+        f"## Filters of `search_tickets`\n\n{matrix('filter', 'filters', filters)}\n"
+        f"## Lists of `list_values`\n\n{matrix('list', 'value_kinds', ValueKind)}\n"
+        f"## Links between tickets of one desk\n\n{matrix('link', 'links', LinkKind)}\n"
+        f"## Taking back\n\n{matrix('way', 'inverses', Inverse)}"
+    )
+
+
 PAGES: dict[str, Callable[[], str]] = {
+    "desks.md": desks_page,
     "tools.md": tools_page,
     "settings.md": settings_page,
     "errors.md": errors_page,
