@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
-from benchmarks.support import migrated_server
+from benchmarks.support import migrated_server, open_database
 from sqlalchemy import select
 from sqlalchemy.orm import selectinload
 from tests.support.tenancy import set_tenant
@@ -203,7 +203,7 @@ async def nothing(db: Database) -> None:
 async def measure(server: EmbeddedPostgres, rounds: int, others: int) -> None:
     free = await asyncpg.connect(server.superuser_url, server_settings=PLAN_PER_TENANT)
     app = await asyncpg.connect(server.app_url, server_settings=PLAN_PER_TENANT)
-    db = Database(server.app_url, pool_size=1)
+    db = open_database(server, pool_size=1)
     start = time.perf_counter()
     await free.execute(FILL.format(tenants=TENANTS, agents=AGENTS, others=others))
     await free.execute("VACUUM ANALYZE")

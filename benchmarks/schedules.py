@@ -21,6 +21,7 @@ from pathlib import Path
 
 import asyncpg
 from benchmarks.support import migrated_server
+from tests.support.logins import PROVER
 from tests.support.product import until
 from tests.support.schedules import EVERY_OTHER, EVERY_SECOND, ScheduleBook, Schedules, instants
 
@@ -45,7 +46,7 @@ def scheduler_process(orders: Connection) -> None:
 
 async def schedule(orders: Connection) -> None:
     """Fire until told to stop."""
-    pool = await create_pool(orders.recv(), min_size=1, max_size=2)
+    pool = await create_pool(orders.recv(), min_size=1, max_size=2, process="worker", prover=PROVER)
     scheduler = Scheduler(pool)
     orders.send("ready")
     loop = asyncio.get_running_loop()

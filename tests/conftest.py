@@ -18,29 +18,30 @@ from typing import Any
 
 import asyncpg
 import pytest
+from tests.support.logins import DIRECTORY_VARIABLE, TENANT_KEY, open_database, open_pool
 from tests.support.schedules import ScheduleBook
 
 from deskhand.kit.db import admin
 from deskhand.kit.db.embedded import EmbeddedPostgres
-from deskhand.kit.db.session import Database, create_pool
+from deskhand.kit.db.session import Database
 from deskhand.kit.log import configure_logging
 from deskhand.tenants.models import TenantConfig
 
-DIRECTORY_VARIABLE = "DESKHAND_TEST_POSTGRES"
 PREFIX = "deskhand-test-"
 TEMPLATE = "deskhand_template"  # migrated once; no test connects to it, since a copy needs it to be at rest
 SPEED = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_wal_size": "4GB"}
-KEPT_TABLES = ("alembic_version",)
+KEPT_TABLES = ("alembic_version", "proof_keys")
 
 
 @dataclass(frozen=True)
 class DatabaseUrls:
-    """The three logins of one database."""
+    """The logins of one database."""
 
     name: str
     superuser_url: str
     owner_url: str
     app_url: str
+    platform_url: str
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -89,7 +90,9 @@ def urls_of(server: EmbeddedPostgres, name: str) -> DatabaseUrls:
     def at(url: str) -> str:
         return url.rsplit("/", 1)[0] + "/" + name
 
-    return DatabaseUrls(name, at(server.superuser_url), at(server.owner_url), at(server.app_url))
+    return DatabaseUrls(
+        name, at(server.superuser_url), at(server.owner_url), at(server.app_url), at(server.platform_url)
+    )
 
 
 @pytest.fixture(scope="session")
@@ -110,6 +113,7 @@ def database_urls(postgres: EmbeddedPostgres) -> DatabaseUrls:
         template = urls_of(postgres, TEMPLATE)
         if admin.current(template.owner_url) != admin.head():
             admin.upgrade(template.owner_url)
+            admin.seal(template.owner_url, [TENANT_KEY])
         postgres.create_database(name, template=TEMPLATE)
     return urls_of(postgres, name)
 
@@ -117,7 +121,7 @@ def database_urls(postgres: EmbeddedPostgres) -> DatabaseUrls:
 @pytest.fixture(scope="session")
 async def db(database_urls: DatabaseUrls) -> AsyncIterator[Database]:
     """The database as the application sees it: login ``deskhand_app``."""
-    database = Database(database_urls.app_url, pool_size=10)
+    database = open_database(database_urls.app_url, pool_size=10)
     yield database
     await database.dispose()
 
@@ -193,6 +197,6 @@ async def book(clean_db: Database, database_urls: DatabaseUrls) -> AsyncIterator
 @pytest.fixture
 async def pool(database_urls: DatabaseUrls) -> AsyncIterator[asyncpg.Pool[asyncpg.Record]]:
     """Connections of the application role."""
-    made = await create_pool(database_urls.app_url, min_size=1, max_size=4)
+    made = await open_pool(database_urls.app_url, min_size=1, max_size=4)
     yield made
     await made.close()

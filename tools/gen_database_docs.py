@@ -26,10 +26,11 @@ INTRODUCTION = """# Database
 
 PostgreSQL 15 or newer. Ids are `gen_random_uuid()`, times are `timestamptz`, money is `numeric`.
 
-Three roles: `deskhand_owner` owns and migrates; `deskhand_app` is the login of API and workers, owns nothing and
-meets only rows that pass a policy; `deskhand_platform` cannot log in and is reached from `deskhand_app` by an explicit
-`SET LOCAL ROLE` alone. Row-level security is enabled **and forced** on every table that belongs to tenants; the tenant
-is the transaction-local setting `app.current_tenant_id`, and where it is not set there are no rows.
+Four roles: `deskhand_owner` owns and migrates; `deskhand_app` is the login of API and workers, owns nothing and
+meets only rows that pass a policy; `deskhand_platform` cannot log in and is reached from `deskhand_platform_login`,
+which API and command line have, by an explicit `SET LOCAL ROLE` alone. Row-level security is enabled **and forced**
+on every table that belongs to tenants; the tenant is the transaction-local setting `app.current_tenant_id`. Where it is
+not set, or the session does not prove it (`session_proof()`, decision 11), there are no rows.
 
 Newest revision: `{head}`.
 """
@@ -57,9 +58,10 @@ INDEXES = """
       FROM pg_indexes WHERE schemaname = 'public' AND tablename = $1 ORDER BY indexname
 """
 POLICIES = """
-    SELECT policyname AS name, array_to_string(roles, ', ') AS roles, qual, with_check
+    SELECT policyname AS name, array_to_string(roles, ', ') AS roles, permissive, qual, with_check
       FROM pg_policies WHERE schemaname = 'public' AND tablename = $1 ORDER BY policyname
 """
+RESTRICTS = {"RESTRICTIVE": " (holds besides)"}
 TRIGGERS = """
     SELECT tgname AS name, pg_get_triggerdef(oid) AS definition FROM pg_trigger
      WHERE tgrelid = $1::text::regclass AND NOT tgisinternal ORDER BY tgname
@@ -118,7 +120,12 @@ async def section(connection: asyncpg.Connection, name: str, forced: bool) -> st
         rows = [[f"`{row['name']}`", code(row["definition"])] for row in await connection.fetch(query, name)]
         parts.append(table([head, "Definition"], rows))
     policies = [
-        [f"`{row['name']}`", row["roles"], code(row["qual"]), code(row["with_check"])]
+        [
+            f"`{row['name']}`{RESTRICTS.get(row['permissive'], '')}",
+            row["roles"],
+            code(row["qual"]),
+            code(row["with_check"]),
+        ]
         for row in await connection.fetch(POLICIES, name)
     ]
     parts.append(table(["Policy", "For", "Using", "With check"], policies))

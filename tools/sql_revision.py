@@ -131,7 +131,10 @@ async def differences(connection: asyncpg.Connection) -> list[str]:
 
 def replacing(old: dict[str, Function], new: dict[str, Function]) -> str:
     """The statements that make ``old`` into ``new``, in a form that a revision can carry."""
-    reshaped = {key for key in old.keys() & new.keys() if old[key].form != new[key].form}
+    # One that begins or ceases to be a definer changes hands too.
+    reshaped = {
+        key for key in old.keys() & new.keys() if (old[key].form, old[key].definer) != (new[key].form, new[key].definer)
+    }
     statements = [f"DROP FUNCTION {key}" for key in old if key not in new or key in reshaped]
     for key, function in new.items():
         is_new = key not in old or key in reshaped

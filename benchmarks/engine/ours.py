@@ -14,13 +14,14 @@ from typing import Any
 import httpx2
 from benchmarks.engine.load import Target
 from benchmarks.engine.processes import ROOT, Api, free_port, process, wait_for, wait_for_line
+from benchmarks.support import open_database
 from cryptography.fernet import Fernet
 from rich.console import Console
+from tests.support.logins import TENANT_KEY
 
 from deskhand.access.service import create_platform_key
 from deskhand.demo.content import load_content
 from deskhand.kit.db.embedded import EmbeddedPostgres
-from deskhand.kit.db.session import Database
 from deskhand.kit.http import HttpClientFactory
 
 WORKER = "benchmarks.engine.worker_process"
@@ -34,6 +35,8 @@ def environment(server: EmbeddedPostgres, directory: Path, keys: str, **more: st
     """Variables of an installation on this server; settings nobody set are the shipped ones."""
     return {
         "DESKHAND_DATABASE_URL": server.app_url,
+        "DESKHAND_DATABASE_PLATFORM_URL": server.platform_url,
+        "DESKHAND_TENANT_KEY": TENANT_KEY,
         "DESKHAND_DATABASE_OWNER_URL": server.owner_url,
         "DESKHAND_ENCRYPTION_KEYS": keys,
         "DESKHAND_DATA_DIR": str(directory),
@@ -73,7 +76,7 @@ def new_keys() -> str:
 @asynccontextmanager
 async def administration(server: EmbeddedPostgres, url: str) -> AsyncIterator[httpx2.AsyncClient]:
     """A client of a platform administrator."""
-    db = Database(server.app_url, pool_size=1)
+    db = open_database(server, pool_size=1)
     async with db.platform_session() as session:
         _, key = await create_platform_key(session, name="benchmark")
     await db.dispose()
@@ -124,7 +127,7 @@ async def make_targets(
 
 async def load_history(server: EmbeddedPostgres, tenant_id: str) -> None:
     """The demo's past tickets, articles and systems, so that there is something to find and to ask a model about."""
-    db = Database(server.app_url, pool_size=1)
+    db = open_database(server, pool_size=1)
     await load_content(db, tenant_id, Console(file=io.StringIO()))
     await db.dispose()
 

@@ -13,6 +13,7 @@ import sys
 from typing import Any
 
 import asyncpg
+from tests.support.logins import PROVER
 
 from deskhand.cli.common import run_service
 from deskhand.engine.claims import Ending, RunningExecution
@@ -54,7 +55,7 @@ class Waiting:
 
 async def main(url: str, wait: float, concurrency: int) -> None:
     """Run until told to stop."""
-    pool = await create_pool(url, min_size=4, max_size=12)  # as deskhand/worker.py
+    pool = await create_pool(url, min_size=4, max_size=12, process="worker", prover=PROVER)  # as deskhand/worker.py
     runner = Runner(pool, Waiting(pool, wait).execute, concurrency=concurrency)
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, runner.request_stop)
     print("ready", flush=True)

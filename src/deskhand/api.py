@@ -25,7 +25,14 @@ from deskhand.intake.endpoints import router as webhooks_router
 from deskhand.intake.inbox import Inbox
 from deskhand.kit.clock import utc_now
 from deskhand.kit.crypto import SecretBox
-from deskhand.kit.db.session import Database, create_pool, verify_application_role, verify_writable
+from deskhand.kit.db.proofs import Prover
+from deskhand.kit.db.session import (
+    Database,
+    create_pool,
+    verify_application_role,
+    verify_proofs,
+    verify_writable,
+)
 from deskhand.kit.edge import BodyLimit, EdgeLimits
 from deskhand.kit.http import HttpClientFactory
 from deskhand.kit.openapi import CONTACT, SERVERS, complete_document
@@ -71,11 +78,15 @@ class ApiConfig:
     """What the API process needs to know.
 
     Attributes:
+        platform_url: Login for platform administration; None: there is none.
+        prover: Makes what this process shows the database; None where that asks for nothing.
         llm_base_url: The model gateway, asked once for the models that agents may use besides the known ones.
         pool_size: Connections of the hot path.
     """
 
     database_url: str = field(repr=False)
+    platform_url: str | None = field(default=None, repr=False)
+    prover: Prover | None = field(default=None, repr=False)
     encryption_keys: tuple[str, ...] = field(repr=False)
     reread_keys: Callable[[], tuple[str, ...]] | None = None
     public_url: str
@@ -140,10 +151,18 @@ def create_app(config: ApiConfig, limits: EdgeLimits | None = None) -> FastAPI:
 
 
 async def _open(config: ApiConfig, secrets: SecretBox, stack: AsyncExitStack) -> IntakeState:
-    db = await Database.reach(config.database_url, ring_id="" if config.reread_keys else secrets.ring_id)
+    db = await Database.reach(
+        config.database_url,
+        platform_url=config.platform_url,
+        prover=config.prover,
+        ring_id="" if config.reread_keys else secrets.ring_id,
+    )
     stack.push_async_callback(db.dispose)
     await verify_application_role(db)
-    pool = await create_pool(config.database_url, min_size=2, max_size=config.pool_size)
+    await verify_proofs(db)
+    pool = await create_pool(
+        config.database_url, min_size=2, max_size=config.pool_size, process="door", prover=config.prover
+    )
     stack.push_async_callback(pool.close)
     http = HttpClientFactory(allow_private=config.allow_private_addresses)
     plugins = PluginManager()

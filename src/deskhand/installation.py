@@ -1,13 +1,14 @@
 """What an installation consists of, resolved from its settings: database, keys, model.
 
 In the embedded mode (no ``DESKHAND_DATABASE_URL``) everything missing is made here, under the data
-directory: a PostgreSQL of our own, passwords, an encryption key. With a database URL nothing is made
+directory: a PostgreSQL of our own, passwords, the keys. With a database URL nothing is made
 up: what is missing is named.
 """
 
 from __future__ import annotations
 
 import os
+import secrets
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -23,10 +24,12 @@ from deskhand.errors import ConfigurationError, UnavailableError
 from deskhand.kit.crypto import HOW_TO_MAKE_A_KEY
 from deskhand.kit.db import admin
 from deskhand.kit.db.embedded import EmbeddedPostgres
+from deskhand.kit.db.proofs import Prover
 from deskhand.kit.loops import watched
 from deskhand.settings import Settings
 
 KEYS_FILE = "encryption.keys"
+TENANT_KEY_FILE = "tenant.key"
 MODEL_STATE = "embedded-model.json"
 WATCH_SECONDS = 0.5
 
@@ -39,14 +42,18 @@ class Installation:
 
     Attributes:
         database_url: Login of ``deskhand_app``.
+        platform_url: Login of ``deskhand_platform_login``; None where it was not given.
         owner_url: Login of ``deskhand_owner``.
+        tenant_keys: What sessions prove their tenant with, the one in use first; empty where none was given.
         encryption_keys: Fernet keys, newest first.
         embedded: Whether PostgreSQL is the one we supervise.
     """
 
     settings: Settings
     database_url: str = field(repr=False)
+    platform_url: str | None = field(repr=False)
     owner_url: str = field(repr=False)
+    tenant_keys: tuple[str, ...] = field(repr=False)
     encryption_keys: tuple[str, ...] = field(repr=False)
     embedded: bool
 
@@ -56,6 +63,15 @@ class Installation:
         if self.settings.encryption_keys is not None:
             return None
         return partial(_read_keys, self.settings.data_dir / KEYS_FILE)
+
+    @property
+    def prover(self) -> Prover | None:
+        """Makes the proofs of this installation's sessions.
+
+        Raises:
+            ConfigurationError: The key can be guessed.
+        """
+        return Prover(self.tenant_keys[0]) if self.tenant_keys else None
 
     @property
     def models_dir(self) -> Path:
@@ -82,13 +98,18 @@ class Installation:
         given = self.settings.public_url or f"http://{self.settings.host}:{self.settings.port}"
         return given.rstrip("/")
 
-    def environment(self) -> dict[str, str]:
-        """Variables that make a child part of this installation, without the owner's login, which could undo it."""
-        return {
-            **{name: value for name, value in os.environ.items() if name != "DESKHAND_DATABASE_OWNER_URL"},
-            "DESKHAND_DATABASE_URL": self.database_url,
-            "DESKHAND_DATA_DIR": str(self.settings.data_dir),
-        }
+    def environment(self, *, platform: bool) -> dict[str, str]:
+        """Variables that make a child part of this installation, without the owner's login, which could undo it.
+
+        Args:
+            platform: Whether the child administers the platform; one that does not gets no login for it.
+        """
+        logins = {"DESKHAND_DATABASE_URL": self.database_url}
+        if platform and self.platform_url is not None:
+            logins["DESKHAND_DATABASE_PLATFORM_URL"] = self.platform_url
+        kept_back = {"DESKHAND_DATABASE_OWNER_URL", "DESKHAND_DATABASE_PLATFORM_URL"}
+        inherited = {name: value for name, value in os.environ.items() if name not in kept_back}
+        return {**inherited, **logins, "DESKHAND_DATA_DIR": str(self.settings.data_dir)}
 
 
 @contextmanager
@@ -103,8 +124,15 @@ def open_installation(settings: Settings) -> Iterator[Installation]:
     if settings.database_url is not None:
         url = settings.database_url.get_secret_value()
         owner = settings.database_owner_url.get_secret_value() if settings.database_owner_url else url
+        platform = settings.database_platform_url.get_secret_value() if settings.database_platform_url else None
         yield Installation(
-            settings=settings, database_url=url, owner_url=owner, encryption_keys=_given_keys(settings), embedded=False
+            settings=settings,
+            database_url=url,
+            platform_url=platform,
+            owner_url=owner,
+            tenant_keys=_tenant_keys(settings),
+            encryption_keys=_given_keys(settings),
+            embedded=False,
         )
         return
     settings.data_dir.mkdir(parents=True, exist_ok=True)
@@ -116,7 +144,9 @@ def open_installation(settings: Settings) -> Iterator[Installation]:
             yield Installation(
                 settings=settings,
                 database_url=server.app_url,
+                platform_url=server.platform_url,
                 owner_url=server.owner_url,
+                tenant_keys=_tenant_keys(settings, make=True),
                 encryption_keys=_own_keys(settings),
                 embedded=True,
             )
@@ -140,15 +170,17 @@ def _kept_running(server: EmbeddedPostgres) -> Iterator[None]:
 
 
 def migrate(installation: Installation) -> bool:
-    """Bring the schema up to date.
+    """Bring the schema up to date, and let sessions in with this installation's proofs alone, if it has a key for them.
 
     Returns:
-        Whether anything had to be done.
+        Whether anything had to be done to the schema.
     """
-    if admin.current(installation.owner_url) == admin.head():
-        return False
-    admin.upgrade(installation.owner_url)
-    return True
+    is_old = admin.current(installation.owner_url) != admin.head()
+    if is_old:
+        admin.upgrade(installation.owner_url)
+    if installation.prover is not None:
+        admin.seal(installation.owner_url, installation.tenant_keys)
+    return is_old
 
 
 def _given_keys(settings: Settings) -> tuple[str, ...]:
@@ -164,13 +196,29 @@ def _own_keys(settings: Settings) -> tuple[str, ...]:
     if settings.encryption_keys is not None:
         return _split(settings.encryption_keys.get_secret_value())
     path = settings.data_dir / KEYS_FILE
+    _make_once(path, Fernet.generate_key().decode())
+    return _read_keys(path)
+
+
+def _tenant_keys(settings: Settings, *, make: bool = False) -> tuple[str, ...]:
+    if settings.tenant_key is not None:
+        return _split(settings.tenant_key.get_secret_value())
+    path = settings.data_dir / TENANT_KEY_FILE
+    if make:
+        _make_once(path, secrets.token_urlsafe(32))
+    return _read_keys(path) if path.exists() else ()
+
+
+def _make_once(path: Path, secret: str) -> None:
+    """Write a secret's file, unless it is there: of several who start at once, one makes it for all."""
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
-        return _read_keys(path)
+        return
     with os.fdopen(descriptor, "w", encoding="ascii") as file:
-        file.write(Fernet.generate_key().decode())
-    return _read_keys(path)
+        file.write(secret)
+        file.flush()
+        os.fsync(descriptor)
 
 
 def _read_keys(path: Path) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from deskhand.audit.models import AuditLog
 from deskhand.engine.models import AgentExecution, ExecutionStep
 from deskhand.intake.models import WebhookDelivery
 from deskhand.kit.db.base import Base, TenantModel
+from deskhand.kit.db.proofs import ProofKey
 from deskhand.knowledge.models import EnhancementFeedback, KnowledgeArticle, SystemInventory, TicketHistory
 from deskhand.schedules.models import ScheduleFire
 from deskhand.tenants.models import EnhancementHistory, TenantConfig
@@ -27,6 +28,7 @@ __all__ = [
     "KnowledgeArticle",
     "Membership",
     "PlatformKey",
+    "ProofKey",
     "ScheduleFire",
     "SystemInventory",
     "TenantConfig",

@@ -27,6 +27,11 @@ class Settings(BaseSettings):
     database_url: SecretStr | None = Field(
         None, description="PostgreSQL >= 15 as role deskhand_app, for API and workers. Unset: the embedded server."
     )
+    database_platform_url: SecretStr | None = Field(
+        None,
+        description="PostgreSQL as role deskhand_platform_login, for platform administration by the API and the command"
+        " line. Workers do not need it.",
+    )
     database_owner_url: SecretStr | None = Field(
         None, description="PostgreSQL as role deskhand_owner, for `deskhand db` alone. Unset: the same as DATABASE_URL."
     )
@@ -45,6 +50,12 @@ class Settings(BaseSettings):
         None,
         description="Fernet keys, newest first, separated by commas. "
         "Unset: the file encryption.keys of the data directory, which is read again when it changes.",
+    )
+    tenant_key: SecretStr | None = Field(
+        None,
+        description="Random text of 32 characters or more, by which API and workers prove to the database which tenant"
+        " they work for; `deskhand db upgrade` stores it there. Several, separated by commas: the first one proves."
+        " Unset: the file tenant.key of the data directory, if it is there.",
     )
     host: str = Field("127.0.0.1", description="Address the API listens on.")
     port: int = Field(8000, ge=0, le=65535, description="Port the API listens on; 0 picks a free one.")

@@ -192,9 +192,8 @@ def stack_parts(
         extra: More variables for their environment.
         patience: When one counts as gone although it lives.
     """
-    environment = {**installation.environment(), **(extra or {})}
     settings = installation.settings
-    host = environment.get("DESKHAND_HOST", settings.host)
+    host = (extra or {}).get("DESKHAND_HOST", settings.host)
 
     def worker_health() -> tuple[Mapping[str, str], Address]:
         port = settings.worker_metrics_port or _free_port(host)
@@ -208,7 +207,7 @@ def stack_parts(
         part(
             name,
             [name],
-            environment,
+            {**installation.environment(platform=name == "serve"), **(extra or {})},
             log_file=log_dir / f"{name}.log" if log_dir else None,
             health=address,
             patience=patience,

@@ -21,7 +21,7 @@ from deskhand.errors import ConfigurationError
 from deskhand.installation import Installation
 from deskhand.kit.crypto import SecretBox
 from deskhand.kit.db.connections import is_proxied
-from deskhand.kit.db.session import Database, create_pool, verify_application_role
+from deskhand.kit.db.session import Database, create_pool, verify_application_role, verify_proofs
 from deskhand.kit.http import HttpClientFactory
 from deskhand.kit.telemetry import Telemetry
 from deskhand.kit.watchdog import watching_loop
@@ -47,9 +47,7 @@ async def run_worker(installation: Installation, *, stale_after: float = 5.0) ->
     async with AsyncExitStack() as stack:
         secrets = SecretBox(installation.encryption_keys, reread=installation.reread_keys)
         db = await _database(installation, secrets, stack)
-        await verify_application_role(db)
-        pool = await create_pool(installation.database_url, min_size=4, max_size=12)
-        stack.push_async_callback(pool.close)
+        pool = await _pool(installation, stack)
         http = HttpClientFactory(allow_private=settings.allow_private_addresses)
         plugins = PluginManager()
         plugins.discover()
@@ -106,9 +104,19 @@ async def _gateway(installation: Installation, http: HttpClientFactory, stack: A
 
 async def _database(installation: Installation, secrets: SecretBox, stack: AsyncExitStack) -> Database:
     fixed_ring = "" if installation.reread_keys else secrets.ring_id
-    db = await Database.reach(installation.database_url, ring_id=fixed_ring)
+    db = await Database.reach(installation.database_url, prover=installation.prover, ring_id=fixed_ring)
     stack.push_async_callback(db.dispose)
+    await verify_application_role(db)
+    await verify_proofs(db)
     return db
+
+
+async def _pool(installation: Installation, stack: AsyncExitStack) -> asyncpg.Pool[asyncpg.Record]:
+    pool = await create_pool(
+        installation.database_url, min_size=4, max_size=12, process="worker", prover=installation.prover
+    )
+    stack.push_async_callback(pool.close)
+    return pool
 
 
 async def _transport(

@@ -11,6 +11,7 @@ from cryptography.fernet import Fernet
 from structlog.testing import capture_logs
 from tests.conftest import DatabaseUrls
 from tests.support.api import AGENT, TLS, Api
+from tests.support.logins import PROVER
 
 from deskhand.agents.llm_config import LLMConfig
 from deskhand.api import ApiConfig, create_app
@@ -28,6 +29,7 @@ async def _started(urls: DatabaseUrls, base_url: str, key: str) -> AsyncIterator
     """An API that has started with this gateway, and answers; what its requests share."""
     config = ApiConfig(
         database_url=urls.app_url,
+        prover=PROVER,
         encryption_keys=(Fernet.generate_key().decode(),),
         public_url="http://127.0.0.1",
         llm_base_url=base_url,

@@ -16,6 +16,7 @@ import pytest
 from cryptography.fernet import Fernet
 from sqlalchemy import Table, select, text
 from tests.conftest import DatabaseUrls
+from tests.support.logins import PROVER, TENANT_KEY
 
 from deskhand.agents import reencryption
 from deskhand.agents.models import Agent, AgentTrigger
@@ -156,6 +157,8 @@ def _deskhand(
     environment = {name: value for name, value in os.environ.items() if not name.startswith("DESKHAND_")}
     environment |= {
         "DESKHAND_DATABASE_URL": urls.app_url,
+        "DESKHAND_DATABASE_PLATFORM_URL": urls.platform_url,
+        "DESKHAND_TENANT_KEY": TENANT_KEY,
         "DESKHAND_DATA_DIR": str(tmp_path),
         "DESKHAND_PORT": "0",
         "NO_COLOR": "1",
@@ -204,7 +207,7 @@ async def test_the_command_refuses_beside_a_server_that_would_not_know_the_new_k
 ) -> None:
     await _fill(clean_db, make_tenant, SecretBox([OLD]))
     before = await _stored(clean_db)
-    server = await Database.reach(database_urls.app_url, pool_size=1, ring_id=SecretBox([OLD]).ring_id)
+    server = await Database.reach(database_urls.app_url, prover=PROVER, pool_size=1, ring_id=SecretBox([OLD]).ring_id)
     try:
         async with server.anonymous_session() as session:
             await session.execute(text("SELECT 1"))  # a session connects at its first statement

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Browser, Page, async_playwright
 from tests.support.console import Console, running_console
+from tests.support.logins import open_pool
 
-from deskhand.kit.db.session import Database, create_pool
+from deskhand.kit.db.session import Database
 
 CHROMIUM = Path("/usr/bin/chromium")
 ARGUMENTS = [
@@ -43,7 +44,7 @@ async def chromium() -> AsyncIterator[Browser]:
 async def console(clean_db: Database, database_urls, make_tenant) -> AsyncIterator[Console]:
     """A running console with one tenant."""
     await make_tenant("acme")
-    pool = await create_pool(database_urls.app_url, min_size=1, max_size=2)
+    pool = await open_pool(database_urls.app_url, min_size=1, max_size=2)
     async with running_console(clean_db, pool) as running:
         yield running
     await pool.close()

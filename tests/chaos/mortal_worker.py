@@ -16,11 +16,12 @@ from typing import Any
 
 import asyncpg
 from sqlalchemy import event
+from tests.support.logins import PROVER, open_pool
 
 from deskhand.engine.limits import RunLimits
 from deskhand.engine.runner import Runner
 from deskhand.kit.crypto import SecretBox
-from deskhand.kit.db.session import Database, create_pool
+from deskhand.kit.db.session import Database
 from deskhand.kit.http import HttpClientFactory
 from deskhand.kit.log import configure_logging
 from deskhand.kit.telemetry import Telemetry
@@ -82,8 +83,8 @@ async def main(given: dict[str, Any], ready: Callable[[], None]) -> None:
         ready: Called when nothing is left to do before taking work.
     """
     configure_logging()
-    db = Database(given["app_url"])
-    pool = await create_pool(given["app_url"], min_size=2, max_size=8)
+    db = Database(given["app_url"], prover=PROVER)
+    pool = await open_pool(given["app_url"], min_size=2, max_size=8)
     moment = Moment(**given["moment"])
     mortal: Any = MortalPool(pool, moment)
 

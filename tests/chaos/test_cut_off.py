@@ -17,11 +17,11 @@ import pytest
 from tests.chaos.conftest import StartFor
 from tests.chaos.networks import DATABASE, WORLD, Lab, open_lab, why_not
 from tests.support.desks import Desk, new_simulator
+from tests.support.logins import open_database
 from tests.support.product import Customer, Product, running_product, until
 
 from deskhand.kit.db import admin
 from deskhand.kit.db.embedded import EmbeddedPostgres
-from deskhand.kit.db.session import Database
 from deskhand.simulators.base.server import run_in_process
 from deskhand.simulators.models import LlmSimulator
 
@@ -69,9 +69,9 @@ async def site(lab: Lab, own_postgres: Callable[..., EmbeddedPostgres]) -> Async
     await let_in(server, lab.nets[DATABASE])
     admin.upgrade(server.owner_url)
     async with AsyncExitStack() as stack:
-        db = Database(server.app_url)
+        db = open_database(server.app_url, platform_url=server.platform_url)
         stack.push_async_callback(db.dispose)
-        product = await stack.enter_async_context(running_product(db, server.app_url))
+        product = await stack.enter_async_context(running_product(db, server.app_url, server.platform_url))
         simulator = new_simulator("servicedesk_plus")
         world = lab.addresses[WORLD]
         running = await stack.enter_async_context(run_in_process(simulator.build(), host=world))

@@ -149,10 +149,12 @@ async def test_api_and_worker_write_again_after_a_promotion(pair: Pair, way: str
         if way == "both hosts":
             hosts = f"127.0.0.1:{primary.port},127.0.0.1:{pair.standby_port}"
             url = f"postgresql://{login}@{hosts}/{name}?target_session_attrs=read-write"
-        db = Database(url, pool_size=4)
+        platform = make_url(pair.primary.platform_url)
+        platform_url = url.replace(login, f"{platform.username}:{platform.password}")
+        db = Database(url, platform_url=platform_url, pool_size=4)
         async with contextlib.AsyncExitStack() as stack:
             stack.push_async_callback(db.dispose)
-            product = await stack.enter_async_context(running_product(db, url))
+            product = await stack.enter_async_context(running_product(db, url, platform_url))
             client = await stack.enter_async_context(product.http.client(product.api.url))
             customer = await product.customer()
             await product.start_worker()

@@ -21,12 +21,12 @@ import asyncpg
 import pytest
 from tests.chaos.conftest import STALE_AFTER, StartFor
 from tests.chaos.workers import Worker
+from tests.support.logins import open_database
 from tests.support.product import Customer, Desk, Product, running_product, until
 
 from deskhand.engine.statements import steadily
 from deskhand.kit.db import admin
 from deskhand.kit.db.embedded import EmbeddedPostgres
-from deskhand.kit.db.session import Database
 from deskhand.knowledge import importer as knowledge
 from deskhand.knowledge.embedding import LexicalOnly
 from deskhand.simulators.base import OutboundEvent
@@ -132,8 +132,8 @@ async def storm(server: EmbeddedPostgres) -> AsyncIterator[Storm]:
     connection = await asyncpg.connect(server.superuser_url)
     await connection.execute(WITNESS)
     await connection.close()
-    db = Database(server.app_url)
-    async with running_product(db, server.app_url) as product:
+    db = open_database(server.app_url, platform_url=server.platform_url)
+    async with running_product(db, server.app_url, server.platform_url) as product:
         product.model.script = lambda body: replace(obliging(body), delay=0.05)
         yield Storm(product, {name: await open_shop(product, name) for name in CAPS})
     await db.dispose()

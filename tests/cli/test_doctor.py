@@ -14,6 +14,7 @@ import asyncpg
 import pytest
 from cryptography.fernet import Fernet
 from tests.conftest import TEMPLATE, DatabaseUrls, urls_of
+from tests.support.logins import TENANT_KEY
 
 from deskhand.kit.db.embedded import EmbeddedPostgres
 from deskhand.simulators.models import LlmSimulator
@@ -33,6 +34,8 @@ def _doctor(urls: DatabaseUrls, directory: Path, **more: str) -> subprocess.Comp
     environment |= {
         "DESKHAND_DATABASE_URL": urls.app_url,
         "DESKHAND_DATABASE_OWNER_URL": urls.owner_url,
+        "DESKHAND_DATABASE_PLATFORM_URL": urls.platform_url,
+        "DESKHAND_TENANT_KEY": TENANT_KEY,
         "DESKHAND_ENCRYPTION_KEYS": Fernet.generate_key().decode(),
         "DESKHAND_DATA_DIR": str(directory),
         "NO_COLOR": "1",
@@ -49,10 +52,12 @@ async def test_it_names_what_lets_tenants_meet(own_database: DatabaseUrls, tmp_p
     healthy = (await asyncio.to_thread(_doctor, own_database, tmp_path)).stdout
     assert "✓ tenancy: " in healthy
     assert "✓ database role: " in healthy
+    assert "✓ platform administration: " in healthy
     connection = await asyncpg.connect(own_database.superuser_url)
     try:
         await connection.execute("ALTER TABLE agents NO FORCE ROW LEVEL SECURITY")
         await connection.execute("CREATE POLICY for_support ON agent_tools USING (true)")
+        await connection.execute("DELETE FROM proof_keys")
     finally:
         await connection.close()
     spoilt = await asyncio.to_thread(_doctor, own_database, tmp_path)
@@ -61,6 +66,11 @@ async def test_it_names_what_lets_tenants_meet(own_database: DatabaseUrls, tmp_p
     assert line.startswith("✗ tenancy: tenants are not kept apart")
     assert "table agents: row-level security is not forced on its owner" in line
     assert "table agent_tools: policy for_support opens it to public" in line
+    assert "set DESKHAND_TENANT_KEY and run `deskhand db upgrade`" in line
+    for attempt in ("prune history", "read what we wrote", "write in a tenant it names", "put a job into the queue"):
+        assert f"the application's login alone may {attempt}" in line
+    for attempt in ("become the platform", "make a platform key", "read the key of proofs", "move the queue's clock"):
+        assert attempt not in line
 
 
 def model_line(answer: subprocess.CompletedProcess[str]) -> str:

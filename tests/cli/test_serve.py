@@ -13,7 +13,7 @@ from cryptography.fernet import Fernet
 from tests.conftest import DatabaseUrls
 
 
-def _serve(url: str, directory: Path) -> subprocess.CompletedProcess[str]:
+def _serve(url: str, directory: Path, part: str = "serve") -> subprocess.CompletedProcess[str]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("DESKHAND_")}
     environment |= {
         "DESKHAND_DATABASE_URL": url,
@@ -23,13 +23,15 @@ def _serve(url: str, directory: Path) -> subprocess.CompletedProcess[str]:
         "NO_COLOR": "1",
     }
     return subprocess.run(
-        [sys.executable, "-m", "deskhand.cli", "serve"],
+        [sys.executable, "-m", "deskhand.cli", part],
         env=environment, cwd=directory, capture_output=True, text=True, timeout=200, check=False,
     )  # fmt: skip
 
 
 @pytest.mark.parametrize(
-    ("login", "fault"), [("superuser_url", "is a superuser"), ("owner_url", "owns tables")], ids=["superuser", "owner"]
+    ("login", "fault"),
+    [("superuser_url", "is a superuser"), ("owner_url", "owns tables"), ("platform_url", "may become")],
+    ids=["superuser", "owner", "platform"],
 )
 async def test_a_login_that_is_too_strong(database_urls: DatabaseUrls, tmp_path: Path, login: str, fault: str) -> None:
     ended = await asyncio.to_thread(_serve, getattr(database_urls, login), tmp_path)
@@ -37,4 +39,13 @@ async def test_a_login_that_is_too_strong(database_urls: DatabaseUrls, tmp_path:
     said = " ".join(ended.stderr.split())
     assert fault in said
     assert "deskhand_app" in said
+    assert "Traceback" not in said
+
+
+@pytest.mark.parametrize("part", ["serve", "worker"])
+async def test_a_key_that_the_database_does_not_know(database_urls: DatabaseUrls, tmp_path: Path, part: str) -> None:
+    ended = await asyncio.to_thread(_serve, database_urls.app_url, tmp_path, part)
+    assert ended.returncode == 1
+    said = " ".join(ended.stderr.split())
+    assert "Set DESKHAND_TENANT_KEY" in said
     assert "Traceback" not in said

@@ -43,6 +43,7 @@ from tests.conftest import DatabaseUrls, empty_tables
 from tests.support.engine import TOOL, EngineTables, arrival, engine_tables
 from tests.support.engine_model import FINAL, Model, Run
 from tests.support.engine_workers import MARKS, STALE_AFTER, WRITES, CountingDesk, Worker, doubled
+from tests.support.logins import open_database
 
 from deskhand.access.principal import Principal
 from deskhand.engine.claims import heartbeat, sweep
@@ -53,7 +54,6 @@ from deskhand.executions.decision_schemas import DoubtAnswer
 from deskhand.executions.doubts import answer_doubt
 from deskhand.intake.repository import Arrival, TriggerRow
 from deskhand.intake.schemas import DeliveryAnswer
-from deskhand.kit.db.session import Database
 
 T = TypeVar("T")
 
@@ -157,7 +157,7 @@ class World:
         self.tables: EngineTables = self.run(
             self._stack.enter_async_context(engine_tables(urls.app_url, urls.superuser_url, connections=5))
         )
-        self.db = Database(urls.app_url, pool_size=1)
+        self.db = open_database(urls.app_url, pool_size=1)
         self.seen: Counter[str] = Counter()
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:

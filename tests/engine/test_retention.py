@@ -15,8 +15,10 @@ from cryptography.fernet import Fernet
 from structlog.testing import capture_logs
 from tests.conftest import DatabaseUrls, MakeTenant
 from tests.support.console import running_console
+from tests.support.logins import TENANT_KEY, open_pool
 from tests.support.product import until
 from tests.support.schedules import ScheduleBook
+from tests.support.tenancy import set_process
 from typer.testing import CliRunner
 
 from deskhand.cli import app as command_line
@@ -24,7 +26,7 @@ from deskhand.cli.common import read_settings
 from deskhand.engine.retention import KINDS, Housekeeper, Retention, count_expired
 from deskhand.errors import ConfigurationError
 from deskhand.intake.models import WebhookDelivery
-from deskhand.kit.db.session import Database, create_pool
+from deskhand.kit.db.session import Database
 from deskhand.schedules.models import ScheduleFire
 
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
@@ -227,7 +229,7 @@ async def test_a_run_that_is_being_written_is_not_disturbed(
 async def test_two_at_once_prune_everything_once(history: History, pool: Pool, database_urls: DatabaseUrls) -> None:
     await history.runs(60)
     kept = await history.runs(3, age=YOUNG)
-    second = await create_pool(database_urls.app_url, min_size=1, max_size=1)
+    second = await open_pool(database_urls.app_url, min_size=1, max_size=1)
     gone = [0, 0]
     try:
         async with asyncio.timeout(60):
@@ -246,6 +248,7 @@ async def test_a_kind_that_another_is_pruning_is_left_to_it(
     await history.run()
     await history.of_the_other_kinds("acme", {"deliveries": OLD})
     async with asyncio.timeout(60), another_transaction(database_urls) as other:
+        await set_process(other, "worker")
         await other.execute("SELECT prune_history('executions', interval '9999 days', 1)")
         gone = await Housekeeper(pool, Retention()).prune()
         assert (gone["executions"], gone["deliveries"]) == (0, 1)
@@ -287,7 +290,7 @@ async def test_it_survives_losing_the_database(
     history: History, clean_db: Database, database_urls: DatabaseUrls
 ) -> None:
     await clean_db.engine.dispose()  # its idle connections are cut too
-    pool = await create_pool(database_urls.app_url, min_size=1, max_size=1)
+    pool = await open_pool(database_urls.app_url, min_size=1, max_size=1)
 
     async def connections(allowed: bool) -> None:
         # From beside it: a database cannot be closed by one who is in it.
@@ -377,6 +380,8 @@ async def test_the_command_counts_and_then_prunes(
     history: History, database_urls: DatabaseUrls, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DESKHAND_DATABASE_URL", database_urls.app_url)
+    monkeypatch.setenv("DESKHAND_DATABASE_PLATFORM_URL", database_urls.platform_url)
+    monkeypatch.setenv("DESKHAND_TENANT_KEY", TENANT_KEY)
     monkeypatch.setenv("DESKHAND_ENCRYPTION_KEYS", Fernet.generate_key().decode())
     monkeypatch.setenv("DESKHAND_KEEP_EXECUTIONS_DAYS", "7")
     monkeypatch.setenv("DESKHAND_KEEP_SCHEDULE_FIRES_DAYS", "0")

@@ -4,8 +4,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 from tests.support.console import Console, running_console
+from tests.support.logins import open_pool
 
-from deskhand.kit.db.session import Database, create_pool
+from deskhand.kit.db.session import Database
 
 
 @pytest.fixture
@@ -13,7 +14,7 @@ async def console(clean_db: Database, database_urls, make_tenant) -> AsyncIterat
     """A running API with two tenants."""
     await make_tenant("acme")
     await make_tenant("globex")
-    pool = await create_pool(database_urls.app_url, min_size=1, max_size=2)
+    pool = await open_pool(database_urls.app_url, min_size=1, max_size=2)
     async with running_console(clean_db, pool) as running:
         yield running
     await pool.close()

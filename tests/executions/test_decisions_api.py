@@ -29,7 +29,7 @@ async def row_of(console: Console, execution_id: str | UUID) -> AgentExecution:
 
 
 async def jobs(console: Console) -> int:
-    async with console.db.anonymous_session() as session:
+    async with console.db.tenant_session("acme") as session:
         return (await session.execute(text("SELECT count(*) FROM pgqueuer"))).scalar_one()
 
 

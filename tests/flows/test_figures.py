@@ -17,6 +17,7 @@ import httpx2
 from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 from tests.flows.test_first_light import the_execution, with_history
+from tests.support.logins import TENANT_KEY
 from tests.support.product import Product, until
 
 from deskhand.kit.telemetry import Telemetry
@@ -51,6 +52,7 @@ async def worker_process(product: Product, directory: Path) -> AsyncIterator[str
     environment = {name: value for name, value in os.environ.items() if not name.startswith("DESKHAND_")}
     environment |= {
         "DESKHAND_DATABASE_URL": product.app_url,
+        "DESKHAND_TENANT_KEY": TENANT_KEY,
         "DESKHAND_ENCRYPTION_KEYS": ",".join(product.keys),
         "DESKHAND_DATA_DIR": str(directory),
         "DESKHAND_ALLOW_PRIVATE_ADDRESSES": "true",

@@ -275,12 +275,12 @@ async def test_two_tenants_may_have_the_same_ticket_ids(
 CHILD = """
 import asyncio, sys
 from pathlib import Path
-from deskhand.kit.db.session import Database
+from tests.support.logins import open_database
 from deskhand.knowledge import importer, search
 from deskhand.knowledge.embedding import LexicalOnly
 
 async def main():
-    db = Database(sys.argv[1])
+    db = open_database(sys.argv[1])
     await importer.import_tickets(db, sys.argv[2], Path(sys.argv[3]), embedder=LexicalOnly(),
                                  progress=lambda report: print(report.done, flush=True))
 asyncio.run(main())

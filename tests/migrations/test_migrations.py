@@ -18,7 +18,7 @@ from sqlalchemy import Connection
 from deskhand.audit import service as audit
 from deskhand.errors import ConfigurationError
 from deskhand.kit.db import admin
-from deskhand.kit.db.roles import role_script
+from deskhand.kit.db.roles import role_statements
 from deskhand.kit.db.session import Database, open_engine, verify_application_role
 from deskhand.models import Base
 
@@ -130,7 +130,7 @@ async def test_old_rows_get_what_newer_columns_mean(server, empty_database, old_
     versions = await fetch(superuser, "SELECT tools #>> '{0,tool_id}' AS tool FROM agent_versions ORDER BY 1")
     assert [row["tool"] for row in versions] == ["jira", "servicedesk_plus"]
 
-    database = Database(empty_database("app"), pool_size=1)
+    database = Database(empty_database("app"), platform_url=empty_database("platform"), pool_size=1)
     try:
         async with database.tenant_session("acme") as session:
             await audit.record(session, tenant_id="acme", actor="a", operation="o", resource_type="r", resource_id="1")
@@ -255,6 +255,7 @@ async def test_where_roles_cannot_be_created_the_dba_gets_the_sql_and_it_suffice
         "ALTER ROLE deskhand_owner RENAME TO hidden_owner",
         "ALTER ROLE deskhand_app RENAME TO hidden_app",
         "ALTER ROLE deskhand_platform RENAME TO hidden_platform",
+        "ALTER ROLE deskhand_platform_login RENAME TO hidden_platform_login",
         f"CREATE ROLE plain LOGIN PASSWORD '{postgres15._password('superuser')}'",
         "ALTER DATABASE shared OWNER TO plain",
     )
@@ -263,10 +264,12 @@ async def test_where_roles_cannot_be_created_the_dba_gets_the_sql_and_it_suffice
         with pytest.raises(ConfigurationError) as raised:
             admin.upgrade(plain.replace("postgresql:", "postgresql:", 1))
         printed = raised.value.detail
-        assert role_script("shared", server_version=15) in printed
+        wanted = role_statements("shared", server_version=15)
+        assert [line.rstrip(";") for line in printed.splitlines() if line.endswith(";")] == wanted
+        assert "\\password deskhand_platform_login" in printed
         statements = [line for line in printed.splitlines() if line.endswith(";")]
         await run_sql(in_shared, *[statement.rstrip(";") for statement in statements])
-        admin.ensure_roles(in_shared, app_password="app-secret", owner_password="owner-secret")
+        admin.ensure_roles(in_shared, {"deskhand_app": "app-secret", "deskhand_owner": "owner-secret"})
         owner = in_shared.replace(f"postgres:{postgres15._password('superuser')}", "deskhand_owner:owner-secret")
         admin.upgrade(owner)
         assert admin.current(owner) == admin.head()
@@ -283,10 +286,11 @@ async def test_where_roles_cannot_be_created_the_dba_gets_the_sql_and_it_suffice
         await run_sql(
             superuser,
             "DROP DATABASE shared WITH (FORCE)",
-            "DROP ROLE IF EXISTS deskhand_owner, deskhand_app, deskhand_platform, plain",
+            "DROP ROLE IF EXISTS deskhand_owner, deskhand_app, deskhand_platform, deskhand_platform_login, plain",
             "ALTER ROLE hidden_owner RENAME TO deskhand_owner",
             "ALTER ROLE hidden_app RENAME TO deskhand_app",
             "ALTER ROLE hidden_platform RENAME TO deskhand_platform",
+            "ALTER ROLE hidden_platform_login RENAME TO deskhand_platform_login",
         )
 
 

@@ -29,7 +29,7 @@ async def with_schedule(product: Product, **fields: Any) -> tuple[Customer, str,
 
 
 async def operations(product: Product) -> list[str]:
-    async with product.pool.acquire() as connection, connection.transaction():
+    async with product.platform_pool.acquire() as connection, connection.transaction():
         await connection.execute("SET LOCAL ROLE deskhand_platform")
         rows = await connection.fetch(
             "SELECT operation FROM audit_log WHERE operation LIKE 'schedule.%' ORDER BY sequence"

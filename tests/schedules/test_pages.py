@@ -9,8 +9,9 @@ from datetime import datetime, timedelta
 import pytest
 from tests.conftest import DatabaseUrls, MakeTenant
 from tests.support.console import Console, running_console
+from tests.support.logins import open_pool
 
-from deskhand.kit.db.session import Database, create_pool
+from deskhand.kit.db.session import Database
 from deskhand.schedules.models import ScheduleFire
 
 QUARTERLY = "0 9 1 1,4,7,10 *"  # its next five times are in winter and in summer, whenever this runs
@@ -21,7 +22,7 @@ async def console(clean_db: Database, database_urls: DatabaseUrls, make_tenant: 
     """A running API with two tenants."""
     await make_tenant("acme")
     await make_tenant("globex")
-    pool = await create_pool(database_urls.app_url, min_size=1, max_size=2)
+    pool = await open_pool(database_urls.app_url, min_size=1, max_size=2)
     async with running_console(clean_db, pool) as running:
         yield running
     await pool.close()

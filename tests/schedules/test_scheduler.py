@@ -11,10 +11,11 @@ from typing import TypeAlias
 import asyncpg
 import pytest
 from tests.conftest import DatabaseUrls
+from tests.support.logins import open_pool
 from tests.support.product import until
 from tests.support.schedules import EVERY_OTHER, EVERY_SECOND, Deal, ScheduleBook, instants
+from tests.support.tenancy import set_process
 
-from deskhand.kit.db.session import create_pool
 from deskhand.schedules.scheduler import Scheduler
 
 SECOND = timedelta(seconds=1)
@@ -25,7 +26,7 @@ Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 @asynccontextmanager
 async def schedulers(app_url: str, count: int) -> AsyncIterator[None]:
     """Schedulers that share nothing but the database, each on connections of its own."""
-    pools = [await create_pool(app_url, min_size=1, max_size=2) for _ in range(count)]
+    pools = [await open_pool(app_url, min_size=1, max_size=2) for _ in range(count)]
     running = [Scheduler(pool, batch=60) for pool in pools]
     try:
         async with asyncio.TaskGroup() as group:
@@ -238,6 +239,7 @@ async def test_a_scheduler_that_freezes_between_looking_and_firing_holds_nothing
     frozen = await asyncpg.connect(database_urls.app_url)
     transaction = frozen.transaction()
     await transaction.start()
+    await set_process(frozen, "worker")
     assert len(await frozen.fetch("SELECT * FROM due_schedules(10)")) == 1
     assert await Scheduler(pool).tick() > 0
     assert await book.deals() == {}

@@ -11,6 +11,7 @@ from typing import Any
 import httpx2
 from cryptography.fernet import Fernet
 from fastapi import FastAPI
+from tests.support.logins import PROVER, platform_login
 
 from deskhand.access import service as access
 from deskhand.api import ApiConfig, create_app
@@ -89,6 +90,8 @@ async def running_api(app_url: str) -> AsyncIterator[Api]:
     """Serve the API, put together by its own entry point, for the length of a ``with`` block."""
     config = ApiConfig(
         database_url=app_url,
+        platform_url=platform_login(app_url),
+        prover=PROVER,
         encryption_keys=(Fernet.generate_key().decode(),),
         public_url="http://deskhand.example.com",
         allow_private_addresses=True,

@@ -15,6 +15,7 @@ import asyncpg
 import httpx2
 from cryptography.fernet import Fernet
 from tests.support.desks import DESK_KEY, Desk, new_simulator
+from tests.support.logins import PROVER, open_pool, platform_login
 
 from deskhand.access import service as access
 from deskhand.api import ApiConfig, create_app
@@ -68,6 +69,7 @@ class Product:
 
     db: Database
     pool: asyncpg.Pool[asyncpg.Record]
+    platform_pool: asyncpg.Pool[asyncpg.Record]
     api: RunningServer
     desk: Desk
     model: LlmSimulator
@@ -197,13 +199,13 @@ class Product:
 
     async def rows(self, query: str, *values: object) -> list[asyncpg.Record]:
         """Rows across tenants (as the platform role)."""
-        async with self.pool.acquire() as connection, connection.transaction():
+        async with self.platform_pool.acquire() as connection, connection.transaction():
             await connection.execute("SET LOCAL ROLE deskhand_platform")
             return list(await connection.fetch(query, *values))
 
     async def count(self, query: str, *values: object) -> int:
         """A figure from the rows, across tenants (as the platform role)."""
-        async with self.pool.acquire() as connection, connection.transaction():
+        async with self.platform_pool.acquire() as connection, connection.transaction():
             await connection.execute("SET LOCAL ROLE deskhand_platform")
             return int(await connection.fetchval(query, *values))
 
@@ -228,22 +230,31 @@ async def running_desk(tool_type: str, http: HttpClientFactory) -> AsyncIterator
 
 
 @contextlib.asynccontextmanager
-async def running_product(db: Database, app_url: str) -> AsyncIterator[Product]:
+async def running_product(db: Database, app_url: str, platform_url: str | None = None) -> AsyncIterator[Product]:
     """The product for the length of a ``with`` block; workers are started by the test."""
+    platform_url = platform_url or platform_login(app_url)
     keys = (Fernet.generate_key().decode(),)
     http = HttpClientFactory(allow_private=True)
     async with contextlib.AsyncExitStack() as stack:
-        pool = await create_pool(app_url, min_size=2, max_size=12)
+        pool = await open_pool(app_url, min_size=2, max_size=12)
         stack.push_async_callback(pool.close)
+        platform_pool = await create_pool(platform_url, min_size=0, max_size=2)
+        stack.push_async_callback(platform_pool.close)
         desk = await stack.enter_async_context(running_desk("servicedesk_plus", http))
         model = await stack.enter_async_context(LlmSimulator())
         config = ApiConfig(
-            database_url=app_url, encryption_keys=keys, public_url="http://127.0.0.1", allow_private_addresses=True
+            database_url=app_url,
+            platform_url=platform_url,
+            prover=PROVER,
+            encryption_keys=keys,
+            public_url="http://127.0.0.1",
+            allow_private_addresses=True,
         )
         api = await stack.enter_async_context(run_in_process(create_app(config)))
         product = Product(
             db=db,
             pool=pool,
+            platform_pool=platform_pool,
             api=api,
             desk=desk,
             model=model,

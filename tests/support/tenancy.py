@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 import asyncpg
+from tests.support.logins import PROVER
 
+from deskhand.kit.db.proofs import PROOF_SETTING, Process
 from deskhand.kit.db.session import TENANT_SETTING
 
 
 async def set_tenant(connection: asyncpg.Connection, tenant_id: str) -> None:
-    """Set the tenant for the transaction that is open on ``connection``."""
-    await connection.execute(f"SELECT set_config('{TENANT_SETTING}', $1, true)", tenant_id)
+    """Set the tenant, with the proof for it, for the transaction that is open on ``connection``."""
+    await connection.execute(
+        f"SELECT set_config('{TENANT_SETTING}', $1, true), set_config('{PROOF_SETTING}', $2, true)",
+        tenant_id, PROVER.of_tenant(tenant_id),
+    )  # fmt: skip
+
+
+async def set_process(connection: asyncpg.Connection, process: Process) -> None:
+    """Show that the transaction belongs to one of our processes."""
+    await connection.execute(f"SELECT set_config('{PROOF_SETTING}', $1, true)", PROVER.of_process(process))

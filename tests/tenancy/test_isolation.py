@@ -7,6 +7,7 @@ import io
 import asyncpg
 import pytest
 from sqlalchemy import UniqueConstraint
+from tests.support.tenancy import set_tenant
 
 import deskhand.models  # noqa: F401  (fills the registry)
 from deskhand.kit.db.base import Base
@@ -69,7 +70,7 @@ async def test_delete_without_where_removes_own_rows_alone(two_tenants, database
     before = await globex_rows(database_urls.superuser_url, table)
     assert before
     async with two_tenants.acquire() as connection, connection.transaction():
-        await connection.execute("SELECT set_config('app.current_tenant_id', 'acme', true)")
+        await set_tenant(connection, "acme")
         try:
             async with connection.transaction():
                 await connection.execute(f"DELETE FROM {table}")
@@ -113,7 +114,7 @@ async def test_without_a_tenant_there_is_nothing(nobody, table):
 @pytest.mark.parametrize("empty", ["", "%", "acme'--", "ACME", "acme "])
 async def test_a_malformed_tenant_matches_nobody(two_tenants, empty):
     async with two_tenants.acquire() as connection, connection.transaction():
-        await connection.execute("SELECT set_config('app.current_tenant_id', $1, true)", empty)
+        await set_tenant(connection, empty)
         assert await connection.fetchval("SELECT count(*) FROM tenant_configs") == 0
 
 
@@ -176,6 +177,10 @@ async def test_row_security_off_is_an_error_and_no_way_out(acme):
         "TRUNCATE agents",
         "SET LOCAL session_replication_role = replica",
         "SET LOCAL ROLE deskhand_owner",
+        "SET LOCAL ROLE deskhand_platform",
+        "SET LOCAL ROLE deskhand_platform_login",
+        "SELECT * FROM proof_keys",
+        "SELECT setval('execution_clock', 999)",
         "CREATE FUNCTION leak() RETURNS int LANGUAGE sql AS 'SELECT 1'",
         "CREATE TEMP TABLE mine AS SELECT 1",
         "SELECT * FROM users",
@@ -274,12 +279,19 @@ async def test_a_conflict_clause_cannot_reach_anothers_row(acme, database_urls):
     assert await globex_rows(database_urls.superuser_url, "agents") == before
 
 
-async def test_platform_rights_need_the_explicit_role_and_end_with_it(two_tenants):
-    async with two_tenants.acquire() as connection:
+async def test_platform_rights_need_their_login_and_the_explicit_role_and_end_with_it(two_tenants, database_urls):
+    connection = await asyncpg.connect(database_urls.platform_url)
+    try:
         async with connection.transaction():
             await connection.execute("SET LOCAL ROLE deskhand_platform")
             assert await connection.fetchval("SELECT count(*) FROM tenant_configs") == 2
-        assert await connection.fetchval("SELECT count(*) FROM tenant_configs") == 0
+            await set_tenant(connection, "acme")  # as the functions do that belong to it
+            assert await connection.fetchval("SELECT count(*) FROM tenant_configs") == 1
+        for table in ("tenant_configs", "pgqueuer"):
+            with pytest.raises(RlsError):
+                await connection.fetchval(f"SELECT count(*) FROM {table}")
+    finally:
+        await connection.close()
 
 
 async def test_the_owner_itself_is_bound_unless_it_asks(two_tenants, database_urls):
@@ -320,6 +332,24 @@ SABOTAGE = {
         "ALTER POLICY agents_tenant_isolation_policy ON agents WITH CHECK (true)",
         "is not USING and WITH CHECK",
     ),
+    "proof not asked for": ("DROP POLICY agents_proof_policy ON agents", "policy agents_proof_policy is missing"),
+    "proof of others": (
+        "ALTER POLICY agents_proof_policy ON agents USING ((SELECT session_proof()) IS NOT NULL)",
+        "agents_proof_policy is not",
+    ),
+    "proof not for all": (
+        "ALTER POLICY agents_proof_policy ON agents TO deskhand_platform",
+        "agents_proof_policy is not",
+    ),
+    "platform unbound": (
+        "ALTER POLICY agents_platform_policy ON agents USING (true)",
+        "agents_platform_policy is not",
+    ),
+    "queue opened": ("CREATE POLICY mine ON pgqueuer TO deskhand_app USING (true)", "pgqueuer: policy mine opens it"),
+    "queue disabled": ("ALTER TABLE pgqueuer DISABLE ROW LEVEL SECURITY", "pgqueuer: row-level security is disabled"),
+    "key shown": ("GRANT SELECT ON proof_keys TO deskhand_app", "may read proof_keys"),
+    "key forgotten": ("DELETE FROM proof_keys", "no key"),
+    "platform entered": ("GRANT deskhand_platform TO deskhand_app", "deskhand_app may become deskhand_platform"),
     "new table forgotten": ("CREATE TABLE notes (tenant_id text)", "notes has a tenant_id and no TenantModel"),
     "role freed": ("ALTER ROLE deskhand_app BYPASSRLS", "deskhand_app is not bound"),
 }
@@ -349,7 +379,7 @@ async def test_with_the_protection_off_the_same_query_does_leak(two_tenants, dat
         await transaction.start()
         await connection.execute("ALTER TABLE agents DISABLE ROW LEVEL SECURITY")
         await connection.execute("SET LOCAL ROLE deskhand_app")
-        await connection.execute("SELECT set_config('app.current_tenant_id', 'acme', true)")
+        await set_tenant(connection, "acme")
         assert {row[0] for row in await connection.fetch("SELECT tenant_id FROM agents")} == {"acme", "globex"}
         await transaction.rollback()
     finally:

@@ -16,12 +16,13 @@ from pathlib import Path
 import asyncpg
 import pytest
 from sqlalchemy import make_url, select, text
+from tests.support.logins import open_database, open_pool
 from tests.support.product import running_product
 from tests.support.tenancy import set_tenant
 
 from deskhand.engine.queue import Transport
 from deskhand.kit.db.connections import is_proxied
-from deskhand.kit.db.session import Database, create_pool, verify_application_role
+from deskhand.kit.db.session import verify_application_role
 from deskhand.tenants.models import TenantConfig
 
 SERVER_CONNECTIONS = 2
@@ -57,7 +58,8 @@ def bouncer_url(database_urls) -> Iterator[str]:
     upstream = make_url(database_urls.app_url)
     directory = Path(tempfile.mkdtemp(prefix="deskhand-pgbouncer-"))
     own_port = free_port()
-    (directory / "users").write_text(f'"{upstream.username}" "{upstream.password}"\n')
+    logins = [upstream, make_url(database_urls.platform_url)]
+    (directory / "users").write_text("".join(f'"{login.username}" "{login.password}"\n' for login in logins))
     (directory / "ini").write_text(
         CONFIGURATION.format(
             name=upstream.database,
@@ -98,7 +100,7 @@ async def test_many_clients_on_few_server_connections_keep_their_tenants(bouncer
     names = [f"tenant-{number}" for number in range(6)]
     for name in names:
         await make_tenant(name)
-    database = Database(bouncer_url, pool_size=10, prepared_statements=False)
+    database = open_database(bouncer_url, pool_size=10, prepared_statements=False)
     backends: set[int] = set()
 
     async def seen(name: str) -> list[str]:
@@ -131,7 +133,7 @@ async def test_the_driver_pool_works_behind_it_too(bouncer_url, clean_db, make_t
     for name in ("acme", "globex"):
         await make_tenant(name)
 
-    async with await create_pool(bouncer_url, min_size=4, max_size=8, prepared_statements=False) as pool:
+    async with await open_pool(bouncer_url, min_size=4, max_size=8, prepared_statements=False) as pool:
 
         async def seen(name: str) -> list[str]:
             async with pool.acquire() as connection, connection.transaction():
@@ -156,7 +158,7 @@ async def test_api_and_worker_take_an_event_to_its_note_behind_it(bouncer_url, d
     async with running_product(clean_db, bouncer_url) as product, AsyncExitStack() as stack:
         direct = None
         if listens:
-            direct = await create_pool(database_urls.app_url, min_size=0, max_size=2)
+            direct = await open_pool(database_urls.app_url, min_size=0, max_size=2)
             stack.push_async_callback(direct.close)
         transport = Transport(product.pool, proxied=True, direct=direct)
         assert transport.listens is listens
@@ -179,7 +181,7 @@ async def test_api_and_worker_take_an_event_to_its_note_behind_it(bouncer_url, d
 
 async def _prepared_statements(bouncer_url: str) -> int:
     """What is left prepared on the proxy's server connections."""
-    database = Database(bouncer_url, prepared_statements=False)
+    database = open_database(bouncer_url, prepared_statements=False)
     try:
         counts = []
         for _ in range(4):

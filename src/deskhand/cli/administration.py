@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import typer
@@ -11,7 +9,7 @@ import typer
 from deskhand.access import service as access
 from deskhand.access.schemas import ApiKeyCreate
 from deskhand.audit import service as audit
-from deskhand.cli.common import checked, err, opened_installation, out, read_json_file, run
+from deskhand.cli.common import checked, database, err, opened_installation, out, read_json_file, run
 from deskhand.errors import InvalidInputError
 from deskhand.installation import Installation
 from deskhand.kit.clock import utc_now
@@ -38,16 +36,6 @@ for _name, _group in (("key", keys_app), ("tenant", tenants_app), ("audit", audi
 @app.callback()
 def main() -> None:
     """Administration."""
-
-
-@asynccontextmanager
-async def database(installation: Installation) -> AsyncIterator[Database]:
-    """Sessions for one command."""
-    db = await Database.reach(installation.database_url, pool_size=1)
-    try:
-        yield db
-    finally:
-        await db.dispose()
 
 
 @keys_app.command("create")

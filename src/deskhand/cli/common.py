@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Coroutine, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -15,7 +15,7 @@ from rich.markup import escape
 
 from deskhand.errors import ConfigurationError, DeskhandError, FieldProblem, InvalidInputError
 from deskhand.installation import Installation, migrate, open_installation
-from deskhand.kit.db.session import Database, verify_application_role
+from deskhand.kit.db.session import Database, verify_application_role, verify_proofs
 from deskhand.kit.log import configure_logging
 from deskhand.kit.pointer import fault_sentence, pointer
 from deskhand.settings import Settings, load_settings
@@ -116,14 +116,27 @@ def run_service(work: Coroutine[Any, Any, T]) -> T:
         return runner.run(work)
 
 
-async def check_login(url: str) -> None:
-    """Refuse a database login on which tenancy would not hold.
+@asynccontextmanager
+async def database(installation: Installation, *, pool_size: int = 1) -> AsyncIterator[Database]:
+    """Sessions for one command."""
+    db = await Database.reach(
+        installation.database_url,
+        platform_url=installation.platform_url,
+        prover=installation.prover,
+        pool_size=pool_size,
+    )
+    try:
+        yield db
+    finally:
+        await db.dispose()
+
+
+async def check_login(installation: Installation) -> None:
+    """Refuse a database login on which tenancy would not hold, and one that the database would show nothing.
 
     Raises:
         ConfigurationError: Says what the login may that it must not.
     """
-    db = await Database.reach(url, pool_size=1)
-    try:
+    async with database(installation) as db:
         await verify_application_role(db)
-    finally:
-        await db.dispose()
+        await verify_proofs(db)

@@ -10,7 +10,7 @@ from typing import Literal
 import typer
 from rich.markup import escape
 
-from deskhand.cli.common import err, opened_installation, out, run
+from deskhand.cli.common import database, err, opened_installation, out, run
 from deskhand.errors import InvalidInputError, NotFoundError
 from deskhand.installation import Installation
 from deskhand.kit.clock import utc_now
@@ -179,8 +179,7 @@ def _choice(on_error: str) -> OnError:
 
 def _import(installation: Installation, tenant_id: str, what: str, work: Import) -> None:
     async def go() -> ImportReport:
-        db = await Database.reach(installation.database_url, pool_size=2)
-        try:
+        async with database(installation, pool_size=2) as db:
             await _ensure_tenant(installation, db, tenant_id)
             with bars(out) as progress:
                 task = progress.add_task(what, total=1.0)
@@ -190,8 +189,6 @@ def _import(installation: Installation, tenant_id: str, what: str, work: Import)
                         task, completed=report.fraction or 0.0, description=_count(what, report)
                     ),
                 )
-        finally:
-            await db.dispose()
 
     report = run(go())
     out.print(f"{report.created} new, {report.updated} changed, {report.unchanged} as before, {report.failed} refused")

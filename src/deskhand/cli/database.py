@@ -8,11 +8,12 @@ from datetime import timedelta
 import typer
 from rich.table import Table
 
-from deskhand.cli.common import opened_installation, out, run
+from deskhand.cli.common import database, opened_installation, out, run
 from deskhand.engine.retention import KINDS, Housekeeper, count_expired
 from deskhand.installation import Installation, migrate
 from deskhand.kit.db import admin
-from deskhand.kit.db.session import Database, create_pool
+from deskhand.kit.db.proofs import HOW_TO_MAKE_A_TENANT_KEY
+from deskhand.kit.db.session import create_pool
 from deskhand.ui.terminal import bars
 
 app = typer.Typer()
@@ -32,6 +33,13 @@ def upgrade() -> None:
         changed = migrate(installation)
         state = "upgraded to" if changed else "already at"
         out.print(f"Schema {state} {admin.current(installation.owner_url)}.")
+        if not installation.tenant_keys:
+            out.print(
+                "DESKHAND_TENANT_KEY is not set, so whoever has the password of deskhand_app reaches every tenant."
+                f" {HOW_TO_MAKE_A_TENANT_KEY} Give it to API and workers, then run this again with it.",
+                highlight=False,
+                soft_wrap=True,
+            )
 
 
 @db.command()
@@ -59,17 +67,17 @@ def prune(
 
 
 async def _count(installation: Installation) -> None:
-    db = await Database.reach(installation.database_url, pool_size=1)
-    try:
+    async with database(installation) as db:
         _show(installation, {"would go": await count_expired(db, installation.retention)})
-    finally:
-        await db.dispose()
 
 
 async def _prune(installation: Installation) -> None:
-    db = await Database.reach(installation.database_url, pool_size=1)
-    pool = await create_pool(installation.database_url, min_size=1, max_size=1)
-    try:
+    async with (
+        database(installation) as db,
+        await create_pool(
+            installation.database_url, min_size=1, max_size=1, process="worker", prover=installation.prover
+        ) as pool,
+    ):
         expired = await count_expired(db, installation.retention)
         with bars(out) as display:
             tasks = {kind: display.add_task(_words(kind), total=count) for kind, count in expired.items() if count}
@@ -78,9 +86,6 @@ async def _prune(installation: Installation) -> None:
             )
         left = await count_expired(db, installation.retention)
         _show(installation, {"gone": gone, "passed over": left} if any(left.values()) else {"gone": gone})
-    finally:
-        await pool.close()
-        await db.dispose()
     if any(left.values()):
         out.print("What was passed over is in use, or a worker is pruning it at this moment; it goes in a later round.")
 

@@ -10,14 +10,14 @@ import typer
 from rich.markup import escape
 
 import deskhand.models  # noqa: F401 - tenant_policies() knows the tables whose models are imported
-from deskhand.cli.common import check_login, opened_installation, out, run
+from deskhand.cli.common import check_login, database, opened_installation, out, run
 from deskhand.errors import DeskhandError
 from deskhand.installation import Installation
 from deskhand.kit.crypto import SecretBox
 from deskhand.kit.db import admin
 from deskhand.kit.db.homes import orphans
 from deskhand.kit.db.session import create_pool
-from deskhand.kit.db.tenancy import tenancy_faults, tenant_policies
+from deskhand.kit.db.tenancy import login_faults, tenancy_faults, tenant_policies
 from deskhand.kit.http import HttpClientFactory
 from deskhand.llm.embedded.server import options_for, read_endpoint
 from deskhand.llm.errors import ModelUnavailableError
@@ -74,7 +74,7 @@ def _schema(installation: Installation) -> str:
 
 
 def _role(installation: Installation) -> str:
-    run(check_login(installation.database_url))
+    run(check_login(installation))
     return "the login is bound by row-level security"
 
 
@@ -86,7 +86,7 @@ def _tenancy(installation: Installation) -> str:
             await create_pool(installation.database_url, min_size=1, max_size=1) as pool,
             pool.acquire() as connection,
         ):
-            return await tenancy_faults(connection, policies)
+            return [*await tenancy_faults(connection, policies), *await login_faults(connection)]
 
     present = run(faults())
     if present:
@@ -94,7 +94,19 @@ def _tenancy(installation: Installation) -> str:
             f"tenants are not kept apart: {'; '.join(present)}. Stop API and workers, then find who changed the schema;"
             " docs/reference/database.md says what belongs there."
         )
-    return f"{len(policies)} tables, each behind its forced policy"
+    return f"{len(policies)} tables, each behind its forced policies; the login alone opens none of them"
+
+
+def _platform(installation: Installation) -> str | Remark:
+    if installation.platform_url is None:
+        return Remark("DESKHAND_DATABASE_PLATFORM_URL is not set; API and commands need it for platform administration")
+
+    async def enter() -> None:
+        async with database(installation) as db, db.platform_session():
+            pass
+
+    run(enter())
+    return "the login for it works"
 
 
 def _keys(installation: Installation) -> str:
@@ -166,6 +178,7 @@ CHECKS: tuple[tuple[str, Check], ...] = (
     ("schema", _schema),
     ("database role", _role),
     ("tenancy", _tenancy),
+    ("platform administration", _platform),
     ("encryption keys", _keys),
     ("model", _model),
     ("clusters left behind", _left_behind),

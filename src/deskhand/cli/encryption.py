@@ -7,11 +7,11 @@ from cryptography.fernet import Fernet
 from sqlalchemy import text
 
 from deskhand.agents.reencryption import rotate_secrets
-from deskhand.cli.common import opened_installation, out, run
+from deskhand.cli.common import database, opened_installation, out, run
 from deskhand.errors import ConfigurationError
 from deskhand.installation import Installation
 from deskhand.kit.crypto import SecretBox
-from deskhand.kit.db.session import SERVER_NAME, Database
+from deskhand.kit.db.session import SERVER_NAME
 from deskhand.ui.terminal import bars
 
 app = typer.Typer()
@@ -41,8 +41,7 @@ def rotate() -> None:
     """Re-encrypt every stored secret with the first key, in batches, while the installation serves."""
 
     async def go(installation: Installation) -> int:
-        db = await Database.reach(installation.database_url, pool_size=2)
-        try:
+        async with database(installation, pool_size=2) as db:
             with bars(out) as progress:
                 task = progress.add_task("secrets", total=1.0)
                 return await rotate_secrets(
@@ -50,27 +49,22 @@ def rotate() -> None:
                     SecretBox(installation.encryption_keys),
                     progress=lambda share: progress.update(task, completed=share),
                 )
-        finally:
-            await db.dispose()
 
     with opened_installation() as installation:
         if installation.reread_keys is None:
-            run(_refuse_beside_older_rings(installation.database_url, SecretBox(installation.encryption_keys).ring_id))
+            run(_refuse_beside_older_rings(installation))
         out.print(f"re-encrypted {run(go(installation))} secrets with the newest key")
 
 
-async def _refuse_beside_older_rings(url: str, ring_id: str) -> None:
+async def _refuse_beside_older_rings(installation: Installation) -> None:
     """Servers that took their keys from the environment could not read what is encrypted with a newer one.
 
     Raises:
         ConfigurationError: One is connected; nothing was changed.
     """
-    db = await Database.reach(url, pool_size=1)
-    try:
-        async with db.anonymous_session() as session:
-            others = await session.scalar(_OLDER_RINGS, {"prefix": SERVER_NAME, "own": f"{SERVER_NAME}{ring_id}"})
-    finally:
-        await db.dispose()
+    ring_id = SecretBox(installation.encryption_keys).ring_id
+    async with database(installation) as db, db.anonymous_session() as session:
+        others = await session.scalar(_OLDER_RINGS, {"prefix": SERVER_NAME, "own": f"{SERVER_NAME}{ring_id}"})
     if others:
         raise ConfigurationError(
             f"{others} sessions are open of servers that encrypt with another key. Restart those with the new key"

@@ -28,6 +28,8 @@ def serve() -> None:
     with opened_installation() as installation:
         config = ApiConfig(
             database_url=installation.database_url,
+            platform_url=installation.platform_url,
+            prover=installation.prover,
             encryption_keys=installation.encryption_keys,
             reread_keys=installation.reread_keys,
             public_url=installation.public_url,
@@ -37,7 +39,7 @@ def serve() -> None:
         )
         limits = edge_limits(settings)
         application = create_app(config, limits)
-        run(check_login(installation.database_url))  # again in the lifespan, where a refusal would be a traceback
+        run(check_login(installation))  # again in the lifespan, where a refusal would be a traceback
         uvicorn.run(
             application,
             host=settings.host,

@@ -10,8 +10,8 @@ from types import FrameType
 
 import typer
 
-from deskhand.cli.administration import database, sign_in_link
-from deskhand.cli.common import opened_installation, out, read_settings, run, start_logging
+from deskhand.cli.administration import sign_in_link
+from deskhand.cli.common import database, opened_installation, out, read_settings, run, start_logging
 from deskhand.errors import ConfigurationError
 from deskhand.installation import Installation
 from deskhand.kit.crypto import SecretBox

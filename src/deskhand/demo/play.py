@@ -131,7 +131,9 @@ async def _act(stage: Stage, worker: KeptProcess, console: Console, began: float
     installation = stage.installation
     path = installation.settings.data_dir / "credentials.json"
     scene = Scene(installation.public_url, stage.desk_url)
-    db = await Database.reach(installation.database_url)
+    db = await Database.reach(
+        installation.database_url, platform_url=installation.platform_url, prover=installation.prover
+    )
     try:
         embedded = installation.settings.llm_base_url is None
         provider, model = ("embedded", AUTO) if embedded else ("litellm", os.environ.get("DEMO_MODEL", "gpt-4"))

@@ -26,9 +26,10 @@
 -- (execution_caps) and how many start in an hour (start_room).
 --
 -- The rules of the hot path. Each call is one autocommit statement for its caller, so a frozen worker can hold no lock.
--- Functions run with the caller's rights and set the tenant by themselves, so row-level security holds inside
--- them; the three that cross tenants (heartbeat_executions, sweep_executions, queue_depth) are SECURITY DEFINER and answer
--- ids and counts alone.
+-- A worker's pool serves every tenant and may read the table of none: it calls the plural functions at the end, which ask
+-- for a worker's proof and set each row's tenant, so that row-level security holds inside them, too. A tenant's own
+-- session calls start_run and enqueue_execution with its own rights. What crosses tenants (heartbeat_executions,
+-- sweep_executions, queue_depth, move_execution_clock) answers ids and counts alone, and asks for a proof as well.
 -- What many runs do at the same moment goes out together: the plural functions at the end take an array of rows.
 --
 -- How to change a function: docs/howto/change-a-sql-function.md.
@@ -60,6 +61,15 @@ LANGUAGE sql VOLATILE AS $$
                     WHERE e.tenant_id = p_tenant AND e.status = 'queued' AND NOT e.parked), 0))
          + round(100 / p_weight)::bigint
     FROM execution_clock c
+$$;
+
+-- The virtual time of all tenants' queueing; only workers move it, since it decides who is served.
+CREATE FUNCTION move_execution_clock(p_tag bigint) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+BEGIN
+  PERFORM public.demand_process('worker');
+  PERFORM setval('public.execution_clock', p_tag);
+END
 $$;
 
 -- What may have only one active run: a ticket of a desk, while runs may write to it. A dry run has no lane: it neither
@@ -277,7 +287,7 @@ BEGIN
     INSERT INTO execution_starts (tenant_id, minute, starts) VALUES (p_tenant, date_trunc('minute', clock_timestamp()), 1)
     ON CONFLICT (tenant_id, minute) DO UPDATE SET starts = execution_starts.starts + 1;
   END IF;
-  PERFORM setval('execution_clock', e.queue_tag) FROM execution_clock c WHERE e.queue_tag > c.last_value;
+  PERFORM move_execution_clock(e.queue_tag) FROM execution_clock c WHERE e.queue_tag > c.last_value;
   RETURN QUERY SELECT 'started'::text, e.attempt, to_jsonb(e);
 END
 $$;
@@ -405,7 +415,7 @@ RETURNS TABLE (execution_id uuid, cancel_requested boolean)
 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
   WITH mine AS (
     SELECT x.id FROM public.agent_executions x JOIN unnest(p_ids, p_attempts) AS m (id, attempt) ON m.id = x.id
-     WHERE x.attempt = m.attempt AND x.status = 'running' AND x.worker_id = p_worker
+     WHERE public.demand_process('worker') AND x.attempt = m.attempt AND x.status = 'running' AND x.worker_id = p_worker
      ORDER BY x.tenant_id COLLATE "C", x.id FOR NO KEY UPDATE OF x)  -- as the workers sort what they send together
   UPDATE public.agent_executions x SET heartbeat_at = clock_timestamp() FROM mine WHERE x.id = mine.id
   RETURNING x.id, x.cancel_requested_at IS NOT NULL
@@ -415,7 +425,7 @@ $$;
 CREATE FUNCTION queue_depth(OUT queued bigint, OUT parked bigint)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
   SELECT count(*) FILTER (WHERE NOT x.parked), count(*) FILTER (WHERE x.parked)
-    FROM public.agent_executions x WHERE x.status = 'queued'
+    FROM public.agent_executions x WHERE public.demand_process('door', 'worker') AND x.status = 'queued'
 $$;
 
 -- Heals what no transaction could: runs of dead workers, queued runs that PgQueuer does not hold,
@@ -428,6 +438,7 @@ DECLARE
   v_count integer := 0;
   v_base bigint;
 BEGIN
+  PERFORM public.demand_process('worker');
   IF NOT pg_try_advisory_xact_lock(hashtextextended('deskhand.sweep', 0)) THEN
     RETURN 0;
   END IF;
@@ -472,26 +483,28 @@ $$;
 -- together. Rows come sorted by tenant and execution (code points), so that all lock them in one order.
 CREATE FUNCTION start_executions(p_rows jsonb)
 RETURNS TABLE (ordinal bigint, verdict text, attempt integer, execution jsonb)
-LANGUAGE sql AS $$
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
   SELECT r.ordinal, a.verdict, a.attempt, a.execution
     FROM ROWS FROM (jsonb_to_recordset(p_rows) AS (
            tenant text, execution uuid, worker text, stale_seconds double precision)) WITH ORDINALITY
          AS r (tenant, execution, worker, stale_seconds, ordinal),
          LATERAL start_execution(r.tenant, r.execution, r.worker, r.stale_seconds) a
+   WHERE demand_process('worker')
 $$;
 
 CREATE FUNCTION begin_steps(p_rows jsonb) RETURNS TABLE (ordinal bigint, verdict text, output jsonb)
-LANGUAGE sql AS $$
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
   SELECT r.ordinal, a.verdict, a.output
     FROM ROWS FROM (jsonb_to_recordset(p_rows) AS (
            tenant text, execution uuid, attempt integer, key text, kind text, name text, idempotent boolean, mark text,
            input jsonb)) WITH ORDINALITY
          AS r (tenant, execution, attempt, key, kind, name, idempotent, mark, input, ordinal),
          LATERAL begin_step(r.tenant, r.execution, r.attempt, r.key, r.kind, r.name, r.idempotent, r.mark, r.input) a
+   WHERE demand_process('worker')
 $$;
 
 CREATE FUNCTION end_steps(p_rows jsonb) RETURNS TABLE (ordinal bigint, kept boolean)
-LANGUAGE sql AS $$
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
   SELECT r.ordinal, a.kept
     FROM ROWS FROM (jsonb_to_recordset(p_rows) AS (
            tenant text, execution uuid, attempt integer, key text, state text, output jsonb, error text,
@@ -499,10 +512,11 @@ LANGUAGE sql AS $$
          AS r (tenant, execution, attempt, key, state, output, error, tokens_in, tokens_out, cost, ordinal),
          LATERAL end_step(r.tenant, r.execution, r.attempt, r.key, r.state, r.output, r.error, r.tokens_in,
                           r.tokens_out, r.cost) AS a (kept)
+   WHERE demand_process('worker')
 $$;
 
 CREATE FUNCTION finish_executions(p_rows jsonb) RETURNS TABLE (ordinal bigint, applied boolean, promoted integer)
-LANGUAGE sql AS $$
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
   SELECT r.ordinal, a.applied, a.promoted
     FROM ROWS FROM (jsonb_to_recordset(p_rows) AS (
            tenant text, execution uuid, attempt integer, status text, output jsonb, error_code text,
@@ -510,4 +524,5 @@ LANGUAGE sql AS $$
          AS r (tenant, execution, attempt, status, output, error_code, error_message, delay_seconds, ordinal),
          LATERAL finish_execution(r.tenant, r.execution, r.attempt, r.status, r.output, r.error_code,
                                   r.error_message, r.delay_seconds) a
+   WHERE demand_process('worker')
 $$;

@@ -8,7 +8,15 @@ CREATE FUNCTION prune_history(p_kind text, p_keep interval, p_batch integer) RET
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
   v_count integer;
+  -- Whoever calls, and whatever is configured: what is younger than this stays.
+  v_least interval := CASE p_kind WHEN 'executions' THEN '1 day' WHEN 'deliveries' THEN '2 days'
+                                  WHEN 'schedule_fires' THEN '1 day' WHEN 'execution_starts' THEN '2 hours'
+                                  ELSE '1 day' END;
 BEGIN
+  PERFORM public.demand_process('worker');
+  IF p_keep IS NULL OR p_keep < v_least THEN
+    RAISE invalid_parameter_value USING MESSAGE = format('prune_history: %s are kept for %s at least', p_kind, v_least);
+  END IF;
   IF NOT pg_try_advisory_xact_lock(hashtextextended('deskhand.prune/' || p_kind, 0)) THEN
     RETURN 0;
   END IF;

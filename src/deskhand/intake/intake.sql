@@ -1,8 +1,8 @@
 -- Webhooks in: whom an address belongs to, and what becomes of a delivery.
 --
 -- The find functions run before the tenant is known, so they cross tenants; they answer what is needed to verify
--- a signature and nothing of the tenant's content. Everything after the signature runs with the caller's rights, in
--- the tenant that the address belongs to.
+-- a signature and nothing of the tenant's content. What comes after the signature runs in the tenant that the address
+-- belongs to: it is set first, and row-level security holds. All of them answer one of our processes alone.
 --
 -- How to change a function: docs/howto/change-a-sql-function.md.
 
@@ -21,7 +21,7 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_te
       FROM agent_triggers t
               JOIN agents a ON a.id = t.agent_id
               JOIN tenant_configs c ON c.tenant_id = t.tenant_id
-     WHERE t.agent_id = p_agent_id AND t.trigger_type = 'webhook'
+     WHERE public.demand_process('door', 'worker') AND t.agent_id = p_agent_id AND t.trigger_type = 'webhook'
      ORDER BY t.created_at, t.id
 $$;
 
@@ -40,7 +40,7 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_te
       FROM agent_triggers t
               JOIN agents a ON a.id = t.agent_id
               JOIN tenant_configs c ON c.tenant_id = t.tenant_id
-     WHERE t.tenant_id = p_tenant_id AND t.trigger_type = 'webhook'
+     WHERE public.demand_process('door', 'worker') AND t.tenant_id = p_tenant_id AND t.trigger_type = 'webhook'
        AND EXISTS (SELECT 1 FROM agent_tools o WHERE o.agent_id = a.id AND o.tool_id = p_tool_type)
      ORDER BY t.created_at, t.id
 $$;
@@ -99,7 +99,7 @@ $$;
 -- Accepts what came in at the same moment in one commit. Answers in the order of the array.
 CREATE FUNCTION accept_events(p_events jsonb)
 RETURNS TABLE (ordinal bigint, outcome text, execution_id uuid, reason text)
-LANGUAGE sql AS $$
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
   SELECT e.ordinal, a.outcome, a.execution_id, a.reason
     FROM ROWS FROM (jsonb_to_recordset(p_events) AS (
            tenant text, agent uuid, trigger uuid, revision integer, delivery text, scheme text, event text, tool text,
@@ -108,6 +108,7 @@ LANGUAGE sql AS $$
                payload, ordinal),
          LATERAL accept_event(e.tenant, e.agent, e.trigger, e.revision, e.delivery, e.scheme, e.event, e.tool, e.ticket,
                               e.body_sha256, e.body_bytes, e.payload) a
+   WHERE demand_process('door', 'worker')
 $$;
 
 -- Keeps a delivery that starts nothing: ignored (a redelivery gets the same answer) or rejected.
@@ -115,9 +116,10 @@ CREATE FUNCTION record_delivery(
   p_tenant text, p_trigger uuid, p_delivery text, p_outcome text, p_reason text, p_status integer, p_scheme text,
   p_event text, p_tool text, p_ticket text, p_body_sha256 text, p_body_bytes integer
 ) RETURNS TABLE (outcome text, execution_id uuid, reason text)
-LANGUAGE plpgsql AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 #variable_conflict use_column
 BEGIN
+  PERFORM demand_process('door', 'worker');
   PERFORM set_config('app.current_tenant_id', p_tenant, true);
   INSERT INTO webhook_deliveries (tenant_id, trigger_id, delivery_id, outcome, reason, http_status, scheme, event,
                                   tool_type, ticket_ref, body_sha256, body_bytes)
@@ -136,8 +138,9 @@ $$;
 -- What we wrote on a ticket, newest first: our journal's side of the question whether an event is our own echo.
 CREATE FUNCTION writes_on_ticket(p_tenant text, p_tool text, p_ticket text, p_limit integer)
 RETURNS TABLE (mark text, receipt_id text, revision text, age double precision)
-LANGUAGE plpgsql AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 BEGIN
+  PERFORM demand_process('door', 'worker');
   PERFORM set_config('app.current_tenant_id', p_tenant, true);
   RETURN QUERY
     SELECT w.mark::text, w.output ->> 'id', w.output ->> 'revision',

@@ -10,6 +10,8 @@ from sqlalchemy.exc import ProgrammingError
 from deskhand.errors import ConfigurationError
 
 TENANT_CONDITION = "tenant_id = NULLIF(current_setting('app.current_tenant_id', true), '')"
+TENANT_IS_PROVEN = "(SELECT session_proof()) IN ('tenant', 'unsealed')"
+NO_TENANT_SET = "(SELECT NULLIF(current_setting('app.current_tenant_id', true), '')) IS NULL"
 
 APP = "deskhand_app"
 PLATFORM = "deskhand_platform"
@@ -46,6 +48,17 @@ def keep_tenants_apart(table: str, *, policy: str | None = None) -> None:
         f"CREATE POLICY {policy or f'{table}_tenant_isolation_policy'} ON {table}"
         f" USING ({TENANT_CONDITION}) WITH CHECK ({TENANT_CONDITION})",
         f"CREATE POLICY {table}_platform_policy ON {table} TO {PLATFORM} USING (true) WITH CHECK (true)",
+    )
+
+
+def ask_for_proof(table: str) -> None:
+    """Beside ``keep_tenants_apart``: a session must prove its tenant; the platform role is bound to one that is set.
+
+    Revisions from b8d20f5e7a61 on call both for a table of tenants.
+    """
+    run(
+        f"CREATE POLICY {table}_proof_policy ON {table} AS RESTRICTIVE TO {APP} USING ({TENANT_IS_PROVEN})",
+        f"ALTER POLICY {table}_platform_policy ON {table} USING ({NO_TENANT_SET}) WITH CHECK ({NO_TENANT_SET})",
     )
 
 

@@ -2,7 +2,7 @@
 --
 -- The cron expression is read in Python, between due_schedules and fire_schedules, in one transaction. All three
 -- functions cross tenants. They answer ids, cron expressions and times alone, and start only what the stored rows say
--- is due: a caller can choose neither the agent, nor its version, nor the input.
+-- is due: a caller can choose neither the agent, nor its version, nor the input. All ask for a worker's proof.
 --
 -- How to change a function: docs/howto/change-a-sql-function.md.
 
@@ -10,7 +10,7 @@
 CREATE FUNCTION schedule_delay() RETURNS double precision
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
   SELECT extract(epoch FROM min(g.next_fire_at) - now())::double precision FROM public.agent_triggers g
-   WHERE g.next_fire_at IS NOT NULL AND NOT g.is_paused
+   WHERE public.demand_process('worker') AND g.next_fire_at IS NOT NULL AND NOT g.is_paused
 $$;
 
 -- Takes due triggers, oldest first, for the length of the caller's transaction; what another one holds is
@@ -22,6 +22,7 @@ RETURNS TABLE (trigger_id uuid, cron text, zone text, policy text, max_age_secon
                next_fire_at timestamptz, live boolean, at timestamptz)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 BEGIN
+  PERFORM public.demand_process('worker');
   -- A worker that freezes here would hold its triggers; the server then ends the transaction for it.
   PERFORM set_config('idle_in_transaction_session_timeout', '5s', true);
   RETURN QUERY
@@ -51,6 +52,7 @@ DECLARE
   v_fired integer := 0;
   v_skipped integer := 0;
 BEGIN
+  PERFORM public.demand_process('worker');
   FOR v_firing IN
     WITH due AS (
       SELECT g.tenant_id, g.agent_id, g.id AS trigger_id, w.instant, w.outcome, v.id AS version_id,

@@ -245,7 +245,8 @@ async def test_torn_files_are_mended_at_the_next_start(root):
     server.start()
     await value(server.owner_url, "CREATE TABLE kept AS SELECT 1 AS one")
     server.stop()
-    names = ["port", "data-home", "superuser-password", "owner-password", "app-password", "data/postmaster.pid"]
+    passwords = [f"{login}-password" for login in ("superuser", "owner", "app", "platform")]
+    names = ["port", "data-home", *passwords, "data/postmaster.pid"]
     ours = {path.name for path in root.iterdir() if path.is_file()}
     assert ours - {"postgres.log", "lock", "database-created"} <= {*names}, "a new file must be torn here too"
     for torn in TORN:
@@ -257,7 +258,24 @@ async def test_torn_files_are_mended_at_the_next_start(root):
         assert await value(again.owner_url, "SELECT one FROM kept") == 1
         assert await value(again.app_url, "SELECT session_user") == "deskhand_app"
         assert await value(again.superuser_url, "SELECT session_user") == "postgres"
+        assert await value(again.platform_url, "SELECT session_user") == "deskhand_platform_login"
         again.stop()
+
+
+@pytest.mark.parametrize("running", [True, False], ids=["attached to", "started"])
+async def test_a_cluster_of_an_earlier_version_gets_the_login_it_lacks(root, running):
+    """And the application's login loses the way to the platform role."""
+    with EmbeddedPostgres(root, settings=FAST) as server:
+        await value(server.superuser_url, "DROP OWNED BY deskhand_platform_login")
+        await value(server.superuser_url, "DROP ROLE deskhand_platform_login")
+        await value(server.superuser_url, "GRANT deskhand_platform TO deskhand_app WITH INHERIT FALSE, SET TRUE")
+        (root / "platform-password").unlink()
+        if not running:
+            server.stop()
+        with EmbeddedPostgres(root, settings=FAST) as later:
+            reaches = "SELECT pg_has_role('deskhand_platform', 'MEMBER')"
+            assert await value(later.platform_url, reaches) is True
+            assert await value(later.app_url, reaches) is False
 
 
 def test_a_pid_of_another_cluster_is_not_taken_for_ours(root, postgres):

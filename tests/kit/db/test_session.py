@@ -13,14 +13,13 @@ from cryptography.fernet import Fernet
 from sqlalchemy import select, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
+from tests.support.logins import PROVER, open_database, open_pool
 from tests.support.tenancy import set_tenant
 
 from deskhand.api import ApiConfig, create_app
 from deskhand.errors import ConfigurationError, UnavailableError
 from deskhand.kit.db.away import is_passing
 from deskhand.kit.db.session import (
-    Database,
-    create_pool,
     hands_over,
     open_engine,
     verify_application_role,
@@ -60,7 +59,7 @@ async def test_normal_exit_commits_and_an_error_rolls_back(clean_db, make_tenant
 
 async def test_a_pooled_connection_carries_nothing_over(database_urls, clean_db, make_tenant):
     await make_tenant("acme")
-    database = Database(database_urls.app_url, pool_size=1)
+    database = open_database(database_urls.app_url, pool_size=1)
     try:
         pids = set()
         for open_session in (lambda: database.tenant_session("acme"), database.platform_session):
@@ -70,12 +69,14 @@ async def test_a_pooled_connection_carries_nothing_over(database_urls, clean_db,
                         await run_in(open_session(), "SELECT 1/0")
                 else:
                     async with open_session() as session:
-                        pids.add(await session.scalar(text("SELECT pg_backend_pid()")))
+                        if open_session != database.platform_session:
+                            pids.add(await session.scalar(text("SELECT pg_backend_pid()")))
                         assert await session.scalar(text("SELECT count(*) FROM tenant_configs")) == 1
                 async with database.anonymous_session() as session:
                     pids.add(await session.scalar(text("SELECT pg_backend_pid()")))
                     assert await session.scalar(text("SELECT count(*) FROM tenant_configs")) == 0
                     assert not await session.scalar(text("SELECT current_setting('app.current_tenant_id', true)"))
+                    assert not await session.scalar(text("SELECT current_setting('app.proof', true)"))
                     assert await session.scalar(text("SELECT current_user")) == "deskhand_app"
         assert len(pids) == 1, "the test must have met one and the same server connection"
     finally:
@@ -110,7 +111,7 @@ async def test_an_empty_tenant_is_refused(db, tenant_id):
 
 async def test_the_pool_speaks_json_and_takes_a_tenant(database_urls, clean_db, make_tenant):
     await make_tenant("acme", enhancement_preferences={"a": [1, {"b": None}]})
-    async with await create_pool(database_urls.app_url, min_size=1, max_size=2) as pool:
+    async with await open_pool(database_urls.app_url, min_size=1, max_size=2) as pool:
         async with pool.acquire() as connection, connection.transaction():
             await set_tenant(connection, "acme")
             assert await connection.fetchval("SELECT enhancement_preferences FROM tenant_configs") == {
@@ -124,7 +125,7 @@ async def test_the_application_login_is_accepted_and_every_stronger_one_refused(
     await verify_application_role(db)
     expected = {database_urls.owner_url: "owns tables", database_urls.superuser_url: "is a superuser"}
     for url, fault in expected.items():
-        strong = Database(url, pool_size=1)
+        strong = open_database(url, pool_size=1)
         try:
             with pytest.raises(ConfigurationError, match=fault):
                 await verify_application_role(strong)
@@ -140,7 +141,7 @@ def test_other_databases_are_refused(url):
 
 async def test_workers_are_woken_once_and_only_after_a_commit(database_urls):
     """The one wake: whoever hands work over says so in the session, and cannot be too early."""
-    database = Database(database_urls.app_url, pool_size=1)
+    database = open_database(database_urls.app_url, pool_size=1)
     wakes: list[bool] = []
 
     async def failing() -> None:
@@ -179,7 +180,7 @@ async def read_only_server(database_urls):
 
 
 async def test_sessions_on_a_read_only_server_are_left_after_one_refusal(read_only_server, database_urls):
-    database = Database(database_urls.app_url, pool_size=4)
+    database = open_database(database_urls.app_url, pool_size=4)
     try:
         async with AsyncExitStack() as stack:  # four sessions, all on the old server
             sessions = [await stack.enter_async_context(database.anonymous_session()) for _ in range(4)]
@@ -201,7 +202,7 @@ async def test_sessions_on_a_read_only_server_are_left_after_one_refusal(read_on
 
 
 async def test_the_driver_pool_leaves_a_read_only_server_too(read_only_server, database_urls):
-    async with await create_pool(database_urls.app_url, min_size=4, max_size=4) as pool:
+    async with await open_pool(database_urls.app_url, min_size=4, max_size=4) as pool:
         with pytest.raises(asyncpg.ReadOnlySQLTransactionError):
             await pool.execute("CREATE TEMPORARY TABLE probe ()")
         await read_only_server()
@@ -216,6 +217,7 @@ async def test_readiness_tells_a_read_only_server(read_only_server, database_url
     """A load balancer must not send changes to a process whose server refuses them."""
     config = ApiConfig(
         database_url=database_urls.app_url,
+        prover=PROVER,
         encryption_keys=(Fernet.generate_key().decode(),),
         public_url="http://deskhand.example.com",
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,7 +19,8 @@ from sqlalchemy.pool import NullPool
 
 from deskhand.errors import ConfigurationError
 from deskhand.kit.db.blocking import run_blocking
-from deskhand.kit.db.roles import OWNER_ROLE, create_roles, roles_exist
+from deskhand.kit.db.proofs import pads_of
+from deskhand.kit.db.roles import OWNER_ROLE, create_roles, roles_are_ready
 from deskhand.kit.db.session import open_engine
 
 T = TypeVar("T")
@@ -57,13 +58,12 @@ def head() -> str:
     return found
 
 
-def ensure_roles(admin_url: str, *, app_password: str | None = None, owner_password: str | None = None) -> None:
-    """Make the three roles on the database of ``admin_url``.
+def ensure_roles(admin_url: str, passwords: Mapping[str, str] | None = None) -> None:
+    """Make the roles on the database of ``admin_url``.
 
     Args:
         admin_url: A login that may create roles.
-        app_password: Password to set for ``deskhand_app``; None leaves it.
-        owner_password: The same for ``deskhand_owner``.
+        passwords: To set, by role; a role that is not in it keeps what it has.
 
     Raises:
         ConfigurationError: The login may not; the message holds the SQL for a DBA.
@@ -71,9 +71,34 @@ def ensure_roles(admin_url: str, *, app_password: str | None = None, owner_passw
 
     async def make() -> None:
         async with _driver_connection(admin_url) as connection:
-            await create_roles(connection, owner_password=owner_password, app_password=app_password)
+            await create_roles(connection, passwords)
 
     run_blocking(make)
+
+
+def seal(owner_url: str, keys: Sequence[str]) -> bool:
+    """Let sessions of the application in with a proof made with one of the keys alone (``kit.db.proofs``).
+
+    Args:
+        owner_url: Login of ``deskhand_owner``.
+        keys: As texts; those of an earlier sealing that are not among them hold no more.
+
+    Returns:
+        Whether anything had to be changed.
+    """
+    pads = sorted(pads_of(key) for key in keys)
+
+    async def write() -> bool:
+        async with _driver_connection(owner_url) as connection, connection.transaction():
+            await connection.execute(f"SET LOCAL ROLE {OWNER_ROLE}")
+            stored = await connection.fetch("SELECT inner_pad, outer_pad FROM proof_keys ORDER BY 1, 2")
+            if [tuple(row) for row in stored] == pads:
+                return False
+            await connection.execute("DELETE FROM proof_keys")
+            await connection.executemany("INSERT INTO proof_keys (inner_pad, outer_pad) VALUES ($1, $2)", pads)
+            return True
+
+    return run_blocking(write)
 
 
 def belongs_to_models(item: Any, name: str | None, kind: str, reflected: bool, compare_to: Any) -> bool:
@@ -115,7 +140,7 @@ async def _prepare_server(url: str) -> None:
             raise ConfigurationError(
                 f"PostgreSQL {MINIMUM_SERVER_VERSION} or newer is needed; this server is version {version}."
             )
-        if not await roles_exist(connection):
+        if not await roles_are_ready(connection):
             await create_roles(connection)
 
 

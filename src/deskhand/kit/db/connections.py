@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
 import asyncpg
+
+from deskhand.kit.db.proofs import LIFETIME, PROOF_SETTING
+
+_RENEW_SECONDS = LIFETIME / 3  # a proof that is remembered for half its life has this much left at least
 
 
 async def is_proxied(url: str) -> bool:
@@ -30,9 +35,21 @@ class PooledConnection(asyncpg.Connection):  # type: ignore[misc]  # asyncpg shi
 
     A session that says of itself that it is read-only (the server reports both settings unasked) takes the pool's other
     sessions with it: after a failover they are all on the old server.
+
+    What a pool's process shows the database (``kit.db.proofs``) is a setting of the session, made anew before it ends.
     """
 
-    __slots__ = ("_has_listened", "leave_server")
+    __slots__ = ("_has_listened", "_proof_shown_at", "leave_server", "proof_of_process")
+
+    async def show_proof(self) -> None:
+        """Say whose pool this connection belongs to; called whenever it is borrowed."""
+        make_proof: Callable[[], str] | None = getattr(self, "proof_of_process", None)
+        now = time.monotonic()
+        shown_at: float | None = getattr(self, "_proof_shown_at", None)
+        if make_proof is None or (shown_at is not None and now - shown_at < _RENEW_SECONDS):
+            return
+        await super().execute(f"SELECT set_config('{PROOF_SETTING}', $1, false)", make_proof())
+        self._proof_shown_at: float | None = now
 
     async def reset(self, *, timeout: float | None = None) -> None:  # noqa: ASYNC109 - asyncpg's signature
         """As asyncpg's; called when the connection is given back."""
@@ -41,6 +58,8 @@ class PooledConnection(asyncpg.Connection):  # type: ignore[misc]  # asyncpg shi
         leave_server = getattr(self, "leave_server", None)
         if "on" in read_only and leave_server is not None:
             await leave_server()
+        if getattr(self, "_has_listened", False):
+            self._proof_shown_at = None  # the reset query takes every setting back
         await super().reset(timeout=timeout)
 
     async def add_listener(self, *args: Any, **kwargs: Any) -> None:
@@ -58,9 +77,15 @@ class ProxiedConnection(PooledConnection):
 
     The driver parses a statement and executes it in two messages. Without a transaction around them the second one may
     meet a server connection that never saw the first. Nothing is kept prepared (``statement_cache_size=0``).
+
+    A setting of the session would stay with the server connection, so the proof is shown in each transaction, with the
+    message that begins it.
     """
 
     __slots__ = ()
+
+    async def show_proof(self) -> None:
+        """Nothing before a transaction."""
 
     @asynccontextmanager
     async def _on_one_server(self) -> AsyncIterator[None]:
@@ -72,8 +97,11 @@ class ProxiedConnection(PooledConnection):
 
     async def execute(self, query: str, *args: Any, **kwargs: Any) -> Any:
         """As asyncpg's; without arguments it is one message already."""
-        if not args:
+        make_proof: Callable[[], str] | None = getattr(self, "proof_of_process", None)
+        if not args and (make_proof is None or self.is_in_transaction()):
             return await super().execute(query, **kwargs)
+        if not args and make_proof is not None and query.startswith("BEGIN"):
+            return await super().execute(f"{query} SET LOCAL {PROOF_SETTING} = '{make_proof()}';", **kwargs)
         async with self._on_one_server():
             return await super().execute(query, *args, **kwargs)
 

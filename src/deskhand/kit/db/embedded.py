@@ -21,14 +21,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 
-import asyncpg
-
 from deskhand.errors import UnavailableError
 from deskhand.kit.db.blocking import run_blocking
+from deskhand.kit.db.databases import drop_database, is_ready, make_database
 from deskhand.kit.db.files import is_number, read_number, read_word, write_whole
 from deskhand.kit.db.homes import OWNER_FILE, SYSTEM_DIRECTORY
 from deskhand.kit.db.programs import ServerPrograms, find_binaries, unprivileged_account
-from deskhand.kit.db.roles import APP_ROLE, OWNER_ROLE, create_roles, scram_verifier
+from deskhand.kit.db.roles import APP_ROLE, OWNER_ROLE, PLATFORM_LOGIN, scram_verifier
 
 DATABASE = "deskhand"
 SUPERUSER = "postgres"
@@ -42,13 +41,12 @@ _SETTINGS = {
     "log_line_prefix": "%m [%p] %u@%d ",
     "timezone": "UTC",
 }
-_LOGINS = {"superuser": SUPERUSER, "owner": OWNER_ROLE, "app": APP_ROLE}
+_LOGINS = {"superuser": SUPERUSER, "owner": OWNER_ROLE, "app": APP_ROLE, "platform": PLATFORM_LOGIN}
 _PORTS = range(20_000, 32_000)
-_EXTENSIONS = ("pg_trgm", "vector")
 
 
 class EmbeddedPostgres:
-    """One PostgreSQL cluster under ``root``, with database ``deskhand`` and the three roles.
+    """One PostgreSQL cluster under ``root``, with database ``deskhand`` and its roles.
 
     Args:
         root: Directory for the data, the passwords, the log and the lock; created if missing.
@@ -99,7 +97,7 @@ class EmbeddedPostgres:
                 (self.data / "postmaster.pid").unlink(missing_ok=True)  # nobody's any more
                 self._mend_passwords()
                 self._launch(timeout)
-            run_blocking(self._ensure_database)
+            self._ensure_database()
 
     def stop(self) -> None:
         """Stop the server, whoever started it; no harm where none runs."""
@@ -155,6 +153,11 @@ class EmbeddedPostgres:
     def app_url(self) -> str:
         """``deskhand_app``: for API and workers."""
         return self._url(APP_ROLE, "app")
+
+    @property
+    def platform_url(self) -> str:
+        """``deskhand_platform_login``: for platform administration, by the API and the command line."""
+        return self._url(PLATFORM_LOGIN, "platform")
 
     def __enter__(self) -> EmbeddedPostgres:
         self.start()
@@ -342,44 +345,22 @@ class EmbeddedPostgres:
 
     def create_database(self, name: str, *, template: str | None = None) -> None:
         """Create a database with our roles' rights and the extensions only a superuser may add."""
-        run_blocking(lambda: self._create_database(name, template))
+        passwords = {role: self._password(login) for login, role in _LOGINS.items() if role != SUPERUSER}
+        run_blocking(lambda: make_database(self._superuser_at, name, passwords=passwords, template=template))
 
     def drop_database(self, name: str) -> None:
         """Drop a database, whoever is connected to it."""
+        run_blocking(lambda: drop_database(self._superuser_at, name))
 
-        async def drop() -> None:
-            connection = await asyncpg.connect(self._url(SUPERUSER, "superuser", "postgres"))
-            try:
-                await connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
-            finally:
-                await connection.close()
+    def _superuser_at(self, database: str) -> str:
+        return self._url(SUPERUSER, "superuser", database)
 
-        run_blocking(drop)
-
-    async def _ensure_database(self) -> None:
+    def _ensure_database(self) -> None:
         marker = self.root / "database-created"
-        if marker.exists():
+        if marker.exists() and run_blocking(lambda: is_ready(self._superuser_at, DATABASE)):
             return
-        await self._create_database(DATABASE, None)
+        self.create_database(DATABASE)
         marker.touch(mode=0o600)
-
-    async def _create_database(self, name: str, template: str | None) -> None:
-        connection = await asyncpg.connect(self._url(SUPERUSER, "superuser", "postgres"))
-        try:
-            if not await connection.fetchval("SELECT 1 FROM pg_database WHERE datname = $1", name):
-                copied = f' TEMPLATE "{template}"' if template else ""
-                await connection.execute(f'CREATE DATABASE "{name}"{copied}')
-        finally:
-            await connection.close()
-        connection = await asyncpg.connect(self._url(SUPERUSER, "superuser", name))
-        try:
-            await create_roles(connection, owner_password=self._password("owner"), app_password=self._password("app"))
-            for extension in await connection.fetch(
-                "SELECT name FROM pg_available_extensions WHERE name = ANY($1::text[])", list(_EXTENSIONS)
-            ):
-                await connection.execute(f"CREATE EXTENSION IF NOT EXISTS {extension['name']}")
-        finally:
-            await connection.close()
 
 
 def _free_port(preferred: int | None) -> int:

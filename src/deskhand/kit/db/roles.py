@@ -1,12 +1,12 @@
-"""The three database roles, and the SQL that makes them.
+"""The database roles, and the SQL that makes them.
 
-``deskhand_owner`` owns and migrates. ``deskhand_app`` is the login of API and workers: it owns nothing and
-every row it meets passes a policy. ``deskhand_platform`` cannot log in; ``deskhand_app`` reaches it by an
-explicit ``SET LOCAL ROLE`` alone, because the grant does not inherit.
+``deskhand_owner`` owns and migrates. ``deskhand_app`` is the login of workers, and of the API for everything that one
+tenant asks for: it owns nothing and every row it meets passes a policy. ``deskhand_platform`` cannot log in; it sees
+every tenant's rows and owns the SECURITY DEFINER functions. ``deskhand_platform_login``, which API and command line
+have and workers have not, reaches it by an explicit ``SET LOCAL ROLE`` alone, because the grant does not inherit.
 
-``deskhand_platform`` also owns the SECURITY DEFINER functions. That needs no fourth role and gives away
-nothing: what such a function may read, the application could read through ``SET ROLE`` as well.
-``deskhand_owner`` inherits it, so that migrations can move data although row-level security is forced.
+``deskhand_owner`` inherits ``deskhand_platform``, so that migrations can move data although row-level security is
+forced.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import base64
 import hashlib
 import hmac
 import secrets
+from collections.abc import Mapping
 
 import asyncpg
 
@@ -23,8 +24,16 @@ from deskhand.errors import ConfigurationError
 OWNER_ROLE = "deskhand_owner"
 APP_ROLE = "deskhand_app"
 PLATFORM_ROLE = "deskhand_platform"
+PLATFORM_LOGIN = "deskhand_platform_login"
+
+_ROLES = (PLATFORM_ROLE, OWNER_ROLE, APP_ROLE, PLATFORM_LOGIN)
 
 _SCRAM_ITERATIONS = 4096
+_OLD_GRANTS = """
+    SELECT quote_ident(pg_get_userbyid(m.grantor)) AS grantor
+      FROM pg_auth_members m JOIN pg_roles r ON r.oid = m.roleid JOIN pg_roles u ON u.oid = m.member
+     WHERE u.rolname = $1 AND r.rolname = $2
+"""
 
 
 def scram_verifier(password: str) -> str:
@@ -51,66 +60,72 @@ def role_statements(database: str, *, server_version: int) -> list[str]:
         server_version: Major version of the server; a grant carries its own INHERIT option from 16 on, and
             before that the attribute of the role decides, so both are set.
     """
-    app_grant = " WITH INHERIT FALSE, SET TRUE" if server_version >= 16 else ""
+    only_on_demand = " WITH INHERIT FALSE, SET TRUE" if server_version >= 16 else ""
     quoted = '"' + database.replace('"', '""') + '"'
     return [
         f"CREATE ROLE {PLATFORM_ROLE} NOLOGIN NOSUPERUSER NOBYPASSRLS",
         f"CREATE ROLE {OWNER_ROLE} LOGIN NOSUPERUSER NOBYPASSRLS INHERIT",
         f"CREATE ROLE {APP_ROLE} LOGIN NOSUPERUSER NOBYPASSRLS NOINHERIT",
-        f"GRANT {PLATFORM_ROLE} TO {APP_ROLE}{app_grant}",
+        f"CREATE ROLE {PLATFORM_LOGIN} LOGIN NOSUPERUSER NOBYPASSRLS NOINHERIT",
+        f"GRANT {PLATFORM_ROLE} TO {PLATFORM_LOGIN}{only_on_demand}",
         f"GRANT {PLATFORM_ROLE} TO {OWNER_ROLE}",
         f"ALTER DATABASE {quoted} OWNER TO {OWNER_ROLE}",
         f"REVOKE ALL ON DATABASE {quoted} FROM PUBLIC",
-        f"GRANT CONNECT ON DATABASE {quoted} TO {APP_ROLE}",
+        f"GRANT CONNECT ON DATABASE {quoted} TO {APP_ROLE}, {PLATFORM_LOGIN}",
     ]
 
 
-def role_script(database: str, *, server_version: int) -> str:
-    """The statements as a script for a person to run in psql, which asks for the passwords."""
-    lines = [f"{statement};" for statement in role_statements(database, server_version=server_version)]
-    lines += [f"\\password {OWNER_ROLE}", f"\\password {APP_ROLE}"]
-    return "\n".join(lines) + "\n"
+def _script(statements: list[str]) -> str:
+    """The statements for a person to run in psql, which asks for the passwords."""
+    lines = [f"{statement};" for statement in statements]
+    made = [statement.split()[2] for statement in statements if statement.startswith("CREATE ROLE")]
+    return "\n".join([*lines, *(f"\\password {role}" for role in made if role != PLATFORM_ROLE)]) + "\n"
 
 
-async def create_roles(
-    connection: asyncpg.Connection,
-    *,
-    owner_password: str | None = None,
-    app_password: str | None = None,
-) -> None:
+async def _wanted(connection: asyncpg.Connection) -> list[str]:
+    """What is to be run on this server: roles that are there are not made again, and what they may no more is taken."""
+    database = await connection.fetchval("SELECT current_database()")
+    version = connection.get_server_version().major
+    existing = {row["rolname"] for row in await connection.fetch("SELECT rolname FROM pg_roles")}
+    statements = [
+        statement
+        for statement in role_statements(database, server_version=version)
+        if not (statement.startswith("CREATE ROLE") and statement.split()[2] in existing)
+    ]
+    # Until there was a login of its own, the application's reached the platform role. From 16 on a membership is
+    # revoked as who granted it.
+    for row in await connection.fetch(_OLD_GRANTS, APP_ROLE, PLATFORM_ROLE):
+        granted_by = f" GRANTED BY {row['grantor']}" if version >= 16 else ""
+        statements.append(f"REVOKE {PLATFORM_ROLE} FROM {APP_ROLE}{granted_by}")
+    return statements
+
+
+async def create_roles(connection: asyncpg.Connection, passwords: Mapping[str, str] | None = None) -> None:
     """Make the roles where they are missing and grant what they need on the connected database.
 
     Args:
         connection: A login that may create roles and alter the database.
-        owner_password: Set as the password of ``deskhand_owner``; None leaves it as it is.
-        app_password: The same for ``deskhand_app``.
+        passwords: To set, by role; a role that is not in it keeps what it has.
 
     Raises:
         ConfigurationError: The login may not do it; the message holds the SQL for a DBA.
     """
-    database = await connection.fetchval("SELECT current_database()")
-    version = connection.get_server_version().major
-    existing = {row["rolname"] for row in await connection.fetch("SELECT rolname FROM pg_roles")}
-    passwords = {OWNER_ROLE: owner_password, APP_ROLE: app_password}
+    statements = await _wanted(connection)
     try:
         async with connection.transaction():
-            for statement in role_statements(database, server_version=version):
-                verb, kind, name = statement.split()[:3]
-                if (verb, kind) == ("CREATE", "ROLE") and name in existing:
-                    continue
+            for statement in statements:
                 await connection.execute(statement)
-            for role, password in passwords.items():
-                if password is not None:
-                    await connection.execute(f"ALTER ROLE {role} PASSWORD '{scram_verifier(password)}'")
+            for role, password in (passwords or {}).items():
+                await connection.execute(f"ALTER ROLE {role} PASSWORD '{scram_verifier(password)}'")
     except asyncpg.InsufficientPrivilegeError as error:
+        database = await connection.fetchval("SELECT current_database()")
         raise ConfigurationError(
             f"This login may not create the database roles ({error}). Let a DBA run, in psql on database "
-            f"{database}:\n\n{role_script(database, server_version=version)}"
+            f"{database}:\n\n{_script(statements)}"
         ) from error
 
 
-async def roles_exist(connection: asyncpg.Connection) -> bool:
-    """Whether all three roles are there."""
-    names = [OWNER_ROLE, APP_ROLE, PLATFORM_ROLE]
-    found = await connection.fetchval("SELECT count(*) FROM pg_roles WHERE rolname = ANY($1::text[])", names)
-    return int(found) == len(names)
+async def roles_are_ready(connection: asyncpg.Connection) -> bool:
+    """Whether all roles are there, and the application's may no longer become the platform's."""
+    existing = await connection.fetchval("SELECT count(*) FROM pg_roles WHERE rolname = ANY($1::text[])", _ROLES)
+    return int(existing) == len(_ROLES) and not await connection.fetch(_OLD_GRANTS, APP_ROLE, PLATFORM_ROLE)

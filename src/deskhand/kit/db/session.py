@@ -1,8 +1,9 @@
 """Sessions and pools: the only roads to the database, each with its tenant set and its commit point.
 
-The tenant is a transaction-local setting that every row-level-security policy reads, and the platform role
-is entered with ``SET LOCAL ROLE``. Both end with the transaction, so a pooled connection (ours, or a
-transaction-pooling proxy's) never carries one caller's rights to the next.
+The tenant is a transaction-local setting that every row-level-security policy reads, shown with a proof that the login
+cannot make by itself (``proofs.py``); the platform role is entered with ``SET LOCAL ROLE``, from a login of its own.
+All of it ends with the transaction, so a pooled connection (ours, or a transaction-pooling proxy's) never carries one
+caller's rights to the next.
 """
 
 from __future__ import annotations
@@ -11,31 +12,44 @@ import re
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import asyncpg
+import structlog
+from asyncpg.pool import PoolConnectionProxy
 from sqlalchemy import event, func, select, text
 from sqlalchemy.engine import ExceptionContext
+from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 
 from deskhand.errors import ConfigurationError, UnavailableError
 from deskhand.kit.db.away import READ_ONLY, sqlstate
 from deskhand.kit.db.connections import PooledConnection, ProxiedConnection, add_codecs, is_proxied
-from deskhand.kit.db.roles import PLATFORM_ROLE
+from deskhand.kit.db.proofs import HOW_TO_MAKE_A_TENANT_KEY, PROOF_SETTING, Process, Prover
+from deskhand.kit.db.roles import PLATFORM_LOGIN, PLATFORM_ROLE
 
 TENANT_SETTING = "app.current_tenant_id"
 
 _HANDED_OVER = "deskhand.handed_over"
 
 _ADDRESS = re.compile(r"(?:postgres|postgresql)://\S+")
-_SET_TENANT = text(f"SELECT set_config('{TENANT_SETTING}', :tenant_id, true)")
+_SET_TENANT = text(
+    f"SELECT set_config('{TENANT_SETTING}', :tenant_id, true), set_config('{PROOF_SETTING}', :proof, true)"
+)
 _REFUSES_WRITES = text("SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean")
 _SET_PLATFORM = text(f"SET LOCAL ROLE {PLATFORM_ROLE}")
+_KIND_OF_PROOF = text("SELECT session_proof()")
+_NO_TENANT = "-"  # no tenant is called so; any would do
+UNDEFINED_FUNCTION = "42883"
 SERVER_NAME = "deskhand with ring "  # of an API's or worker's sessions, before the id of the key it encrypts with
 # A prepared statement's generic plan is made for whichever tenant came first and then serves all of them: a page of a
 # tenant with 10,000 agents took 12 to 16 ms with it and 2 ms with a plan of its own (benchmarks/data_layer.py). The
 # planner reads the tenant from the setting, so each call is planned for its tenant; that costs about 0.2 ms.
 PLAN_PER_TENANT = {"plan_cache_mode": "force_custom_plan"}
+PLATFORM_CONNECTIONS = 3  # administration is rare
+
+log = structlog.get_logger(__name__)
 
 
 def open_engine(url: str, *, connect: Mapping[str, Any] | None = None, **options: Any) -> AsyncEngine:
@@ -83,10 +97,12 @@ def _session_settings(ring_id: str) -> dict[str, str]:
 
 
 class Database:
-    """The connections of one process as ``deskhand_app``.
+    """The connections of one process as ``deskhand_app``, and for platform administration as its own login.
 
     Args:
-        url: ``postgresql://user:password@host:port/database``.
+        url: ``postgresql://user:password@host:port/database``, of ``deskhand_app``.
+        platform_url: The same of ``deskhand_platform_login``; None in a process that has no business across tenants.
+        prover: Makes what a tenant's session shows; None where the database asks for nothing.
         pool_size: Connections kept open; as many again may be opened under load.
         prepared_statements: False behind a transaction-pooling proxy (pgbouncer).
         ring_id: Of a server whose keys stay as they are while it runs (``SecretBox.ring_id``).
@@ -95,26 +111,48 @@ class Database:
         on_handover: Called after the commit of a session that handed work to the workers (``hands_over``).
     """
 
-    def __init__(self, url: str, *, pool_size: int = 10, prepared_statements: bool = True, ring_id: str = "") -> None:
-        self.engine = open_engine(
-            url,
-            connect=_connect_arguments(prepared_statements=prepared_statements, ring_id=ring_id),
-            pool_size=pool_size,
-            max_overflow=pool_size,
-            pool_pre_ping=True,
-        )
-        event.listen(self.engine.sync_engine, "handle_error", _drop_sessions_of_a_read_only_server)
+    def __init__(
+        self,
+        url: str,
+        *,
+        platform_url: str | None = None,
+        prover: Prover | None = None,
+        pool_size: int = 10,
+        prepared_statements: bool = True,
+        ring_id: str = "",
+    ) -> None:
+        arguments = _connect_arguments(prepared_statements=prepared_statements, ring_id=ring_id)
+        self.engine = _engine(url, pool_size, arguments)
         self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
+        self._platform_engine = _engine(platform_url, PLATFORM_CONNECTIONS, arguments) if platform_url else None
+        self._platform_sessions = async_sessionmaker(self._platform_engine, expire_on_commit=False)
+        self._prover = prover
         self.on_handover: Callable[[], None] | None = None
 
     @classmethod
-    async def reach(cls, url: str, *, pool_size: int = 10, ring_id: str = "") -> Database:
+    async def reach(
+        cls,
+        url: str,
+        *,
+        platform_url: str | None = None,
+        prover: Prover | None = None,
+        pool_size: int = 10,
+        ring_id: str = "",
+    ) -> Database:
         """As the constructor, when it is not known whether a proxy stands before the server."""
-        return cls(url, pool_size=pool_size, prepared_statements=not await is_proxied(url), ring_id=ring_id)
+        prepared = not await is_proxied(url) and not (platform_url and await is_proxied(platform_url))
+        return cls(
+            url,
+            platform_url=platform_url,
+            prover=prover,
+            pool_size=pool_size,
+            prepared_statements=prepared,
+            ring_id=ring_id,
+        )
 
     @asynccontextmanager
-    async def _transaction(self) -> AsyncIterator[AsyncSession]:
-        async with self._sessions.begin() as session:
+    async def _transaction(self, sessions: async_sessionmaker[AsyncSession]) -> AsyncIterator[AsyncSession]:
+        async with sessions.begin() as session:
             yield session
         # After the commit: a worker that is woken before it finds nothing.
         if _HANDED_OVER in session.info and self.on_handover is not None:
@@ -132,8 +170,9 @@ class Database:
         """
         if not tenant_id:
             raise ValueError("tenant_session() needs a tenant id")
-        async with self._transaction() as session:
-            await session.execute(_SET_TENANT, {"tenant_id": tenant_id})
+        proof = self._prover.of_tenant(tenant_id) if self._prover else ""
+        async with self._transaction(self._sessions) as session:
+            await session.execute(_SET_TENANT, {"tenant_id": tenant_id, "proof": proof})
             yield session
 
     @asynccontextmanager
@@ -141,8 +180,16 @@ class Database:
         """One transaction across all tenants, as ``deskhand_platform``; commits on normal exit.
 
         For platform administrators alone: creating tenants, managing people.
+
+        Raises:
+            ConfigurationError: This process was not given the login for it.
         """
-        async with self._transaction() as session:
+        if self._platform_engine is None:
+            raise ConfigurationError(
+                f"Platform administration needs a login of its own: set DESKHAND_DATABASE_PLATFORM_URL to the address"
+                f" with {PLATFORM_LOGIN!r} (`deskhand db upgrade` makes it)."
+            )
+        async with self._transaction(self._platform_sessions) as session:
             await session.execute(_SET_PLATFORM)
             yield session
 
@@ -155,6 +202,14 @@ class Database:
     async def dispose(self) -> None:
         """Close every connection."""
         await self.engine.dispose()
+        if self._platform_engine is not None:
+            await self._platform_engine.dispose()
+
+
+def _engine(url: str, pool_size: int, arguments: Mapping[str, Any]) -> AsyncEngine:
+    engine = open_engine(url, connect=arguments, pool_size=pool_size, max_overflow=pool_size, pool_pre_ping=True)
+    event.listen(engine.sync_engine, "handle_error", _drop_sessions_of_a_read_only_server)
+    return engine
 
 
 def _drop_sessions_of_a_read_only_server(context: ExceptionContext) -> None:
@@ -188,7 +243,14 @@ PLAN_ONCE = {"plan_cache_mode": "force_generic_plan"}
 
 
 async def create_pool(
-    url: str, *, min_size: int, max_size: int, prepared_statements: bool | None = None, ring_id: str = ""
+    url: str,
+    *,
+    min_size: int,
+    max_size: int,
+    process: Process | None = None,
+    prover: Prover | None = None,
+    prepared_statements: bool | None = None,
+    ring_id: str = "",
 ) -> asyncpg.Pool:
     """A driver-level pool for the hot paths (accepting a delivery, the journal); jsonb is Python values.
 
@@ -198,6 +260,8 @@ async def create_pool(
         url: ``postgresql://...`` as ``deskhand_app``.
         min_size: Connections opened at once.
         max_size: Connections at most.
+        process: Whose pool it is, by which the database lets it do what crosses tenants; None: nothing.
+        prover: Makes the proof of that; None where the database asks for nothing.
         prepared_statements: False behind a transaction-pooling proxy; None finds out.
         ring_id: As of ``Database``.
     """
@@ -212,6 +276,11 @@ async def create_pool(
     async def prepare(connection: asyncpg.Connection) -> None:
         await add_codecs(connection)
         connection.leave_server = pool.expire_connections
+        if process is not None and prover is not None:
+            connection.proof_of_process = partial(prover.of_process, process)
+
+    async def show_proof(connection: PoolConnectionProxy) -> None:
+        await connection.show_proof()
 
     pool = asyncpg.create_pool(
         url,
@@ -219,6 +288,7 @@ async def create_pool(
         min_size=min_size,
         max_size=max_size,
         init=prepare,
+        setup=show_proof,
         **options,
     )
     return await pool
@@ -243,7 +313,7 @@ _ROLE_FACTS = text(
                AND pg_has_role(session_user, c.relowner, 'USAGE')) AS owned,
            pg_has_role(session_user, d.datdba, 'USAGE') AS owns_database,
            EXISTS (SELECT 1 FROM pg_roles p WHERE p.rolname = :platform
-                    AND pg_has_role(session_user, p.oid, 'USAGE')) AS inherits_platform
+                    AND pg_has_role(session_user, p.oid, 'MEMBER')) AS reaches_platform
       FROM pg_roles r, pg_database d
      WHERE r.rolname = session_user AND d.datname = current_database()
     """
@@ -255,7 +325,7 @@ async def verify_application_role(db: Database) -> None:
 
     Raises:
         ConfigurationError: The login is a superuser, bypasses row-level security, owns tables or the
-            database, or has the platform role's rights without asking for them.
+            database, or may become the platform role.
     """
     async with db.anonymous_session() as session:
         facts = (await session.execute(_ROLE_FACTS, {"platform": PLATFORM_ROLE})).mappings().one()
@@ -264,11 +334,35 @@ async def verify_application_role(db: Database) -> None:
         "bypasses row-level security": facts["rolbypassrls"],
         "owns tables": facts["owned"] > 0,
         "owns the database": facts["owns_database"],
-        f"inherits {PLATFORM_ROLE}": facts["inherits_platform"],
+        f"may become {PLATFORM_ROLE}": facts["reaches_platform"],
     }
     found = [fault for fault, present in faults.items() if present]
     if found:
         raise ConfigurationError(
             f"The database login {facts['login']!r} {' and '.join(found)}, so tenants would not be kept apart. "
-            "Point DESKHAND_DATABASE_URL at the login 'deskhand_app' (`deskhand db upgrade` makes it)."
+            "Point DESKHAND_DATABASE_URL at the login 'deskhand_app' (`deskhand db upgrade` makes it, and takes from it"
+            " what it may no more)."
+        )
+
+
+async def verify_proofs(db: Database) -> None:
+    """Refuse to work with a database that would show this process nothing.
+
+    Raises:
+        ConfigurationError: The proofs of this process do not hold; says which setting to look at.
+    """
+    try:
+        async with db.tenant_session(_NO_TENANT) as session:
+            kind = await session.scalar(_KIND_OF_PROOF)
+    except ProgrammingError as error:
+        if sqlstate(error) != UNDEFINED_FUNCTION:
+            raise
+        raise ConfigurationError("The schema is older than this version: run `deskhand db upgrade`.") from error
+    if kind == "unsealed":
+        log.warning("tenants_unproven", reason="the login alone reaches every tenant; see `deskhand doctor`")
+    elif kind is None:
+        raise ConfigurationError(
+            "The database asks for a proof of the tenant, and this process has none that holds. Set DESKHAND_TENANT_KEY"
+            " to the key that `deskhand db upgrade` was given (or run it again with this one), and compare the clocks"
+            f" of this machine and of the database. {HOW_TO_MAKE_A_TENANT_KEY}"
         )
