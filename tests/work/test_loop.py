@@ -124,6 +124,19 @@ async def test_odd_calls_are_survived_and_change_nothing(product: Product, calls
     assert (counted["notes"], counted["updates"], counted["marks"]) == (0, 0, {})
 
 
+async def test_its_own_ticket_may_be_called_by_the_number_people_see(product: Product) -> None:
+    ticket_id = await product.desk.file_ticket()
+    number = product.desk.simulator.store.tickets[ticket_id].display_id
+    assert number != ticket_id
+    calls = (("update_ticket", {"ticket_id": number, "priority": "high"}),)
+    product.model.script = lambda body: obliging(body) if told(body) else Reply(tool_calls=calls)
+    customer = await product.customer(tool_operations={DESK: ["get_ticket", "add_note", "update_ticket"]})
+    await product.start_worker()
+    run = await run_on(product, customer, ticket_id)
+    assert run["status"] == "completed", run
+    assert (await product.desk.effects(ticket_id))["updates"] == 1
+
+
 async def test_every_granted_operation_is_offered_and_nothing_else(product: Product) -> None:
     grants = {DESK: {"get_ticket": {"scope": "any"}, "add_note": {"scope": "listed"}, "search_tickets": "allow"}}
     customer = await product.customer(

@@ -99,6 +99,7 @@ class DeskHands:
         self._grants = grants
         self._db = db
         self._actor = actor
+        self._own_number: str | None = None
         self._listed: dict[str, str] = {}
 
     @property
@@ -145,7 +146,7 @@ class DeskHands:
         Raises:
             ForbiddenError: The grant's scope leaves it out.
         """
-        if ref is None or ref == self.own:
+        if ref is None or ref in (self.own, self._own_number):
             if self.own is None:
                 raise ForbiddenError("This run was not started by a ticket of this desk: say which ticket is meant.")
             return self.own
@@ -177,7 +178,9 @@ class DeskHands:
         raw = await self.journal.step(
             name="get_ticket", kind="tool", input={"ticket_id": own}, body=lambda: self.desk.get_ticket(own)
         )
-        return TICKET.validate_python(raw)
+        ticket = TICKET.validate_python(raw)
+        self._own_number = ticket.display_id
+        return ticket
 
     async def add_note(
         self, body: str, *, key: str, name: str = "add_note", ref: str | None = None, owed: bool = True
