@@ -1,0 +1,62 @@
+"""The API's reference in a real browser, as the whole application serves it, under the policy of every page."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import AsyncIterator
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.async_api import Browser, expect
+from tests.conftest import DatabaseUrls
+from tests.support.api import Api, running_api
+
+from deskhand.kit.db.session import Database
+from deskhand.ui.routing import PageRoute
+
+
+@pytest.fixture
+async def api(clean_db: Database, database_urls: DatabaseUrls) -> AsyncIterator[Api]:
+    async with running_api(database_urls.app_url) as running:
+        yield running
+
+
+async def test_the_reference_is_drawn_without_a_foreign_request_or_a_complaint(api: Api, chromium: Browser) -> None:
+    context = await chromium.new_context()
+    page = await context.new_page()
+    page.set_default_timeout(60_000)
+    complaints: list[str] = []
+    hosts: set[str] = set()
+    page.on("console", lambda message: message.type in ("error", "warning") and complaints.append(message.text))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("request", lambda request: hosts.add(urlsplit(request.url).netloc))
+
+    await page.goto(f"{api.url}/docs")
+    await expect(page.locator(".opblock").first).to_be_visible()
+
+    document = api.app.openapi()
+    operations = [method for item in document["paths"].values() for method in item]
+    await expect(page.locator(".opblock")).to_have_count(len(operations))
+    await page.locator("#operations-agents-create_agent button.opblock-summary-control").click()
+    await expect(page.locator("#operations-agents-create_agent")).to_contain_text("Create an agent with triggers")
+    await context.close()
+    assert complaints == []
+    assert hosts - {""} == {urlsplit(api.url).netloc}  # data: addresses have no host
+
+
+async def test_every_page_has_a_policy_against_frames_and_foreign_code(api: Api) -> None:
+    guest = await api.client(Accept="text/html")
+    pages = [
+        re.sub(r"{[^}]*}", str(uuid.uuid4()), route.path)
+        for included in api.app.router.routes
+        for route in getattr(getattr(included, "original_router", None), "routes", ())
+        if isinstance(route, PageRoute) and "GET" in route.methods
+    ]
+    assert {"/docs", "/login", "/executions"} <= set(pages)
+    for path in pages:
+        answer = await guest.get(path)
+        if "text/html" in answer.headers.get("content-type", ""):
+            policy = answer.headers["content-security-policy"]
+            assert "frame-ancestors 'none'" in policy, path
+            assert "default-src 'none'" in policy, path
