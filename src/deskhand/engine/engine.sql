@@ -411,14 +411,14 @@ $$;
 
 -- Keeps a worker's runs alive; returns those it still owns. A run that is missing from the answer is lost.
 CREATE FUNCTION heartbeat_executions(p_worker text, p_ids uuid[], p_attempts integer[])
-RETURNS TABLE (execution_id uuid, cancel_requested boolean)
+RETURNS TABLE (execution_id uuid)
 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
   WITH mine AS (
     SELECT x.id FROM public.agent_executions x JOIN unnest(p_ids, p_attempts) AS m (id, attempt) ON m.id = x.id
      WHERE public.demand_process('worker') AND x.attempt = m.attempt AND x.status = 'running' AND x.worker_id = p_worker
      ORDER BY x.tenant_id COLLATE "C", x.id FOR NO KEY UPDATE OF x)  -- as the workers sort what they send together
   UPDATE public.agent_executions x SET heartbeat_at = clock_timestamp() FROM mine WHERE x.id = mine.id
-  RETURNING x.id, x.cancel_requested_at IS NOT NULL
+  RETURNING x.id
 $$;
 
 -- How many runs of all tenants wait: handed over to PgQueuer, and parked. For the metrics of API and workers.

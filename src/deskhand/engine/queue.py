@@ -82,6 +82,8 @@ class ListeningApart(AsyncpgPoolDriver):
             await self._direct.remove_listener(channel, callback)
 
     async def __aenter__(self) -> Self:
+        # LISTEN is on the direct connection alone: through a proxy that pools transactions it would be heard by
+        # whoever gets the server connection next.
         await super().__aenter__()
         if self._direct is not None:
             await self._direct.__aenter__()
@@ -149,6 +151,7 @@ class Waker:
     async def _run(self) -> None:
         while True:
             await self._due.wait()
+            # Cleared before the notification goes out: a commit that comes while it is under way is due another one.
             self._due.clear()
             try:
                 await notify_workers(self._pool)
@@ -162,6 +165,7 @@ class Waker:
 async def notify_workers(pool: asyncpg.Pool[asyncpg.Record]) -> None:
     """Send the event PgQueuer's listeners wait for (``pgqueuer/domain/schema/notify.py``)."""
     settings = db_settings()
+    # Its listener parses this and drops what has another shape, so the form is PgQueuer's own to the letter.
     event = {
         "channel": settings.channel,
         "operation": "insert",

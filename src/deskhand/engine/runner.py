@@ -73,6 +73,8 @@ class Runner:
         drain_timeout: float = 30.0,
         telemetry: Telemetry | None = None,
     ) -> None:
+        # Host and process tell an operator where to look; the random part keeps a restarted process, which may get the
+        # same number again, from being taken for its predecessor and heartbeating the runs that one lost.
         self.worker_id = f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"
         self._pool = pool
         self._transport = transport or Transport(pool)
@@ -82,6 +84,8 @@ class Runner:
         self._concurrency = concurrency
         self._stale_after = stale_after
         self._drain_timeout = drain_timeout
+        # The worker gives its runs up before anybody may take them: the difference is for clocks that do not run alike
+        # and for a request that is already on its way to a desk.
         self._lease = Lease(valid_for=stale_after * 0.8)
         self._telemetry = telemetry or Telemetry()
         self._runs: dict[Claim, asyncio.Task[Ending]] = {}
@@ -127,6 +131,7 @@ class Runner:
             self._queue.entrypoint(ENTRYPOINT)(self._take)
             try:
                 await self._queue.qm.run(
+                    # Small batches: what this worker has dequeued waits for it alone, while another one may be idle.
                     dequeue_timeout=POLL,
                     batch_size=max(1, min(10, self._concurrency // 2)),
                     max_concurrent_tasks=max(2, self._concurrency),
@@ -147,6 +152,7 @@ class Runner:
         tenant_id, execution_id = decode_job(job.payload)
         while not self._lease.holds:
             # Frozen, or cut off for a while: what is started before the next heartbeat would be lost at its first step.
+            # The job ends here, its run does not: nobody holds it yet, so the sweeper hands it over again.
             if self._stop.is_set():
                 return
             await wait_or_stop(self._stop, 0.1)
@@ -165,6 +171,7 @@ class Runner:
             task = asyncio.create_task(self._execute(execution, self._lease), name=f"run-{execution_id}")
             claim = (execution.id, execution.attempt)
             self._runs[claim] = task
+            # In the table before the first await: a heartbeat must name every run that this worker has started.
             try:
                 ending = await self._outcome(execution, task)
             finally:
@@ -181,8 +188,10 @@ class Runner:
             return task.result()
         if isinstance(error, LostClaimError):
             return self._hand_back(execution)
+        # A person or the journal stopped it; retrying would do what they stopped.
         if isinstance(error, RunInterrupted):
             return interrupted(error)
+        # KeyboardInterrupt and the like are for the whole process, not for one run.
         if not isinstance(error, Exception):
             raise error
         decision = decide(error, attempt=execution.attempt, max_attempts=execution.max_attempts)
@@ -216,6 +225,7 @@ class Runner:
     async def _finish(self, execution: RunningExecution, ending: Ending) -> None:
         finish = await finish_execution(self._statements, execution, ending)
         log.info("execution_finished", status=ending.status, code=ending.error_code, applied=finish.applied)
+        # The fence may have refused the ending because another worker owns the run; its ending is the one to count.
         if finish.applied and ending.status is not ExecutionStatus.QUEUED:
             waited = (utc_now() - execution.queued_at).total_seconds()
             self._telemetry.execution(ending.status, seconds=max(0.0, waited))
@@ -225,6 +235,7 @@ class Runner:
     # -- keeping claims ----------------------------------------------------------------------
 
     async def _beat(self) -> float:
+        # Taken before the question: an answer can be slow, and what is confirmed is the moment of asking.
         asked_at, claims = boot_clock(), set(self._runs)
         try:
             owned = await asyncio.wait_for(
@@ -235,6 +246,7 @@ class Runner:
                 self._abandon(set(self._runs))
             raise
         self._lease.confirm(asked_at)
+        # Only what was asked about: a run that began meanwhile is missing from the answer without being lost.
         self._abandon(claims - owned)
         return self._stale_after / 4
 
@@ -250,6 +262,7 @@ class Runner:
 
     async def _drain_guard(self) -> None:
         await self._stop.wait()
+        # PgQueuer waits for its tasks when it shuts down, so runs that do not end in time are cancelled from here.
         await wait_or_stop(self._over, self._drain_timeout)
         for task in list(self._runs.values()):
             task.cancel()

@@ -123,6 +123,7 @@ class Inbox:
         """
         with self._storing():
             known = await self._book.of_desk(tenant_id, tool_type)
+            # One secret stands for the whole tenant, so it is tried once, however many agents listen.
             candidates = [(trigger, trigger.tenant_secrets) for trigger in known[:1]]
             plugins = known[0].plugins_for(tool_type) if known else self._book.desks
             _, verified = await self._authenticate(candidates, request, plugins)
@@ -134,6 +135,7 @@ class Inbox:
                 except (BadRequestError, InvalidInputError) as error:
                     refusals.append(error)
                     answers.append(DeliveryAnswer(status=Outcome.REJECTED, reason=error.detail))
+            # One agent that took it is enough for 2xx: a vendor would send the event again to those who have it.
             if refusals and len(refusals) == len(known):
                 raise refusals[0]
             return answers
@@ -182,6 +184,7 @@ class Inbox:
         Raises:
             SignatureError: None. The answer is the same, and takes as long, where there is no trigger at all.
         """
+        # The clock starts before any work: whether a trigger exists must not show in how long the refusal takes.
         arrived_at = time.monotonic()
         failure: SignatureError | None = None
         for trigger, secrets in candidates:
@@ -204,6 +207,7 @@ class Inbox:
     async def _receive(
         self, trigger: KnownTrigger, verified: VerifiedWebhook, request: WebhookRequest
     ) -> DeliveryAnswer:
+        # After the signature: a stranger must not be able to use up a tenant's rate.
         delivery = describe(request, verified)
         wait = self._limits.wait_for(trigger.row.tenant_id, per_minute=trigger.webhooks_per_minute)
         if wait > 0:
@@ -212,6 +216,7 @@ class Inbox:
             )
             await self._refuse(trigger, delivery, limited, may_flood=True)
             raise limited
+        # Before the body is parsed: an agent that is off costs no parsing, and its schema refuses nothing.
         if why := trigger.why_ignored():
             return await self._ignore(trigger, delivery, why)
         try:
@@ -238,6 +243,7 @@ class Inbox:
     async def _is_own_echo(self, trigger: KnownTrigger, tool_type: str, event: TicketEvent) -> bool:
         """Whether our journal knows the event; a desk may report a write before it has answered it."""
         by_us = trigger.is_own_event(tool_type, event)
+        # Nearly every event ends here, without a query.
         if by_us is False or not could_be_known(event):
             return False
         for pause in ECHO_PAUSES:
@@ -252,6 +258,8 @@ class Inbox:
 
     async def _accept(self, trigger: KnownTrigger, delivery: Delivery, payload: dict[str, Any]) -> DeliveryAnswer:
         answer = await self._intake.put(Arrival(trigger.row, delivery, payload))
+        # The statement found another revision of the agent than the book had. Once more with what it is now; an agent
+        # that changes faster than that is being edited, and the vendor will send the event again.
         if answer is None:
             trigger = await self._book.reread(trigger)
             if why := trigger.why_ignored():

@@ -21,6 +21,7 @@ _INSIDE = tuple(
 
 def is_public(address: Address) -> bool:
     """True for an address of the internet that one machine answers to."""
+    # First, because a translated address is global as such and leads to whatever it carries.
     inner = _embedded(address)
     if inner is not None:
         return is_public(inner)

@@ -89,6 +89,7 @@ class GuardedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._came_at = self.loop.time()
+        # Counted by connection and not by request: one that sends nothing costs a descriptor, and those run out first.
         client = self.client[0] if self.client else None
         if client is not None and not self.limits.trusts(client):
             self._counted = client
@@ -103,6 +104,7 @@ class GuardedProtocol(HttpToolsProtocol):
     def _make_room(self) -> None:
         """Drop the connection that has been sending its head for longest; if every other is at work, this one."""
         others = (other for other in self.connections if isinstance(other, GuardedProtocol) and other is not self)
+        # Never one whose request is being answered: that would hand a flood the power to end other people's work.
         waiting = [other for other in others if other._in_head and not other.transport.is_closing()]
         min(waiting, key=lambda other: other._came_at, default=self).transport.abort()
 
@@ -116,6 +118,7 @@ class GuardedProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        # The parser keeps an unfinished header to itself, so the bytes are counted on their way in.
         if self._in_head:
             self._head_bytes += len(data)
         super().data_received(data)
@@ -138,6 +141,7 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._in_head = False
+        # Again, exactly: a head and the next request's can come in one piece of data.
         if sum(len(name) + len(value) for name, value in self.headers) + len(self.url) > MAX_HEAD_BYTES:
             self._refuse_head()
             return
@@ -145,6 +149,7 @@ class GuardedProtocol(HttpToolsProtocol):
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
+        # None where the head was refused: nobody is there to read the body.
         if self.cycle is not None:
             super().on_body(body)
 
@@ -196,6 +201,8 @@ class BodyLimit:
             await self.app(scope, receive, send)
             return
         client = scope["client"][0] if scope.get("client") else None
+        # A trusted proxy is thousands of people behind one address; uvicorn has put theirs in its place where the
+        # proxy named it.
         if client is None or self.limits.trusts(client):
             await self._serve(scope, receive, send)
             return
@@ -285,6 +292,7 @@ class StreamSlots:
     def take(self, tenant: str, viewer: str) -> Iterator[None]:
         """Hold a place; as ``check``."""
         self.check(tenant, viewer)
+        # Checked and taken without an await between them, so no two can take the last place.
         keys = self._keys(tenant, viewer)
         self._taken.update(keys)
         try:

@@ -63,6 +63,8 @@ class HttpClientFactory:
             read_timeout: Seconds, instead of the factory's own.
             unbounded: For downloads whose reader keeps count itself.
         """
+        # Who allows long pauses between two bytes (a model that thinks) must be allowed an answer that has some of
+        # them.
         whole = max(self.answer_timeout, 2 * (read_timeout or self.read_timeout))
         timeout = httpx2.Timeout(
             connect=self.connect_timeout,
@@ -74,6 +76,7 @@ class HttpClientFactory:
             base_url=base_url,
             headers={"User-Agent": USER_AGENT, "Accept-Encoding": "gzip, deflate", **(headers or {})},
             timeout=timeout,
+            # A redirect would take the credentials along to a host that nobody configured and no guard has judged.
             follow_redirects=False,
             transport=_GuardedTransport(
                 allow_private=self.allow_private,
@@ -100,6 +103,8 @@ class _GuardedTransport(httpx2.AsyncHTTPTransport):
         bounds: tuple[int, float] | None,
     ) -> None:
         super().__init__(verify=_tls_context())
+        # The backend sits below TLS and HTTP: whatever the library resolves, retries or reuses, it connects through
+        # here.
         if not allow_private:
             self._pool = httpcore2.AsyncConnectionPool(
                 ssl_context=_tls_context(),
@@ -112,6 +117,7 @@ class _GuardedTransport(httpx2.AsyncHTTPTransport):
         self._bounds = bounds
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        # The last moment before bytes leave. Earlier, a worker could be frozen between the check and the write.
         if self._before_send is not None:
             self._before_send()
         if self._bounds is None:
@@ -146,6 +152,7 @@ class _PublicNetwork(httpcore2.AsyncNetworkBackend):
                 addresses = await public_addresses(host)
         except TimeoutError as error:
             raise httpcore2.ConnectTimeout(f"the name '{host}' was not resolved in time") from error
+        # In the resolver's order, as a browser would: a host with a dead IPv6 address is still there on IPv4.
         for address in addresses:
             try:
                 return await self._network.connect_tcp(address, port, timeout, local_address, socket_options)

@@ -173,12 +173,14 @@ async def _ranked(
     embedder = embedder or load_embedder()
     (vector,) = await embed_texts(embedder, [query])
     prepared = await prepare_query(session, table, query, calibration, vector=vector, model=embedder.name)
+    # A ticket is always most similar to itself; an edit of it would cite its own past.
     if exclude is not None:
         prepared = repository.excluding(prepared, exclude)
     rows = await repository.search(session, table, prepared, limit=limit)
     least = calibration.floor if floor is None else floor
     best = rows[0].log_odds if rows else 0.0
     scored = [(row, round(probability(row.log_odds), 3)) for row in rows]
+    # Who names a floor wants to judge the hits; the margin is for readers, who see the list as it is.
     margin = float("inf") if floor is not None else RUNNER_UP_MARGIN
     return [(row, score) for row, score in scored if score >= least and best - row.log_odds <= margin]
 
@@ -193,6 +195,7 @@ async def prepare_query(
     model: str | None,
 ) -> repository.Query:
     """Stem and weigh the words of a query against the tenant's own texts."""
+    # A subject says in ten words what a body says in two hundred, so its words weigh more.
     subject, _, body = query.strip().partition("\n")
     stems = await repository.stem(
         session, subject[:_SUBJECT_LIMIT], f"{subject[_SUBJECT_LIMIT:]} {body}"[:_BODY_LIMIT],

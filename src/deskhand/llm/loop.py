@@ -205,6 +205,7 @@ def _tool(spec: ToolSpec) -> Tool[None]:
         token = _call_id.set(context.tool_call_id or "")
         try:
             return await spec.handler(args)
+        # What the model got wrong it can mend, so it is told; every other error is the run's, and ends the attempt.
         except ToolInputError as error:
             raise ModelRetry(str(error)) from error
         finally:
@@ -270,6 +271,7 @@ def _loop_time(deadline: float) -> float:
 def _outcome(run: AgentRun[None, dict[str, Any]], model: Model[Any]) -> AgentOutcome:
     assert run.result is not None
     usage, costs = _usage(run.all_messages())
+    # A sum with an unknown part would be told as the price of the whole.
     known = [cost for cost in costs if cost is not None]
     return AgentOutcome(
         output=dict(run.result.output),
