@@ -8,7 +8,7 @@ CREATE OR REPLACE FUNCTION public.heartbeat_executions(p_worker text, p_ids uuid
 AS $function$
   WITH mine AS (
     SELECT x.id FROM public.agent_executions x JOIN unnest(p_ids, p_attempts) AS m (id, attempt) ON m.id = x.id
-     WHERE x.attempt = m.attempt AND x.status = 'running' AND x.worker_id = p_worker
+     WHERE public.demand_process('worker') AND x.attempt = m.attempt AND x.status = 'running' AND x.worker_id = p_worker
      ORDER BY x.tenant_id COLLATE "C", x.id FOR NO KEY UPDATE OF x)  -- as the workers sort what they send together
   UPDATE public.agent_executions x SET heartbeat_at = clock_timestamp() FROM mine WHERE x.id = mine.id
   RETURNING x.id

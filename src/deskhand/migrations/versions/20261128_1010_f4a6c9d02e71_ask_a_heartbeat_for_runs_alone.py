@@ -2,7 +2,7 @@
 
 Revision ID: f4a6c9d02e71
 Revises: b8d20f5e7a61
-Create Date: 2026-11-28 09:55:00+00:00
+Create Date: 2026-11-28 10:10:00+00:00
 """
 
 from __future__ import annotations
