@@ -22,6 +22,7 @@ def patterns(tool: Callable[[str], ModuleType]) -> ModuleType:
         (r're.sub(r"\s+$", "", text)', True),
         (r're.split(r"\s*,\s*", text)', True),
         ('re.search("<title[^>]*>(.*?)</title>", text, re.DOTALL)', True),
+        (r're.sub(r"\[code\](.*?)\[/code\]", "", text, flags=re.DOTALL)', True),
         (r'NAMES = "to|cc"' + "\n" + r're.findall(rf"\s*(?:{NAMES}):", text)', True),
         (r'FORMS = [re.compile(rf"{sign}+$") for sign in ("x", "y")]', True),
         (r'P = re.compile(r"\s+,")' + "\nP.match(text)", False),  # the same is slow where it may begin anywhere

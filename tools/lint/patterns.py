@@ -254,16 +254,16 @@ def _branches(tree: Iterable[Any]) -> Iterator[str]:
             yield from _branches(part)
 
 
-def _beginnings(tree: Iterable[Any]) -> Iterator[str]:
-    """What leads up to each repetition of the outermost level."""
-    text = ""
+def _beginnings(tree: Iterable[Any], text: str = "") -> Iterator[str]:
+    """What leads up to each repetition."""
     for operator, value in tree:
         if operator in (sre.MAX_REPEAT, sre.MIN_REPEAT) and text:
             yield text
         if operator is sre.SUBPATTERN:
-            yield from (text + inner for inner in _beginnings(value[3]))
+            yield from _beginnings(value[3], text)
         if operator is sre.BRANCH:
-            yield from (text + _sample(part) for part in value[1])
+            for part in value[1]:
+                yield from _beginnings(part, text)
         text += _sample_of(operator, value)
     if text:
         yield text

@@ -6,8 +6,12 @@ There are no images, because loading one would tell its host who reads the note.
 
 from __future__ import annotations
 
+from html import escape
+
 import nh3
 from markdown_it import MarkdownIt
+
+from deskhand.kit.html.tokens import Tag, tokens
 
 TAGS = frozenset(
     {"h1", "h2", "h3", "h4", "h5", "h6", "p", "div", "br", "hr", "blockquote", "pre", "code", "abbr", "a", "b", "del"}
@@ -22,6 +26,12 @@ ATTRIBUTES = {
     "th": {"colspan", "rowspan"},
 }
 SCHEMES = frozenset({"http", "https", "mailto", "tel"})
+DEPTH = 200
+"""Elements in each other that are read as such: a parser of HTML takes a time that grows with length times depth."""
+_NEST_NOTHING = frozenset(
+    {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"}
+    | {"p", "li", "dt", "dd", "tr", "td", "th", "option"}  # the next one ends it
+)
 _WITH_CONTENT = frozenset({"script", "style", "head", "title", "iframe", "object", "noscript", "template"})
 _PARSER = MarkdownIt("commonmark", {"html": False, "linkify": False}).enable(["table", "strikethrough"])
 
@@ -34,7 +44,7 @@ def markdown_to_html(source: str) -> str:
 def safe_html(source: str) -> str:
     """HTML with nothing in it that can run, load or submit."""
     return nh3.clean(
-        source,
+        shallow(source),
         tags=set(TAGS),
         attributes={tag: set(names) for tag, names in ATTRIBUTES.items()},
         url_schemes=set(SCHEMES),
@@ -42,3 +52,33 @@ def safe_html(source: str) -> str:
         link_rel="noopener noreferrer nofollow",
         strip_comments=True,
     )
+
+
+def shallow(source: str) -> str:
+    """HTML for a parser that takes long for deep nesting: past ``DEPTH``, words stay and their elements do not."""
+    if source.count("<") <= DEPTH or not _is_deep(source):
+        return source
+    kept, depth = [], 0
+    for token in tokens(source, frozenset()):
+        if isinstance(token, str):
+            kept.append(escape(token, quote=False))
+            continue
+        before, depth = depth, _depth_after(token, depth)
+        if max(before, depth) <= DEPTH:
+            kept.append(token.source)
+    return "".join(kept)
+
+
+def _is_deep(source: str) -> bool:
+    depth = 0
+    for token in tokens(source, frozenset()):
+        depth = depth if isinstance(token, str) else _depth_after(token, depth)
+        if depth > DEPTH:
+            return True
+    return False
+
+
+def _depth_after(tag: Tag, depth: int) -> int:
+    if tag.name in _NEST_NOTHING:
+        return depth
+    return max(0, depth - 1) if tag.closes else depth + 1

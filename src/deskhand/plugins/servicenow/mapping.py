@@ -49,7 +49,6 @@ _MAPPED = {
 _STORED_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}")
 _SYS_ID = re.compile(r"[0-9a-f]{32}")
 _NUMBER = re.compile(r"[A-Z]{2,10}[0-9]{3,15}")
-_CODE_TAGS = re.compile(r"\[code\](.*?)\[/code\]", re.DOTALL | re.IGNORECASE)
 _CODE_TAG = re.compile(r"\[(/?code)\]", re.IGNORECASE)
 
 
@@ -163,9 +162,23 @@ def rendered_notes(row: Row) -> tuple[Note, ...]:
 
 def to_markdown(text: str) -> str:
     """Markdown of a ServiceNow text: plain, apart from HTML between [code] tags."""
-    parts = _CODE_TAGS.split(text.replace("\r\n", "\n"))  # odd positions are what stood between tags
+    parts = _around_code_tags(text.replace("\r\n", "\n"))
     read = [html_to_markdown(part) if position % 2 else part.strip() for position, part in enumerate(parts)]
     return "\n\n".join(part for part in read if part)
+
+
+def _around_code_tags(text: str) -> list[str]:
+    """What stands before, between and behind pairs of [code] tags; odd positions are between. No pair: all before."""
+    tags = list(_CODE_TAG.finditer(text))
+    last_end = max((tag.start() for tag in tags if tag[1].startswith("/")), default=-1)
+    parts: list[str] = []
+    start = 0
+    for tag in tags:
+        between = len(parts) % 2 == 1
+        if tag[1].startswith("/") if between else tag.start() < last_end and not tag[1].startswith("/"):
+            parts.append(text[start : tag.start()])
+            start = tag.end()
+    return [*parts, text[start:]]
 
 
 def note_text(note: NoteDraft, config: ServiceNowConfig) -> str:

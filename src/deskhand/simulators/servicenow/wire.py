@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from starlette.responses import Response
 
 TIME = "%Y-%m-%d %H:%M:%S"
-_CODE_TAGS = re.compile(r"\[code\](.*?)\[/code\]", re.DOTALL | re.IGNORECASE)
+_CODE_TAGS = re.compile(r"\[code\]((?:[^\[]|\[(?!/?code\]))*+)\[/code\]", re.IGNORECASE)
 _MESSAGES = {
     400: ("Bad request", ""),
     401: ("User Not Authenticated", "Required to provide Auth information"),

@@ -1,0 +1,452 @@
+"""Whatever a stranger writes is read in time that grows with its length alone, or refused.
+
+The entrances come from the code: every public function that takes a text first. One that takes more has to be named
+here, with how it is called or why no stranger's words reach it. Time is the CPU's, of a text ten times as long compared
+with the shorter one, so a loaded machine changes nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import inspect
+import json
+import pkgutil
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from types import FrameType
+from typing import Any
+from uuid import UUID
+
+import pytest
+from tests.support.desks import DESKS, new_simulator
+
+import deskhand
+from deskhand.agents.models import AgentVersion
+from deskhand.agents.versions import compare
+from deskhand.errors import DeskhandError, SignatureError
+from deskhand.kit.payloads.holding import check_schema
+from deskhand.kit.storable import UnreadableJsonError, read_json
+from deskhand.knowledge.exports.articles import read_articles
+from deskhand.knowledge.exports.columns import TICKET_VOCABULARY
+from deskhand.knowledge.exports.files import DATA_SUFFIXES, read_rows
+from deskhand.knowledge.exports.survey import survey
+from deskhand.llm.completion import read_completion
+from deskhand.notes.draft import check_draft, draft_prompt, draft_schema
+from deskhand.notes.facts import NoteFacts, Source
+from deskhand.notes.layout import compose_note
+from deskhand.plugins.contract import TicketingToolPlugin
+from deskhand.plugins.events import WebhookRequest
+from deskhand.plugins.registry import PluginManager
+from deskhand.simulators.base.desk import EventKind
+
+SHORT, LONG = 50_000, 1_000_000
+PART = 5
+"""So many times shorter for a function behind an entrance; there are two hundred of them."""
+RATIO = 120
+"""Times as long for a text twenty times as long; quadratic would be 400."""
+SHORT_LIMIT = 3.0
+LEAST = 0.01
+"""Seconds below which the clock of a CPU says little."""
+WORST = 2
+"""Texts that are tried in full length: the slowest of the short ones, and what is quadratic is among them."""
+
+OURS = ("migrations", "simulators", "cli", "demo", "installation", "settings", "supervisor", "worker", "api")
+"""Where no stranger's words come in, or where they only pass through."""
+
+UNITS = {
+    "blanks": " ",
+    "no-break blanks": "\xa0",
+    "lines": "\n",
+    "tabs": "\t",
+    "digits": "7",
+    "letters": "a",
+    "capitals": "A",
+    "words": "word ",
+    "sentences": "If it is so, then do that. ",
+    "brackets": "[",
+    "closing brackets": "]",
+    "braces": "{",
+    "parentheses": "(",
+    "quotes": '"',
+    "apostrophes": "'",
+    "angles": "<",
+    "closing angles": ">",
+    "open tags": "<b",
+    "open attributes": '<a b="',
+    "divs": "<div>",
+    "tables": "<table><tr><td>",
+    "comments": "<!--",
+    "references": "&#",
+    "entities": "&lt;",
+    "stars": "*",
+    "star words": "*a ",
+    "double stars": "**a",
+    "underscores": "_",
+    "backticks": "`",
+    "odd backticks": "`a``",
+    "tildes": "~",
+    "hashes": "#",
+    "quotes of mails": "> ",
+    "bullets": "- ",
+    "pipes": "|a",
+    "links": "[a](",
+    "pictures": "![",
+    "exclamations": "!a",
+    "backslashes": "\\",
+    "macros": "{code:",
+    "noformat": "{noformat}a",
+    "colours": "{color}",
+    "mono": "{{a",
+    "codes": "[code]",
+    "mails": "a@",
+    "hosts": "a.",
+    "addresses": "http://a",
+    "colons": "a:",
+    "secrets": "password=",
+    "keys": "-----BEGIN PRIVATE KEY-----",
+    "bearers": "Bearer ",
+    "tokens": "eyJaaaaaaaa.",
+    "marks": "dh-1-",
+    "zalgo": "a\u0301\u0327",
+    "accents": "\u0301",
+    "ideographs": "日本",
+    "emoji": "👩\u200d",
+    "NUL": "\x00",
+    "halves": "\ud83d",
+    "thoughts": "<think>",
+    "objects": '{"a":',
+    "lists": "[1,",
+    "commas": "a,",
+    "semicolons": "a;",
+    "slashes": "/",
+    "dates": "2026-01-01 ",
+}
+
+
+def repeated(unit: str, size: int) -> str:
+    return unit * (size // len(unit)) + "!"
+
+
+# -- what takes a text ----------------------------------------------------------------------
+
+
+def functions() -> Iterator[tuple[str, Callable[..., Any]]]:
+    """Public functions of the product whose first parameter is a text, or anything that may be one."""
+    for module in pkgutil.walk_packages(deskhand.__path__, "deskhand."):
+        if module.name.split(".")[1].startswith(OURS) or module.name.endswith("__main__"):
+            continue
+        for name, one in vars(importlib.import_module(module.name)).items():
+            if not inspect.isfunction(one) or one.__module__ != module.name or name.startswith("_"):
+                continue
+            parameters = list(inspect.signature(one).parameters.values())
+            if (
+                parameters
+                and parameters[0].kind is not inspect.Parameter.KEYWORD_ONLY
+                and str(parameters[0].annotation).split(" ")[0] in {"str", "Any", "object", "bytes"}
+            ):
+                yield f"{module.name.removeprefix('deskhand.')}.{name}", one
+
+
+def needed(function: Callable[..., Any]) -> list[str]:
+    """Parameters after the first that have no default."""
+    kinds = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    parameters = list(inspect.signature(function).parameters.values())[1:]
+    return [one.name for one in parameters if one.default is one.empty and one.kind not in kinds]
+
+
+TAKE_TEXT = dict(functions())
+
+EXEMPT = {
+    **dict.fromkeys(
+        [
+            *("engine.figures.listen", "kit.http.public_addresses", "kit.log.log_context"),
+            *("kit.db.connections.is_proxied", "llm.embedded.pull.pip_download", "llm.embedded.server.options_for"),
+            *(name for name in TAKE_TEXT if name.startswith(("kit.db.admin.", "kit.db.roles.", "kit.db.session."))),
+        ],
+        "opens, connects or changes something; its text is an operator's",
+    ),
+    **dict.fromkeys(
+        [name for name in TAKE_TEXT if name.startswith("plugins.signatures.") and name.endswith("_headers")],
+        "signs what we send",
+    ),
+    **dict.fromkeys(
+        [
+            *("plugins.jira.fields.field_id", "plugins.jira.fields.encode", "plugins.jira.fields.allowed_value"),
+            *("plugins.jira.jql.pack_cursor", "plugins.servicenow.mapping.custom_value", "kit.crypto.same_secret"),
+            *("plugins.servicenow.mapping.cursor_parts", "agents.lifecycle.ensure_transition"),
+            *("plugins.servicenow.mapping.resolution_text", "plugins.signatures.hmac_sha256"),
+            *("plugins.offered.require_link", "plugins.servicedesk_plus.mapping.created_list_info"),
+            *(
+                "tools.catalogue.find_provider",
+                "knowledge.repository.search_statement",
+                "llm.modelinfo.price_of",
+                "llm.openai_chat.request_options",
+            ),
+        ],
+        "looks its text up among names, or hands it on as it is",
+    ),
+    **dict.fromkeys(
+        [
+            *("plugins.history.one_ticket", "plugins.servicedesk_plus.mapping.read_ticket"),
+            *("plugins.zendesk.mapping.read_ticket", "knowledge.exports.survey.survey"),
+            *(
+                "llm.durability.measure_response",
+                "knowledge.embedding.ticket_text",
+                "intake.endpoints.receive_desk_webhook",
+            ),
+        ],
+        "made of parts that are called here, or called below",
+    ),
+}
+"""Functions that cannot be called with a text alone, and why that is enough."""
+
+FILLED = {
+    "str": "UTC",
+    "int": 80,
+    "float": 0.0,
+    "bool": True,
+    "object": "word",
+    "Any": "word",
+    "int | None": 2_000_000,
+    "frozenset[str]": frozenset[str](),
+    "Iterable[str]": (),
+    "tuple[str, ...]": (),
+    "Sequence[RowMapping]": (),
+    "Mapping[str, Any]": {},
+    "datetime": datetime.now(UTC),
+}
+"""What stands in for the parameters after the text."""
+
+
+def arguments(function: Callable[..., Any]) -> dict[str, Any]:
+    parameters = inspect.signature(function).parameters
+    return {name: FILLED[str(parameters[name].annotation)] for name in needed(function)}
+
+
+# -- measuring -------------------------------------------------------------------------------
+
+
+class TooLongError(Exception):
+    """The CPU time allowed was used up."""
+
+
+@contextmanager
+def cpu_limit(seconds: float) -> Iterator[None]:
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        raise TooLongError
+
+    before = signal.signal(signal.SIGVTALRM, stop)
+    signal.setitimer(signal.ITIMER_VIRTUAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        signal.signal(signal.SIGVTALRM, before)
+
+
+def seconds_of(read: Callable[[Any], object], value: Any, limit: float) -> float:
+    """CPU time of reading a value; a refusal is an answer, too."""
+    began = time.thread_time()
+    with cpu_limit(limit), suppress(DeskhandError, ValueError):
+        read(value)
+    return time.thread_time() - began
+
+
+def check_linear(read: Callable[[Any], object], makers: dict[str, Callable[[int], Any]], *, part: int = 1) -> None:
+    """Read every kind of text short, and the slowest of them long."""
+    short, long, took = SHORT // part, LONG // part, {}
+    for name, make in makers.items():
+        try:
+            took[name] = seconds_of(read, make(short), SHORT_LIMIT / part)
+        except TooLongError:
+            pytest.fail(f"{short:,} characters of {name} took over {SHORT_LIMIT / part} s")
+    for name in sorted(took, key=lambda kind: -took[kind])[:WORST]:
+        value = makers[name](long)
+        allowed = RATIO * max(LEAST, took[name])
+        try:
+            seconds_of(read, value, allowed)
+        except TooLongError:
+            pytest.fail(f"{long:,} characters of {name} took over {allowed:.1f} s, {short:,} took {took[name]:.3f} s")
+
+
+TEXTS: dict[str, Callable[[int], Any]] = {
+    name: (lambda size, unit=unit: repeated(unit, size))  # type: ignore[misc]  # a default in a lambda
+    for name, unit in UNITS.items()
+}
+
+
+def json_of(text: str) -> Any:
+    try:
+        return read_json(text)
+    except UnreadableJsonError:
+        return {}
+
+
+def deep(size: int) -> Any:
+    value: Any = "a" * (size - 700)
+    for _ in range(90):
+        value = {"content": [value]}
+    return value
+
+
+VALUES: dict[str, Callable[[int], Any]] = {
+    "a deep value": deep,
+    "a wide list": lambda size: ["a"] * (size // 4),
+    "a list of lists": lambda size: [[]] * (size // 3),
+    "many members": lambda size: {f"m{number}": "a" for number in range(size // 10)},
+    "a list of objects": lambda size: {"content": [{"type": "text", "text": "a b"}] * (size // 30)},
+    "marks in a line": lambda size: {
+        "type": "doc",
+        "content": [{"type": "paragraph", "content": [{"type": "text", "text": "*a_`"}] * (size // 34)}],
+    },
+}
+
+
+@pytest.mark.parametrize("name", [name for name in TAKE_TEXT if name not in EXEMPT])
+def test_a_text_is_read_in_time_that_grows_with_its_length(name: str) -> None:
+    function = TAKE_TEXT[name]
+    more = arguments(function)
+    annotation = str(next(iter(inspect.signature(function).parameters.values())).annotation)
+    makers = TEXTS
+    if annotation.startswith("bytes"):
+        makers = {kind: (lambda size, make=make: make(size).encode("utf-8", "replace")) for kind, make in TEXTS.items()}  # type: ignore[misc]
+    elif not annotation.startswith("str"):
+        makers = TEXTS | VALUES
+    check_linear(lambda value: consumed(function(value, **more)), makers, part=PART)
+
+
+def consumed(answer: object) -> object:
+    return list(answer) if isinstance(answer, Iterator) else answer
+
+
+def test_every_function_that_takes_a_text_is_called_or_exempt() -> None:
+    unfilled = {
+        name: missing
+        for name, one in TAKE_TEXT.items()
+        if name not in EXEMPT
+        and (missing := [p for p in needed(one) if str(inspect.signature(one).parameters[p].annotation) not in FILLED])
+    }
+    assert unfilled == {}
+    assert EXEMPT.keys() <= TAKE_TEXT.keys()
+    assert TAKE_TEXT.keys() >= {"plugins.text.html_to_text", "kit.secrets_in_text.scrub", "kit.cron.check_cron"}
+
+
+# -- the other entrances -----------------------------------------------------------------------
+
+
+MANAGER = PluginManager.installed()
+PLUGINS = [MANAGER.get_plugin(name) for name in MANAGER.tool_types if name in DESKS]
+
+
+def mixed(size: int) -> str:
+    """Some of each unit, one after the other."""
+    return "".join(repeated(unit, size // len(UNITS)) for unit in UNITS.values())
+
+
+def events(tool_type: str) -> list[dict[str, Any]]:
+    simulator = new_simulator(tool_type)
+    person = simulator.store.person("tech@acme.test", is_agent=True)
+    ticket = simulator.file_ticket(subject="VPN drops", requester=simulator.store.person("ada@acme.test"))
+    kinds: list[EventKind] = ["created", "updated"]
+    made = [simulator.event(kind, ticket, actor=person, note=None) for kind in kinds]
+    return [json.loads(event.body) for event in made]
+
+
+def filled_with(value: Any, text: str) -> Any:
+    """An event whose words are all a stranger's; names of events and ids stay."""
+    if isinstance(value, dict):
+        return {name: filled_with(member, text) for name, member in value.items()}
+    if isinstance(value, list):
+        return [filled_with(member, text) for member in value]
+    return text if isinstance(value, str) and " " in value else value
+
+
+@pytest.mark.parametrize("plugin", PLUGINS, ids=lambda plugin: str(plugin.manifest.tool_type))
+def test_a_desks_event_is_read_in_time_that_grows_with_its_length(plugin: type[TicketingToolPlugin]) -> None:
+    def read(body: bytes) -> object:
+        request = WebhookRequest(headers={"content-type": "application/json"}, body=body)
+        with suppress(SignatureError):
+            plugin.validate_webhook(request, secrets=["a" * 40], now=datetime.now(UTC))
+        return [plugin.delivery_id(request), plugin.sent_at(request), plugin.extract_metadata(request)]
+
+    bodies: dict[str, Callable[[int], Any]] = {
+        kind: (lambda size, make=make: make(size).encode("utf-8", "replace"))
+        for kind, make in TEXTS.items()  # type: ignore[misc]
+    }
+    bodies |= {kind: (lambda size, make=make: json.dumps(make(size)).encode()) for kind, make in VALUES.items()}  # type: ignore[misc]
+    for number, event in enumerate(events(plugin.manifest.tool_type)):
+        bodies[f"event {number}"] = lambda size, event=event: json.dumps(filled_with(event, mixed(size))).encode()  # type: ignore[misc]
+    check_linear(read, bodies)
+
+
+@pytest.mark.parametrize("ending", sorted(DATA_SUFFIXES))
+def test_a_file_is_read_in_time_that_grows_with_its_length(ending: str, tmp_path: Path) -> None:
+    path = tmp_path / f"export{ending}"
+
+    def read(text: str) -> object:
+        path.write_text(text, encoding="utf-8", errors="replace")
+        return survey(path.name, read_rows(path), TICKET_VOCABULARY)
+
+    check_linear(read, TEXTS)
+
+
+@pytest.mark.parametrize("ending", [".md", ".html"])
+def test_an_article_is_read_in_time_that_grows_with_its_length(ending: str, tmp_path: Path) -> None:
+    path = tmp_path / f"article{ending}"
+
+    def read(text: str) -> object:
+        path.write_text(text, encoding="utf-8", errors="replace")
+        return list(read_articles(path))
+
+    check_linear(read, TEXTS | {"front matter": lambda size: "---\n" + "a\n" * (size // 2)})
+
+
+@pytest.mark.parametrize("structured", [True, False])
+def test_a_models_answer_is_read_in_time_that_grows_with_its_length(structured: bool) -> None:
+    def read(text: str) -> object:
+        calls = [{"id": "1", "type": "function", "function": {"name": "search", "arguments": text}}]
+        message = {"content": text, "reasoning_content": text, "tool_calls": calls}
+        return read_completion(
+            {"choices": [{"message": message, "finish_reason": text}]}, request=text, structured=structured
+        )
+
+    check_linear(read, TEXTS)
+
+
+def test_a_draft_is_checked_in_time_that_grows_with_its_length() -> None:
+    def read(text: str) -> object:
+        source = Source(ref="T1", kind="ticket", label="INC-9", title=text, text=text, score=0.9)
+        article = Source(ref="K1", kind="article", label="KB-1", title=text, text=text, score=0.9)
+        facts = NoteFacts(ticket_ref="INC-1", subject=text, description=text, sources=(source, article))
+        steps = [{"text": text, "source": "T1"}, {"text": text, "source": "K1"}]
+        draft = {"summary": text, "article_steps": ["K1.1", text], "next_steps": steps}
+        draft_prompt(facts), draft_schema(facts)
+        return compose_note(facts, check_draft(draft, facts))
+
+    check_linear(read, TEXTS)
+
+
+def test_an_event_is_held_to_a_schema_in_time_that_grows_with_its_length() -> None:
+    schema = {"type": "object", "properties": {"a": {"type": "string", "pattern": "^(a+)+$"}}, "uniqueItems": True}
+
+    def read(text: str) -> object:
+        return asyncio.run(check_schema({"a": text}, schema))
+
+    check_linear(read, TEXTS)
+
+
+def test_two_prompts_are_compared_in_time_that_grows_with_their_length() -> None:
+    def version(number: int, prompt: str) -> AgentVersion:
+        return AgentVersion(
+            agent_id=UUID(int=1), version_number=number, system_prompt=prompt, llm_config={}, tools=[], triggers=[]
+        )
+
+    def read(text: str) -> object:
+        return compare(version(1, text), version(2, text[::-1] + "\nb"))
+
+    check_linear(read, TEXTS)
