@@ -84,10 +84,10 @@ def uses(source: str, path: str, names: Mapping[str, Any]) -> Iterator[Use]:
         methods = applied.get(_name_of(tree, node), {"finditer"}) if function == "compile" else {function}
         try:
             written = list(_evaluated(node, names))
-        except AttributeError:
-            written = []  # a pattern that somebody gives to a simulator: it harms nobody but who gave it
-            if "/simulators/" not in path:
-                raise
+        except (AttributeError, LookupError, TypeError):
+            # Made of what only a run knows: what the module keeps of it is tried below; what is given to a simulator
+            # harms nobody but who gave it.
+            written = []
         for pattern, flags in written:
             for method in {"finditer" if one in ANYWHERE else one for one in methods}:
                 yield Use(path, node.lineno, pattern, flags, method)
@@ -98,13 +98,13 @@ def uses(source: str, path: str, names: Mapping[str, Any]) -> Iterator[Use]:
 
 def _kept(values: Iterable[Any]) -> Iterator[re.Pattern[str]]:
     for value in values:
-        if isinstance(value, list | tuple):
+        if isinstance(value, list | tuple | dict):
             yield from (one for one in _flat(value) if isinstance(one, re.Pattern))
 
 
 def _flat(values: Iterable[Any]) -> Iterator[Any]:
-    for value in values:
-        if isinstance(value, list | tuple):
+    for value in values.values() if isinstance(values, dict) else values:
+        if isinstance(value, list | tuple | dict):
             yield from _flat(value)
         else:
             yield value

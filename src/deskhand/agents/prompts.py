@@ -17,7 +17,7 @@ VARIABLES = (
     *("tenant_name", "agent_name", "current_date", "tools"),
     *(f"ticket.{name}" for name in TICKET_FIELDS),
 )
-_VARIABLE = re.compile(r"\{\{\s*([^{}\n]{0,100}?)\s*\}\}")
+_VARIABLE = re.compile(r"\{\{\s*+([^{}\n]{0,100}?)\s*\}\}")
 _VALUE_LIMIT = 4_000
 
 
