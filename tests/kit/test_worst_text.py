@@ -176,7 +176,11 @@ EXEMPT = {
             *("plugins.jira.fields.field_id", "plugins.jira.fields.encode", "plugins.jira.fields.allowed_value"),
             *("plugins.jira.jql.pack_cursor", "plugins.servicenow.mapping.custom_value", "kit.crypto.same_secret"),
             *("plugins.servicenow.mapping.cursor_parts", "agents.lifecycle.ensure_transition"),
-            *("plugins.servicenow.mapping.resolution_text", "plugins.signatures.hmac_sha256"),
+            *(
+                "plugins.servicenow.mapping.resolution_text",
+                "plugins.servicenow.mapping.subject_text",
+                "plugins.signatures.hmac_sha256",
+            ),
             *("plugins.offered.require_link", "plugins.servicedesk_plus.mapping.created_list_info"),
             *(
                 "tools.catalogue.find_provider",
