@@ -193,7 +193,7 @@ def audited(name: str, value: Any, previous: Any) -> list[tuple[str, Any, Any]]:
 
 
 def _told(value: Any) -> Any:
-    return value if value is None or isinstance(value, list) else str(value)
+    return " ".join(value) if isinstance(value, list) else value if value is None else str(value)
 
 
 def group_id(name: str | None) -> int | None:
