@@ -12,6 +12,9 @@ from fastapi import FastAPI, Request, Response
 from deskhand import __version__
 from deskhand.access.endpoints import router as access_router
 from deskhand.access.pages import router as login_pages
+from deskhand.access.people.endpoints import router as people_router
+from deskhand.access.people.pages import router as people_pages
+from deskhand.access.trail import router as audit_router
 from deskhand.agents.endpoints import router as agents_router
 from deskhand.appstate import App
 from deskhand.engine.queue import Waker, queue_depth
@@ -45,6 +48,7 @@ from deskhand.plugins.registry import PluginManager
 from deskhand.schedules.endpoints import router as schedules_router
 from deskhand.schedules.pages import router as schedule_pages
 from deskhand.tenants.endpoints import router as tenants_router
+from deskhand.tenants.pages import router as tenant_pages
 from deskhand.tools.catalogue import providers
 from deskhand.tools.endpoints import router as tools_router
 from deskhand.ui.reference import router as reference_pages
@@ -125,6 +129,8 @@ def create_app(config: ApiConfig, limits: EdgeLimits | None = None) -> FastAPI:
     )
     for router in (
         access_router,
+        people_router,
+        audit_router,
         tenants_router,
         tools_router,
         agents_router,
@@ -133,7 +139,7 @@ def create_app(config: ApiConfig, limits: EdgeLimits | None = None) -> FastAPI:
         schedules_router,
     ):
         app.include_router(router)
-    for router in (login_pages, execution_pages, schedule_pages, reference_pages):
+    for router in (login_pages, people_pages, tenant_pages, execution_pages, schedule_pages, reference_pages):
         app.include_router(router)
     _add_health(app)
     mount_static(app)

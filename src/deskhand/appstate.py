@@ -13,6 +13,7 @@ from deskhand.kit.crypto import SecretBox
 from deskhand.kit.db.session import Database
 from deskhand.kit.edge import StreamSlots
 from deskhand.kit.http import HttpClientFactory
+from deskhand.kit.passwords import Passwords
 from deskhand.kit.telemetry import Telemetry
 from deskhand.plugins.registry import PluginManager
 
@@ -35,6 +36,7 @@ class AppState:
         clock: Current time.
         telemetry: The process's figures.
         streams: Slots for event streams.
+        passwords: Stores and checks people's passwords, a few at once.
     """
 
     db: Database
@@ -47,6 +49,7 @@ class AppState:
     clock: Clock = utc_now
     telemetry: Telemetry = field(default_factory=Telemetry)
     streams: StreamSlots = field(default_factory=StreamSlots)
+    passwords: Passwords = field(default_factory=Passwords)
 
 
 State = TypeVar("State", bound=AppState)

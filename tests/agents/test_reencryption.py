@@ -29,7 +29,13 @@ from deskhand.tenants.models import TenantConfig
 
 MakeTenant = Callable[..., Awaitable[TenantConfig]]
 OLD, NEW = (Fernet.generate_key().decode() for _ in range(2))
-NOT_FERNET = {"api_keys.key_hash", "platform_keys.key_hash", "users.password_hash"}
+NOT_FERNET = {
+    "api_keys.key_hash",
+    "password_links.secret_hash",
+    "platform_keys.key_hash",
+    "user_sessions.secret_hash",
+    "users.password_hash",
+}
 """Hashes: nobody reads them back, so no key rotates them."""
 COUNT = 7  # tenants; more than one batch of three, and the last batch is not full
 

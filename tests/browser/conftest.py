@@ -62,6 +62,7 @@ async def page(chromium: Browser, console: Console) -> AsyncIterator[Page]:
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on("requestfailed", lambda request: complaints.append(f"{request.url} {request.failure}"))
     await page.goto(f"{console.url}/executions")
+    await page.get_by_role("link", name="Use an API key").click()
     await page.get_by_label("API key").fill(await console.key())
     await page.get_by_role("button", name="Sign in").click()
     await page.wait_for_url("**/executions")

@@ -27,6 +27,7 @@ async def look(chromium: Browser, product: Product, tool_type: str, landed: Land
     page.set_default_timeout(30_000)
     run = f"{product.api.url}/executions/{landed.execution['id']}"
     await page.goto(run)
+    await page.get_by_role("link", name="Use an API key").click()
     await page.get_by_label("API key").fill(landed.customer.key)
     await page.get_by_role("button", name="Sign in").click()
     await page.wait_for_url(run)

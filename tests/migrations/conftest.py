@@ -86,6 +86,11 @@ NEW_ROWS = (
        VALUES ('acme', '00000000-0000-4000-8000-0000000000f1', 'viewer')""",
     """INSERT INTO api_keys (tenant_id, name, prefix, key_hash, role)
        VALUES ('acme', 'k', 'dhk_x', sha256('x'), 'viewer')""",
+    """INSERT INTO user_sessions (user_id, current_tenant, secret_hash, expires_at)
+       VALUES ('00000000-0000-4000-8000-0000000000f1', 'acme', sha256('s'), now())""",
+    """INSERT INTO password_links (user_id, secret_hash, created_by, expires_at)
+       VALUES ('00000000-0000-4000-8000-0000000000f1', sha256('l'), 'command-line', now())""",
+    """INSERT INTO sign_in_tries (bucket, tries, since) VALUES (sha256('b'), 3, now())""",
     """INSERT INTO platform_keys (name, prefix, key_hash) VALUES ('p', 'dhp_x', sha256('y'))""",
     """INSERT INTO knowledge_articles (tenant_id, article_id, title, body)
        VALUES ('acme', 'KB1', 'Fire', 'Use water')""",

@@ -21,6 +21,8 @@ from sqlalchemy import func, select
 from deskhand.access import endpoints as access_endpoints
 from deskhand.access import pages as access_pages
 from deskhand.access.models import ApiKey
+from deskhand.access.people import endpoints as people_endpoints
+from deskhand.access.people import pages as people_pages
 from deskhand.agents.models import Agent, AgentTrigger, AgentVersion
 from deskhand.appstate import AppState
 from deskhand.engine.models import AgentExecution, ExecutionStep
@@ -33,6 +35,7 @@ from deskhand.kit.problem import install_problem_handlers
 from deskhand.plugins.registry import PluginManager
 from deskhand.schedules import endpoints, pages
 from deskhand.simulators.base.server import run_in_process
+from deskhand.tenants import pages as tenant_pages
 from deskhand.ui.static_files import mount_static
 
 
@@ -50,6 +53,9 @@ def console_app(db: Database, pool: asyncpg.Pool) -> FastAPI:
     for module in (
         access_endpoints,
         access_pages,
+        people_endpoints,
+        people_pages,
+        tenant_pages,
         execution_endpoints,
         execution_pages,
         endpoints,

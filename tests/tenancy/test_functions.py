@@ -20,11 +20,13 @@ ACROSS_TENANTS = {
     "find_api_key(bytea)",
     "find_platform_key(bytea)",
     "find_tenant_hook(text,text)",
+    "find_user_session(bytea)",
     "find_webhook_triggers(uuid)",
     "finish_executions(jsonb)",
     "fire_schedules(uuid[],timestamp with time zone[],text[],uuid[],timestamp with time zone[])",
     "heartbeat_executions(text,uuid[],integer[])",
     "move_execution_clock(bigint)",
+    "note_use(bytea,timestamp with time zone)",
     "prune_history(text,interval,integer)",
     "queue_depth()",
     "record_delivery(text,uuid,text,text,text,integer,text,text,text,text,text,integer)",
@@ -36,6 +38,8 @@ ACROSS_TENANTS = {
 BY_HASH = {
     "find_api_key(bytea)",
     "find_platform_key(bytea)",
+    "find_user_session(bytea)",
+    "note_use(bytea,timestamp with time zone)",
 }  # whoever knows the key of which it is may ask whose it is
 FOR_THE_DOOR = {
     "accept_events(jsonb)",

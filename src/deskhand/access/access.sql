@@ -1,14 +1,21 @@
--- Whom an API key belongs to, asked before the tenant is known: by the key's hash alone.
+-- Whom a credential belongs to, asked before the tenant is known: by the hash of its secret alone.
 --
 -- How to change a function: docs/howto/change-a-sql-function.md.
 
--- A session or sign-in token ends with the key it was made with, so the times answered are the earlier of both.
+-- A session or sign-in token ends with the key it was made with, so the times answered are the earlier of both. One that
+-- a person made holds for as long as that person may make it.
 CREATE FUNCTION find_api_key(p_key_hash bytea)
 RETURNS TABLE (id uuid, tenant_id varchar, role varchar, prefix varchar, expires_at timestamptz, revoked_at timestamptz,
-               made_with uuid, made_with_platform_key uuid, tenant_is_active boolean)
+               made_with uuid, made_with_platform_key uuid, made_with_user uuid, created_at timestamptz,
+               last_used_at timestamptz, tenant_is_active boolean)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
     SELECT k.id, k.tenant_id, k.role, k.prefix, LEAST(k.expires_at, o.expires_at),
-           LEAST(k.revoked_at, o.revoked_at, p.revoked_at), k.made_with, k.made_with_platform_key, t.is_active
+           LEAST(k.revoked_at, o.revoked_at, p.revoked_at,
+                 CASE WHEN k.made_with_user IS NOT NULL AND NOT COALESCE(
+                   (SELECT u.is_active AND (u.is_platform_admin OR m.role = 'tenant_admin')
+                      FROM users u LEFT JOIN memberships m ON m.user_id = u.id AND m.tenant_id = k.tenant_id
+                     WHERE u.id = k.made_with_user), false) THEN k.created_at END),
+           k.made_with, k.made_with_platform_key, k.made_with_user, k.created_at, k.last_used_at, t.is_active
       FROM api_keys k
       JOIN tenant_configs t ON t.tenant_id = k.tenant_id
       LEFT JOIN api_keys o ON o.tenant_id = k.tenant_id AND o.id = k.made_with
@@ -20,4 +27,39 @@ CREATE FUNCTION find_platform_key(p_key_hash bytea)
 RETURNS TABLE (id uuid, name varchar, prefix varchar, revoked_at timestamptz)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
     SELECT k.id, k.name, k.prefix, k.revoked_at FROM platform_keys k WHERE k.key_hash = p_key_hash
+$$;
+
+-- Who is signed in, and what that person may do now: a lost membership or a disabled account counts from the next
+-- request on. `tenants` are the person's own memberships, for the switcher.
+CREATE FUNCTION find_user_session(p_secret_hash bytea)
+RETURNS TABLE (id uuid, user_id uuid, email varchar, name varchar, is_platform_admin boolean, tenant_id varchar,
+               role varchar, last_used_at timestamptz, expires_at timestamptz, ended_at timestamptz,
+               tenant_is_active boolean, tenants jsonb)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+    SELECT s.id, u.id, u.email, u.name, u.is_platform_admin, s.current_tenant,
+           CASE WHEN NOT u.is_active THEN NULL
+                WHEN s.current_tenant IS NOT NULL THEN m.role
+                WHEN u.is_platform_admin THEN 'platform_admin' END,
+           s.last_used_at, s.expires_at, s.ended_at, COALESCE(t.is_active, true),
+           (SELECT COALESCE(jsonb_agg(jsonb_build_object('tenant_id', o.tenant_id, 'name', c.name, 'role', o.role)
+                                      ORDER BY lower(c.name), o.tenant_id), '[]'::jsonb)
+              FROM memberships o JOIN tenant_configs c ON c.tenant_id = o.tenant_id WHERE o.user_id = u.id)
+      FROM user_sessions s
+      JOIN users u ON u.id = s.user_id
+      LEFT JOIN memberships m ON m.user_id = u.id AND m.tenant_id = s.current_tenant
+      LEFT JOIN tenant_configs t ON t.tenant_id = s.current_tenant
+     WHERE s.secret_hash = p_secret_hash
+$$;
+
+-- That a credential was used: what an idle session ends by, and what an administrator sees of a key. Times only go
+-- forward, and a server that takes no changes goes without.
+CREATE FUNCTION note_use(p_hash bytea, p_at timestamptz) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+BEGIN
+    IF current_setting('transaction_read_only')::boolean THEN
+        RETURN;
+    END IF;
+    UPDATE api_keys SET last_used_at = p_at WHERE key_hash = p_hash AND (last_used_at IS NULL OR last_used_at < p_at);
+    UPDATE user_sessions SET last_used_at = p_at WHERE secret_hash = p_hash AND last_used_at < p_at;
+END
 $$;

@@ -7,9 +7,12 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 from fastapi import APIRouter, Form, Path, Request, Response, status
+from fastapi import Cookie as CookieValue
 from fastapi.responses import RedirectResponse
+from pydantic import BaseModel, Field
 
-from deskhand.access import service
+from deskhand.access import authentication, service
+from deskhand.access.cookies import DEVICE_COOKIE, address_of, give_device, give_session, known_device, take_session
 from deskhand.access.guards import (
     SESSION_COOKIE,
     AdministeredSession,
@@ -17,11 +20,20 @@ from deskhand.access.guards import (
     TenantPath,
 )
 from deskhand.access.pages import login_page
+from deskhand.access.people import signing_in
 from deskhand.access.schemas import ApiKeyCreate, ApiKeyCreated, ApiKeyResponse, SignInToken
 from deskhand.appstate import App
-from deskhand.errors import ConflictError, ForbiddenError, InvalidInputError, NotFoundError, UnauthenticatedError
+from deskhand.errors import (
+    ConflictError,
+    ForbiddenError,
+    InvalidInputError,
+    NotFoundError,
+    RateLimitedError,
+    UnauthenticatedError,
+)
 from deskhand.kit.page import Page, PageCursor, PageLimit
 from deskhand.kit.problem import problem_responses, public_problem_responses
+from deskhand.kit.schema import StorableText
 from deskhand.ui.csrf import refuse_cross_site
 
 router = APIRouter(tags=["access"])
@@ -77,6 +89,25 @@ async def revoke_api_key(
 
 
 @router.post(
+    KEYS + "/{key_id}/rotate",
+    operation_id="rotate_api_key",
+    status_code=status.HTTP_201_CREATED,
+    responses=problem_responses(NotFoundError, ConflictError, InvalidInputError),
+)
+async def rotate_api_key(
+    tenant_id: TenantPath, key_id: UUID, principal: Administrator, session: AdministeredSession, app: App
+) -> ApiKeyCreated:
+    """Make a key's successor, of the same name, role and end; the old key goes on for a day at most.
+
+    The answer is the only time the new key is shown.
+    """
+    key, plain = await service.rotate_api_key(
+        session, tenant_id=tenant_id, actor=principal.actor, key_id=key_id, now=app.clock()
+    )
+    return ApiKeyCreated(**ApiKeyResponse.model_validate(key).model_dump(), api_key=plain)
+
+
+@router.post(
     "/api/v1/tenants/{tenant_id}/sign-in-tokens",
     operation_id="create_sign_in_token",
     status_code=status.HTTP_201_CREATED,
@@ -97,39 +128,71 @@ async def create_sign_in_token(
     return SignInToken(token=token, url=f"{app.public_url}/login?token={token}", expires_at=expires_at)
 
 
+class Credentials(BaseModel):
+    """What a person signs in with: an email address and a password, or an API key, or a sign-in token."""
+
+    email: StorableText = Field("", max_length=254, description="An email address, with")
+    password: StorableText = Field("", max_length=1000, description="its password; or")
+    api_key: StorableText = Field("", max_length=500, description="an API key; or")
+    token: StorableText = Field("", max_length=500, description="a sign-in token.")
+    next_path: str = Field("/", alias="next", max_length=2000, description="Page to go on to.")
+
+    @property
+    def account(self) -> str:
+        """The account's address, in the one form that counts."""
+        return self.email.strip().lower()
+
+
 @router.post(
     "/login",
     operation_id="sign_in",
     status_code=status.HTTP_303_SEE_OTHER,
     response_class=RedirectResponse,
-    responses=public_problem_responses(UnauthenticatedError, ForbiddenError, InvalidInputError),
+    responses=public_problem_responses(UnauthenticatedError, ForbiddenError, InvalidInputError, RateLimitedError),
 )
 async def sign_in(
     request: Request,
     app: App,
-    api_key: Annotated[str, Form(max_length=500, description="An API key, or")] = "",
-    token: Annotated[str, Form(max_length=500, description="a sign-in token.")] = "",
-    next_path: Annotated[str, Form(alias="next", max_length=2000, description="Page to go on to.")] = "/",
+    form: Annotated[Credentials, Form()],
+    device: Annotated[str | None, CookieValue(alias=DEVICE_COOKIE, include_in_schema=False)] = None,
 ) -> Response:
-    """Exchange an API key or a sign-in token for the console's session cookie."""
+    """Exchange a password, an API key or a sign-in token for the console's session cookie."""
     refuse_cross_site(request, app.public_url)
-    credential = (token or api_key).strip()
+    answer = RedirectResponse(local_path(form.next_path), status_code=status.HTTP_303_SEE_OTHER)
     try:
-        cookie = await service.sign_in(app.db, app.secrets, credential, now=app.clock())
-    except UnauthenticatedError as err:
+        if form.account:
+            await _with_password(request, app, form, device, answer)
+        else:
+            credential = (form.token or form.api_key).strip()
+            give_session(answer, app, await authentication.sign_in(app.db, app.secrets, credential, now=app.clock()))
+    except (UnauthenticatedError, RateLimitedError) as err:
         if "text/html" not in request.headers.get("accept", ""):
             raise
-        return login_page(request, next_path=next_path, problem=err.detail, status_code=err.status)
-    answer = RedirectResponse(local_path(next_path), status_code=status.HTTP_303_SEE_OTHER)
-    answer.set_cookie(
-        SESSION_COOKIE,
-        cookie,
-        max_age=int(service.SESSION_LIFETIME.total_seconds()),
-        httponly=True,
-        samesite="lax",
-        secure=app.public_url.startswith("https://"),
-    )
+        return login_page(
+            request,
+            next_path=form.next_path,
+            problem=err.detail,
+            status_code=err.status,
+            with_key=not form.account,
+            email=form.email,
+        )
+    if cookie := request.cookies.get(
+        SESSION_COOKIE
+    ):  # the one open here before ends
+        await authentication.sign_out(app.db, app.secrets, cookie, now=app.clock())
     return answer
+
+
+async def _with_password(request: Request, app: App, form: Credentials, device: str | None, answer: Response) -> None:
+    signed_in = await signing_in.sign_in(
+        app,
+        email=form.account,
+        password=form.password,
+        address=address_of(request),
+        device=known_device(app.secrets, device, email=form.account),
+    )
+    give_session(answer, app, signed_in.cookie)
+    give_device(answer, app, email=signed_in.email, device=signed_in.device)
 
 
 @router.post(
@@ -142,9 +205,9 @@ async def sign_in(
 async def sign_out(request: Request, app: App) -> Response:
     """End the console session, if there is one."""
     refuse_cross_site(request, app.public_url)
-    await service.sign_out(app.db, app.secrets, request.cookies.get(SESSION_COOKIE, ""))
+    await authentication.sign_out(app.db, app.secrets, request.cookies.get(SESSION_COOKIE, ""), now=app.clock())
     answer = RedirectResponse("/login", status_code=status.HTTP_303_SEE_OTHER)
-    answer.delete_cookie(SESSION_COOKIE, httponly=True, samesite="lax")
+    take_session(answer, app)
     return answer
 
 

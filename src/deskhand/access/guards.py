@@ -13,7 +13,7 @@ from fastapi import Depends, Path, Request
 from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from deskhand.access import service
+from deskhand.access import authentication
 from deskhand.access.principal import Principal
 from deskhand.appstate import App
 from deskhand.errors import ForbiddenError, NotFoundError, UnauthenticatedError
@@ -37,16 +37,23 @@ async def authenticate(request: Request, app: App, bearer: Bearer, cookie: Cooki
         ForbiddenError: A browser sends the cookie on behalf of another site.
     """
     if bearer is not None:
-        return await service.principal_of_key(app.db, bearer.credentials, now=app.clock())
+        return await authentication.principal_of_key(app.db, bearer.credentials, now=app.clock())
     if "authorization" in request.headers:
         raise UnauthenticatedError("The Authorization header must read: Bearer <API key>.")
     if not cookie:
         raise UnauthenticatedError("Send an API key: Authorization: Bearer dhk_...")
     csrf.refuse_cross_site(request, app.public_url)
-    return await service.principal_of_cookie(app.db, app.secrets, cookie, now=app.clock())
+    # htmx and event streams ask by themselves; only what a person did keeps a session from falling idle.
+    stream = "text/event-stream" in request.headers.get("accept", "")
+    by_itself = request.method == "GET" and (stream or "hx-request" in request.headers)
+    return await authentication.principal_of_cookie(app.db, app.secrets, cookie, now=app.clock(), active=not by_itself)
 
 
 Authenticated = Annotated[Principal, Depends(authenticate)]
+
+
+PERMISSIONS: dict[Callable[..., object], str] = {authenticate: "anybody"}
+"""What each dependency of this module asks of a caller. A route without any is public, and on a list of a test."""
 
 
 def _require(role: str) -> Callable[[Principal], Principal]:
@@ -55,6 +62,7 @@ def _require(role: str) -> Callable[[Principal], Principal]:
             raise ForbiddenError(_refusal(principal, role))
         return principal
 
+    PERMISSIONS[guard] = role
     return guard
 
 
@@ -120,10 +128,33 @@ def administered_tenant(tenant_id: TenantPath, principal: Authenticated) -> Prin
 Administrator = Annotated[Principal, Depends(administered_tenant)]
 
 
+def signed_in_person(principal: Authenticated) -> Principal:
+    """Allow whoever signed in as a person, whatever the role.
+
+    Raises:
+        ForbiddenError: A key is no person: it has no password and no other tenants.
+    """
+    if principal.person is None:
+        raise ForbiddenError("This is for people who signed in with an email address; a key has no account.")
+    return principal
+
+
+PERMISSIONS |= {administered_tenant: "administrator", signed_in_person: "person"}
+
+SignedInPerson = Annotated[Principal, Depends(signed_in_person)]
+
+
 async def administered_session(app: App, tenant_id: TenantPath, _caller: Administrator) -> AsyncIterator[AsyncSession]:
     """The request's transaction in the tenant of the path, which the caller was found to administer."""
     async with app.db.tenant_session(tenant_id) as session:
         yield session
 
 
+async def people_session(app: App, _caller: Administrator) -> AsyncIterator[AsyncSession]:
+    """The request's transaction on accounts, which belong to no tenant; the caller administers the path's tenant."""
+    async with app.db.platform_session() as session:
+        yield session
+
+
+PeopleSession = Annotated[AsyncSession, Depends(people_session, scope="function")]
 AdministeredSession = Annotated[AsyncSession, Depends(administered_session, scope="function")]

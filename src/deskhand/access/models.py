@@ -35,6 +35,8 @@ class User(Base):
     password_hash: Mapped[str | None] = mapped_column(Text)
     is_platform_admin: Mapped[bool] = mapped_column(server_default=text("false"))
     is_active: Mapped[bool] = mapped_column(server_default=text("true"))
+    password_set_at: Mapped[Timestamp | None]
+    last_sign_in_at: Mapped[Timestamp | None]
     created_at: Mapped[CreatedAt]
     updated_at: Mapped[UpdatedAt]
 
@@ -61,11 +63,74 @@ class Membership(TenantModel, Base):
         return f"<Membership(tenant_id={self.tenant_id}, user_id={self.user_id}, role={self.role})>"
 
 
+class UserSession(Base):
+    """A person signed in, in one browser. Only the hash of the cookie's secret is stored.
+
+    ``current_tenant`` is the tenant the person acts in; none for a platform administrator who acts in no tenant.
+    """
+
+    __tablename__ = "user_sessions"
+    __table_args__ = (
+        Index("uq_user_sessions_secret_hash", "secret_hash", unique=True),
+        Index("idx_user_sessions_user_id", "user_id"),
+        Index("idx_user_sessions_current_tenant", "current_tenant"),
+    )
+
+    id: Mapped[UuidPk]
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
+    current_tenant: Mapped[str | None] = mapped_column(
+        String(100), ForeignKey("tenant_configs.tenant_id", ondelete="CASCADE")
+    )
+    secret_hash: Mapped[bytes] = mapped_column(LargeBinary(32))
+    created_at: Mapped[CreatedAt]
+    last_used_at: Mapped[CreatedAt]
+    expires_at: Mapped[Timestamp]
+    ended_at: Mapped[Timestamp | None]
+
+    def __repr__(self) -> str:
+        return f"<UserSession(id={self.id}, user_id={self.user_id}, current_tenant={self.current_tenant})>"
+
+
+class PasswordLink(Base):
+    """A link with which a person sets a password, once. Only the hash of its secret is stored."""
+
+    __tablename__ = "password_links"
+    __table_args__ = (
+        Index("uq_password_links_secret_hash", "secret_hash", unique=True),
+        Index("idx_password_links_user_id", "user_id"),
+    )
+
+    id: Mapped[UuidPk]
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
+    secret_hash: Mapped[bytes] = mapped_column(LargeBinary(32))
+    created_at: Mapped[CreatedAt]
+    created_by: Mapped[str] = mapped_column(String(255))
+    expires_at: Mapped[Timestamp]
+    used_at: Mapped[Timestamp | None]
+
+    def __repr__(self) -> str:
+        return f"<PasswordLink(id={self.id}, user_id={self.user_id})>"
+
+
+class SignInTries(Base):
+    """How often somebody failed to sign in: by address, account or known browser, each as a keyed hash."""
+
+    __tablename__ = "sign_in_tries"
+
+    bucket: Mapped[bytes] = mapped_column(LargeBinary(32), primary_key=True)
+    tries: Mapped[int]
+    since: Mapped[Timestamp]
+
+    def __repr__(self) -> str:
+        return f"<SignInTries(bucket={self.bucket.hex()[:8]}, tries={self.tries})>"
+
+
 class ApiKey(TenantModel, Base):
     """A credential for one tenant: a machine's key, a sign-in token or a console session.
 
-    Only a SHA-256 of the key is stored; the key has 256 random bits. ``made_with`` or ``made_with_platform_key`` is the
-    machine's or administrator's key that a token or session comes from, over any number of steps; they end with it.
+    Only a SHA-256 of the key is stored; the key has 256 random bits. ``made_with``, ``made_with_platform_key`` or
+    ``made_with_user`` is the machine's or administrator's key, or the person, that a token or session comes from, over
+    any number of steps; they end with it.
     """
 
     __tablename__ = "api_keys"
@@ -76,6 +141,7 @@ class ApiKey(TenantModel, Base):
         UniqueConstraint("tenant_id", "id", name="uq_api_keys_tenant_id_id"),
         Index("idx_api_keys_made_with", "tenant_id", "made_with"),
         Index("idx_api_keys_made_with_platform_key", "made_with_platform_key"),
+        Index("idx_api_keys_made_with_user", "made_with_user"),
         ForeignKeyConstraint(
             ["tenant_id", "made_with"],
             ["api_keys.tenant_id", "api_keys.id"],
@@ -96,6 +162,8 @@ class ApiKey(TenantModel, Base):
     revoked_at: Mapped[Timestamp | None]
     made_with: Mapped[UUID | None]
     made_with_platform_key: Mapped[UUID | None] = mapped_column(ForeignKey("platform_keys.id", ondelete="CASCADE"))
+    made_with_user: Mapped[UUID | None] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
+    last_used_at: Mapped[Timestamp | None]
 
     def __repr__(self) -> str:
         return f"<ApiKey(id={self.id}, prefix={self.prefix}, role={self.role})>"

@@ -21,10 +21,31 @@ includes the other, so that the two can be different people."""
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
-    """The key that a credential comes from and ends with; neither for one that the command line made."""
+    """The key or person that a credential comes from and ends with; none for one that the command line made."""
 
     key_id: UUID | None = None
     platform_key_id: UUID | None = None
+    user_id: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenTenant:
+    """A tenant that a person may enter, and as what."""
+
+    tenant_id: str
+    name: str
+    role: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Person:
+    """Who is signed in, beyond the role in the current tenant."""
+
+    user_id: UUID
+    email: str
+    name: str | None
+    is_platform_admin: bool
+    tenants: tuple[OpenTenant, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,20 +53,23 @@ class Principal:
     """The authenticated caller of one request.
 
     Attributes:
-        kind: How the caller proved who it is.
+        kind: How the caller proved who it is: a machine's key, a platform key, a console session that a key opened,
+            or a person's own session.
         tenant_id: The one tenant it acts in; None for a platform administrator.
         role: One of ``access.models.ROLES``, or ``platform_admin``.
         actor: Name in the audit log, e.g. ``api-key:dhk_ab12cd34``.
         origin: What the sign-in tokens it makes end with.
         digest: Hash of its key, by which a long answer asks whether the caller may still see it.
+        person: Who it is, where a person signed in.
     """
 
-    kind: Literal["api_key", "platform", "session"]
+    kind: Literal["api_key", "platform", "session", "person"]
     tenant_id: str | None
     role: str
     actor: str
     origin: Origin = field(default_factory=Origin)
     digest: bytes = field(default=b"", repr=False)
+    person: Person | None = None
 
     def may(self, role: str) -> bool:
         """Whether this caller's role includes ``role``."""

@@ -31,6 +31,8 @@ class FoundKey:
     expires_at: datetime | None
     revoked_at: datetime | None
     made_with: Origin
+    created_at: datetime | None = None
+    used_at: datetime | None = None
     tenant_is_active: bool = True
 
 
@@ -47,7 +49,9 @@ async def find_api_key(session: AsyncSession, digest: bytes) -> FoundKey | None:
         prefix=row.prefix,
         expires_at=row.expires_at,
         revoked_at=row.revoked_at,
-        made_with=Origin(key_id=row.made_with, platform_key_id=row.made_with_platform_key),
+        made_with=Origin(key_id=row.made_with, platform_key_id=row.made_with_platform_key, user_id=row.made_with_user),
+        created_at=row.created_at,
+        used_at=row.last_used_at,
         tenant_is_active=row.tenant_is_active,
     )
 
@@ -69,6 +73,11 @@ async def find_platform_key(session: AsyncSession, digest: bytes) -> FoundKey | 
         revoked_at=row.revoked_at,
         made_with=Origin(),
     )
+
+
+async def note_use(session: AsyncSession, digest: bytes, now: datetime) -> None:
+    """Remember that a credential was used."""
+    await session.execute(text("SELECT note_use(:digest, :now)"), {"digest": digest, "now": now})
 
 
 async def add_key(session: AsyncSession, key: ApiKey | PlatformKey) -> None:
@@ -105,6 +114,24 @@ async def list_keys(
         .all()
     )
     return cut_page(rows, limit, lambda key: (key.created_at, key.id))
+
+
+async def list_platform_keys(session: AsyncSession) -> Sequence[PlatformKey]:
+    """Every key of a platform administrator, newest first."""
+    query = select(PlatformKey).order_by(PlatformKey.created_at.desc(), PlatformKey.id.desc())
+    return (await session.execute(query)).scalars().all()
+
+
+async def key_by_prefix(session: AsyncSession, tenant_id: str, prefix: str) -> ApiKey | None:
+    """A machine's key by the characters that are shown of it, locked for a change."""
+    query = select(ApiKey).where(ApiKey.tenant_id == tenant_id, ApiKey.prefix == prefix).with_for_update()
+    return (await session.execute(query)).scalars().first()
+
+
+async def platform_key_by_prefix(session: AsyncSession, prefix: str) -> PlatformKey | None:
+    """A platform administrator's key by the characters that are shown of it, locked for a change."""
+    query = select(PlatformKey).where(PlatformKey.prefix == prefix).with_for_update()
+    return (await session.execute(query)).scalars().first()
 
 
 async def use_up(session: AsyncSession, digest: bytes) -> ApiKey | None:

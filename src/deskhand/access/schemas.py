@@ -53,6 +53,7 @@ class ApiKeyResponse(BaseModel):
     created_by: str | None
     expires_at: datetime | None
     revoked_at: datetime | None
+    last_used_at: datetime | None = Field(description="When it was used last, to the minute; null for never.")
 
 
 class ApiKeyCreated(ApiKeyResponse):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 
-from sqlalchemy import select, text
+from sqlalchemy import Select, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from deskhand.audit.filters import AuditFilters
 from deskhand.audit.models import AuditLog
 
 BATCH = 1000
@@ -58,3 +59,34 @@ async def in_order(session: AsyncSession) -> AsyncIterator[AuditLog]:
     entries = await session.stream_scalars(query.execution_options(yield_per=BATCH))
     async for entry in entries:
         yield entry
+
+
+async def newest_first(
+    session: AsyncSession, tenant_id: str, filters: AuditFilters, *, before: int | None, limit: int
+) -> Sequence[AuditLog]:
+    """A tenant's entries, from the newest or from an entry's sequence number back."""
+    query = _fitting(tenant_id, filters).order_by(AuditLog.sequence.desc()).limit(limit)
+    if before is not None:
+        query = query.where(AuditLog.sequence < before)
+    return (await session.execute(query)).scalars().all()
+
+
+async def oldest_first(
+    session: AsyncSession, tenant_id: str, filters: AuditFilters, *, after: int, limit: int = BATCH
+) -> Sequence[AuditLog]:
+    """A tenant's entries in the order of the chain, after a sequence number."""
+    query = _fitting(tenant_id, filters).where(AuditLog.sequence > after).order_by(AuditLog.sequence).limit(limit)
+    return (await session.execute(query)).scalars().all()
+
+
+def _fitting(tenant_id: str, filters: AuditFilters) -> Select[AuditLog]:
+    query = select(AuditLog).where(AuditLog.tenant_id == tenant_id)
+    for name in ("actor", "operation", "resource_type", "resource_id", "status"):
+        value = getattr(filters, name)
+        if value is not None:
+            query = query.where(getattr(AuditLog, name) == value)
+    if filters.since is not None:
+        query = query.where(AuditLog.created_at >= filters.since)
+    if filters.until is not None:
+        query = query.where(AuditLog.created_at < filters.until)
+    return query

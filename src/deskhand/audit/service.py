@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import uuid
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC
 from decimal import Decimal
@@ -19,9 +20,14 @@ from typing import Any, Literal
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from deskhand.audit import repository
+from deskhand.audit.export import Format, heading, line
+from deskhand.audit.filters import AuditFilters
 from deskhand.audit.models import AuditLog
+from deskhand.errors import InvalidInputError
+from deskhand.kit.page import Page, cut_page, decode_cursor
 
 Status = Literal["success", "failure", "denied"]
+_SEQUENCE = re.compile(r"[0-9]{1,18}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +115,39 @@ async def verify(session: AsyncSession) -> list[ChainReport]:
         report = reports.get(entry.tenant_id) or ChainReport(entry.tenant_id)
         reports[entry.tenant_id] = _check(report, entry)
     return list(reports.values())
+
+
+async def list_entries(
+    session: AsyncSession, *, tenant_id: str, filters: AuditFilters, limit: int = 50, cursor: str | None = None
+) -> Page[AuditLog]:
+    """A tenant's entries, newest first.
+
+    Raises:
+        InvalidInputError: The cursor is not one of this list.
+    """
+    position = decode_cursor(cursor, str)
+    if position is not None and not _SEQUENCE.fullmatch(position[0]):
+        raise InvalidInputError("The cursor is not one this list gave out. Leave it out to read from the start.")
+    before = int(position[0]) if position is not None else None
+    rows = await repository.newest_first(session, tenant_id, filters, before=before, limit=limit + 1)
+    return cut_page(rows, limit, lambda entry: (str(entry.sequence),))
+
+
+async def export(session: AsyncSession, *, tenant_id: str, filters: AuditFilters, form: Format) -> AsyncIterator[str]:
+    """A tenant's entries as text, in the order of the chain, a batch at a time.
+
+    Args:
+        session: Of the tenant; open for as long as the text is read.
+        tenant_id: Whose log.
+        filters: Which entries.
+        form: JSON Lines or CSV.
+    """
+    yield heading(form)
+    after = 0
+    while entries := await repository.oldest_first(session, tenant_id, filters, after=after):
+        yield "".join(line(entry, form) for entry in entries)
+        after = entries[-1].sequence
+        session.expunge_all()
 
 
 def entry_digest(entry: AuditLog) -> bytes:

@@ -1,16 +1,18 @@
-"""Commands for administrators: keys, tenants, the audit log, desks' set-up pages, a check-up."""
+"""Commands for administrators: tenants, the audit log, desks' set-up pages, a check-up."""
 
 from __future__ import annotations
 
+import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import typer
 
 from deskhand.access import service as access
-from deskhand.access.schemas import ApiKeyCreate
 from deskhand.audit import service as audit
+from deskhand.audit.export import Format
+from deskhand.audit.filters import AuditFilters
 from deskhand.cli.common import checked, database, err, opened_installation, out, read_json_file, run
-from deskhand.errors import InvalidInputError
 from deskhand.installation import Installation
 from deskhand.kit.clock import utc_now
 from deskhand.kit.crypto import SecretBox, new_webhook_secret
@@ -22,46 +24,19 @@ from deskhand.tenants.service import TenantService
 
 ACTOR = "command-line"
 
-keys_app = typer.Typer(help="API keys of tenants and of platform administrators.", no_args_is_help=True)
 tenants_app = typer.Typer(help="Tenants.", no_args_is_help=True)
 audit_app = typer.Typer(help="The audit log.", no_args_is_help=True)
 desk_app = typer.Typer(help="Setting up a desk.", no_args_is_help=True)
 
 
 app = typer.Typer()
-for _name, _group in (("key", keys_app), ("tenant", tenants_app), ("audit", audit_app), ("desk", desk_app)):
+for _name, _group in (("tenant", tenants_app), ("audit", audit_app), ("desk", desk_app)):
     app.add_typer(_group, name=_name)
 
 
 @app.callback()
 def main() -> None:
     """Administration."""
-
-
-@keys_app.command("create")
-def create_key(
-    tenant: str = typer.Option("", help="The tenant's id; left out with --platform."),
-    name: str = typer.Option("command line", help="What it is for."),
-    role: str = typer.Option("tenant_admin", help="tenant_admin, operator, editor or viewer."),
-    platform: bool = typer.Option(False, "--platform", help="A platform administrator's key."),
-) -> None:
-    """Make a key and show it, once."""
-
-    async def make(installation: Installation) -> str:
-        async with database(installation) as db:
-            if platform:
-                async with db.platform_session() as session:
-                    return (await access.create_platform_key(session, name=data.name))[1]
-            async with db.tenant_session(tenant) as session:
-                return (await access.create_api_key(session, tenant_id=tenant, actor=ACTOR, data=data))[1]
-
-    if not platform and not tenant:
-        raise InvalidInputError("Name the tenant with --tenant, or ask for a platform key with --platform.")
-    data = checked(ApiKeyCreate, {"name": name, "role": "viewer" if platform else role})
-    with opened_installation() as installation:
-        key = run(make(installation))
-    err.print("The key is shown this once:")
-    out.print(key, highlight=False, soft_wrap=True)
 
 
 @tenants_app.command("create")
@@ -143,6 +118,25 @@ def verify_audit() -> None:
         out.print(f"{report.tenant_id}: {report.entries} entries, {verdict}, head {report.head[:16]}", highlight=False)
     if not all(report.ok for report in reports):
         raise typer.Exit(1)
+
+
+@audit_app.command("export")
+def export_audit(
+    tenant: str = typer.Argument(..., help="The tenant's id."),
+    as_csv: bool = typer.Option(False, "--csv", help="CSV for spreadsheets instead of JSON Lines."),
+    since: datetime | None = typer.Option(None, formats=["%Y-%m-%d"], help="Only from this day on (UTC)."),
+) -> None:
+    """Write a tenant's log to the standard output, oldest first, each entry with its hash."""
+    filters = AuditFilters(since=since.replace(tzinfo=UTC) if since is not None else None)
+
+    async def write(installation: Installation) -> None:
+        async with database(installation) as db, db.tenant_session(tenant) as session:
+            form: Format = "csv" if as_csv else "jsonl"
+            async for part in audit.export(session, tenant_id=tenant, filters=filters, form=form):
+                sys.stdout.write(part)
+
+    with opened_installation() as installation:
+        run(write(installation))
 
 
 @desk_app.command("setup")

@@ -10,10 +10,12 @@ from types import FrameType
 
 import typer
 
-from deskhand.cli.administration import sign_in_link
+from deskhand.access.people.administration import FIRST_ADMINISTRATOR, first_administrator
+from deskhand.cli.administration import ACTOR, sign_in_link
 from deskhand.cli.common import database, opened_installation, out, read_settings, run, start_logging
 from deskhand.errors import ConfigurationError
 from deskhand.installation import Installation
+from deskhand.kit.clock import utc_now
 from deskhand.kit.crypto import SecretBox
 from deskhand.kit.kept import KeptProcess
 from deskhand.plugins.registry import PluginManager
@@ -71,6 +73,7 @@ async def _until_stopped(installation: Installation) -> bool:
         if not await _ready(installation, parts, stop):
             return False
         out.print(f"Deskhand is up: {installation.public_url}", highlight=False, soft_wrap=True)
+        await _introduce_administrator(installation)
         if logs is not None:
             await _welcome(installation, logs)
         await stop.wait()
@@ -91,6 +94,15 @@ async def _ready(installation: Installation, parts: Sequence[KeptProcess], stop:
         waiting.cancel()
         stopped.cancel()
         await asyncio.gather(waiting, stopped, return_exceptions=True)
+
+
+async def _introduce_administrator(installation: Installation) -> None:
+    """On the first start, and until somebody has used it: the link that makes the first administrator."""
+    async with database(installation) as db, db.platform_session() as session:
+        link = await first_administrator(session, actor=ACTOR, now=utc_now())
+    if link is not None:
+        out.print(f"first administrator: {FIRST_ADMINISTRATOR}, who sets a password here, once, within a day:")
+        out.print(link.url(installation.public_url), highlight=False, soft_wrap=True)
 
 
 async def _welcome(installation: Installation, logs: Path) -> None:

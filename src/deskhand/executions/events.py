@@ -16,7 +16,7 @@ from uuid import UUID
 from fastapi import Depends, Request
 from fastapi.sse import ServerSentEvent
 
-from deskhand.access import service as access
+from deskhand.access import authentication
 from deskhand.access.guards import Viewer
 from deskhand.access.principal import Principal
 from deskhand.appstate import AppState, app_state
@@ -41,7 +41,7 @@ async def stream_slot(request: Request, viewer: Viewer) -> StreamSlots:
     state = app_state(request)
     state.streams.check(viewer.tenant_id or "", viewer.actor)
     async with state.db.tenant_session(viewer.tenant_id or "") as session:
-        if not await access.still_holds(session, viewer, now=state.clock()):
+        if not await authentication.still_holds(session, viewer, now=state.clock()):
             raise ForbiddenError("The tenant is deactivated, or your credential has just ended.")
     return state.streams
 
@@ -65,7 +65,7 @@ async def stream_changes(
         seen: dict[UUID, str] = {}
         for _ in range(MAX_POLLS):
             async with state.db.tenant_session(viewer.tenant_id or "") as session:
-                if not await access.still_holds(session, viewer, now=state.clock()):
+                if not await authentication.still_holds(session, viewer, now=state.clock()):
                     return
                 page = await service.list_executions(session, filters, limit=DEFAULT_LIMIT)
             for summary in reversed(page.items):

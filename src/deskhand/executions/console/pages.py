@@ -16,7 +16,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from deskhand.access.forms import SafeForm
-from deskhand.access.guards import Operator, TenantSession, Viewer
+from deskhand.access.guards import Authenticated, Operator, TenantSession, Viewer
 from deskhand.access.principal import Principal
 from deskhand.appstate import App
 from deskhand.engine.status import ExecutionStatus
@@ -38,8 +38,8 @@ PAGE_SIZE = 50
 
 
 @router.get("/")
-async def home() -> RedirectResponse:
-    return RedirectResponse("/executions", status_code=303)
+async def home(viewer: Authenticated) -> RedirectResponse:
+    return RedirectResponse("/executions" if viewer.tenant_id else "/tenants", status_code=303)
 
 
 @router.get("/executions")

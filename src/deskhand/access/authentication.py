@@ -1,0 +1,221 @@
+"""Who a credential belongs to, and signing in to the console with a key or a token.
+
+A console session that a key opened is a short-lived key of its own: the browser keeps its hash, encrypted, in a
+cookie, and every request looks it up again, so that revoking the key ends the session at once. A person's session
+(``access.sessions``) is kept in the same cookie. An answer without end (an event stream) asks again and again with
+``still_holds``.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from deskhand.access import repository, sessions
+from deskhand.access.principal import Origin, Principal
+from deskhand.access.repository import FoundKey
+from deskhand.access.service import KEY, PLATFORM_KEY, SESSION, SESSION_LIFETIME, SIGN_IN, new_key
+from deskhand.audit import service as audit
+from deskhand.errors import ConfigurationError, UnauthenticatedError
+from deskhand.kit.crypto import SecretBox, key_digest
+from deskhand.kit.db.session import Database
+
+MAX_CREDENTIAL = 2000
+"""Characters a credential may have before it is refused unread."""
+
+_INVALID = "The API key is unknown, expired or revoked."
+_OF_A_KEY, _OF_A_PERSON = "key", "session"
+
+
+async def sign_in(db: Database, secrets: SecretBox, credential: str, *, now: datetime) -> str:
+    """Exchange an API key or a sign-in token for a console session.
+
+    Args:
+        db: Opens the sessions; the tenant is only known once the credential is.
+        secrets: Encrypts the cookie.
+        credential: A ``dhk_`` key or a ``dhs_`` token.
+        now: Current time.
+
+    Returns:
+        The value of the session cookie, valid for ``SESSION_LIFETIME``.
+
+    Raises:
+        UnauthenticatedError: The credential does not hold, or the token was used before.
+    """
+    found = await _find_tenant_key(db, credential, kinds=(KEY, SIGN_IN), now=now)
+    assert found.tenant_id is not None
+    async with db.tenant_session(found.tenant_id) as session:
+        ends = now + SESSION_LIFETIME
+        if credential.startswith(f"{SIGN_IN}_"):
+            if await repository.use_up(session, key_digest(credential)) is None:
+                raise UnauthenticatedError("This sign-in token was already used; ask for a new one.")
+            origin = found.made_with
+        else:
+            origin = Origin(key_id=found.id)
+            ends = min(ends, found.expires_at or ends)
+        key, plain = await new_key(
+            session,
+            SESSION,
+            found.tenant_id,
+            actor=f"api-key:{found.prefix}",
+            name=f"Console session of {found.prefix}",
+            role=found.role,
+            expires_at=ends,
+            origin=origin,
+        )
+        key.last_used_at = now
+        await audit.record(
+            session,
+            tenant_id=found.tenant_id,
+            actor=f"api-key:{found.prefix}",
+            operation="console.sign_in",
+            resource_type="api_key",
+            resource_id=key.id,
+            details={"role": key.role, "prefix": key.prefix},
+        )
+    return _cookie(secrets, _OF_A_KEY, key_digest(plain))
+
+
+def cookie_of_person(secrets: SecretBox, digest: bytes) -> str:
+    """The value of the session cookie for a person's session."""
+    return _cookie(secrets, _OF_A_PERSON, digest)
+
+
+async def sign_out(db: Database, secrets: SecretBox, cookie: str, *, now: datetime) -> None:
+    """End a console session, whatever state it is in."""
+    try:
+        kind, digest = _open_cookie(secrets, cookie)
+    except UnauthenticatedError:
+        return
+    if kind == _OF_A_PERSON:
+        async with db.platform_session() as session:
+            await sessions.end_session(session, digest, now=now)
+        return
+    async with db.anonymous_session() as session:
+        found = await repository.find_api_key(session, digest)
+    if found is not None and found.tenant_id is not None:
+        async with db.tenant_session(found.tenant_id) as session:
+            await repository.end_key(session, digest)
+
+
+async def principal_of_key(db: Database, credential: str, *, now: datetime) -> Principal:
+    """Whose API key this is; a use is noted, once a minute at most.
+
+    Raises:
+        UnauthenticatedError: It is unknown, expired or revoked (the answer does not say which).
+    """
+    if credential.startswith(f"{PLATFORM_KEY}_"):
+        found = await _find_platform_key(db, credential)
+        return Principal(
+            kind="platform",
+            tenant_id=None,
+            role="platform_admin",
+            actor=f"platform-key:{found.prefix}",
+            origin=Origin(platform_key_id=found.id),
+        )
+    found = await _find_tenant_key(db, credential, kinds=(KEY,), now=now)
+    return Principal(
+        kind="api_key",
+        tenant_id=found.tenant_id,
+        role=found.role,
+        actor=f"api-key:{found.prefix}",
+        origin=Origin(key_id=found.id),
+        digest=key_digest(credential),
+    )
+
+
+async def principal_of_cookie(
+    db: Database, secrets: SecretBox, cookie: str, *, now: datetime, active: bool = True
+) -> Principal:
+    """Whose console session this is; a revoked key, or the revoked key it comes from, ends it.
+
+    Args:
+        db: Opens a session; the tenant is only known once the cookie is.
+        secrets: Reads the cookie.
+        cookie: Its value.
+        now: Current time.
+        active: Whether a person is behind this request; a page that asks by itself keeps no session alive.
+
+    Raises:
+        UnauthenticatedError: The cookie is not ours, or the session is over.
+    """
+    kind, digest = _open_cookie(secrets, cookie)
+    async with db.anonymous_session() as session:
+        if kind == _OF_A_PERSON:
+            return await sessions.principal_of_session(session, digest, now=now, active=active)
+        found = await repository.find_api_key(session, digest)
+        if found is None or not _is_good(found, now) or _is_idle(found, now):
+            raise UnauthenticatedError(sessions.ENDED)
+        if active:
+            await _note_use(session, found, digest, now)
+    return Principal(
+        kind="session",
+        tenant_id=found.tenant_id,
+        role=found.role,
+        actor=f"session:{found.prefix}",
+        origin=found.made_with,
+        digest=digest,
+    )
+
+
+async def still_holds(session: AsyncSession, principal: Principal, *, now: datetime) -> bool:
+    """Whether a caller may go on being answered: its credential is good and its tenant active."""
+    if principal.kind == "person":
+        return await sessions.session_holds(session, principal.digest, now=now)
+    found = await repository.find_api_key(session, principal.digest)
+    idle = principal.kind == "session" and found is not None and _is_idle(found, now)
+    return found is not None and found.tenant_is_active and _is_good(found, now) and not idle
+
+
+async def _find_tenant_key(db: Database, credential: str, *, kinds: tuple[str, ...], now: datetime) -> FoundKey:
+    if len(credential) > MAX_CREDENTIAL or not credential.startswith(tuple(f"{kind}_" for kind in kinds)):
+        raise UnauthenticatedError(_INVALID)
+    async with db.anonymous_session() as session:
+        found = await repository.find_api_key(session, key_digest(credential))
+        if found is None or not _is_good(found, now):
+            raise UnauthenticatedError(_INVALID)
+        await _note_use(session, found, key_digest(credential), now)
+    return found
+
+
+async def _note_use(session: AsyncSession, found: FoundKey, digest: bytes, now: datetime) -> None:
+    if found.used_at is None or found.used_at + sessions.NOTED_EVERY <= now:
+        await repository.note_use(session, digest, now)
+
+
+async def _find_platform_key(db: Database, credential: str) -> FoundKey:
+    if len(credential) > MAX_CREDENTIAL:
+        raise UnauthenticatedError(_INVALID)
+    async with db.anonymous_session() as session:
+        found = await repository.find_platform_key(session, key_digest(credential))
+    if found is None or found.revoked_at is not None:
+        raise UnauthenticatedError(_INVALID)
+    return found
+
+
+def _is_good(found: FoundKey, now: datetime) -> bool:
+    return found.revoked_at is None and (found.expires_at is None or found.expires_at > now)
+
+
+def _is_idle(found: FoundKey, now: datetime) -> bool:
+    latest = found.used_at or found.created_at
+    return latest is not None and latest + sessions.IDLE <= now
+
+
+def _cookie(secrets: SecretBox, kind: str, digest: bytes) -> str:
+    return secrets.encrypt(json.dumps({kind: digest.hex()}))
+
+
+def _open_cookie(secrets: SecretBox, cookie: str) -> tuple[str, bytes]:
+    """What kind of session it is of, and the hash of its secret."""
+    if not cookie or len(cookie) > MAX_CREDENTIAL:
+        raise UnauthenticatedError("You are not signed in.")
+    try:
+        ((kind, digest),) = json.loads(secrets.decrypt(cookie)).items()
+        if kind not in (_OF_A_KEY, _OF_A_PERSON):
+            raise ValueError(f"no such kind of session: {kind}")
+        return kind, bytes.fromhex(digest)
+    except (ConfigurationError, ValueError, TypeError, AttributeError) as error:
+        raise UnauthenticatedError("Your session is not valid; sign in again.") from error

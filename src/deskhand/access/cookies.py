@@ -1,0 +1,64 @@
+"""What a browser shows of itself: the session's cookie, the one by which it is known again, and its address.
+
+Both cookies hold values that only we can make (encrypted with the installation's keys), and no script can read them.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import Any
+
+from fastapi import Request, Response
+
+from deskhand.access.service import SESSION_LIFETIME
+from deskhand.appstate import AppState
+from deskhand.errors import ConfigurationError
+from deskhand.kit.crypto import SecretBox
+from deskhand.ui.csrf import SESSION_COOKIE
+
+DEVICE_COOKIE = "deskhand_device"
+DEVICE_LIFETIME = timedelta(days=180)
+_MAX_COOKIE = 2000
+
+
+def give_session(answer: Response, app: AppState, value: str) -> None:
+    """Let the browser keep the session's cookie; it lives no longer than the session can."""
+    _set(answer, app, SESSION_COOKIE, value, SESSION_LIFETIME)
+
+
+def take_session(answer: Response, app: AppState) -> None:
+    """Let the browser forget the session's cookie."""
+    answer.delete_cookie(SESSION_COOKIE, httponly=True, samesite="lax", secure=_secure(app))
+
+
+def give_device(answer: Response, app: AppState, *, email: str, device: str) -> None:
+    """Let the browser be known again at this account's next sign-in."""
+    value = app.secrets.encrypt(json.dumps({"email": email, "device": device}))
+    _set(answer, app, DEVICE_COOKIE, value, DEVICE_LIFETIME)
+
+
+def known_device(secrets: SecretBox, cookie: str | None, *, email: str) -> str | None:
+    """The name under which this browser is known to the account, if it signed in to it before."""
+    if not cookie or len(cookie) > _MAX_COOKIE:
+        return None
+    try:
+        content: Any = json.loads(secrets.decrypt(cookie))
+        return str(content["device"]) if content["email"] == email else None
+    except (ConfigurationError, ValueError, KeyError, TypeError):
+        return None  # not ours, or of a key that is gone: a browser like any other
+
+
+def address_of(request: Request) -> str:
+    """Where a request comes from; a proxy that is trusted has said so by now."""
+    return request.client.host if request.client else "unknown"
+
+
+def _set(answer: Response, app: AppState, name: str, value: str, lifetime: timedelta) -> None:
+    answer.set_cookie(
+        name, value, max_age=int(lifetime.total_seconds()), httponly=True, samesite="lax", secure=_secure(app)
+    )
+
+
+def _secure(app: AppState) -> bool:
+    return app.public_url.startswith("https://")

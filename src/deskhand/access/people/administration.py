@@ -1,0 +1,251 @@
+"""Accounts and memberships: who is let in, as what, and who is not any more.
+
+An account may belong to several tenants, so whoever could set its password could enter all of them. A tenant's
+administrator therefore makes links for people of that tenant alone; for others a platform administrator does, at the
+command line or through the API.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from deskhand.access import sessions
+from deskhand.access.models import PasswordLink, User
+from deskhand.access.people import repository
+from deskhand.access.people.repository import Member
+from deskhand.access.people.schemas import PersonInvite
+from deskhand.access.principal import Principal
+from deskhand.audit import service as audit
+from deskhand.errors import ConflictError, ForbiddenError, NotFoundError
+from deskhand.kit.crypto import key_digest, new_api_key
+from deskhand.kit.page import Page
+
+LINK_LIFETIME = timedelta(hours=24)
+"""NIST SP 800-63B-4 (section 4.2.1.2) gives a recovery code at most a day."""
+LINK = "dhl"
+FIRST_ADMINISTRATOR = "admin@localhost"
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A link's secret, known at this moment alone, and when the link ends."""
+
+    token: str
+    expires_at: datetime
+
+    def url(self, public_url: str) -> str:
+        """The page to open."""
+        return f"{public_url}/set-password?token={self.token}"
+
+
+async def list_people(
+    session: AsyncSession, *, tenant_id: str, limit: int = 50, cursor: str | None = None
+) -> Page[Member]:
+    """The people of a tenant, in the order of their addresses.
+
+    Raises:
+        NotFoundError: There is no such tenant.
+    """
+    await _ensure_tenant(session, tenant_id)
+    return await repository.members(session, tenant_id, limit=limit, cursor=cursor)
+
+
+async def invite(
+    session: AsyncSession, *, tenant_id: str, data: PersonInvite, actor: str, now: datetime
+) -> tuple[Member, Link | None]:
+    """Let a person into a tenant.
+
+    Args:
+        session: A platform session.
+        tenant_id: Which tenant.
+        data: Who, and as what.
+        actor: Who lets the person in.
+        now: Current time.
+
+    Returns:
+        The member, and the link that sets a password where the account is new.
+
+    Raises:
+        NotFoundError: There is no such tenant.
+        ConflictError: The person is in the tenant.
+    """
+    await _ensure_tenant(session, tenant_id)
+    is_new = await repository.add_user(session, email=data.email, name=data.name, is_platform_admin=False)
+    user = await _account(session, data.email)
+    if not await repository.add_membership(session, tenant_id=tenant_id, user_id=user.id, role=data.role):
+        raise ConflictError(f"{user.email} is in this tenant already; change the role instead.")
+    link = await _make_link(session, user, actor=actor, now=now) if is_new else None
+    await _record(session, tenant_id, actor, "person.invite", user, role=data.role)
+    return await _member(session, tenant_id, user.id), link
+
+
+async def change_role(
+    session: AsyncSession, *, tenant_id: str, user_id: UUID, role: str, principal: Principal
+) -> Member:
+    """Give a person another role; it counts from the person's next request on.
+
+    Raises:
+        NotFoundError: Nobody of this tenant.
+        ConflictError: It is the caller.
+    """
+    one = await _member(session, tenant_id, user_id)
+    _refuse_oneself(principal, user_id, "change your own role")
+    before, one.membership.role = one.membership.role, role
+    await session.flush()
+    await _record(session, tenant_id, principal.actor, "person.role", one.user, before=before, role=role)
+    return one
+
+
+async def remove(session: AsyncSession, *, tenant_id: str, user_id: UUID, principal: Principal, now: datetime) -> None:
+    """Take a person out of a tenant; the sessions there end.
+
+    Raises:
+        NotFoundError: Nobody of this tenant.
+        ConflictError: It is the caller.
+    """
+    one = await _member(session, tenant_id, user_id)
+    _refuse_oneself(principal, user_id, "remove yourself")
+    await repository.remove_membership(session, tenant_id, user_id)
+    await sessions.end_sessions_of(session, user_id, now=now, tenant_id=tenant_id)
+    await _record(session, tenant_id, principal.actor, "person.remove", one.user, role=one.membership.role)
+
+
+async def password_link(
+    session: AsyncSession, *, tenant_id: str, user_id: UUID, principal: Principal, now: datetime
+) -> Link:
+    """Make a link with which a person sets a new password, once, within a day. Links made before are void.
+
+    Raises:
+        NotFoundError: Nobody of this tenant.
+        ForbiddenError: The person's account reaches beyond this tenant, and the caller does not.
+    """
+    one = await _member(session, tenant_id, user_id)
+    elsewhere = one.user.is_platform_admin or await repository.tenants_of(session, user_id) != [tenant_id]
+    if elsewhere and not principal.may("platform_admin"):
+        raise ForbiddenError(
+            f"{one.user.email} works outside this tenant too, so only a platform administrator may set a new password"
+            " (`deskhand user reset`)."
+        )
+    link = await _make_link(session, one.user, actor=principal.actor, now=now)
+    await _record(session, tenant_id, principal.actor, "person.password_link", one.user)
+    return link
+
+
+async def create_account(
+    session: AsyncSession, *, email: str, name: str | None, is_platform_admin: bool, actor: str, now: datetime
+) -> Link:
+    """Make an account that belongs to no tenant yet; for the command line.
+
+    Raises:
+        ConflictError: The address has an account.
+    """
+    if not await repository.add_user(session, email=email, name=name, is_platform_admin=is_platform_admin):
+        raise ConflictError(f"{email} has an account already.")
+    return await _make_link(session, await _account(session, email), actor=actor, now=now)
+
+
+async def reset_account(session: AsyncSession, *, email: str, actor: str, now: datetime) -> Link:
+    """Make a link that sets a new password of any account; for the command line.
+
+    Raises:
+        NotFoundError: No such account.
+    """
+    user = await _account(session, email)
+    link = await _make_link(session, user, actor=actor, now=now)
+    for tenant_id in sorted(await repository.tenants_of(session, user.id)):
+        await _record(session, tenant_id, actor, "person.password_link", user)
+    return link
+
+
+async def set_account_active(session: AsyncSession, *, email: str, is_active: bool, actor: str, now: datetime) -> None:
+    """Disable or enable an account; disabling ends its sessions, its links and what it made. For the command line.
+
+    Raises:
+        NotFoundError: No such account.
+    """
+    user = await _account(session, email)
+    user.is_active = is_active
+    if not is_active:
+        await sessions.end_sessions_of(session, user.id, now=now)
+        await repository.void_links(session, user.id, now=now)
+    operation = "person.enable" if is_active else "person.disable"
+    for tenant_id in sorted(await repository.tenants_of(session, user.id)):
+        await _record(session, tenant_id, actor, operation, user)
+
+
+async def list_accounts(session: AsyncSession) -> list[tuple[User, list[str]]]:
+    """Every account, with its roles as ``tenant: role``; for the command line."""
+    return list(await repository.all_users(session))
+
+
+async def first_administrator(session: AsyncSession, *, actor: str, now: datetime) -> Link | None:
+    """Make the installation's first account, or a new link for one that nobody has used yet.
+
+    Returns:
+        The link that sets its password; None once somebody has an account.
+    """
+    if not await repository.any_user(session):
+        await repository.add_user(session, email=FIRST_ADMINISTRATOR, name="Administrator", is_platform_admin=True)
+    user = await repository.user_by_email(session, FIRST_ADMINISTRATOR)
+    if user is None or user.password_hash is not None or not user.is_active:
+        return None
+    return await _make_link(session, user, actor=actor, now=now)
+
+
+async def _make_link(session: AsyncSession, user: User, *, actor: str, now: datetime) -> Link:
+    token = new_api_key(LINK)
+    expires_at = now + LINK_LIFETIME
+    await repository.add_link(
+        session,
+        PasswordLink(
+            user_id=user.id,
+            secret_hash=key_digest(token),
+            created_at=now,
+            created_by=actor[:255],
+            expires_at=expires_at,
+        ),
+    )
+    return Link(token, expires_at)
+
+
+async def _account(session: AsyncSession, email: str) -> User:
+    user = await repository.user_by_email(session, email)
+    if user is None:
+        raise NotFoundError(f"There is no account {email}; `deskhand user list` shows those there are.")
+    return user
+
+
+async def _member(session: AsyncSession, tenant_id: str, user_id: UUID) -> Member:
+    one = await repository.member(session, tenant_id, user_id)
+    if one is None:
+        raise NotFoundError(f"There is no person {user_id} in this tenant.")
+    return one
+
+
+async def _ensure_tenant(session: AsyncSession, tenant_id: str) -> None:
+    if not await repository.tenant_exists(session, tenant_id):
+        raise NotFoundError(f"There is no tenant '{tenant_id}'.")
+
+
+def _refuse_oneself(principal: Principal, user_id: UUID, what: str) -> None:
+    """So that a tenant does not lose its last administrator by a slip."""
+    if principal.person is not None and principal.person.user_id == user_id:
+        raise ConflictError(f"You cannot {what}; ask another administrator.")
+
+
+async def _record(
+    session: AsyncSession, tenant_id: str, actor: str, operation: str, user: User, **details: str
+) -> None:
+    await audit.record(
+        session,
+        tenant_id=tenant_id,
+        actor=actor,
+        operation=operation,
+        resource_type="person",
+        resource_id=user.id,
+        details={"email": user.email, **details},
+    )

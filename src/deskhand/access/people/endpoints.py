@@ -1,0 +1,128 @@
+"""The people of a tenant, through the API."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from fastapi import APIRouter, Response, status
+
+from deskhand.access.guards import Administrator, PeopleSession, TenantPath
+from deskhand.access.people import administration
+from deskhand.access.people.administration import Link
+from deskhand.access.people.repository import Member
+from deskhand.access.people.schemas import (
+    PasswordLinkResponse,
+    PersonChange,
+    PersonInvite,
+    PersonInvited,
+    PersonResponse,
+)
+from deskhand.appstate import App
+from deskhand.errors import ConflictError, InvalidInputError, NotFoundError
+from deskhand.kit.page import Page, PageCursor, PageLimit
+from deskhand.kit.problem import problem_responses
+
+router = APIRouter(tags=["people"])
+PEOPLE = "/api/v1/tenants/{tenant_id}/people"
+PERSON = PEOPLE + "/{person_id}"
+
+
+@router.get(PEOPLE, operation_id="list_people", responses=problem_responses(NotFoundError, InvalidInputError))
+async def list_people(
+    tenant_id: TenantPath,
+    _caller: Administrator,
+    session: PeopleSession,
+    limit: PageLimit = 50,
+    cursor: PageCursor = None,
+) -> Page[PersonResponse]:
+    """List the people who may enter the tenant, in the order of their addresses."""
+    page = await administration.list_people(session, tenant_id=tenant_id, limit=limit, cursor=cursor)
+    return Page(items=[PersonResponse(**facts(one)) for one in page.items], next_cursor=page.next_cursor)
+
+
+@router.post(
+    PEOPLE,
+    operation_id="invite_person",
+    status_code=status.HTTP_201_CREATED,
+    responses=problem_responses(NotFoundError, ConflictError, InvalidInputError),
+)
+async def invite_person(
+    tenant_id: TenantPath, data: PersonInvite, principal: Administrator, session: PeopleSession, app: App
+) -> PersonInvited:
+    """Let a person into the tenant. For a new account the answer has a link that sets its password; hand it over."""
+    one, link = await administration.invite(
+        session, tenant_id=tenant_id, data=data, actor=principal.actor, now=app.clock()
+    )
+    return PersonInvited(**facts(one), link=None if link is None else link_response(app, link))
+
+
+@router.patch(
+    PERSON,
+    operation_id="change_person",
+    responses=problem_responses(NotFoundError, ConflictError, InvalidInputError),
+)
+async def change_person(
+    tenant_id: TenantPath,
+    person_id: UUID,
+    data: PersonChange,
+    principal: Administrator,
+    session: PeopleSession,
+) -> PersonResponse:
+    """Give a person another role in the tenant; it counts from the person's next request on."""
+    one = await administration.change_role(
+        session, tenant_id=tenant_id, user_id=person_id, role=data.role, principal=principal
+    )
+    return PersonResponse(**facts(one))
+
+
+@router.delete(
+    PERSON,
+    operation_id="remove_person",
+    status_code=status.HTTP_204_NO_CONTENT,
+    response_class=Response,
+    responses=problem_responses(NotFoundError, ConflictError, InvalidInputError),
+)
+async def remove_person(
+    tenant_id: TenantPath, person_id: UUID, principal: Administrator, session: PeopleSession, app: App
+) -> Response:
+    """Take a person out of the tenant; what the person has open there ends at once."""
+    await administration.remove(session, tenant_id=tenant_id, user_id=person_id, principal=principal, now=app.clock())
+    return Response(status_code=status.HTTP_204_NO_CONTENT)
+
+
+@router.post(
+    PERSON + "/password-links",
+    operation_id="create_password_link",
+    status_code=status.HTTP_201_CREATED,
+    responses=problem_responses(NotFoundError, InvalidInputError),
+)
+async def create_password_link(
+    tenant_id: TenantPath, person_id: UUID, principal: Administrator, session: PeopleSession, app: App
+) -> PasswordLinkResponse:
+    """Make a link with which the person sets a new password, once, within a day.
+
+    For a person who belongs to other tenants too, only a platform administrator may.
+    """
+    link = await administration.password_link(
+        session, tenant_id=tenant_id, user_id=person_id, principal=principal, now=app.clock()
+    )
+    return link_response(app, link)
+
+
+def link_response(app: App, link: Link) -> PasswordLinkResponse:
+    """A link as it is shown, once."""
+    return PasswordLinkResponse(url=link.url(app.public_url), expires_at=link.expires_at)
+
+
+def facts(one: Member) -> dict[str, object]:
+    """What is shown of a member."""
+    return {
+        "id": one.user.id,
+        "email": one.user.email,
+        "name": one.user.name,
+        "role": one.membership.role,
+        "is_active": one.user.is_active,
+        "has_password": one.user.password_hash is not None,
+        "member_since": one.membership.created_at,
+        "last_sign_in_at": one.user.last_sign_in_at,
+    }

@@ -1,0 +1,271 @@
+"""Pages about people: a tenant's members, one's own password, another tenant, and the page of a link."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Form, Query, Request, Response
+from fastapi.responses import HTMLResponse, RedirectResponse
+from pydantic import ValidationError
+
+from deskhand.access.cookies import address_of, give_session
+from deskhand.access.forms import SafeForm
+from deskhand.access.guards import Administrator, PeopleSession, SignedInPerson, TenantPath
+from deskhand.access.people import administration, signing_in
+from deskhand.access.people.administration import Link
+from deskhand.access.people.schemas import PersonInvite
+from deskhand.access.principal import Principal, Role
+from deskhand.appstate import App
+from deskhand.errors import ConflictError, DeskhandError, InvalidInputError, RateLimitedError
+from deskhand.kit.passwords import MAX_LENGTH, MIN_LENGTH
+from deskhand.kit.problem import invalid_input
+from deskhand.kit.schema import StorableText
+from deskhand.ui.csrf import refuse_cross_site
+from deskhand.ui.render import render
+from deskhand.ui.routing import PageRoute
+
+router = APIRouter(route_class=PageRoute, include_in_schema=False, default_response_class=HTMLResponse)
+
+PAGE_SIZE = 100
+ROLE_WORDS = {
+    "viewer": "sees everything, changes nothing",
+    "operator": "runs, retries and approves",
+    "editor": "changes agents and knowledge",
+    "tenant_admin": "all of that, and people and keys",
+}
+Password = Annotated[StorableText, Form(max_length=1000)]
+LinkToken = Annotated[StorableText, Query(max_length=200)]
+
+
+# -- a tenant's members ----------------------------------------------------------------------------------------------
+
+
+@router.get("/tenants/{tenant_id}/people")
+async def people_page(
+    request: Request,
+    app: App,
+    viewer: Administrator,
+    session: PeopleSession,
+    *,
+    tenant_id: TenantPath,
+    cursor: Annotated[StorableText | None, Query(max_length=500)] = None,
+) -> Response:
+    return await _people(request, app, viewer, session, tenant_id, cursor=cursor)
+
+
+@router.post("/tenants/{tenant_id}/people")
+async def invite(
+    request: Request,
+    app: App,
+    viewer: Administrator,
+    session: PeopleSession,
+    *,
+    tenant_id: TenantPath,
+    _safe: SafeForm,
+    email: Annotated[StorableText, Form(max_length=254)] = "",
+    name: Annotated[StorableText, Form(max_length=200)] = "",
+    role: Annotated[StorableText, Form(max_length=20)] = "viewer",
+) -> Response:
+    typed = {"email": email.strip(), "name": name.strip(), "role": role}
+    try:
+        data = PersonInvite.model_validate({**typed, "name": typed["name"] or None})
+        async with session.begin_nested():
+            one, link = await administration.invite(
+                session, tenant_id=tenant_id, data=data, actor=viewer.actor, now=app.clock()
+            )
+    except ValidationError as error:
+        return await _people(request, app, viewer, session, tenant_id, typed=typed, error=invalid_input(error))
+    except ConflictError as error:
+        return await _people(request, app, viewer, session, tenant_id, typed=typed, error=error)
+    return await _people(request, app, viewer, session, tenant_id, link=link, about=one.user.email)
+
+
+@router.post("/tenants/{tenant_id}/people/{person_id}/role")
+async def change_role(
+    viewer: Administrator,
+    session: PeopleSession,
+    *,
+    tenant_id: TenantPath,
+    person_id: UUID,
+    _safe: SafeForm,
+    role: Annotated[Role, Form()],
+) -> Response:
+    await administration.change_role(session, tenant_id=tenant_id, user_id=person_id, role=role, principal=viewer)
+    return _back(tenant_id)
+
+
+@router.post("/tenants/{tenant_id}/people/{person_id}/remove")
+async def remove(
+    app: App,
+    viewer: Administrator,
+    session: PeopleSession,
+    *,
+    tenant_id: TenantPath,
+    person_id: UUID,
+    _safe: SafeForm,
+) -> Response:
+    await administration.remove(session, tenant_id=tenant_id, user_id=person_id, principal=viewer, now=app.clock())
+    return _back(tenant_id)
+
+
+@router.post("/tenants/{tenant_id}/people/{person_id}/password-link")
+async def make_link(
+    request: Request,
+    app: App,
+    viewer: Administrator,
+    session: PeopleSession,
+    *,
+    tenant_id: TenantPath,
+    person_id: UUID,
+    _safe: SafeForm,
+) -> Response:
+    link = await administration.password_link(
+        session, tenant_id=tenant_id, user_id=person_id, principal=viewer, now=app.clock()
+    )
+    return await _people(request, app, viewer, session, tenant_id, link=link)
+
+
+async def _people(
+    request: Request,
+    app: App,
+    viewer: Principal,
+    session: PeopleSession,
+    tenant_id: str,
+    *,
+    cursor: str | None = None,
+    link: Link | None = None,
+    about: str = "",
+    typed: dict[str, str] | None = None,
+    error: DeskhandError | None = None,
+) -> Response:
+    page = await administration.list_people(session, tenant_id=tenant_id, limit=PAGE_SIZE, cursor=cursor)
+    return render(
+        request,
+        "access/people/people.html",
+        status_code=200 if error is None else error.status,
+        viewer=viewer,
+        tenant_id=tenant_id,
+        page=page,
+        roles=ROLE_WORDS,
+        own_id=viewer.person.user_id if viewer.person else None,
+        link_url=link.url(app.public_url) if link else "",
+        about=about,
+        typed=typed or {"email": "", "name": "", "role": "operator"},
+        error=error,
+        now=app.clock(),
+    )
+
+
+def _back(tenant_id: str) -> Response:
+    return RedirectResponse(f"/tenants/{tenant_id}/people", status_code=303)
+
+
+# -- one's own account -----------------------------------------------------------------------------------------------
+
+
+@router.get("/account")
+async def account_page(request: Request, viewer: SignedInPerson, changed: str = "") -> Response:
+    return _account(
+        request, viewer, done="Your password is changed; your other sessions have ended." if changed else ""
+    )
+
+
+@router.post("/account/password")
+async def change_password(
+    request: Request,
+    app: App,
+    viewer: SignedInPerson,
+    *,
+    _safe: SafeForm,
+    current: Password = "",
+    new: Password = "",
+    again: Password = "",
+) -> Response:
+    assert viewer.person is not None
+    try:
+        if new != again:
+            raise InvalidInputError("The two new passwords are not the same.")
+        cookie = await signing_in.change_password(
+            app,
+            viewer.person,
+            current=current,
+            new=new,
+            tenant_id=viewer.tenant_id,
+            address=address_of(request),
+        )
+    except (InvalidInputError, RateLimitedError) as error:
+        return _account(request, viewer, error=error)
+    answer = RedirectResponse("/account?changed=yes", status_code=303)
+    give_session(answer, app, cookie)
+    return answer
+
+
+@router.post("/account/tenant")
+async def switch_tenant(
+    app: App,
+    viewer: SignedInPerson,
+    *,
+    _safe: SafeForm,
+    tenant_id: Annotated[StorableText, Form(max_length=100)] = "",
+) -> Response:
+    assert viewer.person is not None
+    cookie = await signing_in.switch_tenant(app, viewer.person, digest=viewer.digest, tenant_id=tenant_id or None)
+    answer = RedirectResponse("/", status_code=303)
+    give_session(answer, app, cookie)
+    return answer
+
+
+def _account(request: Request, viewer: Principal, *, done: str = "", error: DeskhandError | None = None) -> Response:
+    return render(
+        request,
+        "access/people/account.html",
+        status_code=200 if error is None else error.status,
+        viewer=viewer,
+        done=done,
+        error=error,
+        min_length=MIN_LENGTH,
+        max_length=MAX_LENGTH,
+    )
+
+
+# -- the page of a link ----------------------------------------------------------------------------------------------
+
+
+@router.get("/set-password")
+async def link_page(request: Request, app: App, token: LinkToken = "") -> Response:
+    user = await signing_in.owner_of_link(app, token)
+    return _link(request, token, user.email)
+
+
+@router.post("/set-password")
+async def use_link(
+    request: Request,
+    app: App,
+    *,
+    token: Annotated[StorableText, Form(max_length=200)] = "",
+    password: Password = "",
+    again: Password = "",
+) -> Response:
+    refuse_cross_site(request, app.public_url)
+    user = await signing_in.owner_of_link(app, token)
+    try:
+        if password != again:
+            raise InvalidInputError("The two passwords are not the same.")
+        await signing_in.set_password(app, token, password)
+    except InvalidInputError as error:
+        return _link(request, token, user.email, error=error)
+    return RedirectResponse("/login?set=yes", status_code=303)
+
+
+def _link(request: Request, token: str, email: str, *, error: DeskhandError | None = None) -> Response:
+    return render(
+        request,
+        "access/people/set_password.html",
+        status_code=200 if error is None else error.status,
+        token=token,
+        email=email,
+        error=error,
+        min_length=MIN_LENGTH,
+        max_length=MAX_LENGTH,
+    )

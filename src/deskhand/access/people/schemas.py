@@ -1,0 +1,65 @@
+"""Shapes of people and of the forms they fill in."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from deskhand.access.principal import Role
+from deskhand.kit.schema import InputModel
+
+# The form HTML gives an email field (https://html.spec.whatwg.org/multipage/input.html#valid-e-mail-address).
+EMAIL_PATTERN = r"^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*$"
+EmailAddress = Annotated[str, StringConstraints(min_length=3, max_length=254, pattern=EMAIL_PATTERN)]
+PersonName = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
+
+
+class PersonInvite(InputModel):
+    """A person to let into the tenant."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"email": "ann@example.com", "name": "Ann Lee", "role": "operator"}]}
+    )
+
+    email: EmailAddress = Field(description="What the person signs in with.")
+    name: PersonName | None = Field(None, description="What colleagues call the person.")
+    role: Role = Field(description="What the person may do in this tenant.")
+
+
+class PersonChange(InputModel):
+    """Another role in the tenant."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"role": "viewer"}]})
+
+    role: Role = Field(description="What the person may do in this tenant from now on.")
+
+
+class PersonResponse(BaseModel):
+    """A person as a member of the tenant."""
+
+    id: UUID
+    email: str
+    name: str | None
+    role: Role
+    is_active: bool = Field(description="Whether the account may sign in at all.")
+    has_password: bool = Field(description="False until the person has used the link of the invitation.")
+    member_since: datetime
+    last_sign_in_at: datetime | None
+
+
+class PasswordLinkResponse(BaseModel):
+    """A link with which the person sets a password, once."""
+
+    url: str = Field(description="Page to open in a browser. It is shown this once; hand it over yourself.")
+    expires_at: datetime
+
+
+class PersonInvited(PersonResponse):
+    """A person who was let in."""
+
+    link: PasswordLinkResponse | None = Field(
+        description="For a new account, the link that sets its password; null where the person has an account already."
+    )

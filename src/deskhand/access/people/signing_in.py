@@ -1,0 +1,254 @@
+"""How people sign in, change between their tenants, and set their passwords.
+
+What a stranger can ask for (signing in, using a link) tells nothing about who has an account: the answers are the same
+words, and a failure is answered no sooner than ``FAILURE_SECONDS`` after it came.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets as random_secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from deskhand.access import sessions
+from deskhand.access.authentication import cookie_of_person
+from deskhand.access.models import User
+from deskhand.access.people import repository, tries
+from deskhand.access.principal import Person
+from deskhand.access.sessions import actor_of
+from deskhand.appstate import AppState
+from deskhand.audit import service as audit
+from deskhand.errors import FieldProblem, ForbiddenError, InvalidInputError, NotFoundError, UnauthenticatedError
+from deskhand.kit.crypto import key_digest
+from deskhand.kit.passwords import ensure_good_password
+
+FAILURE_SECONDS = 0.5
+"""No failed sign-in is answered sooner; longer than any of its ways takes on a server that is not overloaded."""
+KEPT = timedelta(days=30)
+_MAX_LINK = 200
+
+_WRONG = "The email address or the password is wrong."
+_DEAD_LINK = "This link was used already, or is older than a day. Ask an administrator for a new one."
+
+
+@dataclass(frozen=True, slots=True)
+class SignedIn:
+    """What a browser gets: the session's cookie, and the name it is known by at this account from now on."""
+
+    cookie: str
+    email: str
+    device: str
+
+
+async def sign_in(app: AppState, *, email: str, password: str, address: str, device: str | None) -> SignedIn:
+    """Begin a session with a password.
+
+    Args:
+        app: The process's shared objects.
+        email: Of the account, as typed.
+        password: As typed.
+        address: Where the request comes from.
+        device: The browser's name, if it signed in to this account before.
+
+    Raises:
+        UnauthenticatedError: No such account, a wrong password, or a disabled account: one answer for all of them.
+        RateLimitedError: Too many tries.
+        ForbiddenError: The password is right, and the account belongs to no tenant.
+    """
+    now = app.clock()
+    buckets = tries.buckets_of(app.secrets, account=email, address=address, device=device)
+    async with _alike_in_time():
+        async with app.db.platform_session() as session:
+            await tries.take(session, buckets, now=now)
+            user = await repository.user_by_email(session, email)
+        stored = user.password_hash if user is not None and user.is_active else None
+        if not await app.passwords.verify(stored, password):
+            if user is not None:
+                await _record_refusal(app, user)
+            raise UnauthenticatedError(_WRONG)
+    assert user is not None
+    assert stored is not None
+    renewed = await app.passwords.hash(password) if app.passwords.is_outdated(stored) else stored
+    async with app.db.platform_session() as session:
+        current = await repository.lock_user(session, user.id)
+        if current is None or current.password_hash != stored or not current.is_active:
+            raise UnauthenticatedError(_WRONG)  # changed while the hash was computed
+        current.password_hash = renewed
+        current.last_sign_in_at = now
+        await tries.give_back(session, buckets, now=now)
+        await repository.forget_old(session, before=now - KEPT)
+        tenant_id = await _first_tenant(session, current)
+        digest = await sessions.open_session(session, user_id=user.id, tenant_id=tenant_id, now=now)
+        if tenant_id is not None:
+            await _record(session, current, tenant_id, "console.sign_in")
+    cookie = cookie_of_person(app.secrets, digest)
+    return SignedIn(cookie=cookie, email=email, device=device or random_secrets.token_urlsafe(16))
+
+
+async def switch_tenant(app: AppState, person: Person, *, digest: bytes, tenant_id: str | None) -> str:
+    """Go on in another tenant: a new session begins and the present one ends.
+
+    Args:
+        app: The process's shared objects.
+        person: Who.
+        digest: Of the present session.
+        tenant_id: Where to; None for a platform administrator's own pages.
+
+    Returns:
+        The new session's cookie.
+
+    Raises:
+        NotFoundError: The person does not belong there; whether there is such a tenant is not said.
+    """
+    now = app.clock()
+    async with app.db.platform_session() as session:
+        user = await repository.lock_user(session, person.user_id)
+        tenants = await repository.tenants_of(session, person.user_id)
+        allowed = tenant_id in tenants if tenant_id is not None else user is not None and user.is_platform_admin
+        if user is None or not allowed:
+            raise NotFoundError(f"There is no tenant '{tenant_id or ''}' that you belong to.")
+        await sessions.end_session(session, digest, now=now)
+        fresh = await sessions.open_session(session, user_id=user.id, tenant_id=tenant_id, now=now)
+        if tenant_id is not None:
+            await _record(session, user, tenant_id, "console.enter")
+    return cookie_of_person(app.secrets, fresh)
+
+
+async def change_password(
+    app: AppState, person: Person, *, current: str, new: str, tenant_id: str | None, address: str
+) -> str:
+    """Change one's own password; every other session of the person ends.
+
+    Returns:
+        The cookie of a new session in the same tenant.
+
+    Raises:
+        InvalidInputError: The current password is wrong, or the new one is not good.
+        RateLimitedError: The current one was wrong too often.
+    """
+    ensure_good_password(new, about=(person.email, person.name), pointer="/new")
+    now = app.clock()
+    account = f"change\n{person.user_id}"
+    buckets = tries.buckets_of(app.secrets, account=account, address=address, device="signed in")
+    async with app.db.platform_session() as session:
+        await tries.take(session, buckets, now=now)
+        user = await repository.lock_user(session, person.user_id)
+        stored = user.password_hash if user is not None else None
+    if not await app.passwords.verify(stored, current):
+        problem = "is not your present password"
+        raise InvalidInputError(f"This {problem}.", errors=[FieldProblem(pointer="/current", detail=problem)])
+    hashed = await app.passwords.hash(new)
+    async with app.db.platform_session() as session:
+        user = await repository.lock_user(session, person.user_id)
+        if user is None or user.password_hash != stored:
+            raise UnauthenticatedError("Your password was changed elsewhere; sign in again.")
+        await tries.give_back(session, buckets, now=now)
+        await _set_password(session, user, hashed, now=now, operation="person.password_change")
+        digest = await sessions.open_session(session, user_id=user.id, tenant_id=tenant_id, now=now)
+    return cookie_of_person(app.secrets, digest)
+
+
+async def owner_of_link(app: AppState, token: str) -> User:
+    """Whose password a link may set.
+
+    Raises:
+        NotFoundError: It was used, is too old, or never existed.
+    """
+    async with app.db.platform_session() as session:
+        user = await repository.owner_of_link(session, _link_digest(token), now=app.clock())
+    if user is None or not user.is_active:
+        raise NotFoundError(_DEAD_LINK)
+    return user
+
+
+async def set_password(app: AppState, token: str, password: str) -> None:
+    """Set a password with a link, once; every session of the person ends.
+
+    Raises:
+        NotFoundError: As ``owner_of_link``.
+        InvalidInputError: The password is not good; the link can be used again.
+    """
+    user = await owner_of_link(app, token)
+    ensure_good_password(password, about=(user.email, user.name))
+    hashed = await app.passwords.hash(password)
+    now = app.clock()
+    async with app.db.platform_session() as session:
+        current = await repository.lock_user(session, user.id)
+        if (
+            current is None
+            or not current.is_active
+            or not await repository.use_link(session, _link_digest(token), now=now)
+        ):
+            raise NotFoundError(_DEAD_LINK)
+        await _set_password(session, current, hashed, now=now, operation="person.password_set")
+
+
+async def _set_password(session: AsyncSession, user: User, hashed: str, *, now: datetime, operation: str) -> None:
+    user.password_hash = hashed
+    user.password_set_at = now
+    await sessions.end_sessions_of(session, user.id, now=now)
+    await repository.void_links(session, user.id, now=now)
+    for tenant_id in sorted(await repository.tenants_of(session, user.id)):
+        await _record(session, user, tenant_id, operation)
+
+
+async def _first_tenant(session: AsyncSession, user: User) -> str | None:
+    """Where a session begins: where the last one was, else in the first tenant, else on the platform's pages."""
+    tenants = await repository.tenants_of(session, user.id)
+    latest = await repository.latest_tenant(session, user.id)
+    if latest in tenants:
+        return latest
+    if not tenants and not user.is_platform_admin:
+        raise ForbiddenError("Your account belongs to no tenant. Ask an administrator to add you to one.")
+    return tenants[0] if tenants else None
+
+
+async def _record(session: AsyncSession, user: User, tenant_id: str, operation: str) -> None:
+    await audit.record(
+        session,
+        tenant_id=tenant_id,
+        actor=actor_of(user.email),
+        operation=operation,
+        resource_type="person",
+        resource_id=user.id,
+    )
+
+
+async def _record_refusal(app: AppState, user: User) -> None:
+    """Let the administrators of a person's tenants see that somebody tries."""
+    async with app.db.platform_session() as session:
+        for tenant_id in sorted(await repository.tenants_of(session, user.id)):
+            await audit.record(
+                session,
+                tenant_id=tenant_id,
+                actor=actor_of(user.email),
+                operation="console.sign_in",
+                resource_type="person",
+                resource_id=user.id,
+                status="denied",
+            )
+
+
+@asynccontextmanager
+async def _alike_in_time() -> AsyncIterator[None]:
+    """Let a failure in the block come out no sooner than others do."""
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    try:
+        yield
+    except UnauthenticatedError:
+        await _pause(max(0.0, began + FAILURE_SECONDS - loop.time()))
+        raise
+
+
+async def _pause(seconds: float) -> None:
+    await asyncio.sleep(seconds)
+
+
+def _link_digest(token: str) -> bytes:
+    return key_digest(token[:_MAX_LINK])

@@ -1,0 +1,100 @@
+"""How often somebody may fail to sign in, counted in the database for all processes together.
+
+A stranger's failures count for the address and for the account. A browser that signed in to the account before is
+known by a cookie and counts for itself alone: somebody who guesses at an account shuts it to strangers, and never to
+the people who work with it (OWASP, "Slow Down Online Guessing Attacks with Device Cookies"). NIST SP 800-63B-4
+(section 3.2.2) allows 100 failures in a row; ten in a quarter of an hour are enough for anybody who mistypes.
+An account that does not exist is counted as one that does.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import ipaddress
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from deskhand.errors import RateLimitedError
+from deskhand.kit.crypto import SecretBox
+
+WINDOW = timedelta(minutes=15)
+PER_ACCOUNT = 10
+PER_DEVICE = 10
+PER_ADDRESS = 30
+_KEPT = timedelta(days=1)
+
+_COUNT = text(
+    """
+    INSERT INTO sign_in_tries AS t (bucket, tries, since) VALUES (:bucket, 1, :now)
+    ON CONFLICT (bucket) DO UPDATE
+       SET tries = CASE WHEN t.since <= :start THEN 1 ELSE t.tries + 1 END,
+           since = CASE WHEN t.since <= :start THEN :now ELSE t.since END
+    RETURNING t.tries, t.since
+    """
+)
+_GIVE_BACK = text("UPDATE sign_in_tries SET tries = tries - 1 WHERE bucket = ANY(:buckets) AND tries > 0")
+_FORGET = text("DELETE FROM sign_in_tries WHERE since < :before")
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """What failures are counted for, as a keyed hash, and how many of them there may be in a window."""
+
+    digest: bytes
+    most: int
+
+
+def buckets_of(secrets: SecretBox, *, account: str, address: str, device: str | None) -> list[Bucket]:
+    """What a try counts for.
+
+    Args:
+        secrets: Keys the hashes, so that the table names nobody.
+        account: Whose password is tried.
+        address: Where from.
+        device: The browser, if it signed in to this account before.
+    """
+    key = secrets.derive("sign-in tries")
+
+    def bucket(kind: str, value: str, most: int) -> Bucket:
+        return Bucket(hmac.new(key, f"{kind}\n{value}".encode(), hashlib.sha256).digest(), most)
+
+    if device is not None:
+        return [bucket("device", f"{account}\n{device}", PER_DEVICE)]
+    return [bucket("account", account, PER_ACCOUNT), bucket("address", _network(address), PER_ADDRESS)]
+
+
+async def take(session: AsyncSession, buckets: Sequence[Bucket], *, now: datetime) -> None:
+    """Count a try before it is made, so that many at once are no more than many in a row.
+
+    Raises:
+        RateLimitedError: There were too many; nothing is counted then, and the answer says when to try again.
+    """
+    for bucket in sorted(buckets, key=lambda one: one.digest):  # in one order, so that two tries never wait crosswise
+        row = (await session.execute(_COUNT, {"bucket": bucket.digest, "now": now, "start": now - WINDOW})).one()
+        if row.tries > bucket.most:
+            wait = (row.since + WINDOW - now).total_seconds()
+            raise RateLimitedError(
+                f"Too many failed sign-ins. Try again in {max(1, round(wait / 60))} minutes, or ask an administrator"
+                " for a link that sets a new password.",
+                retry_after=max(1.0, wait),
+            )
+
+
+async def give_back(session: AsyncSession, buckets: Sequence[Bucket], *, now: datetime) -> None:
+    """Take a try back that was none: it succeeded. What nobody asks for any more is forgotten on the way."""
+    await session.execute(_GIVE_BACK, {"buckets": [bucket.digest for bucket in buckets]})
+    await session.execute(_FORGET, {"before": now - _KEPT})
+
+
+def _network(address: str) -> str:
+    """An IPv6 customer has a whole /64 to come from."""
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    return str(ipaddress.ip_network((address, 64), strict=False)) if parsed.version == 6 else address

@@ -1,0 +1,111 @@
+"""Reading a tenant's audit log: page by page, or the whole of it as a file."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Query
+from fastapi.responses import StreamingResponse
+from pydantic import BaseModel, ConfigDict, Field
+
+from deskhand.access.guards import TenantAdmin, TenantSession
+from deskhand.appstate import App
+from deskhand.audit import service as audit
+from deskhand.audit.export import MEDIA_TYPES, Format
+from deskhand.audit.filters import AuditFilters
+from deskhand.errors import InvalidInputError
+from deskhand.kit.page import Page, PageCursor, PageLimit
+from deskhand.kit.problem import problem_responses
+from deskhand.kit.schema import Instant, StorableText
+
+router = APIRouter(prefix="/api/v1/audit", tags=["audit"])
+
+
+class AuditEntry(BaseModel):
+    """One change, sign-in or write to a desk."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: UUID
+    sequence: int = Field(description="Its place in the log; a gap is another tenant's entry.")
+    created_at: datetime
+    actor: str = Field(description="Who did it, such as `user:ann@example.com` or `api-key:dhk_ab12cd34`.")
+    operation: str = Field(description="What was done, such as `agent.activate`.")
+    resource_type: str
+    resource_id: str | None
+    status: str = Field(description="success, failure or denied.")
+    details: dict[str, Any]
+
+
+Word = Annotated[StorableText | None, Query(max_length=255)]
+
+
+def read_filters(
+    *,
+    actor: Word = None,
+    operation: Word = None,
+    resource_type: Word = None,
+    resource_id: Word = None,
+    outcome: Annotated[StorableText | None, Query(alias="status", max_length=20)] = None,
+    since: Annotated[Instant | None, Query(description="At or after this time.")] = None,
+    until: Annotated[Instant | None, Query(description="Before this time.")] = None,
+) -> AuditFilters:
+    """Which entries, by the query of the address."""
+    return AuditFilters(
+        actor=actor,
+        operation=operation,
+        resource_type=resource_type,
+        resource_id=resource_id,
+        status=outcome,
+        since=since,
+        until=until,
+    )
+
+
+Filters = Annotated[AuditFilters, Depends(read_filters)]
+
+
+@router.get("", operation_id="list_audit_entries", responses=problem_responses(InvalidInputError))
+async def list_entries(
+    admin: TenantAdmin,
+    session: TenantSession,
+    filters: Filters,
+    limit: PageLimit = 50,
+    cursor: PageCursor = None,
+) -> Page[AuditEntry]:
+    """List what was done in the tenant, newest first."""
+    page = await audit.list_entries(
+        session, tenant_id=admin.tenant_id or "", filters=filters, limit=limit, cursor=cursor
+    )
+    return Page(items=[AuditEntry.model_validate(entry) for entry in page.items], next_cursor=page.next_cursor)
+
+
+@router.get(
+    "/export",
+    operation_id="export_audit_log",
+    response_class=StreamingResponse,
+    responses={
+        200: {"content": {kind: {"schema": {"type": "string"}} for kind in MEDIA_TYPES.values()}},
+        **problem_responses(InvalidInputError),
+    },
+)
+async def export_log(
+    app: App,
+    admin: TenantAdmin,
+    filters: Filters,
+    form: Annotated[Format, Query(alias="format", description="JSON Lines, or CSV for spreadsheets.")] = "jsonl",
+) -> StreamingResponse:
+    """Read the whole log as a file, oldest first, each entry with its hash and the one before it."""
+    tenant_id = admin.tenant_id or ""
+
+    async def text() -> AsyncIterator[str]:
+        async with app.db.tenant_session(tenant_id) as session:
+            async for part in audit.export(session, tenant_id=tenant_id, filters=filters, form=form):
+                yield part
+
+    name = f"audit-{tenant_id}.{form}"
+    headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
+    return StreamingResponse(text(), media_type=MEDIA_TYPES[form], headers=headers)

@@ -1,0 +1,359 @@
+"""Every route × every role × own and foreign, on the application as it is served.
+
+``ANSWERS`` says of each route who may call it. It is compared with what the routes declare and with how they answer, so
+a new route fails here until somebody has said who may call it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx2
+import pytest
+from cryptography.fernet import Fernet
+from fastapi import FastAPI
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import iter_route_contexts
+from sqlalchemy import select
+from tests.conftest import DatabaseUrls
+from tests.support.api import AGENT, Api
+from tests.support.console import Console
+from tests.support.people import account, browser
+
+from deskhand.access import guards
+from deskhand.agents.models import Agent, AgentTrigger
+from deskhand.api import ApiConfig, create_app
+from deskhand.kit.db.session import Database
+from deskhand.simulators.base.server import run_in_process
+from deskhand.ui.csrf import SESSION_COOKIE, csrf_token_of
+
+# What each may do, said here once more and on purpose: a change of it is a decision.
+MAY = {
+    "viewer": {"anybody", "viewer"},
+    "editor": {"anybody", "viewer", "editor"},
+    "operator": {"anybody", "viewer", "operator"},
+    "tenant_admin": {"anybody", "viewer", "editor", "operator", "tenant_admin", "administrator"},
+    "platform_admin": {"anybody", "platform_admin", "administrator"},
+}
+
+ANSWERS = """
+public          GET /openapi.json
+public          GET /docs
+public          GET /healthz
+public          GET /readyz
+public          GET /metrics
+public          GET /static
+public          GET /login
+public          POST /login
+public          POST /logout
+public          GET /set-password
+public          POST /set-password
+public          POST /agents/{agent_id}/webhook
+public          POST /webhooks/{tenant_id}/{tool_type}
+anybody         GET /
+anybody         GET /api/v1/plugins
+anybody         GET /api/v1/plugins/{tool_type}
+person          GET /account
+person          POST /account/password
+person          POST /account/tenant
+platform_admin  POST /api/v1/tenants
+platform_admin  GET /api/v1/tenants
+platform_admin  POST /api/v1/tenants/{tenant_id}/deactivate
+platform_admin  POST /api/v1/tenants/{tenant_id}/reactivate
+platform_admin  GET /tenants
+administrator   GET /api/v1/tenants/{tenant_id}
+administrator   PATCH /api/v1/tenants/{tenant_id}
+administrator   GET /api/v1/tenants/{tenant_id}/connections
+administrator   POST /api/v1/tenants/{tenant_id}/connections/{tool_type}/test
+administrator   POST /api/v1/tenants/{tenant_id}/api-keys
+administrator   GET /api/v1/tenants/{tenant_id}/api-keys
+administrator   DELETE /api/v1/tenants/{tenant_id}/api-keys/{key_id}
+administrator   POST /api/v1/tenants/{tenant_id}/api-keys/{key_id}/rotate
+administrator   POST /api/v1/tenants/{tenant_id}/sign-in-tokens
+administrator   GET /api/v1/tenants/{tenant_id}/people
+administrator   POST /api/v1/tenants/{tenant_id}/people
+administrator   PATCH /api/v1/tenants/{tenant_id}/people/{person_id}
+administrator   DELETE /api/v1/tenants/{tenant_id}/people/{person_id}
+administrator   POST /api/v1/tenants/{tenant_id}/people/{person_id}/password-links
+administrator   GET /tenants/{tenant_id}/people
+administrator   POST /tenants/{tenant_id}/people
+administrator   POST /tenants/{tenant_id}/people/{person_id}/role
+administrator   POST /tenants/{tenant_id}/people/{person_id}/remove
+administrator   POST /tenants/{tenant_id}/people/{person_id}/password-link
+tenant_admin    GET /api/v1/audit
+tenant_admin    GET /api/v1/audit/export
+viewer          GET /api/v1/tools
+editor          POST /api/v1/agents
+viewer          GET /api/v1/agents
+viewer          GET /api/v1/agents/{agent_id}
+editor          PATCH /api/v1/agents/{agent_id}
+operator        DELETE /api/v1/agents/{agent_id}
+operator        POST /api/v1/agents/{agent_id}/activate
+operator        POST /api/v1/agents/{agent_id}/suspend
+operator        POST /api/v1/agents/{agent_id}/resume
+viewer          GET /api/v1/agents/{agent_id}/versions
+viewer          GET /api/v1/agents/{agent_id}/versions/{number}
+viewer          GET /api/v1/agents/{agent_id}/diff
+editor          POST /api/v1/agents/{agent_id}/versions/{number}/rollback
+editor          POST /api/v1/agents/{agent_id}/rotate-secret
+viewer          GET /api/v1/executions
+viewer          GET /api/v1/executions/counts
+viewer          GET /api/v1/executions/events
+operator        POST /api/v1/executions/retry
+operator        POST /api/v1/executions/dismiss
+viewer          GET /api/v1/executions/{execution_id}
+viewer          GET /api/v1/executions/{execution_id}/steps
+operator        POST /api/v1/executions/{execution_id}/cancel
+operator        POST /api/v1/executions/{execution_id}/retry
+operator        POST /api/v1/executions/{execution_id}/dismiss
+operator        POST /api/v1/executions/{execution_id}/replay
+operator        POST /api/v1/executions/{execution_id}/retry-with
+operator        POST /api/v1/executions/{execution_id}/answer
+viewer          GET /api/v1/deliveries
+viewer          POST /api/v1/schedules/preview
+viewer          GET /api/v1/schedules
+viewer          GET /api/v1/agents/{agent_id}/triggers/{trigger_id}/next
+viewer          GET /api/v1/agents/{agent_id}/triggers/{trigger_id}/fires
+operator        POST /api/v1/agents/{agent_id}/triggers/{trigger_id}/run
+operator        POST /api/v1/agents/{agent_id}/triggers/{trigger_id}/pause
+operator        POST /api/v1/agents/{agent_id}/triggers/{trigger_id}/resume
+viewer          GET /executions
+viewer          GET /executions/{execution_id}
+operator        GET /executions/bulk
+operator        POST /executions/bulk
+operator        GET /executions/{execution_id}/replay
+operator        POST /executions/{execution_id}/replay
+operator        GET /executions/{execution_id}/retry-with
+operator        POST /executions/{execution_id}/retry-with
+operator        POST /executions/{execution_id}/answer
+operator        POST /executions/{execution_id}/cancel
+operator        POST /executions/{execution_id}/retry
+operator        POST /executions/{execution_id}/dismiss
+viewer          GET /schedules
+viewer          GET /schedules/preview
+operator        POST /schedules/{agent_id}/{trigger_id}/run
+operator        POST /schedules/{agent_id}/{trigger_id}/pause
+operator        POST /schedules/{agent_id}/{trigger_id}/resume
+"""
+NEEDED = {route: permission for permission, route in (line.split(None, 1) for line in ANSWERS.split("\n") if line)}
+
+# What a route must be sent so that it looks at the id at all.
+JSON_BODIES: dict[str, dict[str, Any]] = {
+    "/api-keys": {"name": "matrix", "role": "viewer"},
+    "POST /api/v1/tenants/{tenant_id}/people": {"email": "new@example.com", "role": "viewer"},
+    "PATCH /api/v1/tenants/{tenant_id}/people/{person_id}": {"role": "viewer"},
+    "PATCH /api/v1/tenants/{tenant_id}": {"name": "Still the same"},
+    "PATCH /api/v1/agents/{agent_id}": {"description": "Still the same"},
+    "/answer": {"step_key": "nothing", "done": False},
+    "/retry-with": {"ticket_ref": "1042"},
+    "{execution_id}/replay": {"mode": "dry_run"},
+    "/preview": {"schedule_cron": "0 9 * * *"},
+    "POST /api/v1/agents": AGENT,
+}
+FORMS: dict[str, dict[str, str]] = {
+    "/role": {"role": "viewer"},
+    "/replay": {"agent_version": "1"},
+    "/account/tenant": {"tenant_id": "acme"},
+    "/answer": {"step_key": "nothing", "done": "false"},
+    "/retry-with": {"ticket_ref": "1042", "tool_type": "servicedesk_plus", "input": "{}"},
+}
+QUERIES = {"/diff": {"from": "1", "to": "1"}}
+SHARED = {"tool_type", "number"}
+"""Path parameters that name nothing of a tenant."""
+
+
+@dataclass(frozen=True)
+class Route:
+    """One method of one route."""
+
+    method: str
+    path: str
+    guards: frozenset[str]
+
+    @property
+    def name(self) -> str:
+        return f"{self.method} {self.path}"
+
+    @property
+    def parameters(self) -> set[str]:
+        return set(re.findall(r"{(\w+)", self.path))
+
+    @property
+    def is_page(self) -> bool:
+        return not self.path.startswith("/api/")
+
+    def body(self) -> dict[str, Any]:
+        if self.method in ("GET", "DELETE"):
+            return {"params": next((query for key, query in QUERIES.items() if self.path.endswith(key)), {})}
+        bodies: dict[str, dict[str, Any]] = FORMS if self.is_page else JSON_BODIES
+        fitting = [body for key, body in bodies.items() if key == self.name or self.path.endswith(key)]
+        return {"data" if self.is_page else "json": fitting[0] if fitting else {}}
+
+
+def routes_of(app: FastAPI) -> Iterator[Route]:
+    """Every route and method the application serves."""
+    for context in iter_route_contexts(app.routes):
+        dependant: Dependant | None = getattr(context, "dependant", None)
+        declared = {guards.PERMISSIONS[call] for call in _calls(dependant) if call in guards.PERMISSIONS}
+        for method in (context.methods or {"GET"}) - {"HEAD"}:
+            yield Route(method, str(context.path), frozenset(declared))
+
+
+def _calls(dependant: Dependant | None) -> Iterator[Any]:
+    for one in dependant.dependencies if dependant else ():
+        yield one.call
+        yield from _calls(one)
+
+
+def an_app(app_url: str) -> FastAPI:
+    """The application as it is served."""
+    return create_app(
+        ApiConfig(
+            database_url=app_url,
+            encryption_keys=(Fernet.generate_key().decode(),),
+            public_url="http://deskhand.example.com",
+            allow_private_addresses=True,
+            pool_size=2,
+        )
+    )
+
+
+def test_every_route_has_an_answer_and_declares_it() -> None:
+    declared = {}
+    for route in routes_of(an_app("postgresql://nobody@localhost/none")):
+        strongest = route.guards - {"anybody"} or route.guards or {"public"}
+        declared[route.name] = " and ".join(sorted(strongest))
+    assert declared == NEEDED
+
+
+@dataclass
+class World:
+    """Two tenants with one of everything, and the application."""
+
+    api: Api
+    console: Console
+    routes: list[Route]
+    own: dict[str, str] = field(default_factory=dict)
+    foreign: dict[str, str] = field(default_factory=dict)
+
+
+@pytest.fixture
+async def world(clean_db: Database, database_urls: DatabaseUrls) -> AsyncIterator[World]:
+    app = an_app(database_urls.app_url)
+    async with run_in_process(app) as server, contextlib.AsyncExitStack() as clients:
+        api = Api(server.url, app, app.state.deskhand, clients)
+        world = World(api, Console(server.url, api.db, app), list(routes_of(app)))
+        world.own, world.foreign = await one_of_everything(world, "acme"), await one_of_everything(world, "globex")
+        yield world
+
+
+async def one_of_everything(world: World, tenant: str) -> dict[str, str]:
+    """A tenant with an id for every parameter of a path."""
+    api = world.api
+    admin = await api.tenant(tenant, servicedesk_url="https://127.0.0.1:9")
+    schedule = {"trigger_type": "schedule", "schedule_cron": "0 9 * * *"}
+    made = await api.agent(admin, triggers=[{"trigger_type": "webhook"}, schedule])
+    key = await admin.post(f"/api/v1/tenants/{tenant}/api-keys", json={"name": "spare", "role": "viewer"})
+    async with api.db.tenant_session(tenant) as session:
+        agent = await session.get_one(Agent, made["id"])
+        trigger = await session.scalar(select(AgentTrigger.id).where(AgentTrigger.trigger_type == "schedule"))
+    run = await world.console.execution(agent, status="failed")
+    person = await account(api, f"member@{tenant}.example", **{tenant: "viewer"})
+    other = await account(api, f"other@{tenant}.example", **{tenant: "viewer"})
+    return {
+        "tenant_id": tenant,
+        "agent_id": str(agent.id),
+        "trigger_id": str(trigger),
+        "execution_id": str(run),
+        "key_id": key.json()["id"],
+        "person_id": str(person.id),
+        "other_person": str(other.id),
+        "number": "1",
+        "tool_type": "servicedesk_plus",
+    }
+
+
+async def caller(world: World, role: str, way: str) -> httpx2.AsyncClient:
+    """A client of somebody with this role in acme."""
+    if way == "key":
+        return await (world.api.platform() if role == "platform_admin" else world.api.member("acme", role))
+    is_platform = role == "platform_admin"
+    roles = {"acme": "viewer" if is_platform else role}
+    await account(world.api, "caller@example.com", platform_admin=is_platform, **roles)
+    return await browser(world.api, "caller@example.com", None if is_platform else "acme")
+
+
+async def call(client: httpx2.AsyncClient, route: Route, values: dict[str, str]) -> int:
+    """How a route answers; a stream is asked for its head alone."""
+    body = route.body()
+    cookie = client.cookies.get(SESSION_COOKIE)
+    if "data" in body and cookie:
+        body = {"data": {**body["data"], "csrf": csrf_token_of(cookie)}}
+    method = "HEAD" if route.path.endswith("/events") else route.method
+    return (await client.request(method, route.path.format(**values), **body)).status_code
+
+
+def in_order(routes: list[Route]) -> list[Route]:
+    """What takes a thing away comes after what needs it; leaving the tenant is last."""
+
+    def last(route: Route) -> tuple[bool, bool, bool, str]:
+        removes = route.method == "DELETE" or route.path.endswith("/remove")
+        return route.path == "/account/tenant", removes, "/agents" in route.path, route.name
+
+    return sorted(routes, key=last)
+
+
+CALLERS = [(role, "key") for role in MAY] + [("tenant_admin", "person"), ("platform_admin", "person")]
+
+
+@pytest.mark.parametrize(("role", "way"), CALLERS, ids=[f"{role}-{way}" for role, way in CALLERS])
+async def test_each_route_answers_as_it_says(world: World, role: str, way: str) -> None:
+    client = await caller(world, role, way)
+    may = MAY[role] | ({"person"} if way == "person" else set())
+    wrong = []
+    for route in in_order([route for route in world.routes if NEEDED.get(route.name) != "public"]):
+        needed = NEEDED.get(route.name, "nobody knows")
+        for kind, values, right in expectations(world, route, role, allowed=needed in may):
+            status = await call(client, route, values)
+            if status not in right:
+                wrong.append(f"{route.name} on {kind}: {status}")
+    assert not wrong, "\n".join(wrong)
+
+
+GRANTED = frozenset({200, 201, 202, 204, 303, 400, 409, 412, 422, 428, 502, 503})
+"""The caller was let through to the thing itself, whatever came of it there."""
+
+
+def expectations(
+    world: World, route: Route, role: str, *, allowed: bool
+) -> Iterator[tuple[str, dict[str, str], frozenset[int]]]:
+    """What is called with which ids, and the statuses that are right."""
+    own = {**world.own, "person_id": world.own["other_person"]} if route.path.endswith("/remove") else world.own
+    foreign = {name: world.foreign[name] for name in route.parameters - SHARED}
+    everywhere = role == "platform_admin"
+    for name, value in foreign.items():
+        if everywhere and name == "tenant_id":
+            continue  # every tenant is a platform administrator's
+        hidden = frozenset({404}) if allowed else frozenset({403, 404})
+        yield f"a foreign {name}", {**own, name: value}, hidden
+    if len(foreign) > 1 and not everywhere:
+        yield "what is all foreign", {**own, **foreign}, frozenset({404}) if allowed else frozenset({403, 404})
+    yield "one's own", own, GRANTED if allowed else frozenset({403})
+
+
+async def test_a_stranger_gets_nowhere(world: World) -> None:
+    client = await world.api.client()
+    wrong = []
+    for route in world.routes:
+        if NEEDED.get(route.name) == "public":
+            continue
+        for values in (world.own, {**world.own, **dict.fromkeys(route.parameters & {"tenant_id"}, "0" * 8)}):
+            answer = await client.request(route.method, route.path.format(**values), **route.body())
+            sent_to_sign_in = answer.status_code == 303 and answer.headers["location"].startswith("/login")
+            if answer.status_code != 401 and not (route.is_page and sent_to_sign_in):
+                wrong.append(f"{route.name}: {answer.status_code}")
+    assert not wrong, "\n".join(wrong)

@@ -1,0 +1,133 @@
+"""People in a real browser: from the first link to a colleague who signs in, and from tenant to tenant."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from playwright.async_api import Browser, Page, expect
+from tests.support.console import Console
+
+from deskhand.access.people import administration
+
+PASSWORD = "turnip lantern river comet"
+OTHER_PASSWORD = "glacier whistle tandem orchid"
+
+
+@pytest.fixture
+async def visitor(chromium: Browser, console: Console) -> AsyncIterator[Page]:
+    """A page of somebody who is not signed in; any console error or refused resource fails the test."""
+    context = await chromium.new_context(viewport={"width": 1360, "height": 860}, reduced_motion="reduce")
+    page = await context.new_page()
+    page.set_default_timeout(30_000)
+    complaints: list[str] = []
+    page.on("console", lambda message: message.type in ("error", "warning") and complaints.append(message.text))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    yield page
+    await page.goto("about:blank")
+    await context.close()
+    expected = ("401 (Unauthorized)", "422 (Unprocessable")  # the browser says so of the refusals these tests ask for
+    assert [text for text in complaints if "ERR_ABORTED" not in text and not any(one in text for one in expected)] == []
+
+
+async def first_link(console: Console) -> str:
+    async with console.db.platform_session() as session:
+        link = await administration.first_administrator(session, actor="command-line", now=datetime.now(UTC))
+    assert link is not None
+    return link.url(console.url)
+
+
+async def picture(page: Page, name: str) -> None:
+    """With DESKHAND_PICTURES naming a folder, take the picture; on a phone nothing may run over the edge."""
+    if folder := os.environ.get("DESKHAND_PICTURES"):
+        await page.screenshot(path=Path(folder) / f"people-{name}.png")
+    await page.set_viewport_size({"width": 390, "height": 800})
+    assert await page.evaluate("document.documentElement.scrollWidth") <= 390, name
+    if folder:
+        await page.screenshot(path=Path(folder) / f"people-{name}-phone.png")
+    await page.set_viewport_size({"width": 1360, "height": 860})
+
+
+async def set_password(page: Page, url: str, password: str = PASSWORD) -> None:
+    await page.goto(url)
+    await page.get_by_label("New password").fill(password)
+    await page.get_by_label("The same once more").fill(password)
+    await page.get_by_role("button", name="Set the password").click()
+    await expect(page.get_by_role("status").first).to_have_text("Your password is set. Sign in with it.")
+
+
+async def sign_in(page: Page, email: str, password: str = PASSWORD) -> None:
+    await page.get_by_label("Email address").fill(email)
+    await page.get_by_label("Password").fill(password)
+    await page.get_by_role("button", name="Sign in").click()
+
+
+async def test_from_the_first_start_to_a_colleague_who_works(visitor: Page, console: Console, make_tenant) -> None:
+    page = visitor
+    await make_tenant("globex")
+    url = await first_link(console)
+    await page.goto(url)
+    await page.get_by_label("New password").fill("passwordpassword")
+    await page.get_by_label("The same once more").fill("passwordpassword")
+    await page.get_by_role("button", name="Set the password").click()
+    await expect(page.get_by_role("alert")).to_contain_text("attackers try first")
+    await picture(page, "link")
+    await set_password(page, url)
+
+    await sign_in(page, administration.FIRST_ADMINISTRATOR, "not this one at all")
+    await expect(page.get_by_role("alert")).to_have_text("The email address or the password is wrong.")
+    await picture(page, "sign-in")
+    await sign_in(page, administration.FIRST_ADMINISTRATOR)
+    await expect(page).to_have_url(f"{console.url}/tenants")
+    await picture(page, "tenants")
+
+    await page.get_by_role("link", name="Acme").click()
+    for email, name, role in (
+        ("admin@localhost", "", "Tenant admin"),
+        ("ann@example.com", "Ann Lee", "Operator"),
+    ):
+        await page.get_by_label("Email address").fill(email)
+        await page.get_by_label("Name").fill(name)
+        await page.get_by_role("radio", name=role).check()
+        await page.get_by_role("button", name="Let in").click()
+        await expect(page.get_by_role("status").first).to_contain_text(f"{email} is in")
+    link = await page.locator("#link").inner_text()
+    await picture(page, "members")
+    assert "token=" not in page.url
+
+    await page.locator(".switcher summary").click()
+    await picture(page, "switcher")
+    await page.locator(".switcher summary").press("Enter")
+    await page.locator(".switcher summary").press("Enter")
+    await page.get_by_role("button", name="Acme").click()
+    await expect(page).to_have_url(f"{console.url}/executions")
+    await expect(page.locator(".who .tenant")).to_have_text("acme")
+    await page.get_by_role("button", name="Sign out").click()
+
+    await set_password(page, link.replace("http://deskhand.example.com", console.url))
+    await sign_in(page, "ann@example.com")
+    await expect(page).to_have_url(f"{console.url}/executions")
+    await expect(page.get_by_role("link", name="People")).to_have_count(0)
+
+
+async def test_a_person_changes_the_password_and_comes_back_where_the_way_led(visitor: Page, console: Console) -> None:
+    page = visitor
+    await set_password(page, await first_link(console))
+    await page.goto(f"{console.url}/account")
+    await expect(page).to_have_url(f"{console.url}/login?next=/account")
+    await sign_in(page, administration.FIRST_ADMINISTRATOR)
+    await expect(page).to_have_url(f"{console.url}/account")
+
+    await page.get_by_label("Present password").fill(PASSWORD)
+    await page.get_by_label("New password").fill(OTHER_PASSWORD)
+    await page.get_by_label("The same once more").fill(OTHER_PASSWORD)
+    await page.get_by_role("button", name="Change the password").click()
+    await expect(page.get_by_role("status").first).to_contain_text("Your password is changed")
+    await picture(page, "account")
+
+    await page.get_by_role("button", name="Sign out").click()
+    await sign_in(page, administration.FIRST_ADMINISTRATOR, OTHER_PASSWORD)
+    await expect(page).to_have_url(f"{console.url}/tenants")
