@@ -200,7 +200,7 @@ def routes_of(app: FastAPI) -> Iterator[Route]:
         dependant: Dependant | None = getattr(context, "dependant", None)
         declared = {guards.PERMISSIONS[call] for call in _calls(dependant) if call in guards.PERMISSIONS}
         for method in (context.methods or {"GET"}) - {"HEAD"}:
-            yield Route(method, str(context.path), frozenset(declared))
+            yield Route(method, str(context.path_format or context.path), frozenset(declared))
 
 
 def _calls(dependant: Dependant | None) -> Iterator[Any]:

@@ -176,9 +176,7 @@ async def sign_in(
             with_key=not form.account,
             email=form.email,
         )
-    if cookie := request.cookies.get(
-        SESSION_COOKIE
-    ):  # the one open here before ends
+    if cookie := request.cookies.get(SESSION_COOKIE):  # the session that was open in this browser ends
         await authentication.sign_out(app.db, app.secrets, cookie, now=app.clock())
     return answer
 
