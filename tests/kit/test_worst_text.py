@@ -47,7 +47,7 @@ PART = 5
 RATIO = 120
 """Times as long for a text twenty times as long; quadratic would be 400."""
 SHORT_LIMIT = 3.0
-LEAST = 0.01
+LEAST = 0.03
 """Seconds below which the clock of a CPU says little."""
 WORST = 2
 """Texts that are tried in full length: the slowest of the short ones, and what is quadratic is among them."""
