@@ -6,7 +6,6 @@ a new route fails here until somebody has said who may call it.
 
 from __future__ import annotations
 
-import contextlib
 import re
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
@@ -20,7 +19,7 @@ from fastapi.dependencies.models import Dependant
 from fastapi.routing import iter_route_contexts
 from sqlalchemy import select
 from tests.conftest import DatabaseUrls
-from tests.support.api import AGENT, Api
+from tests.support.api import AGENT, Api, running_api
 from tests.support.console import Console
 from tests.support.people import account, browser
 
@@ -28,7 +27,6 @@ from deskhand.access import guards
 from deskhand.agents.models import Agent, AgentTrigger
 from deskhand.api import ApiConfig, create_app
 from deskhand.kit.db.session import Database
-from deskhand.simulators.base.server import run_in_process
 from deskhand.ui.csrf import SESSION_COOKIE, csrf_token_of
 
 # What each may do, said here once more and on purpose: a change of it is a decision.
@@ -200,7 +198,7 @@ def routes_of(app: FastAPI) -> Iterator[Route]:
         dependant: Dependant | None = getattr(context, "dependant", None)
         declared = {guards.PERMISSIONS[call] for call in _calls(dependant) if call in guards.PERMISSIONS}
         for method in (context.methods or {"GET"}) - {"HEAD"}:
-            yield Route(method, str(context.path_format or context.path), frozenset(declared))
+            yield Route(method, re.sub(r":\w+}", "}", str(context.path)), frozenset(declared))
 
 
 def _calls(dependant: Dependant | None) -> Iterator[Any]:
@@ -209,22 +207,14 @@ def _calls(dependant: Dependant | None) -> Iterator[Any]:
         yield from _calls(one)
 
 
-def an_app(app_url: str) -> FastAPI:
-    """The application as it is served."""
-    return create_app(
-        ApiConfig(
-            database_url=app_url,
-            encryption_keys=(Fernet.generate_key().decode(),),
-            public_url="http://deskhand.example.com",
-            allow_private_addresses=True,
-            pool_size=2,
-        )
-    )
-
-
 def test_every_route_has_an_answer_and_declares_it() -> None:
     declared = {}
-    for route in routes_of(an_app("postgresql://nobody@localhost/none")):
+    config = ApiConfig(
+        database_url="postgresql://nobody@localhost/none",
+        encryption_keys=(Fernet.generate_key().decode(),),
+        public_url="http://deskhand.example.com",
+    )
+    for route in routes_of(create_app(config)):
         strongest = route.guards - {"anybody"} or route.guards or {"public"}
         declared[route.name] = " and ".join(sorted(strongest))
     assert declared == NEEDED
@@ -243,10 +233,8 @@ class World:
 
 @pytest.fixture
 async def world(clean_db: Database, database_urls: DatabaseUrls) -> AsyncIterator[World]:
-    app = an_app(database_urls.app_url)
-    async with run_in_process(app) as server, contextlib.AsyncExitStack() as clients:
-        api = Api(server.url, app, app.state.deskhand, clients)
-        world = World(api, Console(server.url, api.db, app), list(routes_of(app)))
+    async with running_api(database_urls.app_url) as api:
+        world = World(api, Console(api.url, api.db, api.app), list(routes_of(api.app)))
         world.own, world.foreign = await one_of_everything(world, "acme"), await one_of_everything(world, "globex")
         yield world
 
