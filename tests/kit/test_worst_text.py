@@ -184,6 +184,7 @@ EXEMPT = {
             *("plugins.offered.require_link", "plugins.servicedesk_plus.mapping.created_list_info"),
             *(
                 "tools.catalogue.find_provider",
+                "schedules.pages.misfire_words",
                 "knowledge.repository.search_statement",
                 "llm.modelinfo.price_of",
                 "llm.openai_chat.request_options",

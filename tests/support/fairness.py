@@ -15,6 +15,7 @@ from uuid import UUID
 
 import asyncpg
 from tests.support.engine import EngineTables, arrival
+from tests.support.engine_workers import MARKS
 from tests.support.product import until
 
 from deskhand.engine.claims import Ending, RunningExecution
@@ -25,6 +26,7 @@ from deskhand.engine.queue import notify_workers
 from deskhand.engine.runner import Runner
 from deskhand.engine.statements import RunStatements
 from deskhand.intake.repository import TriggerRow
+from deskhand.kit.telemetry import Telemetry
 
 TOGETHER = 500  # events in one commit
 STREAMS = 2
@@ -163,7 +165,8 @@ class Crowd:
     async def execute(self, execution: RunningExecution, lease: Lease) -> Ending:
         """Do one run."""
         budget = RunBudget(RunLimits(timeout=float("inf"), max_steps=5, max_tokens=1, max_cost_usd=Decimal(1)))
-        await Journal(self._statements, execution, budget, lease).step(name="ask", kind="tool", body=self._ask)
+        journal = Journal(self._statements, execution, budget, lease, Telemetry(), marks=MARKS)
+        await journal.step(name="ask", kind="tool", body=self._ask)
         here, gone = self._waiting[execution.tenant_id], asyncio.Event()
         here.append(gone)
         if self._over or len(here) >= self._company.get(execution.tenant_id, 0):
