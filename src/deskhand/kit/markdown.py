@@ -6,7 +6,9 @@ There are no images, because loading one would tell its host who reads the note.
 
 from __future__ import annotations
 
+import re
 from html import escape
+from typing import Any
 
 import nh3
 from markdown_it import MarkdownIt
@@ -33,6 +35,8 @@ _NEST_NOTHING = frozenset(
     | {"p", "li", "dt", "dd", "tr", "td", "th", "option"}  # the next one ends it
 )
 _WITH_CONTENT = frozenset({"script", "style", "head", "title", "iframe", "object", "noscript", "template"})
+_NO_BREAK = re.compile(r"\xa0|&(?:nbsp|#160|#[xX][aA]0);")
+_STAND_IN = "\ufdd0"  # a noncharacter of Unicode
 _PARSER = MarkdownIt("commonmark", {"html": False, "linkify": False}).enable(["table", "strikethrough"])
 
 
@@ -43,8 +47,8 @@ def markdown_to_html(source: str) -> str:
 
 def safe_html(source: str) -> str:
     """HTML with nothing in it that can run, load or submit."""
-    return nh3.clean(
-        shallow(source),
+    return clean_html(
+        source,
         tags=set(TAGS),
         attributes={tag: set(names) for tag, names in ATTRIBUTES.items()},
         url_schemes=set(SCHEMES),
@@ -52,6 +56,16 @@ def safe_html(source: str) -> str:
         link_rel="noopener noreferrer nofollow",
         strip_comments=True,
     )
+
+
+def clean_html(source: str, **policy: Any) -> str:
+    """What nh3 leaves of HTML under a policy (its own arguments), in a time that grows with the length alone.
+
+    nh3 writes each no-break space out by moving all that follows it: 1 MB of them took six seconds of CPU. A character
+    that no text may hold stands in for them meanwhile.
+    """
+    standing_in = _NO_BREAK.sub(_STAND_IN, shallow(source).replace(_STAND_IN, ""))
+    return nh3.clean(standing_in, **policy).replace(_STAND_IN, "&nbsp;")
 
 
 def shallow(source: str) -> str:

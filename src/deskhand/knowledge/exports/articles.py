@@ -7,9 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import nh3
-
-from deskhand.kit.markdown import shallow
+from deskhand.kit.markdown import clean_html
 from deskhand.knowledge.exports import ExportRow, UnreadableFileError
 from deskhand.knowledge.exports.columns import ARTICLE_VOCABULARY
 from deskhand.knowledge.exports.files import DATA_SUFFIXES, read_rows
@@ -98,7 +96,7 @@ def _front_matter(text: str) -> tuple[dict[str, str], str]:
 
 def _page_to_markdown(html: str) -> str:
     """A page of a knowledge base as Markdown; its relative links lead nowhere here, so only their words stay."""
-    return html_to_markdown(nh3.clean(shallow(html), url_relative="deny"))
+    return html_to_markdown(clean_html(html, url_relative="deny"))
 
 
 def _without_title(body: str, title: str) -> str:
