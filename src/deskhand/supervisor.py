@@ -37,6 +37,7 @@ async def running(parts: Sequence[KeptProcess]) -> AsyncIterator[None]:
         yield
     finally:
         for part in parts:
+            # All first: a part that ends because another one is gone must not be started again meanwhile.
             part.let_go()
         for part in reversed(parts):
             await asyncio.to_thread(part.stop)
@@ -84,6 +85,7 @@ def sole_supervisor(data_dir: Path) -> Iterator[None]:
         ConfigurationError: Another process does; nothing of it was touched.
     """
     data_dir.mkdir(parents=True, exist_ok=True)
+    # Append mode, because the file must not be emptied before the lock is ours: it names the process that has it.
     with (data_dir / "supervisor.lock").open("a+", encoding="ascii") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -110,6 +112,7 @@ def refuse_taken_port(host: str, port: int) -> None:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
+            # Bound and listening: with SO_REUSEADDR two sockets may bind the same port as long as neither listens.
             probe.listen()
         except OSError as error:
             taken = error.errno == errno.EADDRINUSE
@@ -196,6 +199,7 @@ def stack_parts(
     host = (extra or {}).get("DESKHAND_HOST", settings.host)
 
     def worker_health() -> tuple[Mapping[str, str], Address]:
+        # A port chosen at each start: the supervisor has to know where to ask, and the last one may be taken by now.
         port = settings.worker_metrics_port or _free_port(host)
         return {"DESKHAND_WORKER_METRICS_PORT": str(port)}, (host, port)
 
@@ -207,6 +211,8 @@ def stack_parts(
         part(
             name,
             [name],
+            # Workers get no platform login: they run what strangers' tickets lead to, and have no business across
+            # tenants.
             {**installation.environment(platform=name == "serve"), **(extra or {})},
             log_file=log_dir / f"{name}.log" if log_dir else None,
             health=address,

@@ -15,7 +15,7 @@ def proof(tool: Callable[[str], ModuleType]) -> ModuleType:
 
 SOURCES = {
     "src/deskhand/__init__.py": "",
-    "src/deskhand/kit/pages.py": "a = 1\n" * 10,
+    "src/deskhand/kit/pages.py": "a = 1\n" * 10 + "# A comment is neither product nor proof.\n" * 3,
     "src/deskhand/kit/sums/__init__.py": "b = 1\n" * 4,
     "src/deskhand/cli/serve.py": "c = 1\n" * 6,
     "src/deskhand/simulators/desk.py": "d = 1\n" * 5,

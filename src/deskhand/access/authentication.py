@@ -49,11 +49,14 @@ async def sign_in(db: Database, secrets: SecretBox, credential: str, *, now: dat
     async with db.tenant_session(found.tenant_id) as session:
         ends = now + SESSION_LIFETIME
         if credential.startswith(f"{SIGN_IN}_"):
+            # One statement revokes and answers: of two tabs that send the same token, one gets a session.
             if await repository.use_up(session, key_digest(credential)) is None:
                 raise UnauthenticatedError("This sign-in token was already used; ask for a new one.")
+            # The session descends from the key that made the token, and ends with it; the token itself is used up.
             origin = found.made_with
         else:
             origin = Origin(key_id=found.id)
+            # A session must not outlive the key that opened it.
             ends = min(ends, found.expires_at or ends)
         key, plain = await new_key(
             session,
@@ -87,6 +90,7 @@ async def sign_out(db: Database, secrets: SecretBox, cookie: str, *, now: dateti
     """End a console session, whatever state it is in."""
     try:
         kind, digest = _open_cookie(secrets, cookie)
+    # Signing out succeeds in any case: what the browser held opens nothing now.
     except UnauthenticatedError:
         return
     if kind == _OF_A_PERSON:
@@ -165,11 +169,13 @@ async def still_holds(session: AsyncSession, principal: Principal, *, now: datet
     if principal.kind == "person":
         return await sessions.session_holds(session, principal.digest, now=now)
     found = await repository.find_api_key(session, principal.digest)
+    # A machine's key may lie unused for months; only a browser's session falls idle.
     idle = principal.kind == "session" and found is not None and _is_idle(found, now)
     return found is not None and found.tenant_is_active and _is_good(found, now) and not idle
 
 
 async def _find_tenant_key(db: Database, credential: str, *, kinds: tuple[str, ...], now: datetime) -> FoundKey:
+    # By the prefix first: a session's own key in an Authorization header is no credential, although its hash is stored.
     if len(credential) > MAX_CREDENTIAL or not credential.startswith(tuple(f"{kind}_" for kind in kinds)):
         raise UnauthenticatedError(_INVALID)
     async with db.anonymous_session() as session:

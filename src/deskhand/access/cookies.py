@@ -44,6 +44,7 @@ def known_device(secrets: SecretBox, cookie: str | None, *, email: str) -> str |
         return None
     try:
         content: Any = json.loads(secrets.decrypt(cookie))
+        # Of another account it says nothing: a guesser who has one account would be a known browser at all of them.
         return str(content["device"]) if content["email"] == email else None
     except (ConfigurationError, ValueError, KeyError, TypeError):
         return None  # not ours, or of a key that is gone: a browser like any other
@@ -56,9 +57,16 @@ def address_of(request: Request) -> str:
 
 def _set(answer: Response, app: AppState, name: str, value: str, lifetime: timedelta) -> None:
     answer.set_cookie(
-        name, value, max_age=int(lifetime.total_seconds()), httponly=True, samesite="lax", secure=_secure(app)
+        # Lax and not strict: a link from a ticket or a mail to the console should find its reader signed in.
+        name,
+        value,
+        max_age=int(lifetime.total_seconds()),
+        httponly=True,
+        samesite="lax",
+        secure=_secure(app),
     )
 
 
 def _secure(app: AppState) -> bool:
+    # By our own public address: behind a proxy the request itself came over plain HTTP.
     return app.public_url.startswith("https://")

@@ -166,6 +166,7 @@ async def sign_in(
             credential = (form.token or form.api_key).strip()
             give_session(answer, app, await authentication.sign_in(app.db, app.secrets, credential, now=app.clock()))
     except (UnauthenticatedError, RateLimitedError) as err:
+        # A script gets the problem document; a person gets the form again with what went wrong.
         if "text/html" not in request.headers.get("accept", ""):
             raise
         return login_page(
@@ -212,6 +213,7 @@ async def sign_out(request: Request, app: App) -> Response:
 def local_path(value: str) -> str:
     """A path on this server to go on to; anything that could lead elsewhere becomes ``/``."""
     parts = urlsplit(value)
+    # Browsers read a backslash as a slash and drop control characters, so "/\\evil" would leave this server.
     odd = "\\" in value or any(char < " " for char in value)
     if parts.scheme or parts.netloc or odd or not value.startswith("/") or value.startswith("//"):
         return "/"

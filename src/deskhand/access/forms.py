@@ -20,6 +20,7 @@ def check_csrf(request: Request, app: App, csrf: Annotated[str, Form(max_length=
     """
     refuse_cross_site(request, app.public_url)
     expected = csrf_token(request)
+    # No token is expected of who has no session: an API key in a header cannot be sent by another site's form.
     if expected and not hmac.compare_digest(expected.encode(), csrf.encode()):
         raise ForbiddenError("The page was older than your session. Open it again and repeat what you did.")
 

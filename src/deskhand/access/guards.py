@@ -38,6 +38,7 @@ async def authenticate(request: Request, app: App, bearer: Bearer, cookie: Cooki
     """
     if bearer is not None:
         return await authentication.principal_of_key(app.db, bearer.credentials, now=app.clock())
+    # Refused instead of falling back to the cookie: whoever sends the header means to be somebody in particular.
     if "authorization" in request.headers:
         raise UnauthenticatedError("The Authorization header must read: Bearer <API key>.")
     if not cookie:

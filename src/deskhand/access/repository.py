@@ -104,6 +104,7 @@ async def list_keys(
     session: AsyncSession, tenant_id: str, prefixes: Sequence[str], *, limit: int, cursor: str | None
 ) -> Page[ApiKey]:
     """Keys of a tenant whose prefix starts with one of ``prefixes``, newest first."""
+    # Console sessions and tokens are rows of the same table and are told apart by their prefix.
     query = select(ApiKey).where(ApiKey.tenant_id == tenant_id, func.left(ApiKey.prefix, 4).in_(prefixes))
     after = decode_cursor(cursor, datetime, UUID)
     if after is not None:

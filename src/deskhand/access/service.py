@@ -121,7 +121,9 @@ async def rotate_api_key(
         raise NotFoundError(f"There is no API key {key_id}.")
     if old.revoked_at is not None or (old.expires_at is not None and old.expires_at <= now):
         raise ConflictError(f"The API key {old.prefix} does not work any more; make a new one.")
+    # Read before the old key's own end is brought forward; the successor keeps the one that was planned.
     expires_at = old.expires_at
+    # Never later than before: to rotate a key must not lengthen the life of one that was to end.
     old.expires_at = min(now + OVERLAP, expires_at or now + OVERLAP)
     key, plain = await new_key(
         session, KEY, tenant_id, actor=actor, name=old.name, role=old.role, expires_at=expires_at
@@ -225,6 +227,7 @@ async def new_key(
     key = ApiKey(
         tenant_id=tenant_id,
         name=name,
+        # Twelve characters tell keys apart on a page; what remains hidden is still far beyond guessing.
         prefix=plain[:PREFIX_LENGTH],
         key_hash=key_digest(plain),
         role=role,

@@ -125,4 +125,5 @@ async def _find(session: AsyncSession, digest: bytes) -> Row[tuple[object, ...]]
 
 def _holds(row: Row[tuple[object, ...]], now: datetime) -> bool:
     over = row.ended_at is not None or row.expires_at <= now or row.last_used_at + IDLE <= now
+    # The function joins the membership: a person who was taken out of the tenant has no role there, and so no session.
     return row.role is not None and not over

@@ -102,6 +102,7 @@ async def export_log(
     tenant_id = admin.tenant_id or ""
 
     async def text() -> AsyncIterator[str]:
+        # A session of its own: the request's one is committed before the answer's body begins.
         async with app.db.tenant_session(tenant_id) as session:
             async for part in audit.export(session, tenant_id=tenant_id, filters=filters, form=form):
                 yield part

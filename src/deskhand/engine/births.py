@@ -31,6 +31,7 @@ _START_RUN = text(
                      :input_payload, :retry_of, :replay_of, NULL, false)
     """
 ).bindparams(bindparam("input_payload", type_=JSONB(none_as_null=True)))
+# By SQL and not by the agents' models: the engine may import no room above it (ADR 9).
 _AGENT = text(
     """
     SELECT a.status, t.is_active FROM agents a JOIN tenant_configs t ON t.tenant_id = a.tenant_id
@@ -73,9 +74,11 @@ async def start_run(session: AsyncSession, run: NewRun) -> AgentExecution:
     """
     parameters = {**asdict(run), "id": uuid4()}
     birth = (await session.execute(_START_RUN, parameters)).mappings().one()
+    # start_run() says so by its row and not by an error, which would undo the caller's whole transaction.
     if birth["execution_id"] is None:
         raise ConflictError("Another run of this ticket already waits for its start; it will see the ticket as it is.")
     hands_over(session)
+    # Read again, because SQL wrote the row: defaults, parked and queue_tag are unknown to the session.
     return await session.get_one(AgentExecution, birth["execution_id"], populate_existing=True)
 
 
@@ -85,6 +88,7 @@ async def requeue_run(session: AsyncSession, execution: AgentExecution) -> bool:
     Returns:
         False if another run of its ticket already waits for its first start; one of them is enough.
     """
+    # What told of the last ending goes, or the page would show an error beside a run that waits.
     values = dict.fromkeys(
         ("not_before", "cancel_requested_at", "completed_at", "error_code", "error_message", "dismissed_at")
     )
@@ -96,14 +100,17 @@ async def requeue_run(session: AsyncSession, execution: AgentExecution) -> bool:
             status=ExecutionStatus.QUEUED,
             parked=False,
             crashes=0,
+            # attempt is never set back, since it is the fence: an old worker's late write would pass for the new one's.
             max_attempts=execution.attempt + MAX_ATTEMPTS,
         )
         .execution_options(synchronize_session=False)
     )
     try:
+        # A savepoint: the unique index may refuse, and the caller goes on with the other runs of its list.
         async with session.begin_nested():
             await session.execute(statement)
     except IntegrityError as error:
+        # Only this index means "another run of the ticket waits"; any other violation is a bug and goes up.
         if _PENDING_LANE not in str(error.orig):
             raise
         return False

@@ -79,11 +79,15 @@ async def start_execution(
         tenant=tenant_id, execution=str(execution_id), worker=worker_id, stale_seconds=stale_after
     )
     verdict = Verdict(row["verdict"])
+    # Only a start that PostgreSQL granted carries the run; after any other verdict the worker holds nothing that it
+    # could write with.
     if verdict is not Verdict.STARTED:
         return Start(verdict)
     return Start(verdict, _running(row["execution"]))
 
 
+# The run travels as one jsonb value, because start_executions() answers many runs in one statement; so ids and times
+# arrive as text.
 def _running(row: dict[str, Any]) -> RunningExecution:
     return RunningExecution(
         id=UUID(row["id"]),
@@ -160,6 +164,8 @@ async def heartbeat(pool: asyncpg.Pool[asyncpg.Record], *, worker_id: str, runs:
     rows = await pool.fetch(
         "SELECT execution_id FROM heartbeat_executions($1, $2, $3)",
         worker_id,
+        # Two arrays in step instead of an array of pairs: the driver sends pairs only as a type that PostgreSQL knows
+        # by name, and unnest() joins the arrays by place.
         [execution_id for execution_id, _ in runs],
         [attempt for _, attempt in runs],
     )

@@ -39,6 +39,7 @@ class FiguresPage:
         self._telemetry = telemetry
         self._pool = pool
         self._healthy = healthy
+        # Starlette without FastAPI: two addresses that take no input need no more.
         routes = [Route("/metrics", self._metrics), Route("/healthz", self._health)]
         config = uvicorn.Config(
             Starlette(routes=routes), log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=1
@@ -56,12 +57,15 @@ class FiguresPage:
         self._server.should_exit = True
 
     async def _metrics(self, request: Request) -> Response:
+        # Counted when somebody asks: a gauge that a timer fed would show the past while the database is away.
         self._telemetry.queue_depth(await queue_depth(self._pool))
         body, content_type = self._telemetry.render(request.headers.get("accept", ""))
         return Response(body, media_type=content_type)
 
     async def _health(self, _request: Request) -> Response:
         healthy = self._healthy()
+        # A worker that the database has not heard answers 503 and lives on: its supervisor restarts only what answers
+        # nobody, because a restart does not bring the database back.
         return JSONResponse({"status": "ok" if healthy else "cut off"}, status_code=200 if healthy else 503)
 
 
@@ -84,6 +88,7 @@ def listen(host: str, port: int) -> socket.socket:
         ConfigurationError: It cannot be had.
     """
     try:
+        # Bound before any work is taken: a worker that fails on its port later would drop the runs it had begun.
         return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
     except OSError as error:
         raise ConfigurationError(

@@ -89,11 +89,15 @@ class Journal:
         """Stable key of a step: its own, or its ordinal among the steps of that name."""
         if key is not None:
             return key
+        # Numbered in the order in which the run asks. That is the same on each attempt: steps without a key come from
+        # code, or from a model whose earlier answers the journal replays.
         self._ordinals[name] += 1
         return f"{name}#{self._ordinals[name]}"
 
     def mark_for(self, step_key: str) -> str:
         """Idempotency mark of the write with that key: the same on every attempt."""
+        # A mark that is on a ticket already must stay: after the installation's key was rotated a new one would differ,
+        # and the worker would ask the desk for a mark that it never wrote.
         return self._kept_marks.get(step_key) or self._marks.make(self.execution.id, step_key)
 
     async def step(
@@ -126,6 +130,7 @@ class Journal:
             RunInterrupted: The run lost its claim, was cancelled or reached a limit.
         """
         step_key = self.key_for(name, key)
+        # Before the intent: a worker that lost its claim must not write a row that the next owner takes for its own.
         self._lease.check()
         if not owed:
             self._budget.begin_step()
@@ -133,6 +138,8 @@ class Journal:
         mark = self.mark_for(step_key) if kind == "write" else None
         intent = _Intent(step_key, kind, name, idempotent, mark, input)
         verdict, output = await self._begin(intent)
+        # What the model used counts again, so that a resumed run has no second budget; Prometheus does not count it
+        # twice.
         if verdict == "replay":
             self._count(measure, output)
             self._telemetry.step(kind, outcome="replayed", seconds=0.0)
@@ -178,6 +185,7 @@ class Journal:
         return result
 
     async def _settle_doubt(self, step_key: str, recover: Callable[[], Awaitable[Any]] | None) -> Any:
+        # Nobody can be asked. To repeat the write might do it twice, to skip it might lose it: a person decides.
         if recover is None:
             raise InDoubtError(
                 f"The write '{step_key}' was begun by a worker that died. Look at the ticket: was it done?"
@@ -221,8 +229,11 @@ class Journal:
             error=error,
             tokens_in=usage.tokens_in,
             tokens_out=usage.tokens_out,
+            # As text: JSON has no decimals, and a float would round the price.
             cost=None if usage.cost_usd is None else str(usage.cost_usd),
         )
+        # The effect is done but another worker owns the run. It finds the step begun, and settles it as a write in
+        # doubt.
         if not row["kept"]:
             raise LostClaimError(f"another worker took over execution {e.id}")
 

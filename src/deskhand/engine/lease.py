@@ -14,6 +14,8 @@ from deskhand.errors import LostClaimError
 
 def boot_clock() -> float:
     """Seconds on a clock that goes on while the process is frozen and, on Linux, while the machine sleeps."""
+    # Linux stops CLOCK_MONOTONIC while the machine sleeps: a worker on a laptop that was closed for an hour would wake
+    # and believe that its heartbeat is a second old.
     if hasattr(time, "CLOCK_BOOTTIME"):
         return time.clock_gettime(time.CLOCK_BOOTTIME)
     return time.monotonic()
@@ -28,10 +30,12 @@ class Lease:
 
     def __init__(self, valid_for: float) -> None:
         self._valid_for = valid_for
+        # A worker may act before its first heartbeat: it holds no run yet that another worker could have taken.
         self._confirmed_at = boot_clock()
 
     def confirm(self, asked_at: float) -> None:
         """The database confirmed a heartbeat that was sent at ``asked_at`` (``boot_clock()``)."""
+        # Never backwards: the answer to an older heartbeat may come after the answer to a newer one.
         self._confirmed_at = max(self._confirmed_at, asked_at)
 
     @property

@@ -43,6 +43,8 @@ class RunBudget:
     def __init__(self, limits: RunLimits, *, clock: Callable[[], float] = time.monotonic) -> None:
         self.limits = limits
         self._clock = clock
+        # A limit of the attempt and not of the run: a run that waited an hour for its desk must have its time when it
+        # is tried again.
         self.deadline = clock() + limits.timeout
         self._steps = 0
         self._tokens = 0
@@ -57,8 +59,11 @@ class RunBudget:
         limits = self.limits
         if self._clock() > self.deadline:
             raise self.out_of_time()
+        # Each message names its setting, because a person reads it on the run's page and has to know what to raise.
         if self._steps >= limits.max_steps:
             raise LimitReachedError(f"The run reached its limit of {limits.max_steps} steps (DESKHAND_RUN_MAX_STEPS).")
+        # Compared with what was used, not with what the next call may use: nobody knows that before. So the last call
+        # may go over the limit, and no other one follows it.
         if self._tokens >= limits.max_tokens:
             raise LimitReachedError(
                 f"The run reached its limit of {limits.max_tokens} tokens (DESKHAND_RUN_MAX_TOKENS)."
@@ -72,6 +77,7 @@ class RunBudget:
     def add(self, *, tokens: int, cost_usd: Decimal | None) -> None:
         """Count what a step used. A number below zero counts as nothing: nobody gives tokens or money back."""
         self._tokens += max(0, tokens)
+        # A gateway that reports no price counts as free; max_tokens bounds such a run.
         self._cost += max(Decimal(0), cost_usd or Decimal(0))
 
     def out_of_time(self) -> LimitReachedError:

@@ -35,6 +35,7 @@ log = structlog.get_logger(__name__)
 
 async def enqueue(session: AsyncSession, execution_id: UUID) -> None:
     """Hand an execution to PgQueuer in the caller's transaction, whose commit wakes the workers."""
+    # Not woken here: a worker that looks before the commit finds no job, and then sleeps until its next poll.
     hands_over(session)
     await session.execute(text("SELECT enqueue_execution(:execution_id)"), {"execution_id": execution_id})
 
@@ -45,6 +46,7 @@ def decode_job(payload: bytes | None) -> tuple[str, UUID]:
     Raises:
         ValueError: The payload is not ours.
     """
+    # A tenant's name cannot hold a colon, so the first one is the border.
     tenant_id, _, execution_id = (payload or b"").decode().partition(":")
     return tenant_id, UUID(execution_id)
 
@@ -145,6 +147,8 @@ class Waker:
 
     async def __aexit__(self, *_: object) -> None:
         if self._task is not None:
+            # A notification that is lost here costs a worker one poll; the process that stops must not wait for the
+            # database.
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
 
@@ -159,6 +163,8 @@ class Waker:
                 let_cancellation_pass()
                 # The workers' poll finds the work; the database being away is reported where it matters.
                 log.warning("wake_failed", error=str(error))
+            # The pause after the notification is what bounds them: events accepted meanwhile set the flag once, and one
+            # NOTIFY speaks for all of them.
             await asyncio.sleep(self._interval)
 
 

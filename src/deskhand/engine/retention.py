@@ -81,6 +81,7 @@ class Retention:
             "deliveries": self.deliveries_days,
             "schedule_fires": self.schedule_fires_days,
         }
+        # Zero means for ever, so the kind is left out and prune_history() is never called for it.
         chosen = {kind: timedelta(days=count) for kind, count in days.items() if count}
         return {**chosen, "execution_starts": STARTS_KEPT, "queue_log": QUEUE_LOG_KEPT}
 
@@ -143,6 +144,7 @@ class Housekeeper:
             How many rows went, of each kind that is not kept for ever. What another worker is pruning at this moment
             is left to it.
         """
+        # One kind after the other on one connection: housekeeping must not take connections away from runs.
         return {kind: await self._prune_kind(kind, keep, progress) for kind, keep in self._keep.periods().items()}
 
     async def _prune_kind(self, kind: str, keep: timedelta, progress: Progress | None) -> int:
@@ -155,6 +157,8 @@ class Housekeeper:
                 gone += count
                 if progress and count:
                     progress(kind, count)
+                # A batch that is not full means that nothing older is left, or that another worker holds the rest: its
+                # round takes it.
                 if count < self._batch:
                     break
                 await wait_or_stop(self._stop, self._pause)
@@ -172,6 +176,7 @@ async def count_expired(db: Database, keep: Retention) -> dict[str, int]:
         keep: What is kept, and for how long.
     """
     periods = keep.periods()
+    # Row-level security shows the application's login one tenant at a time; the count is over all of them.
     async with db.platform_session() as session:
         return {
             kind: (await session.execute(text(_COUNT_EXPIRED[kind]), {"keep": period})).scalar_one()

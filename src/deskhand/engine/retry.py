@@ -47,6 +47,7 @@ def decide(
     known = classify(error)
     if not known.retryable:
         return RetryDecision(again=False, delay=0.0, code=known.code, message=known.detail)
+    # The sentence keeps the cause and adds the number of tries, since the run's page shows this sentence alone.
     if attempt >= max_attempts:
         return RetryDecision(
             again=False,
@@ -54,9 +55,15 @@ def decide(
             code=known.code,
             message=f"{known.detail} Gave up after {attempt} attempts; retry it when the cause is gone.",
         )
+    # Half of the wait is fixed, so that the first tries do not hit a desk that restarts at once; the other half is
+    # random, so that the runs of one outage come back spread out.
     backoff = min(MAX_DELAY, BASE_DELAY * 2 ** (attempt - 1)) * (0.5 + jitter() / 2)
     return RetryDecision(
-        again=True, delay=max(backoff, known.retry_after or 0.0), code=known.code, message=known.detail
+        # Retry-After may lengthen the wait and never shortens it: a desk that says "1" to every try would get them all.
+        again=True,
+        delay=max(backoff, known.retry_after or 0.0),
+        code=known.code,
+        message=known.detail,
     )
 
 
@@ -66,4 +73,5 @@ def classify(error: Exception) -> DeskhandError:
         return error
     if is_passing(error):
         return DatabaseUnavailableError("The database could not be reached.")
+    # Not retryable: a bug fails the same way at each try, and fifteen tries would hide it for an hour.
     return DeskhandError(f"Unexpected {type(error).__name__}: {error}")

@@ -156,6 +156,7 @@ class Runner:
             if self._stop.is_set():
                 return
             await wait_or_stop(self._stop, 0.1)
+        # Only the row knows whether the run may go on. The job is an id that may be minutes old.
         start = await start_execution(
             self._statements,
             tenant_id=tenant_id,
@@ -180,7 +181,10 @@ class Runner:
 
     async def _outcome(self, execution: RunningExecution, task: asyncio.Task[Ending]) -> Ending:
         """How the run ended, or that it is handed back; whether it is still ours to end, the fence decides."""
+        # wait() and not await: awaiting the run's task would raise its CancelledError here, as if this task were
+        # cancelled.
         await asyncio.wait({task})
+        # Cancelled by the heartbeat (the claim is lost) or by the drain; either way the run itself did nothing wrong.
         if task.cancelled():
             return self._hand_back(execution)
         error = task.exception()
@@ -229,6 +233,8 @@ class Runner:
         if finish.applied and ending.status is not ExecutionStatus.QUEUED:
             waited = (utc_now() - execution.queued_at).total_seconds()
             self._telemetry.execution(ending.status, seconds=max(0.0, waited))
+        # finish_execution() handed over parked runs; this worker or an idle one should hear of them now, not at the
+        # next poll.
         if finish.promoted:
             self._waker.wake()
 
@@ -242,12 +248,15 @@ class Runner:
                 heartbeat(self._pool, worker_id=self.worker_id, runs=claims), timeout=self._stale_after
             )
         except DATABASE_ERRORS:
+            # A heartbeat that failed once says nothing yet. Once the lease is over, another worker may hold the runs,
+            # so this one stops before its next effect.
             if not self._lease.holds:
                 self._abandon(set(self._runs))
             raise
         self._lease.confirm(asked_at)
         # Only what was asked about: a run that began meanwhile is missing from the answer without being lost.
         self._abandon(claims - owned)
+        # Four heartbeats in the time that makes a run stale: three may be lost before another worker takes it over.
         return self._stale_after / 4
 
     def _abandon(self, lost: set[Claim]) -> None:

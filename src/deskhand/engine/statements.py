@@ -39,6 +39,8 @@ class RunStatements:
     """
 
     def __init__(self, pool: asyncpg.Pool[asyncpg.Record]) -> None:
+        # One group per statement: rows of different statements cannot share one, and a run's own calls come one after
+        # the other anyway.
         self._groups = {
             # Two groups of starts would only wait for each other: the same tenants' locks are in both.
             verb: GroupCommit(partial(_send, pool, call), order=_order, at_once=1 if verb == "start_execution" else 2)
@@ -62,6 +64,7 @@ class RunStatements:
         return await self._put("finish_execution", row)
 
     async def _put(self, name: str, row: Row) -> asyncpg.Record:
+        # Repeated from here and not inside the group: a repeated row joins whatever group goes out next.
         return await steadily(lambda: self._groups[name].put(row))
 
 
@@ -71,6 +74,7 @@ async def _send(pool: asyncpg.Pool[asyncpg.Record], statement: str, rows: Sequen
 
 
 def _order(row: Row) -> tuple[str, ...]:
+    # Tenant first: start_execution locks by tenant, so two workers that send the same tenants wait in one order.
     return row["tenant"], row["execution"]
 
 
@@ -87,6 +91,8 @@ async def steadily(call: Callable[[], Awaitable[T]]) -> T:
             raise
         log.warning("statement_repeated", error=str(error) or type(error).__name__)
     try:
+        # Thirty seconds outlast a failover or a restart of PostgreSQL. A worker that waited longer would hold its place
+        # while its heartbeat has long failed.
         async for attempt in stamina.retry_context(on=is_passing, attempts=None, timeout=30.0, wait_max=2.0):
             with attempt:
                 return await call()

@@ -66,6 +66,7 @@ class KnownTrigger:
 
     def secrets(self, now: datetime) -> tuple[str, ...]:
         """Secrets in force: the current one, and the previous one during a rotation."""
+        # Judged at each delivery and not when the entry is read: a rotation may end while the entry is kept.
         until = self.row.previous_hmac_secret_expires_at
         if self.previous_secret and until is not None and now < until:
             return (*self.own_secrets, self.previous_secret)
@@ -121,6 +122,7 @@ class TriggerBook:
 
     async def of_desk(self, tenant_id: str, tool_type: str) -> tuple[KnownTrigger, ...]:
         """Triggers of the tenant's agents on one desk, one per agent; none under names that no tenant can have."""
+        # A stranger chooses both words; what cannot be a tenant's must cost no query.
         if len(tenant_id) > MAX_NAME or tool_type not in self._plugins.tool_types:
             return ()
         return await self._cached(
@@ -142,14 +144,18 @@ class TriggerBook:
         # Of a flood that finds an entry too old, one reads for all.
         reading = self._reading.get(key)
         if reading is None:
+            # A task of its own: the sender that caused the read may hang up, and the others still wait for it.
             reading = self._reading[key] = asyncio.create_task(self._read(key, read), name=f"read-{key}")
+        # The shield keeps one sender's cancellation from ending the read for all.
         return await asyncio.shield(reading)
 
     async def _read(self, key: str, read: Callable[[], Awaitable[list[TriggerRow]]]) -> tuple[KnownTrigger, ...]:
+        # The age counts from the question: what the database answered may have been true only then.
         asked_at = time.monotonic()
         try:
             known = await self._prepare(await read())
         finally:
+            # reread() may have put a younger read in its place; that one must stay.
             if self._reading.get(key) is asyncio.current_task():
                 del self._reading[key]
         if not known:  # addresses that lead nowhere are anybody's to invent, so none of them is remembered
@@ -164,6 +170,7 @@ class TriggerBook:
     async def _prepare(self, rows: Sequence[TriggerRow]) -> tuple[KnownTrigger, ...]:
         if not rows:
             return ()
+        # All rows of one read are of one tenant: an agent has one, and a desk's address names it.
         configs = await self._configs_of(rows[0].tenant_id)
         return tuple(self._known(row, configs) for row in rows)
 
@@ -171,6 +178,7 @@ class TriggerBook:
         async with self._db.tenant_session(tenant_id) as session:
             service = TenantService(session, secrets=self._secrets, plugins=self._plugins)
             tenant = await service.get_tenant(tenant_id)
+        # Only the configurations, without a client: a delivery asks who we are on that desk, and never talks to it.
         ready = connected_tools(tenant, secrets=self._secrets, plugins=self._plugins)
         return {tool: desk_config(tenant, tool, secrets=self._secrets, plugins=self._plugins) for tool in ready}
 

@@ -18,6 +18,8 @@ from deskhand.errors import DeskhandError
 from deskhand.intake.endpoints import receive_agent_webhook
 from deskhand.kit.problem import problem_response
 
+# Lower case alone, as we print it. Another spelling of the same id goes the long way through the route and gets the
+# same answer.
 ADDRESS = re.compile(r"/agents/([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})/webhook")
 
 
@@ -34,6 +36,8 @@ class WebhookDoor:
             await self.app(scope, receive, send)
             return
         request = Request(scope, receive)
+        # The framework's error handlers stand behind this middleware, so the door renders a refusal itself, by the same
+        # code.
         try:
             answer = await receive_agent_webhook(UUID(address[1]), request)
         except DeskhandError as error:

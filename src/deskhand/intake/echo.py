@@ -52,11 +52,15 @@ def is_echo(event: TicketEvent, *, by_us: bool | None, writes: Sequence[Write]) 
     Returns:
         True or False; None if it hangs on a write that is under way: ask again in a moment.
     """
+    # The desk says that another account did it: whatever the event quotes, a person or another tool is behind it.
     if by_us is False:
         return False
+    # Without an author the risk is to take a person's edit for our echo, so an old write of ours proves nothing.
     looked_at = writes if by_us else writes[:1]
     if any(_fits(event, write, by_us=bool(by_us)) for write in looked_at):
         return True
+    # A desk may send its event before it answers our request. The inbox asks again instead of starting a run that would
+    # answer its own note.
     waiting = any(write.receipt_id is None and write.age < PENDING_SECONDS for write in looked_at)
     return None if waiting else False
 
@@ -64,9 +68,12 @@ def is_echo(event: TicketEvent, *, by_us: bool | None, writes: Sequence[Write]) 
 def _fits(event: TicketEvent, write: Write, *, by_us: bool) -> bool:
     if write.receipt_id is None:
         return by_us and write.mark in event.marks
+    # Desks give a note an id of its own; for a change of fields our receipt carries the ticket's id.
     is_note = write.receipt_id != event.ticket.ticket_id
     if is_note and event.note_id is not None:
         return event.note_id == write.receipt_id
+    # The ticket's stamp names one change exactly. Of the mark this is not true: it stays in the text when a person
+    # edits the note.
     if event.revision is not None and write.revision is not None:
         return _same_stamp(event.revision, write.revision)
     return by_us and write.mark in event.marks
@@ -78,5 +85,7 @@ def _same_stamp(left: str, right: str) -> bool:
         return True
     try:
         return datetime.fromisoformat(left) == datetime.fromisoformat(right)
+    # Two stamps that are no times (a version number, an etag) were compared as text above; one with a zone and one
+    # without cannot be compared.
     except (ValueError, TypeError):
         return False

@@ -10,6 +10,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 
+# A process may meet more tenants and triggers than it should remember.
 MAX_BUCKETS = 10_000
 
 
@@ -37,7 +38,10 @@ class RateLimiter:
         if per_minute <= 0:
             return 60.0
         now, rate = self._now(), per_minute / 60.0
+        # Popped and put back at the end, which keeps the table in the order of use; a bucket that falls off starts full
+        # again.
         tokens, at = self._buckets.pop(key, (float(per_minute), now))
+        # Filled by the clock when it is asked, so that no timer runs for a bucket.
         tokens = min(float(per_minute), tokens + (now - at) * rate)
         allowed = tokens >= 1.0
         self._buckets[key] = (tokens - 1.0 if allowed else tokens, now)

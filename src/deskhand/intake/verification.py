@@ -10,6 +10,7 @@ from deskhand.errors import SignatureError
 from deskhand.plugins.contract import TicketingToolPlugin, VerifiedWebhook, WebhookRequest
 from deskhand.plugins.signatures import GENERIC_SCHEMES, prove
 
+# Made at start and written nowhere, so that nobody can sign with it.
 _DECOY = random_source.token_hex(32)
 
 
@@ -36,6 +37,7 @@ def refuse_unknown_address(
     request: WebhookRequest, *, plugins: Sequence[type[TicketingToolPlugin]], now: datetime
 ) -> SignatureError:
     """The refusal of an address that leads nowhere: what a wrong signature at a known one gets, after the same work."""
+    # Without the same work for an address that leads nowhere, a stranger could tell by the time which agents exist.
     try:
         verify_delivery(request, secrets=[_DECOY], plugins=plugins, now=now)
     except SignatureError as error:

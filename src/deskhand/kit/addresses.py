@@ -8,6 +8,7 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 _6TO4 = ipaddress.IPv6Network("2002::/16")
+# RFC 5214: the interface part of an address that carries an IPv4 one; the second has the universal bit set.
 _ISATAP = (0x5EFE, 0x0200_5EFE)
 # Not yet in ``is_private`` of every Python we run on.
 _INSIDE = tuple(
@@ -25,6 +26,7 @@ def is_public(address: Address) -> bool:
     inner = _embedded(address)
     if inner is not None:
         return is_public(inner)
+    # is_global is true of multicast addresses.
     unusual = address.is_multicast or address.is_unspecified or address.is_reserved or address.is_loopback
     return address.is_global and not unusual and not any(address in network for network in _INSIDE)
 
@@ -34,10 +36,12 @@ def _embedded(address: Address) -> ipaddress.IPv4Address | None:
     if isinstance(address, ipaddress.IPv4Address):
         return None
     number = int(address)
+    # The system connects to the IPv4 address itself, so 127.0.0.1 must be seen in ::ffff:127.0.0.1.
     if address.ipv4_mapped is not None:
         return address.ipv4_mapped
     if address in _NAT64 or (number >> 32) & 0xFFFF_FFFF in _ISATAP:
         return ipaddress.IPv4Address(number & 0xFFFF_FFFF)
     if address in _6TO4:
+        # 6to4 has it behind the first sixteen bits, the two others at the end.
         return ipaddress.IPv4Address((number >> 80) & 0xFFFF_FFFF)
     return None

@@ -121,4 +121,5 @@ def same_secret(a: str | bytes, b: str | bytes) -> bool:
     """Compare in constant time; an empty value never equals anything."""
     left = a.encode() if isinstance(a, str) else a
     right = b.encode() if isinstance(b, str) else b
+    # Two empty values are equal to compare_digest: a secret that was never set would let an empty signature in.
     return bool(left) and bool(right) and hmac.compare_digest(left, right)

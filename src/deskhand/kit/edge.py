@@ -28,6 +28,7 @@ RESERVED_FILES = 100
 """Descriptors that connections leave to the database, the log and the rest."""
 MAX_BODY_BYTES = 1024 * 1024
 STRANGERS_BODY_BYTES = 64 * 1024
+# Only whether there is one: what it is worth the route's guard decides, after the body was read under the bound.
 _CREDENTIALS = {b"authorization", b"cookie"}
 _WEBHOOKS = re.compile(r"/agents/[^/]+/webhook|/webhooks/[^/]+/[^/]+")
 _BUSY = "Too many requests of this client are being answered at once."
@@ -243,6 +244,7 @@ async def _read(receive: Receive, limit: int, declared: bytes | None) -> bytes |
     body = bytearray()
     while True:
         message = await receive()
+        # The application gets what has come and finds the disconnect by itself; there is nobody to answer.
         if message["type"] == "http.disconnect":
             return bytes(body)
         body += message.get("body", b"")
@@ -256,6 +258,7 @@ def _replayed(body: bytes, receive: Receive) -> Receive:
     whole: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
     async def replay() -> Message:
+        # After the body the application still listens for the client's disconnect, which only the server can tell.
         return whole.pop() if whole else await receive()
 
     return replay

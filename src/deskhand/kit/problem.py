@@ -88,6 +88,7 @@ def request_id(request: Request) -> str:
     """The request's id: what a middleware or the caller set, else a fresh one, kept for the request."""
     known = getattr(request.state, "request_id", None) or request.headers.get("x-request-id", "")
     if not isinstance(known, str) or not _REQUEST_ID.match(known):
+        # A caller's own id is kept only if it is short and plain: it goes into logs and headers.
         known = uuid.uuid4().hex[:16]
     request.state.request_id = known
     return known
@@ -134,6 +135,7 @@ def problem_response(request: Request, error: DeskhandError, *, sources: Sequenc
         ]
     headers = {"X-Request-ID": ident, "Cache-Control": "no-store"}
     if error.retry_after is not None:
+        # Whole seconds by RFC 9110, and never 0: that would ask the sender to try again at once.
         headers["Retry-After"] = str(max(1, math.ceil(error.retry_after)))
     if isinstance(error, UnauthenticatedError):
         headers["WWW-Authenticate"] = 'Bearer realm="deskhand"'
@@ -199,6 +201,8 @@ class UnexpectedErrorNet:
             await self.app(scope, receive, watched)
         except Exception:  # the HTTP edge: the one net
             log.exception("unexpected error", request_id=ident, method=scope["method"], path=scope["path"])
+            # The status line is out already; all that is left is to end the connection, which the server does with the
+            # error.
             if started:
                 raise
             error = DeskhandError(f"Something went wrong on our side. Quote request id {ident} when you report it.")
@@ -236,6 +240,7 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
 
 
 async def _on_database_down(request: Request, error: Exception) -> Response:
+    # Any other database error is a bug of ours, and the net below answers 500 for it.
     if not is_passing(error):
         raise error
     log.warning("database unavailable", request_id=request_id(request), error=str(error) or type(error).__name__)
@@ -273,6 +278,7 @@ def shortened(text: str) -> str:
 
 
 def _wants_page(request: Request) -> bool:
+    # A redirect of a POST would lose the form; such a request gets 401.
     browses = request.method in ("GET", "HEAD") and "text/html" in request.headers.get("accept", "")
     return browses and not request.url.path.startswith("/api/")
 

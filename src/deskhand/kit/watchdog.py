@@ -63,11 +63,13 @@ class _Watchdog:
         self._observe = observe
         self._stall = stall
         self._lasting = lasting
+        # A beat in every quarter of a stall, so that the thread finds one while it lasts and takes its stack.
         self._every = stall / 4
         self._loop_thread = threading.get_ident()
         self._number = 0
         self._due = time.monotonic()
         self._cpu_then = time.thread_time()
+        # The loop's thread only appends: to log or to count there would delay the loop that has just fallen behind.
         self._stalls: deque[_Stall] = deque()
         self._seen: tuple[int, list[str]] = (0, [])
         self._told = 0
@@ -101,9 +103,11 @@ class _Watchdog:
                 self._report(self._stalls.popleft())
 
     def _look(self) -> None:
+        # Read twice around the clock: a beat in between would make the lateness that of another beat.
         number, late = self._number, time.monotonic() - self._due
         if number != self._number or late < self._stall:
             return
+        # One stack a stall, the first: later ones show the same callback, and reading frames costs the loop its lock.
         if self._seen[0] != number:
             self._seen = (number, _callback_of(sys._current_frames().get(self._loop_thread)))
         if late > self._lasting and self._told != number:

@@ -27,6 +27,7 @@ Progress = Callable[[ImportReport], None]
 OnError = Literal["stop", "continue"]
 
 BATCH_SIZE = 50
+# All are counted, the first hundred are kept: a file of a million wrong rows must not fill the memory.
 KEPT_PROBLEMS = 100
 _WRITE_TRIES = 3
 _UNIQUE_VIOLATION = "23505"
@@ -117,6 +118,7 @@ class Import(Generic[Row]):
 
     @property
     def _embedder(self) -> Embedder:
+        # Loaded when the first text needs it: an import of systems, or of rows that are stored already, loads no model.
         return self._given_embedder or load_embedder()
 
     async def run(self, rows: Iterable[ExportRow]) -> ImportReport:
@@ -139,12 +141,15 @@ class Import(Generic[Row]):
         try:
             return _Checked(raw.where, self._kind.model.model_validate(self._prepare(raw.data)))
         except ValidationError as error:
+            # One fault a row, without its value: the report goes to logs and terminals, and the row holds customers'
+            # words.
             first = error.errors(include_url=False, include_input=False)[0]
             name = ".".join(str(part) for part in first["loc"])
             return ImportProblem(raw.where, name, fault_sentence(first))
 
     async def _refuse(self, problem: ImportProblem, batch: list[_Checked[Row]]) -> None:
         if self._on_error == "stop":
+            # What came before the refused row is stored first, because the error says so.
             await self._flush(batch, self.report.fraction)
         self._note_refused(problem)
 
@@ -173,6 +178,7 @@ class Import(Generic[Row]):
             if len(batch) == 1:
                 self._note_refused(ImportProblem(batch[0].where, "", f"cannot be stored: {_words_of(error)}"))
                 return
+            # One row by itself, to find out which one the database refuses; the others are stored all the same.
             for one in batch:
                 await self._store([one])
 
@@ -198,6 +204,8 @@ class Import(Generic[Row]):
         vectors = await self._vectors([one.values for one in restated])
         async with self._db.tenant_session(self._tenant_id) as session:
             await kind.write(session, [self._owned(one, vector) for one, vector in zip(restated, vectors, strict=True)])
+            # Two statements: rows whose text is as before keep their vector, and an upsert sets the same columns for
+            # all its rows.
             embedded = {one.place for one in restated}
             await kind.write(session, [self._owned(one, {}) for one in changed if one.place not in embedded])
         report.created += sum(one.stored is None for one in changed)
@@ -206,8 +214,10 @@ class Import(Generic[Row]):
 
     def _completed(self, settled: Settled, row: Row) -> Settled:
         stored = settled.stored
+        # Articles and systems are replaced whole: what their source leaves out is gone there, too.
         if stored is None or not self._kind.keeps:
             return settled
+        # model_fields_set tells a field that the file lacks from one that it empties.
         silent = [name for name in self._kind.compared if name not in row.model_fields_set and name in stored]
         named = {name: settled.values[name] for name in ("ticket_id", "desk_id")}
         return Settled(
@@ -221,6 +231,7 @@ class Import(Generic[Row]):
         stored, values = settled.stored, settled.values
         if stored is None or len(settled.rows) > 1 or any(values[name] != stored[name] for name in self._kind.compared):
             return True
+        # A row is also written again when the installation changed its model: vectors of two models cannot be compared.
         return self._kind.text is not None and stored["embedding_model"] != self._embedder.name
 
     def _needs_vector(self, settled: Settled) -> bool:

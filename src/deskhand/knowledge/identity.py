@@ -48,9 +48,12 @@ def settle(incoming: Sequence[dict[str, Any]], stored: Sequence[dict[str, Any]])
     for place, values in enumerate(incoming):
         same = [one for one in settled if same_ticket(values, one.values)]
         own = [row for row in stored if row["id"] not in taken and same_ticket(values, row)]
+        # A stored row belongs to one incoming ticket; two that claimed it would each delete or overwrite it.
         taken.update(row["id"] for row in own)
         rows = [*(row for one in same for row in one.rows), *own]
         named = _named(values, [*(one.values for one in same), *rows])
+        # The row with the ticket's final number first: the import writes over it, and deletes the others without
+        # renaming.
         rows.sort(key=lambda row: (row["ticket_id"] != named["ticket_id"], row["id"]))
         settled = [*(one for one in settled if one not in same), Settled(named, place, tuple(rows))]
     return settled
@@ -62,11 +65,13 @@ def same_ticket(one: dict[str, Any], other: dict[str, Any]) -> bool:
         return False
     if one["ticket_id"] == other["ticket_id"]:
         return True
+    # Both sides name the desk's own id, which decides by itself.
     if one["desk_id"] is not None and other["desk_id"] is not None:
         return bool(one["desk_id"] == other["desk_id"])
     with_id, without = (one, other) if one["desk_id"] is not None else (other, one)
     if with_id["desk_id"] is None or with_id["desk_id"] != without["ticket_id"]:
         return False
+    # On such a desk id 4711 and number 4711 are usually two tickets, so a file's bare "4711" needs the same subject.
     alike = with_id["desk_id"].isdigit() and with_id["ticket_id"].isdigit()
     return not alike or without.get("source") == DESK_SOURCE or _subject(one) == _subject(other)
 
@@ -82,6 +87,7 @@ def _named(values: dict[str, Any], others: Sequence[dict[str, Any]]) -> dict[str
     known = next((row for row in others if row["desk_id"] is not None), None)
     if known is None:
         return values
+    # The incoming row may carry the internal id as its number; then the stored row knows what people call the ticket.
     number = known["ticket_id"] if known["desk_id"] == values["ticket_id"] else values["ticket_id"]
     return {**values, "ticket_id": number, "desk_id": known["desk_id"]}
 

@@ -47,6 +47,7 @@ _TICKETS = Kind(
     settle=repository.settle_tickets,
     write=repository.write_tickets,
 )
+# A desk's own listing also says when the desk listed a ticket; the next import resumes from that instant.
 _DESK_TICKETS = replace(_TICKETS, model=DeskTicketRow, compared=(*repository.TICKET_FIELDS, "listed_at"))
 _ARTICLES = Kind(
     model=ArticleIn,
@@ -111,6 +112,7 @@ async def import_tickets(
     if source is not None:
         defaults["source"] = source
     found = survey(path.name, read_rows(path, vocabulary), vocabulary)
+    # The file as a whole shows the order of day and month: one date with a 13 in it settles all the others.
     order = dates or found.order
     importing = Import(
         db, tenant_id, _TICKETS, on_error=on_error, embedder=embedder, progress=progress,
@@ -222,6 +224,7 @@ async def import_from_desk(
     Raises:
         DeskError: The desk refused, or was still failing at the last try; the pages before are stored.
     """
+    # Never "stop": one malformed ticket among ten thousand must not keep the desk's history out for good.
     importing = Import(db, tenant_id, _DESK_TICKETS, on_error="continue", embedder=embedder, progress=progress)
     report, watch = importing.report, ListingWatch()
     report.cursor = cursor
@@ -229,6 +232,8 @@ async def import_from_desk(
         async for attempt in stamina.retry_context(on=_wait_for_desk, attempts=_DESK_ATTEMPTS, timeout=None):
             with attempt:
                 page = await desk.list_history(since, cursor=report.cursor, page_size=page_size)
+        # Set before the page is stored, and shown to the caller only afterwards (progress): a crash in between repeats
+        # the page.
         report.cursor = page.next_cursor
         report.ended_early = watch.why_stop(page)
         await importing.run(_rows_of(page, solved_since))
@@ -254,6 +259,7 @@ async def count_tickets(db: Database, tenant_id: str) -> int:
 def _wait_for_desk(error: Exception) -> bool | float:
     if not isinstance(error, DeskError) or not error.retryable:
         return False
+    # stamina waits exactly as long as the desk asks for, where it says so, and backs off by itself otherwise.
     return True if error.retry_after is None else error.retry_after
 
 
@@ -261,6 +267,7 @@ def _rows_of(page: TicketPage, solved_since: datetime | None) -> list[ExportRow]
     wanted = [
         ticket
         for ticket in page.tickets
+        # A ticket without the time of its solution is kept: the desk says that it is solved, only not when.
         if solved_since is None or ticket.resolved_at is None or ticket.resolved_at >= solved_since
     ]
     return [
@@ -273,6 +280,7 @@ def _desk_fields(ticket: Ticket) -> TicketFields:
     fields = {
         "tool_type": ticket.tool_type,
         "ticket_id": ticket.display_id,
+        # One name is enough where both are the same; the columns must not say twice what identity.py then compares.
         "desk_id": ticket.id if ticket.id != ticket.display_id else None,
         "subject": ticket.subject,
         "description": ticket.description,
@@ -285,6 +293,7 @@ def _desk_fields(ticket: Ticket) -> TicketFields:
         "listed_at": ticket.listed_at,
         "source": DESK_SOURCE,
     }
+    # What the desk did not say is left out, so that it does not delete what an earlier import brought (Kind.keeps).
     return TicketFields({name: value for name, value in fields.items() if value is not None})
 
 

@@ -15,11 +15,13 @@ from dataclasses import dataclass
 COSINE_CENTRE = 0.86
 """Cosines of this model lie between 0.80 (unrelated) and 0.95 (the same); the fit is centred between."""
 
+# What a synonym counts of the word itself: "printer" for "MFP" says less than the same word.
 SYNONYM_SHARE = 0.7
 FAR_SHARE = 0.4
 """Of a word that only the resolution has."""
 TOPIC_WEIGHT = 2.0
 SUBJECT_WEIGHT = 1.5
+# Each term is three text queries against every row of the tenant; beyond two dozen the rest weighs next to nothing.
 MAX_TERMS = 24
 
 RUNNER_UP_MARGIN = 3.0
@@ -48,6 +50,8 @@ class Calibration:
 
     def log_odds(self, cosine: float | None, words: float) -> float:
         """Log-odds of one hit; ``cosine`` is None where one side has no vector."""
+        # A row from before the model was installed, or of another model, has only its words; its own coefficients keep
+        # such rows comparable with the others.
         if cosine is None:
             return self.lexical_intercept + self.lexical_words * words
         return self.intercept + self.cosine * (cosine - COSINE_CENTRE) + self.words * words
@@ -63,6 +67,7 @@ ARTICLES = Calibration(
 
 def probability(log_odds: float) -> float:
     """Log-odds as a probability."""
+    # Bounded, because exp() of a few hundred overflows; at 60 the probability is 1 to the last digit anyway.
     return 1.0 / (1.0 + math.exp(-max(-60.0, min(60.0, log_odds))))
 
 
@@ -97,12 +102,16 @@ def weigh_terms(
     """
     terms = []
     for stem in stems:
+        # Inverse document frequency: a word that every ticket of the tenant has tells none of them apart. The half
+        # keeps a word that no ticket has from dividing by zero.
         weight = math.log(1 + documents / (frequency.get(stem, 0) + 0.5))
+        # A digit means an error code, a model or a host name: the words that identify a problem.
         if stem in synonyms or any(letter.isdigit() for letter in stem):
             weight *= TOPIC_WEIGHT
         if stem in in_subject:
             weight *= SUBJECT_WEIGHT
         terms.append(Term(stem, tuple(sorted(synonyms.get(stem, ()))), weight))
+    # Ties by the alphabet, so that the same query weighs the same words every time.
     terms = sorted(terms, key=lambda term: (-term.weight, term.stem))[:MAX_TERMS]
     total = sum(term.weight for term in terms) or 1.0
     return [Term(term.stem, term.synonyms, term.weight / total) for term in terms]

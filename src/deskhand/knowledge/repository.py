@@ -60,6 +60,8 @@ async def stem(
     session: AsyncSession, subject: str, body: str, *, filler: str, synonyms: Sequence[Sequence[str]]
 ) -> Stems:
     """Stem query and vocabulary by the same rules as the stored texts."""
+    # One round trip for the query and the whole vocabulary: the stemmer is PostgreSQL's, and Python has none that
+    # agrees.
     pairs = [(word, number) for number, group in enumerate(synonyms) for word in group]
     row = (
         await session.execute(
@@ -82,6 +84,7 @@ async def stem(
 async def frequencies(session: AsyncSession, table: str, stems: Sequence[str]) -> tuple[int, dict[str, int]]:
     """How many of the tenant's rows there are, and how many have each stem."""
     assert table in SEARCHABLE
+    # Counted among the tenant's own rows, because row-level security holds in here: what says much differs by tenant.
     counted = text(
         f"SELECT (SELECT count(*) FROM {table}) AS documents,"  # noqa: S608 - a name from SEARCHABLE
         f" ARRAY(SELECT (SELECT count(*) FROM {table} WHERE search @@ w.query)"
@@ -165,6 +168,7 @@ def search_parameters(query: Query, *, limit: int) -> dict[str, Any]:
         "far": [_tsquery([term.stem, *term.synonyms]) for term in query.terms],
         "far_share": FAR_SHARE,
         "weights": [term.weight for term in query.terms],
+        # No stored vector has an empty model's name, so without one every row is measured by its words.
         "model": query.model or "",
         "vector": query.vector,
         "synonym_share": SYNONYM_SHARE,
@@ -276,6 +280,7 @@ async def write_tickets(session: AsyncSession, settled: Sequence[Settled]) -> No
     duplicates = [row["id"] for one in settled for row in one.rows[1:]]
     if duplicates:
         await session.execute(delete(t).where(t.id.in_(duplicates)))
+    # Renamed before the upsert: its conflict is by number, so a row under its old name would be inserted a second time.
     for one in settled:
         names = {name: one.values[name] for name in ("ticket_id", "desk_id")}
         if one.stored is not None and any(one.stored[name] != value for name, value in names.items()):

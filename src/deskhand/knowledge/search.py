@@ -262,11 +262,13 @@ async def find_systems(session: AsyncSession, text: str, *, limit: int = 5) -> l
     tokens = list(dict.fromkeys(token.rstrip(".-_") for token in _TOKEN.findall(lowered)))[:200]
     # A near-spelling is only looked for where the word looks like a host name: "prn204" is one, "printer" is not.
     looks_like_host = [token for token in tokens if any(map(str.isdigit, token)) and any(map(str.isalpha, token))]
+    # The pattern is wide ("12:30" fits it); ipaddress says which of them is an address.
     addresses = [token for token in _address_like(lowered) if _is_address(token)]
     rows = await repository.systems_named_in(
         session, lowered, tokens=looks_like_host, addresses=addresses, near=_NEAR_SPELLING
     )
     hits = [hit for row in rows if (hit := _system_hit(row, lowered, addresses, looks_like_host)) is not None]
+    # The longest name first: "printer 3rd floor" says more than "printer".
     hits.sort(key=lambda hit: (-hit.score, -len(hit.matched), hit.hostname))
     return hits[:limit]
 
@@ -283,6 +285,8 @@ def _system_hit(row: Row[Any], lowered: str, addresses: Sequence[str], tokens: S
     elif named := [alias for alias in aliases if alias and _has_word(lowered, alias.lower())]:
         found = (max(named, key=len), "alias", _ALIAS_SCORE)
     elif row.likeness is not None and row.likeness >= _NEAR_SPELLING:
+        # A misspelt name usually keeps its beginning; likeness alone also finds its neighbours in the same naming
+        # scheme.
         near = next((token for token in tokens if token[:2] == host[:2]), None)
         # The digits tell one device from the next, so they must agree.
         same = near is not None and re.sub(r"\D", "", near) == re.sub(r"\D", "", short)
@@ -299,6 +303,7 @@ def _system_hit(row: Row[Any], lowered: str, addresses: Sequence[str], tokens: S
         matched=matched,
         match=how,
         score=score,
+        # Aliases are for finding; the note shows the one that matched.
         attributes={key: value for key, value in row.attributes.items() if key != "aliases"},
     )
 

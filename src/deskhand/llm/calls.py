@@ -34,6 +34,7 @@ class DistinctCalls(WrapperModel):
 def distinct(parts: Sequence[ModelResponsePart], messages: Iterable[ModelMessage]) -> list[ModelResponsePart]:
     """The parts of an answer, each call with an id that is used nowhere in ``messages`` nor before it."""
     used = {part.tool_call_id for message in messages for part in message.parts if isinstance(part, ToolCallPart)}
+    # Derived from the conversation and not drawn at random: a resumed run must give the same call the same id.
     turn = sum(1 for _ in used)
     out: list[ModelResponsePart] = []
     for place, part in enumerate(parts):

@@ -104,6 +104,7 @@ def read_completion(
         The answer; the error that stands in its place; None if it is neither.
     """
     choices = [choice for choice in _listed(body.get("choices")) if isinstance(choice, dict)]
+    # The first choice that holds a message: some gateways put an empty one before it.
     choice = next((one for one in choices if _message(one) is not None), None)
     message = None if choice is None else _message(choice)
     if choice is None or message is None:
@@ -118,6 +119,7 @@ def read_completion(
         model=_word(body.get("model")),
         ident=_word(body.get("id")),
     )
+    # An error beside an answer is a remark; only one without an answer is a failure.
     error = choice.get("error") or body.get("error")
     return _inner_error(error) if error and not completion.says_something else completion
 
@@ -143,9 +145,11 @@ def read_usage(value: object, *, request: object, answer: object) -> RequestUsag
     usage = value if isinstance(value, dict) else {}
     details = usage.get("prompt_tokens_details")
     inside = _count(details.get("cached_tokens")) if isinstance(details, dict) else 0
+    # The same number under three vendors' names (OpenAI, Anthropic, DeepSeek), of which a gateway may pass on several.
     cached = max(inside, _count(usage.get("cache_read_input_tokens")), _count(usage.get("prompt_cache_hit_tokens")))
     prompt = _count(usage.get("prompt_tokens"))
     out = _count(usage.get("completion_tokens")) or _count(usage.get("output_tokens"))
+    # More from the cache than in the prompt, or a total that holds both: the server counts them side by side.
     beside = cached > prompt or (cached and _count(usage.get("total_tokens")) >= prompt + out + cached)
     if not prompt:
         prompt = _count(usage.get("input_tokens"))
@@ -162,6 +166,7 @@ def read_usage(value: object, *, request: object, answer: object) -> RequestUsag
 
 def _estimate(sent: object) -> int:
     text = json.dumps(sent, ensure_ascii=False, default=str)
+    # Rounded up: an estimate below the truth would let a run spend more than its limit.
     return -(-len(text.encode(errors="replace")) // _TOKEN_BYTES)
 
 
@@ -170,11 +175,13 @@ def read_cost(value: object) -> Decimal | None:
     if value is None or value == "" or isinstance(value, bool):
         return None
     try:
+        # Cut first: Decimal takes a header of a megabyte of digits, and computes with all of them.
         cost = Decimal(str(value)[:_NAME])
     except InvalidOperation:
         return None
     if not cost.is_finite() or not 0 <= cost <= _MOST_DOLLARS:
         return None
+    # Such a cost adds nothing to any bill.
     return cost if cost >= Decimal("1e-12") else Decimal(0)
 
 
@@ -190,6 +197,7 @@ def _parts(message: Mapping[str, Any], *, structured: bool) -> Iterator[ModelRes
     sent = _listed(message.get("tool_calls"))
     if isinstance(one := message.get("tool_calls"), dict) and isinstance(one.get("function"), dict):
         sent = [one]
+    # OpenAI's form from before there were several calls; older gateways still send it.
     legacy = message.get("function_call")
     if not sent and isinstance(legacy, dict):
         sent = [{"function": legacy}]
@@ -249,6 +257,7 @@ def _first_thought(text: str) -> tuple[str, str] | None:
         opened = text[: len(opening)].lower() == opening
         inner = text[len(opening) :] if opened else text
         thought, end, answer = _parted(inner, closing)
+        # A closing tag inside an answer in JSON is part of the answer, so the text before it is no thought.
         if opened or (end and not thought.lstrip().startswith(("{", "[", "```"))):
             return thought, answer
     return None
@@ -263,6 +272,7 @@ def _parted(text: str, closing: str) -> tuple[str, str, str]:
 def json_within(text: str) -> str:
     """The JSON object in a text: alone, in a code fence, or between words; the text itself if there is none."""
     whole = text.strip().removeprefix("\ufeff").strip()
+    # From the first brace to the last: with words on both sides, that is where a model puts the one object.
     start, end = whole.find("{"), whole.rfind("}")
     if start < 0 or end < start:
         return whole
@@ -271,6 +281,7 @@ def json_within(text: str) -> str:
             value = read_json(candidate)
         except UnreadableJsonError:
             continue
+        # The object was encoded twice: a text whose content is JSON.
         if isinstance(value, str) and value.lstrip()[:1] == "{":
             return json_within(value)
         return candidate

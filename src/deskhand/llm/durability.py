@@ -97,6 +97,8 @@ class _Backend(JournalCallableOperationBackend[ToolJournalConfig]):
         config: ToolJournalConfig,
     ) -> object:
         run_body = _marked(body)
+        # A desk's tool writes its own steps, with a mark and a question for the desk; a second step around them would
+        # put the whole call in doubt after a crash.
         if isinstance(operation_id, ToolsetCallToolId) and config.get("keeps_own_steps"):
             return await run_body()
         if isinstance(operation_id, ToolsetCallToolId):
@@ -144,6 +146,8 @@ def _marked(body: Callable[[], Awaitable[object]]) -> Body:
 def measure_response(payload: Any) -> StepUsage:
     """Tokens and cost of a journaled model response (pydantic-ai's JSON form of ``ModelResponse``)."""
     usage = payload.get("usage") or {}
+    # The price stands in the provider's details, the one part of a ModelResponse that is ours to fill, because
+    # pydantic-ai's JSON form of it has no place for a price.
     cost = (payload.get("provider_details") or {}).get("cost_usd")
     return StepUsage(
         tokens_in=int(usage.get("input_tokens") or 0),
@@ -157,6 +161,7 @@ def _model_input(model_name: str, cache_key: tuple[object, ...]) -> dict[str, An
     messages = next((cast("list[ModelMessage]", part) for part in cache_key if isinstance(part, list)), [])
     shown: dict[str, Any] = {"model": model_name, "messages": len(messages)}
     first = messages[0] if messages else None
+    # The first request alone is shown in full: each later one repeats it, and would fill the trace with the same text.
     if len(messages) == 1 and isinstance(first, ModelRequest):
         shown["instructions"] = first.instructions
         shown["prompt"] = "\n".join(str(part.content) for part in first.parts if isinstance(part, UserPromptPart))
@@ -186,6 +191,8 @@ class JournalDurability(BaseDurabilityCapability[Any]):
 
     @property
     def in_durable_context(self) -> bool:
+        # pydantic-ai asks this before each operation: within a step of ours it calls directly instead of making another
+        # step.
         return not _in_step.get()
 
     def get_default_run_id(self) -> str | None:

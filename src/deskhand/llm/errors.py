@@ -102,6 +102,7 @@ class InvalidOutputError(ModelError):
 
 def redacted(text: str, secrets: Iterable[str | None] = ()) -> str:
     """A vendor's message, fit to be shown: no keys, one line, at most 300 characters."""
+    # The known key first, to the letter: a pattern may miss a key of unusual form.
     for secret in secrets:
         if secret:
             text = text.replace(secret, REDACTED)

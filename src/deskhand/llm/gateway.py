@@ -46,8 +46,10 @@ def build_model(llm_config: Mapping[str, Any], gateway: GatewaySettings, http: H
     """
     provider = str(llm_config.get("provider") or "litellm")
     asked = str(llm_config.get("model") or "")
+    # The installation may call models by names of its own, so that agents need no change when a model is replaced.
     name = gateway.aliases.get(asked, asked)
     settings = call_settings(llm_config)
+    # Before the check of the provider: an alias may lead an agent of any provider to the embedded model.
     if is_embedded(provider, name):
         return _embedded(gateway, http, settings)
     if provider not in PROVIDERS:
@@ -72,6 +74,7 @@ def _embedded(gateway: GatewaySettings, http: HttpClientFactory, settings: Model
             "This installation has no embedded model running. Run `deskhand models pull`, start a worker with it,"
             " or set DESKHAND_LLM_BASE_URL and choose a model of your gateway."
         )
+    # Asked at each run: the server has another port after it was started again.
     endpoint = gateway.embedded()
     transport = ChatTransport(
         endpoint.base_url,
@@ -85,6 +88,7 @@ def _embedded(gateway: GatewaySettings, http: HttpClientFactory, settings: Model
 
 
 def _litellm_sdk(name: str, gateway: GatewaySettings, settings: ModelSettings) -> Model[Any]:
+    # Looked for and not imported, because the SDK takes seconds to load.
     if importlib.util.find_spec("litellm") is None:
         raise ConfigurationError(
             f"No way to reach '{name}': set DESKHAND_LLM_BASE_URL to your LiteLLM proxy or another OpenAI-compatible"
@@ -137,6 +141,8 @@ class GatewayModel(Model[Any]):
         answer = await self._transport.chat(body, model=self._name, structured=native)
         completion = answer.completion
         cost = read_cost(answer.headers.get(COST_HEADER))
+        # LiteLLM states the price in a header; of any other gateway it is computed from the catalogue, or stays
+        # unknown.
         if cost is None:
             cost = price_of(self._name, completion.usage)
         return ModelResponse(

@@ -190,6 +190,7 @@ def _agent(task: AgentTask, model: Model[Any], journal: StepJournal | None) -> A
 
 def _output_type(task: AgentTask, model: Model[Any]) -> Any:
     shape = StructuredDict(dict(task.output_schema), name=_OUTPUT_NAME)
+    # Such a server holds the answer itself to the schema; to others the answer is one more tool.
     if model.profile.get("default_structured_output_mode") == "native":
         return NativeOutput(shape, name=_OUTPUT_NAME)
     return ToolOutput(shape, name=_OUTPUT_TOOL, description="Give the final answer.")
@@ -226,6 +227,7 @@ def _tool(spec: ToolSpec) -> Tool[None]:
 
 def _fault(validator: jsonschema.Draft202012Validator, value: object) -> str:
     """What is wrong with a value, in one line the model can act on; empty if nothing is."""
+    # Three faults, in the order of the fields: a model mends a few at a time, and a long list crowds out its task.
     errors = sorted(validator.iter_errors(value), key=lambda error: list(map(str, error.absolute_path)))
     return "; ".join(f"{error.json_path}: {error.message}"[:300] for error in errors[:3])
 
@@ -265,6 +267,7 @@ async def _within(deadline: float | None, step: Awaitable[Any]) -> Any:
 
 
 def _loop_time(deadline: float) -> float:
+    # The run's deadline is on time.monotonic(); the event loop may keep a clock of its own.
     return asyncio.get_running_loop().time() + deadline - time.monotonic()
 
 

@@ -58,6 +58,7 @@ class GatewayTransport:
         what: str = "model gateway",
     ) -> None:
         self.base_url = base_url.rstrip("/")
+        # For sentences, without a user and password that an operator may have put into the address.
         self.host = urlsplit(self.base_url).netloc.rpartition("@")[2] or self.base_url
         self.key = api_key
         self._timeout = timeout
@@ -101,6 +102,7 @@ class GatewayTransport:
 
     @asynccontextmanager
     async def _open(self) -> AsyncIterator[httpx2.AsyncClient]:
+        # The shared pool is closed by whoever opened it.
         if self._client is not None:
             yield self._client
             return
@@ -138,6 +140,7 @@ def _vendor_message(response: httpx2.Response) -> str:
     try:
         body = read_json(response.content)
     except UnreadableJsonError:
+        # The error page of a proxy tells a reader nothing, and fills the run's page.
         return "" if "html" in response.headers.get("content-type", "") else storable_text(response.text)
     error = body.get("error", body) if isinstance(body, dict) else body
     if not isinstance(error, dict):
@@ -204,6 +207,7 @@ def classify(status: int, said: str, *, where: str, model: str, retry_after: flo
         model: The model that was asked for.
         retry_after: Seconds, if the server named them.
     """
+    # The last rule fits everything, so there is always one.
     rule = next(rule for rule in _RULES if rule.fits(status, said.lower()))
     sentence = rule.sentence.format(where=where, Where=capitalised(where), model=model, status=status)
     quote = f" It said: {said}" if said else ""

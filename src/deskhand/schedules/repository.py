@@ -76,6 +76,7 @@ async def get_trigger(
         .execution_options(populate_existing=True)
     )
     if for_update:
+        # key_share: runs that point at the trigger may be inserted while a person changes it.
         agents, triggers = agents.with_for_update(), triggers.with_for_update(key_share=True)
     agent = (await session.execute(agents)).scalar_one_or_none()
     trigger = (await session.execute(triggers)).scalar_one_or_none()

@@ -80,10 +80,12 @@ def plan_firing(due: DueSchedule, *, limit: int = MAX_INSTANTS) -> FiringPlan:
     Raises:
         ValueError: Its expression or zone cannot be read.
     """
+    # An agent that is not active lets its times pass; when it is activated again, nothing is made up for.
     if not due.live:
         return FiringPlan(due.trigger_id, next_fire_at=next(occurrences(due.cron, due.zone, after=due.now), None))
     instants, following = _due_instants(due, limit)
     more = following is not None and following <= due.now
+    # As long as more instants follow in a later transaction, the newest one is not known, and 'latest' fires none.
     newest = None if more or not instants else instants[-1]
     fire = tuple(instant for instant in instants if _fires(due, instant, newest=newest))
     skip = tuple(instant for instant in instants if instant not in fire)
@@ -141,6 +143,7 @@ class Scheduler:
             Seconds until it is worth looking again.
         """
         delay = await repository.seconds_to_next(self._pool)
+        # A plain question without locks: most looks of most workers find nothing due.
         if delay is None or delay > 0:
             return self._poll if delay is None else min(self._poll, delay)
         handled, fired = await self._fire_due()

@@ -148,6 +148,7 @@ async def _set_paused(
     agent, trigger = await _schedule(session, agent_id, trigger_id, for_update=True)
     if trigger.is_paused != paused:
         trigger.is_paused = paused
+        # A paused schedule has no next time, which also takes it out of the index that schedulers look through.
         trigger.next_fire_at = None
         if not paused and agent.status == AgentStatus.ACTIVE:
             now = await database_now(session)
@@ -204,6 +205,7 @@ def _preview(cron: str, timezone: str, now: datetime) -> SchedulePreview:
     before = now.astimezone(clock)
     for instant in islice(occurrences(cron, timezone, after=now), SHOWN):
         local = instant.astimezone(clock)
+        # People read the preview to find out what the change of the clock does to their schedule, so it is marked.
         changed = local.utcoffset() != before.utcoffset()
         upcoming.append(Upcoming(utc=instant, local=local, abbreviation=local.tzname(), clock_changes=changed))
         before = local

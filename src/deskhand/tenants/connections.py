@@ -77,6 +77,7 @@ def connection_faults(
     model = plugins.get_plugin(tool_type).config_model
     fields = TOOL_FIELDS.get(tool_type)
     values = stored_values(tenant, tool_type, secrets)
+    # The specification's own sentence says what a desk needs, so it comes before the plugin's model is asked.
     if fields and any(values.get(name) is None for name in fields.order):
         missing = [name for name in fields.order if values.get(name) is None]
         return [FieldProblem(pointer([name]), f"{name} is missing ({fields.requirement})") for name in missing]
@@ -100,6 +101,8 @@ def list_connections(tenant: TenantConfig, *, secrets: SecretBox, plugins: Plugi
                 is_default=tenant.tool_type == tool_type,
                 is_complete=not faults,
                 missing=[fault.detail for fault in faults],
+                # Plain columns alone. Of a plugin from outside nobody knows which of its values is secret, so none is
+                # shown.
                 settings={name: str(stored[name]) for name in (fields.plain if fields else ()) if name in stored},
                 secrets_set=[name for name in (fields.secret if fields else ()) if name in stored],
             )
@@ -153,6 +156,7 @@ def stored_values(tenant: TenantConfig, tool_type: str, secrets: SecretBox) -> d
         for name in fields.secret:
             token = getattr(tenant, f"{name}_encrypted")
             values[name] = secrets.decrypt(token) if token else None
+    # The extras win: they hold what the columns have no place for.
     values.update(read_extras(tenant, secrets).get(tool_type, {}))
     return {name: value for name, value in values.items() if value is not None}
 
@@ -173,4 +177,5 @@ def _model_faults(model: type[BaseModel], values: Mapping[str, Any]) -> list[Fie
 
 def _priority_mapping(tenant: TenantConfig) -> dict[str, str]:
     mapping = (tenant.enhancement_preferences or {}).get("priority_mapping")
+    # The column takes any JSON; what is no mapping counts as none.
     return {str(ours): str(word) for ours, word in mapping.items()} if isinstance(mapping, dict) else {}

@@ -62,6 +62,7 @@ def ensure_secrets_stay(
         for tool_type, destination in after.items()
         if _moved(before[tool_type].hosts, destination.hosts)
         for name, value in destination.secrets.items()
+        # A new value was typed by whoever changes the address, who therefore knows it.
         if before[tool_type].secrets.get(name) == value
         and (name if name in SECRET_FIELDS else "connection_extras") not in resent
     ]
@@ -100,6 +101,7 @@ def _types(annotation: object) -> tuple[object, ...]:
 
 
 def _is_address(name: str, value: str) -> bool:
+    # Plugins from outside name their settings as they like, so both the name and the look of a value count.
     return "://" in value or any(name.endswith(word) for word in _HOST_WORDS)
 
 

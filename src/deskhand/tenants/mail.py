@@ -73,6 +73,7 @@ class MailSettings(BaseModel):
     def refused(self, recipients: list[str]) -> list[str]:
         """Recipients that the tenant does not allow."""
         allowed = {one.casefold() for one in self.allowed_recipients}
+        # The whole domain is compared: "example.com" must not let sub.example.com or notexample.com in.
         return [one for one in recipients if not {one.casefold(), one.casefold().rpartition("@")[2]} & allowed]
 
 

@@ -89,8 +89,10 @@ class TenantService:
             InvalidInputError: Afterwards the default desk's connection would be incomplete, or the secret is too weak.
         """
         tenant = await self._get(tenant_id, for_update=True)
+        # Only what the request names: a field that is absent stays, one that is null is cleared.
         given = data.model_fields_set
         connects = given & {"tool_type", "connection_extras", *PLAIN_FIELDS, *SECRET_FIELDS}
+        # Taken before anything changes, to tell afterwards whether a stored secret would go to another host.
         before = stored_destinations(tenant, secrets=self._secrets, plugins=self._plugins) if connects else {}
         if data.tool_type is not None:
             self._plugins.get_plugin(data.tool_type)
@@ -170,6 +172,7 @@ class TenantService:
     def _set_limits(self, tenant: TenantConfig, limits: RateLimits, *, allowed: bool) -> None:
         stored = tenant.rate_limits or {}
         changed = {**stored, **limits.model_dump(mode="json", exclude_unset=True)}
+        # Compared and not forbidden outright: a form that sends the limits back unchanged must pass.
         if changed != stored and not allowed:
             raise ForbiddenError(
                 "rate_limits are set by the platform's administrators; ask them for more, or leave the field out."
@@ -215,6 +218,7 @@ class TenantService:
     def _store_secret(self, tenant: TenantConfig, name: str, value: SecretStr | None) -> None:
         column = f"{name}_encrypted"
         token = None if value is None else self._secrets.encrypt(value.get_secret_value())
+        # The specification has some of these columns as bytea and some as text.
         binary = isinstance(TenantConfig.__table__.c[column].type, LargeBinary)
         setattr(tenant, column, token.encode() if binary and token is not None else token)
 

@@ -79,6 +79,8 @@ class DeskTools:
         for operation in self._hands.provider.operations:
             if not operation.for_model or not self._hands.may(operation.name):
                 continue
+            # A tool that could only be refused is not shown at all: a small model calls whatever it sees, and each call
+            # costs.
             own_only = bool(operation.scopes) and self._hands.scope(operation.name) is Scope.OWN
             if own_only and (self._hands.own is None or operation.name in spoken_for):
                 continue
@@ -104,6 +106,7 @@ class DeskTools:
                     receipt = await self._writes[name](args, name)
                     return self._done(receipt)
                 return await self._reads[name](args)
+            # The refusal goes into the journal, so that people see on the run's page what the model wanted and may not.
             except ForbiddenError as error:
                 await self._refused(name, args, error.detail)
                 raise ToolInputError(error.detail) from error
@@ -111,6 +114,8 @@ class DeskTools:
                 # Told to the model, which may go on without it: it is not what the run owes.
                 raise ToolInputError(error.detail) from error
             except AWAY as error:
+                # A read on a desk that is away may be missing from a ticket's note, which then says so. A write must be
+                # tried again, and a run without a ticket has nothing to say without its desk.
                 if operation.is_write or self._hands.own is None:
                     raise
                 return {"unavailable": f"{self._hands.provider.name} does not answer: {error.detail}"}
@@ -142,6 +147,7 @@ class DeskTools:
 
     async def _list_notes(self, args: Args) -> Any:
         hands, wanted = self._hands, args.get("public")
+        # Some desks send all notes with the ticket and have no list of their own.
         if Operation.LIST_NOTES not in hands.desk.manifest.operations:
             notes = (await self._ticket("list_notes", args)).notes
             return notes_view(tuple(note for note in notes if wanted is None or note.public is wanted))
@@ -155,6 +161,7 @@ class DeskTools:
             body=lambda: hands.desk.list_notes(ticket_id, public=wanted, page_size=args.get("limit", DEFAULT_TICKETS)),
         )
         notes = tuple(NOTES.validate_python(raw["notes"]))
+        # The desk's page is newest first and the view wants the oldest first.
         return {**notes_view(notes[::-1], most=len(notes)), "more": raw["next_cursor"] is not None}
 
     async def _ticket_changes(self, args: Args) -> Any:
@@ -216,6 +223,7 @@ class DeskTools:
         )
         tickets = [TICKET.validate_python(one) for one in raw["tickets"]]
         for ticket in tickets:
+            # On a replay as well: the journal answers the search, and the grant of listed tickets hangs on this memory.
             hands.note_listed(ticket.id, ticket.display_id)
             self._seen(ticket)
         return {"tickets": [ticket_view(one, limit=LISTED_LIMIT) for one in tickets], "more": raw["more"]}
@@ -224,6 +232,7 @@ class DeskTools:
         """Tickets that fit, from as many pages as it takes; whether there may be more is said, not guessed."""
         kept: list[Ticket] = []
         cursor: str | None = None
+        # Bounded: a desk that filters badly could make a worker read its whole history for one search.
         for _ in range(PAGES):
             page = await self._hands.desk.search_tickets(replace(query, cursor=cursor, page_size=PAGE))
             kept.extend(one for one in page.tickets if created is None or _filed_since(one, created))
@@ -231,6 +240,8 @@ class DeskTools:
             if cursor is None or len(kept) > limit:
                 break
         more = len(kept) > limit or cursor is not None
+        # Notes and custom fields are left out of the journal: a search of a hundred tickets would store megabytes of
+        # strangers' text that the model is not shown.
         return {"tickets": [replace(one, notes=(), custom={}) for one in kept[:limit]], "more": more}
 
     async def _list_values(self, args: Args) -> Any:
@@ -288,6 +299,7 @@ class DeskTools:
         desk, other, url = self._hands.desk, args.get("other_ticket_id"), args.get("url", "")
         if (other is None) == (not url):
             raise ToolInputError("Name the other ticket by other_ticket_id, or one elsewhere by url: one of the two.")
+        # The other end passes the scope too: a link shows on both tickets.
         ticket_id = "" if other is None else await self._hands.find_ticket(name, other)
         kind = LinkKind(args.get("kind", LinkKind.RELATED.value))
         link = TicketLink(kind=kind, ticket_id=ticket_id, url=url, title=args.get("title", ""))
@@ -328,6 +340,7 @@ def _instant(args: Args, name: str) -> datetime | None:
         instant = datetime.fromisoformat(given)
     except ValueError as error:
         raise ToolInputError(f"{name} must be a time such as 2026-05-04T09:00:00Z") from error
+    # A model's "09:00" is nobody's nine o'clock: guessed, a search would silently miss hours.
     if instant.tzinfo is None:
         raise ToolInputError(f"{name} must name its zone, such as 2026-05-04T09:00:00Z")
     return instant

@@ -98,6 +98,7 @@ class Share:
             deadline: ``time.monotonic()`` at which the attempt must be over.
             timeout: Seconds of one attempt.
         """
+        # The share counts from the event, not from this start: people wait for the note since they filed the ticket.
         started = deadline - timeout
         waited = max(0.0, (execution.started_at - execution.queued_at).total_seconds())
         left = MODEL_SHARE * timeout - waited
@@ -111,6 +112,8 @@ class Share:
         """Whether the run is to be tried again for the model's sake, instead of writing the note without it."""
         if not error.retryable or execution.attempt >= execution.max_attempts or now >= self.deadline:
             return False
+        # The longest wait that retry.decide() could choose, without its jitter; so a try that is allowed here comes in
+        # time.
         wait = max(error.retry_after or 0.0, BASE_DELAY * 2 ** (execution.attempt - 1))
         return now + wait < self.retry_until or (execution.attempt < SURE_TRIES and wait <= self.longest_wait)
 
@@ -166,6 +169,8 @@ class Drafter:
         """
         name = str(llm_config.get("model") or llm_config.get("provider") or "")
         try:
+            # Built before the facts are worded: the note names the model, and a model that is not set up must still
+            # leave a note.
             model = build_model(llm_config, self._gateway, self._http)
         except (ModelError, ConfigurationError) as error:
             return self._done_without(facts, name, error)
@@ -189,6 +194,7 @@ class Drafter:
         answer = await self.ask(task, model)
         if isinstance(answer, Exception):
             return self._done_without(facts, model.model_name, answer)
+        # Checked against everything the model was shown in this run, since it may cite what its own tools found.
         seen = replace(facts, sources=(*facts.sources, *toolbox.sources.beside(facts.sources)))
         draft = check_draft(answer, seen)
         cited = {step.ref for step in draft.steps} | {ref for section in draft.sections for ref in section.refs}
@@ -208,6 +214,8 @@ class Drafter:
             await asyncio.wait({call})
         finally:
             if not call.done():
+                # The run was cancelled while it waited. Without this the call would go on, and pay for an answer that
+                # nobody reads.
                 call.cancel()
                 await asyncio.wait({call})
         error = call.exception()
@@ -238,6 +246,7 @@ class Drafter:
 
 def _is_not_the_models(error: Exception) -> bool:
     """Whether the run, its desk or its database failed while the model was being asked."""
+    # Before the next line, because a limit that is reached is a RunInterrupted too, and costs the run only its model.
     if isinstance(error, (LimitReachedError, ModelError)):
         return False
     return (

@@ -110,6 +110,7 @@ class Executor:
                     run = await self._prepare(execution, lease, budget)
                     return await (self._ticket_run(run) if execution.ticket_ref else self._free_run(run))
         except TimeoutError as error:
+            # A TimeoutError of a library inside the run is that library's failure, and its own sentence says more.
             if not limit.expired():
                 raise
             raise budget.out_of_time() from error
@@ -117,6 +118,7 @@ class Executor:
     async def _prepare(self, execution: RunningExecution, lease: Lease, budget: RunBudget) -> Run:
         async with self._db.tenant_session(execution.tenant_id) as session:
             tenants = TenantService(session, secrets=self._secrets, plugins=self._plugins)
+            # A first attempt has begun no write; most runs have no other, and save the query.
             kept = await kept_marks(session, execution.id) if execution.attempt > 1 else {}
             return Run(
                 execution=execution,
@@ -146,11 +148,14 @@ class Executor:
                 return await outcomes.perform(run, toolbox, own, ticket, facts)
             digest = facts_digest(facts, run.execution.agent_version_id)
             may_write = own.may("add_note")
+            # A dry run shows the note that would be written, also where it repeats the last one.
             last = await self._last_note(run, ticket) if live and may_write else None
+            # Before the model is asked: the same facts would cost its tokens for a note that is thrown away.
             if last is not None and last.facts_digest == digest:
                 return await self._nothing_new(run, last)
             wording = await self._word(run, toolbox, ticket, facts)
             note = wording.note
+            # Again, with the words: other facts may lead to the same note.
             if last is not None and last.says(note.markdown):
                 return await self._nothing_new(run, last)
             receipt = await own.add_note(note.markdown, key=NOTE_KEY) if may_write else None
@@ -170,6 +175,7 @@ class Executor:
             "degraded": bool(wording.failure),
             "degraded_reason": wording.failure or None,
         }
+        # A degraded note keeps no digest, so that the next event of the ticket tries the model again.
         if live:
             await self._remember(run, ticket, output, facts_digest=None if wording.failure else digest)
         return Ending(ExecutionStatus.COMPLETED, output=output)

@@ -20,6 +20,7 @@ def note_input(ticket: Ticket, findings: Findings) -> NoteFacts:
         findings: What research found, best first.
     """
     sources = (
+        # Short names instead of ids: a small model copies "T1" without a fault, and a ticket's long id only sometimes.
         *(history_source(hit, ref=f"T{number}") for number, hit in enumerate(findings.history, 1)),
         *(article_source(hit, ref=f"K{number}") for number, hit in enumerate(findings.articles, 1)),
         *(system_source(hit, ref=f"S{number}") for number, hit in enumerate(findings.systems, 1)),
@@ -27,6 +28,7 @@ def note_input(ticket: Ticket, findings: Findings) -> NoteFacts:
     triage = findings.triage
     return NoteFacts(
         ticket_ref=ticket.display_id,
+        # Our own marks are noise to a model, and a quoted one must not get into a new note.
         subject=strip_marks(ticket.subject),
         description=strip_marks(ticket.description),
         sources=sources,

@@ -111,6 +111,7 @@ class DeskHands:
 
     def may(self, name: str) -> bool:
         """Whether the agent was granted an operation that this desk has."""
+        # A grant may outlive the operation: the desk's plugin was upgraded and has it no more.
         grant = self._grants.get(name)
         return grant is not None and grant.mode is Mode.ALLOW and self.provider.operation(name) is not None
 
@@ -133,6 +134,7 @@ class DeskHands:
 
     def note_listed(self, ticket_id: str, number: str) -> None:
         """Remember a ticket that a granted search found; a resumed run finds it in the journal again."""
+        # Ids win over numbers: on a desk where both are digits, one ticket's number may be another one's id.
         self._listed[ticket_id] = ticket_id
         self._listed.setdefault(number, ticket_id)
 
@@ -162,6 +164,8 @@ class DeskHands:
     async def _look(self, ref: str) -> Ticket:
         raw = await self.journal.step(
             name="get_ticket",
+            # A key of its own, because a model may ask for the same ticket many times in one run; cut, since the model
+            # chose it.
             key=f"get_ticket:{self.tool_id}/{ref}"[:200],
             kind="tool",
             input={"ticket_id": ref},
@@ -179,6 +183,7 @@ class DeskHands:
             name="get_ticket", kind="tool", input={"ticket_id": own}, body=lambda: self.desk.get_ticket(own)
         )
         ticket = TICKET.validate_python(raw)
+        # A model answers with the number it read in the ticket, not with the id that the desk's API wants.
         self._own_number = ticket.display_id
         return ticket
 
@@ -248,6 +253,8 @@ class DeskHands:
 
         async def perform() -> Any:
             receipt = await write.make(mark)
+            # Inside the step: if the audit log cannot be written, the step stays begun, and the next attempt settles it
+            # by the mark.
             await self._audit(write, receipt)
             return to_jsonable_python(receipt)
 
@@ -290,6 +297,7 @@ class DeskHands:
                 f"'{write.operation.name}' was begun and the desk cannot say whether it happened ({error.detail})"
                 f" Look at {write.where} for the mark {mark}, then answer here: was it done?"
             ) from error
+        # The desk is sure that no write carries the mark, so the journal lets the worker make it.
         if receipt is None:
             return NOT_DONE
         await self._audit(write, receipt, adopted=True)

@@ -68,6 +68,8 @@ class MailHands:
                 await self._refused(args, error.detail)
                 raise ToolInputError(error.detail) from error
             except MailError as error:
+                # The run is tried again for a server that is away; a refusal goes to the model, which may write to
+                # somebody else.
                 if error.retryable:
                     raise
                 raise ToolInputError(error.detail) from error
@@ -86,6 +88,7 @@ class MailHands:
         async def refusal() -> Any:
             return {"refused": why}
 
+        # Without the body: to say what the hand refused, recipient and subject are enough.
         given = {"tool": MAIL.tool_id, "operation": "send", "arguments": {"to": args["to"], "subject": args["subject"]}}
         await self._journal.step(name="refuse_call", key=call_key("refused"), kind="compute", input=given, body=refusal)
 
@@ -120,11 +123,13 @@ class MailHands:
             MailError: The server did not take it.
         """
         self.ensure_allowed(to)
+        # On one line: a line break in a subject could begin a header of its own.
         subject = " ".join(subject.split())[:SUBJECT_LIMIT]
         given = {"target": MAIL.tool_id, "to": list(to), "subject": subject, "body": body}
         if self._journal.execution.mode != "live":
             return await self._intend(given, key=key, owed=owed)
         mark = self._journal.mark_for(key)
+        # Made of the mark, so that each attempt has the same one, and a receiving server may drop the second by itself.
         message_id = f"<{mark}@{self._settings.sender.rpartition('@')[2]}>"
 
         async def perform() -> Any:
@@ -159,6 +164,7 @@ class MailHands:
         message["Subject"] = subject
         message["Date"] = format_datetime(utc_now())
         message["Message-ID"] = message_id
+        # RFC 3834: it keeps vacation responders from answering a machine.
         message["Auto-Submitted"] = "auto-generated"
         message.set_content(body, charset="utf-8", cte="quoted-printable")
         return message

@@ -70,6 +70,7 @@ class ToolboxMaker:
         """Tool types of the desks, the one of the run's ticket first; another that is not connected is not there."""
         grants = run.grants
         connected = connected_tools(run.tenant, secrets=self.secrets, plugins=self.plugins)
+        # Sorted, so that a model is shown the same tools in the same order on each attempt.
         others = [tool for tool in sorted(grants) if tool in connected]
         own = _own_desk(run)
         if own is None:
@@ -80,6 +81,7 @@ class ToolboxMaker:
 
     async def _hands(self, run: Run, tool_type: str, stack: AsyncExitStack) -> DeskHands:
         desk = desk_for(run.tenant, tool_type, secrets=self.secrets, plugins=self.plugins, http=run.http)
+        # At once and not after all desks are open: if the next one cannot be opened, this one is still closed.
         stack.push_async_callback(desk.aclose)
         return DeskHands(
             desk,

@@ -65,6 +65,7 @@ def _ticket_values(ticket: Ticket) -> dict[str, str]:
 def occasion_time(execution: RunningExecution) -> datetime:
     """When a run is for: of a schedule, the time it stands for, which after an outage is not when it starts."""
     schedule = execution.input_payload.get("schedule")
+    # Whoever starts a run by hand writes its payload, so what stands under this name may be anything.
     if not isinstance(schedule, dict):
         return execution.queued_at.astimezone(UTC)
     zone: tzinfo = ZoneInfo(schedule["timezone"])

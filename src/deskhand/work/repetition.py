@@ -50,6 +50,7 @@ async def read_last_note(
     """The agent's last note on a ticket, of another run than ``besides``; None if there is none."""
     async with db.tenant_session(tenant_id) as session:
         row = await last_enhancement(session, ticket_id=ticket_id, tool_type=tool_type, agent_id=agent_id)
+    # A run that is resumed after it wrote its note would find itself, and write "nothing new" over its own ending.
     if row is None or row.id == besides:
         return None
     context = row.context_gathered or {}
@@ -59,6 +60,7 @@ async def read_last_note(
 def facts_digest(facts: NoteFacts, agent_version_id: UUID) -> str:
     """Digest of everything a note of this version of the agent is made of; the same facts give the same note."""
     made_of = to_jsonable_python(facts)
+    # Without votes and current values: they change with every ticket that is imported, and the note's advice does not.
     made_of["suggestions"] = [(one.field, one.value) for one in facts.suggestions]
     made_of["agent_version"] = str(agent_version_id)
     return hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()

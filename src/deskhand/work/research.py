@@ -100,12 +100,15 @@ class Researcher:
     async def research(self, ticket: Ticket) -> Findings:
         """Past tickets, articles and systems for a ticket, and what its neighbours suggest."""
         query = query_for(ticket)
+        # One after the other: each is a step of the trace, and together they would take three of the worker's
+        # connections.
         history = await self._look_up(PAST_TICKETS, query, lambda s: self._nearest(s, query, ticket))
         articles = await self._look_up(
             ARTICLES, query, lambda s: knowledge.search_articles(s, query, embedder=self._embedder)
         )
         systems = await self._look_up(SYSTEMS, query, lambda s: knowledge.find_systems(s, query))
         return Findings(
+            # More neighbours vote on category and priority than are near enough to be shown.
             history=[hit for hit in history.hits if hit.score >= HISTORY.floor][:SHOWN],
             articles=articles.hits,
             systems=systems.hits,
@@ -128,6 +131,7 @@ class Researcher:
                 async with self._db.tenant_session(self._tenant_id) as session:
                     return {"found": await search(session)}
             except DATABASE_ERRORS as error:
+                # The type alone: a driver's message may name hosts, and this goes into the journal that people read.
                 return {"unavailable": type(error).__name__}
 
         answer = await self._journal.step(name=source.step, kind="tool", input={"query": query}, body=ask)

@@ -149,6 +149,7 @@ async def _set_fields(own: DeskHands, answer: Mapping[str, Any]) -> dict[str, An
         return told
     try:
         await own.update_ticket(TicketChanges(**wanted), key=FIELDS_KEY)
+    # The run's work is done and its answer is kept; a desk that refuses a value is for people to see, not to try again.
     except (*REFUSALS, ForbiddenError) as error:
         return {**told, "set": {}, "refused": error.detail}
     return told
@@ -159,6 +160,7 @@ def _within(text: str, words: int) -> str:
     if len(text.split()) <= words:
         return text
     kept: list[str] = []
+    # One word less, for the ellipsis that says that something is missing.
     left = words - 1
     for line in text.splitlines():
         count = len(line.split())

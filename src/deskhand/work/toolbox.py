@@ -31,10 +31,13 @@ class Sources:
 
     def add(self, source: Source) -> None:
         """Remember something that was shown."""
+        # The newest view of a source counts: a tool may show a ticket that a search listed once more, in full.
         self._by_ref[source.ref] = source
 
     def beside(self, known: Sequence[Source]) -> tuple[Source, ...]:
         """Everything that is not among the known ones, in the order of first sight."""
+        # Compared by label and not by reference: code calls a past ticket T1, and the model's tool calls it
+        # ticket:4711.
         there = {(source.kind, source.label) for source in known}
         return tuple(source for source in self._by_ref.values() if (source.kind, source.label) not in there)
 
@@ -119,6 +122,7 @@ def tool_name(provider: Provider, operation: ToolOperation, *, alone: bool) -> s
     """What a model calls an operation: its own name, and with the tool's where that would not be clear."""
     if alone and not provider.prefixed:
         return operation.name
+    # The tool's name is cut and the operation's is not: it is the part by which a model knows what it does.
     return f"{provider.tool_id[: _NAME_LENGTH - 1 - len(operation.name)]}_{operation.name}"
 
 

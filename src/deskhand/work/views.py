@@ -42,6 +42,7 @@ def ticket_view(ticket: Ticket, *, limit: int = DESCRIPTION_LIMIT) -> dict[str, 
         "resolution": shortened(ticket.resolution or "", limit) or None,
         "url": ticket.url,
     }
+    # Empty fields are left out: each costs tokens and tells the model nothing.
     return {name: value for name, value in facts.items() if value not in (None, "")}
 
 

@@ -74,10 +74,12 @@ async def invite(
         ConflictError: The person is in the tenant.
     """
     await _ensure_tenant(session, tenant_id)
+    # Inserted blindly: a look beforehand could be overtaken by another administrator's invitation.
     is_new = await repository.add_user(session, email=data.email, name=data.name, is_platform_admin=False)
     user = await _account(session, data.email)
     if not await repository.add_membership(session, tenant_id=tenant_id, user_id=user.id, role=data.role):
         raise ConflictError(f"{user.email} is in this tenant already; change the role instead.")
+    # Somebody with an account has a password; a link would let this tenant's administrator set it for all tenants.
     link = await _make_link(session, user, actor=actor, now=now) if is_new else None
     await _record(session, tenant_id, actor, "person.invite", user, role=data.role)
     return await _member(session, tenant_id, user.id), link
@@ -156,6 +158,7 @@ async def reset_account(session: AsyncSession, *, email: str, actor: str, now: d
     """
     user = await _account(session, email)
     link = await _make_link(session, user, actor=actor, now=now)
+    # Sorted, because each tenant's audit log is locked in turn: two changes that met in another order would deadlock.
     for tenant_id in sorted(await repository.tenants_of(session, user.id)):
         await _record(session, tenant_id, actor, "person.password_link", user)
     return link
@@ -171,6 +174,7 @@ async def set_account_active(session: AsyncSession, *, email: str, is_active: bo
     user.is_active = is_active
     if not is_active:
         await sessions.end_sessions_of(session, user.id, now=now)
+        # A link that is still good would set a password, and so outlive the disabling.
         await repository.void_links(session, user.id, now=now)
     operation = "person.enable" if is_active else "person.disable"
     for tenant_id in sorted(await repository.tenants_of(session, user.id)):
@@ -191,6 +195,7 @@ async def first_administrator(session: AsyncSession, *, actor: str, now: datetim
     if not await repository.any_user(session):
         await repository.add_user(session, email=FIRST_ADMINISTRATOR, name="Administrator", is_platform_admin=True)
     user = await repository.user_by_email(session, FIRST_ADMINISTRATOR)
+    # Somebody has set the password, or closed the account: a new link would be a way in for whoever reads the log.
     if user is None or user.password_hash is not None or not user.is_active:
         return None
     return await _make_link(session, user, actor=actor, now=now)

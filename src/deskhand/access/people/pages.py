@@ -70,6 +70,7 @@ async def invite(
     typed = {"email": email.strip(), "name": name.strip(), "role": role}
     try:
         data = PersonInvite.model_validate({**typed, "name": typed["name"] or None})
+        # A savepoint: the page that shows the conflict still reads from this transaction.
         async with session.begin_nested():
             one, link = await administration.invite(
                 session, tenant_id=tenant_id, data=data, actor=viewer.actor, now=app.clock()
@@ -235,6 +236,7 @@ def _account(request: Request, viewer: Principal, *, done: str = "", error: Desk
 @router.get("/set-password")
 async def link_page(request: Request, app: App, token: LinkToken = "") -> Response:
     user = await signing_in.owner_of_link(app, token)
+    # Opening the page uses nothing up: mail scanners and previews open addresses, too.
     return _link(request, token, user.email)
 
 

@@ -30,6 +30,7 @@ async def user_by_email(session: AsyncSession, email: str) -> User | None:
 
 async def lock_user(session: AsyncSession, user_id: UUID) -> User | None:
     """An account, read anew and locked for a change."""
+    # populate_existing: the session may hold the row as it was before somebody else changed it.
     query = select(User).where(User.id == user_id).with_for_update().execution_options(populate_existing=True)
     return (await session.execute(query)).scalar_one_or_none()
 

@@ -64,17 +64,21 @@ async def sign_in(app: AppState, *, email: str, password: str, address: str, dev
     buckets = tries.buckets_of(app.secrets, account=email, address=address, device=device)
     async with _alike_in_time():
         async with app.db.platform_session() as session:
+            # In a transaction of its own, which commits: a failure below must not take the count back.
             await tries.take(session, buckets, now=now)
             user = await repository.user_by_email(session, email)
         stored = user.password_hash if user is not None and user.is_active else None
+        # Also where there is no account: verify() then computes against a decoy, so that the time tells nothing.
         if not await app.passwords.verify(stored, password):
             if user is not None:
                 await _record_refusal(app, user)
             raise UnauthenticatedError(_WRONG)
     assert user is not None
     assert stored is not None
+    # Only now is the plain password known, to hash it with today's cost.
     renewed = await app.passwords.hash(password) if app.passwords.is_outdated(stored) else stored
     async with app.db.platform_session() as session:
+        # Read again under a lock: hashing takes long enough for an administrator to disable the account meanwhile.
         current = await repository.lock_user(session, user.id)
         if current is None or current.password_hash != stored or not current.is_active:
             raise UnauthenticatedError(_WRONG)  # changed while the hash was computed
@@ -134,6 +138,8 @@ async def change_password(
     ensure_good_password(new, about=(person.email, person.name), pointer="/new")
     now = app.clock()
     account = f"change\n{person.user_id}"
+    # Counted apart from sign-ins: whoever has somebody's open session must not guess the password without a limit, nor
+    # shut the person out.
     buckets = tries.buckets_of(app.secrets, account=account, address=address, device="signed in")
     async with app.db.platform_session() as session:
         await tries.take(session, buckets, now=now)

@@ -78,6 +78,7 @@ async def take(session: AsyncSession, buckets: Sequence[Bucket], *, now: datetim
         row = (await session.execute(_COUNT, {"bucket": bucket.digest, "now": now, "start": now - WINDOW})).one()
         if row.tries > bucket.most:
             wait = (row.since + WINDOW - now).total_seconds()
+            # The error undoes the transaction, and with it this try's counts.
             raise RateLimitedError(
                 f"Too many failed sign-ins. Try again in {max(1, round(wait / 60))} minutes, or ask an administrator"
                 " for a link that sets a new password.",

@@ -86,14 +86,19 @@ def seal(owner_url: str, keys: Sequence[str]) -> bool:
     Returns:
         Whether anything had to be changed.
     """
+    # Sorted, so that keys in another order count as the same sealing and cost no write.
     pads = sorted(pads_of(key) for key in keys)
 
     async def write() -> bool:
         async with _driver_connection(owner_url) as connection, connection.transaction():
+            # A superuser may be the login; the table must be written by the role whose policies and rights the
+            # migrations planned.
             await connection.execute(f"SET LOCAL ROLE {OWNER_ROLE}")
             stored = await connection.fetch("SELECT inner_pad, outer_pad FROM proof_keys ORDER BY 1, 2")
             if [tuple(row) for row in stored] == pads:
                 return False
+            # In one transaction with the new keys: no session meets a moment without one, in which the tenant's name
+            # alone would do.
             await connection.execute("DELETE FROM proof_keys")
             await connection.executemany("INSERT INTO proof_keys (inner_pad, outer_pad) VALUES ($1, $2)", pads)
             return True
@@ -110,6 +115,7 @@ def belongs_to_models(item: Any, name: str | None, kind: str, reflected: bool, c
 async def on_migration_connection(url: str, work: Callable[[Connection], T]) -> T:
     """Run blocking ``work`` on one connection as ``deskhand_owner``, alone among all migrating processes."""
     await _prepare_server(url)
+    # No pool: the advisory lock lives as long as this connection, and must end with it.
     engine = open_engine(url, poolclass=NullPool)
     try:
         async with engine.connect() as connection:
@@ -140,6 +146,8 @@ async def _prepare_server(url: str) -> None:
             raise ConfigurationError(
                 f"PostgreSQL {MINIMUM_SERVER_VERSION} or newer is needed; this server is version {version}."
             )
+        # Asked first, because an owner's login that may not create roles must still be able to migrate where they
+        # exist.
         if not await roles_are_ready(connection):
             await create_roles(connection)
 
@@ -165,6 +173,8 @@ def _config(url: str | None = None) -> Config:
     config = Config()
     config.set_main_option("script_location", str(_PACKAGE / "migrations"))
     if url is not None:
+        # To Alembic the configuration is an ini file, in which a percent sign begins a variable; a password may hold
+        # one.
         config.set_main_option("deskhand_url", url.replace("%", "%%"))
     return config
 

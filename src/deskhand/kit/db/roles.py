@@ -60,6 +60,7 @@ def role_statements(database: str, *, server_version: int) -> list[str]:
         server_version: Major version of the server; a grant carries its own INHERIT option from 16 on, and
             before that the attribute of the role decides, so both are set.
     """
+    # Without inheritance the platform login sees no tenant's rows until it says SET ROLE, which a review can look for.
     only_on_demand = " WITH INHERIT FALSE, SET TRUE" if server_version >= 16 else ""
     quoted = '"' + database.replace('"', '""') + '"'
     return [
@@ -70,6 +71,7 @@ def role_statements(database: str, *, server_version: int) -> list[str]:
         f"GRANT {PLATFORM_ROLE} TO {PLATFORM_LOGIN}{only_on_demand}",
         f"GRANT {PLATFORM_ROLE} TO {OWNER_ROLE}",
         f"ALTER DATABASE {quoted} OWNER TO {OWNER_ROLE}",
+        # PostgreSQL lets every login connect to every database unless somebody says otherwise.
         f"REVOKE ALL ON DATABASE {quoted} FROM PUBLIC",
         f"GRANT CONNECT ON DATABASE {quoted} TO {APP_ROLE}, {PLATFORM_LOGIN}",
     ]
@@ -112,6 +114,7 @@ async def create_roles(connection: asyncpg.Connection, passwords: Mapping[str, s
     """
     statements = await _wanted(connection)
     try:
+        # All or none: half a set of roles would pass for an installation that is ready.
         async with connection.transaction():
             for statement in statements:
                 await connection.execute(statement)

@@ -140,6 +140,8 @@ class Database:
         ring_id: str = "",
     ) -> Database:
         """As the constructor, when it is not known whether a proxy stands before the server."""
+        # Both addresses are asked: an installation may send administration past the proxy, or only administration
+        # through it.
         prepared = not await is_proxied(url) and not (platform_url and await is_proxied(platform_url))
         return cls(
             url,
@@ -207,6 +209,7 @@ class Database:
 
 
 def _engine(url: str, pool_size: int, arguments: Mapping[str, Any]) -> AsyncEngine:
+    # pool_pre_ping: a connection that died while it lay in the pool costs a round trip and not a request.
     engine = open_engine(url, connect=arguments, pool_size=pool_size, max_overflow=pool_size, pool_pre_ping=True)
     event.listen(engine.sync_engine, "handle_error", _drop_sessions_of_a_read_only_server)
     return engine
@@ -358,6 +361,7 @@ async def verify_proofs(db: Database) -> None:
         if sqlstate(error) != UNDEFINED_FUNCTION:
             raise
         raise ConfigurationError("The schema is older than this version: run `deskhand db upgrade`.") from error
+    # An installation from before the proofs goes on as it was; doctor says what to do about it.
     if kind == "unsealed":
         log.warning("tenants_unproven", reason="the login alone reaches every tenant; see `deskhand doctor`")
     elif kind is None:

@@ -90,6 +90,7 @@ async def tenancy_faults(connection: asyncpg.Connection, policies: Mapping[str, 
             faults += [*_wall_faults(table), *_table_faults(name, own, policies[name])]
         elif name in QUEUE_POLICIES:
             faults += [*_wall_faults(table), *_openings(name, own, QUEUE_POLICIES[name])]
+        # A table that somebody made by hand would have no policy, and nobody would notice.
         elif table["has_tenant"]:
             faults.append(f"table {name} has a tenant_id and no TenantModel")
     for role in await connection.fetch(_ROLES, APP_ROLE, PLATFORM_ROLE, PLATFORM_LOGIN):
@@ -113,6 +114,7 @@ async def login_faults(connection: asyncpg.Connection) -> list[str]:
     """
     faults = []
     for attempt, statements in _ATTEMPTS.items():
+        # Each attempt in a transaction of its own, since the refusal of one ends it.
         transaction = connection.transaction()
         await transaction.start()
         try:

@@ -17,6 +17,7 @@ def fits(payload: dict[str, Any], schema: Compiled) -> bool:
     try:
         return bool(schema.validator.is_valid(payload))
     except ValueError:
+        # The library refuses lone surrogates and numbers beyond a float while it converts the event.
         return False
 
 
@@ -31,12 +32,14 @@ def faults_of(payload: dict[str, Any], schema: Compiled) -> list[FieldProblem]:
         faults.extend(_problems(error))
         if len(faults) >= SHOWN_FAULTS:
             break
+    # Sorted after the cut: all faults of a large event could cost seconds, and people mend them one by one.
     return sorted(faults, key=lambda fault: fault.pointer)[:SHOWN_FAULTS]
 
 
 def _problems(error: Any) -> list[FieldProblem]:
     path = list(error.instance_path)
     unexpected = getattr(error.kind, "unexpected", None)
+    # One fault for each name, at its own place: the library reports them together at the object.
     if unexpected and error.kind.name in ("additionalProperties", "unevaluatedProperties"):
         return [_problem([*path, name], "is not allowed here") for name in unexpected[:SHOWN_FAULTS]]
     if error.kind.name == "propertyNames":

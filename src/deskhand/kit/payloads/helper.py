@@ -20,8 +20,10 @@ OUT_OF_MEMORY = 3
 
 def main() -> None:
     """Answer the list of faults as pairs of pointer and sentence."""
+    # The kernel ends the process, not a timer of ours: the validator does not give the interpreter back while it works.
     resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS + 1))
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+    # No core file: it would hold the event, a customer's words, on disk.
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     task = json.load(sys.stdin.buffer)
     schema = compiled(task["schema"])

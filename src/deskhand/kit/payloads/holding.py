@@ -29,6 +29,7 @@ LIGHT_TO_EXPLAIN = 5_000
 CHARACTERS_PER_VALUE = 16
 WALL_SECONDS = 20.0
 """The helper counts CPU time, which a loaded machine does not use up; this is for one that stands still."""
+# Each takes a core while it works; more would let heavy events of one tenant crowd out the API itself.
 HELPERS = 2
 WAITING = 32
 RETRY_AFTER = 5.0
@@ -82,6 +83,7 @@ def _judged_here(payload: dict[str, Any], schema: Compiled) -> list[FieldProblem
 
 
 def _work(payload: dict[str, Any], schema: Compiled) -> float:
+    # Counting stops where the work is heavy for sure, so that the count itself stays cheap for an event of a megabyte.
     size, most = 0, LIGHT_TO_JUDGE / schema.weight
     pending: list[Any] = [payload]
     while pending and size <= most:
@@ -91,6 +93,7 @@ def _work(payload: dict[str, Any], schema: Compiled) -> float:
             pending.extend(value.values())
         elif isinstance(value, list):
             pending.extend(value)
+    # uniqueItems compares each item with each other one.
     return schema.weight * size * (size if schema.unique else 1)
 
 
@@ -121,6 +124,7 @@ def _ask_helper(payload: dict[str, Any], schema: dict[str, Any]) -> list[FieldPr
     """Blocks; killed at its deadline."""
     try:
         result = subprocess.run(  # nosec B603
+            # -P: no module of the working directory may stand in for ours.
             [sys.executable, "-P", "-m", "deskhand.kit.payloads.helper"],
             input=json.dumps({"schema": schema, "payload": payload}).encode(),
             env={name: os.environ[name] for name in PASSED_ON if name in os.environ},
@@ -130,6 +134,7 @@ def _ask_helper(payload: dict[str, Any], schema: dict[str, Any]) -> list[FieldPr
         )
     except (subprocess.TimeoutExpired, OSError) as error:
         raise UnavailableError("The event could not be checked in time; please send it again.") from error
+    # Below zero the kernel killed it for its CPU time, which is the event's doing; above, it is a bug of ours.
     if result.returncode > 0 and result.returncode != OUT_OF_MEMORY:
         raise RuntimeError(f"The helper failed: {result.stderr.decode(errors='replace')[-2000:]}")
     if result.returncode != 0:

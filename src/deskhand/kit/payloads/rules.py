@@ -65,6 +65,7 @@ def compiled(schema: dict[str, Any]) -> Compiled:
     Raises:
         SchemaFaultError: In words, with the JSON pointer of the part at fault.
     """
+    # First, and by a loop: the walks below may take time that grows with what this bounds.
     _bound(schema)
     draft = _draft(schema)
     parts = walk(schema, old=draft.old)
@@ -73,6 +74,8 @@ def compiled(schema: dict[str, Any]) -> Compiled:
         raise SchemaFaultError(patterns[MAX_PATTERNS][0], f"has more than {MAX_PATTERNS} regular expressions")
     _expansion(parts)
     try:
+        # offline: a reference to an address must never make the API fetch it. mask: messages must not repeat a
+        # customer's words.
         validator = draft.make(schema, pattern_options=_PATTERNS, validate_formats=False, mask=_MASK, offline=True)
     except ValidationError as error:
         _name_pattern(patterns)
@@ -141,6 +144,7 @@ def _name_pattern(patterns: list[tuple[Path, str]]) -> None:
 def _expansion(parts: dict[Path, Part]) -> None:
     """Refuse references that lead back to themselves without going into the value, and those that multiply."""
     sizes: dict[Path, int] = {}
+    # Parts that are met after what they lead to: each is computed once, however often others refer to it.
     for path in _in_order(parts, lambda part: part.here, refuse=True):
         sizes[path] = 1 + parts[path].again * sum(sizes[target] for target in parts[path].here)
         if sizes[path] > MAX_EXPANSION:
@@ -151,6 +155,8 @@ def _weight(parts: dict[Path, Part]) -> float:
     weights: dict[Path, float] = {}
     for path in _in_order(parts, lambda part: [*part.here, *part.below], refuse=False):
         part = parts[path]
+        # A part that is not computed yet leads back to itself; its work grows with the event, so nothing of it is
+        # light.
         below = (weights.get(target, math.inf) for target in (*part.here, *part.below))
         weights[path] = part.weight + part.again * sum(below)
     return weights[()]
@@ -164,6 +170,7 @@ def _in_order(parts: dict[Path, Part], targets: Callable[[Part], list[Path]], *,
     while stack:
         path = stack[-1]
         if path not in finished:
+            # By a stack of its own: a chain of a thousand references would end Python's recursion.
             finished[path] = False
             ahead = targets(parts[path])
             if refuse and any(finished.get(target) is False for target in ahead):

@@ -86,12 +86,16 @@ def walk(schema: dict[str, Any], *, old: bool) -> dict[Path, Part]:
         found = [word for word in REFERENCES if isinstance(node.get(word), str)]
         bound.extend((part, word, node[word]) for word in found)
         pending.extend(_shelved(path, node))
+        # Drafts 4 to 7 ignore what stands beside a $ref, and so does the validator; to weigh it would refuse good
+        # schemas.
         if not (old and "$ref" in found):
             _weigh(part, node)
             children = [*_children(path, node)]
             pending.extend((place, child) for place, child, _ in children)
             part.here.extend(place for place, child, same in children if same and isinstance(child, dict))
             part.below.extend(place for place, child, same in children if not same and isinstance(child, dict))
+        # References are followed last: an anchor may stand anywhere in the document, so all of them must be known
+        # first.
         if not pending:
             pending.extend(_followed(schema, bound, anchors))
             bound.clear()
@@ -141,6 +145,7 @@ def _weigh(part: Part, node: dict[str, Any]) -> None:
 def _pattern_weight(text: str) -> int:
     weight = 1 + len(text)
     for low, high in _REPEATED.findall(text):
+        # The automaton of a{1000} has a thousand states; nested repetitions multiply.
         weight *= max(1, int(high or low))
     return weight
 
@@ -164,6 +169,7 @@ def _followed(
 
 
 def _steps(name: str) -> Path:
+    # In this order (RFC 6901): "~01" means "~1" and not a slash.
     return tuple(step.replace("~1", "/").replace("~0", "~") for step in name.split("/")[1:])
 
 

@@ -37,6 +37,7 @@ Schema = dict[str, Any]
 
 def bounded(schema: Mapping[str, Any]) -> Schema:
     """The schema with every object closed and every free string given a length."""
+    # What only describes is dropped: the grammar has no use for it.
     out: Schema = {key: value for key, value in schema.items() if key not in _DROPPED}
     if isinstance(out.get("properties"), dict):
         out["properties"] = {name: bounded(part) for name, part in out["properties"].items()}
@@ -112,6 +113,7 @@ class ConstrainedModel(Model[Any]):
         final = answer_schema(parameters)
         alternatives = [call_schema(tool.name, tool.parameters_json_schema) for tool in tools]
         if tools and final is not None:
+            # The answer is one more alternative, so that the grammar lets the model choose between going on and ending.
             alternatives.append(call_schema(FINAL, final))
         # A schema alone, without tools, is filled directly: two keys less for the model to get through.
         schema = {"anyOf": alternatives} if alternatives else final
@@ -121,6 +123,7 @@ class ConstrainedModel(Model[Any]):
             "messages": _with_tools(chat, parameters, final is not None) if tools else chat,
             "temperature": 0.0,
             "max_tokens": 600,
+            # The server keeps the prompt's beginning computed: on a CPU, reading it anew takes longer than the answer.
             "cache_prompt": True,
             **_options(settings),
             "response_format": {"type": "json_schema", "json_schema": {"name": "reply", "schema": schema}},
@@ -191,6 +194,7 @@ def _turns(message: openai_chat.Message) -> list[openai_chat.Message]:
     if role == "user":
         return [message]
     if role == "tool":
+        # As the user's words: the embedded models' templates ignore tools and what they answer.
         return [{"role": "user", "content": f"RESULT {message['content']}"}]
     if role != "assistant":
         return []
@@ -200,4 +204,5 @@ def _turns(message: openai_chat.Message) -> list[openai_chat.Message]:
     ]
     if message.get("content"):
         calls.append({"tool": FINAL, "args": {"text": message["content"]}})
+    # The model sees its own calls in the very form it has to write; another form would teach it that one.
     return [{"role": "assistant", "content": json.dumps(call)} for call in calls]

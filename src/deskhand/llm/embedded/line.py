@@ -33,9 +33,12 @@ class ServerLine:
         self._descriptor: int | None = None
 
     async def __aenter__(self) -> None:
+        # Calls of this process wait for each other first, in their order and without polling; one of them at a time
+        # asks for the lock.
         await self._ours.acquire()
         has_place = False
         try:
+            # O_CLOEXEC: a child that inherited the descriptor would hold the place as long as it lives.
             descriptor = os.open(self._file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             self._descriptor = descriptor
             until = time.monotonic() + self._patience

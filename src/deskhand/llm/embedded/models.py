@@ -122,8 +122,10 @@ def choose_model(*, memory_available: int, present: frozenset[str] | None = None
         The 1.5B where it fits with half a gigabyte to spare, else the 0.5B.
     """
     large, small = EMBEDDED_MODELS["qwen2.5-coder-1.5b"], EMBEDDED_MODELS["qwen2.5-coder-0.5b"]
+    # Half a gigabyte stays for the worker and PostgreSQL beside it.
     fits = memory_available >= large.memory + 500_000_000
     if present is None:
         return large if fits else small
     order = (large, small) if fits else (small,)
+    # Where none of the files is here, the best one that fits is named, so that the error says which to pull.
     return next((model for model in order if model.name in present), order[0])

