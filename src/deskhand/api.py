@@ -67,8 +67,10 @@ Failures are RFC 9457 problem documents.
 TAGS = {
     "access": "API keys, and signing in to the console.",
     "agents": "What agents are, their versions, and when they may run.",
+    "audit": "What was done, by whom, and from where.",
     "executions": "What was run, and what to do about it.",
     "health": "Whether the process works, and its figures.",
+    "people": "Who works in a tenant, in which role, and how they sign in.",
     "plugins": "The desks this installation can talk to.",
     "schedules": "When agents run by the clock.",
     "tenants": "Tenants and their connections to desks.",

@@ -9,7 +9,7 @@ from uuid import UUID
 from fastapi import APIRouter, Form, Path, Request, Response, status
 from fastapi import Cookie as CookieValue
 from fastapi.responses import RedirectResponse
-from pydantic import BaseModel, Field
+from pydantic import ConfigDict, Field
 
 from deskhand.access import authentication, service
 from deskhand.access.cookies import DEVICE_COOKIE, address_of, give_device, give_session, known_device, take_session
@@ -33,11 +33,12 @@ from deskhand.errors import (
 )
 from deskhand.kit.page import Page, PageCursor, PageLimit
 from deskhand.kit.problem import problem_responses, public_problem_responses
-from deskhand.kit.schema import StorableText
+from deskhand.kit.schema import InputModel, StorableText
 from deskhand.ui.csrf import refuse_cross_site
 
 router = APIRouter(tags=["access"])
 KEYS = "/api/v1/tenants/{tenant_id}/api-keys"
+KeyId = Annotated[UUID, Path(description="The key.")]
 
 
 @router.post(
@@ -73,7 +74,7 @@ async def list_api_keys(
 )
 async def revoke_api_key(
     tenant_id: TenantPath,
-    key_id: Annotated[UUID, Path(description="The key.")],
+    key_id: KeyId,
     principal: Administrator,
     session: AdministeredSession,
     app: App,
@@ -95,7 +96,7 @@ async def revoke_api_key(
     responses=problem_responses(NotFoundError, ConflictError, InvalidInputError),
 )
 async def rotate_api_key(
-    tenant_id: TenantPath, key_id: UUID, principal: Administrator, session: AdministeredSession, app: App
+    tenant_id: TenantPath, key_id: KeyId, principal: Administrator, session: AdministeredSession, app: App
 ) -> ApiKeyCreated:
     """Make a key's successor, of the same name, role and end; the old key goes on for a day at most.
 
@@ -128,8 +129,10 @@ async def create_sign_in_token(
     return SignInToken(token=token, url=f"{app.public_url}/login?token={token}", expires_at=expires_at)
 
 
-class Credentials(BaseModel):
+class Credentials(InputModel):
     """What a person signs in with: an email address and a password, or an API key, or a sign-in token."""
+
+    model_config = ConfigDict(extra="ignore")  # a browser's form may bring fields of its own
 
     email: StorableText = Field("", max_length=254, description="An email address, with")
     password: StorableText = Field("", max_length=1000, description="its password; or")

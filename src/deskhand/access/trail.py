@@ -40,16 +40,16 @@ class AuditEntry(BaseModel):
     details: dict[str, Any]
 
 
-Word = Annotated[StorableText | None, Query(max_length=255)]
+Word = StorableText | None
 
 
 def read_filters(
     *,
-    actor: Word = None,
-    operation: Word = None,
-    resource_type: Word = None,
-    resource_id: Word = None,
-    outcome: Annotated[StorableText | None, Query(alias="status", max_length=20)] = None,
+    actor: Annotated[Word, Query(max_length=255, description="Who acted, exactly.")] = None,
+    operation: Annotated[Word, Query(max_length=255, description="What was done, e.g. `agent.update`.")] = None,
+    resource_type: Annotated[Word, Query(max_length=255, description="To what kind of thing.")] = None,
+    resource_id: Annotated[Word, Query(max_length=255, description="To which one.")] = None,
+    outcome: Annotated[Word, Query(alias="status", max_length=20, description="success, failure or denied.")] = None,
     since: Annotated[Instant | None, Query(description="At or after this time.")] = None,
     until: Annotated[Instant | None, Query(description="Before this time.")] = None,
 ) -> AuditFilters:

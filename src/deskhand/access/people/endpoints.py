@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Response, status
+from fastapi import APIRouter, Path, Response, status
 
 from deskhand.access.guards import Administrator, PeopleSession, TenantPath
 from deskhand.access.people import administration
@@ -23,6 +24,8 @@ from deskhand.kit.page import Page, PageCursor, PageLimit
 from deskhand.kit.problem import problem_responses
 
 router = APIRouter(tags=["people"])
+
+PersonId = Annotated[UUID, Path(description="The person.")]
 PEOPLE = "/api/v1/tenants/{tenant_id}/people"
 PERSON = PEOPLE + "/{person_id}"
 
@@ -63,7 +66,7 @@ async def invite_person(
 )
 async def change_person(
     tenant_id: TenantPath,
-    person_id: UUID,
+    person_id: PersonId,
     data: PersonChange,
     principal: Administrator,
     session: PeopleSession,
@@ -83,7 +86,7 @@ async def change_person(
     responses=problem_responses(NotFoundError, ConflictError, InvalidInputError),
 )
 async def remove_person(
-    tenant_id: TenantPath, person_id: UUID, principal: Administrator, session: PeopleSession, app: App
+    tenant_id: TenantPath, person_id: PersonId, principal: Administrator, session: PeopleSession, app: App
 ) -> Response:
     """Take a person out of the tenant; what the person has open there ends at once."""
     await administration.remove(session, tenant_id=tenant_id, user_id=person_id, principal=principal, now=app.clock())
@@ -97,7 +100,7 @@ async def remove_person(
     responses=problem_responses(NotFoundError, InvalidInputError),
 )
 async def create_password_link(
-    tenant_id: TenantPath, person_id: UUID, principal: Administrator, session: PeopleSession, app: App
+    tenant_id: TenantPath, person_id: PersonId, principal: Administrator, session: PeopleSession, app: App
 ) -> PasswordLinkResponse:
     """Make a link with which the person sets a new password, once, within a day.
 
