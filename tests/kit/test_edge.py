@@ -130,3 +130,23 @@ def test_streams_have_places_of_the_server_the_tenant_and_the_viewer() -> None:
         with slots.take("globex", "a"), slots.take("globex", "b"), pytest.raises(RateLimitedError, match="server"):
             slots.check("initech", "a")
     slots.check("acme", "ines")
+
+
+@pytest.mark.parametrize(
+    ("client", "trusted"),
+    [
+        ("10.1.2.3", True),
+        ("::ffff:10.1.2.3", True),  # the same proxy, seen by a socket for both families
+        ("2001:db8::7", True),
+        (None, True),
+        ("11.1.2.3", False),
+        ("::ffff:11.1.2.3", False),
+        ("::10.1.2.3", False),
+        ("2001:db9::7", False),
+        ("", False),
+        ("proxy.acme.test", False),
+        ("10.1.2.3:443", False),
+    ],
+)
+def test_a_proxy_is_known_by_its_address_however_it_is_written(client: str | None, trusted: bool) -> None:
+    assert EdgeLimits(trusted_proxies=("10.0.0.0/8", "2001:db8::/32")).trusts(client) is trusted

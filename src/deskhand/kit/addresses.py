@@ -20,6 +20,12 @@ _INSIDE = tuple(
 )
 
 
+def unmapped(address: Address) -> Address:
+    """The IPv4 address where it came over a socket, or a proxy, that writes it as an IPv6 one."""
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return address if mapped is None else mapped
+
+
 def is_public(address: Address) -> bool:
     """True for an address of the internet that one machine answers to."""
     # First, because a translated address is global as such and leads to whatever it carries.

@@ -21,6 +21,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from deskhand.errors import PayloadTooLargeError, RateLimitedError
+from deskhand.kit.addresses import unmapped
 from deskhand.kit.problem import problem_response
 
 MAX_HEAD_BYTES = 32 * 1024
@@ -60,7 +61,7 @@ class EdgeLimits:
     def trusts(self, client: str | None) -> bool:
         """Whether an address is a proxy of ours."""
         try:
-            address = ipaddress.ip_address(client or "")
+            address = unmapped(ipaddress.ip_address(client or ""))
         except ValueError:
             return client is None  # a Unix socket
         return any(address in network for network in self._networks)

@@ -57,8 +57,7 @@ def check_sections(draft: object, facts: NoteFacts) -> Iterator[Section | tuple[
         draft: The model's list; anything else is taken as empty.
         facts: The ticket and everything this run has seen.
     """
-    items = draft if isinstance(draft, Sequence) and not isinstance(draft, str) else ()
-    for item in list(items)[:MAX_SECTIONS]:
+    for item in _list(draft)[:MAX_SECTIONS]:
         entry = item if isinstance(item, Mapping) else {}
         text = str(entry.get("text") or "").strip()[:TEXT_CHARS]
         if text:
@@ -66,7 +65,7 @@ def check_sections(draft: object, facts: NoteFacts) -> Iterator[Section | tuple[
 
 
 def _section(entry: Mapping[str, Any], text: str, facts: NoteFacts) -> Section | tuple[str, str]:
-    cited = [str(ref).strip() for ref in entry.get("sources") or ()]
+    cited = [str(ref).strip() for ref in _list(entry.get("sources"))]
     sources = [source for ref in cited if (source := find_source(ref, facts)) is not None]
     if not sources and OWN not in cited:
         return text, "cites nothing that this run has seen"
@@ -78,6 +77,10 @@ def _section(entry: Mapping[str, Any], text: str, facts: NoteFacts) -> Section |
         return text, "says that something is done"
     heading = clip(str(entry.get("heading") or ""), limit=8, chars=_HEADING_CHARS)
     return Section(heading, text, tuple(dict.fromkeys(source.ref for source in sources)))
+
+
+def _list(value: object) -> list[Any]:
+    return list(value) if isinstance(value, Sequence) and not isinstance(value, str) else []
 
 
 def find_source(ref: str, facts: NoteFacts) -> Source | None:

@@ -12,6 +12,8 @@ _SAID = {
     LinkKind.CAUSED_BY: "Caused by",
     LinkKind.CHILD_OF: "Part of",
 }
+_IN_TITLE = str.maketrans({"[": "(", "]": ")", "\\": "\\\\"})
+_IN_ADDRESS = str.maketrans({"<": "%3C", ">": "%3E", "\\": "%5C"})
 
 
 def require_filters(query: TicketQuery, manifest: Manifest) -> None:
@@ -56,8 +58,10 @@ def require_link(ticket_id: str, link: TicketLink, manifest: Manifest) -> None:
 
 def link_note(link: TicketLink, mark: str) -> NoteDraft:
     """The internal note that names a ticket elsewhere."""
-    title = (link.title or link.url).replace("[", "(").replace("]", ")")
-    return NoteDraft(body=f"{_SAID[link.kind]}: [{title}](<{link.url.replace('>', '%3E')}>)", mark=mark)
+    # A line break, a bracket or a stroke of a stranger's would end the link early and begin something else.
+    title = " ".join((link.title or link.url).split()).translate(_IN_TITLE)
+    address = "%20".join(link.url.split()).translate(_IN_ADDRESS)
+    return NoteDraft(body=f"{_SAID[link.kind]}: [{title}](<{address}>)", mark=mark)
 
 
 __all__ = ["link_note", "require_filters", "require_link", "require_settable"]

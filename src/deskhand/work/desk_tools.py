@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from deskhand.errors import ForbiddenError
+from deskhand.kit.schema import instant_within_reach
 from deskhand.llm.loop import Handler, ToolInputError, ToolSpec, call_key
 from deskhand.plugins.contract import (
     LinkKind,
@@ -341,9 +342,10 @@ def _instant(args: Args, name: str) -> datetime | None:
     except ValueError as error:
         raise ToolInputError(f"{name} must be a time such as 2026-05-04T09:00:00Z") from error
     # A model's "09:00" is nobody's nine o'clock: guessed, a search would silently miss hours.
-    if instant.tzinfo is None:
-        raise ToolInputError(f"{name} must name its zone, such as 2026-05-04T09:00:00Z")
-    return instant
+    try:
+        return instant_within_reach(instant)
+    except ValueError as error:
+        raise ToolInputError(f"{name} {error}, such as 2026-05-04T09:00:00Z") from error
 
 
 def _filed_since(ticket: Ticket, created: datetime) -> bool:

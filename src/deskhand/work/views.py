@@ -16,6 +16,7 @@ DESCRIPTION_LIMIT = 3_000
 LISTED_LIMIT = 300
 NOTE_LIMIT = 1_000
 NOTES = 10
+NO_SUBJECT = "(no subject)"
 
 
 def ticket_view(ticket: Ticket, *, limit: int = DESCRIPTION_LIMIT) -> dict[str, Any]:
@@ -29,7 +30,8 @@ def ticket_view(ticket: Ticket, *, limit: int = DESCRIPTION_LIMIT) -> dict[str, 
         "ticket_id": ticket.id,
         "number": ticket.display_id,
         "desk": ticket.tool_type,
-        "subject": shortened(ticket.subject, LISTED_LIMIT),
+        # A line, and never none: lists are laid out by it, and the catalogue promises it.
+        "subject": shortened(" ".join(ticket.subject.split()), LISTED_LIMIT) or NO_SUBJECT,
         "description": shortened(ticket.description, limit),
         "status": ticket.status,
         "priority": ticket.priority or ticket.vendor_priority,

@@ -20,6 +20,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from deskhand.errors import RateLimitedError
+from deskhand.kit.addresses import unmapped
 from deskhand.kit.crypto import SecretBox
 
 WINDOW = timedelta(minutes=15)
@@ -95,7 +96,7 @@ async def give_back(session: AsyncSession, buckets: Sequence[Bucket], *, now: da
 def _network(address: str) -> str:
     """An IPv6 customer has a whole /64 to come from."""
     try:
-        parsed = ipaddress.ip_address(address)
+        parsed = unmapped(ipaddress.ip_address(address))
     except ValueError:
         return address
-    return str(ipaddress.ip_network((address, 64), strict=False)) if parsed.version == 6 else address
+    return str(parsed if parsed.version == 4 else ipaddress.ip_network((str(parsed), 64), strict=False))
