@@ -101,6 +101,7 @@ NEW_ROWS = (
     """INSERT INTO pgqueuer_log (job_id, status, priority, entrypoint) VALUES (1, 'queued', 0, 'execution')""",
     """INSERT INTO pgqueuer_schedules (expression, entrypoint) VALUES ('* * * * *', 'x')""",
     """INSERT INTO pgqueuer_statistics (count, priority, status, entrypoint) VALUES (1, 0, 'successful', 'x')""",
+    """INSERT INTO proof_keys (inner_pad, outer_pad) VALUES (sha256('i'), sha256('o'))""",
 )
 
 

@@ -16,7 +16,7 @@ from deskhand.appstate import App
 from deskhand.audit import service as audit
 from deskhand.audit.export import MEDIA_TYPES, Format
 from deskhand.audit.filters import AuditFilters
-from deskhand.errors import InvalidInputError
+from deskhand.errors import InvalidInputError, NotFoundError
 from deskhand.kit.page import Page, PageCursor, PageLimit
 from deskhand.kit.problem import problem_responses
 from deskhand.kit.schema import Instant, StorableText
@@ -68,7 +68,7 @@ def read_filters(
 Filters = Annotated[AuditFilters, Depends(read_filters)]
 
 
-@router.get("", operation_id="list_audit_entries", responses=problem_responses(InvalidInputError))
+@router.get("", operation_id="list_audit_entries", responses=problem_responses(NotFoundError, InvalidInputError))
 async def list_entries(
     admin: TenantAdmin,
     session: TenantSession,

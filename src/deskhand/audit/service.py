@@ -23,7 +23,7 @@ from deskhand.audit import repository
 from deskhand.audit.export import Format, heading, line
 from deskhand.audit.filters import AuditFilters
 from deskhand.audit.models import AuditLog
-from deskhand.errors import InvalidInputError
+from deskhand.errors import NotFoundError
 from deskhand.kit.page import Page, cut_page, decode_cursor
 
 Status = Literal["success", "failure", "denied"]
@@ -123,11 +123,11 @@ async def list_entries(
     """A tenant's entries, newest first.
 
     Raises:
-        InvalidInputError: The cursor is not one of this list.
+        NotFoundError: The cursor is not one of this list, so there is no such page.
     """
     position = decode_cursor(cursor, str)
     if position is not None and not _SEQUENCE.fullmatch(position[0]):
-        raise InvalidInputError("The cursor is not one this list gave out. Leave it out to read from the start.")
+        raise NotFoundError("There is no such page: the cursor is not one this list gave out.")
     before = int(position[0]) if position is not None else None
     rows = await repository.newest_first(session, tenant_id, filters, before=before, limit=limit + 1)
     return cut_page(rows, limit, lambda entry: (str(entry.sequence),))
