@@ -44,39 +44,39 @@ async def sign_in(db: Database, secrets: SecretBox, credential: str, *, now: dat
     Raises:
         UnauthenticatedError: The credential does not hold, or the token was used before.
     """
-    found = await _find_tenant_key(db, credential, kinds=(KEY, SIGN_IN), now=now)
-    assert found.tenant_id is not None
-    async with db.tenant_session(found.tenant_id) as session:
+    key = await _find_tenant_key(db, credential, kinds=(KEY, SIGN_IN), now=now)
+    assert key.tenant_id is not None
+    async with db.tenant_session(key.tenant_id) as session:
         ends = now + SESSION_LIFETIME
         if credential.startswith(f"{SIGN_IN}_"):
             # One statement revokes and answers: of two tabs that send the same token, one gets a session.
             if await repository.use_up(session, key_digest(credential)) is None:
                 raise UnauthenticatedError("This sign-in token was already used; ask for a new one.")
             # The session descends from the key that made the token, and ends with it; the token itself is used up.
-            origin = found.made_with
+            origin = key.made_with
         else:
-            origin = Origin(key_id=found.id)
+            origin = Origin(key_id=key.id)
             # A session must not outlive the key that opened it.
-            ends = min(ends, found.expires_at or ends)
-        key, plain = await new_key(
+            ends = min(ends, key.expires_at or ends)
+        session_key, plain = await new_key(
             session,
             SESSION,
-            found.tenant_id,
-            actor=f"api-key:{found.prefix}",
-            name=f"Console session of {found.prefix}",
-            role=found.role,
+            key.tenant_id,
+            actor=f"api-key:{key.prefix}",
+            name=f"Console session of {key.prefix}",
+            role=key.role,
             expires_at=ends,
             origin=origin,
         )
-        key.last_used_at = now
+        session_key.last_used_at = now
         await audit.record(
             session,
-            tenant_id=found.tenant_id,
-            actor=f"api-key:{found.prefix}",
+            tenant_id=key.tenant_id,
+            actor=f"api-key:{key.prefix}",
             operation="console.sign_in",
             resource_type="api_key",
-            resource_id=key.id,
-            details={"role": key.role, "prefix": key.prefix},
+            resource_id=session_key.id,
+            details={"role": session_key.role, "prefix": session_key.prefix},
         )
     return _cookie(secrets, _OF_A_KEY, key_digest(plain))
 
@@ -98,9 +98,9 @@ async def sign_out(db: Database, secrets: SecretBox, cookie: str, *, now: dateti
             await sessions.end_session(session, digest, now=now)
         return
     async with db.anonymous_session() as session:
-        found = await repository.find_api_key(session, digest)
-    if found is not None and found.tenant_id is not None:
-        async with db.tenant_session(found.tenant_id) as session:
+        key = await repository.find_api_key(session, digest)
+    if key is not None and key.tenant_id is not None:
+        async with db.tenant_session(key.tenant_id) as session:
             await repository.end_key(session, digest)
 
 
@@ -111,21 +111,21 @@ async def principal_of_key(db: Database, credential: str, *, now: datetime) -> P
         UnauthenticatedError: It is unknown, expired or revoked (the answer does not say which).
     """
     if credential.startswith(f"{PLATFORM_KEY}_"):
-        found = await _find_platform_key(db, credential)
+        key = await _find_platform_key(db, credential)
         return Principal(
             kind="platform",
             tenant_id=None,
             role="platform_admin",
-            actor=f"platform-key:{found.prefix}",
-            origin=Origin(platform_key_id=found.id),
+            actor=f"platform-key:{key.prefix}",
+            origin=Origin(platform_key_id=key.id),
         )
-    found = await _find_tenant_key(db, credential, kinds=(KEY,), now=now)
+    key = await _find_tenant_key(db, credential, kinds=(KEY,), now=now)
     return Principal(
         kind="api_key",
-        tenant_id=found.tenant_id,
-        role=found.role,
-        actor=f"api-key:{found.prefix}",
-        origin=Origin(key_id=found.id),
+        tenant_id=key.tenant_id,
+        role=key.role,
+        actor=f"api-key:{key.prefix}",
+        origin=Origin(key_id=key.id),
         digest=key_digest(credential),
     )
 
@@ -149,17 +149,17 @@ async def principal_of_cookie(
     async with db.anonymous_session() as session:
         if kind == _OF_A_PERSON:
             return await sessions.principal_of_session(session, digest, now=now, active=active)
-        found = await repository.find_api_key(session, digest)
-        if found is None or not _is_good(found, now) or _is_idle(found, now):
+        key = await repository.find_api_key(session, digest)
+        if key is None or not _is_good(key, now) or _is_idle(key, now):
             raise UnauthenticatedError(sessions.ENDED)
         if active:
-            await _note_use(session, found, digest, now)
+            await _note_use(session, key, digest, now)
     return Principal(
         kind="session",
-        tenant_id=found.tenant_id,
-        role=found.role,
-        actor=f"session:{found.prefix}",
-        origin=found.made_with,
+        tenant_id=key.tenant_id,
+        role=key.role,
+        actor=f"session:{key.prefix}",
+        origin=key.made_with,
         digest=digest,
     )
 
@@ -168,10 +168,10 @@ async def still_holds(session: AsyncSession, principal: Principal, *, now: datet
     """Whether a caller may go on being answered: its credential is good and its tenant active."""
     if principal.kind == "person":
         return await sessions.session_holds(session, principal.digest, now=now)
-    found = await repository.find_api_key(session, principal.digest)
+    key = await repository.find_api_key(session, principal.digest)
     # A machine's key may lie unused for months; only a browser's session falls idle.
-    idle = principal.kind == "session" and found is not None and _is_idle(found, now)
-    return found is not None and found.tenant_is_active and _is_good(found, now) and not idle
+    idle = principal.kind == "session" and key is not None and _is_idle(key, now)
+    return key is not None and key.tenant_is_active and _is_good(key, now) and not idle
 
 
 async def _find_tenant_key(db: Database, credential: str, *, kinds: tuple[str, ...], now: datetime) -> FoundKey:
@@ -179,15 +179,15 @@ async def _find_tenant_key(db: Database, credential: str, *, kinds: tuple[str, .
     if len(credential) > MAX_CREDENTIAL or not credential.startswith(tuple(f"{kind}_" for kind in kinds)):
         raise UnauthenticatedError(_INVALID)
     async with db.anonymous_session() as session:
-        found = await repository.find_api_key(session, key_digest(credential))
-        if found is None or not _is_good(found, now):
+        key = await repository.find_api_key(session, key_digest(credential))
+        if key is None or not _is_good(key, now):
             raise UnauthenticatedError(_INVALID)
-        await _note_use(session, found, key_digest(credential), now)
-    return found
+        await _note_use(session, key, key_digest(credential), now)
+    return key
 
 
-async def _note_use(session: AsyncSession, found: FoundKey, digest: bytes, now: datetime) -> None:
-    if found.used_at is None or found.used_at + sessions.NOTED_EVERY <= now:
+async def _note_use(session: AsyncSession, key: FoundKey, digest: bytes, now: datetime) -> None:
+    if key.used_at is None or key.used_at + sessions.NOTED_EVERY <= now:
         await repository.note_use(session, digest, now)
 
 
@@ -195,18 +195,18 @@ async def _find_platform_key(db: Database, credential: str) -> FoundKey:
     if len(credential) > MAX_CREDENTIAL:
         raise UnauthenticatedError(_INVALID)
     async with db.anonymous_session() as session:
-        found = await repository.find_platform_key(session, key_digest(credential))
-    if found is None or found.revoked_at is not None:
+        key = await repository.find_platform_key(session, key_digest(credential))
+    if key is None or key.revoked_at is not None:
         raise UnauthenticatedError(_INVALID)
-    return found
+    return key
 
 
-def _is_good(found: FoundKey, now: datetime) -> bool:
-    return found.revoked_at is None and (found.expires_at is None or found.expires_at > now)
+def _is_good(key: FoundKey, now: datetime) -> bool:
+    return key.revoked_at is None and (key.expires_at is None or key.expires_at > now)
 
 
-def _is_idle(found: FoundKey, now: datetime) -> bool:
-    latest = found.used_at or found.created_at
+def _is_idle(key: FoundKey, now: datetime) -> bool:
+    latest = key.used_at or key.created_at
     return latest is not None and latest + sessions.IDLE <= now
 
 

@@ -380,10 +380,10 @@ async def current_version_id(session: AsyncSession, agent_id: UUID) -> UUID:
     Raises:
         NotFoundError: There is no such agent for this session.
     """
-    found = await repository.current_version_id(session, agent_id)
-    if found is None:
+    version_id = await repository.current_version_id(session, agent_id)
+    if version_id is None:
         raise NotFoundError(f"There is no agent {agent_id}.")
-    return found
+    return version_id
 
 
 def _ensure_changeable(agent: Agent) -> None:

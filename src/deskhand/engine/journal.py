@@ -190,8 +190,8 @@ class Journal:
             raise InDoubtError(
                 f"The write '{step_key}' was begun by a worker that died. Look at the ticket: was it done?"
             )
-        found = await recover()
-        return NOT_DONE if found is NOT_DONE else to_jsonable_python(found)
+        output = await recover()
+        return NOT_DONE if output is NOT_DONE else to_jsonable_python(output)
 
     def _count(self, measure: Callable[[Any], StepUsage] | None, result: Any) -> StepUsage:
         usage = measure(result) if measure is not None else StepUsage()

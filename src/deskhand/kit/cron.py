@@ -132,11 +132,11 @@ def occurrences(expression: str, timezone: str, *, after: datetime) -> Iterator[
         ValueError: The expression or the zone cannot be read.
     """
     try:
-        found = CronSim(expression, after.astimezone(zone(timezone)))
+        times = CronSim(expression, after.astimezone(zone(timezone)))
     except CronSimError as error:
         raise ValueError(f"'{expression}' is not a valid cron expression: {str(error).lower()}") from error
     last = after
-    for instant in found:
+    for instant in times:
         # Asked from within a repeated hour, cronsim answers a time of its first pass, which is over.
         if instant.astimezone(UTC) > last:
             last = instant.astimezone(UTC)

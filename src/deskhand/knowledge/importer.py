@@ -111,14 +111,14 @@ async def import_tickets(
     defaults = {"tool_type": tool_type or await _default_desk(db, tenant_id)}
     if source is not None:
         defaults["source"] = source
-    found = survey(path.name, read_rows(path, vocabulary), vocabulary)
+    overview = survey(path.name, read_rows(path, vocabulary), vocabulary)
     # The file as a whole shows the order of day and month: one date with a 13 in it settles all the others.
-    order = dates or found.order
+    order = dates or overview.order
     importing = Import(
         db, tenant_id, _TICKETS, on_error=on_error, embedder=embedder, progress=progress,
         prepare=lambda row: ticket_fields({**defaults, **row}, vocabulary=vocabulary, order=order),
     )  # fmt: skip
-    importing.report.ignored_columns = list(found.ignored)
+    importing.report.ignored_columns = list(overview.ignored)
     return await importing.run(read_rows(path, vocabulary))
 
 

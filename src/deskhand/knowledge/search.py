@@ -59,7 +59,7 @@ async def search_history(
     Returns:
         Best first; empty when nothing is near enough.
     """
-    found = await _ranked(
+    rows = await _ranked(
         session, "ticket_history", query, HISTORY, limit=limit, embedder=embedder, floor=floor, exclude=exclude_ticket
     )
     codes = exact_codes(query)
@@ -78,7 +78,7 @@ async def search_history(
             score=score,
             codes=_codes_in(codes, row.subject, row.description, row.resolution or ""),
         )
-        for row, score in found
+        for row, score in rows
     ]
 
 
@@ -129,7 +129,7 @@ async def search_articles(
     Returns:
         Best first; empty when no procedure is relevant, which is a common and useful answer.
     """
-    found = await _ranked(session, "knowledge_articles", query, ARTICLES, limit=limit, embedder=embedder, floor=floor)
+    rows = await _ranked(session, "knowledge_articles", query, ARTICLES, limit=limit, embedder=embedder, floor=floor)
     codes = exact_codes(query)
     return [
         ArticleHit(
@@ -141,7 +141,7 @@ async def search_articles(
             score=score,
             codes=_codes_in(codes, row.title, row.body),
         )
-        for row, score in found
+        for row, score in rows
     ]
 
 
@@ -222,11 +222,11 @@ def _storable(text: str) -> str:
 
 
 def _synonyms_by_stem(groups: dict[int, set[str]]) -> dict[str, frozenset[str]]:
-    found: dict[str, frozenset[str]] = {}
+    synonyms: dict[str, frozenset[str]] = {}
     for group in groups.values():
         for stem in group:
-            found[stem] = found.get(stem, frozenset()) | (group - {stem})
-    return found
+            synonyms[stem] = synonyms.get(stem, frozenset()) | (group - {stem})
+    return synonyms
 
 
 def _most_telling(subject: frozenset[str], body: frozenset[str], topics: dict[str, frozenset[str]]) -> list[str]:
@@ -277,23 +277,23 @@ def _system_hit(row: Row[Any], lowered: str, addresses: Sequence[str], tokens: S
     host = row.hostname.lower()
     short = host.split(".")[0]
     aliases = [alias for alias in row.attributes.get("aliases") or [] if isinstance(alias, str)]
-    found: tuple[str, Literal["hostname", "ip_address", "alias", "similar"], float] | None = None
+    match: tuple[str, Literal["hostname", "ip_address", "alias", "similar"], float] | None = None
     if _has_word(lowered, host) or short in tokens:
-        found = (host if _has_word(lowered, host) else short, "hostname", 1.0)
+        match = (host if _has_word(lowered, host) else short, "hostname", 1.0)
     elif row.ip_address and row.ip_address in addresses:
-        found = (row.ip_address, "ip_address", 1.0)
+        match = (row.ip_address, "ip_address", 1.0)
     elif named := [alias for alias in aliases if alias and _has_word(lowered, alias.lower())]:
-        found = (max(named, key=len), "alias", _ALIAS_SCORE)
+        match = (max(named, key=len), "alias", _ALIAS_SCORE)
     elif row.likeness is not None and row.likeness >= _NEAR_SPELLING:
         # A misspelt name usually keeps its beginning; likeness alone also finds its neighbours in the same naming
         # scheme.
         near = next((token for token in tokens if token[:2] == host[:2]), None)
         # The digits tell one device from the next, so they must agree.
         same = near is not None and re.sub(r"\D", "", near) == re.sub(r"\D", "", short)
-        found = (near, "similar", round(row.likeness, 2)) if near is not None and same else None
-    if found is None:
+        match = (near, "similar", round(row.likeness, 2)) if near is not None and same else None
+    if match is None:
         return None
-    matched, how, score = found
+    matched, how, score = match
     return SystemHit(
         hostname=row.hostname,
         ip_address=row.ip_address,

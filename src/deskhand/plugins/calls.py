@@ -133,6 +133,7 @@ def json_value(response: httpx2.Response, *, desk: str) -> Any:
 
 
 def _read(response: httpx2.Response, *, max_depth: int) -> Any:
+    # Taken out before the text is parsed into values, so that no plugin can forget to.
     credentials = _credentials(response)
     return read_json(
         response.content,
@@ -195,6 +196,7 @@ def access_token(body: Mapping[str, Any], *, life: float) -> AccessToken | None:
     token = body.get("access_token")
     if not isinstance(token, str) or not token:
         return None
+    # Bounded: a vendor's mistake of a century would keep a token in the cache that the desk has long refused.
     seconds = bounded_number(body.get("expires_in"), default=life, low=0, high=_LONGEST_TOKEN_LIFE)
     return AccessToken(token, utc_now() + timedelta(seconds=seconds or life))
 
@@ -233,5 +235,6 @@ def class_for_status(status: int) -> type[DeskError]:
     if status >= 500:
         return DeskUnavailableError
     if status >= 400:
+        # A refusal without a class of its own lies in what we sent: to repeat it would be refused again.
         return _BY_STATUS.get(status, DeskValidationError)
     return DeskProtocolError

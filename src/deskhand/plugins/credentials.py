@@ -31,6 +31,7 @@ def sent_credentials(request: httpx2.Request) -> tuple[str, ...]:
         text.strip() for text in (*_in_headers(request.headers), *_in_body(request)) if len(text.strip()) >= _LEAST
     }
     forms = {form for text in plain for form in _forms(text)}
+    # Longest first: a password that is part of a longer credential would leave the rest of it readable.
     return tuple(sorted(forms, key=len, reverse=True))
 
 
@@ -57,6 +58,7 @@ def _in_headers(headers: httpx2.Headers) -> Iterable[str]:
             continue
         yield value
         scheme, _, token = value.partition(" ")
+        # Without its scheme, too: a desk may quote "Bearer x" or the token alone.
         yield token
         if scheme.lower() == "basic":
             yield from _basic(token)
@@ -84,6 +86,7 @@ def _in_body(request: httpx2.Request) -> Iterable[str]:
 
 def _members(body: str) -> Iterable[tuple[str, str]]:
     if not body.startswith("{"):
+        # Token requests are short; a long body is a ticket's text, and costs more to read than it can tell.
         return parse_qsl(body) if len(body) < 10_000 else []
     try:
         value = json.loads(body)

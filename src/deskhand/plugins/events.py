@@ -61,6 +61,7 @@ class WebhookRequest:
 
 def _how_to_send(headers: Mapping[str, str]) -> str:
     """What the sender is to do instead, as far as its headers tell what it did."""
+    # Packed bodies are not unpacked: a few kilobytes of them can be gigabytes.
     packed = headers.get("content-encoding", "identity").strip().lower()
     if packed not in ("", "identity"):
         return f"It is packed ({packed[:40]}); send it as it is, without content-encoding."

@@ -56,6 +56,7 @@ def to_restore(
         if same(now, change.before):
             continue
         if same(now, change.after):
+            # Only where our own value still stands: whatever somebody set since was their decision.
             wanted[change.vendor_field] = change.before
         else:
             skipped.append(FieldChange(field=change.field, vendor_field=change.vendor_field, after=now))

@@ -40,6 +40,7 @@ class TokenCache:
 
     async def get(self, key: str, fetch: Callable[[], Awaitable[AccessToken]]) -> str:
         """The cached token, or a new one from ``fetch``; concurrent callers wait for the same fetch."""
+        # One refresh at a time: thirty runs that start together would spend the vendor's limit on the same token.
         async with self._locks.setdefault(key, asyncio.Lock()):
             token = self._tokens.get(key)
             if token is None or token.expires_at - _EARLY <= self._clock():

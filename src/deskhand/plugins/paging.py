@@ -100,6 +100,7 @@ def _characters(value: Any) -> int:
             total += len(node)
         elif isinstance(node, dict):
             pending.extend(node.values())
+            # What Python needs for an entry of a dictionary; a list of numbers alone can fill memory, too.
             total += 50 * len(node)
         elif isinstance(node, list):
             pending.extend(node)

@@ -26,6 +26,7 @@ class PriorityMap:
             **{ours: ours for ours in PRIORITIES},
             **(synonyms or {}),
             **{word.casefold(): ours for ours, word in defaults.items()},
+            # Last, and so over the others: a tenant may use a stock word in another meaning.
             **{word.casefold(): ours.casefold() for ours, word in tenant.items()},
         }
 

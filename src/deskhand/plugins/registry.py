@@ -64,6 +64,7 @@ class PluginManager:
         faults = [FieldProblem(pointer, detail) for pointer, detail in find_faults(plugin)]
         if not faults:
             known = self._plugins.get(plugin.manifest.tool_type)
+            # Two packages with one name would take turns at a tenant's tickets, by the order of installation.
             if known is not None and known is not plugin:
                 faults.append(FieldProblem("/manifest/tool_type", f"is taken by {known.__module__}.{known.__name__}"))
         if faults:
@@ -101,7 +102,7 @@ class PluginManager:
         Raises:
             ConfigurationError: An entry point cannot be loaded or its class breaks the contract.
         """
-        found: list[str] = []
+        tool_types: list[str] = []
         for entry in entry_points(group=ENTRY_POINT_GROUP):
             try:
                 plugin = entry.load()
@@ -111,8 +112,8 @@ class PluginManager:
                     " Repair or uninstall the package that offers it."
                 ) from error
             self.register(plugin)
-            found.append(plugin.manifest.tool_type)
-        return tuple(found)
+            tool_types.append(plugin.manifest.tool_type)
+        return tuple(tool_types)
 
 
 @cache  # making a JSON schema takes milliseconds, and a class does not change
@@ -178,6 +179,7 @@ def _method_faults(plugin: type[TicketingToolPlugin], manifest: Manifest) -> Ite
         ("find_created", Operation.CREATE_TICKET in manifest.operations),
         *((inverse.value, inverse in manifest.inverses) for inverse in Inverse),
     ):
+        # Compared as functions: a plugin that only inherits the refusing body has not made the method.
         made = getattr(plugin, name) is not getattr(TicketingToolPlugin, name)
         if offered and not made:
             yield f"/{name}", "is in the manifest and is not implemented"

@@ -211,6 +211,7 @@ def _read_standard(request: WebhookRequest) -> Claim | None:
     sent_at = at_epoch(timestamp)
     if not _VISIBLE_ASCII.fullmatch(message_id) or sent_at is None:
         raise SignatureError("The Standard Webhooks headers webhook-id and webhook-timestamp are missing or malformed.")
+    # Several signatures in one header are the standard's way to rotate a secret; "v1a" is the asymmetric scheme.
     candidates = tuple(part for part in signature.split(" ") if part.startswith("v1,"))
     return Claim(candidates, request.body, message_id, timestamp, sent_at)
 
@@ -283,6 +284,7 @@ def _read_zendesk(request: WebhookRequest) -> Claim | None:
     if signature is None:
         return None
     timestamp = request.headers.get("x-zendesk-webhook-signature-timestamp", "")
+    # A time without a zone could be moved by hours and still be within the window.
     sent_at = read_instant(timestamp) if _ZONE.search(timestamp) else None
     if sent_at is None:
         raise SignatureError("The header x-zendesk-webhook-signature-timestamp is missing or malformed.")

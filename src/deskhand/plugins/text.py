@@ -42,6 +42,7 @@ def truncate(source: str, limit: int) -> str:
     """
     if len(source) <= limit:
         return source
+    # Reserved for the longest notice there can be, so that the result fits whatever number it names.
     room = limit - len(_left_out(len(source)))
     if room < 1:
         return source[: max(0, limit - 1)] + "…"[: max(0, limit)]

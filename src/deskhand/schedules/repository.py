@@ -113,7 +113,7 @@ async def list_fires(
 
 async def last_fires(session: AsyncSession, trigger_ids: Sequence[UUID], *, each: int) -> dict[UUID, list[RowMapping]]:
     """The latest instants of many triggers, newest first; each trigger costs one look into the index."""
-    found: dict[UUID, list[RowMapping]] = {trigger_id: [] for trigger_id in trigger_ids}
+    fires: dict[UUID, list[RowMapping]] = {trigger_id: [] for trigger_id in trigger_ids}
     latest = (
         _fires()
         .where(ScheduleFire.trigger_id == AgentTrigger.id)
@@ -124,8 +124,8 @@ async def last_fires(session: AsyncSession, trigger_ids: Sequence[UUID], *, each
     )
     query = select(AgentTrigger.id.label("of"), latest).join(latest, true()).where(AgentTrigger.id.in_(trigger_ids))
     for row in (await session.execute(query.order_by(AgentTrigger.id, latest.c.fire_at.desc()))).mappings():
-        found[row["of"]].append(row)
-    return found
+        fires[row["of"]].append(row)
+    return fires
 
 
 def _fires() -> Select[*tuple[Any, ...]]:

@@ -93,13 +93,13 @@ def plan_firing(due: DueSchedule, *, limit: int = MAX_INSTANTS) -> FiringPlan:
 
 
 def _due_instants(due: DueSchedule, limit: int) -> tuple[list[datetime], datetime | None]:
-    found: list[datetime] = []
+    instants: list[datetime] = []
     # From just before: the stored instant counts only if the expression still names it.
     for instant in occurrences(due.cron, due.zone, after=due.next_fire_at - timedelta(seconds=1)):
-        if instant > due.now or len(found) == limit:
-            return found, instant
-        found.append(instant)
-    return found, None
+        if instant > due.now or len(instants) == limit:
+            return instants, instant
+        instants.append(instant)
+    return instants, None
 
 
 def _fires(due: DueSchedule, instant: datetime, *, newest: datetime | None) -> bool:

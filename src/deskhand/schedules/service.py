@@ -163,12 +163,12 @@ async def _set_paused(
 async def _schedule(
     session: AsyncSession, agent_id: UUID, trigger_id: UUID, *, for_update: bool = False
 ) -> tuple[Agent, AgentTrigger]:
-    found = await repository.get_trigger(session, agent_id, trigger_id, for_update=for_update)
-    if found is None:
+    schedule = await repository.get_trigger(session, agent_id, trigger_id, for_update=for_update)
+    if schedule is None:
         raise NotFoundError(f"There is no trigger {trigger_id} of an agent {agent_id}.")
-    if found[1].trigger_type != TriggerType.SCHEDULE:
-        raise ConflictError(f"Trigger {trigger_id} is a {found[1].trigger_type}; it has no schedule.")
-    return found
+    if schedule[1].trigger_type != TriggerType.SCHEDULE:
+        raise ConflictError(f"Trigger {trigger_id} is a {schedule[1].trigger_type}; it has no schedule.")
+    return schedule
 
 
 async def _view(session: AsyncSession, agent: Agent, trigger: AgentTrigger) -> ScheduleView:

@@ -34,14 +34,14 @@ class Destination:
 
 def stored_destinations(tenant: TenantConfig, *, secrets: SecretBox, plugins: PluginManager) -> dict[str, Destination]:
     """Hosts and secrets of each connection of a tenant, complete or not."""
-    found = {}
+    destinations = {}
     for tool_type in plugins.tool_types:
         try:
             values = stored_values(tenant, tool_type, secrets)
         except ConfigurationError:
             values = {}  # what cannot be decrypted cannot be sent anywhere either
-        found[tool_type] = _destination(plugins.get_plugin(tool_type).config_model, values)
-    return found
+        destinations[tool_type] = _destination(plugins.get_plugin(tool_type).config_model, values)
+    return destinations
 
 
 def ensure_secrets_stay(

@@ -90,8 +90,8 @@ class TenantService:
         """
         tenant = await self._get(tenant_id, for_update=True)
         # Only what the request names: a field that is absent stays, one that is null is cleared.
-        given = data.model_fields_set
-        connects = given & {"tool_type", "connection_extras", *PLAIN_FIELDS, *SECRET_FIELDS}
+        sent = data.model_fields_set
+        connects = sent & {"tool_type", "connection_extras", *PLAIN_FIELDS, *SECRET_FIELDS}
         # Taken before anything changes, to tell afterwards whether a stored secret would go to another host.
         before = stored_destinations(tenant, secrets=self._secrets, plugins=self._plugins) if connects else {}
         if data.tool_type is not None:
@@ -99,9 +99,9 @@ class TenantService:
             tenant.tool_type = data.tool_type
         if data.name is not None:
             tenant.name = data.name
-        for name in given & set(PLAIN_FIELDS):
+        for name in sent & set(PLAIN_FIELDS):
             setattr(tenant, name, getattr(data, name))
-        for name in given & {*SECRET_FIELDS, "connection_extras"}:
+        for name in sent & {*SECRET_FIELDS, "connection_extras"}:
             self._store_secret(tenant, name, getattr(data, name))
         if data.webhook_signing_secret is not None:
             ensure_strong(data.webhook_signing_secret.get_secret_value(), "/webhook_signing_secret")
@@ -112,13 +112,13 @@ class TenantService:
             self._set_limits(tenant, data.rate_limits, allowed=may_set_limits)
         if connects:
             ensure_secrets_stay(
-                before, stored_destinations(tenant, secrets=self._secrets, plugins=self._plugins), resent=given
+                before, stored_destinations(tenant, secrets=self._secrets, plugins=self._plugins), resent=sent
             )
             self._ensure_default_tool_works(tenant)
         ensure_mail_settings(tenant, self._secrets)
-        if given:
+        if sent:
             await self._save(tenant)
-            await self._audit(tenant, actor, "tenant.update", {"fields": sorted(given)})
+            await self._audit(tenant, actor, "tenant.update", {"fields": sorted(sent)})
         return tenant
 
     async def get_tenant(self, tenant_id: str) -> TenantConfig:

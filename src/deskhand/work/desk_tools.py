@@ -129,16 +129,16 @@ class DeskTools:
         async def refusal() -> Any:
             return {"refused": why}
 
-        given = {"tool": self._hands.tool_id, "operation": name, "arguments": dict(args)}
+        trace = {"tool": self._hands.tool_id, "operation": name, "arguments": dict(args)}
         await self._hands.journal.step(
-            name="refuse_call", key=call_key("refused"), kind="compute", input=given, body=refusal
+            name="refuse_call", key=call_key("refused"), kind="compute", input=trace, body=refusal
         )
 
     def _done(self, receipt: WriteReceipt) -> dict[str, Any]:
         dry = self._hands.journal.execution.mode != "live"
-        told = {"done": True, "ticket_id": receipt.ticket_id, "id": receipt.id}
+        outcome = {"done": True, "ticket_id": receipt.ticket_id, "id": receipt.id}
         filed = {"number": receipt.display_id, "url": receipt.url} if receipt.display_id else {}
-        return {**told, **filed, **({"dry_run": True} if dry else {})}
+        return {**outcome, **filed, **({"dry_run": True} if dry else {})}
 
     # -- reads -------------------------------------------------------------------------------
 
@@ -231,19 +231,19 @@ class DeskTools:
 
     async def _pages(self, query: TicketQuery, created: datetime | None, limit: int) -> dict[str, Any]:
         """Tickets that fit, from as many pages as it takes; whether there may be more is said, not guessed."""
-        kept: list[Ticket] = []
+        tickets: list[Ticket] = []
         cursor: str | None = None
         # Bounded: a desk that filters badly could make a worker read its whole history for one search.
         for _ in range(PAGES):
             page = await self._hands.desk.search_tickets(replace(query, cursor=cursor, page_size=PAGE))
-            kept.extend(one for one in page.tickets if created is None or _filed_since(one, created))
+            tickets.extend(one for one in page.tickets if created is None or _filed_since(one, created))
             cursor = page.next_cursor
-            if cursor is None or len(kept) > limit:
+            if cursor is None or len(tickets) > limit:
                 break
-        more = len(kept) > limit or cursor is not None
+        more = len(tickets) > limit or cursor is not None
         # Notes and custom fields are left out of the journal: a search of a hundred tickets would store megabytes of
         # strangers' text that the model is not shown.
-        return {"tickets": [replace(one, notes=(), custom={}) for one in kept[:limit]], "more": more}
+        return {"tickets": [replace(one, notes=(), custom={}) for one in tickets[:limit]], "more": more}
 
     async def _list_values(self, args: Args) -> Any:
         hands = self._hands
@@ -307,8 +307,8 @@ class DeskTools:
         return await self._write(name, args, lambda own, mark: desk.link_tickets(own, link, mark=mark))
 
     async def _write(self, name: str, args: Args, make: Callable[[str, str], Awaitable[WriteReceipt]]) -> WriteReceipt:
-        given = {key: value for key, value in args.items() if key != "ticket_id"}
-        return await self._hands.write(name, args.get("ticket_id"), key=call_key(name), shown=given, make=make)
+        trace = {key: value for key, value in args.items() if key != "ticket_id"}
+        return await self._hands.write(name, args.get("ticket_id"), key=call_key(name), shown=trace, make=make)
 
 
 def _query(args: Args, filters: frozenset[str]) -> tuple[TicketQuery, datetime | None]:
@@ -334,11 +334,11 @@ def _query(args: Args, filters: frozenset[str]) -> tuple[TicketQuery, datetime |
 
 
 def _instant(args: Args, name: str) -> datetime | None:
-    given = args.get(name)
-    if given is None:
+    written = args.get(name)
+    if written is None:
         return None
     try:
-        instant = datetime.fromisoformat(given)
+        instant = datetime.fromisoformat(written)
     except ValueError as error:
         raise ToolInputError(f"{name} must be a time such as 2026-05-04T09:00:00Z") from error
     # A model's "09:00" is nobody's nine o'clock: guessed, a search would silently miss hours.

@@ -119,14 +119,14 @@ class Executor:
         async with self._db.tenant_session(execution.tenant_id) as session:
             tenants = TenantService(session, secrets=self._secrets, plugins=self._plugins)
             # A first attempt has begun no write; most runs have no other, and save the query.
-            kept = await kept_marks(session, execution.id) if execution.attempt > 1 else {}
+            marks = await kept_marks(session, execution.id) if execution.attempt > 1 else {}
             return Run(
                 execution=execution,
                 version=await get_version(session, execution.agent_version_id),
                 agent_name=await agent_name(session, execution.agent_id),
                 tenant=await tenants.get_tenant(execution.tenant_id),
                 journal=Journal(
-                    self._statements, execution, budget, lease, self._telemetry, marks=self._marks, kept_marks=kept
+                    self._statements, execution, budget, lease, self._telemetry, marks=self._marks, kept_marks=marks
                 ),
                 # The last look at the claim is just before a request leaves.
                 http=replace(self._http, before_send=lease.check),

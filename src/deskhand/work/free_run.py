@@ -109,7 +109,7 @@ async def _look_through(run: Run, toolbox: Toolbox) -> dict[str, list[Mapping[st
     """By desk, the tickets filed in the last day."""
     # Counted from the time the schedule stands for: a run that an outage delayed looks at the same day.
     since = occasion_time(run.execution) - LOOK_BACK
-    found = {}
+    tickets_by_desk = {}
     for hands, tools in toolbox.searching():
         result = await tools.search(
             # Every desk can search by the time of the last change, not every one by that of filing; the tools narrow
@@ -120,8 +120,8 @@ async def _look_through(run: Run, toolbox: Toolbox) -> dict[str, list[Mapping[st
             given={"created_since": since.isoformat()},
             key=f"search_tickets:filed/{hands.tool_id}",
         )
-        found[hands.provider.name] = result["tickets"]
-    return found
+        tickets_by_desk[hands.provider.name] = result["tickets"]
+    return tickets_by_desk
 
 
 def _shown(run: Run, lists: Mapping[str, list[Mapping[str, Any]]]) -> str:

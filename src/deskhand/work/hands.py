@@ -224,13 +224,13 @@ class DeskHands:
         """Grant, scope, intent, mark, effect, audit; a dry run ends after the intent."""
         operation = self.require(name)
         ticket_id = await self.find_ticket(name, ref)
-        given = {**shown, **self._target(ticket_id)}
+        trace = {**shown, **self._target(ticket_id)}
 
         async def find(mark: str) -> WriteReceipt | None:
             return await self.desk.find_write(ticket_id, mark)
 
         return await self._once(
-            _Write(operation, ticket_id, key, given, lambda mark: make(ticket_id, mark), find), owed=owed
+            _Write(operation, ticket_id, key, trace, lambda mark: make(ticket_id, mark), find), owed=owed
         )
 
     async def create_ticket(self, draft: TicketDraft, *, key: str) -> WriteReceipt:
@@ -240,8 +240,8 @@ class DeskHands:
         async def make(mark: str) -> WriteReceipt:
             return await self.desk.create_ticket(draft, mark=mark)
 
-        given = {**shown(draft), "target": f"{self.tool_id}/"}
-        receipt = await self._once(_Write(operation, NEW, key, given, make, self.desk.find_created))
+        trace = {**shown(draft), "target": f"{self.tool_id}/"}
+        receipt = await self._once(_Write(operation, NEW, key, trace, make, self.desk.find_created))
         self.note_listed(receipt.ticket_id, receipt.display_id or receipt.ticket_id)
         return receipt
 

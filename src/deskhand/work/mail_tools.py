@@ -89,8 +89,8 @@ class MailHands:
             return {"refused": why}
 
         # Without the body: to say what the hand refused, recipient and subject are enough.
-        given = {"tool": MAIL.tool_id, "operation": "send", "arguments": {"to": args["to"], "subject": args["subject"]}}
-        await self._journal.step(name="refuse_call", key=call_key("refused"), kind="compute", input=given, body=refusal)
+        trace = {"tool": MAIL.tool_id, "operation": "send", "arguments": {"to": args["to"], "subject": args["subject"]}}
+        await self._journal.step(name="refuse_call", key=call_key("refused"), kind="compute", input=trace, body=refusal)
 
     def ensure_allowed(self, recipients: Sequence[str]) -> None:
         """Refuse what was not granted, and whom the tenant does not allow.
@@ -125,9 +125,9 @@ class MailHands:
         self.ensure_allowed(to)
         # On one line: a line break in a subject could begin a header of its own.
         subject = " ".join(subject.split())[:SUBJECT_LIMIT]
-        given = {"target": MAIL.tool_id, "to": list(to), "subject": subject, "body": body}
+        trace = {"target": MAIL.tool_id, "to": list(to), "subject": subject, "body": body}
         if self._journal.execution.mode != "live":
-            return await self._intend(given, key=key, owed=owed)
+            return await self._intend(trace, key=key, owed=owed)
         mark = self._journal.mark_for(key)
         # Made of the mark, so that each attempt has the same one, and a receiving server may drop the second by itself.
         message_id = f"<{mark}@{self._settings.sender.rpartition('@')[2]}>"
@@ -146,15 +146,15 @@ class MailHands:
             )
 
         await self._journal.step(
-            name=STEP, key=key, kind="write", input=given, body=perform, idempotent=False, recover=ask, owed=owed
+            name=STEP, key=key, kind="write", input=trace, body=perform, idempotent=False, recover=ask, owed=owed
         )
         return {"done": True, "message_id": message_id}
 
-    async def _intend(self, given: dict[str, Any], *, key: str, owed: bool) -> dict[str, Any]:
+    async def _intend(self, trace: dict[str, Any], *, key: str, owed: bool) -> dict[str, Any]:
         async def intent() -> Any:
             return {"intent": STEP}
 
-        await self._journal.step(name=STEP, key=key, kind="compute", input=given, body=intent, owed=owed)
+        await self._journal.step(name=STEP, key=key, kind="compute", input=trace, body=intent, owed=owed)
         return {"done": True, "message_id": "", "dry_run": True}
 
     def _message(self, to: Sequence[str], subject: str, body: str, message_id: str) -> EmailMessage:

@@ -144,29 +144,29 @@ class TicketOutcomes:
 
 async def _set_fields(own: DeskHands, answer: Mapping[str, Any]) -> dict[str, Any]:
     wanted = {name: answer[name] for name in ("priority", "category", "group") if answer.get(name)}
-    told = {"set": wanted, "reason": answer.get("reason")}
+    outcome = {"set": wanted, "reason": answer.get("reason")}
     if not wanted:
-        return told
+        return outcome
     try:
         await own.update_ticket(TicketChanges(**wanted), key=FIELDS_KEY)
     # The run's work is done and its answer is kept; a desk that refuses a value is for people to see, not to try again.
     except (*REFUSALS, ForbiddenError) as error:
-        return {**told, "set": {}, "refused": error.detail}
-    return told
+        return {**outcome, "set": {}, "refused": error.detail}
+    return outcome
 
 
 def _within(text: str, words: int) -> str:
     """At most so many words, cut at the end of a paragraph or, in one that is too long, of a line; it says so."""
     if len(text.split()) <= words:
         return text
-    kept: list[str] = []
+    lines: list[str] = []
     # One word less, for the ellipsis that says that something is missing.
     left = words - 1
     for line in text.splitlines():
         count = len(line.split())
         if count > left:
-            kept.append(" ".join(line.split()[:left]) + " …")
+            lines.append(" ".join(line.split()[:left]) + " …")
             break
         left -= count
-        kept.append(line)
-    return "\n".join(kept).rstrip()
+        lines.append(line)
+    return "\n".join(lines).rstrip()

@@ -53,9 +53,9 @@ def current(owner_url: str) -> str | None:
 
 def head() -> str:
     """The newest revision this package knows."""
-    found = ScriptDirectory.from_config(_config()).get_current_head()
-    assert found is not None
-    return found
+    revision = ScriptDirectory.from_config(_config()).get_current_head()
+    assert revision is not None
+    return revision
 
 
 def ensure_roles(admin_url: str, passwords: Mapping[str, str] | None = None) -> None:

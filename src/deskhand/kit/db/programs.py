@@ -150,9 +150,9 @@ class ServerPrograms:
         output = subprocess.check_output(  # noqa: S603 - a fixed program, no shell
             [str(self.directory / "postgres"), "--version"], text=True, env=_ENVIRONMENT
         )
-        found = re.search(r"(\d+)(?:\.\d+|\w+)*", output)
-        assert found is not None, output
-        return found.group(0)
+        number = re.search(r"(\d+)(?:\.\d+|\w+)*", output)
+        assert number is not None, output
+        return number.group(0)
 
 
 def _copy_server(source: Path, target: Path) -> None:

@@ -75,8 +75,8 @@ def open_engine(url: str, *, connect: Mapping[str, Any] | None = None, **options
     async def open_connection(**arguments: Any) -> asyncpg.Connection:
         return await asyncpg.connect(url, **arguments)
 
-    given = {"async_creator_fn": open_connection, **(connect or {})}
-    return create_async_engine("postgresql+asyncpg://", connect_args=given, **options)
+    connect_arguments = {"async_creator_fn": open_connection, **(connect or {})}
+    return create_async_engine("postgresql+asyncpg://", connect_args=connect_arguments, **options)
 
 
 def _connect_arguments(*, prepared_statements: bool, ring_id: str) -> dict[str, Any]:
@@ -339,10 +339,10 @@ async def verify_application_role(db: Database) -> None:
         "owns the database": facts["owns_database"],
         f"may become {PLATFORM_ROLE}": facts["reaches_platform"],
     }
-    found = [fault for fault, present in faults.items() if present]
-    if found:
+    reasons = [fault for fault, present in faults.items() if present]
+    if reasons:
         raise ConfigurationError(
-            f"The database login {facts['login']!r} {' and '.join(found)}, so tenants would not be kept apart. "
+            f"The database login {facts['login']!r} {' and '.join(reasons)}, so tenants would not be kept apart. "
             "Point DESKHAND_DATABASE_URL at the login 'deskhand_app' (`deskhand db upgrade` makes it, and takes from it"
             " what it may no more)."
         )

@@ -62,12 +62,12 @@ _HAS_PROOFS = "SELECT to_regprocedure('public.session_proof()') IS NOT NULL"
 
 def tenant_policies() -> dict[str, str]:
     """Every table of a ``TenantModel`` and the name of its policy; complete once ``deskhand.models`` is imported."""
-    found: dict[str, str] = {}
+    policies: dict[str, str] = {}
     for mapper in Base.registry.mappers:
         if issubclass(mapper.class_, TenantModel):
             table = str(mapper.local_table)
-            found[table] = mapper.class_.__tenant_policy__ or f"{table}_tenant_isolation_policy"
-    return found
+            policies[table] = mapper.class_.__tenant_policy__ or f"{table}_tenant_isolation_policy"
+    return policies
 
 
 async def tenancy_faults(connection: asyncpg.Connection, policies: Mapping[str, str]) -> list[str]:

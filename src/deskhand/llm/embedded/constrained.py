@@ -143,16 +143,16 @@ class ConstrainedModel(Model[Any]):
 
 
 def _options(settings: ModelSettings | None) -> dict[str, Any]:
-    given = dict(settings or {})
-    extra = given.get("extra_body")
+    values = dict(settings or {})
+    extra = values.get("extra_body")
     options = (
         {key: value for key, value in extra.items() if key != "response_format"} if isinstance(extra, dict) else {}
     )
-    options |= {key: given[key] for key in openai_chat.SETTINGS if given.get(key) is not None}
-    if given.get("max_tokens"):
-        options["max_tokens"] = given["max_tokens"]
-    if given.get("stop_sequences"):
-        options["stop"] = given["stop_sequences"]
+    options |= {key: values[key] for key in openai_chat.SETTINGS if values.get(key) is not None}
+    if values.get("max_tokens"):
+        options["max_tokens"] = values["max_tokens"]
+    if values.get("stop_sequences"):
+        options["stop"] = values["stop_sequences"]
     return options
 
 

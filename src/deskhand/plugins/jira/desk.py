@@ -61,6 +61,7 @@ class JiraDesk:
 
     async def time_zone(self) -> ZoneInfo:
         """The zone in which Jira reads the dates of our JQL."""
+        # JQL dates have no zone; Jira reads them in that of the account which asks.
         name = self._config.jira_time_zone or str((await self.myself()).get("timeZone") or "UTC")
         try:
             return ZoneInfo(name)
@@ -88,6 +89,7 @@ class JiraDesk:
     async def _probe_server(self) -> str:
         info = await self.client.get(f"{PLATFORM}/serverInfo")
         kind = str(info.get("deploymentType") or "unknown")
+        # Server and Data Center answer most of these addresses, in other formats.
         if kind.casefold() != "cloud":
             raise DeskUnsupportedError(f"This is a Jira of type {kind}; Deskhand speaks to Jira Cloud.")
         return f"Jira Cloud, {info.get('serverTitle') or self._config.jira_url}"
@@ -112,8 +114,8 @@ class JiraDesk:
 
     async def _probe_search(self) -> str:
         statement = jql.project_only(self._config.jira_project_key)
-        found = await self.client.write("POST", f"{PLATFORM}/search/approximate-count", {"jql": statement})
-        return f"about {found.get('count')} tickets"
+        answer = await self.client.write("POST", f"{PLATFORM}/search/approximate-count", {"jql": statement})
+        return f"about {answer.get('count')} tickets"
 
     # -- tickets ---------------------------------------------------------------------------------
 
@@ -214,6 +216,7 @@ class JiraDesk:
         self.wrote(ticket_id)
         if not written.get("id"):
             raise DeskProtocolError(f"{DESK} answered without the new comment's id.")
+        # Told loudly although the note is written: a requester may be reading what was meant for technicians.
         if public and not note.public:
             raise DeskProtocolError(
                 f"{DESK} made comment {written['id']} public although an internal note was asked for."
@@ -236,6 +239,7 @@ class JiraDesk:
         """
         offered = await self.transitions(ticket_id)
         wanted = status.casefold()
+        # The status first: a transition may be called like another status than the one it leads to.
         for name in (lambda row: mapping.name_of(row.get("to")), lambda row: row.get("name")):
             for row in offered:
                 if str(name(row) or "").casefold() == wanted:
@@ -272,10 +276,10 @@ class JiraDesk:
 
     async def edit_metadata(self, ticket_id: str) -> Mapping[str, Any]:
         """Fields of the ticket's edit screen by id."""
-        found = (await self.client.get(f"{issue_path(ticket_id)}/editmeta")).get("fields")
-        if not isinstance(found, Mapping):
+        fields = (await self.client.get(f"{issue_path(ticket_id)}/editmeta")).get("fields")
+        if not isinstance(fields, Mapping):
             raise DeskProtocolError(f"{DESK} answered without edit metadata.")
-        return found
+        return fields
 
     async def account_id(self, ticket_id: str, email: str) -> str:
         """The accountId of somebody the ticket can be assigned to.
@@ -289,6 +293,8 @@ class JiraDesk:
         params: dict[str, str | int] = {name: ticket_id, "query": email, "maxResults": 20}
         people = await self.client.get_list(f"{PLATFORM}/user/assignable/search", params)
         exact = [row for row in people if str(row.get("emailAddress") or "").casefold() == email.casefold()]
+        # Most people hide their address. Jira still searches by it, so a single match without an address is that
+        # person.
         hidden = [row for row in people if not row.get("emailAddress")]
         fitting = exact or (hidden if len(people) == 1 else [])
         if not fitting:
@@ -309,6 +315,7 @@ class JiraDesk:
         """Priorities of the project's scheme; the deprecated list where schemes may not be read."""
         try:
             schemes = await self.client.get(f"{PLATFORM}/priorityscheme", {"expand": "priorities,projects"})
+        # Reading the schemes takes administration rights that an integration account seldom has.
         except (DeskPermissionError, DeskNotFoundError, DeskUnsupportedError):
             page = await self.client.get(f"{PLATFORM}/priority/search", {"maxResults": _PAGE})
             return mapping.named_values(_rows(page, "values"))
@@ -321,6 +328,7 @@ class JiraDesk:
         """Values of the support-group field as the newest ticket offers them; else the site's groups."""
         field = self._config.jira_group_field
         if field is not None:
+            # Values of a custom field are told per ticket; the newest one has today's.
             statement = jql.project_only(self._config.jira_project_key) + " ORDER BY created DESC"
             rows, _ = await self.search(statement, ["summary"], None, 1)
             allowed = (
@@ -328,10 +336,10 @@ class JiraDesk:
             )
             if allowed:
                 return tuple(NamedValue(id=str(row.get("id")), name=str(mapping.plain(row))) for row in allowed)
-        found = await self.client.get(f"{PLATFORM}/groups/picker", {"maxResults": _PAGE})
+        answer = await self.client.get(f"{PLATFORM}/groups/picker", {"maxResults": _PAGE})
         return tuple(
             NamedValue(id=str(row.get("groupId") or row.get("name")), name=str(row.get("name")))
-            for row in _rows(found, "groups")
+            for row in _rows(answer, "groups")
         )
 
 

@@ -66,6 +66,7 @@ def encode(field: str, value: Any, editmeta: Meta) -> Any:
         return [_single(field, item, str(schema.get("items")), meta) for item in values]
     if kind == _CASCADING:
         return _cascading(field, value, meta)
+    # API v3 takes rich text as ADF alone, and refuses a plain text in these fields.
     if schema.get("custom") == _TEXTAREA or schema.get("system") in {"description", "environment"}:
         return markdown_to_adf(str(value))
     return _single(field, value, kind, meta)
@@ -75,6 +76,7 @@ def _single(field: str, value: Any, kind: str, meta: Meta) -> Any:
     if isinstance(value, Mapping):
         return value
     allowed = meta.get("allowedValues")
+    # By id where the screen lists the values: names are translated for the account's language.
     if isinstance(allowed, list) and allowed and isinstance(allowed[0], Mapping) and kind in _BY_VALUE | _BY_NAME:
         return {"id": str(allowed_value(field, str(value), allowed)["id"])}
     if kind in _BY_VALUE:

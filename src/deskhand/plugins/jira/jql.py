@@ -33,8 +33,8 @@ def quoted(value: str) -> str:
 
 def words(text: str) -> list[str]:
     """Search words without anything the text index reads as an operator (``+ - & | ! ( ) ~ * ? :`` AND, OR, NOT)."""
-    found = [word.lower() for word in _NOT_IN_A_WORD.sub(" ", text).split()]
-    return list(dict.fromkeys(found))[:_MAX_WORDS]
+    plain = [word.lower() for word in _NOT_IN_A_WORD.sub(" ", text).split()]
+    return list(dict.fromkeys(plain))[:_MAX_WORDS]
 
 
 def moment(when: datetime, zone: ZoneInfo) -> str:
@@ -77,6 +77,7 @@ def search(query: TicketQuery, project: str, zone: ZoneInfo, names: People | Non
         if since is not None:
             clauses.append(f"{field} >= {moment(since, zone)}")
         if until is not None:
+            # A minute more than was asked, because JQL rounds down; holds() takes the surplus out again.
             clauses.append(f"{field} < {moment(min(until, _LATEST) + timedelta(minutes=1), zone)}")
     return " AND ".join(clauses) + " ORDER BY updated DESC"
 

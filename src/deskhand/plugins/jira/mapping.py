@@ -26,12 +26,14 @@ PRIORITY_SYNONYMS = {"blocker": "critical", "urgent": "critical", "major": "high
 MARKS_KEPT = 20
 LEVELS = " > "
 """Between the two levels of a cascading select, as people write a path."""
+# People often close first and write what they did a moment later.
 _AFTERWORD = timedelta(minutes=5)
 _FIELDS = (
     *("summary", "description", "status", "priority", "reporter", "assignee", "labels", "created", "updated"),
     *("resolution", "resolutiondate", "statuscategorychangedate"),
 )
 _TIME_FIELDS = {"resolved": "resolutiondate", "createddate": "created", "updateddate": "updated"}
+# Comments are read by pages of their own; the other three fill an answer with what no note says.
 _HEAVY = ("comment", "worklog", "attachment", "subtasks")
 _ORGANIZATION = re.compile(r"/rest/servicedeskapi/organization/\w+/?$")
 
@@ -94,6 +96,7 @@ def read_ticket(
     status = name_of(fields.get("status"))
     closed = is_done(fields.get("status"))
     priority = name_of(fields.get("priority"))
+    # Team-managed projects set no resolution, and so no date of one; the change of category is the same moment.
     resolved = read_time(fields.get("resolutiondate")) or read_time(fields.get("statuscategorychangedate"))
     comments = embedded_notes(fields) if notes is None else notes
     reporter = read_person(fields.get("reporter"))
@@ -199,6 +202,7 @@ def author_id(comment: Mapping[str, Any]) -> str | None:
 
 def has_mark(comment: Mapping[str, Any], mark: str) -> bool:
     """True if a comment's text carries the mark."""
+    # The body is a tree (ADF); as text it is searched wherever in it an editor has moved the mark.
     return mark in find_marks(json.dumps(comment.get("body")))
 
 
@@ -214,8 +218,9 @@ def property_with(raw: Mapping[str, Any], name: str, mark: str) -> list[dict[str
     """The property with one mark more, ready to be part of a write; nothing without a mark."""
     if not mark:
         return []
-    kept = [known for known in property_marks(raw, name) if known != mark]
-    return [{"key": name, "value": {"marks": [*kept, mark][-MARKS_KEPT:]}}]
+    others = [known for known in property_marks(raw, name) if known != mark]
+    # Bounded, because Jira limits a property to 32 KiB; a doubt is settled long before twenty further writes.
+    return [{"key": name, "value": {"marks": [*others, mark][-MARKS_KEPT:]}}]
 
 
 def plain(value: object) -> Any:
@@ -246,10 +251,10 @@ def name_of(value: object) -> str | None:
 
 
 def _joined(value: object) -> str | None:
-    found = plain(value)
-    if isinstance(found, list):
-        return ", ".join(str(item) for item in found) or None
-    return _text(found)
+    shown = plain(value)
+    if isinstance(shown, list):
+        return ", ".join(str(item) for item in shown) or None
+    return _text(shown)
 
 
 def _text(value: object) -> str | None:

@@ -91,6 +91,7 @@ def _field(item: Mapping[str, Any], names: Mapping[str, str]) -> FieldChange:
     return FieldChange(
         field=names.get(name, name),
         vendor_field=name,
+        # Of a reference the changelog has id and words; an edit takes the id, for words may have been renamed since.
         before=before if item.get("from") is None else {"id": item["from"]},
         after=after if item.get("to") is None else {"id": item["to"]},
         before_text=str(before or ""),
@@ -101,8 +102,8 @@ def _field(item: Mapping[str, Any], names: Mapping[str, str]) -> FieldChange:
 def links(fields: Mapping[str, Any]) -> tuple[TicketLink, ...]:
     """The tickets that an issue is linked with, in kinds that we have a word for."""
     rows = fields.get("issuelinks")
-    found = [link_of(row) for row in rows if isinstance(row, Mapping)] if isinstance(rows, list) else []
-    return tuple(link for link in found if link is not None)
+    known = [link_of(row) for row in rows if isinstance(row, Mapping)] if isinstance(rows, list) else []
+    return tuple(link for link in known if link is not None)
 
 
 def link_of(row: Mapping[str, Any]) -> TicketLink | None:

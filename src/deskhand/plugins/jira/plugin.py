@@ -116,6 +116,7 @@ class JiraPlugin(TicketingToolPlugin):
     async def search_tickets(self, query: TicketQuery) -> TicketPage:
         require_filters(query, MANIFEST)
         reporter = await self._records.account_of(query.requester) if query.requester else ""
+        # Nobody has that address, so nobody filed a ticket: a search without the filter would answer with everybody's.
         if reporter is None:
             return TicketPage(tickets=())
         names = jql.People(
@@ -346,6 +347,7 @@ class JiraPlugin(TicketingToolPlugin):
         return mark in marks or await self._desk.find_comment(str(raw["id"]), mark) is not None
 
     async def _edit(self, raw: Mapping[str, Any], body: dict[str, Any], mark: str) -> WriteReceipt:
+        # Sent only where it is wanted, because Jira refuses the parameter to whoever does not administer the project.
         params = None if self.config.jira_notify_users else {"notifyUsers": "false"}
         whole = self._marked(raw, body, mark)
         await self._desk.client.write("PUT", issue_path(str(raw["id"])), whole, params=params)

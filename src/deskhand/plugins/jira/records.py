@@ -118,6 +118,7 @@ class JiraRecords:
         whole = dict(fields)
         body: dict[str, Any] = {"fields": whole}
         if mark:
+            # A property can be read and not searched for without an app of ours on the site; a label can.
             whole["labels"] = [*whole.get("labels", ()), mark]
             body["properties"] = [{"key": self._config.jira_property, "value": {"marks": [mark]}}]
         made = await self._client.write("POST", f"{PLATFORM}/issue", body)
@@ -135,9 +136,11 @@ class JiraRecords:
         statement = jql.created_with(mark, self._config.jira_project_key)
         params: dict[str, str | int] = {"jql": statement, "fields": "labels", "maxResults": 2}
         rows = (await self._client.get(f"{PLATFORM}/search/jql", params)).get("issues")
-        found = [row for row in rows if isinstance(row, dict) and row.get("id")] if isinstance(rows, list) else []
-        if found:
-            return str(found[0]["id"])
+        tickets = [row for row in rows if isinstance(row, dict) and row.get("id")] if isinstance(rows, list) else []
+        if tickets:
+            return str(tickets[0]["id"])
+        # "None found" counts once the index must have seen the ticket; before that, to create it again might file it
+        # twice.
         if begun_at is not None and (left := begun_at + _INDEX_LAG - utc_now()) > timedelta():
             raise DeskUnavailableError(
                 f"{DESK} shows no new ticket with the mark {mark}, and its search may not have seen it yet.",
@@ -160,6 +163,7 @@ class JiraRecords:
         types = (await self._client.get(f"{PLATFORM}/issueLinkType")).get("issueLinkTypes")
         wanted = past.PHRASES[link.kind]
         for row in types if isinstance(types, list) else ():
+            # Link types are named by each site; only their wording says which end is which.
             for phrase, ends in (("outward", (ticket_id, link.ticket_id)), ("inward", (link.ticket_id, ticket_id))):
                 if str(row.get(phrase) or "").casefold() == wanted:
                     body = {
@@ -180,6 +184,7 @@ class JiraRecords:
         """Name a ticket elsewhere, once; False if it was named already."""
         path = f"{issue_path(ticket_id)}/remotelink"
         try:
+            # Jira keeps one remote link per globalId, so the address serves as the link's own mark.
             await self._client.get(path, {"globalId": link.url})
         except DeskNotFoundError:
             shown = {"url": link.url, "title": link.title or link.url}

@@ -47,6 +47,8 @@ def sent_at(request: WebhookRequest) -> datetime | None:
 def _comment_delivery(payload: Payload) -> str | None:
     """The shared id of the two events of one new comment; edits and mixed changes keep their own."""
     changelog = payload.get("changelog")
+    # A save that changed fields beside the comment is an event of its own: merged with the comment's, the change is
+    # lost.
     mixed = isinstance(changelog, Mapping) and bool(changelog.get("items"))
     commented = payload.get("webhookEvent") == "comment_created" or (
         payload.get("webhookEvent") == "jira:issue_updated"
@@ -61,11 +63,13 @@ def _comment_delivery(payload: Payload) -> str | None:
 
 def _automation_delivery(payload: Payload) -> str | None:
     """Automation has no delivery id: issue, change and rule name one; without them the body does."""
+    # Automation's "issue data" format is the issue itself, without an envelope around it.
     issue = _mapping(payload.get("issue")) or payload
     updated = issue.get("updated") or _mapping(issue.get("fields")).get("updated")
     if not issue.get("id") or not updated:
         return None
     comment = _mapping(payload.get("comment")).get("id")
+    # The rule counts: two rules may report one change, and each of them was set up to start something.
     parts = (issue["id"], updated, payload.get("rule"), payload.get("event"), comment)
     return _digest("\x00".join(str(part or "") for part in parts).encode())
 
@@ -81,6 +85,7 @@ def extract(request: WebhookRequest) -> TicketEvent | Ignored:
     issue = payload if event == "automation:issue" else _mapping(payload.get("issue"))
     fields = _mapping(issue.get("fields")) or issue
     ticket_id = str(issue.get("id") or "")
+    # The id goes into addresses of later calls, so it must be what Jira's ids are.
     if not _ID.fullmatch(ticket_id):
         raise NotAVendorPayloadError(f"The body is not a {DESK} event: `issue.id` is not a number.")
     comment = _new_comment(payload, event)
@@ -118,6 +123,7 @@ def _event_name(payload: Payload) -> str:
 def _became_done(payload: Payload, fields: Payload) -> bool:
     items = _mapping(payload.get("changelog")).get("items")
     moved = isinstance(items, list) and any(_mapping(item).get("field") == "status" for item in items)
+    # Only the move itself: a comment on a ticket that is done is news, and an agent may have to reopen it.
     return moved and is_done(fields.get("status"))
 
 
@@ -131,6 +137,7 @@ def _new_comment(payload: Payload, event: str) -> Payload:
 
 def _actor(payload: Payload, event: str) -> Person:
     comment = _mapping(payload.get("comment"))
+    # The payload of a comment event has no user; the comment says who wrote or edited it.
     if event.startswith("comment_"):
         return read_person(comment.get("updateAuthor") or comment.get("author")) or Person()
     if event.startswith(_AUTOMATION):

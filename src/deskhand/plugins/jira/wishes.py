@@ -61,6 +61,7 @@ class Wishes:
                 fields[name] = {"accountId": account}
         if draft.company is not None:
             company = await self._records.company(draft.company)
+            # Written as numbers, although the service desk's own API names the same ids as text.
             fields[await self._desk.organization_field()] = [int(company.id)]
         if draft.tags:
             fields["labels"] = [values.label(tag) for tag in draft.tags]

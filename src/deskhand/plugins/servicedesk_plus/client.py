@@ -166,6 +166,7 @@ def read_answer(response: httpx2.Response) -> dict[str, Any]:
 def _vendor_error(response: httpx2.Response, status: Mapping[str, Any]) -> DeskError:
     messages = [message for message in status.get("messages") or () if isinstance(message, dict)]
     codes = [message.get("status_code") for message in messages] + [status.get("status_code")]
+    # The first known code: 4000 outside is only the envelope of the one inside.
     code = next((code for code in codes if code in _BY_CODE), None)
     fields = tuple(str(name) for message in messages for name in _fields_of(message))
     said = "; ".join(str(message["message"]) for message in messages if message.get("message"))

@@ -108,6 +108,7 @@ class Requests:
         sent = {"request": {**fields, **(comments or {})}}
         body = await self.client.write("PUT", path_of(str(raw["id"])), sent)
         saved = body.get("request")
+        # Some builds answer a PUT with the status alone; the write took effect all the same.
         if not isinstance(saved, dict) or not saved.get("id"):
             return receipt_of({"id": raw["id"]}, mark)
         return receipt_of(saved, mark, changes=past.images(raw, {**raw, **saved}, fields))

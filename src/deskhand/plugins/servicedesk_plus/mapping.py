@@ -69,6 +69,7 @@ def read_ticket(
     status = name_of(raw.get("status"))
     priority = name_of(raw.get("priority"))
     updated = raw.get("last_updated_time") or raw.get("created_time")
+    # By name and from the configuration: the API tells no category of a status, and every desk names its own.
     closed = {word.casefold() for word in config.servicedesk_closed_statuses}
     return Ticket(
         tool_type=TOOL_TYPE,
@@ -138,9 +139,11 @@ def note_body(note: NoteDraft, config: ServiceDeskPlusConfig) -> dict[str, Any]:
     body: dict[str, Any] = {
         "description": markdown_to_html(with_mark(note.body, note.mark)),
         "show_to_requester": note.public,
+        # A machine's note is no first response of a technician, and must not stop that clock.
         "mark_first_response": False,
         "add_to_linked_requests": False,
     }
+    # Of the Cloud's dialect alone.
     if config.is_cloud:
         body["notify_technician"] = False
     return {config.note_key: body}
@@ -255,8 +258,8 @@ def created_list_info(mark: str, config: ServiceDeskPlusConfig) -> dict[str, Any
 def carries_mark(raw: Mapping[str, Any], mark: str, config: ServiceDeskPlusConfig) -> bool:
     """True if a request was created with a mark."""
     udf = raw.get("udf_fields")
-    kept = udf.get(config.servicedesk_mark_field) if isinstance(udf, dict) else None
-    return mark == kept or mark in find_marks(str(raw.get("description") or ""))
+    stored = udf.get(config.servicedesk_mark_field) if isinstance(udf, dict) else None
+    return mark == stored or mark in find_marks(str(raw.get("description") or ""))
 
 
 def _word_criterion(word: str) -> dict[str, Any]:
@@ -275,6 +278,7 @@ def list_info(
 ) -> dict[str, Any]:
     """One page of requests; the vendor's limit is 100 rows."""
     for later in criteria[1:]:
+        # The operator stands on the later criterion and joins it to the one before.
         later["logical_operator"] = "AND"
     info: dict[str, Any] = {
         "row_count": page_size(size),

@@ -32,6 +32,7 @@ def settable(value: Any) -> Any:
     """A value without what the desk adds to it when it shows it."""
     if not isinstance(value, dict):
         return value
+    # A person is set by address, a value of a list by its name, a text by its content; ids differ between instances.
     for name in ("email_id", "name", "content", "id"):
         if value.get(name) is not None:
             return {name: value[name]}

@@ -280,6 +280,8 @@ class ServiceDeskPlusPlugin(TicketingToolPlugin):
         path = f"{path_of(ticket_id)}/notes/{quote(note_id, safe='')}"
         notes = await self._requests.notes(ticket_id)
         known = {str(row.get("id")) for row in notes.rows}
+        # A list that was cut may hold the note in the part that was not read, so the desk is asked to delete it in any
+        # case.
         if note_id in known or notes.is_cut:
             await self._client.delete(path)
         stamp = await self._requests.stamp(ticket_id)
@@ -325,6 +327,7 @@ class ServiceDeskPlusPlugin(TicketingToolPlugin):
         """Documented fields, and the additional ones this instance shows on its newest request."""
         info = {"row_count": 1, "sort_field": "created_time", "sort_order": "desc", "fields_required": ["udf_fields"]}
         rows = rows_of(await self._client.get("requests", {"list_info": info}), "requests")
+        # The API has no list of a desk's additional fields; a request shows those it has.
         udf = rows[0].get("udf_fields") if rows else None
         names = [*_SETTABLE, *(udf if isinstance(udf, dict) else ())]
         return tuple(NamedValue(id=name, name=name, extra={"custom": name.startswith("udf_")}) for name in names)

@@ -28,6 +28,7 @@ def extract(request: WebhookRequest) -> TicketEvent | Ignored:
     payload = request.payload
     event = payload.get("event")
     raw = payload.get("request")
+    # The script sends the request as an object; a webhook action can only fill variables into a flat body.
     raw = raw if isinstance(raw, dict) else payload
     ticket_id = str(raw.get("id") or payload.get("request_id") or "")
     if not isinstance(event, str) or not event or not _ID.fullmatch(ticket_id):

@@ -36,13 +36,16 @@ class _Run:
         if len(page.rows) != 1:
             return False, "The account may not read its own user record (sys_user)."
         self.user = page.rows[0]
-        found = value_of(self.user, "user_name")
+        login = value_of(self.user, "user_name")
         bot = self.config.servicenow_bot_username
-        if bot and bot.casefold() != found.casefold():
-            return False, f"Signed in as '{found}', but servicenow_bot_username is '{bot}': own events would be missed."
+        if bot and bot.casefold() != login.casefold():
+            return (
+                False,
+                f"Signed in as '{login}', but servicenow_bot_username is '{bot}': own events would be missed.",
+            )
         if not self.config.bot:
-            return False, f"Set servicenow_bot_username to '{found}', so that Deskhand recognises its own events."
-        return True, f"signed in as {found}"
+            return False, f"Set servicenow_bot_username to '{login}', so that Deskhand recognises its own events."
+        return True, f"signed in as {login}"
 
     async def time_zone(self) -> tuple[bool, str]:
         """Times in a query are read in the user's zone: in any but GMT, history would have gaps."""

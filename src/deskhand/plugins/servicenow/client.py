@@ -109,6 +109,7 @@ class ServiceNowClient:
         await self._client.aclose()
 
     async def _one_page(self, table: str, query: Query, fields: Sequence[str], limit: int, offset: int) -> Page:
+        # The query's own fields come along, because each row is checked against it (query.py).
         names = dict.fromkeys((*fields, *query.fields()))
         params = {
             **_ANSWER_SHAPE,
@@ -121,12 +122,13 @@ class ServiceNowClient:
         rows = json_body(response).get("result")
         if not isinstance(rows, list):
             raise DeskProtocolError(f"{DESK} answered without a list of {table}.")
-        found = tuple(row for row in rows if isinstance(row, dict))
-        for row in found:
+        visible_rows = tuple(row for row in rows if isinstance(row, dict))
+        for row in visible_rows:
             query.check(row)
         total = response.headers.get("x-total-count", "")
         count = int(total) if _COUNT.fullmatch(total) else None
-        return Page(found, offset + limit if _goes_on(response, len(rows), limit, offset, count) else None, count)
+        following = offset + limit if _goes_on(response, len(rows), limit, offset, count) else None
+        return Page(visible_rows, following, count)
 
     async def _call(self, method: str, path: str, **kwargs: Any) -> httpx2.Response:
         if not self._config.uses_oauth:
@@ -177,6 +179,7 @@ def json_body(response: httpx2.Response) -> dict[str, Any]:
         DeskProtocolError: It is no JSON object, e.g. the page of a hibernating developer instance.
     """
     body = json_object(response, desk=DESK)
+    # The instance has sent status 200 by the time its transaction is cancelled.
     if isinstance(body.get("error"), dict):
         raise DeskUnavailableError(f"{DESK} broke off its answer: {_words(body['error'])}.")
     return body
@@ -234,8 +237,8 @@ def _words(error: Mapping[str, Any]) -> str:
 
 def _mandatory_fields(detail: str) -> tuple[str, ...]:
     """A data policy names fields by label; the stock labels are the names with blanks."""
-    found = _MANDATORY.search(detail)
-    labels = found.group(1).split(",") if found else []
+    sentence = _MANDATORY.search(detail)
+    labels = sentence.group(1).split(",") if sentence else []
     return tuple(label.strip(" .\n").casefold().replace(" ", "_") for label in labels if label.strip(" .\n"))
 
 

@@ -48,6 +48,8 @@ class TimedCache:
             if known is not None and self._clock() < known[0] + _LIFE:
                 return known[1]
             value = await fetch()
+            # An empty list usually means that the account may not read the table yet; an administrator who grants it
+            # should not wait ten minutes.
             if value:
                 self._values[key] = (self._clock(), value)
             return value
@@ -81,6 +83,7 @@ class Lookups:
         )
         listing = await self._client.all("sys_choice", query, ("name", "element", "value", "label", "sequence"))
         rows = listing.whole("choices", desk=DESK)
+        # From the ticket's table up: a table with choices of its own hides those of its parents (ServiceNow's rule).
         for table in self._config.tables:
             own = [row for row in rows if value_of(row, "name") == table]
             if own:
@@ -190,6 +193,7 @@ class Lookups:
         return {own.get(name.casefold(), name) if name in strangers else name: custom[name] for name in custom}
 
     async def _only(self, table: str, query: Query, word: str, field: str) -> str:
+        # Two rows are enough to know that a name is ambiguous.
         page = await self._client.page(table, query, ("sys_id", "name"), limit=2)
         if len(page.rows) != 1:
             count = "no" if not page.rows else "more than one"

@@ -75,6 +75,7 @@ def read_fields(config: ServiceNowConfig) -> tuple[str, ...]:
 def read_time(row: Row, name: str) -> datetime | None:
     """A stored time: always UTC, whatever zone the user sees."""
     text = value_of(row, name)
+    # By its full form: an empty cell, or a date without a time, is no instant.
     return read_instant(text) if _STORED_TIME.fullmatch(text) else None
 
 
@@ -104,6 +105,7 @@ def read_ticket(row: Row, config: ServiceNowConfig, priorities: PriorityMap, *, 
         description=to_markdown(value_of(row, "description")),
         status=display_of(row, "state") or None,
         is_closed=value_of(row, "state") in config.servicenow_closed_states,
+        # The label first, since the tenant's own mapping is in people's words; the number holds in every language.
         priority=priorities.from_desk(shown) or priorities.from_desk(number),
         vendor_priority=shown or None,
         category=display_of(row, "category") or None,
@@ -170,6 +172,7 @@ def to_markdown(text: str) -> str:
 def _around_code_tags(text: str) -> list[str]:
     """What stands before, between and behind pairs of [code] tags; odd positions are between. No pair: all before."""
     tags = list(_CODE_TAG.finditer(text))
+    # Computed once: to look for an end from each opening tag would take quadratic time on a stranger's text.
     last_end = max((tag.start() for tag in tags if tag[1].startswith("/")), default=-1)
     parts: list[str] = []
     start = 0
@@ -200,6 +203,7 @@ def resolution_text(resolution: str, mark: str, config: ServiceNowConfig) -> str
 
 def _written(markdown: str, config: ServiceNowConfig) -> str:
     if config.servicenow_note_format is NoteFormat.HTML:
+        # A [code] of the text's own would end ours early, and let the rest be shown as HTML.
         html = _CODE_TAG.sub(r"&#91;\1]", markdown_to_html(markdown))
         return f"[code]{html}[/code]"
     return _without_code_tags(markdown_to_text(markdown))
@@ -226,6 +230,7 @@ def subject_text(subject: str, config: ServiceNowConfig) -> str:
 
 def custom_value(name: str, value: object, config: ServiceNowConfig) -> str:
     """A value in the API's own form: text, with ``""`` for null and ``"true"`` for true."""
+    # A journal is written by notes alone: set as a field it would carry no mark, and could not be found again.
     if name in JOURNALS or not re.fullmatch(r"[a-z][a-z0-9_]*", name):
         raise DeskValidationError(f"{name} cannot be set as a field of a {DESK} record.", fields=(name,))
     if isinstance(value, bool):
@@ -314,7 +319,7 @@ def cursor_parts(cursor: str | None, pattern: re.Pattern[str]) -> tuple[Any, ...
     Raises:
         DeskValidationError: It is not one.
     """
-    found = pattern.fullmatch(cursor or "")
-    if found is None:
+    parts = pattern.fullmatch(cursor or "")
+    if parts is None:
         raise DeskValidationError("The cursor is not one that a page before gave.", fields=("cursor",))
-    return found.groups()
+    return parts.groups()

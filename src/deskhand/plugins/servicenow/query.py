@@ -111,13 +111,14 @@ def literal(text: str, field: str) -> str:
 
 def words(text: str) -> tuple[str, ...]:
     """Search words that are safe in a term: split at blanks and carets, nothing that would be run."""
-    found = []
+    safe_words = []
     for part in text.replace("^", " ").split():
         word = part
+        # Again and again: "javascript:javascript:" would leave one behind.
         while word.casefold().startswith(_SCRIPT):
             word = word[len(_SCRIPT) :]
-        found.append(word)
-    return tuple(dict.fromkeys(word for word in found if word))
+        safe_words.append(word)
+    return tuple(dict.fromkeys(word for word in safe_words if word))
 
 
 def time_literal(moment: datetime) -> str:

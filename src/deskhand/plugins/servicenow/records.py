@@ -53,8 +53,8 @@ class Records:
             shown = (await read_aside(mapping.rendered_notes, row))[::-1]
             notes = list(shown[start : start + limit])
             following = start + limit if start + limit < len(shown) else None
-        kept = tuple(note for note in notes if public in (None, note.public))
-        return NotePage(notes=kept, next_cursor=None if following is None else str(following))
+        chosen = tuple(note for note in notes if public in (None, note.public))
+        return NotePage(notes=chosen, next_cursor=None if following is None else str(following))
 
     async def change_page(self, sys_id: str, cursor: str | None, size: int) -> PastChangePage:
         """The audit of a record, oldest first."""
@@ -105,6 +105,7 @@ class Records:
         if draft.company is not None:
             fields["company"] = await self._lookups.company(draft.company)
         if mark:
+            # The stock field for what another system calls the record.
             fields |= {"correlation_id": mark, "correlation_display": "Deskhand"}
         return fields
 

@@ -43,6 +43,7 @@ def extract(request: WebhookRequest) -> TicketEvent | Ignored:
             status=_word(payload, "state"),
             updated_at=updated,
         ),
+        # The stored user name, which is what a record has; ServiceNow sends no id of the user with it.
         actor=Person(name=_word(payload, "sys_updated_by")),
         occurred_at=updated,
         revision=_word(payload, "sys_mod_count"),
@@ -57,6 +58,7 @@ def _word(payload: Mapping[str, Any], name: str) -> str | None:
 def setup_guide(*, webhook_url: str, secret: str) -> str:
     """Script include and business rule with address and secret filled in, and what to set around them."""
     include = (_SETUP / "script_include.js.txt").read_text("utf-8")
+    # As JSON strings, so that no character of an address or a secret ends the script's own quotes.
     include = include.replace("@@URL@@", json.dumps(webhook_url)).replace("@@SECRET@@", json.dumps(secret))
     rule = (_SETUP / "business_rule.js.txt").read_text("utf-8")
     return (_SETUP / "guide.md").read_text("utf-8").replace("@@SCRIPT@@", rule).replace("@@INCLUDE@@", include)

@@ -46,12 +46,12 @@ async def run(client: ZendeskClient, config: ZendeskConfig) -> ConnectionReport:
         account = mapping.read_person(user)
         checks.append((step, True, f"signed in as {account.name} (user {account.id}, {user.get('role')})"))
         step = "Permission to search tickets"
-        found = rows(await client.get("search", {"query": "type:ticket", "per_page": 1}), "results")
+        tickets = rows(await client.get("search", {"query": "type:ticket", "per_page": 1}), "results")
         checks.append((step, True, "works"))
         step = "Permission to read audits, where our marks are kept"
-        if found:
-            await client.get(f"tickets/{found[0].get('id')}/audits", {"page[size]": 1})
-        checks.append((step, True, "works" if found else "not tried: there is no ticket yet"))
+        if tickets:
+            await client.get(f"tickets/{tickets[0].get('id')}/audits", {"page[size]": 1})
+        checks.append((step, True, "works" if tickets else "not tried: there is no ticket yet"))
         checks.append(_history(user))
     except DeskError as error:
         checks.append((step, False, error.detail))

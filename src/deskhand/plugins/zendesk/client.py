@@ -189,10 +189,12 @@ def _words(*parts: object) -> str:
 def _limit_scope(response: httpx2.Response) -> str:
     """What a 429 is about: 30 updates in 10 minutes for one ticket, an endpoint's own limit, or the account's."""
     named = {name: value for name, value in response.headers.items() if name.startswith("zendesk-ratelimit-")}
+    # The header of an endpoint's own limit says so by itself; only then is it sure that the account has some left.
     if any("remaining=0" in value.replace(" ", "").split(";") for value in named.values()):
         return "endpoint"
     request = response.request
     left = response.headers.get("x-rate-limit-remaining")
+    # The account has calls left and a ticket's update was refused, so it is the limit on updates of one ticket.
     if request.method == "PUT" and _ONE_TICKET.search(request.url.path) and left not in {None, "0"}:
         return "ticket"
     return "account"
@@ -204,15 +206,16 @@ def rows(body: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
     Raises:
         DeskProtocolError: There is none.
     """
-    found = body.get(key)
-    if not isinstance(found, list):
+    items = body.get(key)
+    if not isinstance(items, list):
         raise DeskProtocolError(f"{DESK} answered without a list of {key}.")
-    return [row for row in found if isinstance(row, dict)]
+    return [row for row in items if isinstance(row, dict)]
 
 
 def next_cursor(body: Mapping[str, Any]) -> str | None:
     """``page[after]`` of the next page, or None on the last."""
     meta = body.get("meta")
+    # has_more decides: Zendesk gives an after_cursor on the last page as well.
     if not isinstance(meta, dict) or not meta.get("has_more"):
         return None
     return str(meta["after_cursor"]) if meta.get("after_cursor") else None

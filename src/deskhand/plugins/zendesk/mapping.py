@@ -124,6 +124,7 @@ def read_ticket(
         raise DeskProtocolError(f"{DESK} sent a ticket without an id.")
     category, priority = str(raw.get("status") or ""), _text(raw.get("priority"))
     fields = {str(item.get("id")): item.get("value") for item in _dicts(raw.get("custom_fields"))}
+    # The first comment is the description, which the ticket shows already.
     notes = tuple(read_note(comment, side) for comment in (comments or ())[1:])
     custom = {name: value for name, value in raw.items() if name not in _MAPPED and value is not None}
     return Ticket(
@@ -180,9 +181,9 @@ def _resolution(
     raw: Mapping[str, Any], fields: Mapping[str, Any], config: ZendeskConfig, notes: Sequence[Note]
 ) -> str | None:
     if config.zendesk_resolution_field is not None:
-        kept = fields.get(str(config.zendesk_resolution_field))
-        if kept:
-            return str(kept)
+        text = fields.get(str(config.zendesk_resolution_field))
+        if text:
+            return str(text)
     done = solved_at(raw)
     if done is None:
         return None
@@ -220,6 +221,7 @@ def comment_json(note: NoteDraft) -> dict[str, Any]:
 def fitting_html(markdown: str) -> str:
     """HTML of a Markdown text within the desk's limit, cut visibly."""
     room = COMMENT_LIMIT
+    # The limit counts HTML, whose length is known only after rendering; so the Markdown is cut until it fits.
     while len(html := _without_placeholders(markdown_to_html(truncate(markdown, room)))) > COMMENT_LIMIT:
         room -= max(1000, len(html) - COMMENT_LIMIT)
     return html
@@ -262,6 +264,7 @@ def already_set(raw: Mapping[str, Any], fields: Mapping[str, Any]) -> bool:
 
 def _has(raw: Mapping[str, Any], name: str, wanted: object) -> bool:
     current = raw.get(name)
+    # Zendesk keeps tags as a set and gives them back sorted.
     if name == "tags" and isinstance(wanted, list):
         return set(wanted) == set(current or ())
     if name == "custom_fields" and isinstance(wanted, list):

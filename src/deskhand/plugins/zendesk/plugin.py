@@ -112,10 +112,10 @@ class ZendeskPlugin(TicketingToolPlugin):
 
     async def search_tickets(self, query: TicketQuery) -> TicketPage:
         require_filters(query, MANIFEST)
-        found = await self._search.page(query)
-        side = await self._side(found.body)
-        tickets = await read_aside(self._read_rows, found.rows, side)
-        return TicketPage(tickets=tickets, next_cursor=found.next_cursor, total=found.total)
+        page = await self._search.page(query)
+        side = await self._side(page.body)
+        tickets = await read_aside(self._read_rows, page.rows, side)
+        return TicketPage(tickets=tickets, next_cursor=page.next_cursor, total=page.total)
 
     async def list_notes(
         self, ticket_id: str, *, public: bool | None = None, cursor: str | None = None, page_size: int = 50
@@ -267,8 +267,8 @@ class ZendeskPlugin(TicketingToolPlugin):
             for audit in rows(page, "audits"):
                 ours = same_account((self.config.zendesk_user_id, audit.get("author_id"))) is not False
                 if ours and mapping.carries_mark(audit, mark):
-                    found = mapping.receipt_id(audit, ticket_id)
-                    return WriteReceipt(id=found, ticket_id=ticket_id, mark=mark, adopted=True)
+                    write_id = mapping.receipt_id(audit, ticket_id)
+                    return WriteReceipt(id=write_id, ticket_id=ticket_id, mark=mark, adopted=True)
         audits.ensure_none_left("the ticket's audits", desk=DESK)
         return None
 
@@ -289,15 +289,15 @@ class ZendeskPlugin(TicketingToolPlugin):
     ) -> WriteReceipt:
         """Look, adopt what is already so, else write everything in one PUT."""
         for mark in filter(None, marks if note is not None else ()):
-            found = await self.find_write(ticket_id, mark)
-            if found is not None:
-                return found
+            receipt = await self.find_write(ticket_id, mark)
+            if receipt is not None:
+                return receipt
         raw = await self._raw(ticket_id)
         wanted = dict(fields)
         if any(tags):  # `tags` replaces the list, so it is what we have seen and the new ones; the write must be safe
             removed = {tag.casefold() for tag in tags[1]}
-            kept = [tag for tag in (*(raw.get("tags") or ()), *tags[0]) if str(tag).casefold() not in removed]
-            wanted["tags"] = list(dict.fromkeys(kept))
+            names = [tag for tag in (*(raw.get("tags") or ()), *tags[0]) if str(tag).casefold() not in removed]
+            wanted["tags"] = list(dict.fromkeys(names))
             if_revision = if_revision or str(raw.get("updated_at"))
         if note is None and mapping.already_set(raw, wanted):
             return WriteReceipt(
@@ -356,23 +356,23 @@ class ZendeskPlugin(TicketingToolPlugin):
 
     async def _comments(self, ticket_id: str, side: mapping.Sideloads) -> Listing[dict[str, Any]]:
         """All comments, oldest first: the first is the description."""
-        found: list[dict[str, Any]] = []
+        comments: list[dict[str, Any]] = []
         pages = await self._client.pages(f"{_path(ticket_id)}/comments", "comments", {"include": "users"})
         for page in pages.rows:
             side.add(page)
-            found += rows(page, "comments")
-        return Listing(found, pages.is_cut)
+            comments += rows(page, "comments")
+        return Listing(comments, pages.is_cut)
 
     async def _resolved(self, row: Mapping[str, Any], side: mapping.Sideloads) -> Ticket:
         """A ticket of the history; its comments are read unless a field keeps the resolution."""
-        kept = await read_aside(self._read, row, side)
-        if kept.resolution:
-            return kept
-        comments = (await self._comments(kept.id, side)).whole("the ticket's comments", desk=DESK)
+        ticket = await read_aside(self._read, row, side)
+        if ticket.resolution:
+            return ticket
+        comments = (await self._comments(ticket.id, side)).whole("the ticket's comments", desk=DESK)
         return await read_aside(self._read, row, side, comments)
 
-    def _read_rows(self, found: Sequence[Mapping[str, Any]], side: mapping.Sideloads) -> tuple[Ticket, ...]:
-        return tuple(self._read(row, side) for row in found)
+    def _read_rows(self, tickets: Sequence[Mapping[str, Any]], side: mapping.Sideloads) -> tuple[Ticket, ...]:
+        return tuple(self._read(row, side) for row in tickets)
 
     def _read(
         self, raw: object, side: mapping.Sideloads, comments: Sequence[Mapping[str, Any]] | None = None

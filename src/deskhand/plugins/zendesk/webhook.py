@@ -68,6 +68,7 @@ def _subscribed(payload: Mapping[str, Any], event: str) -> TicketEvent | Ignored
 def _actor(event: str, payload: Mapping[str, Any], detail: Mapping[str, Any]) -> Person:
     """Who did it: the author of a new comment, else the event's actor (who may have changed a comment of ours)."""
     author = _comment(payload).get("author")
+    # The comment says who wrote it; the event's actor may be the account of a rule.
     if event == _NEW_COMMENT and isinstance(author, dict) and author.get("id"):
         return Person(id=str(author["id"]), name=_word(author.get("name")))
     return Person(id=_word(detail.get("actor_id")))
@@ -180,9 +181,11 @@ def _trigger_json(title: str, event: str) -> str:
     created = event == "ticket.created"
     conditions: list[dict[str, str]] = [
         {"field": "update_type", "operator": "is", "value": "Create" if created else "Change"},
+        # In the trigger itself, so that Zendesk does not even send what Deskhand would ignore.
         {"field": "status", "operator": "less_than", "value": "solved"},
     ]
     if not created:
+        # A tag by which people keep Deskhand off one ticket without touching any setting.
         conditions.append({"field": "current_tags", "operator": "not_includes", "value": "deskhand_off"})
         # "Current user" of the page is called `role` in the API and takes a user's id.
         conditions.append({"field": "role", "operator": "is_not", "value": "<id of Deskhand's account>"})
