@@ -239,8 +239,8 @@ def _ensure_json_types(model: type[BaseModel], data: Mapping[str, Any]) -> None:
     """Refuse what Pydantic would convert although the OpenAPI document says otherwise: "5" is no number, 0 no flag."""
     for name, kinds in _json_scalars(model).items():
         value = data.get(name)
-        if value is None:
-            continue
+        if value is None or (int in kinds and isinstance(value, float) and value.is_integer()):
+            continue  # 5.0 is a whole number in JSON
         if isinstance(value, bool) != (bool in kinds) or not isinstance(value, tuple(kinds)):
             words = " or ".join(_JSON_WORDS[kind] for kind in kinds)
             raise ValueError(f"{name} must be {words}")
