@@ -145,6 +145,7 @@ def create_app(config: ApiConfig, limits: EdgeLimits | None = None) -> FastAPI:
         app.include_router(router)
     _add_health(app)
     mount_static(app)
+    # Middleware that is added later stands further out: the door is inside the body's bound and the error net.
     app.add_middleware(WebhookDoor)
     app.add_middleware(BodyLimit, limits=limits or EdgeLimits())  # inside the net for unexpected errors, added next
     install_problem_handlers(app, login_path="/login")
@@ -166,6 +167,7 @@ async def _open(config: ApiConfig, secrets: SecretBox, stack: AsyncExitStack) ->
         ring_id="" if config.reread_keys else secrets.ring_id,
     )
     stack.push_async_callback(db.dispose)
+    # Before anything listens: with a login that bypasses row-level security every answer could hold foreign rows.
     await verify_application_role(db)
     await verify_proofs(db)
     pool = await create_pool(
@@ -178,6 +180,8 @@ async def _open(config: ApiConfig, secrets: SecretBox, stack: AsyncExitStack) ->
     listed_models = await _listed_models(config, http)
     telemetry = Telemetry()
     waker = await stack.enter_async_context(Waker(pool))
+    # Whatever session queues a run, for a retry or a schedule's "run now", wakes the workers by its commit; the inbox,
+    # which accepts past the sessions, wakes them by itself.
     db.on_handover = waker.wake
     book = TriggerBook(db, pool, secrets, plugins)
     inbox = Inbox(pool, book, waker, clock=utc_now, count=telemetry.delivery)

@@ -95,8 +95,8 @@ class Installation:
     @property
     def public_url(self) -> str:
         """Address that vendors and browsers use."""
-        given = self.settings.public_url or f"http://{self.settings.host}:{self.settings.port}"
-        return given.rstrip("/")
+        address = self.settings.public_url or f"http://{self.settings.host}:{self.settings.port}"
+        return address.rstrip("/")
 
     def environment(self, *, platform: bool) -> dict[str, str]:
         """Variables that make a child part of this installation, without the owner's login, which could undo it.
@@ -107,6 +107,7 @@ class Installation:
         logins = {"DESKHAND_DATABASE_URL": self.database_url}
         if platform and self.platform_url is not None:
             logins["DESKHAND_DATABASE_PLATFORM_URL"] = self.platform_url
+        # API and workers run what strangers' words lead to; the owner's login could take the policies off.
         kept_back = {"DESKHAND_DATABASE_OWNER_URL", "DESKHAND_DATABASE_PLATFORM_URL"}
         inherited = {name: value for name, value in os.environ.items() if name not in kept_back}
         return {**inherited, **logins, "DESKHAND_DATA_DIR": str(self.settings.data_dir)}
@@ -123,6 +124,7 @@ def open_installation(settings: Settings) -> Iterator[Installation]:
     """
     if settings.database_url is not None:
         url = settings.database_url.get_secret_value()
+        # Without an owner's address a migration is tried as the application, and its refusal names the setting.
         owner = settings.database_owner_url.get_secret_value() if settings.database_owner_url else url
         platform = settings.database_platform_url.get_secret_value() if settings.database_platform_url else None
         yield Installation(
@@ -137,6 +139,7 @@ def open_installation(settings: Settings) -> Iterator[Installation]:
         return
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     server = EmbeddedPostgres(settings.data_dir / "postgres", binaries=settings.pg_bin)
+    # Asked before the start: a server that another process began is that one's to stop.
     ours = not server.running
     try:
         server.start()
@@ -212,6 +215,7 @@ def _tenant_keys(settings: Settings, *, make: bool = False) -> tuple[str, ...]:
 def _make_once(path: Path, secret: str) -> None:
     """Write a secret's file, unless it is there: of several who start at once, one makes it for all."""
     try:
+        # O_EXCL makes one of several processes the author; the others read what it wrote.
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
         return
@@ -222,6 +226,7 @@ def _make_once(path: Path, secret: str) -> None:
 
 
 def _read_keys(path: Path) -> tuple[str, ...]:
+    # A line or a comma ends a key, because people paste rings either way.
     return _split(path.read_text(encoding="ascii").replace("\n", ","))
 
 

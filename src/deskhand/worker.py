@@ -49,6 +49,8 @@ async def run_worker(installation: Installation, *, stale_after: float = 5.0) ->
         db = await _database(installation, secrets, stack)
         pool = await _pool(installation, stack)
         http = HttpClientFactory(allow_private=settings.allow_private_addresses)
+        # Desks from outside packages are loaded before any work is taken: one that breaks the contract must stop the
+        # start.
         plugins = PluginManager()
         plugins.discover()
         gateway = await _gateway(installation, http, stack)
@@ -77,6 +79,8 @@ async def run_worker(installation: Installation, *, stale_after: float = 5.0) ->
             telemetry=telemetry,
             transport=await _transport(installation, pool, stack),
         )
+        # The page asks the heartbeat whether the worker is healthy, because a worker without it loses every run it
+        # takes.
         page = FiguresPage(telemetry, pool, healthy=lambda: runner.alive)
         address = stack.enter_context(closing(listen(settings.host, settings.worker_metrics_port)))
         scheduler, housekeeper = Scheduler(pool), Housekeeper(pool, installation.retention)
@@ -87,6 +91,7 @@ async def run_worker(installation: Installation, *, stale_after: float = 5.0) ->
             group.create_task(housekeeper.run(), name="housekeeper")
             group.create_task(page.serve(address), name="figures")
             await runner.run()
+            # Last, so that Prometheus can still read what the drain did.
             page.request_stop()
 
 
@@ -103,6 +108,8 @@ async def _gateway(installation: Installation, http: HttpClientFactory, stack: A
 
 
 async def _database(installation: Installation, secrets: SecretBox, stack: AsyncExitStack) -> Database:
+    # A ring in the environment cannot change while the process lives; `keys rotate` has to see that such a process
+    # runs.
     fixed_ring = "" if installation.reread_keys else secrets.ring_id
     db = await Database.reach(installation.database_url, prover=installation.prover, ring_id=fixed_ring)
     stack.push_async_callback(db.dispose)
@@ -137,6 +144,7 @@ async def _transport(
         raise ConfigurationError(
             "DESKHAND_DATABASE_DIRECT_URL leads to a proxy too; set it to PostgreSQL's own address, or unset it."
         )
+    # Opened when PgQueuer listens: an idle worker needs one connection past the proxy, and none before.
     direct = await create_pool(direct_url.get_secret_value(), min_size=0, max_size=2)
     stack.push_async_callback(direct.close)
     return Transport(pool, proxied=True, direct=direct)

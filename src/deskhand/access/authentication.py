@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from deskhand.access import repository, sessions
 from deskhand.access.principal import Origin, Principal
-from deskhand.access.repository import FoundKey
+from deskhand.access.repository import StoredKey
 from deskhand.access.service import KEY, PLATFORM_KEY, SESSION, SESSION_LIFETIME, SIGN_IN, new_key
 from deskhand.audit import service as audit
 from deskhand.errors import ConfigurationError, UnauthenticatedError
@@ -174,7 +174,7 @@ async def still_holds(session: AsyncSession, principal: Principal, *, now: datet
     return key is not None and key.tenant_is_active and _is_good(key, now) and not idle
 
 
-async def _find_tenant_key(db: Database, credential: str, *, kinds: tuple[str, ...], now: datetime) -> FoundKey:
+async def _find_tenant_key(db: Database, credential: str, *, kinds: tuple[str, ...], now: datetime) -> StoredKey:
     # By the prefix first: a session's own key in an Authorization header is no credential, although its hash is stored.
     if len(credential) > MAX_CREDENTIAL or not credential.startswith(tuple(f"{kind}_" for kind in kinds)):
         raise UnauthenticatedError(_INVALID)
@@ -186,12 +186,12 @@ async def _find_tenant_key(db: Database, credential: str, *, kinds: tuple[str, .
     return key
 
 
-async def _note_use(session: AsyncSession, key: FoundKey, digest: bytes, now: datetime) -> None:
+async def _note_use(session: AsyncSession, key: StoredKey, digest: bytes, now: datetime) -> None:
     if key.used_at is None or key.used_at + sessions.NOTED_EVERY <= now:
         await repository.note_use(session, digest, now)
 
 
-async def _find_platform_key(db: Database, credential: str) -> FoundKey:
+async def _find_platform_key(db: Database, credential: str) -> StoredKey:
     if len(credential) > MAX_CREDENTIAL:
         raise UnauthenticatedError(_INVALID)
     async with db.anonymous_session() as session:
@@ -201,11 +201,11 @@ async def _find_platform_key(db: Database, credential: str) -> FoundKey:
     return key
 
 
-def _is_good(key: FoundKey, now: datetime) -> bool:
+def _is_good(key: StoredKey, now: datetime) -> bool:
     return key.revoked_at is None and (key.expires_at is None or key.expires_at > now)
 
 
-def _is_idle(key: FoundKey, now: datetime) -> bool:
+def _is_idle(key: StoredKey, now: datetime) -> bool:
     latest = key.used_at or key.created_at
     return latest is not None and latest + sessions.IDLE <= now
 

@@ -18,7 +18,7 @@ from deskhand.kit.page import Page, cut_page, decode_cursor
 
 
 @dataclass(frozen=True, slots=True)
-class FoundKey:
+class StoredKey:
     """What the database says about a hash; not yet a judgement on whether it may be used.
 
     Its end is the earlier one of its own and that of the key it was made with.
@@ -36,13 +36,13 @@ class FoundKey:
     tenant_is_active: bool = True
 
 
-async def find_api_key(session: AsyncSession, digest: bytes) -> FoundKey | None:
+async def find_api_key(session: AsyncSession, digest: bytes) -> StoredKey | None:
     """Look a tenant key up by its hash."""
     result = await session.execute(text("SELECT * FROM find_api_key(:digest)"), {"digest": digest})
     row = result.one_or_none()
     if row is None:
         return None
-    return FoundKey(
+    return StoredKey(
         id=row.id,
         tenant_id=row.tenant_id,
         role=row.role,
@@ -56,7 +56,7 @@ async def find_api_key(session: AsyncSession, digest: bytes) -> FoundKey | None:
     )
 
 
-async def find_platform_key(session: AsyncSession, digest: bytes) -> FoundKey | None:
+async def find_platform_key(session: AsyncSession, digest: bytes) -> StoredKey | None:
     """Look a platform administrator's key up by its hash."""
     result = await session.execute(
         text("SELECT id, prefix, revoked_at FROM find_platform_key(:digest)"), {"digest": digest}
@@ -64,7 +64,7 @@ async def find_platform_key(session: AsyncSession, digest: bytes) -> FoundKey | 
     row = result.one_or_none()
     if row is None:
         return None
-    return FoundKey(
+    return StoredKey(
         id=row.id,
         tenant_id=None,
         role="platform_admin",

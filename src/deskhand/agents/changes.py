@@ -40,12 +40,12 @@ def set_triggers(agent: Agent, wanted: Sequence[AgentTriggerCreate], *, secrets:
     """
     existing = {trigger.id: trigger for trigger in agent.triggers}
     made: dict[UUID, str] = {}
-    kept: list[AgentTrigger] = []
-    for index, asked in enumerate(wanted):
-        trigger, data = _new_trigger(agent), asked
-        if isinstance(asked, AgentTriggerUpdate) and asked.id is not None:
-            trigger = _existing(existing, asked.id, asked, index)
-            data = _completed(asked, trigger, index)
+    triggers: list[AgentTrigger] = []
+    for index, sent in enumerate(wanted):
+        trigger, data = _new_trigger(agent), sent
+        if isinstance(sent, AgentTriggerUpdate) and sent.id is not None:
+            trigger = _existing(existing, sent.id, sent, index)
+            data = _completed(sent, trigger, index)
         _fill(trigger, data)
         if data.hmac_secret is not None:
             ensure_strong(data.hmac_secret.get_secret_value(), f"/triggers/{index}/hmac_secret")
@@ -53,8 +53,8 @@ def set_triggers(agent: Agent, wanted: Sequence[AgentTriggerCreate], *, secrets:
         elif data.trigger_type == TriggerType.WEBHOOK and trigger.hmac_secret is None:
             made[trigger.id] = new_webhook_secret()
             _replace_secret(trigger, made[trigger.id], secrets)
-        kept.append(trigger)
-    agent.triggers = kept
+        triggers.append(trigger)
+    agent.triggers = triggers
     return made
 
 
@@ -66,8 +66,9 @@ def restore_triggers(agent: Agent, stored: Sequence[Mapping[str, Any]], *, secre
     """
     existing = {str(trigger.id): trigger for trigger in agent.triggers}
     made: dict[UUID, str] = {}
-    kept: list[AgentTrigger] = []
+    triggers: list[AgentTrigger] = []
     for part in stored:
+        # Under its old id, by which a comparison of versions knows it as the same trigger.
         trigger = existing.get(part["id"]) or _new_trigger(agent, UUID(part["id"]))
         for name in ("trigger_type", "payload_schema", *SCHEDULE_FIELDS):
             if name in part:
@@ -77,21 +78,21 @@ def restore_triggers(agent: Agent, stored: Sequence[Mapping[str, Any]], *, secre
             if trigger.hmac_secret is None:
                 made[trigger.id] = new_webhook_secret()
                 _replace_secret(trigger, made[trigger.id], secrets)
-        kept.append(trigger)
-    agent.triggers = kept
+        triggers.append(trigger)
+    agent.triggers = triggers
     return made
 
 
 def set_tools(agent: Agent, granted: Mapping[str, Grants]) -> None:
     """Make the agent's tools the granted ones, with exactly those operations."""
     existing = {tool.tool_id: tool for tool in agent.tools}
-    kept = []
+    tools = []
     for tool_id, grants_of_tool in granted.items():
         tool = existing.get(tool_id) or AgentTool(agent_id=agent.id, tenant_id=agent.tenant_id, tool_id=tool_id)
         if read_grants(tool.operations or ()) != dict(grants_of_tool) or tool.operations is None:
             tool.operations = stored_grants(grants_of_tool)
-        kept.append(tool)
-    agent.tools = kept
+        tools.append(tool)
+    agent.tools = tools
 
 
 def grants(
@@ -114,13 +115,13 @@ def grants(
     """
     present = {tool.tool_id: read_grants(tool.operations) for tool in agent.tools}
     wanted = list(present) if tool_ids is None else list(tool_ids)
-    asked = {
+    named_grants = {
         tool_id: {name: how.grant for name, how in granted_of_tool.items()}
         for tool_id, granted_of_tool in (operations or {}).items()
     }
     faults = [
         FieldProblem(pointer(["tool_operations", tool_id]), f"'{tool_id}' is not among the agent's tools")
-        for tool_id in asked
+        for tool_id in named_grants
         if tool_id not in wanted
     ]
     granted: dict[str, Grants] = {}
@@ -130,9 +131,9 @@ def grants(
         except PluginNotFoundError as error:
             faults.append(FieldProblem(pointer(["tool_ids", index]), error.detail))
             continue
-        named = asked.get(tool_id, present.get(tool_id))
+        named = named_grants.get(tool_id, present.get(tool_id))
         granted[tool_id] = dict.fromkeys(default_grants(provider), PLAIN) if named is None else named
-        if tool_id in asked or tool_id not in present:  # what is there already was judged when it was saved
+        if tool_id in named_grants or tool_id not in present:  # what is there already was judged when it was saved
             faults.extend(grant_faults(provider, granted[tool_id]))
     if faults:
         raise InvalidInputError("; ".join(fault.detail for fault in faults), errors=faults)
@@ -158,6 +159,7 @@ def plan_schedules(agent: Agent, *, now: datetime) -> None:
             continue
         if agent.status != AgentStatus.ACTIVE or trigger.is_paused:
             trigger.next_fire_at = None
+        # One that is planned keeps its time: an edit of the prompt must not skip a time that has just come.
         elif trigger.next_fire_at is None:
             assert trigger.schedule_cron is not None
             trigger.next_fire_at = next_fire(trigger.schedule_cron, trigger.schedule_timezone, after=now)
@@ -201,5 +203,6 @@ def _fill(trigger: AgentTrigger, data: AgentTriggerCreate) -> None:
 
 def _replace_secret(trigger: AgentTrigger, secret: str, secrets: SecretBox) -> None:
     trigger.hmac_secret = secrets.encrypt(secret)
+    # A secret that is put in force here stands alone; rotate() is what leaves the old one valid for a while.
     trigger.previous_hmac_secret = None
     trigger.previous_hmac_secret_expires_at = None

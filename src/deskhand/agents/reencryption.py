@@ -57,6 +57,7 @@ async def rotate_secrets(db: Database, secrets: SecretBox, *, progress: Callable
     for number, (table, columns) in enumerate(SECRETS):
         after: UUID | None = None
         while True:
+            # A transaction a batch: one over everything would hold its locks while the installation serves.
             async with db.platform_session() as session:
                 ids, changed = await _rotate_batch(session, secrets, table, columns, after)
             done += changed

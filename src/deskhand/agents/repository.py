@@ -51,6 +51,7 @@ async def list_agents(session: AsyncSession, wanted: AgentFilter, *, limit: int,
     if wanted.status is not None:
         query = query.where(Agent.status == wanted.status.value)
     else:
+        # Deleted agents stay readable by their id and are out of everybody's way in the list.
         query = query.where(Agent.status != AgentStatus.INACTIVE.value)
     if wanted.q:
         query = query.where(

@@ -163,15 +163,15 @@ class AgentTriggerUpdate(AgentTriggerCreate):
         Raises:
             ValidationError: The two together are no trigger.
         """
-        kept = {
+        stored_fields = {
             name: getattr(stored, name)
             for name in (*SCHEDULE_FIELDS, "payload_schema")
             if name not in self.model_fields_set and getattr(stored, name) is not None
         }
         named = {name: getattr(self, name) for name in self.model_fields_set if name != "id"}
         if self.trigger_type == TriggerType.WEBHOOK:
-            kept.pop("schedule_cron", None)
-        return AgentTriggerCreate.model_validate({**kept, **named})
+            stored_fields.pop("schedule_cron", None)
+        return AgentTriggerCreate.model_validate({**stored_fields, **named})
 
 
 class _ToolRules(InputModel):

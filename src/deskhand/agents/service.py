@@ -93,6 +93,7 @@ class AgentService:
         changes.set_tools(agent, changes.grants(agent, data.tool_ids, data.tool_operations, plugins=self._plugins))
         changes.ensure_outcome(agent)
         await self._ensure_ready(agent)
+        # By the database's clock, which decides when schedulers find it due.
         changes.plan_schedules(agent, now=await database_now(self._session))
         self._session.add(agent)
         await self._session.flush()
@@ -146,6 +147,7 @@ class AgentService:
             name for name, old in zip(("name", "description"), shown, strict=True) if getattr(agent, name) != old
         ]
         changed += ["status"] if agent.status != old_status else []
+        # Secrets are not part of a version, so a change of them shows in no snapshot.
         secrets_replaced = any(trigger.hmac_secret is not None for trigger in data.triggers or ())
         if not changed and not secrets_replaced:
             return agent, made
@@ -283,7 +285,10 @@ class AgentService:
     async def _save(self, agent: Agent, operation: str, changed: Iterable[str], *, new_version: bool) -> Agent:
         await self._ensure_ready(agent)
         changes.plan_schedules(agent, now=await database_now(self._session))
+        # The revision counts every change and is the ETag; accept_event() refuses an event by it whose trigger was
+        # cached.
         agent.revision += 1
+        # A version counts only what alters what the agent does: pausing it makes none.
         agent.current_version += int(new_version)
         await self._session.flush()
         stored = await self._reload(agent.id)

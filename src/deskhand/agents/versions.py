@@ -89,6 +89,7 @@ def compare(before: AgentVersion, after: AgentVersion) -> VersionDiff:
 def _prompt_diff(before: list[str], after: list[str], names: tuple[str, str]) -> list[str]:
     """A unified diff in bounded time: ``difflib`` takes minutes for prompts made to make it do so."""
     counted = Counter(after)
+    # The pairs of equal lines are what difflib's time grows with; a prompt of one line, repeated, has millions.
     equal_pairs = sum(counted[line] for line in before)
     if (equal_pairs + len(before) + len(after)) * min(len(before), len(after)) <= MAX_DIFF_STEPS:
         return list(difflib.unified_diff(before, after, *names, lineterm=""))

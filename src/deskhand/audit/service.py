@@ -82,6 +82,7 @@ async def record(
     Returns:
         The stored entry.
     """
+    # Two entries that read the same newest one would both name it as the one before them, and the chain would fork.
     await repository.lock_chain(session, tenant_id)
     previous, now = await repository.last_entry(session, tenant_id)
     entry = AuditLog(
@@ -92,6 +93,7 @@ async def record(
         resource_type=resource_type,
         resource_id=None if resource_id is None else str(resource_id),
         status=status,
+        # As JSON gives it back, since the digest is computed again from what the database returns.
         details=json.loads(json.dumps(dict(details or {}), default=str, allow_nan=False)),
         previous_hash=previous,
         created_at=now,
@@ -147,6 +149,7 @@ async def export(session: AsyncSession, *, tenant_id: str, filters: AuditFilters
     while entries := await repository.oldest_first(session, tenant_id, filters, after=after):
         yield "".join(line(entry, form) for entry in entries)
         after = entries[-1].sequence
+        # A log of years is read through one session, which would keep every entry in memory.
         session.expunge_all()
 
 
@@ -164,6 +167,7 @@ def entry_digest(entry: AuditLog) -> bytes:
         _canonical(entry.details),
         entry.created_at.astimezone(UTC).isoformat(timespec="microseconds"),
     ]
+    # One spelling for one content: PostgreSQL's jsonb keeps neither blanks nor the order of keys.
     text = json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(text.encode()).digest()
 
@@ -176,6 +180,7 @@ def _check(report: ChainReport, entry: AuditLog) -> ChainReport:
     elif entry_digest(entry) != bytes(entry.entry_hash):
         reason = "its content was changed"
     seen = replace(report, entries=report.entries + 1, head=stored)
+    # The first break alone is told: every entry after a missing one fits its own neighbour again.
     return replace(seen, broken_at=entry.sequence, reason=reason) if reason and report.ok else seen
 
 

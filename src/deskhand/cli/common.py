@@ -77,6 +77,7 @@ def read_json_file(path: Path) -> Any:
         InvalidInputError: It cannot be read, is no UTF-8, or no JSON.
     """
     try:
+        # utf-8-sig: editors on Windows put a mark before the text, which is no JSON.
         return json.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise InvalidInputError(f"{path} cannot be read: {error.strerror or error}.") from error

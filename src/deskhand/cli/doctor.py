@@ -50,6 +50,7 @@ def doctor() -> None:
         for name, check in CHECKS:
             try:
                 verdict = check(installation)
+            # The next checks go on: people mend several things in one go, and later ones do not hang on earlier ones.
             except DeskhandError as error:
                 healthy = False
                 _say("[red]✗[/]", name, error.detail)

@@ -199,7 +199,7 @@ class Runner:
         if not isinstance(error, Exception):
             raise error
         decision = decide(error, attempt=execution.attempt, max_attempts=execution.max_attempts)
-        # A known failure is told by its sentence; only a bug is worth a traceback.
+        # Of a known failure the log has the sentence; only a bug is worth a traceback.
         trace = error if decision.code == DeskhandError.code else None
         log.warning(
             "execution_failed", code=decision.code, again=decision.again, reason=decision.message, exc_info=trace

@@ -54,8 +54,10 @@ async def answer_doubt(
     if answer.done:
         step.state, step.output, step.error = StepState.FINISHED, _receipt(execution, step, answer, principal), None
     else:
+        # A failed write is begun anew by the resumed run; one in doubt would be asked about again.
         step.state, step.error = StepState.FAILED, f"{principal.actor} looked at the ticket: this write was not done."
     await session.flush()
+    # The error takes the answer back with it: settled without a run to go on, the doubt would be lost.
     if not await requeue_run(session, execution):
         raise ConflictError("Another run of this ticket waits for its start; let it end first.")
     details = {"step_key": step.step_key, "mark": step.mark, "done": answer.done, "receipt_id": answer.receipt_id}
@@ -68,11 +70,11 @@ def find_question(status: str, steps: Sequence[RowMapping]) -> Question | None:
     doubt = next((step for step in steps if step["state"] == StepState.IN_DOUBT), None)
     if status != ExecutionStatus.WAITING or doubt is None:
         return None
-    given = doubt["input"] if isinstance(doubt["input"], dict) else {}
+    written = doubt["input"] if isinstance(doubt["input"], dict) else {}
     return Question(
         step_key=doubt["step_key"],
         operation=doubt["name"],
-        text=redact(_text(given.get("body"))),
+        text=redact(_text(written.get("body"))),
         mark=doubt["mark"],
         asked_at=doubt["started_at"],
         ticket_url=_ticket_url(steps),

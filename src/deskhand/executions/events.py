@@ -61,6 +61,7 @@ async def stream_changes(
         slots: Where this stream takes its slot.
     """
     with slots.take(viewer.tenant_id or "", viewer.actor):
+        # Tells the browser at once how soon to come back, before the first change or the end of the stream.
         yield ServerSentEvent(retry=RECONNECT_MS)
         seen: dict[UUID, str] = {}
         for _ in range(MAX_POLLS):
@@ -68,6 +69,7 @@ async def stream_changes(
                 if not await authentication.still_holds(session, viewer, now=state.clock()):
                     return
                 page = await service.list_executions(session, filters, limit=DEFAULT_LIMIT)
+            # Oldest first, so that a client that puts each event on top ends with the newest there.
             for summary in reversed(page.items):
                 mark = fingerprint(summary)
                 if seen.get(summary.id) != mark:

@@ -55,6 +55,7 @@ async def replay_execution(
         raise ConflictError(f"The execution is {original.status}; only one that has ended can be replayed.")
     await _active_agent(session, original)
     version = await _version(session, original, wanted.agent_version)
+    # The version that ran had the tool by then; only another one may lack it.
     if version.id != original.agent_version_id:
         _ensure_has_tool(version, original.tool_type, pointer="/agent_version")
     run = NewRun(
@@ -102,6 +103,7 @@ async def retry_with(
     tool_type = change.tool_type or old.tool_type
     _ensure_has_tool(version, tool_type, pointer="/tool_type")
     trigger = await repository.get_trigger(session, old.trigger_id)
+    # The form showed hidden credentials as [hidden]; what comes back so stands for the stored value.
     payload = old.input_payload if change.input is None else restored(change.input, old.input_payload)
     await check_schema(payload or {}, trigger.payload_schema if trigger else None, at="/input")
     ticket_ref = change.ticket_ref or old.ticket_ref
@@ -117,6 +119,7 @@ async def retry_with(
         retry_of=old.id,
     )
     execution = await start_run(session, run)
+    # Both times are the same one, by which find_successor() looks the new run up through an index.
     old.dismissed_at = execution.queued_at
     changed = [name for name in ("input", "ticket_ref", "tool_type") if getattr(change, name) is not None]
     details = {"retry_of": str(old.id), "changed": changed, "even_though_written": change.even_though_written}
@@ -175,8 +178,8 @@ async def describe_writes(session: AsyncSession, execution_id: UUID) -> list[str
 
 
 def _describe(step: ExecutionStep) -> str:
-    given = step.input if isinstance(step.input, dict) else {}
-    text = " ".join(str(redact(given.get("body") or "")).split())
+    written = step.input if isinstance(step.input, dict) else {}
+    text = " ".join(str(redact(written.get("body") or "")).split())
     shown = text if len(text) <= QUOTED else text[: QUOTED - 1] + "\N{HORIZONTAL ELLIPSIS}"
     quoted = f" \N{LEFT DOUBLE QUOTATION MARK}{shown}\N{RIGHT DOUBLE QUOTATION MARK}" if text else ""
     receipt = step.output.get("id") if isinstance(step.output, dict) else None
@@ -191,6 +194,7 @@ async def _ensure_repeatable(session: AsyncSession, old: AgentExecution, change:
     successor = await repository.find_successor(session, old.id, old.dismissed_at)
     if successor is not None:
         raise ConflictError(f"It was retried with another input already, as execution {successor['id']}.")
+    # The new run has a journal of its own and would not know the old run's writes.
     written = [] if change.even_though_written else await describe_writes(session, old.id)
     if written:
         raise ConflictError(
@@ -210,11 +214,11 @@ async def _version(session: AsyncSession, execution: AgentExecution, number: int
     versions = await repository.list_versions(session, execution.agent_id)
     if number is None:
         return next(version for version in versions if version.id == execution.agent_version_id)
-    found = next((version for version in versions if version.version_number == number), None)
-    if found is None:
+    version_wanted = next((version for version in versions if version.version_number == number), None)
+    if version_wanted is None:
         named = _named([version.version_number for version in versions])
         raise _invalid("/agent_version", f"the agent has no version {number}; there is {named}")
-    return found
+    return version_wanted
 
 
 def _ensure_has_tool(version: AgentVersion, tool_type: str | None, *, pointer: str) -> None:

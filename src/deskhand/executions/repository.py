@@ -45,19 +45,21 @@ def _milliseconds(start: Any, end: Any) -> ColumnElement[int | None]:
 
 
 def _subject() -> ColumnElement[str | None]:
+    # Three levels deep, where every desk has its headline; a search through a whole event would cost a list its speed.
     paths = [f'$.**{{0 to 3}}.{name} ? (@.type() == "string")' for name in _SUBJECT_NAMES]
-    found = [
+    subjects = [
         func.jsonb_path_query_first(AgentExecution.input_payload, cast(literal(path), JSONPATH)).op("#>>")(
             literal_column("'{}'")
         )
         for path in paths
     ]
-    return func.left(func.coalesce(*found), 300)
+    return func.left(func.coalesce(*subjects), 300)
 
 
 def _spent() -> Any:
     """Per execution: steps, tokens, and cost as far as every finished model call has a price."""
     step = ExecutionStep
+    # A sum that leaves out a call without a price would show part of the cost as the whole.
     unpriced = func.bool_or(and_(step.kind == "model", step.state == StepState.FINISHED, step.cost_usd.is_(None)))
     return (
         select(
@@ -104,22 +106,22 @@ def _summaries() -> Select[*tuple[Any, ...]]:
 
 def _conditions(filters: ExecutionFilters) -> list[Condition]:
     e = AgentExecution
-    found: list[Condition] = []
+    conditions: list[Condition] = []
     if filters.status:
-        found.append(e.status.in_([status.value for status in filters.status]))
+        conditions.append(e.status.in_([status.value for status in filters.status]))
     if filters.agent_id:
-        found.append(e.agent_id == filters.agent_id)
+        conditions.append(e.agent_id == filters.agent_id)
     if filters.ticket_ref:
-        found.append(e.ticket_ref == filters.ticket_ref)
+        conditions.append(e.ticket_ref == filters.ticket_ref)
     if filters.since:
-        found.append(e.queued_at >= filters.since)
+        conditions.append(e.queued_at >= filters.since)
     if filters.degraded is not None:
-        found.append(func.coalesce(e.output_result.contains({"degraded": True}), False) == filters.degraded)
+        conditions.append(func.coalesce(e.output_result.contains({"degraded": True}), False) == filters.degraded)
     if filters.needs_attention:
-        found.append(
+        conditions.append(
             or_(e.status == ExecutionStatus.WAITING, and_(e.status == ExecutionStatus.FAILED, e.dismissed_at.is_(None)))
         )
-    return found
+    return conditions
 
 
 async def list_summaries(
@@ -171,6 +173,7 @@ async def list_steps(session: AsyncSession, execution_id: UUID) -> Sequence[RowM
 
 async def count_by_status(session: AsyncSession, filters: ExecutionFilters) -> dict[str, int]:
     """Executions per state, whatever states the filters name."""
+    # The counts stand on the tabs that choose a state, so each must count without the present choice.
     everywhere = filters.model_copy(update={"status": [], "needs_attention": False})
     statement = (
         select(AgentExecution.status, func.count()).where(*_conditions(everywhere)).group_by(AgentExecution.status)

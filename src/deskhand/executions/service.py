@@ -81,6 +81,7 @@ async def get_execution(session: AsyncSession, execution_id: UUID) -> ExecutionD
     if row is None:
         raise not_found(execution_id)
     steps = await repository.list_steps(session, execution_id)
+    # Redacted where it leaves: the journal keeps what the worker needs, and people see it without credentials.
     result = redact(row["output_result"])
     return ExecutionDetail.model_validate(
         {
@@ -140,6 +141,7 @@ async def cancel_execution(session: AsyncSession, execution_id: UUID, *, princip
     if execution.cancel_requested_at is None:
         now = await database_now(session)
         execution.cancel_requested_at = now
+        # The row of a running one belongs to its worker, which reads the request before its next step.
         if status is not ExecutionStatus.RUNNING:
             execution.status = ExecutionStatus.CANCELLED
             execution.completed_at = now
@@ -179,12 +181,13 @@ async def retry_matching(session: AsyncSession, wanted: BulkRetry, *, principal:
         wanted: Which ones, and how many at most.
         principal: Who asks; named in the audit log, once per execution.
     """
-    found = await repository.lock_ended(session, wanted)
+    executions = await repository.lock_ended(session, wanted)
     retried: list[UUID] = []
     skipped: list[UUID] = []
-    for execution in found[: wanted.limit]:
+    for execution in executions[: wanted.limit]:
+        # One whose ticket has another run waiting is skipped: that run will see the ticket as it is.
         (retried if await _requeue(session, execution, principal) else skipped).append(execution.id)
-    return BulkRetryResult(retried=retried, skipped=skipped, more=len(found) > wanted.limit)
+    return BulkRetryResult(retried=retried, skipped=skipped, more=len(executions) > wanted.limit)
 
 
 async def dismiss_matching(session: AsyncSession, wanted: BulkDismiss, *, principal: Principal) -> BulkDismissResult:
@@ -195,14 +198,14 @@ async def dismiss_matching(session: AsyncSession, wanted: BulkDismiss, *, princi
         wanted: Which ones, and how many at most.
         principal: Who asks; named in the audit log, once per execution.
     """
-    found = await repository.lock_undismissed(session, wanted)
+    executions = await repository.lock_undismissed(session, wanted)
     now = await database_now(session)
-    for execution in found[: wanted.limit]:
+    for execution in executions[: wanted.limit]:
         execution.dismissed_at = now
         await record_change(session, "execution.dismiss", execution, principal, {"error_code": execution.error_code})
     await session.flush()
     return BulkDismissResult(
-        dismissed=[execution.id for execution in found[: wanted.limit]], more=len(found) > wanted.limit
+        dismissed=[execution.id for execution in executions[: wanted.limit]], more=len(executions) > wanted.limit
     )
 
 
@@ -241,10 +244,12 @@ async def _requeue(session: AsyncSession, execution: AgentExecution, principal: 
 
 
 async def _successor(session: AsyncSession, row: RowMapping) -> dict[str, Any] | None:
+    # A retry with another input dismisses the failed run in the same transaction, so one that is not dismissed has
+    # none.
     if row["dismissed_at"] is None:
         return None
-    found = await repository.find_successor(session, row["id"], row["dismissed_at"])
-    return None if found is None else dict(found)
+    successor = await repository.find_successor(session, row["id"], row["dismissed_at"])
+    return None if successor is None else dict(successor)
 
 
 def _step(row: RowMapping) -> StepView:

@@ -191,6 +191,7 @@ class Inbox:
             try:
                 return trigger, await _off_loop(request, partial(self._verify, request, secrets, plugins))
             except SignatureError as error:
+                # The first trigger's failure: the record of that trigger gets it.
                 failure = failure or error
         if failure is None:
             failure = refuse_unknown_address(request, plugins=plugins, now=self._clock())

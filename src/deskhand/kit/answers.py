@@ -34,6 +34,7 @@ def bounded(response: httpx2.Response, *, limit: int, deadline: float) -> httpx2
     headers = response.headers.copy()
     if named:
         del headers["content-encoding"]
+        # It counts the packed bytes; a reader would take the unpacked body for broken off.
         headers.pop("content-length", None)
     stream = _BoundedStream(response, unpack=_Unpacking() if named else None, limit=limit, deadline=deadline)
     return httpx2.Response(response.status_code, headers=headers, stream=stream, extensions=response.extensions)
@@ -59,6 +60,7 @@ class _Unpacking:
                 self._packed = zlib.decompressobj(_window_of(rest))
                 self._parts += 1
             try:
+                # At most a piece at a time: one kilobyte of gzip can become a megabyte.
                 piece = self._packed.decompress(rest, _PIECE)
             except zlib.error as error:
                 raise httpx2.RemoteProtocolError(f"the packed answer is damaged ({error})") from error
@@ -108,6 +110,7 @@ class _BoundedStream(httpx2.AsyncByteStream):
         chunks = aiter(self._response.stream)
         while True:
             try:
+                # One deadline for all chunks: a limit for each alone would let a byte a second go on for ever.
                 async with asyncio.timeout_at(self._deadline):
                     chunk = await anext(chunks)
             except StopAsyncIteration:

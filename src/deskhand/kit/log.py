@@ -49,6 +49,7 @@ def configure_logging(
         )
     )
     root = logging.getLogger()
+    # Uvicorn's and the libraries' own handlers go: what they wrote would not pass the redaction.
     root.handlers[:] = [handler]
     root.setLevel(threshold)
     structlog.configure(

@@ -70,17 +70,18 @@ def clean_html(source: str, **policy: Any) -> str:
 
 def shallow(source: str) -> str:
     """HTML for a parser that takes long for deep nesting: past ``DEPTH``, words stay and their elements do not."""
+    # Most texts end here: with so few tags nothing can be nested deeper.
     if source.count("<") <= DEPTH or not _is_deep(source):
         return source
-    kept, depth = [], 0
+    parts, depth = [], 0
     for token in tokens(source, frozenset()):
         if isinstance(token, str):
-            kept.append(escape(token, quote=False))
+            parts.append(escape(token, quote=False))
             continue
         before, depth = depth, _depth_after(token, depth)
         if max(before, depth) <= DEPTH:
-            kept.append(token.source)
-    return "".join(kept)
+            parts.append(token.source)
+    return "".join(parts)
 
 
 def _is_deep(source: str) -> bool:

@@ -69,6 +69,7 @@ def ensure_good_password(password: str, *, about: Sequence[str | None] = (), poi
 
 def _guesses(password: str, about: Sequence[str | None]) -> int:
     texts = [text for text in (*about, *_PRODUCT) if text]
+    # The parts of an address and a name as well: a password made of them is among the first that are tried.
     known = {part for text in texts for part in (text, text.partition("@")[0], *re.split(r"\W+", text)) if part}
     return int(zxcvbn(normalised(password)[:_ESTIMATED], user_inputs=sorted(known))["guesses"])
 
@@ -118,6 +119,8 @@ class Passwords:
             return False
 
     async def _wait(self) -> None:
+        # Refused at once and not after a long wait: a line without an end would hold memory for each sign-in of a
+        # flood.
         if self._waiting >= IN_LINE:
             raise UnavailableError("Too many people sign in at this moment; try again shortly.", retry_after=5.0)
         self._waiting += 1

@@ -49,6 +49,7 @@ def storable(value: Any, *, max_depth: int | None = None, clean: Clean | None = 
     """
     made = _cleaner(clean)
     holder: list[Any] = [value]
+    # A stack of our own: recursion would end at a depth that a sender chooses.
     pending: list[tuple[Any, Any, int]] = [(holder, 0, 0)]
     while pending:
         parent, place, depth = pending.pop()
@@ -103,6 +104,7 @@ def _cleaner(clean: Clean | None) -> Clean:
 
 def _decoded(body: bytes, charset: str | None) -> str:
     encoding = json.detect_encoding(body)
+    # UTF-16 and UTF-32 show themselves in the bytes; a declared charset only decides among those that do not.
     if charset and encoding == "utf-8":
         try:
             return body.decode(charset)

@@ -145,6 +145,7 @@ class Telemetry:
             tokens_out: Tokens of the answer.
             cost_usd: US dollars; None where no price is known, which is not the same as free.
         """
+        # The gateway chooses the names; each new one is a series that Prometheus keeps for weeks.
         if len(self._models) < MOST_MODELS:
             self._models.add(model)
         label = model if model in self._models else "other"

@@ -43,11 +43,13 @@ def _seconds(text: str, now: datetime | None) -> float | None:
         return None
     if number.group(1) == "-":
         return 0.0
+    # More digits than a float tells apart; whatever is meant, it is beyond the longest wait.
     if len(number.group(2)) > 15:
         return LONGEST_WAIT
     seconds = float(text)
     if seconds < _EPOCH_SECONDS:
         return _bounded(seconds)
+    # Some gateways send milliseconds; as seconds they would lie thousands of years ahead.
     instant = seconds / 1000 if seconds >= _EPOCH_MILLISECONDS else seconds
     return _bounded(instant - (now or datetime.now(UTC)).timestamp())
 

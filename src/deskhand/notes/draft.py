@@ -115,8 +115,8 @@ def needs_model(facts: NoteFacts) -> bool:
 
 def citable(facts: NoteFacts) -> list[Source]:
     """The sources a step may stand on: near enough, with something to do in them, the best first."""
-    told = [source for source in facts.sources if source.kind in ("ticket", "article") and source.text.strip()]
-    near = [source for source in told if source.score is None or source.score >= NEAR]
+    worded = [source for source in facts.sources if source.kind in ("ticket", "article") and source.text.strip()]
+    near = [source for source in worded if source.score is None or source.score >= NEAR]
     tickets = [source for source in near if source.kind == "ticket"][:PROMPT_TICKETS]
     articles = [source for source in near if source.kind == "article"][:PROMPT_ARTICLES]
     return [*tickets, *articles]
@@ -266,6 +266,8 @@ def _candidates(draft: Mapping[str, Any], facts: NoteFacts) -> Iterator[Step | D
     for item in _items(draft.get("next_steps"))[:MAX_STEPS]:
         entry = item if isinstance(item, Mapping) else {}
         text = " ".join(_text(entry.get("text"))[: 2 * STEP_CHARS].split())
+        # A model that writes an article's step out is taken to have picked it: the article's own words are surely
+        # right.
         copied = next((step for step in by_number.values() if grounding.same_words(text, step.text)), None)
         yield copied or _step(text, _text(entry.get("source")), facts, grounds)
 
@@ -307,6 +309,7 @@ def _summary(text: str, facts: NoteFacts) -> tuple[str, str]:
         return "", "says that something is done"
     if grounding.speaks_as_user(text):
         return "", "speaks as if it were the user"
+    # A summary speaks of the ticket alone, so a name that is only in a source is out of place in it.
     strange = grounding.invented(text, facts=[facts.ticket_text], link_facts=[facts.ticket_text])
     strange.extend(grounding.proper_names(text, known=facts.ticket_text, first=True))
     if strange:
@@ -335,6 +338,7 @@ def _step(text: str, ref: str, facts: NoteFacts, grounds: Mapping[str, Grounds])
     if not grounding.is_command(text):
         return Dropped(text, "is not an instruction")
     sources = {source.ref: source for source in citable(facts)}
+    # The source the model named first, then the others: small models often cite the right words under a wrong number.
     named = [ref] if ref in sources else []
     for one in [*named, *(other for other in sources if other != ref)]:
         if not grounds[one].missing(text) and not grounds[one].turned_round(text):
@@ -352,5 +356,6 @@ def _why_not(text: str, source: Source | None, grounds: Mapping[str, Grounds]) -
 
 
 def _same(one: str, other: str) -> bool:
-    told, again = set(grounding.telling(one)), set(grounding.telling(other))
-    return len(told & again) >= 0.75 * max(1, min(len(told), len(again)))
+    first_words, again = set(grounding.telling(one)), set(grounding.telling(other))
+    # Three quarters of the shorter one: two wordings of one step share most of their telling words.
+    return len(first_words & again) >= 0.75 * max(1, min(len(first_words), len(again)))

@@ -96,18 +96,18 @@ def telling(text: str) -> list[str]:
 
 def share_in(sentence: str, *texts: str) -> float:
     """How much of a sentence's telling words occur in the texts, 0 to 1; a sentence without any has 0."""
-    told = telling(sentence)
-    if not told:
+    telling_words = telling(sentence)
+    if not telling_words:
         return 0.0
     known = frozenset().union(*(stems(text) for text in texts))
-    return sum(stem in known for stem in told) / len(told)
+    return sum(stem in known for stem in telling_words) / len(telling_words)
 
 
 def names(text: str) -> list[str]:
     """Ids, versions, hosts, codes and numbers in a text: what must never be invented."""
     without_links = _LINK.sub(" ", text)
-    found = (match.group().strip(".,:;!?'*`-/") for match in _TOKEN.finditer(without_links))
-    return [name for name in found if name not in _COMMON_CAPS and _is_name(name)]
+    tokens = (match.group().strip(".,:;!?'*`-/") for match in _TOKEN.finditer(without_links))
+    return [name for name in tokens if name not in _COMMON_CAPS and _is_name(name)]
 
 
 def _is_name(token: str) -> bool:
@@ -154,12 +154,13 @@ def tells_past(sentence: str) -> bool:
 
 
 def _reports(clause: str) -> bool:
-    told = [word.lower() for word in _WORD.findall(clause)]
-    if not told:
+    clause_words = [word.lower() for word in _WORD.findall(clause)]
+    if not clause_words:
         return False
-    if _PAST_VERB.fullmatch(told[0]) and told[0] not in _NOT_PAST:
+    if _PAST_VERB.fullmatch(clause_words[0]) and clause_words[0] not in _NOT_PAST:
         return True
-    asks = {"if", "whether", "that", "which", "when", "who", "how", "where"} & set(told)
+    # "Check whether the disk was replaced" instructs; "The disk was replaced" reports.
+    asks = {"if", "whether", "that", "which", "when", "who", "how", "where"} & set(clause_words)
     return not asks and _PAST.search(clause) is not None
 
 
@@ -199,8 +200,8 @@ def proper_names(sentence: str, *, known: str, first: bool = False) -> list[str]
         first: Whether the first word counts as well, which a command begins with in any case.
     """
     have = {word.lower() for word in _WORD.findall(known)}
-    found = [match.group() for match in re.finditer(r"(?<=[\w,;:] )[A-Z][a-z]{2,}\b", sentence)]
+    capitalised = [match.group() for match in re.finditer(r"(?<=[\w,;:] )[A-Z][a-z]{2,}\b", sentence)]
     if first:
-        found = [*re.findall(r"^[A-Z][a-z]{2,}\b", sentence), *found]
+        capitalised = [*re.findall(r"^[A-Z][a-z]{2,}\b", sentence), *capitalised]
         have |= _SMALL_WORDS | _SUBJECTS
-    return [name for name in found if name.lower() not in have]
+    return [name for name in capitalised if name.lower() not in have]

@@ -105,6 +105,7 @@ def compose_note(facts: NoteFacts, checked: CheckedDraft) -> ComposedNote:
     """
     confidence, reason = rate(facts, checked)
     markdown, cited = "", tuple[str, ...]()
+    # The next smaller size is tried, so that the note loses its least important pieces and is never cut at a word.
     for size in _SIZES:
         markdown, cited = _Layout(facts, checked, size).text(confidence, reason)
         if len(markdown.split()) <= MAX_WORDS:
@@ -204,8 +205,8 @@ class _Layout:
 
     def _procedures(self) -> str:
         if not self._articles:
-            asked = not any("article" in name or "knowledge" in name for name in self._facts.unavailable)
-            return "**Procedure:** no article fits this ticket." if asked and self._tickets else ""
+            was_asked = not any("article" in name or "knowledge" in name for name in self._facts.unavailable)
+            return "**Procedure:** no article fits this ticket." if was_asked and self._tickets else ""
         lines = [
             f"- {self._number(source.ref)} {_named(source)} {plain(clip(source.title, limit=14))}"
             f"{_extent(source, self._size.words, shown=self._shown)}"

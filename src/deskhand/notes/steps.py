@@ -59,14 +59,15 @@ def article_steps(source: Source, ticket_text: str) -> list[ArticleStep]:
         return []
     texts = procedure_steps(source.text)[:_READ]
     words = [_telling(text) for text in texts]
+    # A word that many steps have tells none of them apart, so it counts as its share.
     spread = Counter(word for one in words for word in one)
-    asked = Words()
-    asked.add(_telling(ticket_text[:_TICKET_CHARS]))
+    ticket_words = Words()
+    ticket_words.add(_telling(ticket_text[:_TICKET_CHARS]))
     steps = []
     for number, (text, own) in enumerate(zip(texts, words, strict=True), 1):
         case = _case_of(text)
-        named = [word for word in _telling(case) if asked.have(word)]
-        shared = [word for word in own if asked.have(word)]
+        named = [word for word in _telling(case) if ticket_words.have(word)]
+        shared = [word for word in own if ticket_words.have(word)]
         fit = sum(1 / spread[word] for word in shared) + sum(_CASE_WEIGHT / spread[word] for word in named)
         steps.append(ArticleStep(f"{source.ref}.{number}", text, fit, case, bool(named)))
     if any(step.case_fits for step in steps):
@@ -97,8 +98,8 @@ def chosen(steps: Sequence[ArticleStep]) -> list[ArticleStep]:
     best = owed(steps)
     if best is None:
         return list(steps[:CHOSEN])
-    kept = {step.ref for step in [best, *(step for step in steps if not step.case)][:CHOSEN]}
-    return [step for step in steps if step.ref in kept]
+    refs = {step.ref for step in [best, *(step for step in steps if not step.case)][:CHOSEN]}
+    return [step for step in steps if step.ref in refs]
 
 
 def _case_of(text: str) -> str:

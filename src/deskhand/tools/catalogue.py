@@ -19,6 +19,7 @@ BUILT_IN = (KNOWLEDGE, MAIL)
 NAMES = frozenset(one.name for one in desk.OPERATIONS) | {one.name for tool in BUILT_IN for one in tool.operations}
 """Every operation that any tool may have."""
 
+# Reading and an internal note, and nothing that a requester would see.
 DESK_DEFAULT = ("get_ticket", "search_tickets", "list_history", "list_values", "add_note")
 """What a desk's grant is where none is named."""
 
@@ -55,6 +56,7 @@ def grant_faults(provider: Provider, grants: Grants) -> Iterator[FieldProblem]:
         yield FieldProblem(pointer(place), f"'{provider.tool_id}' cannot do: {', '.join(beyond)}.{near(beyond, known)}")
     for name, grant in grants.items():
         operation = provider.operation(name)
+        # Refused when it is saved: a run that met it could neither go on nor ask anybody.
         if grant.mode is Mode.APPROVE:
             yield FieldProblem(
                 pointer([*place, name]),

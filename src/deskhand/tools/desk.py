@@ -11,6 +11,7 @@ from deskhand.plugins.priorities import PRIORITIES
 from deskhand.tools.values import Doubt, Kind, Provider, Schema, Scope, ToolOperation
 
 BODY_LIMIT = 20_000
+# What a model can read in one answer; a digest of more asks again by narrower times.
 MOST_TICKETS = 50
 MOST_NOTES = 50
 _EVERY_SCOPE = (Scope.OWN, Scope.LISTED, Scope.ANY)
@@ -286,6 +287,7 @@ def _fitted(operation: ToolOperation, manifest: Manifest) -> ToolOperation:
 
 def _arguments(operation: ToolOperation, manifest: Manifest) -> Schema:
     known = {"search_tickets": manifest.filters, "update_ticket": manifest.settable}.get(operation.name)
+    # A model that is shown a filter the desk has not would use it and get a refusal for its answer.
     if known is not None:
         return _narrowed(operation.arguments, keep=known | _ALWAYS)
     values = {

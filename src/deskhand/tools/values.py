@@ -133,6 +133,7 @@ def read_grants(stored: object) -> dict[str, Grant]:
 
 def stored_grants(grants: Grants) -> list[str] | dict[str, dict[str, str]]:
     """The form in which grants are stored and shown: the plain list wherever it says everything."""
+    # The plain list is what agents had before grants had modes; whoever sent one gets one back.
     if all(grant == PLAIN for grant in grants.values()):
         return sorted(grants)
     return {name: {"mode": grants[name].mode.value, "scope": grants[name].scope.value} for name in sorted(grants)}

@@ -44,6 +44,7 @@ def refuse_cross_site(request: Request, public_url: str) -> None:
         return
     site = request.headers.get("sec-fetch-site")
     origin = request.headers.get("origin")
+    # The browser's own word, which no page can set; "none" is an address that a person typed.
     if site is not None:
         foreign = site not in ("same-origin", "none")
     elif origin is not None:

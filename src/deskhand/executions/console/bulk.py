@@ -65,6 +65,7 @@ async def ask(
     request: Request, app: App, operator: Operator, session: TenantSession, wanted: Annotated[_Wanted, Query()]
 ) -> Response:
     period = PERIODS.get(wanted.period)
+    # Fixed with the question: between question and deed "the last hour" would move, and match other runs.
     since = app.clock() - period[1] if period else None
     total = await service.count_matching(session, wanted.filters(since))
     agents = {agent.id: agent.name for agent in await service.list_agent_choices(session)}
@@ -90,16 +91,16 @@ async def act(
     *,
     _safe: SafeForm,
 ) -> Response:
-    given = {
+    filters = {
         "agent_id": confirmed.agent,
         "ticket_ref": confirmed.ticket.strip() or None,
         "since": confirmed.since,
         "limit": confirmed.number,
     }
     if confirmed.verb == "dismiss":
-        gone = await service.dismiss_matching(session, BulkDismiss(**given), principal=operator)
+        gone = await service.dismiss_matching(session, BulkDismiss(**filters), principal=operator)
         return _back(confirmed, dismissed=len(gone.dismissed))
-    result = await service.retry_matching(session, BulkRetry(**given, dismissed=False), principal=operator)
+    result = await service.retry_matching(session, BulkRetry(**filters, dismissed=False), principal=operator)
     return _back(confirmed, retried=len(result.retried), left=len(result.skipped))
 
 

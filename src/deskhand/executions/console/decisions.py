@@ -83,6 +83,7 @@ async def retry_with(
     form: Annotated[RetryForm, Form()],
     _safe: SafeForm,
 ) -> Response:
+    # Compared with what the form showed, so that a field nobody touched changes nothing.
     before = await service.get_execution(session, execution_id)
     try:
         change = read_form(form, before.input_payload or {}, before.ticket_ref, before.tool_type)
@@ -104,8 +105,8 @@ async def answer(
     _safe: SafeForm,
 ) -> Response:
     receipt = receipt_id.strip() or None
-    given = _read(DoubtAnswer, step_key=step_key, done=done, receipt_id=receipt if done else None)
-    await doubts.answer_doubt(session, execution_id, given, principal=operator)
+    doubt_answer = _read(DoubtAnswer, step_key=step_key, done=done, receipt_id=receipt if done else None)
+    await doubts.answer_doubt(session, execution_id, doubt_answer, principal=operator)
     return _to(execution_id)
 
 

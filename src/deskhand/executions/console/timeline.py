@@ -60,6 +60,7 @@ def lay_out(execution: ExecutionDetail, *, now: datetime) -> list[TimelineStep]:
     placed = []
     for number, step in enumerate(execution.steps, start=1):
         start, end = spans[step.attempt]
+        # Each attempt has a line of its own: hours between two attempts would make every step a dot.
         whole = max((end - start).total_seconds(), 0.001)
         offset = min(100 - SMALLEST_SHARE, 100 * (step.started_at - start).total_seconds() / whole)
         took = ((step.finished_at or min(now, end)) - step.started_at).total_seconds()
@@ -113,15 +114,15 @@ def _spans(steps: list[StepView], now: datetime) -> dict[int, tuple[datetime, da
     return spans
 
 
-def hint(given: Any) -> str:
+def hint(step_input: Any) -> str:
     """A few words of a step's input that say what it was about."""
-    if not isinstance(given, dict):
-        return _short(given) if isinstance(given, str) else ""
+    if not isinstance(step_input, dict):
+        return _short(step_input) if isinstance(step_input, str) else ""
     for key in _TELLING:
-        value = given.get(key)
+        value = step_input.get(key)
         if isinstance(value, (str, int)) and not isinstance(value, bool) and str(value).strip():
             return _short(str(value))
-    nested = given.get("args") or given.get("arguments")
+    nested = step_input.get("args") or step_input.get("arguments")
     return hint(nested) if isinstance(nested, dict) else ""
 
 

@@ -116,6 +116,7 @@ def _spread(rows: list[list[Cell]]) -> list[list[str]]:
         for one in row:
             _carry(line, reaching)
             text = cell(one.text())
+            # A table of a thousand columns is no table to anybody; what is beyond joins the last cell.
             if len(line) >= _COLUMNS:
                 line[-1] = f"{line[-1]} {text}".strip()
                 continue

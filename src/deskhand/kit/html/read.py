@@ -95,8 +95,8 @@ def html_to_markdown(source: str | None) -> str:
     if not source:
         return ""
     left_out = len(source) - SOURCE_LIMIT
-    kept = source[:SOURCE_LIMIT]
-    text = _Reader(kept).read() if "<" in kept else typed_text(kept)
+    beginning = source[:SOURCE_LIMIT]
+    text = _Reader(beginning).read() if "<" in beginning else typed_text(beginning)
     return text if left_out <= 0 else f"{text}\n\n[{left_out} characters of HTML left out]"
 
 
@@ -216,6 +216,7 @@ class _Reader:
 
     def _open(self, frame: Frame) -> None:
         is_quote = frame.name == "blockquote"
+        # Only counted from here on, so that its end is known when it comes; its words go into the frame that is open.
         if len(self._frames) > DEPTH or (is_quote and sum(one.name == "blockquote" for one in self._frames) >= QUOTES):
             self._beyond[frame.name] += 1
         else:
@@ -224,10 +225,12 @@ class _Reader:
     def _begin_table(self) -> None:
         around = next((frame for frame in reversed(self._frames) if isinstance(frame, Cell)), None)
         if around is not None:
+            # A cell with a table in it lays out a page, and the table around it is none to a reader.
             around.holds_table = True
         self._open(Table("table"))
 
     def _begin_item(self) -> None:
+        # The list of this item is too deep to have a frame; an item of its own would join an outer list.
         if any(self._beyond[name] for name in _LISTS):
             return
         place = self._place(_LISTS | {"li"})
@@ -309,8 +312,8 @@ class _Reader:
 
 
 def _language(tag: Tag) -> str:
-    found = _LANGUAGE.search(tag.attributes.get("class", ""))
-    return found.group(1) if found else ""
+    name = _LANGUAGE.search(tag.attributes.get("class", ""))
+    return name.group(1) if name else ""
 
 
 def _file_name(address: str) -> str:

@@ -57,6 +57,7 @@ class _Scan:
         self._source = source
         self._skipped = skipped
         self._at = 0
+        # Looked for once, from the end: a search for a sign that never comes, made at each tag, would be quadratic.
         self._last_end = source.rfind(">")
         self._last_quote = {sign: source.rfind(sign) for sign in "\"'"}
 
@@ -106,8 +107,8 @@ class _Scan:
 
     def _tag_end(self, position: int) -> int:
         """Behind the ``>`` that ends a tag; one between quotes does not, and a quote that nothing closes is a sign."""
-        while (found := _TAG_SIGN.search(self._source, position)) is not None:
-            sign, position = found.group(), found.end()
+        while (match := _TAG_SIGN.search(self._source, position)) is not None:
+            sign, position = match.group(), match.end()
             if sign == ">":
                 return position
             if self._last_quote[sign] >= position:
@@ -117,12 +118,13 @@ class _Scan:
 
     def _attributes(self, start: int, end: int) -> dict[str, str]:
         values: dict[str, str] = {}
-        for found in _ATTRIBUTE.finditer(self._source, start, min(end, start + _TAG_LIMIT)):
-            name, *written = found.groups()
+        for match in _ATTRIBUTE.finditer(self._source, start, min(end, start + _TAG_LIMIT)):
+            name, *written = match.groups()
             value = next((text for text in written if text is not None), "")
             values.setdefault(name.lower(), resolved(value))
         return values
 
     def _skip_element(self, name: str) -> None:
+        # An element that is never closed takes the rest of the text, so this search is not made a second time.
         end = re.compile(rf"</{re.escape(name)}[\s/>]", re.IGNORECASE).search(self._source, self._at)
         self._at = end.start() if end else len(self._source)

@@ -237,7 +237,7 @@ def _serve(arguments: argparse.Namespace) -> None:
     }
     _write_private(arguments.state_file, json.dumps(state))
     sys.stdin.buffer.read()  # until the supervisor closes the pipe or dies
-    os._exit(0)  # llama.cpp's threads need no farewell, and some of them would wait for a request
+    os._exit(0)  # at once: some of llama.cpp's threads would wait for a request that never comes
 
 
 def _write_private(path: Path, text: str) -> None:

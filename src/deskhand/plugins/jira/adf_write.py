@@ -70,6 +70,7 @@ def _list(node: SyntaxTreeNode) -> list[Node]:
 def _item(node: SyntaxTreeNode) -> list[Node]:
     content = _only(_blocks(node), _IN_ITEM)
     if not content or content[0]["type"] not in _ITEM_FIRST:
+        # ADF's schema lets an item begin with a paragraph or code alone; Jira refuses the whole note otherwise.
         content.insert(0, {"type": "paragraph", "content": []})
     return content
 
@@ -147,8 +148,9 @@ def _piece(node: SyntaxTreeNode, marks: Marks) -> list[Node]:
     if kind == "hardbreak":
         return [{"type": "hardBreak"}]
     if kind == "code_inline":
-        kept = [mark for mark in marks if mark["type"] == "link"]
-        return _text(node.content, (*kept, {"type": "code"}))
+        # The schema lets inline code carry no other mark; Jira refuses bold code.
+        links = [mark for mark in marks if mark["type"] == "link"]
+        return _text(node.content, (*links, {"type": "code"}))
     if kind in _MARKS:
         return _run(node.children, _add(marks, {"type": _MARKS[kind]}))
     if kind in {"link", "image"}:

@@ -115,6 +115,7 @@ def _list(node: Node, prefix: str = "") -> str:
 def _code_block(node: Node) -> str:
     text = "".join(str(child.get("text") or "") for child in _children(node))
     language = str((node.get("attrs") or {}).get("language") or "").casefold()
+    # A language the macro does not know makes Jira show an error in its place.
     if language in _LANGUAGES and "{code" not in text:
         return f"{{code:{language}}}\n{text}\n{{code}}"
     return _preformatted(text)
@@ -139,6 +140,7 @@ def _table(node: Node) -> str:
 
 def _cell(node: Node) -> str:
     """A cell on one line. Its bars: of running text they get another form, of commands a macro protects them."""
+    # A line break would end the row.
     text = " ".join(_blocks(node).split())
     if text.startswith(_VERBATIM):
         return text
@@ -196,6 +198,7 @@ def _text(node: Node, before: str, after: str) -> str:
     core = text.strip()
     if not core or not marks:
         return escape(text, before, after) if core else text
+    # Outside the signs: "* bold*" with a blank behind its sign is read as a list.
     lead, trail = text[: len(text) - len(text.lstrip())], text[len(text.rstrip()) :]
     inside_word = (not lead and before.isalnum()) or (not trail and after.isalnum())
     around = (lead[-1:] or before, trail[:1] or after)

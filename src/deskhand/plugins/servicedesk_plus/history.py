@@ -48,6 +48,7 @@ class Position:
         last = max(stamps, default=self.at)
         if last <= self.at:  # the whole page is of one time (or has none): count on
             return Position(self.at, self.read + len(times))
+        # So many rows of that very time are read: the next page begins with it again, and passes over them.
         return Position(last, stamps.count(last))
 
     def cursor(self) -> str:

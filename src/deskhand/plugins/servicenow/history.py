@@ -47,6 +47,7 @@ def query(position: Position, config: ServiceNowConfig) -> Query:
         (Term(field, ">=", position.at),),
         (Term("state", "IN", ",".join(config.servicenow_history_states)),),
     ]
+    # Later, or of the same second with a greater id: several tickets may be resolved within one second.
     if position.sys_id:
         conditions.insert(1, (Term(field, ">", position.at), Term("sys_id", ">", position.sys_id)))
     return Query(tuple(conditions), (field, "sys_id"))

@@ -28,10 +28,12 @@ def entries(row: Row, field: str) -> list[Note]:
         return []
     label = re.escape(_label(first.group().rstrip()))
     heads = list(re.finditer(rf"^(\S[^\n]{{6,40}}?) - ([^\n]+?) {label}[ \t]*\n", text, re.MULTILINE))
+    # A head has a time, and so a digit; a line of a note that ends in the same brackets usually has none.
     heads = [head for head in heads if any(sign.isdigit() for sign in head.group(1))]
     ends = [head.start() for head in heads[1:]] + [len(text)]
     return [
         Note(
+            # Numbered from the oldest, so that a new entry changes nobody's number; the text shows no ids.
             id=f"{field}-{len(heads) - position}",
             body=text[head.end() : end].strip(),
             public=field == "comments",
@@ -47,13 +49,13 @@ def shown_time(text: str) -> datetime | None:
     stored = read_instant(text)
     if stored is not None:
         return stored
-    if found := _CJK.fullmatch(text.strip()):
-        year, month, day, hour, minute, second = (int(part or 0) for part in found.groups())
+    if match := _CJK.fullmatch(text.strip()):
+        year, month, day, hour, minute, second = (int(part or 0) for part in match.groups())
         return _moment(year, month, day, hour, minute, second)
-    if found := _DAY_FIRST.fullmatch(text.strip()):
-        one, two, year, hour, minute, second = (int(found.group(place) or 0) for place in (1, 3, 4, 5, 6, 7))
-        half = (found.group(8) or "").lower()
-        if found.group(2) == "/" and max(one, two) <= 12 and one != two:
+    if match := _DAY_FIRST.fullmatch(text.strip()):
+        one, two, year, hour, minute, second = (int(match.group(place) or 0) for place in (1, 3, 4, 5, 6, 7))
+        half = (match.group(8) or "").lower()
+        if match.group(2) == "/" and max(one, two) <= 12 and one != two:
             return None  # the day may stand first or second
         day, month = (two, one) if two > 12 else (one, two)
         return _moment(year, month, day, hour % 12 + 12 * (half == "p") if half else hour, minute, second)

@@ -49,6 +49,7 @@ async def run(client: ZendeskClient, config: ZendeskConfig) -> ConnectionReport:
         tickets = rows(await client.get("search", {"query": "type:ticket", "per_page": 1}), "results")
         checks.append((step, True, "works"))
         step = "Permission to read audits, where our marks are kept"
+        # An audit can only be read of a ticket, and a new account has none.
         if tickets:
             await client.get(f"tickets/{tickets[0].get('id')}/audits", {"page[size]": 1})
         checks.append((step, True, "works" if tickets else "not tried: there is no ticket yet"))

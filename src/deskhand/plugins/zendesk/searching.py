@@ -20,7 +20,7 @@ _EXPORT_CURSOR = re.compile(r"export:[0-9TZ:+.-]{10,40}\|[\w=+/.-]{0,500}", re.A
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class Results:
     """One page of raw results."""
 
     rows: list[dict[str, Any]]
@@ -46,7 +46,7 @@ class TicketSearch:
         self._priorities = priorities
         self._values = values
 
-    async def page(self, query: TicketQuery) -> Found:
+    async def page(self, query: TicketQuery) -> Results:
         statuses = [await self._values.status_term(status) for status in query.status]
         priorities = [f"priority:{self._priorities.to_desk(word).casefold()}" for word in query.priority]
         words = mapping.search_words(query, [*statuses, *priorities])
@@ -55,7 +55,7 @@ class TicketSearch:
             return await self._exported(words, size, query.cursor.removeprefix(_EXPORT))
         return await self._searched(words, size, offset_of(query.cursor, first=1))
 
-    async def _searched(self, words: str, size: int, page: int) -> Found:
+    async def _searched(self, words: str, size: int, page: int) -> Results:
         params: dict[str, str | int] = {
             "query": f"type:ticket {words}".strip(),
             "sort_by": "updated_at",
@@ -65,15 +65,16 @@ class TicketSearch:
             "per_page": size,
         }
         body = await self._client.get("search", params)
-        found = rows(body, "results")
+        tickets = rows(body, "results")
         following = None
-        if body.get("next_page") and found:
-            border = found[-1].get("updated_at")
+        if body.get("next_page") and tickets:
+            border = tickets[-1].get("updated_at")
+            # Zendesk answers 422 beyond its thousandth result; from there the export goes on with what is older.
             following = str(page + 1) if (page + 1) * size <= SEARCH_LIMIT else f"{_EXPORT}{border}|"
         count = body.get("count")
-        return Found(found, following, count if isinstance(count, int) else None, body)
+        return Results(tickets, following, count if isinstance(count, int) else None, body)
 
-    async def _exported(self, words: str, size: int, cursor: str) -> Found:
+    async def _exported(self, words: str, size: int, cursor: str) -> Results:
         border, _, after = cursor.partition("|")
         params: dict[str, str | int] = {
             "query": f"{words} updated<={border}".strip(),
@@ -85,4 +86,4 @@ class TicketSearch:
             params["page[after]"] = after
         body = await self._client.get("search/export", params)
         following = next_cursor(body)
-        return Found(rows(body, "results"), f"{_EXPORT}{border}|{following}" if following else None, None, body)
+        return Results(rows(body, "results"), f"{_EXPORT}{border}|{following}" if following else None, None, body)
