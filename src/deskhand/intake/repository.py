@@ -39,6 +39,7 @@ class TriggerRow:
     rate_limits: dict[str, Any]
 
 
+# Where the SQL functions call a column otherwise than the field is called here.
 _COLUMNS = {"tenant_tool_type": "tool_type"}
 
 
@@ -178,6 +179,7 @@ async def list_deliveries(
     position = (WebhookDelivery.received_at, WebhookDelivery.id)
     if after := decode_cursor(cursor, datetime, UUID):
         query = query.where(tuple_(*position) < tuple_(*after))
+    # One row more than the page holds tells whether another page follows.
     rows = (await session.execute(query.order_by(*(column.desc() for column in position)).limit(limit + 1))).all()
     records = [_record(delivery, agent_id) for delivery, agent_id in rows]
     return cut_page(records, limit, lambda record: (record.received_at, record.id))

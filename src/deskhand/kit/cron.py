@@ -32,6 +32,8 @@ _NUMBERS = {
     "month": "0?[1-9]|1[0-2]|" + _any_case("JAN FEB MAR APR MAY JUN JUL AUG SEP OCT NOV DEC"),
     "day of week": "0?[0-7]|" + _any_case("SUN MON TUE WED THU FRI SAT"),
 }
+# What cronsim reads besides numbers: `L` the last day, `LW` the last weekday of a month, `5#2` its second Friday, `5L`
+# its last Friday.
 _BESIDES = {"day of month": "|[Ll][Ww]?", "day of week": "|(?:{n})(?:#[1-5])|0?[0-7][Ll]"}
 CRON_PATTERN = "^[ \\t]*" + "[ \\t]+".join(map(_field, _NUMBERS)) + "[ \\t\\r\\n]*$"
 """What a cron expression looks like, for the document and for who reads it; ``check_cron`` knows the rest."""
@@ -95,6 +97,7 @@ def check_cron(expression: str, timezone: str = "UTC") -> str:
     for name, part in zip(FIELDS, expression.split(), strict=True):
         if not re.fullmatch(_field(name), part):
             raise ValueError(f"'{expression}' is not a valid cron expression: '{part}' is no {name}")
+    # cronsim knows what the patterns cannot say: `0 0 30 2 *` has the right form, and never comes.
     next_fire(expression, timezone, after=datetime.now(UTC))
     return expression
 

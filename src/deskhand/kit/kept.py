@@ -135,9 +135,11 @@ class KeptProcess:
             with self._heard(process, self._health):
                 code = process.wait()
             self._silence = None
+            # The pipe belonged to the child that ended; each restart opens its own, and would leave this end behind.
             if process.stdin is not None:
                 process.stdin.close()
             pause = restart_pause(self.restarts)
+            # A child that we let go ends because we asked it to, which is no warning.
             if not self._let_go.is_set():
                 log.warning("part_ended", part=self.name, exit_code=code, restart_in=pause)
             if not self._start_again(pause):
@@ -165,6 +167,7 @@ class KeptProcess:
             self.restarts += 1
             pause = restart_pause(self.restarts)
             with self._starting:
+                # `stop` may have come between the pause and the lock; a child spawned now would have nobody to end it.
                 if self._let_go.is_set():
                     return False
                 try:

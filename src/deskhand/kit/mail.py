@@ -93,6 +93,8 @@ class Mailer:
         client = await self._connected()
         try:
             await self._envelope(client, sender, recipients)
+            # After the envelope: what the server refuses up to here was certainly not sent, and needs no person to
+            # look.
             if self.before_send is not None:
                 self.before_send()
             await self._data(client, message)
@@ -104,6 +106,7 @@ class Mailer:
         if server.security == "none" and not self.allow_private:
             raise InvalidInputError("Mail without TLS is allowed to servers on this machine alone: use 'starttls'.")
         client = aiosmtplib.SMTP(
+            # The name is there for the certificate; the connection goes to the address that the guard has judged.
             hostname=server.host,
             sock=await self._socket(),
             timeout=SECONDS,
@@ -161,11 +164,13 @@ class Mailer:
             raise MailInDoubtError(f"The mail server broke off while it took the message: {_said(error)}") from error
 
     def _refusal(self, error: aiosmtplib.SMTPResponseException) -> MailError:
+        # RFC 5321, 4.2.1: 4yz asks the client to try again later, 5yz tells it not to repeat the same request.
         passing = 400 <= error.code < 500
         kind = MailUnavailableError if passing else MailError
         return kind(f"The mail server {self.server.host} answered {error.code}: {_said(error)}")
 
 
 def _said(error: object) -> str:
+    # The server's words end up in the database, which takes no NUL, and a server may say as much as it likes.
     message = getattr(error, "message", None)
     return storable_text(str(message or error))[:300]

@@ -64,6 +64,7 @@ async def list_schedules(session: AsyncSession, *, limit: int, cursor: str | Non
     )
     fires = await repository.last_fires(session, [trigger.id for _, trigger in rows], each=SHOWN)
     now = await database_now(session)
+    # Row level security shows the session one tenant, so one look answers for every row of the page.
     live = bool(rows) and await repository.tenant_is_active(session, rows[0][0].tenant_id)
     shown = [
         ScheduleSummary(

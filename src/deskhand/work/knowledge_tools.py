@@ -72,6 +72,7 @@ class KnowledgeTools:
             description=description,
             parameters=operation.arguments,
             handler=self._handlers[operation.name],
+            # `_look_up` journals each answer itself; a step of the loop would keep the same hits twice.
             keeps_own_steps=True,
         )
 
@@ -100,6 +101,7 @@ class KnowledgeTools:
         return {"articles": [self._told(article_source(hit, ref=f"article:{hit.article_id}")) for hit in hits]}
 
     async def _article(self, args: Args) -> Any:
+        # Models give the id as it was shown to them, with its kind, or bare.
         article_id = str(args["source"]).removeprefix("article:")
 
         async def read(session: AsyncSession) -> list[ArticleHit]:
@@ -131,6 +133,7 @@ class KnowledgeTools:
                 "problem": shortened(source.problem, TEXT_LIMIT),
                 "resolution": shortened(source.text, TEXT_LIMIT),
             }
+        # The beginning is for choosing; `read_article` gives the model the text.
         elif source.kind == "article":
             facts |= {"title": source.title, "beginning": shortened(source.text, BEGINNING)}
         else:
@@ -151,6 +154,8 @@ class KnowledgeTools:
                 async with self._db.tenant_session(self._journal.execution.tenant_id) as session:
                     return {"found": await search(session)}
             except DATABASE_ERRORS as error:
+                # An answer rather than an error, so that the journal keeps it and a run taken up again goes the same
+                # way.
                 return {"unavailable": type(error).__name__}
 
         answer = await self._journal.step(name=name, key=call_key(name), kind="tool", input=dict(args), body=ask)

@@ -40,6 +40,8 @@ async def add_user(session: AsyncSession, *, email: str, name: str | None, is_pl
     statement = (
         insert(User)
         .values(email=email, name=name, is_platform_admin=is_platform_admin)
+        # Two administrators may invite one address at once: the second learns that the account is there, where an error
+        # of PostgreSQL's would end its transaction.
         .on_conflict_do_nothing()
         .returning(User.id)
     )
@@ -54,6 +56,7 @@ async def any_user(session: AsyncSession) -> bool:
 async def all_users(session: AsyncSession) -> Sequence[tuple[User, list[str]]]:
     """Every account with its roles as ``tenant: role``, in the order of their addresses."""
     rows = await session.execute(
+        # The filter drops the NULL that the outer join makes of an account in no tenant.
         select(User, func.array_agg(Membership.tenant_id + ": " + Membership.role).filter(Membership.role.is_not(None)))
         .outerjoin(Membership, Membership.user_id == User.id)
         .group_by(User.id)

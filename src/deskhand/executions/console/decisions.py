@@ -105,6 +105,7 @@ async def answer(
     _safe: SafeForm,
 ) -> Response:
     receipt = receipt_id.strip() or None
+    # A receipt belongs to a write that was made; beside "not done" it is what somebody left in the form.
     doubt_answer = _read(DoubtAnswer, step_key=step_key, done=done, receipt_id=receipt if done else None)
     await doubts.answer_doubt(session, execution_id, doubt_answer, principal=operator)
     return _to(execution_id)
@@ -118,6 +119,7 @@ def read_form(form: RetryForm, payload: dict[str, Any], ticket_ref: str | None, 
     """
     try:
         typed = json.loads(form.input) if form.input.strip() else None
+    # An input nested deeply enough ends json.loads in a RecursionError: the form's fault, and no failure of ours.
     except (ValueError, RecursionError) as error:
         raise _input_fault(f"not JSON: {error}") from error
     if typed is not None and not isinstance(typed, dict):

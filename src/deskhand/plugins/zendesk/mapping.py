@@ -146,6 +146,7 @@ def read_ticket(
         updated_at=read_time(raw.get("updated_at")),
         resolved_at=solved_at(raw),
         url=f"{config.base_url}/agent/tickets/{raw['id']}",
+        # What `safe_update` compares: Zendesk refuses an update made from an older state of the ticket.
         revision=_text(raw.get("updated_at")),
         tags=texts(raw.get("tags")),
         notes=notes,
@@ -180,6 +181,7 @@ def listed_at(raw: Mapping[str, Any]) -> datetime | None:
 def _resolution(
     raw: Mapping[str, Any], fields: Mapping[str, Any], config: ZendeskConfig, notes: Sequence[Note]
 ) -> str | None:
+    # Where a tenant keeps resolutions in a field of its own, that field goes before what the notes let us guess.
     if config.zendesk_resolution_field is not None:
         text = fields.get(str(config.zendesk_resolution_field))
         if text:
