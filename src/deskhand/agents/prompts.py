@@ -50,6 +50,14 @@ def render(prompt: str, values: Mapping[str, str]) -> str:
 
     def value(match: re.Match[str]) -> str:
         name = match[1]
-        return values.get(name, "")[:_VALUE_LIMIT] if name in VARIABLES else match[0]
+        if name not in VARIABLES:
+            return match[0]
+        return _within_limit(values.get(name, "")) if name.startswith("ticket.") else values.get(name, "")
 
     return _VARIABLE.sub(value, prompt)
+
+
+def _within_limit(text: str) -> str:
+    """A stranger's text must not fill the model's window; what is missing is counted."""
+    missing = len(text) - _VALUE_LIMIT
+    return text if missing <= 0 else f"{text[:_VALUE_LIMIT].rstrip()} … ({missing} more characters)"
