@@ -27,6 +27,7 @@ class User(Base):
     """A person. Not tenant data: someone may belong to several tenants through memberships."""
 
     __tablename__ = "users"
+    # One address is one account, in whatever case somebody types it.
     __table_args__ = (Index("uq_users_email", text("lower(email)"), unique=True),)
 
     id: Mapped[UuidPk]

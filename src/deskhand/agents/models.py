@@ -62,6 +62,8 @@ class Agent(TenantModel, Base):
     updated_at: Mapped[UpdatedAt]
     created_by: Mapped[str | None] = mapped_column(String(255))
 
+    # lazy="raise": loading on sight would ask the database where async code cannot wait, so each query names what it
+    # needs.
     triggers: Mapped[list[AgentTrigger]] = relationship(
         back_populates="agent", cascade="all, delete-orphan", passive_deletes=True, lazy="raise"
     )

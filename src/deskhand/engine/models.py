@@ -57,6 +57,8 @@ class AgentExecution(TenantModel, Base):
         CheckConstraint(f"status IN ({_STATUSES})", name="status"),
         CheckConstraint("mode IN ('live', 'dry_run')", name="mode"),
         ForeignKeyConstraint(
+            # Each foreign key names the tenant too, so that PostgreSQL refuses a run that points to another tenant's
+            # rows.
             ["tenant_id", "agent_id"],
             ["agents.tenant_id", "agents.id"],
             ondelete="CASCADE",
@@ -65,6 +67,7 @@ class AgentExecution(TenantModel, Base):
         ForeignKeyConstraint(
             ["tenant_id", "trigger_id"],
             ["agent_triggers.tenant_id", "agent_triggers.id"],
+            # Only the trigger's column: a bare SET NULL would take the tenant from the run as well.
             ondelete="SET NULL (trigger_id)",
             name="fk_agent_executions_trigger_id",
         ),
@@ -80,6 +83,7 @@ class AgentExecution(TenantModel, Base):
         Index("idx_agent_executions_started_at", desc("started_at")),
         Index("idx_agent_executions_tenant_queued_at", "tenant_id", desc("queued_at")),
         Index(
+            # Partial, as is the index of what is ready: little waits, and what has ended is nearly all of the table.
             "idx_agent_executions_parked",
             "tenant_id",
             "queued_at",
@@ -92,10 +96,12 @@ class AgentExecution(TenantModel, Base):
             "queue_tag",
             postgresql_where=text("status = 'queued' AND NOT parked"),
         ),
+        # BRIN: retention alone asks by it, for a stretch of the oldest, and it costs a write next to nothing.
         Index("idx_agent_executions_completed_at", "completed_at", postgresql_using="brin"),
         Index("idx_agent_executions_replay_of", "replay_of", postgresql_where=text("replay_of IS NOT NULL")),
         Index("idx_agent_executions_running", "tenant_id", postgresql_where=text("status = 'running'")),
         Index(
+            # PostgreSQL itself refuses a ticket's second active run, whatever two workers believe.
             "uq_agent_executions_active_lane",
             "tenant_id",
             "lane",
@@ -103,6 +109,8 @@ class AgentExecution(TenantModel, Base):
             postgresql_where=text("status = 'running' AND lane IS NOT NULL"),
         ),
         Index(
+            # A first start is waited for once for each agent and ticket; a dry run writes nothing, so any number may
+            # wait.
             "uq_agent_executions_pending_lane",
             "tenant_id",
             "agent_id",
@@ -190,6 +198,7 @@ class ExecutionStep(TenantModel, Base):
         Index("idx_execution_steps_execution_position", "execution_id", "position"),
         Index("idx_execution_steps_mark", "tenant_id", "mark", postgresql_where=text("mark IS NOT NULL")),
         Index(
+            # For `writes_on_ticket`: which writes of ours a webhook may be the echo of.
             "idx_execution_steps_target",
             "tenant_id",
             text("(input ->> 'target')"),
