@@ -23,6 +23,8 @@ from deskhand.kit.storable import storable_text
 
 Security = Literal["starttls", "tls", "none"]
 SECONDS = 30.0
+_NOT_ABLE = (aiosmtplib.SMTPNotSupported, aiosmtplib.SMTPException)
+"""What the library raises, as these very classes, where the server has no STARTTLS or no sign-in."""
 
 
 class MailError(DeskhandError):
@@ -122,11 +124,10 @@ class Mailer:
         except aiosmtplib.SMTPResponseException as error:
             client.close()
             raise self._refusal(error) from error
-        except aiosmtplib.SMTPNotSupported as error:
-            client.close()
-            raise MailError(f"The mail server {server.host} cannot do this: {_said(error)}") from error
         except (aiosmtplib.SMTPException, OSError) as error:
             client.close()
+            if type(error) in _NOT_ABLE:
+                raise MailError(f"The mail server {server.host} cannot do this: {_said(error)}") from error
             raise MailUnavailableError(f"The mail server {server.host} cannot be reached: {_said(error)}") from error
         return client
 
