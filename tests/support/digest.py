@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from datetime import date, timedelta
 from typing import Any
 
+from sqlalchemy import text
 from tests.support.mail import Mailbox
 from tests.support.product import Customer, Product, until
 
@@ -117,11 +118,12 @@ async def two_desks(product: Product, mailbox: Mailbox, **agent: Any) -> tuple[C
 
 async def fire(product: Product, customer: Customer) -> str:
     """Nine o'clock comes: the schedule's instant is now, and the scheduler fires it."""
-    async with product.pool.acquire() as connection, connection.transaction():
-        await connection.execute("SET LOCAL ROLE deskhand_platform")
-        await connection.execute(
-            "UPDATE agent_triggers SET next_fire_at = date_trunc('hour', now()), misfire_max_age_seconds = 86400,"
-            " schedule_cron = extract(minute FROM date_trunc('hour', now()))::int || ' * * * *'"
+    async with product.db.platform_session() as session:
+        await session.execute(
+            text(
+                "UPDATE agent_triggers SET next_fire_at = date_trunc('hour', now()), misfire_max_age_seconds = 86400,"
+                " schedule_cron = extract(minute FROM date_trunc('hour', now()))::int || ' * * * *'"
+            )
         )
     scheduler = Scheduler(product.pool)
     task = asyncio.create_task(scheduler.run())
