@@ -153,7 +153,7 @@ async def test_jira_default_issue_type(tenants: Database) -> None:
         assert await _run(session, query) == [], "another tenant's configuration"
 
 
-async def test_priority_mapping_filter(crowd: Database, make_tenant: MakeTenant) -> None:
+async def test_priority_mapping_filter(crowd: Database, make_tenant: MakeTenant, database_urls: DatabaseUrls) -> None:
     await make_tenant("tenant-abc", enhancement_preferences={"priority_mapping": {"critical": "Highest"}})
     query = """
         SELECT tenant_id, name
@@ -162,7 +162,14 @@ async def test_priority_mapping_filter(crowd: Database, make_tenant: MakeTenant)
     """
     async with crowd.platform_session() as session:
         assert await _run(session, query) == [("tenant-abc", "Tenant Abc")]
-        assert "idx_tenant_configs_preferences" in (plan := await _plan(session, query)), plan
+    # The containment of JSON is not leakproof, so PostgreSQL asks a policy first and the index serves who is bound by
+    # none: a DBA's own questions.
+    connection = await asyncpg.connect(database_urls.superuser_url)
+    try:
+        plan = "\n".join(row[0] for row in await connection.fetch(f"EXPLAIN {query}"))
+    finally:
+        await connection.close()
+    assert "idx_tenant_configs_preferences" in plan, plan
 
 
 async def test_update_tool_config(tenants: Database, make_tenant: MakeTenant) -> None:
