@@ -9,6 +9,7 @@ from collections.abc import Callable, MutableMapping
 from typing import Any
 
 import pytest
+import structlog
 from structlog.testing import capture_logs
 from tests.support.product import until
 
@@ -50,11 +51,12 @@ async def test_a_stall_is_reported_once_with_the_culprits_stack(block: Callable[
         await asyncio.sleep(0.2)  # a beat or more: the watchdog is awake
         block()
         await until(observed)
-    [line] = [one for one in blocked(lines) if f" {block.__name__}" in " ".join(one["stack"])]
+    [line] = [one for one in blocked(lines) if f" {block.__name__}" in " ".join(one["frames"])]
     assert line["seconds"] > 0.2
     assert line["seconds"] <= round(max(stalls), 3)
-    assert any(frame.startswith("tests/kit/test_watchdog.py:") for frame in line["stack"])
-    assert not any("asyncio/runners.py" in frame for frame in line["stack"])
+    assert any(frame.startswith("tests/kit/test_watchdog.py:") for frame in line["frames"])
+    assert not any("asyncio/runners.py" in frame for frame in line["frames"])
+    assert block.__name__ in structlog.dev.ConsoleRenderer(colors=False)(None, "error", dict(line))  # a terminal's log
 
 
 async def test_a_stall_that_lasts_is_reported_meanwhile_and_not_again() -> None:

@@ -112,7 +112,7 @@ class _Watchdog:
             self._seen = (number, _callback_of(sys._current_frames().get(self._loop_thread)))
         if late > self._lasting and self._told != number:
             self._told = number
-            log.error("event_loop_blocked", seconds=round(late, 3), going_on=True, stack=self._seen[1])
+            log.error("event_loop_blocked", seconds=round(late, 3), going_on=True, frames=self._seen[1])
 
     def _report(self, stall: _Stall) -> None:
         stack = self._seen[1] if self._seen[0] == stall.beat else []
@@ -125,7 +125,7 @@ class _Watchdog:
                 seconds=round(stall.seconds, 3),
                 cpu_seconds=round(stall.cpu_seconds, 3),
                 going_on=False,
-                stack=stack,
+                frames=stack,  # not "stack": structlog renders that key by itself, as text
             )
 
 
