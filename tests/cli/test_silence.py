@@ -11,6 +11,7 @@ import pytest
 from cryptography.fernet import Fernet
 from tests.cli.test_up import free_port
 from tests.conftest import DatabaseUrls
+from tests.support.logins import TENANT_KEY
 from tests.support.product import until
 
 from deskhand.installation import Installation, open_installation
@@ -27,6 +28,8 @@ def installation(
 ) -> Iterator[Installation]:
     values = {
         "DATABASE_URL": database_urls.app_url,
+        "DATABASE_PLATFORM_URL": database_urls.platform_url,
+        "TENANT_KEY": TENANT_KEY,
         "ENCRYPTION_KEYS": Fernet.generate_key().decode(),
         "DATA_DIR": str(tmp_path),
         "PORT": str(free_port()),
