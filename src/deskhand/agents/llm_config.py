@@ -108,5 +108,7 @@ class SentLLMConfig(LLMConfig):
 
     @field_validator("model", mode="after")
     @classmethod
-    def validate_model(cls, value: str, info: ValidationInfo) -> str:  # noqa: ARG003 - replaces the check of the name
+    def validate_model(cls, value: str, info: ValidationInfo) -> str:
+        """Leave the name to the service, which knows what the gateway lists."""
+        del info
         return value

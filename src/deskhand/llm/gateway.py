@@ -83,6 +83,7 @@ def _embedded(gateway: GatewaySettings, http: HttpClientFactory, settings: Model
         factory=operator_factory(http),
         client=gateway.client,
         what="embedded model",
+        advice="It is started again by itself; `deskhand doctor` says whether it answers.",
     )
     return ConstrainedModel(endpoint.model, transport, settings=settings, slot=gateway.embedded_slot)
 

@@ -45,6 +45,7 @@ class GatewayTransport:
         factory: Makes clients where no shared one is given.
         client: A shared connection pool.
         what: What the server is called in error sentences.
+        advice: What a person does when it cannot be reached, as a sentence.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class GatewayTransport:
         factory: HttpClientFactory,
         client: httpx2.AsyncClient | None = None,
         what: str = "model gateway",
+        advice: str = "Check that it is running and that DESKHAND_LLM_BASE_URL is right.",
     ) -> None:
         self.base_url = base_url.rstrip("/")
         # For sentences, without a user and password that an operator may have put into the address.
@@ -65,6 +67,7 @@ class GatewayTransport:
         self._factory = factory
         self._client = client
         self.what = what
+        self._advice = advice
 
     async def post(self, path: str, body: dict[str, Any], *, model: str) -> tuple[dict[str, Any], httpx2.Headers]:
         """``POST`` of a JSON object, answered with one and its headers; ``model`` is for sentences."""
@@ -91,8 +94,7 @@ class GatewayTransport:
             ) from error
         except httpx2.TransportError as error:
             raise ModelUnavailableError(
-                f"Could not reach the {self.what} at {self.host}: {type(error).__name__}. Check that it is running and"
-                " that DESKHAND_LLM_BASE_URL is right."
+                f"Could not reach the {self.what} at {self.host}: {type(error).__name__}. {self._advice}"
             ) from error
         except httpx2.InvalidURL as error:
             raise ModelBadRequestError(f"The {self.what}'s address '{self.host}' is not a valid URL.") from error

@@ -11,7 +11,7 @@ from deskhand.kit.http import HttpClientFactory
 from deskhand.llm.connection import GatewaySettings
 from deskhand.llm.embedded.constrained import bounded
 from deskhand.llm.embedded.models import EmbeddedEndpoint
-from deskhand.llm.errors import InvalidOutputError
+from deskhand.llm.errors import InvalidOutputError, ModelUnavailableError
 from deskhand.llm.gateway import build_model
 from deskhand.llm.loop import AgentOutcome, AgentTask, run_agent
 from deskhand.simulators.models import LlmSimulator, Reply
@@ -31,6 +31,14 @@ async def test_without_tools_the_grammar_is_the_answer_itself(simulator: LlmSimu
     body = simulator.chats[0].body
     assert body["response_format"]["json_schema"]["schema"]["properties"]["category"]["enum"] == ["network", "access"]
     assert "tools" not in body
+
+
+async def test_a_server_that_is_gone_sends_nobody_to_a_gateways_settings(http: HttpClientFactory) -> None:
+    gone = EmbeddedEndpoint("http://127.0.0.1:9/v1", KEY, "qwen2.5-coder-1.5b")
+    model = build_model({"provider": "embedded", "model": "auto"}, GatewaySettings(embedded=lambda: gone), http)
+    with pytest.raises(ModelUnavailableError, match="started again by itself") as refused:
+        await run_agent(AgentTask("Be brief.", "Which category?", ANSWER), model, None)
+    assert "DESKHAND_LLM_BASE_URL" not in str(refused.value)
 
 
 async def test_a_tool_call_is_one_alternative_of_the_grammar(simulator: LlmSimulator, http: HttpClientFactory) -> None:

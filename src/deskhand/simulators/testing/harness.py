@@ -79,11 +79,11 @@ class DeskHarness(ABC):
 
     async def create_for(self, company: str) -> str:
         """A ticket for one of the desk's clients; needed where ``words.company`` is set."""
-        raise NotImplementedError(company)
+        raise NotImplementedError(f"The words name a company: make a ticket for '{company}' at the desk.")
 
     async def rename_elsewhere(self, ticket_id: str, subject: str) -> None:
         """Another technician changes the subject; needed where the desk can restore fields."""
-        raise NotImplementedError(ticket_id, subject)
+        raise NotImplementedError(f"The desk restores fields: rename {ticket_id} to '{subject}' as a technician would.")
 
     async def mentions(self, ticket_id: str, url: str) -> int:
         """How often a ticket names an address, in its notes or links."""
@@ -99,7 +99,7 @@ class DeskHarness(ABC):
 
     async def count_created(self, subject: str) -> int:
         """How many tickets the desk has under a subject; needed where the desk can create tickets."""
-        raise NotImplementedError(subject)
+        raise NotImplementedError(f"The desk creates tickets: count those called '{subject}'.")
 
     @abstractmethod
     async def edit_elsewhere(self, ticket_id: str) -> None:
