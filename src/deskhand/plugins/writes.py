@@ -81,6 +81,17 @@ class TicketDraft:
     tags: tuple[str, ...] = ()
     custom: Mapping[str, Any] = field(default_factory=dict)
 
+    def as_changes(self) -> TicketChanges:
+        """What a desk sets on a new ticket as it would on one that is there; the rest each desk does in its own way."""
+        return TicketChanges(
+            subject=self.subject,
+            priority=self.priority,
+            category=self.category,
+            group=self.group,
+            assignee_email=self.assignee_email,
+            custom=self.custom,
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NoteDraft:

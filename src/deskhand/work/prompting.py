@@ -13,7 +13,7 @@ from deskhand.llm.loop import ToolSpec
 from deskhand.plugins.contract import Ticket
 from deskhand.work.run import Run
 from deskhand.work.toolbox import tools_text
-from deskhand.work.views import person_words
+from deskhand.work.views import ticket_facts
 
 
 def system_prompt(run: Run, specs: Sequence[ToolSpec], ticket: Ticket | None = None) -> str:
@@ -45,19 +45,9 @@ def _ticket_values(ticket: Ticket) -> dict[str, str]:
     """On one line each: a stranger's text must not look like a part of the prompt."""
     facts = {
         "id": ticket.id,
-        "number": ticket.display_id,
-        "desk": ticket.tool_type,
         "subject": strip_marks(ticket.subject),
         "description": strip_marks(ticket.description),
-        "status": ticket.status,
-        "priority": ticket.priority or ticket.vendor_priority,
-        "category": ticket.category,
-        "requester": person_words(ticket.requester),
-        "assignee": person_words(ticket.assignee),
-        "group": ticket.group,
-        "created_at": ticket.created_at.isoformat() if ticket.created_at else None,
-        "updated_at": ticket.updated_at.isoformat() if ticket.updated_at else None,
-        "url": ticket.url,
+        **ticket_facts(ticket),
     }
     return {f"ticket.{name}": " ".join((value or "").split()) for name, value in facts.items()}
 

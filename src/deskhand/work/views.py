@@ -28,11 +28,21 @@ def ticket_view(ticket: Ticket, *, limit: int = DESCRIPTION_LIMIT) -> dict[str, 
     """
     facts: dict[str, Any] = {
         "ticket_id": ticket.id,
-        "number": ticket.display_id,
-        "desk": ticket.tool_type,
         # A line, and never none: lists are laid out by it, and the catalogue promises it.
         "subject": shortened(" ".join(ticket.subject.split()), LISTED_LIMIT) or NO_SUBJECT,
         "description": shortened(ticket.description, limit),
+        **ticket_facts(ticket),
+        "resolution": shortened(ticket.resolution or "", limit) or None,
+    }
+    # Empty fields are left out: each costs tokens and tells the model nothing.
+    return {name: value for name, value in facts.items() if value not in (None, "")}
+
+
+def ticket_facts(ticket: Ticket) -> dict[str, str | None]:
+    """What is said of a ticket besides its texts, by the names that results and a prompt's variables share."""
+    return {
+        "number": ticket.display_id,
+        "desk": ticket.tool_type,
         "status": ticket.status,
         "priority": ticket.priority or ticket.vendor_priority,
         "category": ticket.category,
@@ -41,11 +51,8 @@ def ticket_view(ticket: Ticket, *, limit: int = DESCRIPTION_LIMIT) -> dict[str, 
         "group": ticket.group,
         "created_at": ticket.created_at.isoformat() if ticket.created_at else None,
         "updated_at": ticket.updated_at.isoformat() if ticket.updated_at else None,
-        "resolution": shortened(ticket.resolution or "", limit) or None,
         "url": ticket.url,
     }
-    # Empty fields are left out: each costs tokens and tells the model nothing.
-    return {name: value for name, value in facts.items() if value not in (None, "")}
 
 
 def notes_view(notes: tuple[Note, ...], *, most: int = NOTES) -> dict[str, Any]:

@@ -171,15 +171,7 @@ def draft_fields(
     draft: TicketDraft, priorities: PriorityMap, config: ServiceDeskPlusConfig, mark: str
 ) -> dict[str, Any]:
     """Fields of a new request; its mark is in the field that the connection names, else below the description."""
-    changes = TicketChanges(
-        subject=draft.subject,
-        priority=draft.priority,
-        category=draft.category,
-        group=draft.group,
-        assignee_email=draft.assignee_email,
-        custom=draft.custom,
-    )
-    fields = change_fields(changes, priorities)
+    fields = change_fields(draft.as_changes(), priorities)
     marked = config.servicedesk_mark_field
     fields["description"] = markdown_to_html(draft.description if marked else with_mark(draft.description, mark))
     if marked and mark:

@@ -87,15 +87,7 @@ class Records:
         """A new record; its mark is the correlation id, which records are found by."""
         if draft.type is not None:
             raise DeskUnsupportedError(f"{DESK} files every ticket in the table {self._config.servicenow_table}.")
-        fields = await self.change_fields(
-            TicketChanges(
-                subject=draft.subject,
-                category=draft.category,
-                group=draft.group,
-                assignee_email=draft.assignee_email,
-                custom=draft.custom,
-            )
-        )
+        fields = await self.change_fields(draft.as_changes())
         if draft.description:
             fields["description"] = _description(draft.description, self._config)
         if draft.priority is not None:

@@ -81,15 +81,7 @@ class ZendeskValues:
         self, draft: TicketDraft, priorities: PriorityMap, config: ZendeskConfig, mark: str
     ) -> dict[str, Any]:
         """A new ticket; its mark is its external id, which the desk lists tickets by."""
-        changes = TicketChanges(
-            subject=draft.subject,
-            priority=draft.priority,
-            category=draft.category,
-            group=draft.group,
-            assignee_email=draft.assignee_email,
-            custom=draft.custom,
-        )
-        fields = await self.change_fields(changes, priorities, config)
+        fields = await self.change_fields(draft.as_changes(), priorities, config)
         html = mapping.fitting_html(draft.description or draft.subject)
         fields["comment"] = {"html_body": html, "public": True}
         if mark:
