@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Form, Query, Request, Response
@@ -218,16 +218,7 @@ async def switch_tenant(
 
 
 def _account(request: Request, viewer: Principal, *, done: str = "", error: DeskhandError | None = None) -> Response:
-    return render(
-        request,
-        "access/people/account.html",
-        status_code=200 if error is None else error.status,
-        viewer=viewer,
-        done=done,
-        error=error,
-        min_length=MIN_LENGTH,
-        max_length=MAX_LENGTH,
-    )
+    return _password_page(request, "access/people/account.html", error, viewer=viewer, done=done)
 
 
 # -- the page of a link ----------------------------------------------------------------------------------------------
@@ -261,13 +252,20 @@ async def use_link(
 
 
 def _link(request: Request, token: str, email: str, *, error: DeskhandError | None = None) -> Response:
+    return _password_page(request, "access/people/set_password.html", error, token=token, email=email)
+
+
+# -- what both ask for -----------------------------------------------------------------------------------------------
+
+
+def _password_page(request: Request, template: str, error: DeskhandError | None, **values: Any) -> Response:
+    """A page that asks for a new password, with what was wrong with the last one."""
     return render(
         request,
-        "access/people/set_password.html",
+        template,
         status_code=200 if error is None else error.status,
-        token=token,
-        email=email,
         error=error,
         min_length=MIN_LENGTH,
         max_length=MAX_LENGTH,
+        **values,
     )
