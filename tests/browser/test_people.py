@@ -82,6 +82,7 @@ async def test_from_the_first_start_to_a_colleague_who_works(visitor: Page, cons
     await picture(page, "sign-in")
     await sign_in(page, administration.FIRST_ADMINISTRATOR)
     await expect(page).to_have_url(f"{console.url}/tenants")
+    await expect(page.get_by_role("row", name="Acme")).to_contain_text("ServiceDesk Plus")
     await picture(page, "tenants")
 
     await page.get_by_role("link", name="Acme").click()

@@ -89,6 +89,11 @@ class PluginManager:
         return [deepcopy(describe(plugin)) for plugin in self._plugins.values()]
 
     @property
+    def names(self) -> dict[str, str]:
+        """The products' own names by tool type."""
+        return {tool_type: plugin.manifest.name for tool_type, plugin in self._plugins.items()}
+
+    @property
     def tool_types(self) -> tuple[str, ...]:
         """Tool types of the registered plugins, in order of registration."""
         return tuple(self._plugins)

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from deskhand.access.forms import SafeForm
 from deskhand.access.guards import Operator, TenantSession
 from deskhand.access.principal import Principal
-from deskhand.appstate import AppState, app_state
+from deskhand.appstate import app_state
 from deskhand.errors import ConflictError, DeskhandError, FieldProblem, InvalidInputError
 from deskhand.executions import doubts, repeats, service
 from deskhand.executions.decision_schemas import DoubtAnswer, ReplayRequest, RetryWith
@@ -188,14 +188,9 @@ async def _retry_page(
         execution=await service.get_execution(session, execution_id),
         choices=await repeats.choices_for(session, execution_id),
         form=form,
-        desks=desk_names(app_state(request)),
+        desks=app_state(request).plugins.names,
         error=error,
     )
-
-
-def desk_names(app: AppState) -> dict[str, str]:
-    """The products' own names by tool type."""
-    return {plugin["tool_type"]: plugin["name"] for plugin in app.plugins.list_registered_plugins()}
 
 
 def _to(execution_id: UUID) -> Response:

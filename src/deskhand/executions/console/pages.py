@@ -23,7 +23,6 @@ from deskhand.engine.status import ExecutionStatus
 from deskhand.errors import NotFoundError
 from deskhand.executions import service
 from deskhand.executions.console import bulk, decisions
-from deskhand.executions.console.decisions import desk_names
 from deskhand.executions.console.filters import PERIODS, ListForm
 from deskhand.executions.console.timeline import done_before, lay_out
 from deskhand.executions.schemas import ExecutionDetail, StatusCounts
@@ -66,7 +65,7 @@ async def list_page(
         seen=seen,
         now=app.clock(),
         webhook_base=app.public_url,
-        desks=desk_names(app),
+        desks=app.plugins.names,
         may_operate=viewer.may("operator"),
     )
 
@@ -122,7 +121,7 @@ def _detail(app: App, viewer: Principal, execution: ExecutionDetail) -> Mapping[
         "live": not execution.status.is_final,
         "may_operate": viewer.may("operator"),
         "now": app.clock(),
-        "desks": desk_names(app),
+        "desks": app.plugins.names,
     }
 
 
