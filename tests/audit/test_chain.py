@@ -9,11 +9,13 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
+from sqlalchemy.exc import ProgrammingError
+from sqlalchemy.ext.asyncio import AsyncSession
 from tests.conftest import DatabaseUrls, MakeTenant
 from tests.support.api import Api
 
 from deskhand.audit.models import AuditLog
-from deskhand.audit.service import ChainReport, record, verify
+from deskhand.audit.service import PLATFORM, ChainReport, record, verify
 from deskhand.kit.db.session import Database
 
 
@@ -52,6 +54,35 @@ async def test_concurrent_writers_make_one_chain(clean_db: Database, make_tenant
             ("acme", 10, True),
             ("globex", 10, True),
         }
+
+
+async def _write_for_the_platform(session: AsyncSession) -> None:
+    await record(
+        session, tenant_id=PLATFORM, actor="user:root", operation="o", resource_type="person", resource_id=None
+    )
+
+
+async def test_what_is_done_in_no_tenant_has_a_chain_that_no_tenant_reaches(
+    clean_db: Database, make_tenant: MakeTenant
+) -> None:
+    await make_tenant("acme")
+    await _write(clean_db)
+    for _ in range(2):
+        async with clean_db.platform_session() as session:
+            await _write_for_the_platform(session)
+    async with clean_db.platform_session() as session:
+        reports = {report.tenant_id: report for report in await verify(session)}
+    assert {name: (report.entries, report.ok) for name, report in reports.items()} == {
+        "acme": (1, True),
+        PLATFORM: (2, True),
+    }
+    async with clean_db.tenant_session("acme") as session:
+        assert {entry.tenant_id for entry in await session.scalars(select(AuditLog))} == {"acme"}
+    with pytest.raises(ProgrammingError, match="row-level security"):
+        async with clean_db.tenant_session("acme") as session:
+            await _write_for_the_platform(session)
+    async with clean_db.anonymous_session() as session:
+        assert (await session.scalars(select(AuditLog))).all() == []
 
 
 async def test_an_entry_is_there_only_if_the_change_is(clean_db: Database, make_tenant: MakeTenant) -> None:

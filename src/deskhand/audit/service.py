@@ -27,6 +27,10 @@ from deskhand.errors import NotFoundError
 from deskhand.kit.page import Page, cut_page, decode_cursor
 
 Status = Literal["success", "failure", "denied"]
+PLATFORM = ""
+"""The ``tenant_id`` of the installation's own log: what is done in no tenant, such as the sign-in of a person of none.
+Policies compare with NULLIF(setting, ''), so no tenant's session reads or writes it, whatever it sets; the
+platform's role alone does. It is chained, verified and exported like a tenant's."""
 _SEQUENCE = re.compile(r"[0-9]{1,18}", re.ASCII)
 
 
@@ -71,7 +75,7 @@ async def record(
 
     Args:
         session: A tenant session of ``tenant_id`` or a platform session.
-        tenant_id: Whose log.
+        tenant_id: Whose log; ``PLATFORM`` (with a platform session) for what is done in no tenant.
         actor: Who did it, e.g. ``api-key:dhk_ab12cd34``.
         operation: What was done, e.g. ``agent.activate``.
         resource_type: Kind of thing it was done to.

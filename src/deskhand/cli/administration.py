@@ -13,6 +13,7 @@ from deskhand.audit import service as audit
 from deskhand.audit.export import Format
 from deskhand.audit.filters import AuditFilters
 from deskhand.cli.common import checked, database, err, opened_installation, out, read_json_file, run
+from deskhand.errors import InvalidInputError
 from deskhand.installation import Installation
 from deskhand.kit.clock import utc_now
 from deskhand.kit.crypto import SecretBox, new_webhook_secret
@@ -115,23 +116,30 @@ def verify_audit() -> None:
         reports = run(check(installation))
     for report in reports:
         verdict = "intact" if report.ok else f"BROKEN at entry {report.broken_at}: {report.reason}"
-        out.print(f"{report.tenant_id}: {report.entries} entries, {verdict}, head {report.head[:16]}", highlight=False)
+        name = report.tenant_id or "(platform)"
+        out.print(f"{name}: {report.entries} entries, {verdict}, head {report.head[:16]}", highlight=False)
     if not all(report.ok for report in reports):
         raise typer.Exit(1)
 
 
 @audit_app.command("export")
 def export_audit(
-    tenant: str = typer.Argument(..., help="The tenant's id."),
+    tenant: str = typer.Argument("", help="The tenant's id."),
+    of_platform: bool = typer.Option(False, "--platform", help="What was done in no tenant, instead."),
     as_csv: bool = typer.Option(False, "--csv", help="CSV for spreadsheets instead of JSON Lines."),
     since: datetime | None = typer.Option(None, formats=["%Y-%m-%d"], help="Only from this day on (UTC)."),
 ) -> None:
-    """Write a tenant's log to the standard output, oldest first, each entry with its hash."""
+    """Write a log to the standard output, oldest first, each entry with its hash."""
+    if bool(tenant) == of_platform:
+        raise InvalidInputError("Name the tenant whose log you want, or --platform.")
     filters = AuditFilters(since=since.replace(tzinfo=UTC) if since is not None else None)
 
     async def write(installation: Installation) -> None:
-        async with database(installation) as db, db.tenant_session(tenant) as session:
-            form: Format = "csv" if as_csv else "jsonl"
+        form: Format = "csv" if as_csv else "jsonl"
+        async with (
+            database(installation) as db,
+            db.platform_session() if of_platform else db.tenant_session(tenant) as session,
+        ):
             async for part in audit.export(session, tenant_id=tenant, filters=filters, form=form):
                 sys.stdout.write(part)
 
