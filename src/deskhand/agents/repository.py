@@ -38,9 +38,11 @@ async def get_agent(session: AsyncSession, agent_id: UUID, *, for_update: bool =
         select(Agent)
         .where(Agent.id == agent_id)
         .options(selectinload(Agent.triggers), selectinload(Agent.tools))
+        # The session may hold the agent from before a lock was waited for; what the database has now is what counts.
         .execution_options(populate_existing=True)
     )
     if for_update:
+        # Two changes at once would both count from one revision, and the later would undo the earlier unseen.
         query = query.with_for_update()
     return (await session.execute(query)).scalar_one_or_none()
 
@@ -66,6 +68,7 @@ async def list_agents(session: AsyncSession, wanted: AgentFilter, *, limit: int,
         query = query.where(Agent.llm_config["model"].astext == wanted.model)
     after = decode_cursor(cursor, datetime, UUID)
     if after is not None:
+        # A page goes on behind a key and not behind a number of rows, which new agents would shift.
         query = query.where(tuple_(Agent.created_at, Agent.id) < after)
     ordered = query.order_by(Agent.created_at.desc(), Agent.id.desc()).limit(limit + 1)
     rows = (await session.execute(ordered)).scalars().all()

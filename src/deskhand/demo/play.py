@@ -25,7 +25,7 @@ from rich.panel import Panel
 from deskhand.demo.content import load_content
 from deskhand.demo.scene import TENANT, Scene, load_credentials, new_tickets, save_credentials
 from deskhand.engine.status import ExecutionStatus
-from deskhand.errors import ConfigurationError
+from deskhand.errors import ConfigurationError, UnavailableError
 from deskhand.installation import Installation, migrate, open_installation
 from deskhand.kit.db.session import Database
 from deskhand.kit.kept import KeptProcess
@@ -81,6 +81,7 @@ async def _play(settings: Settings, console: Console, *, interactive: bool) -> i
         update={
             "data_dir": settings.data_dir / "demo",
             "port": _free_port(settings.port),
+            # The simulated desk listens on loopback, which the product refuses to call otherwise.
             "allow_private_addresses": True,
             "database_url": None,
             "database_owner_url": None,
@@ -164,17 +165,16 @@ async def _notes(scene: Scene, console: Console) -> int:
         filed[ticket_id] = (ticket, time.monotonic())
         console.print(f"filed [bold]{ticket_id}[/]: {ticket['short_description']}")
     failures = 0
-    waiting, told = dict(filed), dict.fromkeys(filed, "")
+    waiting, printed = dict(filed), dict.fromkeys(filed, "")
     with console.status("the agent is at work") as status:
         while waiting:
             await asyncio.sleep(0.5)
             for ticket_id, (ticket, since) in list(waiting.items()):
-                execution = await scene.execution_of(ticket_id)
-                state = state_of(execution)
-                if state != told[ticket_id]:
-                    told[ticket_id] = state
+                execution, state = await look_up(scene, ticket_id)
+                if state != printed[ticket_id]:
+                    printed[ticket_id] = state
                     console.print(f"[dim]{ticket_id} {_since(since)}[/] {state}")
-                verdict = await _look(scene, ticket_id, execution, since)
+                verdict = await _verdict(scene, ticket_id, execution, state, since)
                 if verdict is None:
                     continue
                 del waiting[ticket_id]
@@ -182,6 +182,17 @@ async def _notes(scene: Scene, console: Console) -> int:
                 failures += _show(console, ticket_id, ticket, verdict, time.monotonic() - since)
                 status.start()
     return failures
+
+
+async def look_up(scene: Scene, ticket_id: str) -> tuple[Mapping[str, Any] | None, str]:
+    """A ticket's newest run, and how it stands in a line."""
+    try:
+        execution = await scene.execution_of(ticket_id)
+    except UnavailableError:
+        # The run may be there and at work: to say that there is none would be a guess. The supervisor starts both
+        # again, and the demo asks twice a second.
+        return None, "its state cannot be seen now: the API or its database is being started again"
+    return execution, state_of(execution)
 
 
 def state_of(execution: Mapping[str, Any] | None) -> str:
@@ -198,17 +209,18 @@ def state_of(execution: Mapping[str, Any] | None) -> str:
     return f"{words}: {execution['error_message']}" if execution["error_message"] else words
 
 
-async def _look(
-    scene: Scene, ticket_id: str, execution: Mapping[str, Any] | None, since: float
+async def _verdict(
+    scene: Scene, ticket_id: str, execution: Mapping[str, Any] | None, state: str, since: float
 ) -> Mapping[str, Any] | None:
     """The note if it is on the ticket, the reason if there will be none, None to go on waiting."""
     if execution is not None and execution["status"] in DONE:
         notes = await scene.read_notes(ticket_id)
+        # Read back from the desk: the panel shows what a technician sees and not what the product believes it wrote.
         if execution["status"] == ExecutionStatus.COMPLETED and notes:
             return {"note": html_to_markdown(notes[-1]["html"])}
-        return {"error": state_of(execution)}
+        return {"error": state}
     if time.monotonic() - since > NOTE_SECONDS:
-        return {"error": f"not done after {NOTE_SECONDS:.0f} s; at last: {state_of(execution)}"}
+        return {"error": f"not done after {NOTE_SECONDS:.0f} s; at last: {state}"}
     return None
 
 
@@ -296,6 +308,7 @@ def _log_dir(settings: Settings) -> Path:
 
 
 def _free_port(preferred: int) -> int:
+    # The usual port if it is free, so that addresses in the tutorial are right; any other rather than none.
     for port in (preferred, 0):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

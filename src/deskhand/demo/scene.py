@@ -14,6 +14,7 @@ import httpx2
 
 from deskhand.access.service import create_platform_key
 from deskhand.engine.status import ExecutionStatus
+from deskhand.errors import UnavailableError
 from deskhand.kit.db.session import Database
 from deskhand.kit.http import HttpClientFactory
 from deskhand.llm.embedded.models import AUTO
@@ -49,6 +50,7 @@ def load_credentials(path: Path) -> Credentials:
 
 def save_credentials(path: Path, credentials: Credentials) -> None:
     """Keep them, readable by this user alone."""
+    # Made with its mode and not changed afterwards: between the two anybody on the machine could open it.
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         json.dump(asdict(credentials), file)
@@ -80,34 +82,37 @@ class Scene:
         await self._api.aclose()
         await self._desk.aclose()
 
-    async def prepare(self, db: Database, known: Credentials, *, provider: str, model: str) -> Credentials:
+    async def prepare(self, db: Database, last: Credentials, *, provider: str, model: str) -> Credentials:
         """Make tenant, key and agent where they are missing, and point the desk's webhook at the agent.
 
         Args:
             db: For the two keys, which are made on the server's side.
-            known: Credentials of the last start.
+            last: Credentials of the last start.
             provider: ``embedded`` or ``litellm``.
             model: The agent's model.
         """
-        platform_key = known.platform_key
+        platform_key = last.platform_key
         if not platform_key:
             async with db.platform_session() as session:
                 _, platform_key = await create_platform_key(session, name="demo")
-        await self._ensure_tenant(platform_key, known.simulator_key)
-        api_key = known.api_key or await self._create_api_key(platform_key)
+        await self._ensure_tenant(platform_key, last.simulator_key)
+        api_key = last.api_key or await self._create_api_key(platform_key)
         self._api.headers["Authorization"] = f"Bearer {api_key}"
-        agent_id, secret = known.agent_id, known.webhook_secret
+        # A second start goes on with the first one's agent, and with the secret that the desk signs with.
+        agent_id, secret = last.agent_id, last.webhook_secret
         if not agent_id:
             agent_id, secret = await self._create_agent(provider, model)
+        # The agent may be of a start with another model, and a demo must show the one that runs now.
         await self._use_model(agent_id, provider, model)
+        # At each start: the desk and the API listen on ports that may have been others.
         await self._point_webhook(agent_id, secret)
-        return Credentials(known.simulator_key, platform_key, api_key, agent_id, secret)
+        return Credentials(last.simulator_key, platform_key, api_key, agent_id, secret)
 
     async def _ensure_tenant(self, platform_key: str, simulator_key: str) -> None:
         headers = {"Authorization": f"Bearer {platform_key}"}
         connection = {"servicedesk_url": self.desk_url, "servicedesk_api_key": simulator_key}
-        found = await self._api.get(f"/api/v1/tenants/{TENANT}", headers=headers)
-        if found.status_code == 200:
+        tenant = await self._api.get(f"/api/v1/tenants/{TENANT}", headers=headers)
+        if tenant.status_code == 200:
             await self._call("PATCH", f"/api/v1/tenants/{TENANT}", connection, headers=headers)
             return
         body = {"tenant_id": TENANT, "name": "Demo Company", "tool_type": TOOL, **connection}
@@ -116,11 +121,11 @@ class Scene:
     async def _create_api_key(self, platform_key: str) -> str:
         headers = {"Authorization": f"Bearer {platform_key}"}
         body = {"name": "demo", "role": "tenant_admin"}
-        made = await self._call("POST", f"/api/v1/tenants/{TENANT}/api-keys", body, headers=headers)
-        return str(made["api_key"])
+        created_key = await self._call("POST", f"/api/v1/tenants/{TENANT}/api-keys", body, headers=headers)
+        return str(created_key["api_key"])
 
     async def _create_agent(self, provider: str, model: str) -> tuple[str, str]:
-        made = await self._call(
+        agent = await self._call(
             "POST",
             "/api/v1/agents",
             {
@@ -132,8 +137,8 @@ class Scene:
                 "tool_ids": [TOOL],
             },
         )
-        await self._call("POST", f"/api/v1/agents/{made['id']}/activate", None)
-        return made["id"], made["webhook_secrets"][0]["secret"]
+        await self._call("POST", f"/api/v1/agents/{agent['id']}/activate", None)
+        return agent["id"], agent["webhook_secrets"][0]["secret"]
 
     async def _use_model(self, agent_id: str, provider: str, model: str) -> None:
         agent = await self._call("GET", f"/api/v1/agents/{agent_id}", None)
@@ -172,20 +177,25 @@ class Scene:
         return list(answer.json()["notes"])
 
     async def execution_of(self, ticket_id: str) -> dict[str, Any] | None:
-        """The newest run on a ticket, from the API; None also while the API or its database is being restarted."""
+        """The newest run on a ticket, from the API; None if there is none.
+
+        Raises:
+            UnavailableError: The API or its database is away, so nobody can say whether there is one.
+        """
         try:
             answer = await self._api.get(f"/api/v1/executions?ticket_ref={ticket_id}")
-        except httpx2.TransportError:
-            return None
+        except httpx2.TransportError as error:
+            raise UnavailableError(f"The API cannot be reached: {error}") from error
+        # The API answers itself while its database is away, and the supervisor starts either again.
         if answer.status_code == httpx2.codes.SERVICE_UNAVAILABLE:
-            return None
+            raise UnavailableError("The API has no database at the moment.")
         listed = answer.raise_for_status().json()
         return listed["items"][0] if listed["items"] else None
 
     async def sign_in_link(self) -> str:
         """A link that opens the console once, without typing the key."""
-        made = await self._call("POST", f"/api/v1/tenants/{TENANT}/sign-in-tokens", None)
-        return str(made["url"])
+        token = await self._call("POST", f"/api/v1/tenants/{TENANT}/sign-in-tokens", None)
+        return str(token["url"])
 
     async def _call(self, method: str, path: str, body: object, *, headers: dict[str, str] | None = None) -> Any:
         answer: httpx2.Response = await self._api.request(method, path, json=body, headers=headers)

@@ -49,7 +49,7 @@ class _Intent:
     name: str
     idempotent: bool
     mark: str | None
-    given: Any
+    trace_input: Any
 
 
 class Journal:
@@ -209,7 +209,7 @@ class Journal:
             name=intent.name,
             idempotent=intent.idempotent,
             mark=intent.mark,
-            input=to_jsonable_python(intent.given),
+            input=to_jsonable_python(intent.trace_input),
         )
         if row["verdict"] == "fenced":
             raise LostClaimError(f"another worker took over execution {e.id}")

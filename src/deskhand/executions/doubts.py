@@ -45,6 +45,8 @@ async def answer_doubt(
         ConflictError: It does not wait for an answer, or not about this step.
     """
     execution = await lock_execution(session, execution_id)
+    # Two people may look at the same ticket; the second answer must not overrule the first, on which the run has gone
+    # on.
     if execution.status != ExecutionStatus.WAITING:
         raise ConflictError(f"The execution is {execution.status}; only one that waits for a person has a question.")
     step = await repository.get_step(session, execution_id, answer.step_key)

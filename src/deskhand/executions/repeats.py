@@ -53,6 +53,7 @@ async def replay_execution(
     original = await lock_execution(session, execution_id)
     if not ExecutionStatus(original.status).is_final:
         raise ConflictError(f"The execution is {original.status}; only one that has ended can be replayed.")
+    # Checked under the run's lock: between a look and the start the agent could be suspended.
     await _active_agent(session, original)
     version = await _version(session, original, wanted.agent_version)
     # The version that ran had the tool by then; only another one may lack it.
@@ -114,6 +115,7 @@ async def retry_with(
         agent_version_id=version.id,
         tool_type=tool_type,
         ticket_ref=ticket_ref,
+        # A dry run is repeated as one: to write for the first time is a decision of its own.
         mode=old.mode,
         input_payload=payload,
         retry_of=old.id,
@@ -124,6 +126,7 @@ async def retry_with(
     changed = [name for name in ("input", "ticket_ref", "tool_type") if getattr(change, name) is not None]
     details = {"retry_of": str(old.id), "changed": changed, "even_though_written": change.even_though_written}
     await record_change(session, "execution.retry_with", execution, principal, details)
+    # Two entries, because the trail of either run must show what became of it.
     await record_change(session, "execution.dismiss", old, principal, {"retried_as": str(execution.id)})
     return await read_summary(session, execution.id)
 
@@ -179,6 +182,7 @@ async def describe_writes(session: AsyncSession, execution_id: UUID) -> list[str
 
 def _describe(step: ExecutionStep) -> str:
     written = step.input if isinstance(step.input, dict) else {}
+    # Redacted as everywhere that a journal is shown: the model may have quoted a secret out of the ticket.
     text = " ".join(str(redact(written.get("body") or "")).split())
     shown = text if len(text) <= QUOTED else text[: QUOTED - 1] + "\N{HORIZONTAL ELLIPSIS}"
     quoted = f" \N{LEFT DOUBLE QUOTATION MARK}{shown}\N{RIGHT DOUBLE QUOTATION MARK}" if text else ""
@@ -235,6 +239,7 @@ def _tools(version: AgentVersion) -> list[str]:
 
 
 def _named(numbers: Sequence[int]) -> str:
+    # An agent that is changed daily has hundreds; the sentence would be longer than the page.
     if len(numbers) > NAMED_VERSIONS:
         return f"{min(numbers)} to {max(numbers)}"
     return ", ".join(str(number) for number in sorted(numbers))

@@ -94,11 +94,13 @@ def _summaries() -> Select[*tuple[Any, ...]]:
             started.label("started_at"),
             _milliseconds(started, until).label("duration_ms"),
             *(spent.c.step_count, spent.c.tokens_in, spent.c.tokens_out),
+            # A run that ended keeps its own sum; only of one at work are the steps added up.
             func.coalesce(e.cost_usd, spent.c.cost_usd).label("cost_usd"),
             func.coalesce(e.output_result.contains({"degraded": True}), False).label("degraded"),
         )
         .join(Agent, Agent.id == e.agent_id)
         .join(AgentVersion, AgentVersion.id == e.agent_version_id)
+        # The trigger may be gone from the agent since; its runs stay.
         .outerjoin(AgentTrigger, AgentTrigger.id == e.trigger_id)
         .join(spent, literal(True))
     )
@@ -131,6 +133,7 @@ async def list_summaries(
     e = AgentExecution
     statement = _summaries().where(*_conditions(filters)).order_by(e.queued_at.desc(), e.id.desc()).limit(limit)
     if after is not None:
+        # Runs of one burst share a time; the id behind it keeps a page from losing or repeating some of them.
         statement = statement.where(tuple_(e.queued_at, e.id) < tuple_(literal(after[0]), literal(after[1])))
     return (await session.execute(statement)).mappings().all()
 
@@ -223,7 +226,9 @@ async def _lock_matching(
         select(e)
         .where(*conditions, *_conditions(filters))
         .order_by(e.queued_at, e.id)
+        # One more than asked for tells whether there are more, without counting them all.
         .limit(wanted.limit + 1)
+        # A row that a worker or another request holds is about to change: to wait for it would hold up all the others.
         .with_for_update(skip_locked=True)
     )
     if wanted.error_code:
@@ -269,6 +274,7 @@ async def list_writes(session: AsyncSession, execution_id: UUID) -> Sequence[Exe
 
 async def get_step(session: AsyncSession, execution_id: UUID, step_key: str) -> ExecutionStep | None:
     """One step of a run whose row the caller holds."""
+    # Read anew: the caller has just waited for the run's lock, and the step may have changed meanwhile.
     return await session.get(ExecutionStep, (execution_id, step_key), populate_existing=True)
 
 

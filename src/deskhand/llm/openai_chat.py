@@ -89,18 +89,18 @@ def request_options(
     model: str, settings: ModelSettings | None, parameters: ModelRequestParameters, *, json_schema: bool = True
 ) -> dict[str, Any]:
     """Everything of the request body besides model and messages."""
-    given: Mapping[str, Any] = settings or {}
-    body: dict[str, Any] = {name: given[name] for name in SETTINGS if given.get(name) is not None}
-    extra = given.get("extra_body")
+    values: Mapping[str, Any] = settings or {}
+    body: dict[str, Any] = {name: values[name] for name in SETTINGS if values.get(name) is not None}
+    extra = values.get("extra_body")
     if isinstance(extra, dict):
         body = {**extra, **body}
-    if given.get("stop_sequences"):
-        body["stop"] = given["stop_sequences"]
+    if values.get("stop_sequences"):
+        body["stop"] = values["stop_sequences"]
     reasoning = is_reasoning(model)
     if reasoning:
         body.pop("temperature", None)
-    if given.get("max_tokens") and "max_completion_tokens" not in body:
-        body["max_completion_tokens" if reasoning else "max_tokens"] = given["max_tokens"]
+    if values.get("max_tokens") and "max_completion_tokens" not in body:
+        body["max_completion_tokens" if reasoning else "max_tokens"] = values["max_tokens"]
     tools = [_tool(tool) for tool in (*parameters.function_tools, *parameters.output_tools)]
     if tools:
         body["tools"] = tools

@@ -100,6 +100,7 @@ def verify(
         claim = scheme.read(request)
         if claim is None:
             continue
+        # Before the signatures: a captured request fits its secret for ever, and its time alone tells that it is old.
         _check_window(scheme, claim, now)
         if not _any_fits(scheme, claim, secrets):
             raise SignatureError(f"The {scheme.name} signature does not match any secret in force.")
@@ -143,6 +144,7 @@ def prove(
     scheme, claim = verify(request, schemes=schemes, secrets=secrets, now=now)
     if claim.message_id:
         return VerifiedWebhook(delivery_id=claim.message_id, scheme=scheme.name)
+    # No signed header bounds a replay here, so the body's own time has to, as far as the desk writes one.
     if claim.sent_at is None:
         _check_age_of_body(request, readers, now)
     return VerifiedWebhook(delivery_id=_name_by_body(request, readers), scheme=scheme.name)
@@ -151,6 +153,7 @@ def prove(
 def _check_age_of_body(request: WebhookRequest, readers: Sequence[type[BodyReader]], now: datetime) -> None:
     for reader in readers:
         sent = _asked(reader.sent_at, request)
+        # Either way: a time far ahead would let the same request be sent again until that time has passed.
         if sent is not None and abs(now - sent) > BODY_WINDOW:
             raise SignatureError(
                 "The event's own timestamp differs from this server's clock by more than"
@@ -159,6 +162,7 @@ def _check_age_of_body(request: WebhookRequest, readers: Sequence[type[BodyReade
 
 
 def _name_by_body(request: WebhookRequest, readers: Sequence[type[BodyReader]]) -> str:
+    # A digest of the body names the event where no desk knows better, so that a desk's own retry is the same delivery.
     names = (_asked(reader.delivery_id, request) for reader in readers)
     return next(filter(None, names), None) or "sha256-" + hashlib.sha256(request.body).hexdigest()
 
@@ -181,6 +185,8 @@ def _check_window(scheme: Scheme, claim: Claim, now: datetime) -> None:
 
 def _any_fits(scheme: Scheme, claim: Claim, secrets: Sequence[str]) -> bool:
     fits = False
+    # Several are in force while a webhook's secret is rotated: the desk signs with the old one until a person changes
+    # it.
     for secret in secrets:
         if not secret:
             continue
@@ -244,6 +250,7 @@ STANDARD_WEBHOOKS = Scheme(name="Standard Webhooks", read=_read_standard, expect
 
 def standard_headers(secret: str, body: bytes, *, message_id: str, now: datetime) -> dict[str, str]:
     """Headers that a Standard Webhooks sender adds; the timestamp is that of the attempt."""
+    # The standard signs whole seconds; a fraction would make the sender's text differ from what the receiver computes.
     whole = now.replace(microsecond=0)
     claim = Claim((), body, message_id, str(int(whole.timestamp())), whole)
     return {

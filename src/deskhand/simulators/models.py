@@ -127,6 +127,7 @@ class LlmSimulator:
             return
         seen = Seen(request.url.path, dict(request.headers), body)
         self.seen.append(seen)
+        # Taken before the wait: calls that run at once must not share an id.
         number = len(self.seen)
         reply = self._reply(seen)
         await asyncio.sleep(self._latency + reply.delay)
@@ -190,9 +191,9 @@ def completion(body: Mapping[str, Any], reply: Reply, *, number: int) -> dict[st
 def obliging(body: Mapping[str, Any]) -> Reply:
     """Fill the asked schema with words of the prompt: valid, quick, and without any understanding."""
     prompt = "\n".join(str(message.get("content") or "") for message in body.get("messages", []))
-    asked = body.get("response_format", {}).get("json_schema", {}).get("schema")
-    if asked is not None:
-        return Reply(content=filled(asked, prompt))
+    schema = body.get("response_format", {}).get("json_schema", {}).get("schema")
+    if schema is not None:
+        return Reply(content=filled(schema, prompt))
     required = body.get("tool_choice") == "required"
     tools = [tool["function"] for tool in body.get("tools", [])]
     if tools and required:
@@ -208,6 +209,7 @@ def filled(schema: Mapping[str, Any], prompt: str) -> Any:
     if "enum" in schema:
         return schema["enum"][0]
     if "anyOf" in schema:
+        # An optional value is "this or null", with null last: the simulated model leaves out what it may.
         return filled(schema["anyOf"][-1], prompt)
     kind = schema.get("type")
     if kind == "object":
@@ -219,10 +221,10 @@ def filled(schema: Mapping[str, Any], prompt: str) -> Any:
 
 
 def _property(name: str, schema: Mapping[str, Any], prompt: str) -> Any:
-    found = re.search(r"Subject: (.+)", prompt) if name == "summary" else None
-    found = found or (re.search(r"Solution: (.+)", prompt) if name == "text" else None)
-    if found is None or schema.get("type") != "string":
+    line = re.search(r"Subject: (.+)", prompt) if name == "summary" else None
+    line = line or (re.search(r"Solution: (.+)", prompt) if name == "text" else None)
+    if line is None or schema.get("type") != "string":
         return filled(schema, prompt)
-    words = found.group(1).strip()
+    words = line.group(1).strip()
     words = words if name == "summary" else f"Check whether this applies: {words}"
     return words[: schema.get("maxLength", 200)]

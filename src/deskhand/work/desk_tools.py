@@ -147,11 +147,11 @@ class DeskTools:
         return {**ticket_view(ticket), **notes_view(ticket.notes)}
 
     async def _list_notes(self, args: Args) -> Any:
-        hands, wanted = self._hands, args.get("public")
+        hands, public = self._hands, args.get("public")
         # Some desks send all notes with the ticket and have no list of their own.
         if Operation.LIST_NOTES not in hands.desk.manifest.operations:
             notes = (await self._ticket("list_notes", args)).notes
-            return notes_view(tuple(note for note in notes if wanted is None or note.public is wanted))
+            return notes_view(tuple(note for note in notes if public is None or note.public is public))
         hands.require("list_notes")
         ticket_id = await hands.find_ticket("list_notes", args.get("ticket_id"))
         raw = await hands.journal.step(
@@ -159,7 +159,7 @@ class DeskTools:
             key=call_key("list_notes"),
             kind="tool",
             input={**args, "ticket_id": ticket_id, "tool": hands.tool_id},
-            body=lambda: hands.desk.list_notes(ticket_id, public=wanted, page_size=args.get("limit", DEFAULT_TICKETS)),
+            body=lambda: hands.desk.list_notes(ticket_id, public=public, page_size=args.get("limit", DEFAULT_TICKETS)),
         )
         notes = tuple(NOTES.validate_python(raw["notes"]))
         # The desk's page is newest first and the view wants the oldest first.
@@ -195,10 +195,10 @@ class DeskTools:
 
     async def _search_tickets(self, args: Args) -> Any:
         query, created = _query(args, self._hands.desk.manifest.filters)
-        return await self.search(query, created=created, limit=args.get("limit", DEFAULT_TICKETS), given=dict(args))
+        return await self.search(query, created=created, limit=args.get("limit", DEFAULT_TICKETS), trace=dict(args))
 
     async def search(
-        self, query: TicketQuery, *, created: datetime | None, limit: int, given: Mapping[str, Any], key: str = ""
+        self, query: TicketQuery, *, created: datetime | None, limit: int, trace: Mapping[str, Any], key: str = ""
     ) -> dict[str, Any]:
         """Find tickets, remember them as listed, and show them.
 
@@ -206,7 +206,7 @@ class DeskTools:
             query: What to look for.
             created: Only tickets filed since.
             limit: Tickets at most.
-            given: For the trace.
+            trace: What the trace says was asked for.
             key: Journal key; empty for the call that is being handled.
         """
         hands = self._hands
@@ -219,7 +219,7 @@ class DeskTools:
             name="search_tickets",
             key=key or call_key("search_tickets"),
             kind="tool",
-            input={**given, "tool": hands.tool_id},
+            input={**trace, "tool": hands.tool_id},
             body=look,
         )
         tickets = [TICKET.validate_python(one) for one in raw["tickets"]]

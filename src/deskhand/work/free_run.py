@@ -117,7 +117,7 @@ async def _look_through(run: Run, toolbox: Toolbox) -> dict[str, list[Mapping[st
             TicketQuery(updated_since=since),
             created=since,
             limit=MOST_TICKETS,
-            given={"created_since": since.isoformat()},
+            trace={"created_since": since.isoformat()},
             key=f"search_tickets:filed/{hands.tool_id}",
         )
         tickets_by_desk[hands.provider.name] = result["tickets"]

@@ -60,7 +60,7 @@ class _Write:
     operation: ToolOperation
     ticket_id: str
     key: str
-    given: Mapping[str, Any]
+    trace: Mapping[str, Any]
     make: Callable[[str], Awaitable[WriteReceipt]]
     find: Callable[[str], Awaitable[WriteReceipt | None]]
 
@@ -262,7 +262,7 @@ class DeskHands:
             name=write.operation.name,
             key=write.key,
             kind="write",
-            input=write.given,
+            input=write.trace,
             body=perform,
             # What may be repeated leaves the ticket as doing it once, so a doubt needs no question.
             idempotent=write.operation.doubt is Doubt.REPEAT,
@@ -284,7 +284,7 @@ class DeskHands:
 
         # Not a write: the trace counts what reached the desk, and no mark was given away.
         await self.journal.step(
-            name=name, key=write.key, kind="compute", input=dict(write.given), body=intent, owed=owed
+            name=name, key=write.key, kind="compute", input=dict(write.trace), body=intent, owed=owed
         )
         return receipt
 

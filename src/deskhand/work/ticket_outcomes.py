@@ -143,12 +143,12 @@ class TicketOutcomes:
 
 
 async def _set_fields(own: DeskHands, answer: Mapping[str, Any]) -> dict[str, Any]:
-    wanted = {name: answer[name] for name in ("priority", "category", "group") if answer.get(name)}
-    outcome = {"set": wanted, "reason": answer.get("reason")}
-    if not wanted:
+    changes = {name: answer[name] for name in ("priority", "category", "group") if answer.get(name)}
+    outcome = {"set": changes, "reason": answer.get("reason")}
+    if not changes:
         return outcome
     try:
-        await own.update_ticket(TicketChanges(**wanted), key=FIELDS_KEY)
+        await own.update_ticket(TicketChanges(**changes), key=FIELDS_KEY)
     # The run's work is done and its answer is kept; a desk that refuses a value is for people to see, not to try again.
     except (*REFUSALS, ForbiddenError) as error:
         return {**outcome, "set": {}, "refused": error.detail}

@@ -43,16 +43,18 @@ def read_articles(path: Path) -> Iterator[ExportRow]:
 
 
 def _article_files(path: Path) -> list[Path]:
-    found = (file for file in path.rglob("*") if file.is_file() and file.suffix.lower() in _ARTICLE_SUFFIXES)
-    return sorted(file for file in found if file.name.lower() != "readme.md")
+    files = (file for file in path.rglob("*") if file.is_file() and file.suffix.lower() in _ARTICLE_SUFFIXES)
+    # A folder's readme is about the folder. Sorted, so that a repeated import reports in the same order on each
+    # machine.
+    return sorted(file for file in files if file.name.lower() != "readme.md")
 
 
 def _article_fields(data: dict[str, Any]) -> dict[str, Any]:
     fields = dict(data)
     for name, others in _ARTICLE_NAMES.items():
-        found = next((fields[other] for other in others if other in fields), None)
-        if found is not None:
-            fields.setdefault(name, found)
+        value = next((fields[other] for other in others if other in fields), None)
+        if value is not None:
+            fields.setdefault(name, value)
     if "body" not in fields and isinstance(fields.get("html"), str):
         fields["body"] = _without_title(_page_to_markdown(fields["html"]), str(fields.get("title") or ""))
     return fields
@@ -60,6 +62,7 @@ def _article_fields(data: dict[str, Any]) -> dict[str, Any]:
 
 def _read_document(path: Path, fraction: float) -> ExportRow:
     try:
+        # Editors on Windows put a byte-order mark in front, which would hide the front matter.
         text = path.read_text("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         return ExportRow(path.name, None, f"cannot be read: {error}", fraction)
@@ -74,6 +77,8 @@ def _read_document(path: Path, fraction: float) -> ExportRow:
     title = fields.get("title") or (heading.group(1).strip() if heading else path.stem)
     return ExportRow(
         path.name,
+        # The file's name is the id unless the file says otherwise, so that importing a folder again renews its
+        # articles.
         {"article_id": path.stem, **fields, "title": title, "body": _without_title(body, title)},
         fraction=fraction,
     )
@@ -86,12 +91,12 @@ def _title_of(html: str) -> str:
 
 
 def _front_matter(text: str) -> tuple[dict[str, str], str]:
-    found = _FRONT_MATTER.match(text)
-    if found is None:
+    header = _FRONT_MATTER.match(text)
+    if header is None:
         return {}, text.strip()
-    pairs = (line.partition(":") for line in found.group(1).splitlines() if ":" in line)
+    pairs = (line.partition(":") for line in header.group(1).splitlines() if ":" in line)
     fields = {key.strip(): value.strip().strip("\"'") for key, _, value in pairs}
-    return fields, text[found.end() :].strip()
+    return fields, text[header.end() :].strip()
 
 
 def _page_to_markdown(html: str) -> str:

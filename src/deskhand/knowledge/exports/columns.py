@@ -93,12 +93,12 @@ class Vocabulary:
     def candidates(self, names: Iterable[str]) -> dict[str, list[str]]:
         """Field to the columns that may be it, the surest first."""
         plain = {plain_name(name): name for name in reversed(list(names))}
-        found: dict[str, list[str]] = {}
+        columns: dict[str, list[str]] = {}
         for one, known in self.fields.items():
             said = [own for own, target in self.renamed.items() if target == one and own in plain]
             free = [own for own in known if own in plain and own not in self.renamed]
-            found[one] = [plain[own] for own in (*said, *free)]
-        return found
+            columns[one] = [plain[own] for own in (*said, *free)]
+        return columns
 
     def identifies(self, names: Iterable[str]) -> bool:
         """Whether something with these names is a row by itself, and no envelope around rows."""

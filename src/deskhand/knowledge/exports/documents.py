@@ -80,9 +80,11 @@ class _JsonText:
         Raises:
             _NotJsonError: It is another.
         """
-        found = self.peek()
-        if found != sign:
-            raise _NotJsonError(f"expected {sign!r}" + (f", not {found!r}" if found else ", not the end of the file"))
+        next_sign = self.peek()
+        if next_sign != sign:
+            raise _NotJsonError(
+                f"expected {sign!r}" + (f", not {next_sign!r}" if next_sign else ", not the end of the file")
+            )
         self._drop(1)
 
     def skip_line(self) -> None:

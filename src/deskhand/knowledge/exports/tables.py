@@ -66,6 +66,7 @@ def read_table(text: TextIO, raw: BinaryIO, size: int, vocabulary: Vocabulary) -
     Raises:
         UnreadableFileError: There is no header.
     """
+    # Python's own limit of 128 KiB ends the reading of a file at the first long conversation.
     csv.field_size_limit(_LONGEST_CELL)
     lines = _Lines(text)
     separator = _separator(lines, vocabulary)
@@ -80,6 +81,8 @@ def read_table(text: TextIO, raw: BinaryIO, size: int, vocabulary: Vocabulary) -
         except StopIteration:
             return
         except csv.Error as error:
+            # A quote that is not closed swallows the rest of the file; given out again, only the first line of it is
+            # lost.
             line = lines.retreat()
             yield ExportRow(f"line {line}", None, f"is not CSV: {error} (is a quote not closed or not doubled?)")
             continue
@@ -92,6 +95,7 @@ def read_table(text: TextIO, raw: BinaryIO, size: int, vocabulary: Vocabulary) -
 
 
 def _row(cells: list[str], names: list[str], where: str, fraction: float) -> ExportRow:
+    # Empty cells at the end are a spreadsheet's habit; full ones mean that the row was split at the wrong place.
     beyond = [cell for cell in cells[len(names) :] if cell.strip()]
     if beyond:
         return ExportRow(where, None, f"has {len(cells)} cells, more than the {len(names)} of the header", fraction)
@@ -102,6 +106,7 @@ def _row(cells: list[str], names: list[str], where: str, fraction: float) -> Exp
         if not cell.strip():  # a cell left empty says nothing, so that a default applies
             continue
         known = row.get(name)
+        # PostgreSQL takes no NUL in a text, and one in a million rows must not end an import.
         value = storable_text(cell)
         row[name] = value if known is None else [*(known if isinstance(known, list) else [known]), value]
     return ExportRow(where, dict(row), fraction=fraction)
@@ -123,6 +128,7 @@ def _separator(lines: _Lines, vocabulary: Vocabulary) -> str:
     if said is not None:
         next(lines)
         return said.group(1)
+    # By what is understood and not by what occurs most: a German header may hold more commas than semicolons.
     return max(_SEPARATORS, key=lambda one: max(_understood(cells, vocabulary) for cells in _cells(sample, one)))
 
 

@@ -65,6 +65,7 @@ def ticket_fields(
     _read_html(fields)
     _read_particulars(fields)
     _read_resolved_date(fields, row, order)
+    # Left out rather than empty, so that the row's own defaults apply.
     return TicketFields({name: value for name, value in fields.items() if not _is_empty(value)})
 
 
@@ -128,6 +129,7 @@ def _read_solution(fields: TicketFields, row: Mapping[str, Any]) -> None:
     """A technician's words: the field for it, else the last comment of whoever the ticket is assigned to."""
     said = str(fields.get("resolution") or "")
     from_jira = any(plain_name(name) in {"issue key", "key"} for name in row)
+    # A bare "Done" is no solution and must not be offered to a technician as one.
     if from_jira and said.casefold() in _JIRA_WORDS:
         said = ""
     said = said or _last_comment(row)
@@ -137,9 +139,11 @@ def _read_solution(fields: TicketFields, row: Mapping[str, Any]) -> None:
 def _last_comment(row: Mapping[str, Any]) -> str:
     named = {plain_name(name): value for name, value in row.items()}
     assignee, requester = _id_of(named, "assignee"), _id_of(named, "requester") or _id_of(named, "reporter")
+    # Who answers their own ticket wrote no solution for others, so nothing is taken for one.
     if not assignee or assignee == requester:
         return ""
     for author, text in reversed(_comments(named.get("comments") or named.get("comment"))):
+        # Not a note of our own: learnt from, it would make the product cite itself.
         if author == assignee and text and not find_marks(text):
             return text
     return ""
@@ -171,6 +175,7 @@ def _comments(value: Any) -> list[tuple[str, str]]:
 
 
 def _read_html(fields: TicketFields) -> None:
+    # Judged over the whole row: an export writes all its texts as HTML or none, and "<5 users" alone proves nothing.
     texts = {name: unescaped(str(fields[name])) for name in _TEXTS if fields.get(name)}
     if not any(_ELEMENT.search(text) for text in texts.values()):
         return
@@ -180,6 +185,7 @@ def _read_html(fields: TicketFields) -> None:
 
 def unescaped(text: str) -> str:
     """HTML whose very tags were escaped, once or twice, as HTML."""
+    # Twice at most: an export out of an export; a text that shows entities on purpose must keep them.
     for _ in range(2):
         if not _ESCAPED.search(text) or _ELEMENT.search(text):
             break
@@ -189,6 +195,7 @@ def unescaped(text: str) -> str:
 
 def markdown_of(text: str) -> str:
     """A text of a row in which some are HTML: HTML as Markdown, a plain one with its entities read."""
+    # Left as it is rather than cut: a text so long is no ticket's, and reading it as HTML would hold the import up.
     if len(text) > _LONGEST_HTML:
         return text
     if not _ELEMENT.search(text):
@@ -212,6 +219,7 @@ def _tags(value: Any, tool_type: Any) -> list[Any]:
         if not isinstance(one, str):
             tags.append(text_of(one))
             continue
+        # Zendesk separates tags by blanks and other exports have tags with blanks in them.
         by = r"[;,\s]" if tool_type == "zendesk" and not re.search(r"[;,]", one) else r"[;,]"
         tags += [tag.strip() for tag in re.split(by, one)]
     return list(dict.fromkeys(tag for tag in tags if tag))

@@ -51,6 +51,7 @@ def _flattened(document: Node) -> Node:
         in_table = in_table or node.get("type") == "table"
         children = _children(node)
         if depth >= DEPTH:
+            # What is deeper keeps its words: a stranger's nesting must neither crash the reader nor hide text from it.
             children = [{"type": "paragraph", "content": [{"type": "text", "text": text}]} for text in _words(children)]
         copies = [dict(child) for child in children]
         node["content"] = copies
@@ -104,12 +105,14 @@ def _block(node: Node) -> str:
 
 
 def _heading(node: Node) -> str:
+    # A stranger's number: a level of a million would write a million signs.
     level = int(bounded_number(_attrs(node).get("level"), default=1, low=1, high=6))
     return f"{'#' * level} {one_line(_inline(_children(node)))}"
 
 
 def _list(node: Node) -> str:
     ordered = node.get("type") == "orderedList"
+    # CommonMark reads at most nine digits as a list's number.
     number = int(bounded_number(_attrs(node).get("order"), default=1, low=0, high=999_999_999))
     lines = []
     for offset, item in enumerate(_children(node)):
@@ -136,6 +139,7 @@ def _tight(nodes: Sequence[Node]) -> str:
             continue
         text = _block(node)
         if text:
+            # A blank line would make Markdown show the whole list with paragraphs' gaps.
             gap = "\n" if str(node.get("type", "")).endswith("List") else "\n\n"
             out += (gap if out else "") + text
     return _inline(loose) + (f"\n{out}" if out and loose else out)
@@ -162,6 +166,7 @@ def _table(node: Node) -> str:
 
 
 def _card(node: Node) -> str:
+    # Only addresses of the web become links: a card may name javascript: or a file.
     url = safe_target(str(_attrs(node).get("url") or ""))
     return f"<{url}>" if url else ""
 

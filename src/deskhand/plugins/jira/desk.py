@@ -107,6 +107,8 @@ class JiraDesk:
             is_last = page.get("isLastPage", True) or not rows or any(row.get("projectKey") == wanted for row in rows)
             return rows, None if is_last else start + len(rows)
 
+        # Through the list of desks and not the project itself: a project that is no service project has no internal
+        # notes.
         for row in (await read_pages(read, 0)).rows:
             if row.get("projectKey") == wanted:
                 return f"{row.get('projectName')} is service desk {row.get('id')}"
@@ -145,6 +147,7 @@ class JiraDesk:
         if not bearing:
             comments.ensure_none_left("the ticket's comments", desk=DESK)
             return None
+        # Asked late: the call is needed only when somebody's comment bears the mark, which is seldom.
         ours = self._config.jira_account_id or (await self.myself()).get("accountId")
         return next((row for row in bearing if same_account((ours, mapping.author_id(row))) is not False), None)
 
@@ -177,6 +180,8 @@ class JiraDesk:
         The index lags behind writes; ``reconcileIssues`` makes it look again at the tickets we wrote to, and must
         be the same list on every page.
         """
+        # Kept in the cursor: the plugin that reads the next page may live in another process, and has written to
+        # nothing.
         token, reconcile = jql.unpack_cursor(cursor) if cursor is not None else ("", list(dict.fromkeys(self._written)))
         body: dict[str, Any] = {"jql": statement, "maxResults": max(1, min(size, _PAGE)), "fields": names}
         if token:
@@ -259,9 +264,11 @@ class JiraDesk:
                 f"No transition ends the work from here; on offer: {targets}.", fields=("status",)
             )
         preferred = self._config.jira_resolved_status.casefold()
+        # A workflow may end in "Canceled" as well; only the tenant knows which of its endings means solved.
         chosen = next((row for row in done if str(mapping.name_of(row.get("to"))).casefold() == preferred), done[0])
         body: dict[str, Any] = {"transition": {"id": str(chosen["id"])}}
         field = (chosen.get("fields") or {}).get("resolution")
+        # Asked for only if the transition's screen has it: Jira refuses a field that is on no screen.
         if isinstance(field, Mapping):
             allowed = field.get("allowedValues") or []
             name = self._config.jira_resolution

@@ -67,7 +67,8 @@ def read_person(value: object) -> Person | None:
     """A reporter, assignee or author; mail addresses are often hidden by the person's own settings."""
     if not isinstance(value, Mapping):
         return None
-    kind = value.get("accountType")  # "customer" sees the portal only, "app" is a program
+    # "customer" sees the portal only, "app" is a program. Where the answer leaves it out, nobody is staff on a guess.
+    kind = value.get("accountType")
     return Person(
         id=_text(value.get("accountId")),
         name=_text(value.get("displayName")),
@@ -116,6 +117,7 @@ def read_ticket(
         requester=reporter,
         assignee=read_person(fields.get("assignee")),
         group=_joined(fields.get(config.jira_group_field)) if config.jira_group_field else None,
+        # Of a ticket that was opened again the old answer did not hold, and must teach no later note.
         resolution=_resolution(fields, config, comments, reporter, resolved) if closed else None,
         created_at=read_time(fields.get("created")),
         updated_at=read_time(fields.get("updated")),
@@ -228,6 +230,7 @@ def plain(value: object) -> Any:
     if isinstance(value, Mapping):
         if value.get("type") == "doc":
             return adf_to_markdown(value) or None
+        # Options have "value", references "name", people "displayName".
         named = next((value[name] for name in ("value", "name", "displayName") if name in value), dict(value))
         child = plain(value["child"]) if isinstance(value.get("child"), Mapping) else None
         return named if child is None else f"{named}{LEVELS}{child}"
@@ -238,6 +241,7 @@ def plain(value: object) -> Any:
 
 def named_values(rows: Iterable[Mapping[str, Any]], *extra: str) -> tuple[NamedValue, ...]:
     """Rows with ``id`` and ``name``, each once."""
+    # The statuses come once for each issue type of the project.
     unique = {str(row.get("id")): row for row in rows if row.get("id") is not None and row.get("name")}
     return tuple(
         NamedValue(id=number, name=str(row["name"]), extra={name: row[name] for name in extra if name in row})

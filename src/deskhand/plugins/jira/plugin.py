@@ -273,6 +273,7 @@ class JiraPlugin(TicketingToolPlugin):
         current = {name: past.settable(value) for name, value in mapping.fields_of(raw).items()}
         wanted, skipped = to_restore(changes, current, same=past.same)
         receipt = None
+        # Jira takes a status through a transition only, and no edit can carry it.
         if "status" in wanted:
             before = next(change.before_text for change in changes if change.vendor_field == "status")
             receipt = await self.transition(ticket_id, before, mark=mark)

@@ -89,6 +89,7 @@ def _verbatim(node: Node) -> str:
 
 
 def _preformatted(text: str) -> str:
+    # A text about the macro itself would end it early, so the other one encloses it.
     macro = "noformat" if "{noformat" not in text else "code"
     safe = text.replace("{" + macro, "{ " + macro)
     return f"{{{macro}}}\n{safe}\n{{{macro}}}"
@@ -107,6 +108,7 @@ def _list(node: Node, prefix: str = "") -> str:
         first, *rest = _children(item) or ({},)
         lines.append(f"{prefix} {_block(first)}")
         for block in rest:
+            # Wiki text shows depth by repeating the signs in front, not by blanks.
             nested = str(block.get("type")) in {"bulletList", "orderedList"}
             lines.append(_list(block, prefix) if nested else _block(block))
     return "\n".join(lines)
@@ -179,6 +181,7 @@ def _inline(nodes: Iterable[Node]) -> str:
 
 def _piece(node: Node, before: str, after: str) -> str:
     kind, attrs = node.get("type"), node.get("attrs") or {}
+    # A line end breaks a line of wiki text as two backslashes do, and needs no escaping.
     if kind == "hardBreak":
         return "\n"
     if kind == "mention":
@@ -219,6 +222,7 @@ def _text(node: Node, before: str, after: str) -> str:
 
 
 def _target(address: str) -> str:
+    # Each of them would end the link in wiki text; encoded, the address leads to the same place.
     for sign, coded in (("|", "%7C"), ("[", "%5B"), ("]", "%5D"), (" ", "%20")):
         address = address.replace(sign, coded)
     return address
@@ -238,6 +242,7 @@ def escape(text: str, before: str = "", after: str = "") -> str:
     """
     out, position = "", 0
     for word in _WORD.finditer(text):
+        # Word by word: monospace for a whole line would hide what is emphasised in the rest of it.
         if _UNESCAPABLE.search(word.group()) is None:
             continue
         start, end = word.span()
@@ -249,6 +254,7 @@ def escape(text: str, before: str = "", after: str = "") -> str:
 
 def _escaped(text: str, *, after: bool = False, before: bool = False) -> str:
     """Text with its signs escaped; a word stands next to it where ``after`` or ``before`` says so."""
+    # A letter stands in for the neighbour, because the patterns ask whether a sign is at the edge of a word.
     text = f"{'x' if after else ''}{text}{'x' if before else ''}"
     for pattern in (_ALWAYS, _AT_EDGE, _PICTURE, _CITATION, _FACE):
         text = pattern.sub(lambda found: "".join("\\" + sign for sign in found.group()), text)

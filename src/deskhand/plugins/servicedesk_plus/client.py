@@ -99,10 +99,12 @@ class ServiceDeskClient:
             if not self._config.is_cloud:
                 raise
         self._tokens.drop(self._config.token_key(), token)
+        # Once: Zoho revokes tokens before their time, and a second refusal of a fresh one is about the credentials.
         return await self._attempt(await self._token(), method, path, **kwargs)
 
     async def _attempt(self, token: str, method: str, path: str, **kwargs: Any) -> dict[str, Any]:
         if self._config.is_cloud:
+            # In each request and not in the client's defaults: a token ends while the client lives.
             headers = {"Authorization": f"Zoho-oauthtoken {token}"}
         else:
             headers = {self._config.servicedesk_auth_header: token}
@@ -118,6 +120,7 @@ class ServiceDeskClient:
         response = await send(
             self._client, "POST", url, desk="The Zoho accounts server", data=self._config.token_form()
         )
+        # These alone are judged by status: Zoho refuses a bad refresh token with status 200.
         if response.status_code == 429 or response.status_code >= 500:
             raise error_for_status(response, f"The Zoho accounts server answered {response.status_code}.")
         body = json_object(response, desk="The Zoho accounts server")
@@ -148,6 +151,7 @@ def read_answer(response: httpx2.Response) -> dict[str, Any]:
     try:
         body = json_object(response, desk=DESK)
     except DeskProtocolError:
+        # A proxy in front of the desk answers its own errors as HTML; a success without JSON is the desk's fault.
         if response.status_code < 400:
             raise
         raise error_for_status(response, f"{DESK} answered {response.status_code} without JSON.") from None
@@ -158,6 +162,7 @@ def read_answer(response: httpx2.Response) -> dict[str, Any]:
         if response.status_code >= 400:
             raise error_for_status(response, f"{DESK} answered {response.status_code}.")
         raise DeskProtocolError(f"{DESK} answered without response_status.")
+    # Either may tell of a failure: the HTTP status, or the vendor's own code inside.
     if response.status_code < 400 and status.get("status_code") in _SUCCESS:
         return body
     raise _vendor_error(response, status)

@@ -68,6 +68,7 @@ def read_ticket(
         raise DeskProtocolError(f"{DESK} sent a request without an id.")
     status = name_of(raw.get("status"))
     priority = name_of(raw.get("priority"))
+    # A request that nobody has touched yet has no last update.
     updated = raw.get("last_updated_time") or raw.get("created_time")
     # By name and from the configuration: the API tells no category of a status, and every desk names its own.
     closed = {word.casefold() for word in config.servicedesk_closed_statuses}
@@ -173,6 +174,7 @@ def draft_fields(
     """Fields of a new request; its mark is in the field that the connection names, else below the description."""
     fields = change_fields(draft.as_changes(), priorities)
     marked = config.servicedesk_mark_field
+    # Below the description the mark is seen by everybody; the field of its own spares requesters the line.
     fields["description"] = markdown_to_html(draft.description if marked else with_mark(draft.description, mark))
     if marked and mark:
         fields["udf_fields"] = {**fields.get("udf_fields", {}), marked: mark}
@@ -204,6 +206,7 @@ def already_set(raw: Mapping[str, Any], fields: Mapping[str, Any]) -> bool:
 def _same(current: object, wanted: object) -> bool:
     if isinstance(wanted, dict):
         return isinstance(current, dict) and all(_same(current.get(key), value) for key, value in wanted.items())
+    # The desk takes names in any case and gives them back in its own.
     if isinstance(wanted, str) and isinstance(current, str):
         return current.casefold() == wanted.casefold()
     return current == wanted
@@ -239,6 +242,7 @@ def search_list_info(query: TicketQuery, priorities: PriorityMap, config: Servic
 def created_list_info(mark: str, config: ServiceDeskPlusConfig) -> dict[str, Any]:
     """``list_info`` of the requests that carry a mark from their creation, the first of them first."""
     field = config.servicedesk_mark_field
+    # Without a field of its own the mark was written below the description, and is looked for there.
     where = {"field": "description", "condition": "contains", "value": mark}
     if field:
         where = {"field": f"udf_fields.{field}", "condition": "is", "value": mark}
@@ -251,6 +255,7 @@ def carries_mark(raw: Mapping[str, Any], mark: str, config: ServiceDeskPlusConfi
     """True if a request was created with a mark."""
     udf = raw.get("udf_fields")
     stored = udf.get(config.servicedesk_mark_field) if isinstance(udf, dict) else None
+    # Either place: the tenant may have named the field after the request was filed.
     return mark == stored or mark in find_marks(str(raw.get("description") or ""))
 
 
@@ -288,6 +293,7 @@ def list_info(
 def next_cursor(body: Mapping[str, Any], rows: int) -> str | None:
     """Start of the next page, or None on the last."""
     info = info_of(body)
+    # An answer that promises more and brings no row would be asked for again for ever.
     if not info.get("has_more_rows") or not rows:
         return None
     start = bounded_number(info.get("start_index"), default=1, low=1, high=LAST_ROW)

@@ -112,6 +112,8 @@ class ServiceDeskPlusPlugin(TicketingToolPlugin):
             ("Permission to read priorities", "priorities"),
         )
         for title, path in probes:
+            # Probed one after another and given up at the first failure: without a working key the second tells nothing
+            # new.
             try:
                 await self._client.get(path, {"list_info": {"row_count": 1}})
             except DeskError as error:
@@ -127,6 +129,7 @@ class ServiceDeskPlusPlugin(TicketingToolPlugin):
 
     async def get_ticket(self, ticket_id: str, *, with_notes: bool = True) -> Ticket:
         raw = await self._requests.get(ticket_id)
+        # A request without notes spares the second call; builds that do not say are asked.
         if not with_notes or not raw.get("has_notes", True):
             return await read_aside(mapping.read_ticket, raw, self.config, self._priorities)
         listing = await self._requests.notes(ticket_id)
@@ -223,11 +226,14 @@ class ServiceDeskPlusPlugin(TicketingToolPlugin):
         if mark and _resolved_under(raw, mark):
             return receipt_of(raw, mark, adopted=True)
         content = markdown_to_html(with_mark(resolution, mark))
+        # Status and text in one PUT: a worker that dies between two calls would leave a resolved ticket that says
+        # nothing.
         return await self._requests.put(raw, {"status": status, "resolution": {"content": content}}, mark=mark)
 
     async def create_ticket(self, draft: TicketDraft, *, mark: str = "") -> WriteReceipt:
         if draft.tags:
             raise DeskUnsupportedError(f"{DESK} requests have no tags; set a udf_ field through `custom` instead.")
+        # An earlier attempt may have filed it and died before its answer: the desk has no idempotency key.
         known = await self.find_created(mark) if mark else None
         if known is not None:
             return known
@@ -246,6 +252,7 @@ class ServiceDeskPlusPlugin(TicketingToolPlugin):
         if link.url:
             known = await self.find_write(ticket_id, mark) if mark else None
             return known or await self.add_note(ticket_id, link_note(link, mark))
+        # Looked up first: a link has no mark to be found by, and an earlier attempt may have made it and died.
         if link.ticket_id in await self._requests.links(ticket_id):
             return WriteReceipt(id=link.ticket_id, ticket_id=ticket_id, mark=mark, adopted=True)
         row = {"linked_request": {"id": link.ticket_id}, "comments": mark}
@@ -261,6 +268,7 @@ class ServiceDeskPlusPlugin(TicketingToolPlugin):
         raw = await self._requests.get(ticket_id)
         if _resolved_under(raw, mark):
             return receipt_of(raw, mark, adopted=True)
+        # "Not there" must be certain before the write is made again; a list that was cut leaves it open.
         notes.ensure_none_left("the ticket's notes", desk=DESK)
         return None
 
@@ -271,6 +279,7 @@ class ServiceDeskPlusPlugin(TicketingToolPlugin):
         wanted, skipped = to_restore(changes, past.flat(raw), same=past.same)
         if not wanted:
             return Restored(receipt=None, skipped=skipped)
+        # Named as the desk's fields and not as ours: the history tells a change in the vendor's own names.
         fields = mapping.custom_fields(past.writable(wanted))
         comments = {"update_reason": mark} if mark else {}
         return Restored(receipt=await self._requests.put(raw, fields, mark=mark, comments=comments), skipped=skipped)
@@ -298,6 +307,7 @@ class ServiceDeskPlusPlugin(TicketingToolPlugin):
         raw = await self._requests.get(ticket_id)
         if (await read_aside(mapping.read_ticket, raw, self.config, self._priorities)).is_closed:
             return receipt_of(raw, mark, adopted=True)
+        # The requester has acknowledged nothing: what is closed here is a ticket of our own that is taken back.
         info = {"requester_ack_resolution": False, "closure_comments": with_mark(reason, mark)}
         await self._client.write("PUT", f"{path_of(ticket_id)}/close", {"request": {"closure_info": info}})
         return receipt_of(await self._requests.get(ticket_id), mark)

@@ -82,6 +82,8 @@ def read_time(row: Row, name: str) -> datetime | None:
 def read_person(row: Row, name: str) -> Person | None:
     """A user reference and, dot-walked, the address."""
     sys_id, shown = value_of(row, name), display_of(row, name)
+    # A deleted user leaves the reference's id without a label, and an account without the right to read users sees the
+    # label alone: either of the two still says who it was.
     if not sys_id and not shown:
         return None
     return Person(id=sys_id or None, name=shown or None, email=value_of(row, f"{name}.email") or None)
@@ -116,6 +118,7 @@ def read_ticket(row: Row, config: ServiceNowConfig, priorities: PriorityMap, *, 
         created_at=read_time(row, "sys_created_on"),
         updated_at=read_time(row, "sys_updated_on"),
         resolved_at=read_time(row, config.servicenow_history_field),
+        # Through the frame, so that a technician's browser keeps the menu around the record.
         url=f"{config.servicenow_instance_url}/nav_to.do?uri="
         + quote(f"{config.servicenow_table}.do?sys_id={sys_id}", safe=""),
         revision=value_of(row, "sys_mod_count") or None,
@@ -257,12 +260,15 @@ def levels_for(row: Row, priority: str, config: ServiceNowConfig) -> dict[str, s
             f"{DESK} computes priority from impact and urgency, and no pair makes {priority}.", fields=("priority",)
         )
     impact, urgency = value_of(row, "impact"), value_of(row, "urgency")
+    # Pairs that keep the impact come first: a technician judged how many people are hit.
     best = min(pairs, key=lambda pair: (pair[0] != impact, pair[1] != urgency, pair))
     return {"impact": best[0], "urgency": best[1]}
 
 
 def not_taken(row: Row, fields: Mapping[str, str]) -> tuple[str, ...]:
     """Fields the record does not have as they were sent; journals are no longer there to compare."""
+    # ServiceNow answers 200 to a value it did not take (a read-only field, access control, a business rule), so the
+    # saved record is the only witness.
     return tuple(name for name, value in fields.items() if name not in JOURNALS and not same(row, name, value))
 
 
@@ -274,6 +280,8 @@ def same(row: Row, name: str, value: str) -> bool:
 
 def search_query(query: TicketQuery, states: tuple[str, ...], priorities: tuple[str, ...], group: str) -> Query:
     """A search, newest change first; states, priorities and the group are what the instance stores for them."""
+    # Every word on its own, in either text: ServiceNow's LIKE knows no words, and the whole phrase would seldom stand
+    # so.
     conditions: list[tuple[Term, ...]] = [
         (Term("short_description", "LIKE", word), Term("description", "LIKE", word)) for word in words(query.text)
     ]
@@ -291,6 +299,8 @@ def search_query(query: TicketQuery, states: tuple[str, ...], priorities: tuple[
         ("sys_updated_on", "<", query.updated_until),
     )
     conditions += [(Term(name, sign, time_literal(moment)),) for name, sign, moment in bounds if moment is not None]
+    # With the id behind the time: stamps have whole seconds, and rows of one second would change places between two
+    # pages.
     return Query(tuple(conditions), ("-sys_updated_on", "-sys_id"))
 
 
@@ -306,6 +316,8 @@ def number_query(number: str) -> Query:
 
 def journal_query(sys_id: str, *, mark: str = "", newest_first: bool = False) -> Query:
     """Journal entries of a record, oldest first."""
+    # The journal table holds the entries of every field of every table; without the field's name other journals come
+    # along.
     conditions = [(Term("element_id", "=", sys_id),), (Term("element", "IN", ",".join(JOURNALS)),)]
     if mark:
         conditions.append((Term("value", "LIKE", mark),))

@@ -122,6 +122,8 @@ def read_ticket(
     """
     if not isinstance(raw, dict) or not raw.get("id"):
         raise DeskProtocolError(f"{DESK} sent a ticket without an id.")
+    # The category is one of six words in every account; the label beside it is whatever the account's administrators
+    # wrote.
     category, priority = str(raw.get("status") or ""), _text(raw.get("priority"))
     fields = {str(item.get("id")): item.get("value") for item in _dicts(raw.get("custom_fields"))}
     # The first comment is the description, which the ticket shows already.
@@ -167,6 +169,7 @@ def solved_at(raw: Mapping[str, Any]) -> datetime | None:
         return None
     metrics = raw.get("metric_set")
     known = read_time(metrics.get("solved_at")) if isinstance(metrics, dict) else None
+    # Metrics are there only where a call asked for them as a sideload.
     return known or read_time(raw.get("updated_at"))
 
 
@@ -211,6 +214,7 @@ def read_note(raw: Mapping[str, Any], side: Sideloads) -> Note:
 
 
 def _comment_text(raw: Mapping[str, Any]) -> str:
+    # The HTML first: Zendesk's plain forms have lost links, lists and code.
     html = _text(raw.get("html_body"))
     return html_to_markdown(html) if html else str(raw.get("plain_body") or raw.get("body") or "")
 
@@ -240,6 +244,7 @@ def _without_placeholders(html: str) -> str:
 
 def metadata_json(marks: Iterable[str]) -> dict[str, Any]:
     """``metadata`` of an update; the desk keeps it with the audit."""
+    # The key keeps its name for good: audits that older releases wrote are searched by it.
     return {"custom": {MARK_KEY: " ".join(dict.fromkeys(marks))}}
 
 
@@ -247,6 +252,7 @@ def carries_mark(audit: Mapping[str, Any], mark: str) -> bool:
     """True if an audit is of an update that carried this mark."""
     metadata = audit.get("metadata")
     custom = metadata.get("custom") if isinstance(metadata, dict) else None
+    # As a whole word: one audit carries the marks of a change and of its note, and a mark may begin like another.
     return isinstance(custom, dict) and mark in str(custom.get(MARK_KEY) or "").split()
 
 
@@ -254,6 +260,7 @@ def receipt_id(audit: object, default: str) -> str:
     """Id of the comment an update wrote, else of the audit itself."""
     if not isinstance(audit, dict):
         return default
+    # The audit of one PUT holds an event for each field and one for the comment; people look for the comment.
     events = _dicts(audit.get("events"))
     comments = (event.get("id") for event in events if event.get("type") == "Comment")
     return str(next(comments, None) or audit.get("id") or default)

@@ -80,6 +80,7 @@ class FaultList:
     def take(self, method: str, path: str) -> Fault | None:
         """The rule that hits this call, used up by one."""
         now = self._clock()
+        # Thrown away here and by no timer, so that the simulator's own clock decides in tests.
         self._rules = [rule for rule in self._rules if rule[1] is None or now < rule[1]]
         rule = next((rule for rule in self._rules if self._hits(rule[0], method, path)), None)
         if rule is None:
@@ -126,6 +127,7 @@ class FaultLayer:
             await asyncio.sleep(fault.delay)
             await self._app(scope, receive, send)
             return
+        # The work is done and its answer lost: the case in which a client must ask before it writes again.
         if fault.after_effect:
             await self._app(scope, receive, _discard)
         if fault.kind == "outage":
@@ -137,6 +139,7 @@ class FaultLayer:
         if fault.kind == "garbage":
             return Response("<html><body>Please sign in</body></html>", media_type="text/html")
         response = self._render(fault, request)
+        # After the vendor's own, so that a test can replace any of them.
         response.headers.update(fault.headers)
         return response
 

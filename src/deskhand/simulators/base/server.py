@@ -71,6 +71,8 @@ class RunningServer:
 
     async def start(self) -> None:
         """Listen; returns when connections are accepted."""
+        # Bound here and not by uvicorn, so that the port is known before the first connection; the backlog takes a
+        # storm's burst.
         listener = socket.create_server((self._host, self.port), backlog=512)
         self.port = listener.getsockname()[1]
         config = uvicorn.Config(

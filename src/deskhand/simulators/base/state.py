@@ -43,6 +43,7 @@ class SimClock:
         whole -= timedelta(
             microseconds=(whole.microsecond % 1_000_000) % max(1, resolution // timedelta(microseconds=1))
         )
+        # Two writes within one tick would sort by chance, and a product's paging by time could not be tested.
         self._last = max(whole, self._last + resolution)
         return self._last
 
@@ -167,6 +168,7 @@ class TicketStore:
 
     def clear(self) -> None:
         """Forget everything but the bot account."""
+        # Ids repeat from run to run, so that a failure can be seen again.
         self.random = random.Random(self._seed)  # noqa: S311 - reproducible ids, nothing secret
         self.tickets: dict[str, SimTicket] = {}
         self.people: dict[str, SimPerson] = {self.bot.id: self.bot}
@@ -182,21 +184,21 @@ class TicketStore:
 
     def person(self, email: str, *, name: str | None = None, is_agent: bool = False) -> SimPerson:
         """The person with this address, made known if new."""
-        wanted = email.casefold()
+        address = email.casefold()
         for person in self.people.values():
-            if person.email.casefold() == wanted:
+            if person.email.casefold() == address:
                 person.is_agent |= is_agent
                 return person
-        given = name or email.split("@", maxsplit=1)[0].replace(".", " ").title()
-        person = SimPerson(id=str(100 + len(self.people)), name=given, email=email, is_agent=is_agent)
+        full_name = name or email.split("@", maxsplit=1)[0].replace(".", " ").title()
+        person = SimPerson(id=str(100 + len(self.people)), name=full_name, email=email, is_agent=is_agent)
         self.people[person.id] = person
         return person
 
     def find_person(self, text: str) -> SimPerson | None:
         """Somebody by id, address or name."""
-        wanted = text.casefold()
+        word = text.casefold()
         return next(
-            (p for p in self.people.values() if wanted in (p.id.casefold(), p.email.casefold(), p.name.casefold())),
+            (p for p in self.people.values() if word in (p.id.casefold(), p.email.casefold(), p.name.casefold())),
             None,
         )
 
@@ -244,11 +246,13 @@ class TicketStore:
             by: Who does it.
             texts: Texts of the call in which an idempotency mark may stand.
         """
+        # Copied: tags and custom fields are changed in place, and the history would show the new value twice.
         before = {name: copy(getattr(ticket, name)) for name in changes}
         for name, value in changes.items():
             setattr(ticket, name, value)
         self.touch(ticket, by)
         marks = tuple(mark for text in texts for mark in find_marks(text))
+        # Only what differs: vendors write no history for a save that changes nothing.
         fields = {name: (before[name], copy(value)) for name, value in changes.items() if before[name] != value}
         ticket.history.append(SimChange(str(70_000 + self.next_serial()), ticket.updated_at, by, fields, marks))
         self._count(ticket, *texts).updates += 1
@@ -284,5 +288,6 @@ class TicketStore:
         """Tickets whose last write the search index has seen."""
         seen = self.clock() - timedelta(seconds=self.index_lag)
         for ticket in self.tickets.values():
+            # A ticket with a newer write is left out altogether, which is the worst that a lagging index does.
             if not self.index_lag or ticket.updated_at <= seen:
                 yield ticket

@@ -101,9 +101,11 @@ class Issues:
         if names:
             out["fields"] = {name: every[name] for name in every if name in names}
         stored = ticket.custom.get("properties", {})
-        asked = list(properties)
-        if asked:
-            out["properties"] = stored if "*all" in asked else {k: stored[k] for k in asked if k in stored}
+        names_of_properties = list(properties)
+        if names_of_properties:
+            out["properties"] = (
+                stored if "*all" in names_of_properties else {k: stored[k] for k in names_of_properties if k in stored}
+            )
         return out
 
     def comment(self, ticket: SimTicket, note: SimNote, base: str, text: TextOut) -> dict[str, Any]:
@@ -145,11 +147,11 @@ class Issues:
             "components": [world.component_json(base, name) for name in world.COMPONENTS],
             world.GROUP_FIELD: [world.option_json(base, name) for name in world.GROUPS],
         }
-        found = {}
+        screen = {}
         for name in world.ON_SCREEN:
             label, kind = world.FIELDS[name]
             several = kind["type"] == "array"
-            found[name] = {
+            screen[name] = {
                 "required": name == "summary",
                 "schema": kind,
                 "name": label,
@@ -157,7 +159,7 @@ class Issues:
                 "operations": ["add", "set", "remove"] if several else ["set"],
                 **({"allowedValues": allowed[name]} if name in allowed else {}),
             }
-        return found
+        return screen
 
     def row(self, ticket: SimTicket) -> dict[str, Any]:
         """What JQL compares."""
@@ -192,7 +194,7 @@ class Issues:
     # -- in --------------------------------------------------------------------------------------
 
     def changes(
-        self, ticket: SimTicket | None, given: Mapping[str, Any], read_text: Callable[[Any], str | None]
+        self, ticket: SimTicket | None, fields: Mapping[str, Any], read_text: Callable[[Any], str | None]
     ) -> dict[str, Any]:
         """Attributes to set for ``fields``.
 
@@ -202,7 +204,7 @@ class Issues:
         errors: dict[str, str] = {}
         out: dict[str, Any] = {}
         custom = dict(ticket.custom) if ticket else {}
-        for name, value in given.items():
+        for name, value in fields.items():
             if name in {"project", "issuetype"} and ticket is None:
                 continue
             if name not in world.ON_SCREEN or name in _HIDDEN:
@@ -224,6 +226,7 @@ class Issues:
         read_text: Callable[[Any], str | None],
     ) -> str | None:
         """Set one field; returns what is wrong with the value."""
+        # Only ADF is taken by version 3; a plain string is refused, where version 2 takes it as wiki text.
         if name in world.TEXT_FIELDS:
             stored = read_text(value) if value is not None else ""
             target, attribute = (out, name) if name == "description" else (custom, name)
@@ -273,6 +276,7 @@ class Issues:
         return None
 
     def _set_organizations(self, value: Any, out: dict[str, Any]) -> str | None:
+        # Organisations are written by number and shown as objects: an asymmetry that a client has to know.
         numbers = {number: name for name, number in world.ORGANIZATIONS.items()}
         names = [numbers.get(str(number)) for number in value or ()]
         out["company"] = next(iter(names), None)
@@ -299,13 +303,13 @@ def _pick(value: Any, words: Mapping[str, str]) -> str | None:
         return None
     if "id" in value:
         return words.get(str(value["id"]))
-    wanted = str(value.get("name", value.get("value"))).casefold()
-    return next((word for word in words.values() if word.casefold() == wanted), None)
+    label = str(value.get("name", value.get("value"))).casefold()
+    return next((word for word in words.values() if word.casefold() == label), None)
 
 
-def _chosen(wanted: Iterable[str], every: Mapping[str, Any]) -> set[str]:
+def _chosen(patterns: Iterable[str], every: Mapping[str, Any]) -> set[str]:
     names: set[str] = set()
-    for name in wanted:
+    for name in patterns:
         if name == "*all":
             names |= set(every)
         elif name == "*navigable":
@@ -329,6 +333,7 @@ def issue_links(store: TicketStore, ticket: SimTicket, base: str) -> list[dict[s
         for link in one.links:
             if link.kind == REMOTE or ticket.id not in {one.id, link.ticket_id}:
                 continue
+            # Each end shows the other one: nowhere does the vendor list a link with both.
             end, other = ("outwardIssue", link.ticket_id) if one.id == ticket.id else ("inwardIssue", one.id)
             shown = _short(store.tickets[other], base)
             address = f"{base}/rest/api/3/issueLink/{link.id}"

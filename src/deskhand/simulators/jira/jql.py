@@ -79,11 +79,11 @@ class Parser:
     def _scan(text: str) -> list[tuple[str, str]]:
         tokens, position = [], 0
         while text[position:].strip():
-            found = _TOKEN.match(text, position)
-            if found is None:
+            match = _TOKEN.match(text, position)
+            if match is None:
                 raise BadJqlError(f"Error in the JQL Query: The character at position {position + 1} is reserved.")
-            tokens.append((str(found.lastgroup), found.group(str(found.lastgroup))))
-            position = found.end()
+            tokens.append((str(match.lastgroup), match.group(str(match.lastgroup))))
+            position = match.end()
         return tokens
 
     def _any(self) -> Test:
@@ -116,8 +116,8 @@ class Parser:
             return self._emptiness(name)
         negated = self._take_word("not")
         if self._take_word("in"):
-            wanted = self._list(name)
-            return lambda row: _is_one_of(row, name, wanted) is not negated
+            words = self._list(name)
+            return lambda row: _is_one_of(row, name, words) is not negated
         operator = self._next("op")
         return self._compare(name, operator, self._value())
 
@@ -135,8 +135,8 @@ class Parser:
             return lambda row: _contains(str(row.get(name) or ""), words) is (operator == "~")
         if operator not in {"=", "!="} or name in _TEXTS:
             raise BadJqlError(f"The operator '{operator}' is not supported by the '{name}' field.")
-        wanted = [self._checked(name, value)]
-        return lambda row: _is_one_of(row, name, wanted) is (operator == "=")
+        label = [self._checked(name, value)]
+        return lambda row: _is_one_of(row, name, label) is (operator == "=")
 
     def _compare_date(self, name: str, operator: str, limit: datetime) -> Test:
         signs: dict[str, Callable[[datetime], bool]] = {
@@ -158,6 +158,7 @@ class Parser:
             return self._now + timedelta(**{_UNITS[relative.group(2)]: int(relative.group(1))})
         for form in _FORMATS:
             try:
+                # Dates of JQL mean the zone of the account that asks; a client that wrote UTC would be hours off.
                 return datetime.strptime(value, form).replace(tzinfo=self._zone)
             except ValueError:
                 continue
@@ -168,11 +169,11 @@ class Parser:
 
     def _list(self, name: str) -> list[str]:
         self._expect("(")
-        wanted = [self._checked(name, self._value())]
+        words = [self._checked(name, self._value())]
         while self._take_op(","):
-            wanted.append(self._checked(name, self._value()))
+            words.append(self._checked(name, self._value()))
         self._expect(")")
-        return wanted
+        return words
 
     def _checked(self, name: str, value: str) -> str:
         if value.casefold() == "currentuser()":
@@ -211,14 +212,14 @@ class Parser:
         return not self._done() and self._tokens[self._at][0] == "word" and self._peek().casefold() == word
 
     def _take_word(self, word: str) -> bool:
-        found = self._peek_word(word)
-        self._at += found
-        return found
+        is_next = self._peek_word(word)
+        self._at += is_next
+        return is_next
 
     def _take_op(self, sign: str) -> bool:
-        found = not self._done() and self._tokens[self._at] == ("op", sign)
-        self._at += found
-        return found
+        is_next = not self._done() and self._tokens[self._at] == ("op", sign)
+        self._at += is_next
+        return is_next
 
     def _expect(self, sign: str) -> None:
         if not self._take_op(sign):
@@ -244,6 +245,7 @@ class Parser:
 def sort(rows: Sequence[Row], order: Sequence[tuple[str, bool]]) -> list[Row]:
     """Rows in the order asked for; a later name breaks ties of the one before."""
     out = list(rows)
+    # The last criterion first: Python's sort is stable, so that the first one rules.
     for name, descending in reversed(order):
         out.sort(key=partial(_sort_key, name), reverse=descending)
     return out
@@ -255,10 +257,10 @@ def _sort_key(name: str, row: Row) -> tuple[bool, str, int]:
     return value is not None, word, row["number"]
 
 
-def _is_one_of(row: Row, name: str, wanted: Sequence[str]) -> bool:
-    found = row.get(name)
-    values = found if isinstance(found, (list, set, tuple)) else [found]
-    return any(str(value).casefold() in wanted for value in values if value is not None)
+def _is_one_of(row: Row, name: str, words: Sequence[str]) -> bool:
+    cell = row.get(name)
+    values = cell if isinstance(cell, (list, set, tuple)) else [cell]
+    return any(str(value).casefold() in words for value in values if value is not None)
 
 
 def _text_words(value: str) -> list[str]:

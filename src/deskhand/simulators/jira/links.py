@@ -61,12 +61,12 @@ class LinkApi:
         return ok({"startAt": start, "maxResults": size, "total": len(rows), "isLast": last, "values": page})
 
     async def _delete_comment(self, request: Request) -> Response:
-        ticket, wanted = self._sim.ticket(request), request.path_params["comment"]
+        ticket, number = self._sim.ticket(request), request.path_params["comment"]
         for note in ticket.notes:
-            if note.id == wanted:
+            if note.id == number:
                 self._sim.store.remove_note(ticket, note, by=self._sim.store.bot)
                 return empty()
-        raise refuse(request, 404, f"Can not find a comment for the id: {wanted}.")
+        raise refuse(request, 404, f"Can not find a comment for the id: {number}.")
 
     # -- links between issues --------------------------------------------------------------------
 
@@ -76,22 +76,24 @@ class LinkApi:
 
     async def _link(self, request: Request) -> Response:
         body = await json_body(request, {"type", "inwardIssue", "outwardIssue", "comment"})
-        given = body.get("type") or {}
-        named = {given.get("name"), given.get("id")} - {None}
+        link_type = body.get("type") or {}
+        named = {link_type.get("name"), link_type.get("id")} - {None}
         kind = next((number for number, words in world.LINK_TYPES.items() if named & {number, words[0]}), None)
         if kind is None:
-            raise refuse(request, 404, "No issue link type with name or id '" + str(given.get("name")) + "' found.")
+            raise refuse(request, 404, "No issue link type with name or id '" + str(link_type.get("name")) + "' found.")
         source, target = (self._end(request, body.get(name) or {}) for name in ("inwardIssue", "outwardIssue"))
         if source is target:
             raise refuse(request, 400, "You cannot link an issue to itself.")
+        # A second link of a kind between the same two is taken and makes none, which is what a repeated attempt meets.
         if not any((link.kind, link.ticket_id) == (kind, target.id) for link in source.links):
             link = SimLink(str(11_000 + self._sim.store.next_serial()), kind, ticket_id=target.id)
             self._sim.store.link(source, link, by=self._sim.store.bot)
+        # Without a body: the vendor tells no id of a new link, so a client has to read the issue to find it.
         return Response(status_code=201)
 
-    def _end(self, request: Request, given: Mapping[str, Any]) -> SimTicket:
+    def _end(self, request: Request, issue: Mapping[str, Any]) -> SimTicket:
         for ticket in self._sim.store.tickets.values():
-            if ticket.id == str(given.get("id")) or ticket.display_id == given.get("key"):
+            if ticket.id == str(issue.get("id")) or ticket.display_id == issue.get("key"):
                 return ticket
         raise refuse(request, 404, "Issue does not exist or you do not have permission to see it.")
 
@@ -106,14 +108,14 @@ class LinkApi:
     # -- links to elsewhere ----------------------------------------------------------------------
 
     async def _remote(self, request: Request) -> Response:
-        ticket, wanted = self._sim.ticket(request), request.query_params.get("globalId")
+        ticket, address = self._sim.ticket(request), request.query_params.get("globalId")
         rows = [_remote_json(self._sim.base(request), ticket, link) for link in ticket.links if link.kind == REMOTE]
-        if wanted is None:
+        if address is None:
             return ok(rows)
         for row in rows:
-            if row["globalId"] == wanted:
+            if row["globalId"] == address:
                 return ok(row)
-        raise refuse(request, 404, "The remote link with the global id '" + wanted + "' does not exist.")
+        raise refuse(request, 404, "The remote link with the global id '" + address + "' does not exist.")
 
     async def _add_remote(self, request: Request) -> Response:
         ticket = self._sim.ticket(request)
@@ -121,6 +123,7 @@ class LinkApi:
         shown = body.get("object") or {}
         if not shown.get("url") or not shown.get("title"):
             raise refuse(request, 400, errors={"object": "'url' and 'title' are required."})
+        # The vendor updates the link of a globalId instead of adding another: that makes our repetition harmless.
         url = str(body.get("globalId") or shown["url"])
         known = next((link for link in ticket.links if (link.kind, link.url) == (REMOTE, url)), None)
         link = known or SimLink(str(12_000 + self._sim.store.next_serial()), REMOTE, url=url, text=shown["title"])
@@ -130,8 +133,8 @@ class LinkApi:
         return ok({"id": int(link.id), "self": address}, 200 if known else 201)
 
     async def _delete_remote(self, request: Request) -> Response:
-        ticket, wanted = self._sim.ticket(request), request.query_params.get("globalId")
-        link = next((one for one in ticket.links if (one.kind, one.url) == (REMOTE, wanted)), None)
+        ticket, address = self._sim.ticket(request), request.query_params.get("globalId")
+        link = next((one for one in ticket.links if (one.kind, one.url) == (REMOTE, address)), None)
         if link is None:
             raise refuse(request, 404, "The remote link does not exist.")
         self._sim.store.unlink(ticket, link, by=self._sim.store.bot)

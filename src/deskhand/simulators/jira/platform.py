@@ -67,8 +67,8 @@ class PlatformApi:
 
     async def _issue(self, request: Request, *, speech: Speech) -> Response:
         sim, ticket, base = self._sim, self._sim.ticket(request), self._sim.base(request)
-        wanted = _words(request, "fields") or ["*all"]
-        issue = sim.issues.issue(ticket, base, speech.write, wanted=wanted, properties=_words(request, "properties"))
+        fields = _words(request, "fields") or ["*all"]
+        issue = sim.issues.issue(ticket, base, speech.write, wanted=fields, properties=_words(request, "properties"))
         expand = _words(request, "expand")
         if "renderedFields" in expand:
             issue["renderedFields"] = {"description": sim.safe_html(ticket.description)}
@@ -83,13 +83,13 @@ class PlatformApi:
 
     async def _create(self, request: Request, *, speech: Speech) -> Response:
         body = await json_body(request, _ISSUE_KEYS)
-        given, properties = body.get("fields") or {}, body.get("properties") or []
-        project = given.get("project") or {}
+        fields, properties = body.get("fields") or {}, body.get("properties") or []
+        project = fields.get("project") or {}
         if {project.get("key"), project.get("id")}.isdisjoint({self._sim.project, world.PROJECT_ID}):
             raise refuse(request, 400, errors={"project": "valid project is required"})
-        if not given.get("summary"):
+        if not fields.get("summary"):
             raise refuse(request, 400, errors={"summary": "You must specify a summary of the issue."})
-        changes = self._changes(request, None, given, speech)
+        changes = self._changes(request, None, fields, speech)
         subject = changes.pop("subject")
         reporter = changes.pop("requester", None) or self._sim.store.bot
         ticket = self._sim.file_ticket(subject=subject, requester=reporter, **changes)
@@ -131,17 +131,17 @@ class PlatformApi:
                     fields[name] = value
                 elif verb in {"add", "remove"} and isinstance(current.get(name), list):
                     rows = list(fields.get(name, current[name]))
-                    kept = [row for row in rows if row != value]
-                    fields[name] = [*kept, value] if verb == "add" else kept
+                    others = [row for row in rows if row != value]
+                    fields[name] = [*others, value] if verb == "add" else others
                 else:
                     raise refuse(request, 400, errors={name: f"Field does not support update '{verb}'"})
         return comments
 
     def _changes(
-        self, request: Request, ticket: SimTicket | None, given: Mapping[str, Any], speech: Speech
+        self, request: Request, ticket: SimTicket | None, fields: Mapping[str, Any], speech: Speech
     ) -> dict[str, Any]:
         try:
-            return self._sim.issues.changes(ticket, given, speech.read)
+            return self._sim.issues.changes(ticket, fields, speech.read)
         except BadFieldsError as bad:
             raise refuse(request, 400, errors=bad.errors) from None
 
@@ -180,8 +180,10 @@ class PlatformApi:
         note = self._write_comment(request, ticket, await json_body(request, _COMMENT_KEYS), speech)
         return ok(sim.issues.comment(ticket, note, sim.base(request), speech.write), 201)
 
-    def _write_comment(self, request: Request, ticket: SimTicket, given: Mapping[str, Any], speech: Speech) -> SimNote:
-        stored = speech.read(given.get("body"))
+    def _write_comment(
+        self, request: Request, ticket: SimTicket, comment: Mapping[str, Any], speech: Speech
+    ) -> SimNote:
+        stored = speech.read(comment.get("body"))
         if not stored:
             raise refuse(request, 400, errors={"comment": "Comment body is not valid!"})
         if len(text.as_words(stored)) > _COMMENT_LIMIT:
@@ -190,7 +192,8 @@ class PlatformApi:
                 400,
                 errors={"comment": f"The entered text is too long. It exceeds the allowed limit of {_COMMENT_LIMIT}."},
             )
-        properties = given.get("properties") or []
+        properties = comment.get("properties") or []
+        # The platform's API has no field for it: this property is what the service desk reads as "internal".
         internal = any(
             row.get("key") == "sd.public.comment" and (row.get("value") or {}).get("internal") is True
             for row in properties
@@ -201,9 +204,9 @@ class PlatformApi:
 
     async def _transitions(self, request: Request) -> Response:
         ticket, base = self._sim.ticket(request), self._sim.base(request)
-        wanted = request.query_params.get("transitionId")
+        move_id = request.query_params.get("transitionId")
         fields = "transitions.fields" in _words(request, "expand")
-        moves = [move for move in world.WORKFLOW[ticket.status] if wanted in {None, move.id}]
+        moves = [move for move in world.WORKFLOW[ticket.status] if move_id in {None, move.id}]
         rows = [self._transition(base, move, fields=fields) for move in moves]
         return ok({"expand": "transitions", "transitions": rows})
 
@@ -226,15 +229,15 @@ class PlatformApi:
     async def _move(self, request: Request, *, speech: Speech) -> Response:
         sim, ticket = self._sim, self._sim.ticket(request)
         body = await json_body(request, _ISSUE_KEYS)
-        wanted = str((body.get("transition") or {}).get("id"))
-        move = next((move for move in world.WORKFLOW[ticket.status] if move.id == wanted), None)
+        move_id = str((body.get("transition") or {}).get("id"))
+        move = next((move for move in world.WORKFLOW[ticket.status] if move.id == move_id), None)
         if move is None:
             raise refuse(
                 request,
                 400,
                 "It is not on the appropriate screen, or unknown."
-                if wanted == "None"
-                else f"Transition id '{wanted}' is not valid for this issue.",
+                if move_id == "None"
+                else f"Transition id '{move_id}' is not valid for this issue.",
             )
         fields = dict(body.get("fields") or {})
         resolution = self._resolution(request, move, fields.pop("resolution", None))
@@ -252,18 +255,18 @@ class PlatformApi:
         sim.change(ticket, changes, by=sim.store.bot, texts=[json.dumps(properties)])
         return empty()
 
-    def _resolution(self, request: Request, move: world.Move, given: Any) -> str | None:
+    def _resolution(self, request: Request, move: world.Move, field: Any) -> str | None:
         if not move.screen:
-            if given is not None:
+            if field is not None:
                 raise refuse(
                     request,
                     400,
                     errors={"resolution": _OFF_SCREEN.format("resolution")},
                 )
             return None
-        wanted = given if isinstance(given, dict) else {}
+        value = field if isinstance(field, dict) else {}
         for name, number in world.RESOLUTIONS.items():
-            if wanted.get("name") == name or str(wanted.get("id")) == number:
+            if value.get("name") == name or str(value.get("id")) == number:
                 return name
         raise refuse(request, 400, errors={"resolution": "Resolution is required."})
 
@@ -285,8 +288,8 @@ class PlatformApi:
 
 def _words(request: Request, name: str) -> list[str]:
     """A list parameter: repeated, or separated by commas."""
-    given = request.query_params.getlist(name)
-    return [word.strip() for part in given for word in part.split(",") if word.strip()]
+    parts = request.query_params.getlist(name)
+    return [word.strip() for part in parts for word in part.split(",") if word.strip()]
 
 
 def _resolution_field(base: str) -> dict[str, Any]:

@@ -38,14 +38,16 @@ class SearchApi:
 
     async def search(self, request: Request, *, text: Any) -> Response:
         """``GET`` and ``POST /search/jql``."""
-        asked = await json_body(request, _SEARCH_KEYS) if request.method == "POST" else _from_query(request)
-        size = whole_number(request, asked.get("maxResults"), 50, low=1)
-        names = [str(name) for name in asked.get("fields") or ["id"]]
-        jql, token = str(asked.get("jql") or ""), asked.get("nextPageToken")
+        body = await json_body(request, _SEARCH_KEYS) if request.method == "POST" else _from_query(request)
+        size = whole_number(request, body.get("maxResults"), 50, low=1)
+        names = [str(name) for name in body.get("fields") or ["id"]]
+        jql, token = str(body.get("jql") or ""), body.get("nextPageToken")
+        # A token holds the result as it was when the first page was read, so that later writes shift no page.
         if token:
             ids = self._continued(request, str(token), jql)
         else:
-            ids = [ticket.id for ticket in self._found(request, jql, self._reconciled(request, asked))]
+            ids = [ticket.id for ticket in self._found(request, jql, self._reconciled(request, body))]
+        # The vendor gives fewer rows where fields are asked for; a client that trusted maxResults would lose the rest.
         if set(names) - {"id", "key"}:
             size = min(size, _ROWS_WITH_FIELDS)
         now, later = ids[:size], ids[size:]
@@ -62,10 +64,10 @@ class SearchApi:
         return self._sim.issues.issue(ticket, self._sim.base(request), text, wanted=names)
 
     def _reconciled(self, request: Request, asked: Mapping[str, Any]) -> list[str]:
-        given = asked.get("reconcileIssues") or []
-        if not all(isinstance(number, int) for number in given) or len(given) > 50:
+        numbers = asked.get("reconcileIssues") or []
+        if not all(isinstance(number, int) for number in numbers) or len(numbers) > 50:
             raise refuse(request, 400, "reconcileIssues takes at most 50 numeric issue ids.")
-        return [str(number) for number in given]
+        return [str(number) for number in numbers]
 
     def _continued(self, request: Request, token: str, jql: str) -> list[str]:
         ends, query, ids = self._sim.pages.get(token, (None, "", []))
@@ -88,6 +90,8 @@ class SearchApi:
             raise refuse(request, 400, str(bad)) from None
         if not query.bounded:
             raise refuse(request, 400, _UNBOUNDED)
+        # The index lags; reconcileIssues makes it look again at these ids, which is how a client finds what it has just
+        # written.
         indexed = {ticket.id: ticket for ticket in sim.store.searchable()}
         indexed.update({number: sim.store.tickets[number] for number in reconciled if number in sim.store.tickets})
         rows = [sim.issues.row(ticket) for ticket in indexed.values() if ticket.id not in sim.hidden]
@@ -96,8 +100,8 @@ class SearchApi:
 
 
 def _from_query(request: Request) -> dict[str, Any]:
-    given = request.query_params
-    asked: dict[str, Any] = {name: given[name] for name in ("jql", "maxResults", "nextPageToken") if name in given}
-    words = [word for part in given.getlist("fields") for word in part.split(",") if word]
-    numbers = [word for part in given.getlist("reconcileIssues") for word in part.split(",") if word.isdigit()]
-    return {**asked, "fields": words, "reconcileIssues": [int(number) for number in numbers]}
+    params = request.query_params
+    body: dict[str, Any] = {name: params[name] for name in ("jql", "maxResults", "nextPageToken") if name in params}
+    words = [word for part in params.getlist("fields") for word in part.split(",") if word]
+    numbers = [word for part in params.getlist("reconcileIssues") for word in part.split(",") if word.isdigit()]
+    return {**body, "fields": words, "reconcileIssues": [int(number) for number in numbers]}

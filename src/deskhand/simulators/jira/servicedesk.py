@@ -97,8 +97,8 @@ class ServiceDeskApi:
     async def _queue_issues(self, request: Request) -> Response:
         self._check_desk(request)
         base = self._sim.base(request)
-        wanted = ["summary", "status", "priority", "created", "updated"]
-        rows = [self._sim.issues.issue(ticket, base, sim_text.as_wiki, wanted=wanted) for ticket in self._open()]
+        fields = ["summary", "status", "priority", "created", "updated"]
+        rows = [self._sim.issues.issue(ticket, base, sim_text.as_wiki, wanted=fields) for ticket in self._open()]
         return self._page(request, rows)
 
     def _open(self) -> list[SimTicket]:
@@ -193,6 +193,7 @@ class ServiceDeskApi:
         body = await json_body(request, {"body", "public"})
         if not isinstance(body.get("body"), str) or not body["body"].strip():
             raise refuse(request, 400, "Comment body can not be empty!")
+        # Required by the vendor, so that no comment becomes public because somebody forgot to say.
         if not isinstance(body.get("public"), bool):
             raise refuse(request, 400, "The field 'public' is required.")
         stored = sim_text.from_wiki(body["body"])
@@ -239,6 +240,7 @@ class ServiceDeskApi:
             raise refuse(request, 400, "The transition is not valid for the request.")
         comment = (body.get("additionalComment") or {}).get("body")
         if comment:
+            # Always public: the customer's transition has no way to say otherwise.
             sim.comment(ticket, sim_text.from_wiki(str(comment)), public=True, properties=[])
         sim.change(ticket, sim.closing_fields(move.to), by=sim.store.bot)
         return empty()

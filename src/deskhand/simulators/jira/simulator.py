@@ -85,6 +85,7 @@ class JiraSimulator(JiraSite):
     def _guarded(self, handler: Handler) -> Handler:
         async def handle(request: Request) -> Response:
             try:
+                # Before the credentials: under the id of another cloud there is no site to sign in to.
                 self._check_cloud(request)
                 if not request.url.path.endswith("/serverInfo"):  # the vendor answers it to anybody
                     self._authenticate(request)
@@ -114,14 +115,15 @@ class JiraSimulator(JiraSite):
         ends = self._tokens.get(credential)
         if scheme == "Bearer" and (credential == self._api_key or (ends is not None and ends > self.clock())):
             return
+        # One answer for every way to fail, as the vendor gives: a caller cannot learn which part was wrong.
         raise refuse(request, 401, "Client must be authenticated to access this resource.")
 
     async def _token(self, request: Request) -> Response:
         """Client credentials of a service account."""
-        given = await request.json()
-        if (given.get("client_id"), given.get("client_secret")) != (self._client_id, self._api_key):
+        body = await request.json()
+        if (body.get("client_id"), body.get("client_secret")) != (self._client_id, self._api_key):
             return JSONResponse({"error": "access_denied", "error_description": "Unauthorized"}, 401)
-        if given.get("grant_type") != "client_credentials":
+        if body.get("grant_type") != "client_credentials":
             return JSONResponse({"error": "unsupported_grant_type"}, 403)
         token = f"sim.{self.store.random.getrandbits(128):032x}"
         self._tokens[token] = self.clock() + _TOKEN_LIFE
@@ -154,6 +156,7 @@ class JiraSimulator(JiraSite):
             if inside >= count:
                 raise RefusedError(failure(request, 429, limit=count, reason=reason, wait=max(1, int(seconds))))
         window.append(now)
+        # A storm of tests would keep every call's moment for ever; no limit here counts further back.
         while len(window) > 1000:
             window.popleft()
 
@@ -164,6 +167,8 @@ class JiraSimulator(JiraSite):
 
     def change(self, ticket: SimTicket, changes: dict[str, Any], *, by: SimPerson, texts: Iterable[str] = ()) -> None:
         before, after = ticket.status, changes.get("status", ticket.status)
+        # Jira stamps a change of category, not of status; a product that read the wrong one would date resolutions
+        # wrongly.
         if world.STATUSES[before][1] != world.STATUSES[after][1]:
             self.category_changed[ticket.id] = self.clock()
         items = events.changelog_items(ticket, changes)
@@ -191,6 +196,7 @@ class JiraSimulator(JiraSite):
 
     def _outbound(self, name: str, ticket: SimTicket, payload: dict[str, Any]) -> OutboundEvent:
         body = json.dumps(payload, ensure_ascii=False).encode()
+        # By its content, so that the retry of an event names the same delivery and another event never does.
         delivery = hashlib.sha256(body).hexdigest()[:32]
         sign = events.signer(self.sender.target, body, delivery)
         return OutboundEvent(delivery, name, ticket.id, body, sign)

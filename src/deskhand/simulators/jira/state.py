@@ -49,8 +49,8 @@ class JiraSite(DeskSimulator):
 
     def reset(self) -> None:
         super().reset()
-        for kept in (self.category_changed, self._comment_properties, self.history, self.pages):
-            kept.clear()
+        for book in (self.category_changed, self._comment_properties, self.history, self.pages):
+            book.clear()
         self.hidden.clear()
         self.private.clear()
 
@@ -59,17 +59,18 @@ class JiraSite(DeskSimulator):
     @staticmethod
     def base(request: Request) -> str:
         """Address of the site, for links."""
+        # Links name the site even where the call came through the cloud's gateway address.
         return str(request.base_url).rstrip("/").partition("/ex/jira/")[0]
 
     def ticket(self, request: Request) -> SimTicket:
         """The ticket of the path, by id or key; one that is hidden does not exist."""
-        wanted = request.path_params["id"]
-        found = self.store.get(wanted) or next(
-            (ticket for ticket in self.store.tickets.values() if ticket.display_id == wanted.upper()), None
+        name = request.path_params["id"]
+        match = self.store.get(name) or next(
+            (ticket for ticket in self.store.tickets.values() if ticket.display_id == name.upper()), None
         )
-        if found is None or found.id in self.hidden:
+        if match is None or match.id in self.hidden:
             raise refuse(request, 404, "Issue does not exist or you do not have permission to see it.")
-        return found
+        return match
 
     def comment(self, ticket: SimTicket, body: str, *, public: bool, properties: list[dict[str, Any]]) -> SimNote:
         """Write a comment as the account that calls."""
@@ -77,15 +78,16 @@ class JiraSite(DeskSimulator):
         self._comment_properties[note.id] = properties
         return note
 
-    def set_properties(self, ticket: SimTicket, given: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    def set_properties(self, ticket: SimTicket, rows: Iterable[dict[str, Any]]) -> dict[str, Any]:
         """The ticket's own dictionary with entity properties added."""
-        known = dict(ticket.custom.get("properties", {}))
-        known.update({str(row["key"]): row.get("value") for row in given})
-        return {**ticket.custom, "properties": known}
+        properties = dict(ticket.custom.get("properties", {}))
+        properties.update({str(row["key"]): row.get("value") for row in rows})
+        return {**ticket.custom, "properties": properties}
 
     def remember_page(self, jql: str, ids: list[str]) -> str:
         """A page token for the rows still to come; it lives seven days."""
         token = base64.b64encode(f"{self.store.random.getrandbits(64):016x}".encode()).decode()
+        # With its query: the vendor refuses a token that comes with another one.
         self.pages[token] = (self.clock() + _PAGE_TOKEN_LIFE, jql, ids)
         return token
 

@@ -192,8 +192,8 @@ def inline(text: str) -> list[Node]:
     nodes: list[Node] = []
     position = 0
     while position < len(text):
-        made, end = _sign(text, position)
-        for node in made:
+        fresh, end = _sign(text, position)
+        for node in fresh:
             last = nodes[-1] if nodes else {}
             if node["type"] == last.get("type") == "text" and node.get("marks") == last.get("marks"):
                 last["text"] += node["text"]

@@ -78,14 +78,14 @@ WORKFLOW = {
 
 def schema(kind: str, *, system: str | None = None, custom: str | None = None, items: str | None = None) -> Any:
     """A field's type as ``/field`` and ``editmeta`` describe it."""
-    found: dict[str, Any] = {"type": kind}
+    described: dict[str, Any] = {"type": kind}
     if items:
-        found["items"] = items
+        described["items"] = items
     if system:
-        found["system"] = system
+        described["system"] = system
     if custom:
-        found["custom"] = f"{CUSTOM_TYPES}:{custom}"
-    return found
+        described["custom"] = f"{CUSTOM_TYPES}:{custom}"
+    return described
 
 
 FIELDS: dict[str, tuple[str, Any]] = {

@@ -52,22 +52,23 @@ def read_list_info(raw: str | None) -> dict[str, Any]:
 def apply(rows: list[dict[str, Any]], info: Mapping[str, Any]) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """One page of rows and the ``list_info`` of the answer."""
     size = _number(info, "row_count", 10)
+    # Refused and not cut: a client that asked for more would take the cut page for the last one.
     if size > MAX_ROWS:
         raise BadQueryError(4001, "row_count")
-    kept = [row for row in rows if _matches(row, info)]
+    matching = [row for row in rows if _matches(row, info)]
     if info.get("sort_field"):
         descending = str(info.get("sort_order", "asc")).casefold() == "desc"
-        kept.sort(key=lambda row: _sortable(_value(row, str(info["sort_field"]))), reverse=descending)
+        matching.sort(key=lambda row: _sortable(_value(row, str(info["sort_field"]))), reverse=descending)
     start = _number(info, "start_index", (_number(info, "page", 1) - 1) * size + 1)
-    page = kept[start - 1 : start - 1 + size]
+    page = matching[start - 1 : start - 1 + size]
     answer: dict[str, Any] = {
-        "has_more_rows": start - 1 + size < len(kept),
+        "has_more_rows": start - 1 + size < len(matching),
         "start_index": start,
         "row_count": len(page),
         "page": (start - 1) // size + 1,
     }
     if info.get("get_total_count"):
-        answer["total_count"] = len(kept)
+        answer["total_count"] = len(matching)
     return page, answer
 
 
@@ -97,6 +98,7 @@ def _all_criteria(row: Mapping[str, Any], criteria: list[dict[str, Any]]) -> boo
     for position, criterion in enumerate(criteria):
         holds = _criterion(row, criterion)
         for child in criterion.get("children") or ():
+            # Children bind more tightly: they are what the vendor has for brackets.
             holds = _join(holds, _criterion(row, child), child)
         result = _join(result, holds, criterion) if position else holds
     return result
@@ -111,11 +113,11 @@ def _criterion(row: Mapping[str, Any], criterion: Mapping[str, Any]) -> bool:
     field = criterion.get("field")
     if not field:
         raise BadQueryError(4001, "search_criteria.field")
-    given = str(criterion.get("condition", "is")).casefold()
-    condition = _CONDITIONS.get(given, given)
+    phrase = str(criterion.get("condition", "is")).casefold()
+    condition = _CONDITIONS.get(phrase, phrase)
     current = _value(row, str(field))
-    wanted = criterion.get("values") if "values" in criterion else [criterion.get("value")]
-    values = wanted if isinstance(wanted, list) else [wanted]
+    operands = criterion.get("values") if "values" in criterion else [criterion.get("value")]
+    values = operands if isinstance(operands, list) else [operands]
     if condition == "between":
         return _compare(current, values[0], "gte") and _compare(current, values[-1], "lte")
     if condition in {"neq", "not_contains"}:

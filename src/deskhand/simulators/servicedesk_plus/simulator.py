@@ -129,8 +129,8 @@ class ServiceDeskPlusSimulator(DeskSimulator):
 
     def _authenticate(self, request: Request) -> None:
         if self.dialect is wire.Dialect.ON_PREMISES:
-            given = request.headers.get("authtoken") or request.headers.get("technician_key")
-            if given != self._api_key:
+            key = request.headers.get("authtoken") or request.headers.get("technician_key")
+            if key != self._api_key:
                 raise refuse(4022, message="Invalid authtoken")
             return
         if "manageengine.sdp.v3+json" not in request.headers.get("accept", ""):
@@ -145,6 +145,7 @@ class ServiceDeskPlusSimulator(DeskSimulator):
         form = {**request.query_params, **(await request.form())}
         now = self.clock()
         self._refreshes = [moment for moment in self._refreshes if moment > now - _REFRESH_WINDOW]
+        # Zoho counts every refresh, failed ones too; a client without a cache of tokens locks itself out.
         if len(self._refreshes) >= _REFRESHES:
             text = "You have made too many requests continuously. Please try again after some time."
             return JSONResponse({"error": "Access Denied", "error_description": text, "status": "failure"}, 400)
@@ -178,9 +179,9 @@ class ServiceDeskPlusSimulator(DeskSimulator):
         info = query.read_list_info(request.query_params.get("input_data"))
         rows = [wire.request_json(ticket) for ticket in self.store.searchable()]
         page, described = query.apply(rows, info)
-        wanted = info.get("fields_required")
-        if wanted:
-            page = [{name: row[name] for name in ("id", *wanted) if name in row} for row in page]
+        names = info.get("fields_required")
+        if names:
+            page = [{name: row[name] for name in ("id", *names) if name in row} for row in page]
         return self.answer({"list_info": described, "requests": page}, as_list=True)
 
     async def _get(self, request: Request) -> Response:
@@ -279,6 +280,7 @@ class ServiceDeskPlusSimulator(DeskSimulator):
             raise refuse(4021, "input_data") from None
         wrapped = value.get(key) if isinstance(value, dict) else None
         if not isinstance(wrapped, dict):
+            # The two dialects name this wrapper differently, and each refuses the other's word.
             raise refuse(4001, key, message=f"Extra or missing key; expected {key}")
         return wrapped
 
@@ -314,10 +316,10 @@ class ServiceDeskPlusSimulator(DeskSimulator):
         if value is None and field != "status":
             return None
         words = wire.LISTS[_NAMED[field]]
-        given = value if isinstance(value, dict) else {}
-        wanted = str(given.get("name") or "").casefold()
+        envelope = value if isinstance(value, dict) else {}
+        label = str(envelope.get("name") or "").casefold()
         for number, word in enumerate(words, 1):
-            if word.casefold() == wanted or str(given.get("id")) == str(number):
+            if word.casefold() == label or str(envelope.get("id")) == str(number):
                 return word
         raise refuse(4001, field)
 
@@ -326,9 +328,9 @@ class ServiceDeskPlusSimulator(DeskSimulator):
         if not isinstance(value, dict) or not any(value.values()):
             return None
         for key in ("id", "email_id", "name"):
-            found = self.store.find_person(str(value[key])) if value.get(key) else None
-            if found is not None and (field == "requester" or found.is_agent):
-                return found
+            person = self.store.find_person(str(value[key])) if value.get(key) else None
+            if person is not None and (field == "requester" or person.is_agent):
+                return person
         if field == "technician" or not (value.get("email_id") or value.get("name")):
             raise refuse(4001, field)
         name = value.get("name")

@@ -54,8 +54,8 @@ def parse(text: str) -> Parsed:
 
 
 def _condition(text: str) -> Condition:
-    found = _TERM.fullmatch(text)
-    return Condition(*found.groups()) if found else Condition(None)
+    term = _TERM.fullmatch(text)
+    return Condition(*term.groups()) if term else Condition(None)
 
 
 def apply(rows: list[Row], text: str, *, walk: Walk, evaluate: Evaluate) -> list[Row]:
@@ -68,10 +68,11 @@ def apply(rows: list[Row], text: str, *, walk: Walk, evaluate: Evaluate) -> list
         evaluate: What a value means for the calling user (scripts, times in their zone).
     """
     parsed = parse(text)
-    kept = [row for row in rows if any(_group(row, group, walk, evaluate) for group in parsed.groups)]
+    matching = [row for row in rows if any(_group(row, group, walk, evaluate) for group in parsed.groups)]
+    # The last key first: Python's sort is stable, so that the first one rules.
     for name, descending in reversed(parsed.order):
-        kept.sort(key=lambda row: _sortable(_text(walk(row, name))), reverse=descending)
-    return kept
+        matching.sort(key=lambda row: _sortable(_text(walk(row, name))), reverse=descending)
+    return matching
 
 
 def _group(row: Row, group: list[list[Condition]], walk: Walk, evaluate: Evaluate) -> bool:
@@ -86,35 +87,36 @@ def _group(row: Row, group: list[list[Condition]], walk: Walk, evaluate: Evaluat
 def _holds(row: Row, condition: Condition, walk: Walk, evaluate: Evaluate) -> bool | None:
     """None: the term is not understood, and so ignored."""
     cell = walk(row, condition.field) if condition.field else None
+    # The vendor ignores a term that names no field, and answers with more rows than were meant.
     if cell is None:
         return None
     current = cell.value.casefold()
-    wanted = evaluate(condition.field or "", condition.value).casefold()
-    return _compare(current, condition.operator, wanted)
+    value = evaluate(condition.field or "", condition.value).casefold()
+    return _compare(current, condition.operator, value)
 
 
-def _compare(current: str, operator: str, wanted: str) -> bool:
+def _compare(current: str, operator: str, value: str) -> bool:
     if operator in {"=", "!="}:
-        return (current == wanted) is (operator == "=")
+        return (current == value) is (operator == "=")
     if operator in {">", ">=", "<", "<="}:
-        left, right = _sortable(current), _sortable(wanted)
+        left, right = _sortable(current), _sortable(value)
         outcomes = {">": left > right, ">=": left >= right, "<": left < right, "<=": left <= right}
         return current != "" and outcomes[operator]
     if operator == "BETWEEN":
-        low, _, high = wanted.partition("@")
+        low, _, high = value.partition("@")
         return _sortable(low) <= _sortable(current) <= _sortable(high)
     listed: Mapping[str, bool] = {
-        "LIKE": wanted in current,
-        "CONTAINS": wanted in current,
-        "NOT LIKE": wanted not in current,
-        "NOTLIKE": wanted not in current,
-        "DOES NOT CONTAIN": wanted not in current,
-        "IN": current in wanted.split(","),
-        "NOT IN": current not in wanted.split(","),
+        "LIKE": value in current,
+        "CONTAINS": value in current,
+        "NOT LIKE": value not in current,
+        "NOTLIKE": value not in current,
+        "DOES NOT CONTAIN": value not in current,
+        "IN": current in value.split(","),
+        "NOT IN": current not in value.split(","),
         "ISEMPTY": current == "",
         "ISNOTEMPTY": current != "",
-        "STARTSWITH": current.startswith(wanted),
-        "ENDSWITH": current.endswith(wanted),
+        "STARTSWITH": current.startswith(value),
+        "ENDSWITH": current.endswith(value),
     }
     return listed[operator]
 

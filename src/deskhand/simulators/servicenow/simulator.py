@@ -129,13 +129,14 @@ class ServiceNowSimulator(DeskSimulator):
             raise refuse(403, "User Not Authorized", "Failed API level ACL Validation")
         params = request.query_params
         query = params.get("sysparm_query", "")
-        found = sim_query.apply(rows, query, walk=self.tables.walk, evaluate=self._evaluate)
+        matching = sim_query.apply(rows, query, walk=self.tables.walk, evaluate=self._evaluate)
         limit, offset = self._number(params, "sysparm_limit", _DEFAULT_LIMIT), self._number(params, "sysparm_offset", 0)
-        page = found[offset : offset + limit]  # the limit first, then access control: a page may come short
+        page = matching[offset : offset + limit]  # the limit first, then access control: a page may come short
         seen = [row for row in page if row["sys_id"].value not in self.access.hidden]
+        # The first version answered an empty list with 404, and the later ones with an empty result.
         if not seen and request.path_params.get("version") == "v1":
             raise refuse(404)
-        headers = _paging_headers(request, len(found), limit, offset)
+        headers = _paging_headers(request, len(matching), limit, offset)
         return wire.answer([self._shown(row, request) for row in seen], headers=headers)
 
     async def _get(self, request: Request) -> Response:
@@ -194,6 +195,8 @@ class ServiceNowSimulator(DeskSimulator):
             texts = [str(save.changes.get("resolution") or "")]
             super().change(ticket, changes, by=self.store.bot, texts=texts)
             return
+        # Set by hand, without the kit's change: a save with a note is one event of the vendor's, and must be counted
+        # once.
         for name, value in changes.items():
             setattr(ticket, name, value)
         revision = ticket.revision
@@ -208,15 +211,15 @@ class ServiceNowSimulator(DeskSimulator):
 
     def _row(self, request: Request) -> Row:
         """The record of an address; one that access control hides is "not found"."""
-        table, wanted = request.path_params["table"], request.path_params["id"]
-        ticket = self.store.get(wanted) if table == "incident" else None
+        table, record_id = request.path_params["table"], request.path_params["id"]
+        ticket = self.store.get(record_id) if table == "incident" else None
         rows = [self.tables.incident(ticket)] if ticket else self.tables.rows(table)
         if rows is None:
             raise refuse(400, "Invalid table " + table)
-        found = next((row for row in rows if row["sys_id"].value == wanted), None)
-        if found is None or wanted in self.access.hidden:
+        record = next((row for row in rows if row["sys_id"].value == record_id), None)
+        if record is None or record_id in self.access.hidden:
             raise refuse(404)
-        return found
+        return record
 
     @staticmethod
     def _require_incident(request: Request) -> None:
@@ -245,6 +248,8 @@ class ServiceNowSimulator(DeskSimulator):
         if value.startswith("javascript:"):
             return self.tables.user_name(self.store.bot) if value == "javascript:gs.getUserName()" else ""
         if field in schema.TIMES and len(value) == _TIMED_VALUE:
+            # Stored times are UTC and queries are read in the user's zone: the trap that a client's literals have to
+            # avoid.
             local = datetime.strptime(value, wire.TIME).replace(tzinfo=self._zone)
             return local.astimezone(UTC).strftime(wire.TIME)
         return value
@@ -253,9 +258,10 @@ class ServiceNowSimulator(DeskSimulator):
 
     def seed(self, records: Sequence[Mapping[str, Any]]) -> None:
         """File real Table API records (any display mode) without sending webhooks."""
+        # First over all records: some name only whom others link to.
         known = writes.linked_ids(records)
         for record in records:
-            cells = {name: writes.seeded_cell(name, given, known) for name, given in record.items()}
+            cells = {name: writes.seeded_cell(name, value, known) for name, value in record.items()}
             self._seed_one(cells)
 
     def _seed_one(self, cells: Mapping[str, Cell]) -> None:

@@ -115,21 +115,22 @@ def enforce_policy(save: Save, ticket: SimTicket | None) -> None:
 
 def compute_priority(save: Save, ticket: SimTicket | None) -> None:
     """Priority follows from impact and urgency, whatever the call says."""
+    # Dropped without a word, as the instance does: priority is computed, and what a client sets is lost.
     save.changes.pop("priority", None)
     if ticket is not None and not {"impact", "urgency"} & set(save.cells):
         return
     stored: Mapping[str, Cell] = ticket.custom if ticket else {}
     levels = [(save.cells.get(name) or stored.get(name) or Cell("3")).value for name in ("impact", "urgency")]
-    made = MATRIX.get((int(levels[0]), int(levels[1]))) if all(level.isdigit() for level in levels) else None
-    label = choice("priority", made or "").display
+    priority = MATRIX.get((int(levels[0]), int(levels[1]))) if all(level.isdigit() for level in levels) else None
+    label = choice("priority", priority or "").display
     if ticket is None or ticket.priority != label:
         save.changes["priority"] = label
 
 
 def levels_of(priority: str | None) -> dict[str, Cell]:
     """Impact and urgency of a new incident whose priority somebody picked by its label or number."""
-    wanted = choice("priority", priority or "5").value
-    impact, urgency = next((pair for pair, made in MATRIX.items() if made == wanted), (3, 3))
+    number = choice("priority", priority or "5").value
+    impact, urgency = next((pair for pair, value in MATRIX.items() if value == number), (3, 3))
     return {"impact": choice("impact", str(impact)), "urgency": choice("urgency", str(urgency))}
 
 
@@ -139,20 +140,23 @@ Known = Mapping[tuple[str, str], str]
 def linked_ids(records: Iterable[Mapping[str, Any]]) -> dict[tuple[str, str], str]:
     """``sys_id`` by (table, name) of everything that some record links to; others only name it."""
     cells = (
-        seeded_cell(name, given) for record in records for name, given in record.items() if isinstance(given, dict)
+        seeded_cell(name, content)
+        for record in records
+        for name, content in record.items()
+        if isinstance(content, dict)
     )
     return {(cell.table, cell.display): cell.value for cell in cells if cell.table}
 
 
-def seeded_cell(name: str, given: object, known: Known = MappingProxyType({})) -> Cell:
+def seeded_cell(name: str, content: object, known: Known = MappingProxyType({})) -> Cell:
     """A cell out of a Table API record in any of the three display modes."""
-    if isinstance(given, Mapping):
-        shown, link = str(given.get("display_value") or ""), str(given.get("link") or "")
-        value = str(given.get("value") or link.rpartition("/")[2] or shown)
+    if isinstance(content, Mapping):
+        shown, link = str(content.get("display_value") or ""), str(content.get("link") or "")
+        value = str(content.get("value") or link.rpartition("/")[2] or shown)
         parts = link.split("/")
         table = parts[-2] if len(parts) > 2 else schema.REFERENCES.get(name, "")
-        return Cell(value, shown if "display_value" in given else value, table)  # a dangling one shows nothing
-    text = plain(given).value
+        return Cell(value, shown if "display_value" in content else value, table)  # a dangling one shows nothing
+    text = plain(content).value
     if name in schema.REFERENCES and text:
         table = schema.REFERENCES[name]
         return Cell(known.get((table, text)) or sys_id_of(table, text), text, table)

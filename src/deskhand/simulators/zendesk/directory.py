@@ -13,9 +13,9 @@ from deskhand.simulators.zendesk import wire
 
 def organization_rows(request: Request) -> list[dict[str, Any]]:
     """The account's organizations; with ``name``, those whose name begins so."""
-    wanted = request.query_params.get("name", "").casefold()
+    beginning = request.query_params.get("name", "").casefold()
     rows = [wire.organization_json(name, wire.base_of(request)) for name in wire.ORGANIZATIONS]
-    return [row for row in rows if row["name"].casefold().startswith(wanted)]
+    return [row for row in rows if row["name"].casefold().startswith(beginning)]
 
 
 def sideloads(

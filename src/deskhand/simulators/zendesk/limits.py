@@ -83,21 +83,23 @@ class RateMeter:
         reset = limit.seconds if not calls else (calls[0] - now).total_seconds() + limit.seconds
         if len(calls) >= limit.calls:
             return -1, max(1, round(reset))
+        # Counted only if it is let through: a client that keeps asking does not put its own end off.
         calls.append(now)
         return limit.calls - len(calls), max(1, round(reset))
 
 
 def _limits_of(request: Request) -> list[tuple[str, str]]:
-    found = [("account", "account")]
+    # Every call counts against the account, besides whatever limit its own endpoint has.
+    limits = [("account", "account")]
     path = request.url.path
     ticket = _TICKET.search(path)
     if request.method == "PUT" and ticket:
-        found += [("tickets-update", "tickets-update"), ("ticket", f"ticket {ticket[1]}")]
+        limits += [("tickets-update", "tickets-update"), ("ticket", f"ticket {ticket[1]}")]
     elif "/search/export" in path:
-        found.append(("search-export", "search-export"))
+        limits.append(("search-export", "search-export"))
     elif "/incremental/" in path:
-        found.append(("incremental-exports", "incremental-exports"))
-    return found
+        limits.append(("incremental-exports", "incremental-exports"))
+    return limits
 
 
 def _headers(name: str, limit: Limit, left: int, reset: int) -> dict[str, str]:

@@ -94,9 +94,9 @@ def _person_words(person: Any) -> set[str]:
 
 def _contains(ticket: SimTicket, phrase: str) -> bool:
     texts = [ticket.subject, html_to_text(ticket.description), *(html_to_text(note.body) for note in ticket.notes)]
-    said = _WORDS.findall(" ".join(texts).casefold())
-    wanted = _WORDS.findall(phrase.casefold())
-    return any(said[at : at + len(wanted)] == wanted for at in range(len(said) - len(wanted) + 1))
+    words = _WORDS.findall(" ".join(texts).casefold())
+    sought = _WORDS.findall(phrase.casefold())
+    return any(words[at : at + len(sought)] == sought for at in range(len(words) - len(sought) + 1))
 
 
 def _time_holds(moment: datetime | None, term: Term) -> bool:
@@ -226,9 +226,10 @@ def _export_key(ticket: SimTicket) -> tuple[int, int]:
 
 
 def _start_time(params: QueryParams, now: datetime) -> int:
-    given = params.get("start_time", "")
-    if not given.isdigit():
+    seconds = params.get("start_time", "")
+    if not seconds.isdigit():
         raise refuse(400, "InvalidValue", "start_time is missing or not a number")
-    if int(given) > now.timestamp() - 60:
+    # The vendor's export ends a minute before now, so that no change of the running second is missed.
+    if int(seconds) > now.timestamp() - 60:
         raise refuse(422, "InvalidStartTime", "Too recent start_time. Use a start_time older than 60 seconds")
-    return int(given)
+    return int(seconds)

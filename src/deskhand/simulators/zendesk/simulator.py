@@ -155,8 +155,8 @@ class ZendeskSimulator(DeskSimulator):
         return self._page("users", [self._user_json(person, request) for person in people], request)
 
     async def _find_users(self, request: Request) -> Response:
-        wanted = request.query_params.get("query", "").removeprefix("email:").strip('"').casefold()
-        people = [p for p in self.store.people.values() if wanted in {p.email.casefold(), p.name.casefold(), p.id}]
+        text = request.query_params.get("query", "").removeprefix("email:").strip('"').casefold()
+        people = [p for p in self.store.people.values() if text in {p.email.casefold(), p.name.casefold(), p.id}]
         return self._page("users", [self._user_json(person, request) for person in people], request)
 
     async def _user(self, request: Request) -> Response:
@@ -200,20 +200,20 @@ class ZendeskSimulator(DeskSimulator):
         return self._page("comments", rows, request, **more)
 
     async def _search(self, request: Request) -> Response:
-        found = self._found(request)
+        tickets = self._found(request)
         page, described = page_of(
-            ordered(found, request.query_params), request.query_params, wire.address_of(request), limit=SEARCH_LIMIT
+            ordered(tickets, request.query_params), request.query_params, wire.address_of(request), limit=SEARCH_LIMIT
         )
         return self._results(page, described, request)
 
     async def _search_export(self, request: Request) -> Response:
         if request.query_params.get("filter[type]") != "ticket":
             raise refuse(422, "invalid", "filter[type] must be ticket")
-        found = sorted(self._found(request, export=True), key=lambda ticket: (ticket.created_at, int(ticket.id)))
+        tickets = sorted(self._found(request, export=True), key=lambda ticket: (ticket.created_at, int(ticket.id)))
         params = request.query_params
         if "page[size]" not in params:
             params = type(params)({**dict(params), "page[size]": "100"})
-        page, described = page_of(found, params, wire.address_of(request))
+        page, described = page_of(tickets, params, wire.address_of(request))
         return self._results(page, described, request)
 
     def _found(self, request: Request, *, export: bool = False) -> list[SimTicket]:
@@ -228,6 +228,7 @@ class ZendeskSimulator(DeskSimulator):
         return JSONResponse({"results": rows, "facets": None, **described, **self._sideloads(page, request)})
 
     async def _incremental(self, request: Request) -> Response:
+        # The vendor exports to administrators only, so an agent's account has to be told by its check.
         if self.bot_role != "admin":
             return wire.failure(403)
         page, cursor, ended = incremental(
@@ -244,6 +245,7 @@ class ZendeskSimulator(DeskSimulator):
     # -- writing ---------------------------------------------------------------------------------
 
     async def _create(self, request: Request) -> Response:
+        # Only creation takes one; the vendor documents none for updates.
         key = request.headers.get("idempotency-key")
         known = self._created.get(key) if key else None
         ticket = self.store.get(known) if known else None
@@ -257,8 +259,8 @@ class ZendeskSimulator(DeskSimulator):
 
     async def _new_ticket(self, request: Request) -> SimTicket:
         fields = await wire.ticket_of(request)
-        given = TicketInput(fields, self.store, None)
-        comment = given.comment()
+        ticket_input = TicketInput(fields, self.store, None)
+        comment = ticket_input.comment()
         if comment is None and fields.get("description"):
             comment = NewComment(markdown_to_html(str(fields["description"])), None)
         if comment is None:
@@ -267,26 +269,29 @@ class ZendeskSimulator(DeskSimulator):
         person = self.store.bot
         if isinstance(requester, dict) and requester.get("email"):
             person = self.store.person(str(requester["email"]), name=requester.get("name"))
-        changes = given.read()
+        changes = ticket_input.read()
         subject = changes.pop("subject", "") or comment.html[:80]
         ticket = self.file_ticket(subject=subject, requester=person, description=comment.html, **changes)
-        self.store.count_created(ticket, str(given.metadata().get(MARK_KEY) or ""))
+        self.store.count_created(ticket, str(ticket_input.metadata().get(MARK_KEY) or ""))
         return ticket
 
     async def _update(self, request: Request) -> Response:
         ticket = self._ticket(request)
-        given = TicketInput(await wire.ticket_of(request), self.store, ticket)
+        ticket_input = TicketInput(await wire.ticket_of(request), self.store, ticket)
         if ticket.status == "closed":
             raise invalid("status", "Status: closed prevents ticket update")
-        given.ensure_fresh(ticket)
-        changes = given.read()
-        audit, _ = self._save(ticket, changes, by=self.store.bot, comment=given.comment(), custom=given.metadata())
+        ticket_input.ensure_fresh(ticket)
+        changes = ticket_input.read()
+        audit, _ = self._save(
+            ticket, changes, by=self.store.bot, comment=ticket_input.comment(), custom=ticket_input.metadata()
+        )
         return JSONResponse({"ticket": self._ticket_json(ticket, request), "audit": audit})
 
     async def _add_tags(self, request: Request) -> Response:
         ticket = self._ticket(request)
         body = await wire.body_of(request)
         TicketInput(body, self.store, ticket).ensure_fresh(ticket)
+        # Sorted and in lower case, as the vendor keeps tags: a client that compares lists would see a change.
         tags = sorted({*ticket.tags, *(str(tag).casefold() for tag in body.get("tags") or ())})
         self._save(ticket, {"tags": tags}, by=self.store.bot)
         return JSONResponse({"tags": tags})

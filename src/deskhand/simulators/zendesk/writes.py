@@ -77,18 +77,20 @@ class TicketInput:
 
     def comment(self) -> NewComment | None:
         """The comment, if there is one."""
-        given = self._fields.get("comment")
-        if given is None:
+        comment = self._fields.get("comment")
+        if comment is None:
             return None
-        if not isinstance(given, dict):
+        if not isinstance(comment, dict):
             raise refuse(400, "InvalidValue", "comment must be an object")
-        html = given.get("html_body") or markdown_to_html(str(given.get("body") or ""))
+        html = comment.get("html_body") or markdown_to_html(str(comment.get("body") or ""))
+        # The vendor fills placeholders in agents' comments, which is how a stranger's text could show what he may not
+        # see.
         html = _PLACEHOLDER.sub(self._filled_in, str(html))
         if not html:
             raise invalid("comment", "Comment: cannot be blank", "BlankValue")
         if len(html) > COMMENT_LIMIT:
             raise invalid("comment", f"Comment: is too long (maximum is {COMMENT_LIMIT} characters)", "TooLong")
-        return NewComment(html, given.get("public"))
+        return NewComment(html, comment.get("public"))
 
     def _filled_in(self, placeholder: re.Match[str]) -> str:
         """What stands for a placeholder in an agent's comment; nothing where the desk knows none of that name."""
@@ -96,8 +98,8 @@ class TicketInput:
 
     def metadata(self) -> dict[str, Any]:
         """Custom metadata to keep with the audit."""
-        given = self._fields.get("metadata")
-        custom = given.get("custom", given) if isinstance(given, dict) else {}
+        metadata = self._fields.get("metadata")
+        custom = metadata.get("custom", metadata) if isinstance(metadata, dict) else {}
         return dict(custom) if isinstance(custom, dict) else {}
 
     def ensure_fresh(self, ticket: SimTicket) -> None:
@@ -162,9 +164,9 @@ class TicketInput:
     def _assignee_email(self, value: Any) -> None:
         self._assign(self._store.find_person(str(value)), value)
 
-    def _assign(self, person: SimPerson | None, given: Any) -> None:
-        if given is not None and (person is None or not person.is_agent):
-            raise invalid("assignee", f"Assignee: {given} is not an agent")
+    def _assign(self, person: SimPerson | None, value: Any) -> None:
+        if value is not None and (person is None or not person.is_agent):
+            raise invalid("assignee", f"Assignee: {value} is not an agent")
         self.changes["assignee"] = person
 
     def _group(self, value: Any) -> None:
