@@ -68,6 +68,7 @@ async def sign_in(db: Database, secrets: SecretBox, credential: str, *, now: dat
             expires_at=ends,
             origin=origin,
         )
+        # Or it would be idle at once: a session falls idle by its last use, and it has had none.
         session_key.last_used_at = now
         await audit.record(
             session,

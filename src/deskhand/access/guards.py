@@ -36,6 +36,7 @@ async def authenticate(request: Request, app: App, bearer: Bearer, cookie: Cooki
         UnauthenticatedError: No credential, or one that does not hold.
         ForbiddenError: A browser sends the cookie on behalf of another site.
     """
+    # Before the cookie: a script that runs in a signed-in browser and sends a key means the key.
     if bearer is not None:
         return await authentication.principal_of_key(app.db, bearer.credentials, now=app.clock())
     # Refused instead of falling back to the cookie: whoever sends the header means to be somebody in particular.
@@ -43,6 +44,7 @@ async def authenticate(request: Request, app: App, bearer: Bearer, cookie: Cooki
         raise UnauthenticatedError("The Authorization header must read: Bearer <API key>.")
     if not cookie:
         raise UnauthenticatedError("Send an API key: Authorization: Bearer dhk_...")
+    # For the cookie alone: a browser attaches it to any site's request, and a key only where a program put it.
     csrf.refuse_cross_site(request, app.public_url)
     # htmx and event streams ask by themselves; only what a person did keeps a session from falling idle.
     stream = "text/event-stream" in request.headers.get("accept", "")
@@ -121,6 +123,7 @@ def administered_tenant(tenant_id: TenantPath, principal: Authenticated) -> Prin
         return principal
     if principal.tenant_id != tenant_id:
         raise NotFoundError(f"There is no tenant '{tenant_id}'.")
+    # Told apart only inside one's own tenant: outside, "forbidden" would say that a tenant of that name exists.
     if not principal.may("tenant_admin"):
         raise ForbiddenError(_refusal(principal, "tenant_admin"))
     return principal

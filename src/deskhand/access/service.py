@@ -146,6 +146,7 @@ async def key_named(session: AsyncSession, *, tenant_id: str, prefix: str) -> Ap
     Raises:
         NotFoundError: The tenant has no such key.
     """
+    # Machine keys alone: a console session is a key as well, which ends with the key that opened it.
     key = await repository.key_by_prefix(session, tenant_id, prefix) if prefix.startswith(f"{KEY}_") else None
     if key is None:
         raise NotFoundError(f"The tenant '{tenant_id}' has no API key {prefix}; `deskhand key list` shows them.")

@@ -59,6 +59,7 @@ async def end_session(session: AsyncSession, digest: bytes, *, now: datetime) ->
     """End one session; as ``open_session``."""
     await session.execute(
         update(UserSession)
+        # The first end stays: signing out again must not move the time at which the session really ended.
         .where(UserSession.secret_hash == digest, UserSession.ended_at.is_(None))
         .values(ended_at=now)
     )

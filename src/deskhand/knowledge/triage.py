@@ -91,11 +91,14 @@ def _vote(voters: Sequence[Neighbour], label: Label, threshold: float) -> LabelS
         votes[value] = votes.get(value, 0.0) + one.score**2
     if not votes:
         return LabelSuggestion(field=label, value=None, reason=f"No resolved ticket near enough has a {label}.")
+    # By name where votes are equal, so that the same ticket gets the same suggestion each time.
     votes = dict(sorted(votes.items(), key=lambda item: (-item[1], item[0])))
     winner = next(iter(votes))
     supporters = [one for value, one in ballots if value == winner]
     nobody = 1.0
     for one in supporters:
+        # A lone distant neighbour has all the votes and is still no evidence: the chance that none of them fits counts
+        # too.
         nobody *= 1.0 - min(1.0, one.score)
     confidence = votes[winner] / sum(votes.values()) * (1.0 - nobody)
     rounded = {value: round(weight, 3) for value, weight in votes.items()}

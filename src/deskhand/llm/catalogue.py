@@ -50,6 +50,7 @@ class ModelPrice:
     def cost(self, *, tokens_in: int, tokens_out: int, cached: int = 0) -> Decimal:
         """Price of one call; ``cached`` is the part of ``tokens_in`` read from the vendor's prompt cache."""
         cached_price = self.input if self.cached_input is None else self.cached_input
+        # Not below zero: a gateway may count more cached tokens than tokens.
         return max(0, tokens_in - cached) * self.input + cached * cached_price + tokens_out * self.output
 
 
@@ -84,6 +85,7 @@ def facts(name: str) -> ModelFacts | None:
         return None
     entry = models[found]
     price = None
+    # Half a price is none: a cost that leaves out the answer would pass for the whole.
     if "in" in entry and "out" in entry:
         cached = entry.get("cached")
         price = ModelPrice(Decimal(entry["in"]), Decimal(entry["out"]), None if cached is None else Decimal(cached))
@@ -127,6 +129,7 @@ def is_allowed(name: str, *, listed: Collection[str] = ()) -> bool:
         or name in EMBEDDED_MODELS
         or name == AUTO
         or facts(name) is not None
+        # Vendors add dated variants faster than any catalogue is renewed.
         or any(_DATED.fullmatch(spelling) for spelling in _spellings(name))
     )
 

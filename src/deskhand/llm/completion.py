@@ -243,6 +243,7 @@ def split_thoughts(text: str) -> tuple[str, str]:
     cut off have no answer behind them.
     """
     thoughts: list[str] = []
+    # Several, since some models think again after a first conclusion; bounded, since the text is a stranger's.
     for _ in range(_THOUGHT_BLOCKS):
         split = _first_thought(text.lstrip())
         if split is None:
@@ -328,6 +329,7 @@ def _inner_error(error: object) -> InnerError:
     if not isinstance(error, dict):
         return InnerError(502, str(error))
     words = [str(error[key]) for key in ("code", "type", "message", "detail") if error.get(key)]
+    # Servers put the status under any of these, as a number or as text; 502 where none says, as the gateway's fault.
     codes = (_count(error.get(key)) for key in ("code", "status", "status_code"))
     return InnerError(next((code for code in codes if 400 <= code < 600), 502), ": ".join(dict.fromkeys(words)))
 

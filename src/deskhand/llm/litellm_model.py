@@ -116,6 +116,7 @@ class LiteLLMModel(Model[Any]):
                 api_key=self._key,
                 api_base=self._base,
                 timeout=self._timeout,
+                # The runner alone tries again: it knows the run's time and journal, and the SDK does not.
                 num_retries=0,
                 **_arguments(options),
             )
@@ -134,6 +135,7 @@ class LiteLLMModel(Model[Any]):
         if "Connection error" in said or "Cannot connect" in said:
             return ModelUnavailableError(f"Could not reach the vendor of '{self._name}': {said}")
         status = int(getattr(error, "status_code", None) or 500)
+        # Its way to say that it knows no such model; as a 500 it would be tried again for nothing.
         if "LLM Provider NOT provided" in said:
             status, said = 404, f"model_not_found: {said}"
         return classify(status, said, where="the vendor", model=self._name)

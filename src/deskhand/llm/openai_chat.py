@@ -49,6 +49,7 @@ def to_messages(messages: Sequence[ModelMessage], parameters: ModelRequestParame
 def _instructions(messages: Sequence[ModelMessage], parameters: ModelRequestParameters) -> str:
     if parameters.instruction_parts:
         return "\n\n".join(part.content for part in parameters.instruction_parts)
+    # The newest: instructions may change between the steps of one run, and the last ones hold.
     requests = (message for message in reversed(messages) if isinstance(message, ModelRequest))
     return next((request.instructions for request in requests if request.instructions), "")
 
@@ -64,6 +65,7 @@ def _request_part(part: ModelRequestPart) -> Message:
     if isinstance(part, RetryPromptPart):
         if part.tool_name is None:
             return {"role": "user", "content": part.model_response()}
+        # As the answer of the call it is about: servers refuse a conversation in which a call has none.
         return {"role": "tool", "tool_call_id": part.tool_call_id, "content": part.model_response()}
     return {"role": "user", "content": str(getattr(part, "content", ""))}
 
@@ -79,6 +81,7 @@ def _assistant(message: ModelResponse) -> Message:
         for part in message.parts
         if isinstance(part, ToolCallPart)
     ]
+    # Null and not empty beside calls, as the format has it; some servers refuse an empty text.
     out: Message = {"role": "assistant", "content": text or None}
     if calls:
         out["tool_calls"] = calls
@@ -93,17 +96,20 @@ def request_options(
     body: dict[str, Any] = {name: values[name] for name in SETTINGS if values.get(name) is not None}
     extra = values.get("extra_body")
     if isinstance(extra, dict):
+        # What an agent says in settings of its own goes before what it adds to the body.
         body = {**extra, **body}
     if values.get("stop_sequences"):
         body["stop"] = values["stop_sequences"]
     reasoning = is_reasoning(model)
     if reasoning:
+        # Reasoning models answer 400 to a temperature, and to max_tokens under its old name.
         body.pop("temperature", None)
     if values.get("max_tokens") and "max_completion_tokens" not in body:
         body["max_completion_tokens" if reasoning else "max_tokens"] = values["max_tokens"]
     tools = [_tool(tool) for tool in (*parameters.function_tools, *parameters.output_tools)]
     if tools:
         body["tools"] = tools
+        # Where only a tool may answer, the model must be held to one: it would chat instead.
         body["tool_choice"] = "auto" if parameters.allow_text_output else "required"
     if json_schema and parameters.output_mode == "native" and parameters.output_object is not None:
         if tools:

@@ -175,6 +175,7 @@ _LONG = "The prompt is longer than '{model}' can read at {where}."
 # Gateways disagree about statuses (LiteLLM answers 500 for a missing vendor key), so words come first.
 _RULES = (
     _Rule(ModelRefusedError, FILTERED, words=_FILTER),
+    # Before the rate limit, whose status 429 it shares: to wait helps against that one and never against this.
     _Rule(ModelQuotaError, "The budget of the key for {where} is used up.", words=_QUOTA),
     _Rule(ModelAuthError, _KEY, statuses=(401, 403)),
     _Rule(ModelAuthError, _KEY, words=_AUTH),
@@ -187,6 +188,7 @@ _RULES = (
         words=_UNKNOWN,
     ),
     _Rule(ModelRateLimitedError, "Too many requests for '{model}' at {where}.", statuses=(429,)),
+    # Some gateways wrap their vendor's 429 into a 500.
     _Rule(ModelRateLimitedError, "Too many requests for '{model}' at {where}.", statuses=range(500, 600), words=_LIMIT),
     _Rule(ModelTimeoutError, "'{model}' at {where} timed out.", statuses=(408, 504, 524)),
     _Rule(ModelUnavailableError, "{Where} answered {status}.", statuses=range(500, 600)),
@@ -213,6 +215,7 @@ def classify(status: int, said: str, *, where: str, model: str, retry_after: flo
     rule = next(rule for rule in _RULES if rule.fits(status, said.lower()))
     sentence = rule.sentence.format(where=where, Where=capitalised(where), model=model, status=status)
     quote = f" It said: {said}" if said else ""
+    # Only what is tried again has a use for the time that the server named.
     if issubclass(rule.error, ModelRateLimitedError | ModelUnavailableError | ModelTimeoutError):
         return rule.error(sentence + quote, retry_after=retry_after)
     return rule.error(sentence + quote)

@@ -24,12 +24,14 @@ _SHARE = 0.3
 
 def rate(facts: NoteFacts, checked: CheckedDraft) -> tuple[Confidence, str]:
     """The confidence of a note and why, in one sentence."""
+    # A system of the inventory says where a problem is, and nothing of its solution.
     stated = [source for source in facts.sources if source.kind != "system"]
     refs = {step.ref for step in checked.steps}
     cited = [source for source in stated if source.ref in refs]
     best = max((source.closeness for source in cited), default=0.0)
     same = any(source.closeness >= SAME and _fits(source, facts) for source in cited)
     confirmed = any(_confirms(source, stated) for source in cited)
+    # The first that holds decides, so what takes confidence away stands before what gives it.
     rules: tuple[tuple[object, Confidence, str], ...] = (
         (not stated, "low", "nothing comparable was found"),
         (not checked.steps, "low", _why_no_steps(stated)),
@@ -51,6 +53,7 @@ def rate(facts: NoteFacts, checked: CheckedDraft) -> tuple[Confidence, str]:
 
 def _fits(source: Source, facts: NoteFacts) -> bool:
     """Whether a source is about the ticket's very case, as far as words can tell."""
+    # An article fits by its steps: its title names a subject, under which several cases may stand.
     if source.kind == "article":
         steps = article_steps(source, facts.ticket_text)
         return owed(steps) is not None or not any(step.case for step in steps)
@@ -71,6 +74,7 @@ def _why_no_steps(stated: list[Source]) -> str:
 
 def _confirms(source: Source, others: list[Source]) -> bool:
     """Whether another near source says to do much the same."""
+    # Near ones alone: a distant ticket shares words with everything.
     return any(_agree(source, other) for other in others if other.ref != source.ref and other.closeness >= NEAR)
 
 

@@ -117,6 +117,7 @@ def citable(facts: NoteFacts) -> list[Source]:
     """The sources a step may stand on: near enough, with something to do in them, the best first."""
     worded = [source for source in facts.sources if source.kind in ("ticket", "article") and source.text.strip()]
     near = [source for source in worded if source.score is None or source.score >= NEAR]
+    # Few of each: the embedded model reads 1,000 tokens in 20 seconds, and takes from the first it reads anyway.
     tickets = [source for source in near if source.kind == "ticket"][:PROMPT_TICKETS]
     articles = [source for source in near if source.kind == "article"][:PROMPT_ARTICLES]
     return [*tickets, *articles]
@@ -141,6 +142,7 @@ def draft_prompt(facts: NoteFacts, *, house_rules: str = "", drives: bool = Fals
             body = steps or [f"  {clip(unmarked(source.text), limit=90)}"]
             lines.append("\n".join([f"[{source.ref}] Article: {clip(source.title, limit=15)}", *body]))
     lines.append(f"\nNEW TICKET\nSubject: {clip(facts.subject, limit=30)}")
+    # Many people write the subject into the description again; to read it twice costs time and adds weight.
     if facts.description.strip() and facts.description.strip() != facts.subject.strip():
         lines.append(f"Text: {clip(facts.description, limit=150)}")
     question = "\n".join(lines)
@@ -173,6 +175,7 @@ def draft_schema(facts: NoteFacts, *, drives: bool = False) -> dict[str, Any]:
     sources = citable(facts)
     shown = {step.ref for source in sources for step in _offered(source, facts)}
     picks = [ref for ref in _all_steps(facts) if ref in shown]
+    # Where steps can be chosen by number, none is written: a small model copies wrongly.
     writable = [source.ref for source in sources if not _offered(source, facts)]
     properties: dict[str, Any] = {"summary": {"type": "string", "minLength": 8, "maxLength": SUMMARY_CHARS}}
     if picks:
@@ -218,6 +221,7 @@ def check_draft(draft: Mapping[str, Any], facts: NoteFacts) -> CheckedDraft:
         if isinstance(step, Dropped):
             dropped.append(step)
             continue
+        # Models say one thing in several ways, and two sources give the same advice; a technician reads it once.
         twin = next((index for index, one in enumerate(steps) if _same(one.text, step.text)), None)
         if twin is None:
             steps.append(step)

@@ -57,6 +57,7 @@ def article_steps(source: Source, ticket_text: str) -> list[ArticleStep]:
     """
     if source.kind != "article":
         return []
+    # Bounded: a long manual is no procedure, and each step is compared with the ticket.
     texts = procedure_steps(source.text)[:_READ]
     words = [_telling(text) for text in texts]
     # A word that many steps have tells none of them apart, so it counts as its share.
@@ -70,6 +71,7 @@ def article_steps(source: Source, ticket_text: str) -> list[ArticleStep]:
         shared = [word for word in own if ticket_words.have(word)]
         fit = sum(1 / spread[word] for word in shared) + sum(_CASE_WEIGHT / spread[word] for word in named)
         steps.append(ArticleStep(f"{source.ref}.{number}", text, fit, case, bool(named)))
+    # Only where the ticket names a case: where it names none, any of them may be the right one.
     if any(step.case_fits for step in steps):
         steps = [step for step in steps if not step.case or step.fit > 0]
     return steps

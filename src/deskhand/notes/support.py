@@ -90,6 +90,7 @@ class Grounds:
         self._text = " ".join(text.lower().split())
         self._said, self._denied = Words(), Words()
         self._said.add(shared)
+        # By clause, because a "not" turns round what stands beside it and nothing of the next sentence.
         for clause in _SOURCE_ENDS.split(text.lower()):
             words = [part for token in clause.split() for part in parts(token)]
             (self._denied if _NEGATIONS.intersection(words) else self._said).add(words)
@@ -98,6 +99,7 @@ class Grounds:
     def missing(self, sentence: str) -> list[str]:
         """What of a sentence the source does not say, as it stands in the sentence; empty if it says all of it."""
         missing = [bare for token in sentence.split() if (bare := _unless_known(token, self._literal, self._has))]
+        # "on" and "off" are free words elsewhere, and after "turn" the whole instruction.
         missing.extend(f"turned {switch}" for switch in _switches(sentence) if switch not in self._switches)
         return list(dict.fromkeys(missing))
 
@@ -145,9 +147,12 @@ def _unless_known(token: str, literal: Callable[[str], bool], has: Callable[[str
 
 def _must_be_literal(token: str) -> bool:
     """Whether a token is something to type or follow: a number, an id, a path, a link, a command's sign."""
+    # These scripts put no blanks between words, so endings cannot be told; only the letters as they stand prove
+    # anything.
     if _IDEOGRAPHS.search(token):
         return True
     inner = token.replace("-", "").replace("'", "").replace("’", "")
+    # One wrong sign in a command or an address is another command, so nothing like it is enough.
     return not inner.isalpha() or token.startswith("-")
 
 

@@ -70,6 +70,7 @@ OneTenant = Annotated[TenantService, Depends(administered_tenants)]
 async def create_tenant(data: TenantConfigCreate, principal: PlatformAdmin, tenants: AllTenants) -> TenantConfigCreated:
     """Create a tenant. A webhook secret that was not given is made, and shown in this answer only."""
     tenant = await tenants.create_tenant(data, actor=principal.actor)
+    # Shown only if we made it: whoever sent a secret has it, and an answer may be logged on its way.
     made = "webhook_signing_secret" not in data.model_fields_set
     shown = TenantConfigResponse.model_validate(tenant).model_dump()
     return TenantConfigCreated(

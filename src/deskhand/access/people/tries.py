@@ -66,6 +66,7 @@ def buckets_of(secrets: SecretBox, *, account: str, address: str, device: str | 
 
     if device is not None:
         return [bucket("device", f"{account}\n{device}", PER_DEVICE)]
+    # Both: many addresses at one account, and one address at many accounts, are two ways to guess.
     return [bucket("account", account, PER_ACCOUNT), bucket("address", _network(address), PER_ADDRESS)]
 
 

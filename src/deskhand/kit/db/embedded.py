@@ -93,6 +93,7 @@ class EmbeddedPostgres:
             self._choose_home()
             self._programs.stage_if_unreachable(self._home)
             self._initialise_if_empty()
+            # Another process may have started it since: whoever holds the lock second finds a server and uses it.
             if not self._attach(timeout):
                 (self.data / "postmaster.pid").unlink(missing_ok=True)  # nobody's any more
                 # Single-user mode needs the cluster to itself, so it comes before the server and after we know that
@@ -194,6 +195,7 @@ class EmbeddedPostgres:
 
     def _find_home(self) -> None:
         """Where an earlier start put the data."""
+        # Written down, because the modes of directories, by which the place was chosen, may have changed since.
         recorded = Path(read_word(self._home_marker))
         if recorded.is_absolute() and recorded.is_dir():
             self._home = recorded
@@ -275,6 +277,7 @@ class EmbeddedPostgres:
             )
         finally:
             password_file.unlink()
+        # In one step, so that a start which is killed inside initdb leaves nothing that looks like a cluster.
         unfinished.rename(self.data)
 
     def _data_is_initialised(self) -> bool:
@@ -316,6 +319,8 @@ class EmbeddedPostgres:
 
     def _recorded_port(self) -> int | None:
         lines = self._pid_file()
+        # The port of a running server stands in the fourth line of its file; PostgreSQL keeps that order for its own
+        # tools.
         if len(lines) > 3 and is_number(lines[3]):
             return int(lines[3])
         return read_number(self._home / "port")
@@ -340,6 +345,7 @@ class EmbeddedPostgres:
 
     def _launch(self, timeout: float) -> None:
         deadline = time.monotonic() + timeout
+        # The last port again where it is free: addresses that people have written down stay right.
         self.port = self.port or _free_port(self._recorded_port())
         options = {**self.settings, "port": str(self.port)}
         flags = " ".join(f"-c {shlex.quote(f'{key}={value}')}" for key, value in options.items())

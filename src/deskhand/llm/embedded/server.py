@@ -93,6 +93,7 @@ def options_for(
     if model_path is not None:
         if not model_path.is_file():
             raise ConfigurationError(f"DESKHAND_MODEL_PATH names '{model_path}', and there is no such file.")
+        # A file of ours under its own name is still that model, so that agents which name it go on.
         known = next((model.name for model in EMBEDDED_MODELS.values() if model.filename == model_path.name), None)
         return ServerOptions(model_path, known or model_path.stem, state_file, context, nice=nice)
     model = _chosen(choice, models_dir, free)
@@ -195,6 +196,7 @@ class EmbeddedModelServer:
 
     def stop(self) -> None:
         """Stop the child and wait until it is gone."""
+        # First, so that a thread which waits for the model gives up at once.
         self._stopped.set()
         self._child.stop()
         self._options.state_file.unlink(missing_ok=True)
@@ -212,6 +214,7 @@ class EmbeddedModelServer:
 def _serve(arguments: argparse.Namespace) -> None:
     import xllamacpp  # noqa: PLC0415 - optional extra with native code, loaded only in this child process
 
+    # Inference takes every core for seconds; API and worker beside it must still answer.
     os.nice(arguments.nice)
     threads = arguments.threads or len(os.sched_getaffinity(0))
     # A key of its own at each start: other users of the machine can reach 127.0.0.1, too.
@@ -246,6 +249,7 @@ def _write_private(path: Path, text: str) -> None:
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.write(text)
+    # Whole or not at all: a worker may read the file at any moment.
     draft.replace(path)
 
 

@@ -99,6 +99,7 @@ class _UnknownTicketError(Exception):
 def _endpoint(act: Callable[[Request, Any], Any], model: type[BaseModel] | None) -> Handler:
     async def handle(request: Request) -> Response:
         try:
+            # No body is an empty one, so that `curl -X POST` alone does what the defaults say.
             body = model.model_validate_json(await request.body() or b"{}") if model else None
             answer = act(request, body)
         except ValidationError as error:
@@ -208,6 +209,7 @@ def _file(sim: SimulatedDesk, body: TicketBody) -> dict[str, Any]:
 def _change(sim: SimulatedDesk, ticket: SimTicket, body: ChangeBody) -> dict[str, Any]:
     changes = body.model_dump(exclude={"by"}, exclude_none=True)
     if body.status is not None:
+        # What the vendor sets along with a status: a ticket that is closed without a time of it exists nowhere.
         changes.update(sim.closing_fields(body.status))
     sim.change(ticket, changes, by=sim.store.person(body.by, is_agent=True))
     return summary(ticket)

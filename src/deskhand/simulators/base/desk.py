@@ -103,6 +103,7 @@ class SimulatedDesk(ABC):
 
     def file_ticket(self, *, subject: str, requester: SimPerson, **fields: Any) -> SimTicket:
         """Create a ticket and announce it; text is in the vendor's markup."""
+        # Announced after it is stored, as vendors do: a receiver that asks back at once finds the ticket.
         ticket = self.store.add(
             self.new_ticket_id(), subject=subject, requester=requester, **{**self.initial_fields(), **fields}
         )
@@ -133,6 +134,7 @@ class SimulatedDesk(ABC):
         """Empty state; the webhook target stays."""
         self.store.clear()
         self.store.index_lag = 0.0
+        # The clock too: a test that froze it would leave the next one in another time.
         self.clock.freeze(None)
         self.faults.clear()
         self.sender.forget()

@@ -114,6 +114,7 @@ class WebhookSender:
     def flush(self) -> int:
         """Send what is held back, newest first."""
         held, self._held = self._held, []
+        # The worst order for a receiver, in which the oldest state of a ticket comes last.
         self._send_all(list(reversed(held)))
         return len(held)
 
@@ -144,14 +145,17 @@ class WebhookSender:
 
     def _send_all(self, events: Sequence[OutboundEvent]) -> None:
         for event in events:
+            # Each copy is a delivery of its own with the same id, so that copies may overtake one another.
             for _ in range(self.target.copies):
                 delivery = Delivery(event)
                 self.deliveries.append(delivery)
                 task = asyncio.get_running_loop().create_task(self._deliver(delivery, self.target))
                 self._tasks.add(task)
+                # Kept until it is done: the event loop holds tasks weakly, and one that nobody holds may vanish.
                 task.add_done_callback(self._tasks.discard)
 
     async def _deliver(self, delivery: Delivery, target: WebhookTarget) -> None:
+        # A client each: a receiver that dies must not take the connections of other deliveries along.
         async with self._http.client() as client:
             for delay in (0.0, *target.retry_delays):
                 if delay:
@@ -163,6 +167,7 @@ class WebhookSender:
 
     async def _attempt(self, client: httpx2.AsyncClient, delivery: Delivery, target: WebhookTarget) -> bool:
         event = delivery.event
+        # Signed anew at each attempt: a retry after minutes with the first time would be refused as a replay.
         headers = {"Content-Type": "application/json", **event.sign(self._clock())}
         try:
             response = await client.post(str(target.url), content=event.body, headers=headers)
@@ -170,4 +175,5 @@ class WebhookSender:
             delivery.statuses.append(type(error).__name__)
             return False
         delivery.statuses.append(response.status_code)
+        # As vendors judge: whatever is no error was taken, a redirect included.
         return response.status_code < 400

@@ -114,10 +114,12 @@ class _Editor(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         in_code = self._open[-1]["type"] == "codeBlock"
+        # In code every line end counts; elsewhere HTML folds it to a blank.
         text = data.removesuffix("\n") if in_code else data.replace("\n", " ")
         holder = self._open[-1]["type"]
         if not text or (not text.strip() and holder not in {"paragraph", "heading"}):
             return
+        # These kinds hold blocks and never bare text, which the vendor would refuse.
         if holder in _HOLD_PARAGRAPHS:
             self._open[-1]["content"].append({"type": "paragraph", "loose": True, "content": []})
             self._open.append(self._open[-1]["content"][-1])

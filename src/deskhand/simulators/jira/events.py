@@ -37,6 +37,7 @@ def changelog_items(ticket: SimTicket, changes: Mapping[str, Any]) -> list[dict[
             continue
         before, after = _shown(getattr(ticket, attribute)), _shown(changes[attribute])
         known = {"field": name, "fieldtype": "jira", "fieldId": name, "fromString": before, "toString": after}
+        # Of statuses the vendor gives ids as well, since people rename them.
         if name == "status":
             known |= {"from": world.STATUSES[str(before)][0], "to": world.STATUSES[str(after)][0]}
         items.append({"from": None, "to": None, **known})
@@ -73,6 +74,7 @@ def admin_body(sim: JiraSite, kind: EventKind, ticket: SimTicket, actor: SimPers
         "issue": _issue(ticket, _fields(sim, ticket)),
     }
     entries = sim.history.get(ticket.id)
+    # Only the newest save: the vendor's webhook tells of one change and not of the ticket's history.
     if not created and entries:
         payload["changelog"] = {"id": entries[-1]["id"], "items": entries[-1]["items"]}
     return name, ticket, payload
@@ -118,6 +120,7 @@ def signer(target: WebhookTarget, body: bytes, delivery: str) -> Sign:
     """Headers of an attempt: the secret header of a rule, or the signature and identifiers of an admin webhook."""
     if target.scheme == "automation":
         return lambda _now: {"X-Itsm-Token": target.secret}
+    # Counted per event, since the vendor's header numbers the retries and the first attempt has none.
     attempts: list[datetime] = []
 
     def sign(now: datetime) -> dict[str, str]:
@@ -144,6 +147,7 @@ def _issue(ticket: SimTicket, fields: dict[str, Any]) -> dict[str, Any]:
 
 def _fields(sim: JiraSite, ticket: SimTicket) -> dict[str, Any]:
     fields = sim.issues.fields(ticket, _SITE, text.as_wiki)
+    # The vendor leaves comments out of an issue's fields in webhooks; a reader that counted on them would find none.
     return {name: value for name, value in fields.items() if name != "comment"}
 
 

@@ -87,6 +87,7 @@ class _Reader:
             return None
         inside = self._source[start.end() : end]
         self._at = end + len(start[1]) + 2
+        # The rest of the macro's line: text behind the closing sign is a paragraph of its own.
         if self._line().strip() == "":
             self._next_line()
         if start[1] in {"code", "noformat"}:
@@ -104,6 +105,7 @@ class _Reader:
         for sign in _MACRO.finditer(line):
             inside_mono = line.rfind("{{", 0, sign.start()) > line.rfind("}}", 0, sign.start())
             closed = self._source.find(f"{{{sign[1]}}}", self._at + sign.end()) >= 0
+            # A macro that nobody closed is text, and one behind a backslash or inside monospace too.
             if sign.start() and line[sign.start() - 1] not in "\\{" and closed and not inside_mono:
                 self._at += sign.start()
                 return line[: sign.start()]
@@ -155,6 +157,7 @@ def _nested(items: Sequence[tuple[str, list[Node]]], level: int) -> list[Node]:
     while position < len(items):
         signs, content = items[position]
         end = position + 1
+        # By the number of signs alone: people jump levels, and the vendor nests them all the same.
         while end < len(items) and len(items[end][0]) > min(len(signs), level):
             end += 1
         kind = "orderedList" if signs[-1] == "#" else "bulletList"
@@ -279,6 +282,7 @@ def _address(text: str, at: int) -> Read:
     address = _ADDRESS.match(text, at)
     if address is None:
         return None
+    # The sign that ends a sentence is not part of the address in it.
     href = address[0].rstrip(".,;:")
     return [_marked(_text(_bare(href)), {"type": "link", "attrs": {"href": href}})], at + len(href)
 

@@ -30,6 +30,7 @@ def _block(node: Node) -> str:
     if write := _BLOCKS.get(kind):
         return write(node)
     inner = node.get("content", ())
+    # A kind that is not known here is written by what it holds, so that no text of it is lost.
     if any(child["type"] in {"paragraph", "bulletList", "orderedList", "codeBlock", "media"} for child in inner):
         return _stack(node)
     return _line(inner)

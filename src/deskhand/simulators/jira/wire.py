@@ -57,12 +57,14 @@ def failure(
             "RateLimit-Reason": reason,
             "X-RateLimit-Limit": str(limit),
             "X-RateLimit-Remaining": "0",
+            # Whole minutes, as the vendor writes it; Retry-After is the exact one.
             "X-RateLimit-Reset": reset.strftime("%Y-%m-%dT%H:%MZ"),
             "X-RateLimit-NearLimit": "true",
         }
     body: dict[str, Any] = {"errorMessages": list(words), "errors": errors or {}}
     if "/rest/servicedeskapi" in request.url.path:
         said = " ".join(words) or "; ".join((errors or {}).values())
+        # The two APIs of one site have two shapes of errors, and a client meets both.
         body = {"errorMessage": said, "i18nErrorMessage": {"i18nKey": f"sd.error.{status}", "parameters": []}}
     return JSONResponse(body, status_code=status, headers=headers)
 

@@ -64,6 +64,7 @@ class Access:
             RefusedError: 401.
         """
         scheme, _, value = request.headers.get("authorization", "").partition(" ")
+        # Both are let in, as a stock instance does; administrators turn basic authentication off later.
         if scheme.casefold() == "basic" and _basic(value) == self._user:
             return
         ends = self._tokens.get(value) if scheme.casefold() == "bearer" else None
@@ -89,6 +90,7 @@ class Access:
         self._tokens[value] = self._clock() + TOKEN_LIFE
         body: dict[str, object] = {"access_token": value, "scope": "useraccount", "token_type": "Bearer"}
         body["expires_in"] = int(TOKEN_LIFE.total_seconds())
+        # A client signs in again with its own secret, so it gets no refresh token.
         if grant != "client_credentials":
             body["refresh_token"] = f"{self._store.random.getrandbits(256):064x}"
             self._refresh_tokens.add(str(body["refresh_token"]))
@@ -109,6 +111,7 @@ class Access:
         if self._rule is None or self._window_ends is None:
             return
         limit, per = self._rule
+        # A fixed window, as the vendor's rules have: after its end all calls are there again at once.
         if self._clock() >= self._window_ends:
             self._window_ends, self._used = self._clock() + per, 0
         self._used += 1

@@ -71,6 +71,7 @@ def _take(save: Save, name: str, value: str, tables: Tables, by_name: bool) -> N
         save.changes["status" if name == "state" else name] = _label(name, value, by_name)
     elif name in _PEOPLE:
         person = tables.find_person(value, by_name=by_name) if value else None
+        # Whoever is not known clears the assignee without a word, and leaves the caller as he was.
         if name == "assigned_to" or person is not None:
             save.changes[_PEOPLE[name]] = person
     elif name == "company":
@@ -108,6 +109,7 @@ def enforce_policy(save: Save, ticket: SimTicket | None) -> None:
     code = save.cells.get("close_code") or stored.get("close_code")
     notes = save.changes.get("resolution") or (ticket.resolution if ticket else None)
     missing = [label for label, value in (("Close code", code), ("Close notes", notes)) if not value]
+    # 403 and not 400, as the instance answers when a data policy stops a save.
     if missing:
         detail = f"Data Policy Exception: The following fields are mandatory: {', '.join(missing)}"
         raise refuse(403, "Operation Failed", detail)

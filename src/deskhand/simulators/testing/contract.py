@@ -295,6 +295,7 @@ class PluginContract(FurtherContract, UndoContract):
         await desk.heal()
         effects = await desk.effects(ticket_id)
         assert sum(effects) >= 1
+        # As the journal does it: what is repeatable is repeated, and anything else only where the mark is not found.
         if Operation(write).is_repeatable or await desk.plugin.find_write(ticket_id, MARK) is None:
             await CALLS[write](desk.plugin, desk.words, ticket_id)
         assert await desk.effects(ticket_id) == effects
@@ -319,6 +320,7 @@ class PluginContract(FurtherContract, UndoContract):
 
     async def test_forged_webhooks_are_refused(self, desk: DeskHarness) -> None:
         request = await desk.webhook(await desk.create_ticket("Printer jams"), "created", now=NOW)
+        # An empty secret is the classic hole: an HMAC with an empty key is one that anybody can make.
         for secrets in ([], [""], ["another secret"], ["", "another secret"]):
             await assert_refused(desk, request, secrets=secrets)
         await assert_refused(desk, replace(request, headers={"content-type": "application/json"}))

@@ -65,6 +65,7 @@ FAILURES: dict[str, tuple[Fault, type[DeskError]]] = {
     "429": (Fault(status=429, headers={"Retry-After": "7"}), DeskRateLimitedError),
     "500": (Fault(status=500), DeskUnavailableError),
     "503": (Fault(status=503), DeskUnavailableError),
+    # Twice the time that the plugin waits: enough on a busy machine, and still a short test.
     "slow": (Fault(kind="slow", delay=2 * READ_TIMEOUT), DeskUnavailableError),
     "outage": (Fault(kind="outage"), DeskUnavailableError),
     "garbage": (Fault(kind="garbage"), DeskProtocolError),

@@ -160,6 +160,7 @@ class SimulatorHarness(DeskHarness):
 
     async def edit_elsewhere(self, ticket_id: str) -> None:
         technician = self.simulator.store.person(self.words.technician)
+        # A save that changes nothing still raises the revision, which is all that a stale update is known by.
         self.simulator.change(self._ticket(ticket_id), {}, by=technician)
 
     async def create_for(self, company: str) -> str:

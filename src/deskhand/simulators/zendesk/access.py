@@ -70,6 +70,7 @@ class Access:
                 return  # anybody may ask who he is
             raise RefusedError(failure(401))
         verb = "read" if request.method == "GET" else "write"
+        # A narrow scope such as tickets:read does not open search or audits, although both are about tickets.
         if verb not in scopes and (resource in _GLOBAL_READ or f"{resource}:{verb}" not in scopes):
             raise refuse(403, "Forbidden", f"You do not have the scope {resource}:{verb} or {verb}")
 
@@ -79,6 +80,7 @@ class Access:
         if not scheme or self.drops_credentials:
             return None
         if scheme.casefold() == "basic":
+            # The legacy token has no scopes: it may do whatever its account may.
             if self._is_pair(value):
                 return {"read", "write"}
             raise RefusedError(failure(401))

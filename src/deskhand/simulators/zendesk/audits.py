@@ -56,6 +56,7 @@ class AuditBook:
         if note is not None:
             events.append({**wire.note_json(note), "audit_id": ident})
         for name in changed:
+            # One save is one audit with an event per field: the mark in its metadata stands for all of them.
             for field, value, previous in wire.audited(name, getattr(ticket, name), before[name]):
                 row = {"id": self._new_id(), "type": "Change", "field_name": field}
                 events.append({**row, "value": value, "previous_value": previous})

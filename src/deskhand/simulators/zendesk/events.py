@@ -83,6 +83,7 @@ def subscribed(
     payload = {
         "type": EVENT_PREFIX + event,
         "account_id": ACCOUNT_ID,
+        # Derived and not random: the same event sent twice has the same id, as the vendor's has.
         "id": str(uuid.uuid5(uuid.NAMESPACE_OID, f"{event}-{sequence}")),
         "time": write_time(ticket.updated_at),
         "zendesk_event_version": "2022-11-06",
@@ -103,6 +104,7 @@ def _comment(note: SimNote | None, actor: SimPerson) -> dict[str, Any]:
 
 
 def _outbound(event: str, ticket: SimTicket, body: bytes, secret: str) -> OutboundEvent:
+    # By the body, so that each attempt of an event names the same invocation.
     invocation = hashlib.sha256(WEBHOOK_ID.encode() + body).hexdigest()[:26].upper()
     fixed = {
         "User-Agent": "Zendesk Webhook",

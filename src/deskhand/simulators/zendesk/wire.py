@@ -127,6 +127,7 @@ def ticket_json(ticket: SimTicket, base: str) -> dict[str, Any]:
         "via": _via("web"),
         "created_at": write_time(ticket.created_at),
         "updated_at": write_time(ticket.updated_at),
+        # The clock of the export; at the vendor it moves with system changes that updated_at does not show.
         "generated_timestamp": int(ticket.updated_at.timestamp()),
         "type": ticket.custom.get("type"),
         "subject": ticket.subject,
@@ -149,6 +150,7 @@ def ticket_json(ticket: SimTicket, base: str) -> dict[str, Any]:
         "due_at": ticket.custom.get("due_at"),
         "tags": list(ticket.tags),
         "custom_fields": fields,
+        # The same list under its old name, which the vendor still sends.
         "fields": fields,
         "satisfaction_rating": {"score": "unoffered"},
         "sharing_agreement_ids": [],
@@ -222,6 +224,7 @@ def comment_json(ident: str, html: str, *, public: bool, author: SimPerson, at: 
         "type": "Comment",
         "author_id": number(author.id),
         "body": plain,
+        # The vendor wraps every comment in a block of its own, which must not show in Markdown.
         "html_body": f'<div class="zd-comment" dir="auto">{html}</div>',
         "plain_body": plain,
         "public": public,
@@ -272,6 +275,8 @@ def user_json(person: SimPerson, role: str, base: str) -> dict[str, Any]:
 
 def anonymous_user() -> dict[str, Any]:
     """What ``users/me`` tells a visitor, with status 200."""
+    # Status 200 without credentials is the vendor's trap: a check that looks at the status alone passes with a wrong
+    # key.
     return {"id": None, "name": "Anonymous user", "email": "invalid@example.com", "role": "end-user"}
 
 
