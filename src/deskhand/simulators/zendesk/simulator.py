@@ -228,7 +228,6 @@ class ZendeskSimulator(DeskSimulator):
         return JSONResponse({"results": rows, "facets": None, **described, **self._sideloads(page, request)})
 
     async def _incremental(self, request: Request) -> Response:
-        # The vendor exports to administrators only, so an agent's account has to be told by its check.
         if self.bot_role != "admin":
             return wire.failure(403)
         page, cursor, ended = incremental(
@@ -245,7 +244,6 @@ class ZendeskSimulator(DeskSimulator):
     # -- writing ---------------------------------------------------------------------------------
 
     async def _create(self, request: Request) -> Response:
-        # Only creation takes one; the vendor documents none for updates.
         key = request.headers.get("idempotency-key")
         known = self._created.get(key) if key else None
         ticket = self.store.get(known) if known else None
@@ -259,8 +257,8 @@ class ZendeskSimulator(DeskSimulator):
 
     async def _new_ticket(self, request: Request) -> SimTicket:
         fields = await wire.ticket_of(request)
-        ticket_input = TicketInput(fields, self.store, None)
-        comment = ticket_input.comment()
+        draft = TicketInput(fields, self.store, None)
+        comment = draft.comment()
         if comment is None and fields.get("description"):
             comment = NewComment(markdown_to_html(str(fields["description"])), None)
         if comment is None:
@@ -269,29 +267,26 @@ class ZendeskSimulator(DeskSimulator):
         person = self.store.bot
         if isinstance(requester, dict) and requester.get("email"):
             person = self.store.person(str(requester["email"]), name=requester.get("name"))
-        changes = ticket_input.read()
+        changes = draft.read()
         subject = changes.pop("subject", "") or comment.html[:80]
         ticket = self.file_ticket(subject=subject, requester=person, description=comment.html, **changes)
-        self.store.count_created(ticket, str(ticket_input.metadata().get(MARK_KEY) or ""))
+        self.store.count_created(ticket, str(draft.metadata().get(MARK_KEY) or ""))
         return ticket
 
     async def _update(self, request: Request) -> Response:
         ticket = self._ticket(request)
-        ticket_input = TicketInput(await wire.ticket_of(request), self.store, ticket)
+        draft = TicketInput(await wire.ticket_of(request), self.store, ticket)
         if ticket.status == "closed":
             raise invalid("status", "Status: closed prevents ticket update")
-        ticket_input.ensure_fresh(ticket)
-        changes = ticket_input.read()
-        audit, _ = self._save(
-            ticket, changes, by=self.store.bot, comment=ticket_input.comment(), custom=ticket_input.metadata()
-        )
+        draft.ensure_fresh(ticket)
+        changes = draft.read()
+        audit, _ = self._save(ticket, changes, by=self.store.bot, comment=draft.comment(), custom=draft.metadata())
         return JSONResponse({"ticket": self._ticket_json(ticket, request), "audit": audit})
 
     async def _add_tags(self, request: Request) -> Response:
         ticket = self._ticket(request)
         body = await wire.body_of(request)
         TicketInput(body, self.store, ticket).ensure_fresh(ticket)
-        # Sorted and in lower case, as the vendor keeps tags: a client that compares lists would see a change.
         tags = sorted({*ticket.tags, *(str(tag).casefold() for tag in body.get("tags") or ())})
         self._save(ticket, {"tags": tags}, by=self.store.bot)
         return JSONResponse({"tags": tags})
