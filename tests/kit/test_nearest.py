@@ -37,7 +37,15 @@ def test_what_there_is(word: str, known: list[str], sentence: str) -> None:
 
 
 def test_of_a_long_list_the_first_are_named_and_any_may_be_meant() -> None:
-    names = [f"tenant-{number:03d}" for number in range(LISTED + 30)]
-    sentence = what_exists("tenant-4x9", [*names, "tenant-4x8"])
-    assert sentence.count("'tenant-") == LISTED + 1
-    assert "and 31 more; did you mean 'tenant-4x8'?" in sentence
+    names = [f"tenant-{number:03d}"[3:] for number in range(LISTED + 30)]
+    sentence = what_exists("ant-4x9", [*names, "ant-4x8"])
+    assert sentence.count("'ant-") == LISTED + 1
+    assert "and 31 more; did you mean 'ant-4x8'?" in sentence
+
+
+def test_of_long_names_so_many_are_named_that_nothing_of_the_sentence_is_cut() -> None:
+    names = [f"servicenow_{'x' * 40}_{number}" for number in range(30)]
+    sentence = what_exists(names[-1][:-1], names)
+    assert len(sentence) < 600
+    assert f"; did you mean '{names[-1][:-1]}" in sentence
+    assert what_exists("fax", ["x" * 400]) == f"there is '{'x' * 400}'"

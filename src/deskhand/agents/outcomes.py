@@ -11,7 +11,8 @@ from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, model
 from deskhand.agents.prompts import check_prompt
 from deskhand.errors import FieldProblem
 from deskhand.kit.schema import InputModel
-from deskhand.tenants.mail import EMAIL, MailAddress, MailSettings
+from deskhand.tenants.fields import EMAIL
+from deskhand.tenants.mail import MailAddress, MailSettings
 from deskhand.tools.mail import MOST_RECIPIENTS, SUBJECT_LIMIT
 from deskhand.tools.values import Grants
 

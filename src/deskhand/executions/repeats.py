@@ -21,7 +21,8 @@ from deskhand.errors import ConflictError, FieldProblem, InvalidInputError
 from deskhand.executions import repository
 from deskhand.executions.decision_schemas import ReplayRequest, RetryWith
 from deskhand.executions.records import lock_execution, not_found, read_summary, record_change
-from deskhand.executions.redaction import redact, restored
+from deskhand.executions.redaction import redact
+from deskhand.executions.restoration import restored
 from deskhand.executions.schemas import ExecutionSummary
 from deskhand.kit.payloads.holding import check_schema
 
@@ -105,7 +106,9 @@ async def retry_with(
     _ensure_has_tool(version, tool_type, pointer="/tool_type")
     trigger = await repository.get_trigger(session, old.trigger_id)
     # The form showed hidden credentials as [hidden]; what comes back so stands for the stored value.
-    payload = old.input_payload if change.input is None else restored(change.input, old.input_payload)
+    payload = old.input_payload
+    if change.input is not None:
+        payload = restored(change.input, old.input_payload, at=("input",))
     await check_schema(payload or {}, trigger.payload_schema if trigger else None, at="/input")
     ticket_ref = change.ticket_ref or old.ticket_ref
     run = NewRun(

@@ -78,12 +78,29 @@ def guarded(limits: EdgeLimits) -> type[HttpToolsProtocol]:
     return type("GuardedProtocol", (GuardedProtocol,), {"limits": limits})
 
 
+class _LingeringTransport:
+    """A transport as one answer sees it: it closes when the request is read to its end.
+
+    Closed with bytes unread, TCP resets the connection, and the client loses the refusal that says why.
+    """
+
+    def __init__(self, protocol: GuardedProtocol) -> None:
+        self._protocol = protocol
+        self.write = protocol.transport.write
+        self.is_closing = protocol.transport.is_closing
+
+    def close(self) -> None:
+        self._protocol.close_when_read()
+
+
 class GuardedProtocol(HttpToolsProtocol):
     """See ``guarded``. A request is in its head, then in its body, then answered; each phase has its end."""
 
     limits: EdgeLimits
     _deadline: asyncio.TimerHandle | None = None
     _in_head = True
+    _in_body = False
+    _lingers = False
     _head_bytes = 0
     _came_at = 0.0
     _counted: str | None = None
@@ -148,7 +165,11 @@ class GuardedProtocol(HttpToolsProtocol):
             self._refuse_head()
             return
         self._arm(self.limits.body_seconds)
+        self._in_body = True
         super().on_headers_complete()
+        # Before the answer's task has had a turn. None where the connection becomes another protocol's.
+        if self.cycle is not None:
+            self.cycle.transport = _LingeringTransport(self)  # type: ignore[assignment]  # the part that answers use
 
     def on_body(self, body: bytes) -> None:
         # None where the head was refused: nobody is there to read the body.
@@ -158,8 +179,23 @@ class GuardedProtocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         self._disarm()
         self._head_bytes = 0
+        self._in_body = False
         if self.cycle is not None:
             super().on_message_complete()
+        if self._lingers:
+            self.transport.close()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self._lingers:
+            self._unset_keepalive_if_required()  # the body's own deadline ends it
+
+    def close_when_read(self) -> None:
+        """Close at once, or when the rest of the body is read and thrown away; its time goes on counting."""
+        if self._in_body:
+            self._lingers = True
+        else:
+            self.transport.close()
 
     def _refuse_head(self) -> None:
         if not self.transport.is_closing():

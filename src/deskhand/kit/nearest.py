@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import difflib
+import itertools
 from collections.abc import Iterable
 
 LISTED = 20
+LISTED_CHARACTERS = 300
+"""Of names so long that the sentence would be cut, and lose what was most likely meant."""
 _COMPARED_CHARACTERS = 100  # a longer word is no slip of the hand, and comparing costs time
 
 
@@ -32,8 +35,15 @@ def what_exists(word: str, known: Iterable[str]) -> str:
     names = list(dict.fromkeys(known))
     if not names:
         return "there are none yet"
-    listed = ", ".join(f"'{name}'" for name in names[:LISTED])
-    more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
+    shown = _first(names)
+    listed = ", ".join(f"'{name}'" for name in shown)
+    more = f" and {len(names) - len(shown)} more" if len(names) > len(shown) else ""
     close = nearest(word, names)
     hint = f"; did you mean '{close}'?" if close else ""
     return f"there {'is' if len(names) == 1 else 'are'} {listed}{more}{hint}"
+
+
+def _first(names: list[str]) -> list[str]:
+    """As many names as a sentence can hold, and one at least."""
+    ends = itertools.accumulate(len(name) + 4 for name in names)  # two quotes, a comma, a blank
+    return names[: min(LISTED, max(1, sum(end <= LISTED_CHARACTERS for end in ends)))]

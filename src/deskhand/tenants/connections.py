@@ -12,14 +12,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from deskhand.errors import FieldProblem, InvalidInputError
 from deskhand.kit.crypto import SecretBox
 from deskhand.kit.http import HttpClientFactory
+from deskhand.kit.nearest import what_exists
 from deskhand.kit.pointer import fault_sentence, pointer
 from deskhand.plugins.contract import ConnectionReport, DeskContext, TicketingToolPlugin
 from deskhand.plugins.registry import PluginManager
-from deskhand.tenants.fields import TOOL_FIELDS
+from deskhand.tenants.fields import EMAIL, TOOL_FIELDS
 from deskhand.tenants.models import TenantConfig
 from deskhand.tenants.schemas import ConnectionCheck, ConnectionResponse, ConnectionTestResponse
 
@@ -84,6 +86,32 @@ def connection_faults(
     if not fields and not values:
         return [FieldProblem(pointer(["connection_extras", tool_type]), f"connection_extras has no '{tool_type}'")]
     return _model_faults(model, values)
+
+
+def ensure_extras_known(tenant: TenantConfig, *, secrets: SecretBox, plugins: PluginManager) -> None:
+    """Refuse extras under a name that no desk reads: whoever wrote it would wait for it to act.
+
+    Of each desk, not the default one alone; what a connection still lacks is said when it is used.
+
+    Raises:
+        InvalidInputError: Names every such tool and field, with those there are.
+    """
+    faults = []
+    for tool_type, values in read_extras(tenant, secrets).items():
+        if tool_type == EMAIL:
+            continue
+        if tool_type not in plugins.tool_types:
+            sentence = f"there is no tool '{tool_type}'; {what_exists(tool_type, [*plugins.tool_types, EMAIL])}"
+            faults.append(FieldProblem(pointer(["connection_extras", tool_type]), sentence))
+            continue
+        model = plugins.get_plugin(tool_type).config_model
+        faults += [
+            FieldProblem(pointer(["connection_extras", tool_type, *fault["loc"]]), _sentence(model, fault))
+            for fault in _errors(model, stored_values(tenant, tool_type, secrets))
+            if fault["loc"] and fault["loc"][0] in values
+        ]
+    if faults:
+        raise InvalidInputError("; ".join(fault.detail for fault in faults), errors=faults)
 
 
 def list_connections(tenant: TenantConfig, *, secrets: SecretBox, plugins: PluginManager) -> list[ConnectionResponse]:
@@ -162,17 +190,22 @@ def stored_values(tenant: TenantConfig, tool_type: str, secrets: SecretBox) -> d
 
 
 def _model_faults(model: type[BaseModel], values: Mapping[str, Any]) -> list[FieldProblem]:
+    return [FieldProblem(pointer(fault["loc"]), _sentence(model, fault)) for fault in _errors(model, values)]
+
+
+def _errors(model: type[BaseModel], values: Mapping[str, Any]) -> list[ErrorDetails]:
     try:
         model.model_validate(values)
     except ValidationError as error:
-        return [
-            FieldProblem(
-                pointer(fault["loc"]),
-                f"{'.'.join(str(part) for part in fault['loc'])}: {fault_sentence(fault)}".lstrip(": "),
-            )
-            for fault in error.errors(include_url=False)
-        ]
+        return error.errors(include_url=False)
     return []
+
+
+def _sentence(model: type[BaseModel], fault: ErrorDetails) -> str:
+    name = ".".join(str(part) for part in fault["loc"])
+    if fault["type"] == "extra_forbidden":
+        return f"{name}: there is no such field; {what_exists(name, model.model_fields)}"
+    return f"{name}: {fault_sentence(fault)}".lstrip(": ")
 
 
 def _priority_mapping(tenant: TenantConfig) -> dict[str, str]:

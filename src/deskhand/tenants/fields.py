@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+EMAIL = "email"
+"""The tool whose settings stand among the connections and that is no desk: a tenant's mail."""
+
 
 @dataclass(frozen=True, slots=True)
 class ToolFields:

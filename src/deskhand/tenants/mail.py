@@ -15,9 +15,9 @@ from deskhand.kit.crypto import SecretBox
 from deskhand.kit.mail import Security, SmtpServer
 from deskhand.kit.pointer import fault_sentence, pointer
 from deskhand.tenants.connections import read_extras
+from deskhand.tenants.fields import EMAIL
 from deskhand.tenants.models import TenantConfig
 
-EMAIL = "email"
 _LOCAL = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*"
 _DOMAIN = r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)+"
 ADDRESS = rf"^{_LOCAL}@{_DOMAIN}$"

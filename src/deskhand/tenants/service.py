@@ -17,8 +17,8 @@ from deskhand.kit.schema import ensure_size
 from deskhand.kit.secret_strength import ensure_strong
 from deskhand.plugins.registry import PluginManager
 from deskhand.tenants import repository
-from deskhand.tenants.connections import connection_faults
-from deskhand.tenants.destinations import ensure_secrets_stay, stored_destinations
+from deskhand.tenants.connections import connection_faults, ensure_extras_known
+from deskhand.tenants.destinations import Destination, ensure_secrets_stay, stored_destinations
 from deskhand.tenants.fields import PLAIN_FIELDS, SECRET_FIELDS, TOOL_FIELDS
 from deskhand.tenants.mail import ensure_mail_settings
 from deskhand.tenants.models import EnhancementHistory, TenantConfig
@@ -65,6 +65,7 @@ class TenantService:
         )
         for name in _SECRETS:
             self._store_secret(tenant, name, getattr(data, name))
+        ensure_extras_known(tenant, secrets=self._secrets, plugins=self._plugins)
         self._ensure_default_tool_works(tenant)
         ensure_mail_settings(tenant, self._secrets)
         await repository.add_tenant(self._session, tenant)
@@ -111,10 +112,7 @@ class TenantService:
         if data.rate_limits is not None:
             self._set_limits(tenant, data.rate_limits, allowed=may_set_limits)
         if connects:
-            ensure_secrets_stay(
-                before, stored_destinations(tenant, secrets=self._secrets, plugins=self._plugins), resent=sent
-            )
-            self._ensure_default_tool_works(tenant)
+            self._ensure_connections_hold(tenant, before, sent)
         ensure_mail_settings(tenant, self._secrets)
         if sent:
             await self._save(tenant)
@@ -221,6 +219,14 @@ class TenantService:
         # The specification has some of these columns as bytea and some as text.
         binary = isinstance(TenantConfig.__table__.c[column].type, LargeBinary)
         setattr(tenant, column, token.encode() if binary and token is not None else token)
+
+    def _ensure_connections_hold(self, tenant: TenantConfig, before: dict[str, Destination], sent: set[str]) -> None:
+        # Not asked of what was stored before: a desk's package may be gone by now, and names still have to change.
+        if "connection_extras" in sent:
+            ensure_extras_known(tenant, secrets=self._secrets, plugins=self._plugins)
+        after = stored_destinations(tenant, secrets=self._secrets, plugins=self._plugins)
+        ensure_secrets_stay(before, after, resent=sent)
+        self._ensure_default_tool_works(tenant)
 
     def _ensure_default_tool_works(self, tenant: TenantConfig) -> None:
         faults = connection_faults(tenant, tenant.tool_type, secrets=self._secrets, plugins=self._plugins)

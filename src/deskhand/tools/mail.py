@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from deskhand.plugins.contract import Access
-from deskhand.tenants.mail import ADDRESS, EMAIL
+from deskhand.tenants.fields import EMAIL
+from deskhand.tenants.mail import ADDRESS
 from deskhand.tools.desk import obj, text
 from deskhand.tools.values import Doubt, Kind, Provider, ToolOperation
 

@@ -104,6 +104,11 @@ class Lookups:
         offered = ", ".join(choice.label for choice in known) or "nothing that this account may read"
         raise DeskValidationError(f"{DESK} has no {element} '{word}'; it offers {offered}.", fields=(element,))
 
+    async def closing(self, text: str) -> dict[str, str]:
+        """What a solved ticket has to say: the connection's resolution code, and this text."""
+        code = await self.value("close_code", self._config.servicenow_close_code)
+        return {"close_code": code, "close_notes": text}
+
     async def priority(self, word: str) -> str:
         """The value of a priority; the number in front of a stock label counts where labels are translated.
 

@@ -213,12 +213,8 @@ class ServiceNowPlugin(TicketingToolPlugin):
         row = await self._record(ticket_id)
         if mark and resolved_under(row, mark):
             return _receipt(row, mark, adopted=True)
-        fields = {
-            "state": self.config.servicenow_resolved_state,
-            "close_code": await self._lookups.value("close_code", self.config.servicenow_close_code),
-            "close_notes": mapping.resolution_text(resolution, mark, self.config),
-        }
-        return await self._save(row, fields, mark=mark)
+        closing = await self._lookups.closing(mapping.resolution_text(resolution, mark, self.config))
+        return await self._save(row, {"state": self.config.servicenow_resolved_state, **closing}, mark=mark)
 
     async def create_ticket(self, draft: TicketDraft, *, mark: str = "") -> WriteReceipt:
         if draft.tags:
@@ -278,7 +274,10 @@ class ServiceNowPlugin(TicketingToolPlugin):
         if value_of(row, "state") in self.config.servicenow_closed_states:
             return _receipt(row, mark, adopted=True)
         note = mapping.note_fields(NoteDraft(body=reason, mark=mark), self.config)
-        return await self._save(row, {"state": self.config.servicenow_withdrawn_state, **note}, mark=mark)
+        state = self.config.servicenow_withdrawn_state
+        # A state that counts as solved is not taken without what says how.
+        closing = await self._lookups.closing(reason) if state in self.config.servicenow_history_states else {}
+        return await self._save(row, {"state": state, **closing, **note}, mark=mark)
 
     async def find_write(self, ticket_id: str, mark: str) -> WriteReceipt | None:
         row = await self._record(ticket_id)
