@@ -1,4 +1,4 @@
-"""Bodies and values that carry more than was asked for: fields, SQL, templates, depth. Made from the OpenAPI document."""
+"""Bodies and values that carry more than was asked for: fields, SQL, templates, depth. Made from the API's document."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ PRODUCT = str(31_337 * 7_919)
 INJECTIONS = (
     "'", '"', "' OR '1'='1", "') OR 1=1 --", "'; DROP TABLE agents; --", "1); SELECT pg_sleep(60); --", "%", "_", "\\",
     "$1 :id %(id)s {0} %s%n", "$$ OR TRUE; --", "\u02bc OR 1=1 --", "a' UNION SELECT key_hash FROM api_keys --",
-    "{{31337*7919}}", "${31337*7919}", "#{31337*7919}", "<%= 31337*7919 %>", "{% for x in ().__class__.__base__ %}{% endfor %}",
+    "{{31337*7919}}", "${31337*7919}", "#{31337*7919}", "<%= 31337*7919 %>", "{% for x in ().__class__ %}{% endfor %}",
     "{{config}}{{self.__init__.__globals__}}", "{0.__class__.__mro__}", "${jndi:ldap://127.0.0.1/a}",
 )  # fmt: skip
 DEEP = "[" * 50_000 + "]" * 50_000

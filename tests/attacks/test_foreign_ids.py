@@ -19,7 +19,7 @@ from deskhand.ui.csrf import SESSION_COOKIE, csrf_token_of
 
 SMUGGLED = {
     "X-Tenant-Id": "globex", "X-Tenant": "globex", "Tenant": "globex", "X-Deskhand-Tenant": "globex",
-    "X-Organization-Id": "globex", "X-Forwarded-User": "member@globex.example", "X-Remote-User": "member@globex.example",
+    "X-Organization-Id": "globex", "X-Forwarded-User": "member@globex.example", "X-Remote-User": "root",
     "X-User-Id": "{person_id}", "X-Role": "platform_admin", "X-Original-URL": "/api/v1/tenants/globex",
     "X-Rewrite-URL": "/api/v1/tenants/globex", "X-HTTP-Method-Override": "DELETE", "X-Forwarded-Host": EVIL,
     "X-Forwarded-Proto": "https", "X-Forwarded-Prefix": f"//{EVIL}", "X-Forwarded-For": "127.0.0.1",

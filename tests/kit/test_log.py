@@ -149,6 +149,40 @@ def test_the_console_form_is_for_people_and_as_clean() -> None:
     assert "ValueError: whsec_[redacted]" in text
 
 
+STRANGERS = [
+    "a\n2026-01-01T00:00:00Z [info] forged", "a\r\nforged", "a\x1b[2Jforged", "a\x1b]0;title\x07", "a\x9b31mforged",
+    "a\u2028forged", "a\u2029forged", "a\u202edegrof", "a\u2066forged", "a\x08\x08forged", "a\x7fforged", "a\x85forged",
+    'a","event":"forged', "a\x00forged", "a\ud800forged",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("log_format", ["json", "console"])
+@pytest.mark.parametrize("text", STRANGERS)
+def test_no_text_of_a_stranger_writes_a_line_or_a_terminals_command(log_format: Any, text: str) -> None:
+    """As the event, as a field, as a library's argument, in what an exception says, and inside a document."""
+    stream, root = io.StringIO(), logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    configure_logging(log_format=log_format, stream=stream)
+    try:
+        structlog.get_logger("x").warning(text, field=text, document={text: [text]})
+        logging.getLogger("library").warning("it said %s", text)
+        try:
+            raise ValueError(text)
+        except ValueError:
+            structlog.get_logger("x").exception("failed")
+    finally:
+        root.handlers[:] = handlers
+        root.setLevel(level)
+        structlog.reset_defaults()
+    written = stream.getvalue()
+    entries = [line for line in written.split("\n") if line and not line.startswith("  | ")]
+    assert len(entries) == 3
+    assert not [char for char in written if (not char.isprintable() and char != "\n")]
+    assert "forged" in written or "title" in written or "degrof" in written
+    if log_format == "json":
+        assert [json.loads(line)["event"] for line in entries] == [text, f"it said {text}", "failed"]
+
+
 @given(
     st.recursive(
         st.none() | st.integers() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)

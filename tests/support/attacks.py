@@ -1,4 +1,4 @@
-"""What every attack needs: the entrances of the application, listed from its code, and the sight of what must not change."""
+"""What every attack needs: the application's entrances, listed from its code, and the sight of what must not change."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ async def fingerprint(superuser_url: str, tenant_id: str) -> dict[str, str]:
     try:
         tables = await connection.fetch(
             "SELECT table_name FROM information_schema.columns WHERE column_name = 'tenant_id'"
-            " AND table_schema = 'public' AND table_name IN (SELECT tablename FROM pg_tables WHERE schemaname = 'public')"
+            " AND table_schema = 'public' AND table_name IN (SELECT tablename FROM pg_tables)"
         )
         prints = {}
         for (table,) in tables:

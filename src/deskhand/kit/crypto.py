@@ -70,7 +70,7 @@ class SecretBox:
             ConfigurationError: No key of the ring fits; the right one was dropped too early.
         """
         try:
-            return self._ring.decrypt(token).decode()
+            return self._ring.decrypt(_as_made(token)).decode()
         except InvalidToken as error:
             raise ConfigurationError(
                 "A stored secret cannot be decrypted with the configured keys; put the key it was written with back"
@@ -87,6 +87,22 @@ class SecretBox:
             return self._ring.rotate(token).decode()
         except InvalidToken as error:
             raise ConfigurationError("A stored secret cannot be decrypted with the configured keys.") from error
+
+
+def _as_made(token: str | bytes) -> bytes:
+    """The token, if it is spelt as we spell it.
+
+    Base64 has many spellings of the same bytes (whatever follows the padding is left aside), and a cookie that was
+    changed must not be as good as the one we made.
+    """
+    written = token.encode(errors="replace") if isinstance(token, str) else token
+    try:
+        same = base64.urlsafe_b64encode(base64.urlsafe_b64decode(written)) == written
+    except ValueError as error:
+        raise InvalidToken from error
+    if not same:
+        raise InvalidToken
+    return written
 
 
 def _usable(keys: Sequence[str]) -> tuple[str, ...]:

@@ -62,6 +62,9 @@ class HttpClientFactory:
             headers: Sent with every request; never logged.
             read_timeout: Seconds, instead of the factory's own.
             unbounded: For downloads whose reader keeps count itself.
+
+        Raises:
+            InvalidInputError: The prefix is no address.
         """
         # Who allows long pauses between two bytes (a model that thinks) must be allowed an answer that has some of
         # them.
@@ -73,7 +76,7 @@ class HttpClientFactory:
             pool=self.read_timeout,
         )
         return httpx2.AsyncClient(
-            base_url=base_url,
+            base_url=callable_address(base_url) if base_url else "",
             headers={"User-Agent": USER_AGENT, "Accept-Encoding": "gzip, deflate", **(headers or {})},
             timeout=timeout,
             # A redirect would take the credentials along to a host that nobody configured and no guard has judged.
@@ -84,6 +87,19 @@ class HttpClientFactory:
                 bounds=None if unbounded else (self.answer_bytes, whole),
             ),
         )
+
+
+def callable_address(url: str) -> str:
+    """The address, if a client can read it: ``http://0177.0.0.1`` is one to ``urllib`` and none to a browser.
+
+    Raises:
+        InvalidInputError: It is none.
+    """
+    try:
+        httpx2.URL(url)
+    except httpx2.InvalidURL as error:
+        raise InvalidInputError(f"This is no web address that can be called: {error}.") from error
+    return url
 
 
 @cache

@@ -3,6 +3,9 @@
 Lines of the standard library's loggers (uvicorn, SQLAlchemy, PgQueuer) pass through the same chain, so
 redaction holds for them and for tracebacks too. Logs go to stderr: stdout belongs to a command's own output.
 
+A line is one line, whatever a stranger's text holds: line breaks, terminal commands and characters that turn the order
+of others round are written as escapes, so that nobody writes entries of their own.
+
 Names of the fields that tie lines together: ``request_id``, ``tenant_id``, ``execution_id``, ``agent_id``.
 """
 
@@ -20,6 +23,17 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 from deskhand.kit.secrets_in_text import REDACTED, names_a_secret, scrub
 
 _MAX_DEPTH = 6
+# What JSON leaves as it is and a terminal or a viewer acts on: C1 commands, line separators, marks of direction; and
+# halves of surrogates, which cannot be written at all.
+_UNSEEN = {
+    code: f"\\u{code:04x}"
+    for code in (
+        *range(0x7F, 0xA0), *(0x061C, 0x200E, 0x200F, 0x2028, 0x2029), *range(0x202A, 0x202F), *range(0x2066, 0x206A),
+        *range(0xD800, 0xE000),
+    )
+}  # fmt: skip
+_COMMANDS = {**_UNSEEN, **{code: f"\\x{code:02x}" for code in range(0x20)}, ord("\n"): "\\n", ord("\r"): "\\r"}
+_OF_MANY_LINES = ("exception", "stack")
 
 
 def configure_logging(
@@ -44,7 +58,7 @@ def configure_logging(
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 structlog.processors.format_exc_info,
                 redact,
-                _renderer(log_format, colors=out.isatty()),
+                *_renderers(log_format, colors=out.isatty()),
             ],
         )
     )
@@ -71,10 +85,35 @@ def _shared_processors() -> list[Processor]:
     ]
 
 
-def _renderer(log_format: str, *, colors: bool) -> Processor:
+def _renderers(log_format: str, *, colors: bool) -> list[Processor]:
     if log_format == "console":
-        return structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=structlog.dev.plain_traceback)
-    return structlog.processors.JSONRenderer(ensure_ascii=False)
+        return [
+            _as_one_line,
+            structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=structlog.dev.plain_traceback),
+        ]
+    return [structlog.processors.JSONRenderer(ensure_ascii=False), _escaped]
+
+
+def _as_one_line(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Processor: texts without line breaks and terminal commands; a traceback keeps its lines, each behind a bar."""
+    return {
+        key: _barred(value)
+        if key in _OF_MANY_LINES
+        else value.translate(_COMMANDS)
+        if isinstance(value, str)
+        else value
+        for key, value in event.items()
+    }
+
+
+def _barred(value: object) -> str:
+    # An exception's message may quote a stranger: behind the bar none of its lines passes for an entry.
+    return "\n".join(f"  | {line.translate(_COMMANDS)}" for line in str(value).split("\n"))
+
+
+def _escaped(_logger: WrappedLogger, _method: str, line: str | bytes) -> str:
+    """Processor: the same JSON, with escapes for what the serialiser lets through."""
+    return str(line).translate(_UNSEEN)
 
 
 def log_context(**ids: str | None) -> AbstractContextManager[None]:

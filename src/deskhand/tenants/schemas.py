@@ -20,7 +20,9 @@ from pydantic import (
 )
 from pydantic.config import JsonDict
 
+from deskhand.errors import InvalidInputError
 from deskhand.kit.crypto import new_webhook_secret
+from deskhand.kit.http import callable_address
 from deskhand.kit.schema import KNOWN, NOT_BLANK, InputModel
 from deskhand.plugins.priorities import Priority
 from deskhand.tenants.fields import SECRET_FIELDS, TOOL_FIELDS
@@ -35,7 +37,9 @@ def _check_url(value: str) -> str:
     try:
         parts = urlsplit(value)
         host, _port = parts.hostname, parts.port
-    except ValueError as error:
+        # Two readers of an address must agree on it: the one here, and the one that connects.
+        callable_address(value)
+    except (ValueError, InvalidInputError) as error:
         raise ValueError("must be a web address such as https://desk.example.com") from error
     if parts.scheme not in ("http", "https") or not host or any(char.isspace() for char in value):
         raise ValueError("must be a web address such as https://desk.example.com")
