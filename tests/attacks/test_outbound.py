@@ -166,7 +166,7 @@ def test_an_address_that_two_readers_read_differently_is_refused_where_it_is_set
     try:
         httpx2.URL(address)
     except httpx2.InvalidURL:
-        with pytest.raises(ValidationError, match="must be a web address"):
+        with pytest.raises(ValidationError, match=r"must be a web address|must not contain NUL"):
             TenantConfigCreate.model_validate({**fields, "servicedesk_url": address})
         with pytest.raises(InvalidInputError, match="no web address"):
             HttpClientFactory().client(address)

@@ -15,7 +15,7 @@ import logging
 import sys
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from typing import Literal, TextIO
+from typing import Any, Literal, TextIO
 
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
@@ -111,7 +111,7 @@ def _barred(value: object) -> str:
     return "\n".join(f"  | {line.translate(_COMMANDS)}" for line in str(value).split("\n"))
 
 
-def _escaped(_logger: WrappedLogger, _method: str, line: str | bytes) -> str:
+def _escaped(_logger: WrappedLogger, _method: str, line: Any) -> str:
     """Processor: the same JSON, with escapes for what the serialiser lets through."""
     return str(line).translate(_UNSEEN)
 
