@@ -78,6 +78,10 @@ sbom: env-dev ## List the parts of the product (CycloneDX, dist/sbom.json)
 	@mkdir -p dist
 	$(BIN)/cyclonedx-py requirements --output-reproducible --of JSON -o dist/sbom.json requirements.lock
 
+.PHONY: controls
+controls: env-dev ## Take the security controls away one by one and show which attack each held off (ARGS=cookie: some)
+	@$(BIN)/python tools/remove_controls.py $(ARGS)
+
 .PHONY: audit
 audit: env-dev ## Ask the advisory services about every locked package; fails where none can be reached
 	$(BIN)/pip-audit --require-hashes --disable-pip --strict --progress-spinner off -r requirements.lock

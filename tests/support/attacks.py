@@ -151,3 +151,24 @@ async def plant_canaries(superuser_url: str, tenant_id: str) -> None:
         )
     finally:
         await connection.close()
+
+
+# Columns that hold a word or a name of ours, which no stranger writes and every page reads.
+_OURS = (
+    "status", "state", "kind", "role", "tool_type", "trigger_type", "timezone", "zone", "cron", "hash", "digest",
+    "prefix", "_encrypted", "secret", "policy", "code", "_id", "id", "email", "mode", "step_key", "worker", "version",
+    "current_tenant", "config",
+)  # fmt: skip
+_SHOWN = ("agents", "agent_executions", "execution_steps", "users", "tenant_configs", "api_keys", "knowledge_articles",
+          "webhook_deliveries", "agent_versions", "audit_log")  # fmt: skip
+
+
+async def canary_columns(connection: asyncpg.Connection[asyncpg.Record]) -> list[tuple[str, str, int | None]]:
+    """Table, column and length of every text that somebody outside writes and some page may show."""
+    rows = await connection.fetch(
+        "SELECT table_name, column_name, character_maximum_length FROM information_schema.columns"
+        " WHERE table_schema = 'public' AND data_type IN ('text', 'character varying') AND table_name = ANY($1)"
+        " AND is_generated = 'NEVER'",
+        list(_SHOWN),
+    )
+    return [tuple(row) for row in rows if not row["column_name"].endswith(_OURS)]

@@ -78,6 +78,7 @@ class Product:
     app_url: str
     http: HttpClientFactory
     stack: contextlib.AsyncExitStack
+    gateway_key: str = "sk-test"
     runners: list[tuple[Runner, asyncio.Task[None]]] = field(default_factory=list)
 
     @property
@@ -165,7 +166,7 @@ class Product:
             secrets=SecretBox(self.keys),
             http=self.http,
             plugins=PluginManager.installed(),
-            gateway=GatewaySettings(base_url=self.model_url, api_key="sk-test", timeout=5.0),
+            gateway=GatewaySettings(base_url=self.model_url, api_key=self.gateway_key, timeout=5.0),
             embedder=embedder or LexicalOnly(),
             limits=RunLimits(**{"timeout": 30.0, "max_cost_usd": Decimal(1), **limits}),
             telemetry=Telemetry(),
