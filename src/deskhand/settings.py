@@ -74,6 +74,12 @@ class Settings(BaseSettings):
     http_connections_per_client: int = Field(
         200, ge=1, description="Open connections, and requests at once, of one client address."
     )
+    http_requests_per_key: int = Field(
+        6000, ge=0, description="Requests a minute of one key or session, in each API process; 0: any number."
+    )
+    http_requests_per_address: int = Field(
+        6000, ge=0, description="Requests a minute of one client address, webhooks aside; 0: any number."
+    )
     trusted_proxies: str = Field(
         "127.0.0.1,::1",
         description="Addresses and networks of reverse proxies, separated by commas: their clients are told apart by"

@@ -88,6 +88,7 @@ async def test_a_link_ends_with_its_day_and_with_the_next_one(api: Api) -> None:
 
 REFUSED = {
     "short": "turnip lantern",
+    "short, and of every kind of character": "kX9#vQ2m!pL7zR",
     "common, twice": "passwordpassword",
     "common, with numbers": "Password12345678",
     "one key": "aaaaaaaaaaaaaaaaaaaa",

@@ -113,6 +113,26 @@ async def test_no_answer_lets_another_origin_read_it(world: World) -> None:
             assert not [name for name in answer.headers if name.lower().startswith("access-control-")], route.name
 
 
+async def test_every_answer_has_an_id_and_is_taken_for_nothing_else(world: World) -> None:
+    """And nothing of how it was made: no stack, no file of ours, no server's name and version."""
+    client = await admin(world)
+    for route in world.routes:
+        if "{path" in route.path:
+            continue
+        path = route.path.format(**{**world.own, **dict.fromkeys(route.parameters & {"agent_id"}, "not-an-id")})
+        for method in (route.method, "TRACE"):
+            answer = await client.request("HEAD" if path.endswith("/events") else method, path)
+            assert re.fullmatch("[A-Za-z0-9._-]{1,64}", answer.headers["x-request-id"]), route.name
+            assert answer.headers["x-content-type-options"] == "nosniff", route.name
+            assert "frame-ancestors 'none'" in answer.headers["content-security-policy"], route.name
+            assert not re.search(r"Traceback|site-packages|/deskhand/\w+\.py|sqlalchemy|asyncpg", answer.text), (
+                route.name
+            )
+    for sent in ("x" * 65, "a b", "a;b", "<script>"):
+        assert (await client.get("/healthz", headers={"X-Request-ID": sent})).headers["x-request-id"] != sent
+    assert (await client.get("/healthz", headers={"X-Request-ID": "mine-1"})).headers["x-request-id"] == "mine-1"
+
+
 def tampered(cookie: str) -> dict[str, str]:
     """The cookie, changed in every way that could leave it looking good."""
     half = len(cookie) // 2

@@ -92,6 +92,23 @@ async def test_a_full_house_drops_whoever_has_not_asked_anything() -> None:
             await close(writer)
 
 
+async def test_one_key_and_one_address_have_so_many_requests_a_minute() -> None:
+    mine, another = "Authorization: Bearer a", "Authorization: Bearer b"
+    async with serving(key_minute=3) as port:
+        answers = [(await send(port, head("GET", mine))).split(b" ", 2)[1] for _ in range(4)]
+        assert answers == [b"200"] * 3 + [b"429"]
+        assert b"200 OK" in await send(port, head("GET", another)), "another key has its own"
+        assert b"200 OK" in await send(port, head("GET")), "and so has who shows none"
+        assert b"Retry-After: 20" in (await send(port, head("GET", mine))).replace(b"retry-after", b"Retry-After")
+    async with serving(address_minute=2, key_minute=1) as port:
+        answers = [(await send(port, head("GET", f"Cookie: deskhand_session={n}"))).split(b" ", 2)[1] for n in range(3)]
+        assert answers == [b"200", b"200", b"429"], "who invents sessions is one address"
+        webhook = head("POST", "Content-Length: 0").replace(b"/x", b"/webhooks/acme/jira")
+        assert b"200 OK" in await send(port, webhook), "a vendor's address delivers for many tenants"
+    async with serving(address_minute=1, trusted_proxies=("127.0.0.1",)) as port:
+        assert [b"200 OK" in await send(port, head("GET")) for _ in range(3)] == [True] * 3, "a proxy is many people"
+
+
 @pytest.mark.parametrize("large", [f"X-A: {'a' * 40_000}", "\r\n".join(f"X-{i}: {'a' * 100}" for i in range(400))])
 async def test_a_large_head_is_refused(large: str) -> None:
     async with serving() as port:

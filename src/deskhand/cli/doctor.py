@@ -11,6 +11,7 @@ from rich.markup import escape
 
 import deskhand.models  # noqa: F401 - tenant_policies() knows the tables whose models are imported
 from deskhand.cli.common import check_login, database, opened_installation, out, run
+from deskhand.cli.exposure import debug_faults, is_exposed, key_file_faults, transport_faults
 from deskhand.errors import DeskhandError
 from deskhand.installation import Installation
 from deskhand.kit.crypto import SecretBox
@@ -43,7 +44,7 @@ def main() -> None:
 
 @app.command()
 def doctor() -> None:
-    """Check database, schema, roles, keys and model; exits with 1 if something needs fixing."""
+    """Check database, schema, roles, keys, exposure and model; exits with 1 if something needs fixing."""
     healthy = True
     # A database of our own is brought up to date as `deskhand up` would; a fresh one is no fault.
     with opened_installation() as installation:
@@ -115,6 +116,21 @@ def _keys(installation: Installation) -> str:
     return f"{len(installation.encryption_keys)} usable, the first one encrypts"
 
 
+def _exposure(installation: Installation) -> str | Remark:
+    settings = installation.settings
+    faults = [*transport_faults(settings), *debug_faults(settings), *key_file_faults(settings.data_dir)]
+    if faults:
+        raise DeskhandError(f"{'; '.join(faults)}.")
+    if not is_exposed(settings):
+        return f"{installation.public_url} is reached from this machine alone"
+    if settings.allow_private_addresses:
+        # No fault: a desk on the same network is what many have. But it should be known who can be called then.
+        return Remark(
+            "DESKHAND_ALLOW_PRIVATE_ADDRESSES is on: whoever sets a tenant's address can make this machine call yours"
+        )
+    return f"{installation.public_url}, behind TLS"
+
+
 def _model(installation: Installation) -> str | Remark:
     settings = installation.settings
     if settings.llm_base_url is not None:
@@ -181,6 +197,7 @@ CHECKS: tuple[tuple[str, Check], ...] = (
     ("tenancy", _tenancy),
     ("platform administration", _platform),
     ("encryption keys", _keys),
+    ("exposure", _exposure),
     ("model", _model),
     ("clusters left behind", _left_behind),
 )

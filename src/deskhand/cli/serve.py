@@ -60,5 +60,7 @@ def edge_limits(settings: Settings) -> EdgeLimits:
         body_seconds=settings.http_body_seconds,
         connections=settings.http_connections,
         per_client=settings.http_connections_per_client,
+        key_minute=settings.http_requests_per_key,
+        address_minute=settings.http_requests_per_address,
         trusted_proxies=[proxy.strip() for proxy in settings.trusted_proxies.split(",") if proxy.strip()],
     )

@@ -29,7 +29,6 @@ from deskhand.errors import (
 from deskhand.intake import repository
 from deskhand.intake.book import KnownTrigger, TriggerBook
 from deskhand.intake.echo import could_be_known, is_echo
-from deskhand.intake.limits import RateLimiter
 from deskhand.intake.reading import Reading, describe, read_delivery
 from deskhand.intake.repository import Arrival, Delivery
 from deskhand.intake.schemas import DeliveryAnswer, Outcome
@@ -38,6 +37,7 @@ from deskhand.kit.clock import Clock
 from deskhand.kit.db.away import DATABASE_ERRORS, is_passing, sqlstate
 from deskhand.kit.db.group_commit import GroupCommit
 from deskhand.kit.payloads.holding import check_schema
+from deskhand.kit.rates import RateLimiter
 from deskhand.plugins.contract import Ignored, TicketEvent, TicketingToolPlugin, VerifiedWebhook, WebhookRequest
 from deskhand.plugins.text import truncate
 

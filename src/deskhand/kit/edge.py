@@ -8,6 +8,7 @@ sees it, small where no credential came with the request. Decided in ``docs/adr/
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import ipaddress
 import re
 import resource
@@ -23,6 +24,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from deskhand.errors import PayloadTooLargeError, RateLimitedError
 from deskhand.kit.addresses import unmapped
 from deskhand.kit.problem import problem_response
+from deskhand.kit.rates import RateLimiter
 
 MAX_HEAD_BYTES = 32 * 1024
 RESERVED_FILES = 100
@@ -33,6 +35,7 @@ STRANGERS_BODY_BYTES = 64 * 1024
 _CREDENTIALS = {b"authorization", b"cookie"}
 _WEBHOOKS = re.compile(r"/agents/[^/]+/webhook|/webhooks/[^/]+/[^/]+")
 _BUSY = "Too many requests of this client are being answered at once."
+_FAST = "Too many requests in a minute of this {whose}; {limit} are allowed."
 
 
 @dataclass(kw_only=True)
@@ -44,6 +47,8 @@ class EdgeLimits:
         body_seconds: For the body, from the last header on.
         connections: Open connections in all; fewer where the process may open fewer files.
         per_client: Open connections, and requests at once, of one client.
+        key_minute: Requests a minute of one key or session, in this process; 0: any number.
+        address_minute: Requests a minute of one client's address, in this process; 0: any number.
         trusted_proxies: Addresses and networks whose connections carry other people's requests; they are told apart
             by ``X-Forwarded-For``.
     """
@@ -52,6 +57,8 @@ class EdgeLimits:
     body_seconds: float = 30.0
     connections: int = 4000
     per_client: int = 200
+    key_minute: int = 6000
+    address_minute: int = 6000
     trusted_proxies: Sequence[str] = ("127.0.0.1", "::1")
     clients: Counter[str] = field(default_factory=Counter)
 
@@ -233,12 +240,17 @@ class BodyLimit:
         self.app = app
         self.limits = limits
         self._at_once: Counter[str] = Counter()
+        self._rates = RateLimiter()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
         client = scope["client"][0] if scope.get("client") else None
+        refusal = self._too_fast(scope, client)
+        if refusal is not None:
+            await problem_response(Request(scope), refusal)(scope, receive, send)
+            return
         # A trusted proxy is thousands of people behind one address; uvicorn has put theirs in its place where the
         # proxy named it.
         if client is None or self.limits.trusts(client):
@@ -254,6 +266,24 @@ class BodyLimit:
             self._at_once[client] -= 1
             if not self._at_once[client]:
                 del self._at_once[client]
+
+    def _too_fast(self, scope: Scope, client: str | None) -> RateLimitedError | None:
+        """The refusal of a key, a session or an address that asked too often this minute."""
+        # A desk's events have the tenant's own limit, and hundreds of tenants may share a vendor's few addresses.
+        if _WEBHOOKS.fullmatch(scope["path"]):
+            return None
+        asked = []
+        if client is not None and not self.limits.trusts(client):
+            asked.append(("address", client, self.limits.address_minute))
+        # By what was sent, before anybody looks it up: a refusal must cost less than an answer. Who invents
+        # credentials is held by the address.
+        if sent := b"\n".join(value for name, value in scope["headers"] if name in _CREDENTIALS):
+            asked.append(("key", hashlib.sha256(sent).hexdigest(), self.limits.key_minute))
+        for whose, name, limit in asked:
+            wait = self._rates.wait_for(f"{whose} {name}", per_minute=limit) if limit else 0.0
+            if wait:
+                return RateLimitedError(_FAST.format(whose=whose, limit=limit), retry_after=wait)
+        return None
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = dict(scope["headers"])

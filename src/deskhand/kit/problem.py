@@ -20,6 +20,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, RedirectResponse
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -43,7 +44,7 @@ DATABASE_RETRY_SECONDS = 5.0
 SHOWN_FAULTS = 50
 SHOWN_CHARACTERS = 600
 """A refusal names what is wrong; it does not send the request back to whoever sent it."""
-_REQUEST_ID = re.compile(r"^[A-Za-z0-9._-]{1,64}$")
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _SOURCES = frozenset({"body", "query", "path", "header", "cookie"})
 
 log = structlog.get_logger(__name__)
@@ -87,7 +88,7 @@ class Problem(BaseModel):
 def request_id(request: Request) -> str:
     """The request's id: what a middleware or the caller set, else a fresh one, kept for the request."""
     known = getattr(request.state, "request_id", None) or request.headers.get("x-request-id", "")
-    if not isinstance(known, str) or not _REQUEST_ID.match(known):
+    if not isinstance(known, str) or not _REQUEST_ID.fullmatch(known):
         # A caller's own id is kept only if it is short and plain: it goes into logs and headers.
         known = uuid.uuid4().hex[:16]
     request.state.request_id = known
@@ -192,7 +193,9 @@ class UnexpectedErrorNet:
 
         async def watched(message: Message) -> None:
             nonlocal started
-            started = started or message["type"] == "http.response.start"
+            if message["type"] == "http.response.start":
+                started = True
+                _complete_head(message, ident)
             await send(message)
 
         request = Request(scope)
@@ -207,6 +210,14 @@ class UnexpectedErrorNet:
                 raise
             error = DeskhandError(f"Something went wrong on our side. Quote request id {ident} when you report it.")
             await problem_response(request, error)(scope, receive, send)
+
+
+def _complete_head(message: Message, ident: str) -> None:
+    """What every answer says, whoever made it: its id, and that it is no page unless it says so itself."""
+    headers = MutableHeaders(raw=message.setdefault("headers", []))
+    headers.setdefault("X-Request-ID", ident)
+    headers.setdefault("X-Content-Type-Options", "nosniff")
+    headers.setdefault("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
 
 
 async def _on_validation_error(request: Request, error: Exception) -> Response:

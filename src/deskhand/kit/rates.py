@@ -1,4 +1,4 @@
-"""Token buckets in the API process: webhook rate per tenant, and how many refusals are recorded.
+"""Token buckets in the API process: requests per key and address, webhooks per tenant, and recorded refusals.
 
 A bucket lives in one process, so with N API replicas a tenant may send up to N times its limit. That
 is the price of taking no lock on the accept path; it is stated in ``docs/reference/webhooks.md``.

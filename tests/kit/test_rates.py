@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deskhand.intake.limits import MAX_BUCKETS, RateLimiter
+from deskhand.kit.rates import MAX_BUCKETS, RateLimiter
 
 
 class _Clock:
