@@ -8,7 +8,6 @@ of an article is shown and never called.
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import socket
 from typing import Any
 
@@ -19,7 +18,6 @@ from pydantic import BaseModel, ValidationError
 from tests.support.hostile_desk import CONNECTIONS, serving
 
 from deskhand.errors import DeskhandError, InvalidInputError
-from deskhand.kit.addresses import is_public
 from deskhand.kit.http import HttpClientFactory
 from deskhand.kit.mail import Mailer, SmtpServer
 from deskhand.plugins.contract import DeskContext
@@ -43,6 +41,7 @@ INSIDE = (
     "\u2460\u2461\u2466.\u24ea.\u24ea.\u2460", "\uff11\uff12\uff17.0.0.1", "127\u30020\u30020\u30021", "l\u24decalhost",
     "inside.test", "both.test", "mapped.test", "rebind.test", "xn--inside.test", "inside.test.",
 )  # fmt: skip
+OUTSIDE = "1.1.1.1"
 NAMES = {
     "inside.test": ["127.0.0.1"],
     "xn--inside.test": ["10.0.0.1"],
@@ -73,6 +72,8 @@ class Network:
             addresses = ["1.1.1.1"] if len(self.asked) == 1 else ["127.0.0.1"]
         elif name in NAMES:
             addresses = NAMES[name]
+        elif name.endswith((".com", ".net", ".eu")):
+            addresses = [OUTSIDE]  # a vendor's own host, beside the one that is attacked
         else:
             return self.real(host, *args, **kwargs)
         return [
@@ -83,15 +84,11 @@ class Network:
     real = staticmethod(socket.getaddrinfo)
 
     def inside(self) -> list[str]:
-        """Addresses that were connected to and should not have been; a name counts as what it leads to."""
-        wrong = []
-        for host in self.reached:
-            try:
-                found = [str(ipaddress.ip_address(host.strip("[]")))]
-            except ValueError:
-                found = NAMES.get(host.rstrip("."), ["127.0.0.1"])
-            wrong += [host for one in found if not is_public(ipaddress.ip_address(one))]
-        return wrong
+        """What was connected to and should not have been: all but the one address that is outside here.
+
+        Told without the product's own idea of what is inside, which is what is under attack.
+        """
+        return [host for host in self.reached if host != OUTSIDE]
 
 
 @pytest.fixture
