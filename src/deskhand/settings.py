@@ -35,6 +35,7 @@ class Settings(BaseSettings):
     database_owner_url: SecretStr | None = Field(
         None, description="PostgreSQL as role deskhand_owner, for `deskhand db` alone. Unset: the same as DATABASE_URL."
     )
+    # LISTEN belongs to a session, and a proxy that pools transactions has none to give.
     database_direct_url: SecretStr | None = Field(
         None,
         description="As DATABASE_URL but past the PgBouncer in front of it, for LISTEN alone. Unset: "
@@ -57,9 +58,11 @@ class Settings(BaseSettings):
         " they work for; `deskhand db upgrade` stores it there. Several, separated by commas: the first one proves."
         " Unset: the file tenant.key of the data directory, if it is there.",
     )
+    # Loopback: who opens it to a network has thought of TLS and a proxy in front.
     host: str = Field("127.0.0.1", description="Address the API listens on.")
     port: int = Field(8000, ge=0, le=65535, description="Port the API listens on; 0 picks a free one.")
     public_url: str | None = Field(None, description="Address vendors reach the API at, for webhook URLs.")
+    # Off: a tenant names its desk's address, and must not make us call what only we can reach.
     allow_private_addresses: bool = Field(
         False, description="Let tenants' desks live on loopback or private addresses (SSRF guard off)."
     )
@@ -126,6 +129,7 @@ class Settings(BaseSettings):
     @field_validator("keep_deliveries_days")
     @classmethod
     def _outlast_redeliveries(cls, days: int) -> int:
+        # Vendors send again for up to a day, and a delivery that was forgotten by then would start a second run.
         if days == 1:
             raise ValueError("must be at least 2, or 0 for ever: a vendor's redelivery must meet its first answer")
         return days

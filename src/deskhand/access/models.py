@@ -33,6 +33,7 @@ class User(Base):
     id: Mapped[UuidPk]
     email: Mapped[str] = mapped_column(String(255))
     name: Mapped[str | None] = mapped_column(String(255))
+    # None until the person has set one: nobody else ever knows or chooses a password.
     password_hash: Mapped[str | None] = mapped_column(Text)
     is_platform_admin: Mapped[bool] = mapped_column(server_default=text("false"))
     is_active: Mapped[bool] = mapped_column(server_default=text("true"))
@@ -118,6 +119,7 @@ class SignInTries(Base):
 
     __tablename__ = "sign_in_tries"
 
+    # A keyed hash: the table must not tell who mistypes, or from where.
     bucket: Mapped[bytes] = mapped_column(LargeBinary(32), primary_key=True)
     tries: Mapped[int]
     since: Mapped[Timestamp]
@@ -137,9 +139,11 @@ class ApiKey(TenantModel, Base):
     __tablename__ = "api_keys"
     __table_args__ = (
         CheckConstraint("role IN ('tenant_admin', 'operator', 'editor', 'viewer')", name="role"),
+        # Without the tenant: a key is looked up before anybody knows whose it is.
         Index("uq_api_keys_key_hash", "key_hash", unique=True),
         Index("idx_api_keys_tenant_id", "tenant_id"),
         UniqueConstraint("tenant_id", "id", name="uq_api_keys_tenant_id_id"),
+        # For the cascade: to delete a key without it would read every key of the tenant.
         Index("idx_api_keys_made_with", "tenant_id", "made_with"),
         Index("idx_api_keys_made_with_platform_key", "made_with_platform_key"),
         Index("idx_api_keys_made_with_user", "made_with_user"),

@@ -50,6 +50,7 @@ def set_triggers(agent: Agent, wanted: Sequence[AgentTriggerCreate], *, secrets:
         if data.hmac_secret is not None:
             ensure_strong(data.hmac_secret.get_secret_value(), f"/triggers/{index}/hmac_secret")
             _replace_secret(trigger, data.hmac_secret.get_secret_value(), secrets)
+        # Made here and never empty: a webhook without a secret would take anybody's events.
         elif data.trigger_type == TriggerType.WEBHOOK and trigger.hmac_secret is None:
             made[trigger.id] = new_webhook_secret()
             _replace_secret(trigger, made[trigger.id], secrets)

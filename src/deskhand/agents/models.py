@@ -99,6 +99,7 @@ class AgentTrigger(TenantModel, Base):
         Index("idx_agent_triggers_agent_id", "agent_id"),
         Index("idx_agent_triggers_type", "trigger_type"),
         Index(
+            # Partial: every worker looks here twice a second, and most triggers are webhooks.
             "idx_agent_triggers_next_fire_at",
             "next_fire_at",
             postgresql_where=text("next_fire_at IS NOT NULL AND NOT is_paused"),
@@ -114,6 +115,7 @@ class AgentTrigger(TenantModel, Base):
     previous_hmac_secret_expires_at: Mapped[Timestamp | None]
     schedule_cron: Mapped[str | None] = mapped_column(String(100))
     schedule_timezone: Mapped[str] = mapped_column(String(64), server_default=text("'UTC'"))
+    # After an outage the newest time alone: a digest is wanted once, not once for each hour that was missed.
     misfire_policy: Mapped[str] = mapped_column(String(10), server_default=text("'latest'"))
     misfire_max_age_seconds: Mapped[int] = mapped_column(Integer, server_default=text("3600"))
     is_paused: Mapped[bool] = mapped_column(server_default=text("false"))
@@ -177,7 +179,9 @@ class AgentVersion(TenantModel, Base):
             ondelete="CASCADE",
             name="fk_agent_versions_agent_id",
         ),
+        # For the foreign keys of runs, which name the tenant too.
         UniqueConstraint("tenant_id", "id", name="uq_agent_versions_tenant_id_id"),
+        # Two changes at once could otherwise both become version 7.
         Index("idx_agent_versions_agent_version", "agent_id", "version_number", unique=True),
     )
 

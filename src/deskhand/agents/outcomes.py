@@ -64,6 +64,7 @@ class Outcome(InputModel):
 
     def as_stored(self) -> dict[str, Any]:
         """What is written to the column; the mail's members only where there is one."""
+        # Left out, so that a changed default subject makes no new version of agents that mail nothing.
         return self.model_dump(mode="json", exclude=None if self.mail_to else {"mail_to", "mail_subject"})
 
 
@@ -75,6 +76,7 @@ def read_outcome(stored: Mapping[str, Any] | None) -> Outcome:
 def outcome_faults(outcome: Outcome, granted: Mapping[str, Grants]) -> Iterator[FieldProblem]:
     """What the outcome needs and the agent was not granted."""
     operations = {name for grants in granted.values() for name in grants}
+    # The outcome writes by the same grants as a tool would: to choose it must not widen what an agent may do.
     needed = {OutcomeKind.REPLY: "reply", OutcomeKind.FIELDS: "update_ticket"}.get(outcome.kind)
     if needed is not None and needed not in operations:
         yield FieldProblem("/outcome/kind", f"'{outcome.kind.value}' needs the grant '{needed}' on a desk")

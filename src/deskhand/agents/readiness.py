@@ -85,6 +85,7 @@ def _tool_faults(agent: Agent, connected: Collection[str]) -> list[FieldProblem]
     if not tools:
         return [FieldProblem("/tool_ids", "at least one tool is needed")]
     desks = [tool for tool in tools if tool not in TOOLS_BESIDE_DESKS]
+    # One connected desk is enough: a second that is being set up must not stop an agent that works.
     if not desks or any(tool in connected for tool in desks):
         return []
     return [FieldProblem("/tool_ids", f"none of its tools has a complete connection: {', '.join(desks)}")]

@@ -94,6 +94,7 @@ def _prompt_diff(before: list[str], after: list[str], names: tuple[str, str]) ->
     if (equal_pairs + len(before) + len(after)) * min(len(before), len(after)) <= MAX_DIFF_STEPS:
         return list(difflib.unified_diff(before, after, *names, lineterm=""))
     shorter = min(len(before), len(after))
+    # What both begin and end with is cut away, and the rest stands as one change: coarse, and linear in time.
     start = next((at for at in range(shorter) if before[at] != after[at]), shorter)
     end = next((at for at in range(shorter - start) if before[-1 - at] != after[-1 - at]), shorter - start)
     gone, came = before[start : len(before) - end], after[start : len(after) - end]
@@ -112,6 +113,7 @@ def _trigger_snapshot(trigger: AgentTrigger) -> dict[str, Any]:
 
 def _keyed(version: AgentVersion) -> dict[str, Any]:
     parts = {name: getattr(version, name) for name in _PARTS}
+    # By id and not by place: one tool more in front would show every other as changed.
     parts["tools"] = {str(tool["tool_id"]): tool for tool in version.tools}
     parts["triggers"] = {str(trigger["id"]): trigger for trigger in version.triggers}
     return parts
@@ -121,6 +123,7 @@ def _walk(place: str, before: Any, after: Any, changes: list[VersionChange]) -> 
     if isinstance(before, Mapping) and isinstance(after, Mapping):
         for key in sorted({*before, *after}):
             _walk(place + pointer([key]), before.get(key, _MISSING), after.get(key, _MISSING), changes)
+    # A member that was null is not one that was not there.
     elif before is _MISSING or after is _MISSING or before != after:
         changes.append(
             VersionChange(

@@ -56,6 +56,7 @@ async def append(session: AsyncSession, entry: AuditLog) -> None:
 async def in_order(session: AsyncSession) -> AsyncIterator[AuditLog]:
     """Every entry the session may see, tenant by tenant, in the order of its chain."""
     query = select(AuditLog).order_by(AuditLog.tenant_id, AuditLog.sequence)
+    # Streamed: a log of years does not fit into the memory of a command.
     entries = await session.stream_scalars(query.execution_options(yield_per=BATCH))
     async for entry in entries:
         yield entry
@@ -88,5 +89,6 @@ def _fitting(tenant_id: str, filters: AuditFilters) -> Select[AuditLog]:
     if filters.since is not None:
         query = query.where(AuditLog.created_at >= filters.since)
     if filters.until is not None:
+        # Half open, so that two exports of neighbouring months share no entry.
         query = query.where(AuditLog.created_at < filters.until)
     return query

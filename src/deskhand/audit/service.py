@@ -92,6 +92,7 @@ async def record(
     entry = AuditLog(
         id=uuid.uuid4(),
         tenant_id=tenant_id,
+        # Cut rather than refused: an action must not fail because its actor's name is long.
         actor=actor[:255],
         operation=operation,
         resource_type=resource_type,

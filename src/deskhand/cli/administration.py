@@ -118,6 +118,7 @@ def verify_audit() -> None:
         verdict = "intact" if report.ok else f"BROKEN at entry {report.broken_at}: {report.reason}"
         name = report.tenant_id or "(platform)"
         out.print(f"{name}: {report.entries} entries, {verdict}, head {report.head[:16]}", highlight=False)
+    # An exit code, because this is run by cron: somebody must hear of a broken chain.
     if not all(report.ok for report in reports):
         raise typer.Exit(1)
 
@@ -155,6 +156,7 @@ def setup_desk(
 ) -> None:
     """Print what to paste into the desk, filled in."""
     plugin = PluginManager.installed().get_plugin(tool)
+    # A warning and no refusal: the desk may already send with this secret, and the page is needed to change it.
     if secret and not is_strong(secret):
         err.print("This secret can be guessed. Leave out --secret, and store the one that is proposed in Deskhand too.")
     out.print(plugin.setup_guide(webhook_url=url, secret=secret or new_webhook_secret()), markup=False, soft_wrap=True)

@@ -63,6 +63,7 @@ def import_tickets(  # noqa: PLR0917 - options of a command
     desks = [str(plugin["tool_type"]) for plugin in PluginManager.installed().list_registered_plugins()]
     if tool is not None and tool not in desks:
         raise InvalidInputError(f"There is no desk '{tool}'. There are: {', '.join(desks)}.")
+    # A file first: somebody may have an export called "jira".
     if not path.exists() and source not in desks:
         raise InvalidInputError(
             f"'{source}' is neither a file that exists nor a desk this installation knows ({', '.join(desks)})."
@@ -115,6 +116,7 @@ def _since(option: datetime | None) -> datetime | None:
     """
     if option is None:
         return None
+    # Desks refuse times before 1970, and there were no desks.
     since = max(option.replace(tzinfo=UTC), EPOCH)
     if since > utc_now():
         raise InvalidInputError(f"--since {since:%Y-%m-%d} lies in the future, so nothing was resolved since then.")
@@ -130,6 +132,7 @@ async def _from_desk(
     http = HttpClientFactory(allow_private=installation.settings.allow_private_addresses)
     desk = desk_for(tenant, tool, secrets=secrets, plugins=plugins, http=http)
     solved_since = _since(since)
+    # What was asked for, else where the last import ended: a cron job runs the same command each night.
     start = solved_since or await importer.resume_point(db, tenant_id, tool) or EPOCH
     try:
         return await importer.import_from_desk(
@@ -200,6 +203,7 @@ def _import(installation: Installation, tenant_id: str, what: str, work: Import)
     if report.ended_early:
         err.print(f"{report.ended_early}. What was read is stored; run the import again to go on.", soft_wrap=True)
         raise typer.Exit(1)
+    # An exit code of 0 would tell a script that the history is in.
     if report.failed and report.failed == report.done:
         raise InvalidInputError(f"Nothing was imported: all {report.failed} rows were refused.")
 
@@ -210,6 +214,7 @@ async def _ensure_tenant(installation: Installation, db: Database, tenant_id: st
     async with db.platform_session() as session:
         page = await TenantService(session, secrets=secrets, plugins=plugins).list_tenants(limit=100)
     names = [tenant.tenant_id for tenant in page.items]
+    # Only where the page is the whole list: a tenant beyond it may be there.
     if tenant_id not in names and page.next_cursor is None:
         raise NotFoundError(f"There is no tenant '{tenant_id}'. There are: {', '.join(names) or 'none yet'}.")
 

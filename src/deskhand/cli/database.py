@@ -33,6 +33,7 @@ def upgrade() -> None:
         changed = migrate(installation)
         state = "upgraded to" if changed else "already at"
         out.print(f"Schema {state} {admin.current(installation.owner_url)}.")
+        # After the upgrade and not before it: an old installation without a key must still be able to go on.
         if not installation.tenant_keys:
             out.print(
                 "DESKHAND_TENANT_KEY is not set, so whoever has the password of deskhand_app reaches every tenant."

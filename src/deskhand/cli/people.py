@@ -71,6 +71,7 @@ def create_user(
     platform_admin: bool = typer.Option(False, "--platform-admin", help="A platform administrator, in no tenant."),
 ) -> None:
     """Let a person in, and print the link that sets the password of a new account."""
+    # One of the two and not both: an administrator of the platform is in no tenant by that.
     if bool(tenant) == platform_admin:
         raise InvalidInputError("Name the tenant with --tenant, or ask for a platform administrator.")
     try:
@@ -83,6 +84,7 @@ def create_user(
             return await administration.create_account(
                 session, email=data.email, name=data.name, is_platform_admin=True, actor=ACTOR, now=now
             )
+        # No link for an account that is there: a command must not be able to take a person's password away.
         return (await administration.invite(session, tenant_id=tenant, data=data, actor=ACTOR, now=now))[1]
 
     link, installation = _on_platform(make)
@@ -135,6 +137,7 @@ def disable_user(
 
 
 def _show(link: Link, installation: Installation) -> None:
+    # To stderr, so that a script which reads stdout gets the link and nothing else.
     err.print("The link sets a password, once, within a day. It is shown this once:")
     out.print(link.url(installation.public_url), highlight=False, soft_wrap=True)
 

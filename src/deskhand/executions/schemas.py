@@ -77,6 +77,7 @@ class ExecutionSummary(BaseModel):
     @property
     def tokens(self) -> int | None:
         """Tokens read and written together, or None before the first model call."""
+        # Unknown is not nothing: a run whose model told no tokens must not be listed as having used none.
         if self.tokens_in is None and self.tokens_out is None:
             return None
         return (self.tokens_in or 0) + (self.tokens_out or 0)
@@ -232,12 +233,14 @@ class _BulkFilters(InputModel):
     ticket_ref: StorableText | None = Field(None, max_length=100)
     since: Instant | None = Field(None, description="Accepted at or after this time.")
     error_code: str | None = Field(None, max_length=50, description="Only runs that failed with this code.")
+    # Bounded, since all of them are changed in one transaction, which holds their rows.
     limit: int = Field(100, ge=1, le=BULK_LIMIT)
 
 
 class BulkRetry(_BulkFilters):
     """Which ended runs to start again: the oldest first, at most ``limit`` of them."""
 
+    # Failed alone by default: who cancelled a run meant it.
     status: list[Literal[ExecutionStatus.FAILED, ExecutionStatus.CANCELLED]] = Field(
         [ExecutionStatus.FAILED], min_length=1
     )

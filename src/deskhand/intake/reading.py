@@ -35,6 +35,8 @@ def read_delivery(request: WebhookRequest, trigger: KnownTrigger) -> Reading:
         try:
             return Reading(tool_type, plugin.extract_metadata(request))
         except NotAVendorPayloadError as error:
+            # The first desk's sentence: it is the agent's most likely sender, and the others say only that it is not
+            # theirs.
             failure = failure or error
     plain = _plain_event(request, trigger)
     if plain is not None:
@@ -44,6 +46,7 @@ def read_delivery(request: WebhookRequest, trigger: KnownTrigger) -> Reading:
 
 def _plain_event(request: WebhookRequest, trigger: KnownTrigger) -> Reading | None:
     ticket_id, action = request.payload.get("ticket_id"), request.payload.get("action")
+    # Without a schema nobody said that plain bodies may come, and any JSON with a ticket_id would start a run.
     if trigger.row.payload_schema is None or isinstance(ticket_id, bool) or not isinstance(ticket_id, str | int):
         return None
     if not trigger.readers or not 0 < len(str(ticket_id)) <= TICKET_CHARACTERS:
@@ -72,4 +75,5 @@ def describe(
 def _fitting_id(delivery_id: str) -> str:
     if len(delivery_id) <= ID_CHARACTERS:
         return delivery_id
+    # Cut, two long ids could become one, and the second event would be lost as a repetition.
     return "sha256-" + hashlib.sha256(delivery_id.encode()).hexdigest()

@@ -116,6 +116,7 @@ async def accept(pool: asyncpg.Pool[asyncpg.Record], arrivals: Sequence[Arrival]
         "SELECT outcome, execution_id, reason FROM accept_events($1) ORDER BY ordinal",
         [arrival.as_row() for arrival in arrivals],
     )
+    # "stale": the trigger was cached and its agent has changed since; the inbox reads it anew and tries once more.
     return [None if row["outcome"] == "stale" else _answer(row) for row in rows]
 
 
@@ -152,6 +153,7 @@ async def record(
         delivery.body_sha256,
         delivery.body_bytes,
     )
+    # A rejected request gets no stored answer: nothing proves that the next one of that id is from the same sender.
     return None if outcome is Outcome.REJECTED or row is None else _answer(row)
 
 

@@ -46,6 +46,8 @@ class SecretBox:
         if self._reread is None:
             return self._known
         try:
+            # At each use: a server that runs for months must take a new key without a restart, which would cut runs
+            # short.
             keys = _usable(self._reread())
             if keys != self._keys:
                 self._known, self._keys = _make_ring(keys), keys

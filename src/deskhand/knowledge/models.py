@@ -44,6 +44,8 @@ class TicketHistory(TenantModel, Base):
         UniqueConstraint("tenant_id", "tool_type", "ticket_id", name="uq_ticket_history_tenant_id_tool_type_ticket_id"),
         Index("ix_ticket_history_tenant_id_resolved_date", "tenant_id", "resolved_date"),
         Index(
+            # Only where there is one: files name the number alone, and two rows without an internal id are not the same
+            # ticket.
             "uq_ticket_history_desk_id",
             "tenant_id",
             "tool_type",
@@ -53,6 +55,7 @@ class TicketHistory(TenantModel, Base):
         ),
         Index("idx_ticket_history_search", "search", postgresql_using="gin"),
         Index(
+            # By parts of words, for what people mistype and for host names that the word index does not cut.
             "idx_ticket_history_subject_trgm",
             "subject",
             postgresql_using="gin",
@@ -81,10 +84,13 @@ class TicketHistory(TenantModel, Base):
     search: Mapped[Any] = mapped_column(
         TSVECTOR,
         Computed(
+            # A subject says what a ticket is about in a line, and a description has a whole signature in it; so they do
+            # not weigh the same.
             "setweight(to_tsvector('english', subject), 'A') || setweight(to_tsvector('english', description), 'B')"
             " || setweight(to_tsvector('english', coalesce(resolution, '')), 'C')",
             persisted=True,
         ),
+        # Longer than the text itself, and nobody but the index reads it.
         deferred=True,
     )
     created_at: Mapped[CreatedAt]
@@ -146,6 +152,7 @@ class SystemInventory(TenantModel, Base):
     id: Mapped[UuidPk]
     tenant_id: Mapped[str] = mapped_column(String(100), ForeignKey("tenant_configs.tenant_id"))
     hostname: Mapped[str] = mapped_column(String(255))
+    # 45 characters: an IPv6 address with an IPv4 one at its end.
     ip_address: Mapped[str | None] = mapped_column(String(45))
     role: Mapped[str | None] = mapped_column(String(100))
     client: Mapped[str | None] = mapped_column(String(255))
@@ -165,6 +172,7 @@ class EnhancementFeedback(TenantModel, Base):
     __table_args__ = (
         CheckConstraint("feedback_type IN ('thumbs_up', 'thumbs_down', 'rating')", name="feedback_type"),
         CheckConstraint(
+            # Both ways: a rating without a number and a thumb with one are equally meaningless.
             "(feedback_type = 'rating') = (rating_value IS NOT NULL)"
             " AND (rating_value IS NULL OR rating_value BETWEEN 1 AND 5)",
             name="rating_value",
@@ -172,6 +180,7 @@ class EnhancementFeedback(TenantModel, Base):
         ForeignKeyConstraint(
             ["tenant_id", "enhancement_id"],
             ["enhancement_history.tenant_id", "enhancement_history.id"],
+            # A remark about a note that was pruned is about nothing any more.
             ondelete="CASCADE",
             name="fk_enhancement_feedback_enhancement_id",
         ),

@@ -69,6 +69,7 @@ async def send(client: httpx2.AsyncClient, method: str, url: str, *, desk: str, 
     """
     try:
         return await client.request(method, url, **kwargs)
+    # A protocol error and not "unavailable": the answer would be as large the next time.
     except AnswerTooLargeError as error:
         raise DeskProtocolError(f"{desk} cannot be read: {error}.") from error
     except httpx2.TimeoutException as error:
@@ -182,6 +183,7 @@ async def read_aside(read: Callable[P, T], *args: P.args, **kwargs: P.kwargs) ->
 def plain_words(response: httpx2.Response, limit: int) -> str:
     """The beginning of an answer in plain text; nothing of JSON or of the page of a proxy."""
     text = " ".join(clean_text(response, response.text).split())
+    # A person reads it in a sentence; markup would fill the run's page and tell nothing.
     is_prose = "<" not in text and text[:1] not in {"[", "{", '"'}
     return text[:limit] if is_prose else ""
 
@@ -221,6 +223,8 @@ def error_for_status(
         kind: Class decided by the vendor's code; else the HTTP status decides.
     """
     chosen = kind or class_for_status(response.status_code)
+    # Everything of the vendor's is cleaned here, in the one place that every refusal passes: some desks echo
+    # credentials.
     return chosen(
         clean_text(response, message),
         retry_after=retry_after_seconds(response.headers.get("retry-after")),

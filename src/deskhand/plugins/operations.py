@@ -49,6 +49,7 @@ class Operation(StrEnum):
 _REPEATABLE = frozenset(
     {Operation.UPDATE_TICKET, Operation.ASSIGN, Operation.TRANSITION, Operation.RESOLVE, Operation.LINK_TICKETS}
 )
+# What is there twice after being done twice; no desk compares notes or new tickets.
 _ONCE = frozenset({Operation.ADD_NOTE, Operation.REPLY, Operation.CREATE_TICKET})
 BASIC_OPERATIONS = (_REPEATABLE - {Operation.LINK_TICKETS}) | {
     *(Operation.GET_TICKET, Operation.SEARCH_TICKETS, Operation.LIST_HISTORY, Operation.LIST_VALUES),

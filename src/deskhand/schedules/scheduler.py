@@ -147,6 +147,8 @@ class Scheduler:
         if delay is None or delay > 0:
             return self._poll if delay is None else min(self._poll, delay)
         handled, fired = await self._fire_due()
+        # After the commit, and only where there is something to do: an idle worker is not woken for instants that were
+        # skipped.
         if fired:
             await notify_workers(self._pool)
         # Nothing handled although something is due: another scheduler is at it, or its agent is being changed.

@@ -128,6 +128,7 @@ async def run_now(session: AsyncSession, agent_id: UUID, trigger_id: UUID, *, pr
         "trigger_id": str(trigger.id),
         "cron": trigger.schedule_cron,
         "timezone": trigger.schedule_timezone,
+        # The form in which fire_schedules writes it, so that a prompt reads the same whoever starts the run.
         "fire_at": f"{now:%Y-%m-%dT%H:%M:%SZ}",
         "requested_by": principal.actor,
     }

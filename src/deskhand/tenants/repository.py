@@ -24,6 +24,7 @@ async def add_tenant(session: AsyncSession, tenant: TenantConfig) -> None:
     try:
         await session.flush()
     except IntegrityError as error:
+        # Asked by inserting: a look beforehand would let two requests of one moment both see the id free.
         raise ConflictError(f"The tenant id '{tenant.tenant_id}' is taken.") from error
     await session.refresh(tenant)
 

@@ -36,6 +36,7 @@ MAX_PREFERENCES_BYTES = 65_536
 def _check_url(value: str) -> str:
     try:
         parts = urlsplit(value)
+        # Read for their errors: Python checks a port only when it is asked for.
         host, _port = parts.hostname, parts.port
         # Two readers of an address must agree on it: the one here, and the one that connects.
         callable_address(value)
@@ -43,8 +44,10 @@ def _check_url(value: str) -> str:
         raise ValueError("must be a web address such as https://desk.example.com") from error
     if parts.scheme not in ("http", "https") or not host or any(char.isspace() for char in value):
         raise ValueError("must be a web address such as https://desk.example.com")
+    # Addresses are shown and logged, and a password in one would be, too.
     if parts.username is not None or parts.password is not None:
         raise ValueError("must not contain a user name or password; credentials have fields of their own")
+    # Paths are appended to it; behind a query they would become part of the query.
     if parts.query or parts.fragment:
         raise ValueError("must not contain a query or a fragment")
     return value.rstrip("/")
@@ -58,6 +61,7 @@ def _check_secret(value: SecretStr) -> SecretStr:
 
 def _seal(value: Any) -> Any:
     """Hide a text at once, so that no later message can show it."""
+    # Sealed before anything can fail: an error of a later check would quote the value.
     return SecretStr(json.dumps(value)) if isinstance(value, dict) else value
 
 
@@ -170,6 +174,7 @@ class TenantConfigCreate(_Connections):
     name: TenantName = Field(description="Name for people.")
     tool_type: ToolType = Field(DEFAULT_TOOL_TYPE, description="The default desk: a registered plugin.")
     webhook_signing_secret: SigningSecret = Field(
+        # Made where none was sent: there is no default secret that two installations could share.
         default_factory=lambda: SecretStr(new_webhook_secret()),
         description="Secret the desk signs its webhooks with: 32 or more random characters, or `whsec_` and 24 or more"
         " random bytes in base64; a weaker one is refused. Left out, one is made and shown once in the answer.",
@@ -188,6 +193,7 @@ class TenantConfigCreate(_Connections):
 class TenantConfigUpdate(_Connections):
     """Changes to a tenant: what is left out stays; a connection field set to null is cleared."""
 
+    # Let in and passed over, so that a client may send back what it has read, with one field changed.
     read_only = frozenset({"id", "tenant_id", "secrets_set", "is_active", "created_at", "updated_at"})
 
     model_config = ConfigDict(
@@ -250,6 +256,7 @@ class TenantConfigResponse(BaseModel):
     def _from_row(cls, data: Any) -> Any:
         if not isinstance(data, TenantConfig):
             return data
+        # Named one by one: a column that is added later stays hidden until somebody decides that it may be shown.
         shown = {name: getattr(data, name) for name in cls.model_fields if name != "secrets_set"}
         return {**shown, "secrets_set": secrets_set(data)}
 

@@ -80,6 +80,7 @@ _TICKET = {
     },
     "required": ["ticket_id", "number", "subject"],
 }
+# The same for every write, so that a model learns one form.
 _RECEIPT = {
     "type": "object",
     "properties": {
@@ -114,6 +115,8 @@ def _write(
         result=_RECEIPT,
         access=Access.WRITE,
         **{
+            # Read from the contract, not said again: a grant that claimed a write repeatable would let it be made
+            # twice.
             "doubt": Doubt.REPEAT if Operation(name).is_repeatable else Doubt.MARK,
             "scopes": _EVERY_SCOPE,
             "cost": "two to four requests to the desk",
@@ -133,6 +136,7 @@ def _reads() -> Iterator[ToolOperation]:
         "Read the newest notes of one ticket.",
         obj({"ticket_id": _TICKET_ID, "public": {"type": "boolean"}, "limit": _limit(MOST_NOTES)}),
         {"type": "object", "properties": {"notes": {"type": "array", "items": _NOTE}}},
+        # Desks without a list of notes send them with the ticket, so reading the ticket is enough.
         requires=Operation.GET_TICKET,
         scopes=_EVERY_SCOPE,
     )
@@ -179,6 +183,7 @@ def _reads() -> Iterator[ToolOperation]:
         obj({}),
         {"type": "object"},
         cost="one request to the desk for every hundred tickets",
+        # An import reads a desk's whole past: in a model's hands it would be a search without end.
         for_model=False,
     )
 
@@ -245,6 +250,7 @@ def _new_things() -> Iterator[ToolOperation]:
             },
             required=("subject",),
         ),
+        # A new ticket is nobody's yet, so there is nothing that a scope could narrow.
         scopes=(),
     )
     yield _write(
@@ -281,6 +287,7 @@ def provider_of(manifest: Manifest) -> Provider:
 
 def _fitted(operation: ToolOperation, manifest: Manifest) -> ToolOperation:
     limit = manifest.limits.get(operation.requires) if operation.requires else None
+    # In the description, which is the only thing a model reads before it calls.
     described = f"{operation.description} {limit}" if limit else operation.description
     return replace(operation, description=described, arguments=_arguments(operation, manifest))
 

@@ -128,6 +128,7 @@ def read_grants(stored: object) -> dict[str, Grant]:
     """Grants as a version holds them: a plain list means ``allow`` and ``own``."""
     if isinstance(stored, Mapping):
         return {str(name): Grant(Mode(how["mode"]), Scope(how["scope"])) for name, how in sorted(stored.items())}
+    # Sorted, so that the same grants make the same snapshot, and no new version of an agent.
     return dict.fromkeys(sorted(map(str, stored)), PLAIN) if isinstance(stored, Iterable) else {}
 
 

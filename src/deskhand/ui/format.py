@@ -26,6 +26,7 @@ def duration(milliseconds: int | None) -> str:
         return NOTHING
     if milliseconds < 1000:
         return f"{max(0, milliseconds)} ms"
+    # Where one digit would round to "60.0 s", minutes begin.
     if milliseconds < 59_950:
         return f"{milliseconds / 1000:.1f} s"
     seconds = round(milliseconds / 1000)
@@ -72,6 +73,7 @@ def zoned(value: datetime) -> Markup:
 
 def in_zone(value: datetime, name: str) -> datetime:
     """The same instant by the clock of a zone (IANA name); by UTC where the zone is gone."""
+    # tzdata drops zones, and a page of old runs must still be shown.
     return value.astimezone(zone(name) if name in zone_names() else UTC)
 
 

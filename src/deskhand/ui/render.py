@@ -43,6 +43,7 @@ class FeatureLoader(BaseLoader):
     def get_source(self, environment: Environment, template: str) -> tuple[str, str, Callable[[], bool]]:  # noqa: ARG002 - jinja2's signature
         folder, _, name = template.rpartition("/")
         path = PACKAGE / folder / "templates" / name
+        # Names come from our own code; the check is for the day on which one is put together from something else.
         if ".." in template or not path.is_file():
             raise TemplateNotFound(template)
         written = path.stat().st_mtime
@@ -87,4 +88,5 @@ def render(request: Request, template: str, *, status_code: int = 200, **context
         .get_template(template)
         .render(request=request, path=request.url.path, csrf_token=csrf_token(request), **context)
     )
+    # Vary, because htmx asks the same address for a part of the page, and going back must not show the part alone.
     return HTMLResponse(html, status_code=status_code, headers={**SECURITY_HEADERS, "Vary": "HX-Request, Cookie"})

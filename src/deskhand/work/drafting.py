@@ -64,6 +64,7 @@ LATE_SHARE = 0.25
 SURE_TRIES = 3
 """Tries the model gets however late it is, as long as it does not ask for a longer wait than its share."""
 
+# The first that fits: errors have common ancestors, and the more particular sentence helps more.
 _SHORTFALLS: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
     ((LimitReachedError,), "the model had not finished when the run reached its limits"),
     ((ModelTimeoutError, TimeoutError), "the model did not answer in time"),

@@ -77,6 +77,7 @@ class FreeRun:
             run_id=str(run.execution.id),
         )
         outcome = await run_agent(task, model, run.journal)
+        # The list is code's even where the sentence is the model's: a ticket that was not found cannot be in it.
         report = _laid_out(outcome.output["summary"], lists) if driven else str(outcome.output["report"])
         mail = await deliver(run, toolbox, report)
         return Ending(ExecutionStatus.COMPLETED, output={"report": report, **mail, "model": outcome.model_name})

@@ -31,6 +31,7 @@ from deskhand.work.run import Run
 from deskhand.work.toolbox import Toolbox
 
 REPLY_WORDS = 500
+# Keys that name the outcome and not a count: the write of a resumed run is the same step, and is not made twice.
 REPLY_KEY, FIELDS_KEY = "reply:outcome", "update_ticket:outcome"
 SPOKEN_FOR = {OutcomeKind.REPLY: frozenset({"reply"}), OutcomeKind.FIELDS: frozenset({"update_ticket"})}
 
@@ -97,6 +98,8 @@ class TicketOutcomes:
         share = Share.of(run.execution, deadline=run.deadline, timeout=self.timeout)
         drafter = Drafter(self.gateway, run.http, run.journal, share)
         answer, name = await self._answer(run, toolbox, ticket, facts, drafter)
+        # Completed and not failed: nothing that is tried again would make the model able, and people see why on the
+        # run's page.
         if isinstance(answer, Exception):
             reason = drafter.give_up(answer)
             output = {"outcome": kind.value, "model": name, "degraded": True, "degraded_reason": reason}
@@ -114,6 +117,7 @@ class TicketOutcomes:
         except (ModelError, ConfigurationError) as error:
             return error, str(config.get("model") or "")
         driven = isinstance(model, ConstrainedModel)
+        # A constrained model fills a schema and calls nothing, so it is asked with what code has looked up.
         tools = [] if driven else toolbox.specs(spoken_for=SPOKEN_FOR.get(kind, frozenset()))
         question = draft_prompt(facts).prompt
         task = AgentTask(

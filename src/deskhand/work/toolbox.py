@@ -100,6 +100,7 @@ class Toolbox:
         specs = [
             self._desk_tools[provider.tool_id].spec(
                 operation,
+                # With the tool's name only where two desks have the operation: a small model knows the short one best.
                 name=tool_name(provider, operation, alone=names[operation.name] == 1),
                 description=_description(provider, operation, alone=len(self.desks) == 1),
             )

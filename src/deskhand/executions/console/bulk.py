@@ -52,6 +52,7 @@ class _Confirmed(_Wanted):
     """The same with what the question said: since when, and how many at most."""
 
     since: AwareDatetime | None = None
+    # The number that was shown is what is done: runs that failed meanwhile were not asked about.
     number: int = Field(ge=1, le=BULK_LIMIT)
 
     @field_validator("since", mode="before")

@@ -51,6 +51,7 @@ async def replay(
     execution_id: UUID,
     *,
     agent_version: Annotated[int, Form(ge=1)],
+    # What writes must be asked for: a form that came incomplete replays without writing.
     mode: Annotated[str, Form()] = "dry_run",
     _safe: SafeForm,
 ) -> Response:
@@ -194,4 +195,5 @@ async def _retry_page(
 
 
 def _to(execution_id: UUID) -> Response:
+    # 303, so that the browser reads the page with GET and a reload repeats no write.
     return RedirectResponse(f"/executions/{execution_id}", status_code=303)

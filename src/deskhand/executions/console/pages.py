@@ -48,6 +48,7 @@ async def list_page(
     filters = form.filters(app.clock())
     page = await service.list_executions(session, filters, limit=PAGE_SIZE, cursor=form.cursor)
     counts = await service.count_by_status(session, filters)
+    # Without what changes by itself: the length of a running step would make each look a change, and no answer a 204.
     seen = _digest(page.model_dump_json(exclude={"items": {"__all__": {"duration_ms"}}}), counts.model_dump_json())
     if form.seen == seen:
         return _unchanged()
@@ -60,6 +61,7 @@ async def list_page(
         page=page,
         tabs=_tabs(form, counts),
         counts=counts,
+        # Only the whole page has the filter; a poll each second should not read the agents for nothing.
         agents=[] if partial and page.items else await service.list_agent_choices(session),
         periods=PERIODS,
         seen=seen,

@@ -62,6 +62,7 @@ def lay_out(execution: ExecutionDetail, *, now: datetime) -> list[TimelineStep]:
         start, end = spans[step.attempt]
         # Each attempt has a line of its own: hours between two attempts would make every step a dot.
         whole = max((end - start).total_seconds(), 0.001)
+        # Never quite at the end, where a short step would have no place left to be seen in.
         offset = min(100 - SMALLEST_SHARE, 100 * (step.started_at - start).total_seconds() / whole)
         took = ((step.finished_at or min(now, end)) - step.started_at).total_seconds()
         intent = execution.mode == "dry_run" and step.name in EFFECTS
@@ -108,6 +109,7 @@ def _text_of(step: StepView) -> str | None:
 def _spans(steps: list[StepView], now: datetime) -> dict[int, tuple[datetime, datetime]]:
     spans: dict[int, tuple[datetime, datetime]] = {}
     for step in steps:
+        # A step in doubt has no end that anybody knows; drawn up to now, it would seem to be at work.
         end = step.finished_at or (now if step.state == "started" else step.started_at)
         first, last = spans.get(step.attempt, (step.started_at, end))
         spans[step.attempt] = (min(first, step.started_at), max(last, end))
@@ -122,6 +124,7 @@ def hint(step_input: Any) -> str:
         value = step_input.get(key)
         if isinstance(value, (str, int)) and not isinstance(value, bool) and str(value).strip():
             return _short(str(value))
+    # The trace of a refused call holds what the model asked for one level down.
     nested = step_input.get("args") or step_input.get("arguments")
     return hint(nested) if isinstance(nested, dict) else ""
 

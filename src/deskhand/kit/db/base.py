@@ -37,6 +37,7 @@ JsonDict = Annotated[dict[str, Any], mapped_column(JSONB)]
 class Base(AsyncAttrs, DeclarativeBase):
     """Root of all models; names every constraint so that migrations can refer to it."""
 
+    # PostgreSQL's own names for constraints differ between versions, and a migration must drop by name.
     metadata = MetaData(naming_convention=NAMING)
 
 

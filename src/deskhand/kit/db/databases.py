@@ -30,6 +30,7 @@ async def make_database(
     """
     connection = await asyncpg.connect(url_of(MAINTENANCE))
     try:
+        # Asked first, because PostgreSQL has no CREATE DATABASE IF NOT EXISTS.
         if not await connection.fetchval("SELECT 1 FROM pg_database WHERE datname = $1", name):
             copied = f' TEMPLATE "{template}"' if template else ""
             await connection.execute(f'CREATE DATABASE "{name}"{copied}')
@@ -38,6 +39,8 @@ async def make_database(
     connection = await asyncpg.connect(url_of(name))
     try:
         await create_roles(connection, passwords)
+        # What the server does not bring is left out: without `vector` the search goes by a function of ours
+        # (knowledge.sql).
         for extension in await connection.fetch(
             "SELECT name FROM pg_available_extensions WHERE name = ANY($1::text[])", list(_EXTENSIONS)
         ):

@@ -101,6 +101,7 @@ class Table(Frame):
     def ended(self) -> list[str]:
         rows = [row for row in self.cells if row]
         cells = [one for row in rows for one in row]
+        # By its shape, since no attribute tells: mail programs lay out whole letters in tables that say nothing of it.
         lays_out = all(len(row) == 1 for row in rows) or any(one.holds_table for one in cells)
         if lays_out:
             return [*self.blocks, *(block for one in cells for block in one.blocks)]
@@ -122,6 +123,7 @@ def _spread(rows: list[list[Cell]]) -> list[list[str]]:
                 continue
             if one.rows > 1:
                 shown = text if len(text) <= _REPEATED else "(as above)"
+                # Bounded: a cell may say that it spans a billion rows.
                 reaching[len(line)] = (min(one.rows, _SPAN) - 1, shown)
             line += [text, *([""] * (min(one.columns, _COLUMNS - len(line)) - 1))]
         _carry(line, reaching)

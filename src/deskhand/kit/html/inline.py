@@ -10,6 +10,7 @@ import re
 STRONG, EM, STRIKE, CODE = "strong", "em", "strike", "code"
 _SIGNS = ((STRIKE, "~~"), (EM, "*"), (STRONG, "**"))
 _BACKTICKS = re.compile(r"`+")
+# What a reader may be sent to. A javascript: or data: address would run in the page that shows the note.
 _SCHEMES = ("http:", "https:", "mailto:", "tel:")
 
 
@@ -33,18 +34,21 @@ def markdown_link(text: str, target: str) -> str:
         return text
     if text == target and ":" in target and not re.search(r"[\s<>]", target):
         return f"<{target}>"
+    # In angle brackets, where a blank or a bracket of the address would end the link.
     return f"[{text}](<{target}>)" if re.search(r"[\s()]", target) else f"[{text}]({target})"
 
 
 def code_span(text: str) -> str:
     """Text as inline code, with as many backticks around it as it takes."""
     fence = "`" * (_longest_run(text) + 1)
+    # CommonMark takes one blank on each side away again.
     pad = " " if text.startswith("`") or text.endswith("`") else ""
     return f"{fence}{pad}{text}{pad}{fence}"
 
 
 def code_block(text: str, language: str = "") -> str:
     """Text as a fenced block."""
+    # Longer than any run inside: a stranger's backticks would end the block and let the rest act as Markdown.
     fence = "`" * max(3, _longest_run(text) + 1)
     return f"{fence}{language}\n{text}\n{fence}"
 

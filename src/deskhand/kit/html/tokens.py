@@ -121,6 +121,7 @@ class _Scan:
         for match in _ATTRIBUTE.finditer(self._source, start, min(end, start + _TAG_LIMIT)):
             name, *written = match.groups()
             value = next((text for text in written if text is not None), "")
+            # The first of two wins, as in a browser: what a reader sees there is what is read here.
             values.setdefault(name.lower(), resolved(value))
         return values
 

@@ -113,6 +113,7 @@ class JiraConfig(BaseModel):
     def _oauth_is_complete(self) -> JiraConfig:
         if self.jira_client_id and not self.jira_cloud_id:
             raise ValueError("Jira with OAuth requires: jira_cloud_id")
+        # Both would leave open which credential is meant, and a wrong guess would be sent to the other's server.
         if self.jira_client_id and self.jira_email:
             raise ValueError("jira_email belongs to API tokens and jira_client_id to OAuth: set one of them")
         return self

@@ -33,6 +33,7 @@ def quoted(value: str) -> str:
 
 def words(text: str) -> list[str]:
     """Search words without anything the text index reads as an operator (``+ - & | ! ( ) ~ * ? :`` AND, OR, NOT)."""
+    # In small letters, because only AND, OR and NOT in capitals are operators.
     plain = [word.lower() for word in _NOT_IN_A_WORD.sub(" ", text).split()]
     return list(dict.fromkeys(plain))[:_MAX_WORDS]
 
@@ -79,6 +80,7 @@ def search(query: TicketQuery, project: str, zone: ZoneInfo, names: People | Non
         if until is not None:
             # A minute more than was asked, because JQL rounds down; holds() takes the surplus out again.
             clauses.append(f"{field} < {moment(min(until, _LATEST) + timedelta(minutes=1), zone)}")
+    # Always with the project in front: Jira refuses a search without a bound, and other projects are none of ours.
     return " AND ".join(clauses) + " ORDER BY updated DESC"
 
 

@@ -31,6 +31,7 @@ def settable(value: Any) -> Any:
     if isinstance(value, Mapping):
         if value.get("type") == "doc":
             return dict(value)
+        # By id, which holds when somebody renames the person or the option.
         return next(({name: value[name]} for name in ("accountId", "id") if name in value), dict(value))
     return [settable(item) for item in value] if isinstance(value, list) else value
 
@@ -49,6 +50,7 @@ def images(
             vendor_field=change.vendor_field,
             before=change.before,
             after=change.after,
+            # Out of what the site showed: the form in which a value is set holds ids, which nobody reads.
             before_text=text(before.get(change.vendor_field)),
             after_text=text(after.get(change.vendor_field)),
         )
@@ -113,6 +115,7 @@ def link_of(row: Mapping[str, Any]) -> TicketLink | None:
         other = row.get(end)
         if isinstance(other, Mapping) and isinstance(kind, Mapping):
             said = str(kind.get(phrase) or "").casefold()
+            # A kind of link that the site made up has no word of ours, and is left out rather than guessed.
             named = next((link for link, words in PHRASES.items() if words == said), None)
             return TicketLink(kind=named, ticket_id=str(other.get("id"))) if named else None
     return None

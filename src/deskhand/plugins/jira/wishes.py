@@ -47,6 +47,7 @@ class Wishes:
             group=draft.group,
             custom=draft.custom,
         )
+        # By the type's own metadata: each type has screens of its own, and a value's form depends on its field.
         fields = values.encoded(self.named(changes), await self._records.create_metadata(kind.id))
         fields |= {
             "project": {"key": self._config.jira_project_key},
@@ -56,6 +57,7 @@ class Wishes:
         for name, email in (("reporter", draft.requester_email), ("assignee", draft.assignee_email)):
             if email is not None:
                 account = await self._records.account_of(email)
+                # Refused here with the address: Jira would answer about an accountId that nobody wrote.
                 if account is None:
                     raise DeskValidationError(f"{DESK} shows nobody with the address '{email}'.", fields=(name,))
                 fields[name] = {"accountId": account}

@@ -31,6 +31,7 @@ def extract(request: WebhookRequest) -> TicketEvent | Ignored:
     # The script sends the request as an object; a webhook action can only fill variables into a flat body.
     raw = raw if isinstance(raw, dict) else payload
     ticket_id = str(raw.get("id") or payload.get("request_id") or "")
+    # The id goes into addresses later, so anything but digits ends here.
     if not isinstance(event, str) or not event or not _ID.fullmatch(ticket_id):
         raise NotAVendorPayloadError(f"The body is not a {DESK} event: it needs `event` and a numeric `request_id`.")
     if event in IGNORED_EVENTS:
@@ -63,6 +64,7 @@ def _actor(payload: Mapping[str, Any]) -> Person:
     """Who did it: an object from the script; a name or an address from a webhook action's variables."""
     by = payload.get("updated_by")
     if isinstance(by, str) and by:
+        # The variable holds whichever of the two the desk has of its user.
         return Person(email=by) if "@" in by else Person(name=by)
     return mapping.read_person(by) or Person()
 

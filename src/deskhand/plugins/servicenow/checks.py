@@ -33,11 +33,13 @@ class _Run:
         else:
             query = where(Term("user_name", "=", literal(name, "servicenow_username")))
         page = await self.client.page("sys_user", query, _USER_FIELDS, limit=2)
+        # More than one: the instance ignored the filter, and the first row would be a stranger.
         if len(page.rows) != 1:
             return False, "The account may not read its own user record (sys_user)."
         self.user = page.rows[0]
         login = value_of(self.user, "user_name")
         bot = self.config.servicenow_bot_username
+        # With the wrong name every write of ours would come back as somebody's event and start another run.
         if bot and bot.casefold() != login.casefold():
             return (
                 False,
@@ -64,6 +66,7 @@ class _Run:
             rows = await self.lookups.fields()
         except (DeskPermissionError, DeskNotFoundError):
             rows = ()
+        # Passed and not failed: few integration users may read the dictionary, and everything else works without it.
         if not rows:
             return True, "sys_dictionary cannot be read by this account; names are checked on every answer instead"
         known = {value_of(row, "element") for row in rows}
@@ -99,6 +102,7 @@ async def run(config: ServiceNowConfig, client: ServiceNowClient, lookups: Looku
         except DeskError as error:
             passed, said = False, error.detail
         done.append((title, passed, said))
+        # What follows would fail for the same reason, and bury the sentence that names it.
         if not passed:
             break
     user = this.user

@@ -137,6 +137,7 @@ class ServiceNowClient:
         try:
             return await self._attempt(f"Bearer {token}", method, path, **kwargs)
         except DeskAuthError:
+            # This token and no other: another call may have fetched a fresh one meanwhile.
             self._tokens.drop(self._config.account_key(), token)
         return await self._attempt(f"Bearer {await self._token()}", method, path, **kwargs)
 

@@ -131,6 +131,7 @@ class ServiceNowConfig(BaseModel):
     @property
     def bot(self) -> str:
         """User name of our account; empty if it is not known."""
+        # An OAuth client writes under a user that its registry entry names, which the configuration cannot know.
         return self.servicenow_bot_username or ("" if self.uses_oauth else self.servicenow_username or "")
 
     def basic_authorization(self) -> str:

@@ -55,6 +55,7 @@ def past_changes(rows: Iterable[Row], labels: Mapping[str, Mapping[str, str]]) -
             id=value_of(row, "sys_id"),
             at=mapping.read_time(row, "sys_created_on"),
             by=Person(name=value_of(row, "user") or None),
+            # One row is one field: the audit does not say which rows belong to one save.
             fields=(_field(row, labels),),
         )
         for row in rows

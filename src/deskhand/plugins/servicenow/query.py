@@ -37,6 +37,7 @@ class Term:
 
     def holds(self, row: Row) -> bool:
         """True if a row satisfies it; text is compared as the instance's database does, without case and accents."""
+        # As the instance's database compares: a stricter check here would refuse rows that were rightly found.
         current, wanted = _plain(value_of(row, self.field)), _plain(self.value)
         match self.operator:
             case "=":

@@ -46,6 +46,7 @@ class Records:
         start, limit = offset_of(cursor), page_size(size)
         query = mapping.journal_query(value_of(row, "sys_id"), newest_first=True)
         page = await self._client.page("sys_journal_field", query, _NOTE_FIELDS, limit=limit, offset=start)
+        # Decided on the first page alone: from the second on, an empty page is the end and not a hidden journal.
         if page.rows or start:
             notes = [mapping.read_note(entry) for entry in page.rows]
             following = page.next_offset
@@ -61,6 +62,7 @@ class Records:
         query = past.audit_query(sys_id, self._config.servicenow_table)
         start, limit = offset_of(cursor), page_size(size)
         page = await self._client.page("sys_audit", query, past.AUDIT_FIELDS, limit=limit, offset=start)
+        # The audit keeps stored values ("6"), which nobody reads; without rows the lists are not asked for.
         labels = {name: await self._lookups.labels(name) for name in _LABELLED} if page.rows else {}
         changes = await read_aside(past.past_changes, page.rows, labels)
         following = None if page.next_offset is None else str(page.next_offset)

@@ -18,6 +18,7 @@ def flat(raw: Mapping[str, Any]) -> dict[str, Any]:
     """A ticket with its custom fields beside the others, by their numbers."""
     items = raw.get("custom_fields")
     custom = {str(item.get("id")): item.get("value") for item in items if isinstance(item, dict)} if items else {}
+    # Beside the others, so that one rule compares and restores both kinds.
     return {**{name: value for name, value in raw.items() if name not in {"custom_fields", "fields"}}, **custom}
 
 
@@ -47,6 +48,7 @@ def text(value: Any) -> str:
 def same(left: Any, right: Any) -> bool:
     """True if two values are the same to the desk."""
     if isinstance(left, list) and isinstance(right, list):
+        # Tags have no order at the desk, and come back in another one than they were sent in.
         return sorted(map(str, left)) == sorted(map(str, right))
     return bool(left == right) or (left in (None, "") and right in (None, ""))
 

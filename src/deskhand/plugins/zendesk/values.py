@@ -73,6 +73,7 @@ class ZendeskValues:
         for row in rows(body, "organizations"):
             if str(row.get("name")).casefold() == name.casefold():
                 return int(row["id"])
+        # After the name: a client may be called "4711".
         if name.isascii() and name.isdigit():
             return int(name)
         raise DeskValidationError(f"{DESK} has no organization '{name}'.", fields=("organization_id",))
@@ -83,10 +84,12 @@ class ZendeskValues:
         """A new ticket; its mark is its external id, which the desk lists tickets by."""
         fields = await self.change_fields(draft.as_changes(), priorities, config)
         html = mapping.fitting_html(draft.description or draft.subject)
+        # The first comment is the description, which the requester may read: it is what they asked.
         fields["comment"] = {"html_body": html, "public": True}
         if mark:
             fields |= {"external_id": mark, "metadata": mapping.metadata_json([mark])}
         if draft.requester_email is not None:
+            # The desk makes an unknown requester, and refuses one without a name.
             name = draft.requester_email.split("@", maxsplit=1)[0]
             fields["requester"] = {"email": draft.requester_email, "name": name}
         if draft.type is not None:
@@ -114,6 +117,7 @@ class ZendeskValues:
         if self._statuses is None:
             try:
                 self._statuses = rows(await self._client.get("custom_statuses"), "custom_statuses")
+            # Accounts without custom statuses answer 404 or 403 here; the six categories are all there is then.
             except (DeskNotFoundError, DeskPermissionError):
                 self._statuses = []
         return self._statuses
