@@ -106,6 +106,7 @@ class DeskhandError(Exception):
         super().__init__(detail)
         self.detail = detail
         self.errors = tuple(errors)
+        # Only where somebody knows better: the class may have a wait of its own, which None must not hide.
         if retry_after is not None:
             self.retry_after = retry_after
 

@@ -92,6 +92,7 @@ async def create_agent(
     data: AgentPost, principal: Editor, agents: Agents, app: App, response: Response
 ) -> AgentWithSecrets:
     """Create an agent with triggers and tools. Webhook secrets that were made are shown in this answer only."""
+    # To write an agent and to let it loose are two permissions; created "active", it would need only the first.
     _ensure_may_set_status(principal, data.status if data.status != AgentStatus.DRAFT else None)
     agent, made = await agents.create_agent(data)
     response.headers["Location"] = f"{router.prefix}/{agent.id}"

@@ -229,6 +229,7 @@ async def dismiss_execution(session: AsyncSession, execution_id: UUID, *, princi
     execution = await lock_execution(session, execution_id)
     if execution.status != ExecutionStatus.FAILED:
         raise ConflictError(f"The execution is {execution.status}; only a failed one can be dismissed.")
+    # Once: who dismissed it first, and when, is what the trail should say.
     if execution.dismissed_at is None:
         execution.dismissed_at = await database_now(session)
         await record_change(session, "execution.dismiss", execution, principal, {"error_code": execution.error_code})

@@ -63,6 +63,8 @@ async def repeat(
         try:
             seconds = await work()
         except passing as error:
+            # The clean-up of a cancelled call may end in a driver's error: taken for a passing one, it would keep a
+            # process from stopping.
             let_cancellation_pass()
             if not passes(error):
                 raise
@@ -84,12 +86,14 @@ def watched(look: Callable[[], None], *, every: float, passing: Errors, event: s
     stop = Event()
 
     def watch() -> None:
+        # Waited for before the first look, since whoever starts the thread has just seen that all is well.
         while not stop.wait(every):
             try:
                 look()
             except passing as error:
                 log.error(event, error=str(error))
 
+    # A daemon: a process that ends by an error must not wait for a look that hangs.
     thread = Thread(target=watch, name=event, daemon=True)
     thread.start()
     try:

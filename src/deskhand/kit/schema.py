@@ -55,6 +55,7 @@ def ensure_storable(value: Any) -> None:
     Raises:
         ValueError: A text, number or nesting depth that cannot be stored.
     """
+    # A stack of our own: the depth is the sender's choice, and recursion would end where Python's stack does.
     pending: list[tuple[Any, int]] = [(value, 0)]
     while pending:
         current, depth = pending.pop()
@@ -175,6 +176,7 @@ class InputModel(BaseModel):
         except ValidationError as error:
             if all(fault["type"] != _UNKNOWN_FIELD for fault in error.errors(include_url=False, include_input=False)):
                 raise
+            # Without the cause, whose text quotes the input: a body may carry secrets.
             raise _with_known_fields(cls, error) from None
 
     @classmethod
@@ -255,6 +257,7 @@ def _ensure_json_types(model: type[BaseModel], data: Mapping[str, Any]) -> None:
         value = data.get(name)
         if value is None or (int in kinds and isinstance(value, float) and value.is_integer()):
             continue  # 5.0 is a whole number in JSON
+        # Asked apart: to Python a bool is an int, and `true` would pass for 1.
         if isinstance(value, bool) != (bool in kinds) or not isinstance(value, tuple(kinds)):
             words = " or ".join(_JSON_WORDS[kind] for kind in kinds)
             raise ValueError(f"{name} must be {words}")

@@ -161,6 +161,7 @@ class Telemetry:
             by_state: Number of executions in each state, counted by the caller; empty where nobody can count now, so
                 that a scraper sees no figure instead of an old one.
         """
+        # Cleared first: a state that nobody counted this time would keep its last figure for ever.
         self._queue.clear()
         for state, count in by_state.items():
             self._queue.labels(state).set(count)
@@ -179,6 +180,7 @@ class Telemetry:
 
 
 def _process_registry() -> CollectorRegistry:
+    # Not the library's global one, in which two processes' worth of metrics in one test would collide.
     registry = CollectorRegistry(auto_describe=True)
     ProcessCollector(registry=registry)
     PlatformCollector(registry=registry)

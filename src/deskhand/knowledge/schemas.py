@@ -36,6 +36,7 @@ def _as_ticket_id(value: Any) -> Any:
     text = _as_text(value)
     if not isinstance(text, str):
         return text
+    # "1.23E+10" has lost digits for good; imported, it would be one ticket for thousands.
     if _SHORTENED.fullmatch(text):
         raise ValueError(f"'{text}' was shortened by a spreadsheet; format the column as text and export it again")
     quantity = _QUANTITY.fullmatch(text)
@@ -58,6 +59,7 @@ def _as_tag(value: Any) -> Any:
 
 
 def _address(value: str) -> str:
+    # In one spelling: an IPv6 address has many, and a ticket's is compared with this one.
     return str(ipaddress.ip_address(value))
 
 
@@ -79,6 +81,7 @@ class TicketRow(BaseModel):
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
+    # The specification's default desk, for files that name none.
     tool_type: Annotated[str, Field(min_length=1, max_length=50, pattern=r"^[a-z0-9_]+$")] = "servicedesk_plus"
     ticket_id: TicketId
     desk_id: Annotated[TicketId | None, BeforeValidator(_empty_is_none)] = None
@@ -144,6 +147,7 @@ class SystemRow(BaseModel):
 
     def attributes(self) -> dict[str, Any]:
         """Everything that has no column of its own."""
+        # Empty cells say nothing, and would fill the row's JSON with names.
         extra = {key: value for key, value in (self.model_extra or {}).items() if value not in (None, "")}
         return {**extra, "aliases": self.aliases} if self.aliases else extra
 

@@ -43,11 +43,14 @@ class Source:
     @property
     def closeness(self) -> float:
         """The score, or just close where none was measured."""
+        # What a tool showed has no score; the model chose to look at it, which says as much as a close one.
         return STRONG if self.score is None else self.score
 
     @property
     def solution(self) -> str:
         """What it says to do; an article's title belongs to it, a ticket's subject does not."""
+        # A subject is the requester's complaint and proves no instruction; an article's title is part of what its
+        # author teaches.
         return self.text if self.kind == "ticket" else f"{self.title}\n{self.text}"
 
 

@@ -136,6 +136,7 @@ class _Layout:
         tickets, articles = facts.of_kind("ticket"), facts.of_kind("article")
         self._tickets = _first(tickets, _close(tickets, size.tickets) | stepped)
         self._articles = _first(articles, {source.ref for source in articles[: size.articles]} | stepped)
+        # Only what the ticket's own words name: a near-spelling in a long text sends a technician to the wrong machine.
         self._systems = [source for source in facts.of_kind("system") if _is_said(source, facts)][: size.systems]
 
     def text(self, confidence: Confidence, reason: str) -> tuple[str, tuple[str, ...]]:
@@ -187,6 +188,7 @@ class _Layout:
         heading = f"**What solved the closest ticket, {plain(source.label)}** {self._number(source.ref)}"
         whole = len(step.text.split()) <= _QUOTED_WORDS and len(step.text) <= 10 * _QUOTED_WORDS
         how = "quoted as it stands" if whole else "the beginning of it"
+        # Kept in its lines: a solution of several steps loses its order when it is folded into one.
         if whole and "\n" in step.text.strip():
             return f"{heading}, {how}; check that it fits here:\n\n{quoted(step.text)}"
         return f"{heading}: “{plain(clip(step.text, limit=_QUOTED_WORDS))}” – {how}; check that it fits here."
@@ -205,6 +207,7 @@ class _Layout:
 
     def _procedures(self) -> str:
         if not self._articles:
+            # "No article fits" may be said only where somebody looked.
             was_asked = not any("article" in name or "knowledge" in name for name in self._facts.unavailable)
             return "**Procedure:** no article fits this ticket." if was_asked and self._tickets else ""
         lines = [
@@ -215,6 +218,7 @@ class _Layout:
         return "\n".join(["**Procedure**", *lines])
 
     def _live(self) -> str:
+        # After the sections, which alone cite them: a ticket that a tool showed and nobody used would be noise.
         cited = [source for source in self._facts.of_kind("live") if source.ref in self._numbers]
         lines = [
             f"- {self._number(source.ref)} {_named(source)} {plain(clip(source.title, limit=14))}" for source in cited
@@ -262,6 +266,7 @@ class _Layout:
 def _close(tickets: Sequence[Source], count: int) -> set[str]:
     """The nearest tickets worth a technician's seconds; if none is near, the nearest alone."""
     near = [source.ref for source in tickets if source.score is None or source.score >= NEAR]
+    # One all the same: a technician sees sooner than any score that it is another problem.
     return set(near[:count]) or {source.ref for source in tickets[:1]}
 
 
@@ -309,6 +314,7 @@ def _named(source: Source) -> str:
 
 
 def _safe_url(url: str) -> bool:
+    # A link of an import goes onto a ticket: no blank or sign that could end it and begin markup.
     return re.fullmatch(r"https?://[^\s<>\"]{1,500}", url) is not None
 
 

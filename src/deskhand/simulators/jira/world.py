@@ -27,6 +27,7 @@ PRIORITIES = ("Highest", "High", "Medium", "Low", "Lowest")
 RESOLUTIONS = {"Done": "10000", "Won't Do": "10001", "Duplicate": "10002", "Cannot Reproduce": "10003"}
 GROUPS = ("Service Desk", "Network", "Hardware", "Applications", "Identity")
 COMPONENTS = ("Network", "Hardware", "Software", "Email", "Access", "Printing", "Telephony")
+# Jira has no field for a support group: sites add one, each under a number of its own.
 GROUP_FIELD = "customfield_10200"
 WORKAROUND_FIELD = "customfield_10201"
 HOST_FIELD = "customfield_10202"
@@ -61,6 +62,7 @@ class Move:
 _START = Move("11", "Start work", "In progress")
 _ASK = Move("21", "Respond to customer", "Waiting for customer")
 _ESCALATE = Move("31", "Escalate", "Escalated")
+# Numbers as real sites have them, without any order: a client must not count on them.
 _RESOLVE = Move("761", "Resolve this issue", "Resolved", screen=True)
 _CANCEL = Move("901", "Cancel request", "Canceled", screen=True)
 _CLOSE = Move("2", "Close", "Closed")
@@ -69,6 +71,7 @@ WORKFLOW = {
     "Waiting for support": (_START, _ASK, _ESCALATE, _RESOLVE, _CANCEL),
     "In progress": (_REOPEN, _ASK, _ESCALATE, _RESOLVE, _CANCEL),
     "Waiting for customer": (_REOPEN, _START, _RESOLVE, _CANCEL),
+    # Not every status leads everywhere, so that a client has to ask which moves there are.
     "Escalated": (_REOPEN, _START, _RESOLVE),
     "Resolved": (_REOPEN, _CLOSE),
     "Closed": (_REOPEN,),
@@ -141,6 +144,7 @@ def iso(moment: datetime | None) -> str | None:
     """A time as Jira writes it: milliseconds, offset without a colon."""
     if moment is None:
         return None
+    # Without the colon that ISO 8601 has in the offset: parsers that insist on it fail on the real site, too.
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}+0000"
 
 

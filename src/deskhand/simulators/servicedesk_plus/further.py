@@ -75,6 +75,7 @@ class FurtherRoutes:
         form = await request.form()
         for row in self._rows(str(form.get("input_data") or request.query_params.get("input_data") or "")):
             other = self._other(row)
+            # Refused and not passed over: a product that does not look first fails here on its second attempt.
             if other == ticket.id or any(link.ticket_id == other for link in ticket.links):
                 raise refuse(4008, "linked_request", message="The request is already linked")
             comments = str(row.get("comments") or "")

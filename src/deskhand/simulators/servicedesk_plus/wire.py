@@ -46,6 +46,7 @@ class Dialect(StrEnum):
 
 def answer(body: dict[str, Any], *, status: int = 200, as_list: bool = False, success: int = 2000) -> Response:
     """A successful answer; list answers carry ``response_status`` as an array, single ones as an object."""
+    # `success` is a parameter, since some on-premises builds say 200 where the others say 2000.
     stamp = {"status_code": success, "status": "success"}
     return _json(status, {"response_status": [stamp] if as_list else stamp, **body})
 
@@ -57,6 +58,7 @@ def failure(code: int, *, fields: tuple[str, ...] = (), message: str = "", statu
         item["fields"] = list(fields)
     if message:
         item["message"] = message
+    # The outer code says nothing but "failed": a client that read only it would take every refusal for one kind.
     body = {"response_status": {"status_code": 4000, "status": "failed", "messages": [item]}}
     return _json(status or HTTP_STATUS.get(code, 400), body)
 
@@ -81,6 +83,7 @@ def time_json(moment: datetime | None) -> dict[str, str] | None:
     """Epoch milliseconds as text, and the words a person reads."""
     if moment is None:
         return None
+    # Text and not a number, as the vendor sends it; the words beside it are in the user's own format.
     return {"display_value": moment.strftime("%b %d, %Y %I:%M %p"), "value": str(round(moment.timestamp() * 1000))}
 
 
@@ -96,6 +99,7 @@ def named_json(kind: str, name: str | None) -> dict[str, Any] | None:
     if name is None:
         return None
     values = [value.casefold() for value in LISTS[kind]]
+    # Ids of an instance mean nothing elsewhere; the ones here differ from the vendor's on purpose.
     position = values.index(name.casefold()) + 1 if name.casefold() in values else 900
     return {"id": str(position), "name": name}
 

@@ -151,6 +151,7 @@ class SimulatorHarness(DeskHarness):
         self.words = words
         self.secret = secret
         simulator.sender.target = simulator.sender.target.model_copy(update={"secret": secret, "scheme": scheme})
+        # Known beforehand: desks assign to people they have, and the suite is not about making accounts.
         simulator.store.person(words.technician, is_agent=True)
 
     async def create_ticket(self, subject: str, description: str = "") -> str:

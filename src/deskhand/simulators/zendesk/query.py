@@ -57,6 +57,7 @@ def matches(ticket: SimTicket, terms: list[Term]) -> bool:
     alternatives: dict[str, bool] = {}
     for term in terms:
         holds = _holds(ticket, term) is not term.negated
+        # Several terms of one property mean "any of them", and terms of different ones "all": the vendor's own rule.
         if term.key and term.op == ":" and not term.negated:
             alternatives[term.key] = alternatives.get(term.key, False) or holds
         elif not holds:
@@ -69,6 +70,7 @@ def _holds(ticket: SimTicket, term: Term) -> bool:
         return _contains(ticket, term.value)
     if term.key in _TIMES:
         return _time_holds(getattr(ticket, _TIMES[term.key]), term)
+    # Statuses have an order at the vendor, by which triggers and searches say "less than solved".
     if term.key == "status" and term.op != ":" and {ticket.status, term.value} <= set(STATUSES):
         return _compare(STATUSES.index(ticket.status), term.op, STATUSES.index(term.value))
     plain: dict[str, set[str]] = {
@@ -96,6 +98,7 @@ def _contains(ticket: SimTicket, phrase: str) -> bool:
     texts = [ticket.subject, html_to_text(ticket.description), *(html_to_text(note.body) for note in ticket.notes)]
     words = _WORDS.findall(" ".join(texts).casefold())
     sought = _WORDS.findall(phrase.casefold())
+    # Whole words in their order: the vendor's index has no parts of words without an asterisk.
     return any(words[at : at + len(sought)] == sought for at in range(len(words) - len(sought) + 1))
 
 
@@ -106,6 +109,7 @@ def _time_holds(moment: datetime | None, term: Term) -> bool:
     if moment is None:
         return False
     if term.op == ":":
+        # A time with ":" means its whole day, whatever hour was written.
         return moment.date() == border.date()
     return _compare(moment.replace(microsecond=0), term.op, border)
 
