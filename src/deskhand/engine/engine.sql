@@ -105,12 +105,14 @@ BEGIN
   END IF;
   SELECT public.execution_caps(t.rate_limits), public.execution_weight(t.rate_limits) INTO v_cap, v_weight
     FROM public.tenant_configs t WHERE t.tenant_id = p_tenant;
+  -- Each count stops at the cap: a tenant with ten thousand runs waiting must not pay for them at each event.
   SELECT count(*) INTO v_inflight FROM (
     (SELECT 1 FROM public.agent_executions x WHERE x.status = 'running' AND x.tenant_id = p_tenant LIMIT v_cap)
     UNION ALL
     (SELECT 1 FROM public.agent_executions x WHERE x.status = 'queued' AND NOT x.parked AND x.tenant_id = p_tenant
       LIMIT v_cap)
   ) inflight;
+  -- What PgQueuer held beyond the cap would only be refused at its start, and block its place in the queue meanwhile.
   v_parked := v_inflight >= v_cap;
   IF NOT v_parked THEN
     v_tag := public.next_queue_tag(p_tenant, v_weight);
@@ -121,6 +123,7 @@ BEGIN
                                        queue_tag)
   VALUES (p_id, p_tenant, p_agent, p_trigger, p_version, p_tool, p_ticket, public.run_lane(p_tool, p_ticket, p_mode),
           p_mode, p_payload, p_retry_of, p_replay_of, p_key, v_parked, 1, v_tag)
+  -- Only a run that never started takes a newer state of the ticket: one that was tried has acted on the state it had.
   ON CONFLICT (tenant_id, agent_id, lane) WHERE status = 'queued' AND attempt = 0 AND lane IS NOT NULL AND mode = 'live'
   DO UPDATE SET input_payload = excluded.input_payload WHERE p_joins
   RETURNING id INTO v_id;
@@ -195,6 +198,7 @@ BEGIN
                           WHERE q.tenant_id = p_tenant AND q.lane = e.lane AND q.status = 'queued' AND NOT q.parked)))
      ORDER BY e.queued_at, e.id
      LIMIT CASE WHEN v_starts > 0 THEN least(v_room, v_starts) ELSE v_room END
+     -- Another transaction is promoting or changing that run; to wait here could wait for each other.
      FOR UPDATE SKIP LOCKED
   ), tagged AS (
     SELECT p.id, v_tag + v_stride * (row_number() OVER (ORDER BY p.queued_at, p.id) - 1) AS tag FROM picked p
@@ -257,7 +261,7 @@ BEGIN
     RETURN QUERY SELECT 'later'::text, e.attempt, NULL::jsonb; RETURN;
   END IF;
   -- Found running: its worker died or lost it without a word. Whether tries are left after a failure that was
-  -- reported is decided where it is known what failed (executions/retry.py); here only what kills workers is stopped.
+  -- reported is decided where it is known what failed (engine/retry.py); here only what kills workers is stopped.
   v_crashes := e.crashes + CASE WHEN e.status = 'running' THEN 1 ELSE 0 END;
   IF v_crashes >= 4 THEN
     UPDATE agent_executions x SET status = 'failed', completed_at = clock_timestamp(), parked = false,
@@ -284,9 +288,11 @@ BEGIN
          error_code = NULL, error_message = NULL
    WHERE x.id = p_execution RETURNING * INTO e;
   IF e.attempt = 1 THEN
+    -- By the minute, so that an hour is sixty rows to sum, whatever a tenant starts in it.
     INSERT INTO execution_starts (tenant_id, minute, starts) VALUES (p_tenant, date_trunc('minute', clock_timestamp()), 1)
     ON CONFLICT (tenant_id, minute) DO UPDATE SET starts = execution_starts.starts + 1;
   END IF;
+  -- Forward only, so that a run which waited long does not take the clock back for everybody.
   PERFORM move_execution_clock(e.queue_tag) FROM execution_clock c WHERE e.queue_tag > c.last_value;
   RETURN QUERY SELECT 'started'::text, e.attempt, to_jsonb(e);
 END
@@ -306,11 +312,13 @@ BEGIN
   PERFORM set_config('app.current_tenant_id', p_tenant, true);
   SELECT x.cancel_requested_at, a.status AS agent_status, t.is_active INTO e
     FROM agent_executions x JOIN agents a ON a.id = x.agent_id JOIN tenant_configs t ON t.tenant_id = x.tenant_id
+   -- Locked until the step is written: a worker that takes the run over meanwhile waits, and then finds the step.
    WHERE x.id = p_execution AND x.attempt = p_attempt AND x.status = 'running' FOR NO KEY UPDATE OF x;
   IF NOT FOUND THEN
     RETURN QUERY SELECT 'fenced'::text, NULL::jsonb; RETURN;
   END IF;
   SELECT * INTO s FROM execution_steps y WHERE y.execution_id = p_execution AND y.step_key = p_key;
+  -- Before the look at a cancel: what was done stays true, and a replay has no effect that a cancel could stop.
   IF FOUND AND s.state = 'finished' THEN
     RETURN QUERY SELECT 'replay'::text, s.output; RETURN;
   END IF;
@@ -322,6 +330,7 @@ BEGIN
     VALUES (p_tenant, p_execution, p_key, p_attempt, p_kind, p_name, p_idempotent, p_mark, p_input);
     RETURN QUERY SELECT 'new'::text, NULL::jsonb; RETURN;
   END IF;
+  -- Nobody knows whether the effect happened: the caller asks the desk by the mark, or a person.
   IF s.state IN ('started', 'in_doubt') AND NOT s.idempotent THEN
     UPDATE execution_steps y SET state = 'in_doubt', attempt = p_attempt
      WHERE y.execution_id = p_execution AND y.step_key = p_key;
@@ -345,6 +354,8 @@ BEGIN
   UPDATE execution_steps y SET state = p_state, output = p_output, error = p_error, tokens_in = p_tokens_in,
          tokens_out = p_tokens_out, cost_usd = p_cost, finished_at = clock_timestamp()
     FROM agent_executions x
+   -- The attempt twice: of the step, which a later attempt may have begun anew, and of the run, which may have been
+   -- lost.
    WHERE y.execution_id = p_execution AND y.step_key = p_key AND y.attempt = p_attempt
      AND x.id = p_execution AND x.attempt = p_attempt AND x.status = 'running';
   RETURN FOUND;

@@ -70,12 +70,14 @@ BEGIN
     RETURN;
   END IF;
 
+  -- First of all: the unique row is what makes one of two that bring the same delivery at once wait, and then find it.
   INSERT INTO webhook_deliveries (tenant_id, trigger_id, delivery_id, outcome, http_status, scheme, event, tool_type,
                                   ticket_ref, body_sha256, body_bytes, execution_id)
   VALUES (p_tenant, p_trigger, p_delivery, 'accepted', 202, p_scheme, p_event, p_tool, p_ticket, p_body_sha256,
           p_body_bytes, v_execution)
   ON CONFLICT (trigger_id, delivery_id) WHERE outcome <> 'rejected' DO NOTHING
   RETURNING id INTO v_delivery;
+  -- A redelivery gets the first answer again; a rejected one is no answer, for nothing proved who sent it.
   IF v_delivery IS NULL THEN
     RETURN QUERY SELECT d.outcome::text, d.execution_id, d.reason FROM webhook_deliveries d
       WHERE d.trigger_id = p_trigger AND d.delivery_id = p_delivery AND d.outcome <> 'rejected';

@@ -60,6 +60,8 @@ BEGIN
              g.schedule_cron, g.schedule_timezone
         FROM unnest(p_triggers, p_instants, p_outcomes) AS w (trigger_id, instant, outcome)
         JOIN public.agent_triggers g ON g.id = w.trigger_id AND g.trigger_type = 'schedule' AND NOT g.is_paused
+                                    -- The database's own bounds: a caller could otherwise name an instant to start a
+                                    -- run that is not due.
                                     AND w.instant BETWEEN g.next_fire_at AND now()
         JOIN public.agents a ON a.tenant_id = g.tenant_id AND a.id = g.agent_id AND a.status = 'active'
         JOIN public.tenant_configs t ON t.tenant_id = g.tenant_id AND t.is_active
@@ -77,6 +79,7 @@ BEGIN
       v_skipped := v_skipped + 1;
       CONTINUE;
     END IF;
+    -- UTC, since it is part of the key that makes an instant start one run; two zones would make two keys.
     v_at := to_char(v_firing.instant AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"');
     SELECT r.outcome INTO v_birth
       FROM public.start_run(
