@@ -14,9 +14,9 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-LEAST_RATIO = 0.95
-"""Where it stands, so that it can only rise; 1.0 is the aim, and was reached before the tools of the free run came."""
-MOST_UNNAMED = 88
+LEAST_RATIO = 1.0
+"""The least that this house holds itself to: 1.03 stood here when the floor was raised to it."""
+MOST_UNNAMED = 47
 """It may fall, and is then lowered here; a new module brings a test that names it."""
 
 PRODUCT = "src/deskhand/"
