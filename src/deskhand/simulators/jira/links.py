@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from starlette.requests import Request
@@ -12,10 +12,8 @@ from deskhand.simulators.base import SimTicket
 from deskhand.simulators.base.state import SimLink
 from deskhand.simulators.jira import world
 from deskhand.simulators.jira.issue import REMOTE
-from deskhand.simulators.jira.state import JiraSite
-from deskhand.simulators.jira.wire import empty, json_body, ok, refuse, whole_number
-
-Handler = Callable[[Request], Awaitable[Response]]
+from deskhand.simulators.jira.state import Part
+from deskhand.simulators.jira.wire import Table, empty, json_body, ok, refuse, whole_number
 
 
 def history_json(base: str, entry: Mapping[str, Any]) -> dict[str, Any]:
@@ -28,17 +26,10 @@ def history_json(base: str, entry: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-class LinkApi:
-    """Handlers.
+class LinkApi(Part):
+    """What hangs on an issue."""
 
-    Args:
-        sim: The simulator.
-    """
-
-    def __init__(self, sim: JiraSite) -> None:
-        self._sim = sim
-
-    def table(self) -> list[tuple[str, str, Handler]]:
+    def table(self) -> Table:
         """Routes: path, verb, handler."""
         return [
             ("/issue/{id}/changelog", "GET", self._changelog),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -13,12 +13,10 @@ from starlette.responses import Response
 from deskhand.simulators.base import SimNote, SimTicket
 from deskhand.simulators.jira import links, search, site, text, world
 from deskhand.simulators.jira.issue import BadFieldsError
-from deskhand.simulators.jira.state import JiraSite
+from deskhand.simulators.jira.state import JiraSite, Part
 from deskhand.simulators.jira.text import Speech
-from deskhand.simulators.jira.wire import empty, json_body, ok, refuse, whole_number
+from deskhand.simulators.jira.wire import Table, empty, json_body, ok, refuse, whole_number
 
-Handler = Callable[[Request], Awaitable[Response]]
-Table = list[tuple[str, str, Handler]]
 _OFF_SCREEN = "Field '{}' cannot be set. It is not on the appropriate screen, or unknown."
 
 _ISSUE_KEYS = {"fields", "update", "properties", "transition", "historyMetadata"}
@@ -26,15 +24,11 @@ _COMMENT_KEYS = {"body", "properties", "visibility", "public"}
 _COMMENT_LIMIT = 32_767
 
 
-class PlatformApi:
-    """Handlers.
-
-    Args:
-        sim: The simulator.
-    """
+class PlatformApi(Part):
+    """Issues and what stands behind them, in both versions."""
 
     def __init__(self, sim: JiraSite) -> None:
-        self._sim = sim
+        super().__init__(sim)
         self._search = search.SearchApi(sim)
         self._site = site.SiteApi(sim)
         self._links = links.LinkApi(sim)

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from deskhand.simulators.base import SimTicket
 from deskhand.simulators.jira import jql as sim_jql
 from deskhand.simulators.jira import world
-from deskhand.simulators.jira.state import JiraSite
+from deskhand.simulators.jira.state import Part
 from deskhand.simulators.jira.wire import json_body, ok, refuse, whole_number
 
 _SEARCH_KEYS = {
@@ -21,15 +21,8 @@ _UNBOUNDED = "Unbounded JQL queries are not allowed here. Please add a search re
 _ROWS_WITH_FIELDS = 100
 
 
-class SearchApi:
-    """Handlers.
-
-    Args:
-        sim: The simulator.
-    """
-
-    def __init__(self, sim: JiraSite) -> None:
-        self._sim = sim
+class SearchApi(Part):
+    """Search."""
 
     async def count(self, request: Request) -> Response:
         """``POST /search/approximate-count``."""

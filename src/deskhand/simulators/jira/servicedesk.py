@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 from starlette.requests import Request
@@ -11,10 +10,8 @@ from starlette.responses import Response
 from deskhand.simulators.base import SimNote, SimPerson, SimTicket
 from deskhand.simulators.jira import text as sim_text
 from deskhand.simulators.jira import world
-from deskhand.simulators.jira.state import JiraSite
-from deskhand.simulators.jira.wire import empty, json_body, ok, refuse, whole_number
-
-Handler = Callable[[Request], Awaitable[Response]]
+from deskhand.simulators.jira.state import Part
+from deskhand.simulators.jira.wire import Table, empty, json_body, ok, refuse, whole_number
 
 _API = "/rest/servicedeskapi"
 _CATEGORY = {"new": "NEW", "indeterminate": "INDETERMINATE", "done": "DONE"}
@@ -23,17 +20,10 @@ _GOAL = 14_400_000  # milliseconds
 _NOT_FILLED = "Your request could not be created. Please check the fields have been filled in correctly."
 
 
-class ServiceDeskApi:
-    """Handlers.
+class ServiceDeskApi(Part):
+    """The service desk."""
 
-    Args:
-        sim: The simulator.
-    """
-
-    def __init__(self, sim: JiraSite) -> None:
-        self._sim = sim
-
-    def table(self) -> list[tuple[str, str, Handler]]:
+    def table(self) -> Table:
         """Routes: path, verb, handler."""
         desk = "/servicedesk/{desk}"
         return [

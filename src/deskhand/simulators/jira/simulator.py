@@ -13,7 +13,7 @@ import binascii
 import hashlib
 import json
 from collections import defaultdict, deque
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -27,11 +27,9 @@ from deskhand.simulators.jira import events, text, world
 from deskhand.simulators.jira.platform import PlatformApi
 from deskhand.simulators.jira.servicedesk import ServiceDeskApi
 from deskhand.simulators.jira.state import JiraSite
-from deskhand.simulators.jira.wire import RefusedError, failure, refuse
+from deskhand.simulators.jira.wire import Handler, RefusedError, failure, refuse
 
 _TOKEN_LIFE = timedelta(hours=1)
-
-Handler = Callable[[Request], Awaitable[Response]]
 
 
 class JiraSimulator(JiraSite):

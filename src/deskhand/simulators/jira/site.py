@@ -2,31 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from deskhand.simulators.jira import world
-from deskhand.simulators.jira.state import JiraSite
-from deskhand.simulators.jira.wire import failure, ok, refuse
+from deskhand.simulators.jira.state import Part
+from deskhand.simulators.jira.wire import Table, failure, ok, refuse
 
-Handler = Callable[[Request], Awaitable[Response]]
 _SITE_GROUPS = ("jira-servicemanagement-users-example", "site-admins", "it-network")
 
 
-class SiteApi:
-    """Handlers.
+class SiteApi(Part):
+    """What the site says of itself."""
 
-    Args:
-        sim: The simulator.
-    """
-
-    def __init__(self, sim: JiraSite) -> None:
-        self._sim = sim
-
-    def table(self) -> list[tuple[str, str, Handler]]:
+    def table(self) -> Table:
         """Routes: path, verb, handler."""
         return [
             ("/myself", "GET", self._myself),

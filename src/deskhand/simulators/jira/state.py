@@ -107,3 +107,14 @@ class JiraSite(DeskSimulator):
     def closing_fields(self, status: str) -> dict[str, Any]:
         done = world.is_done(status)
         return {"status": status, "resolution": "Done" if done else None, "resolved_at": self.clock() if done else None}
+
+
+class Part:
+    """Handlers of some of the site's routes.
+
+    Args:
+        sim: The simulator.
+    """
+
+    def __init__(self, sim: JiraSite) -> None:
+        self._sim = sim

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
+
+Handler = Callable[[Request], Awaitable[Response]]
+Table = list[tuple[str, str, Handler]]
+"""Routes of one part of the site: path, verb, handler."""
 
 _WORDS = {
     401: "Client must be authenticated to access this resource.",
