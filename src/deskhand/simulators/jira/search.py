@@ -22,7 +22,7 @@ _ROWS_WITH_FIELDS = 100
 
 
 class SearchApi(Part):
-    """Search."""
+    """Issues by JQL, as the index shows them."""
 
     async def count(self, request: Request) -> Response:
         """``POST /search/approximate-count``."""

@@ -21,7 +21,7 @@ _NOT_FILLED = "Your request could not be created. Please check the fields have b
 
 
 class ServiceDeskApi(Part):
-    """The service desk."""
+    """Requests, comments, queues and times of the API that customers and agents use."""
 
     def table(self) -> Table:
         """Routes: path, verb, handler."""
