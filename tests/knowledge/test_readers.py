@@ -49,6 +49,7 @@ def test_a_list_is_found_under_each_name_that_systems_use(wrapper: str) -> None:
         "\ufeff" + json.dumps([ONE, TWO]),
         json.dumps(ONE) + json.dumps(TWO),
         json.dumps(ONE, indent=2) + "\n\n" + json.dumps(TWO, indent=2),
+        json.dumps(ONE) + "\n\n" + json.dumps(TWO, indent=2),
         "\x1e" + json.dumps(ONE) + "\n\x1e" + json.dumps(TWO),
         json.dumps([ONE]) + "\n" + json.dumps([TWO]),
         json.dumps({"unknown": [ONE, TWO], "paging": {"next": 2}}),

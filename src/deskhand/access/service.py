@@ -78,6 +78,7 @@ async def list_api_keys(
     session: AsyncSession, *, tenant_id: str, limit: int = 50, cursor: str | None = None
 ) -> Page[ApiKey]:
     """Keys of a tenant's machines, newest first; revoked ones too, console sessions not."""
+    # By prefix: sign-in tokens and sessions stand in the same table, and would bury the keys that people look for.
     return await repository.list_keys(session, tenant_id, [f"{KEY}_"], limit=limit, cursor=cursor)
 
 

@@ -235,11 +235,13 @@ async def rotate_secret(
 
 
 def _ensure_may_set_status(principal: Principal, wanted: AgentStatus | None) -> None:
+    # To write an agent and to let it loose are two roles; created "active", it would need only the first.
     if wanted is not None and not principal.may("operator"):
         raise ForbiddenError(f"Setting an agent's status needs the role operator; yours is {principal.role}.")
 
 
 def _shown(agent: Agent, response: Response) -> AgentResponse:
+    # With every answer, so that a client which has just changed an agent can go on without reading it again.
     response.headers["ETag"] = etag(agent)
     return AgentResponse.model_validate(agent)
 

@@ -157,6 +157,8 @@ class _Layout:
         return "\n\n".join(block for block in blocks if block), tuple(self._numbers)
 
     def _number(self, ref: str) -> str:
+        # Numbered as they are met, so that a reader finds [1] first; the refs of the prompt mean nothing to anybody
+        # else.
         return f"[{self._numbers.setdefault(ref, len(self._numbers) + 1)}]"
 
     def _section(self, section: Section) -> str:

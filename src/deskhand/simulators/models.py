@@ -129,6 +129,7 @@ class LlmSimulator:
         self.seen.append(seen)
         # Taken before the wait: calls that run at once must not share an id.
         number = len(self.seen)
+        # Before the wait, so that replies are given out in the order in which calls came in.
         reply = self._reply(seen)
         await asyncio.sleep(self._latency + reply.delay)
         if reply.hang_up:
@@ -173,6 +174,7 @@ def completion(body: Mapping[str, Any], reply: Reply, *, number: int) -> dict[st
             }
             for index, (name, args) in enumerate(reply.tool_calls)
         ]
+    # A quarter of the characters is near enough for budgets and costs, and needs no tokenizer.
     tokens_in = len(json.dumps(body.get("messages", []))) // _TOKEN_CHARS
     tokens_out = max(1, len(json.dumps(message)) // _TOKEN_CHARS)
     return {

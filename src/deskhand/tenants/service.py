@@ -116,6 +116,7 @@ class TenantService:
         ensure_mail_settings(tenant, self._secrets)
         if sent:
             await self._save(tenant)
+            # Names alone: the log cannot be cleaned, and a value may be a credential.
             await self._audit(tenant, actor, "tenant.update", {"fields": sorted(sent)})
         return tenant
 
@@ -195,11 +196,14 @@ class TenantService:
     async def _get(self, tenant_id: str, *, for_update: bool = False) -> TenantConfig:
         tenant = await repository.get_tenant(self._session, tenant_id, for_update=for_update)
         if tenant is None:
+            # The same words for a tenant of others: row-level security hides it, and the answer must not tell the two
+            # apart.
             raise NotFoundError(f"There is no tenant '{tenant_id}'.")
         return tenant
 
     async def _save(self, tenant: TenantConfig) -> None:
         await self._session.flush()
+        # Read back, because the database stamps updated_at, and the answer must show what is stored.
         await self._session.refresh(tenant)
 
     async def _audit(self, tenant: TenantConfig, actor: str, operation: str, details: dict[str, Any]) -> None:
@@ -232,6 +236,7 @@ class TenantService:
         faults = connection_faults(tenant, tenant.tool_type, secrets=self._secrets, plugins=self._plugins)
         if not faults:
             return
+        # The specification's own sentence where it has one; a desk from outside has only its plugin's model.
         fields = TOOL_FIELDS.get(tenant.tool_type)
         missing = fields is not None and any("is missing" in fault.detail for fault in faults)
         detail = fields.requirement if fields and missing else _joined(faults)
@@ -264,6 +269,7 @@ async def record_enhancement(
         took_ms: Milliseconds from the run's start.
     """
     values = {
+        # The run's own id, so that a resumed run meets the row it wrote before and makes no second one.
         "id": run_id,
         "tenant_id": tenant_id,
         "ticket_id": ticket_id,

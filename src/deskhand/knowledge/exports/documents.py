@@ -164,6 +164,9 @@ def _goes_by_lines(text: TextIO, *, expected: bool) -> bool:
     # A list may be written with an item a line; by lines, each comma would make a bad row.
     if not sample or sample[0].lstrip("\ufeff \t").startswith("["):
         return False
+    # A lone brace begins a document that is laid out over lines; by lines, each of them would be a bad row.
+    if any(line.strip() == "{" for line in sample):
+        return False
     whole = [_is_object(line) for line in sample]
     return len(sample) > 1 and (whole[0] or (expected and any(whole)))
 

@@ -103,6 +103,7 @@ def _endpoint(act: Callable[[Request, Any], Any], model: type[BaseModel] | None)
             body = model.model_validate_json(await request.body() or b"{}") if model else None
             answer = act(request, body)
         except ValidationError as error:
+            # In words, since it is read by whoever wrote the test or typed the curl.
             return Response(error.json(include_url=False), status_code=422, media_type="application/json")
         except _UnknownTicketError as error:
             return JSONResponse({"detail": f"There is no ticket {error}."}, status_code=404)
@@ -130,6 +131,7 @@ def _about(sim: SimulatedDesk) -> dict[str, Any]:
 
 
 def _turn_clock(sim: SimulatedDesk, body: ClockBody) -> dict[str, str]:
+    # One of the two: to freeze and to move at once would leave open from where it moves.
     if body.advance is not None:
         sim.clock.advance(body.advance)
     else:
@@ -211,6 +213,7 @@ def _change(sim: SimulatedDesk, ticket: SimTicket, body: ChangeBody) -> dict[str
     if body.status is not None:
         # What the vendor sets along with a status: a ticket that is closed without a time of it exists nowhere.
         changes.update(sim.closing_fields(body.status))
+    # An agent's account, whoever is named: at these desks only staff may change a ticket's fields.
     sim.change(ticket, changes, by=sim.store.person(body.by, is_agent=True))
     return summary(ticket)
 

@@ -212,6 +212,7 @@ class Issues:
                 continue
             problem = self._set(name, value, out, custom, read_text)
             if problem:
+                # All of them at once, as the vendor tells them.
                 errors[name] = problem
         if errors:
             raise BadFieldsError(errors)
@@ -264,6 +265,7 @@ class Issues:
             return None if attribute == "assignee" else "Reporter is required."
         person = self.person(str(account))
         out[attribute] = person
+        # Anybody may have reported an issue; only somebody with a seat on the site may be assigned one.
         fits = person is not None and (attribute == "requester" or person.is_agent)
         return None if fits else f"User '{account}' cannot be assigned issues."
 
@@ -272,6 +274,7 @@ class Issues:
             return "data was not an array"
         if any(" " in item for item in value):
             return "The label can't contain spaces."
+        # Each once: the vendor keeps no label twice.
         out["tags"] = list(dict.fromkeys(value))
         return None
 
@@ -301,6 +304,7 @@ def _pick(value: Any, words: Mapping[str, str]) -> str | None:
     """One of the words, by ``id``, ``name`` or ``value``."""
     if not isinstance(value, Mapping):
         return None
+    # The id goes before the name, as at the vendor, where names are translated.
     if "id" in value:
         return words.get(str(value["id"]))
     label = str(value.get("name", value.get("value"))).casefold()

@@ -79,6 +79,7 @@ class PlatformApi(Part):
         body = await json_body(request, _ISSUE_KEYS)
         fields, properties = body.get("fields") or {}, body.get("properties") or []
         project = fields.get("project") or {}
+        # By either name, as the vendor takes it.
         if {project.get("key"), project.get("id")}.isdisjoint({self._sim.project, world.PROJECT_ID}):
             raise refuse(request, 400, errors={"project": "valid project is required"})
         if not fields.get("summary"):
@@ -119,6 +120,7 @@ class PlatformApi(Part):
                 raise refuse(request, 400, errors={name: f"Field '{name}' cannot be in both 'fields' and 'update'."})
             for operation in operations:
                 ((verb, value),) = operation.items()
+                # A comment in an edit is no field: it becomes one of its own, with an event of its own.
                 if name == "comment" and verb == "add":
                     comments.append(value)
                 elif verb == "set":

@@ -40,6 +40,7 @@ class SiteApi(Part):
     async def _myself(self, request: Request) -> Response:
         sim = self._sim
         me = world.person_json(sim.base(request), sim.store.bot)
+        # Its own time zone, in which the site reads the dates of this account's JQL.
         return ok({**me, "accountType": "atlassian", "timeZone": sim.zone.key, "locale": "en_US"})
 
     async def _server_info(self, request: Request) -> Response:
@@ -49,6 +50,7 @@ class SiteApi(Part):
                 "baseUrl": base,
                 "version": "1001.0.0-SNAPSHOT",
                 "versionNumbers": [1001, 0, 0],
+                # What a client tells Cloud from Data Center by; most other addresses answer on both.
                 "deploymentType": "Cloud",
                 "buildNumber": 100_290,
                 "buildDate": "2026-11-20T12:00:00.000+0000",

@@ -189,6 +189,7 @@ class ServiceDeskPlusSimulator(DeskSimulator):
 
     async def _create(self, request: Request) -> Response:
         fields = await self.read_input(request, "request")
+        # An administrator's choice, so it differs from desk to desk and no client can know it beforehand.
         missing = tuple(name for name in self._mandatory if not fields.get(name))
         if missing:
             raise refuse(4012, *missing)
@@ -319,6 +320,7 @@ class ServiceDeskPlusSimulator(DeskSimulator):
         envelope = value if isinstance(value, dict) else {}
         label = str(envelope.get("name") or "").casefold()
         for number, word in enumerate(words, 1):
+            # Either of the two is taken, as at the vendor; clients that know the id send no name.
             if word.casefold() == label or str(envelope.get("id")) == str(number):
                 return word
         raise refuse(4001, field)

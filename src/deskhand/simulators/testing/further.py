@@ -96,6 +96,7 @@ class FurtherContract:
         assert len(stamps) == len(changes) == len({change.id for change in changes})
         assert stamps == sorted(stamps)
         authors = {change.by.id or change.by.email or change.by.name for change in changes}
+        # Ours and the technician's: a history that named one for both would blame a person for our change.
         assert len(authors) == 2
 
     async def test_each_filter_of_the_search_holds(self, desk: DeskHarness) -> None:
@@ -138,6 +139,7 @@ class FurtherContract:
         if offers(desk.plugin, "ticket_changes"):
             calls.append(lambda cursor: desk.plugin.ticket_changes(ticket_id, cursor=cursor))
         for call in calls:
+            # The last is an Arabic three: a digit to Python's isdigit, and to no desk.
             for cursor in ("", "x", "-1", "1; DROP", "9" * 30, "\u0663"):
                 await raised(DeskValidationError, call(cursor))
 
@@ -258,6 +260,7 @@ class FurtherContract:
     async def test_a_lost_creation_is_found_and_not_repeated(self, desk: DeskHarness) -> None:
         if not offers(desk.plugin, "create_ticket"):
             return
+        # Signed in first, so that the outage cuts the creation itself and not the call for a token.
         await desk.plugin.get_ticket(await desk.create_ticket("Signed in"))
         await desk.put_fault(Fault(kind="outage", writes_only=True, after_effect=True))
         await raised(DeskUnavailableError, desk.plugin.create_ticket(DRAFT, mark=MARK))
@@ -272,6 +275,7 @@ class FurtherContract:
     async def test_a_draft_the_desk_cannot_take_creates_nothing(self, desk: DeskHarness) -> None:
         if not offers(desk.plugin, "create_ticket"):
             return
+        # A desk that drops the field in silence would file the ticket without what the agent meant to say.
         wrong = TicketDraft(subject=DRAFT.subject, custom={"no_such_field_here": "x"})
         await raised(DeskValidationError, desk.plugin.create_ticket(wrong, mark=MARK))
         if desk.words.group is not None:

@@ -191,6 +191,7 @@ def audited(name: str, value: Any, previous: Any) -> list[tuple[str, Any, Any]]:
         return [("organization_id", _told(ORGANIZATIONS.get(value)), _told(ORGANIZATIONS.get(previous)))]
     if name == "assignee":
         return [("assignee_id", value.id if value else None, previous.id if previous else None)]
+    # The category is one of the custom fields, which tell of it themselves.
     return [] if name == "category" else [(name, _told(value), _told(previous))]
 
 
