@@ -88,10 +88,13 @@ class DeskhandError(Exception):
         retry_after: Seconds after which the same request may succeed.
     """
 
+    # On the class and not the instance: runs store the code and clients branch on it, so it must be the same wherever
+    # an error of this kind is raised.
     code: ClassVar[str] = "internal-error"
     status: ClassVar[int] = 500
     title: ClassVar[str] = "Internal error"
     retryable: ClassVar[bool] = False
+    # False unless a class says otherwise: to take a write for undone that was done would make it twice.
     certainly_not_done: ClassVar[bool] = False
     """Whether a write that failed this way has surely had no effect: the other side read it and refused it."""
     retry_after: float | None = None

@@ -67,10 +67,12 @@ async def follow_executions(
     app: App, viewer: Viewer, filters: Annotated[ExecutionFilters, Query()], slots: StreamSlot
 ) -> AsyncIterator[ServerSentEvent]:
     """Follow executions as server-sent events: the newest ones as they are, then each change."""
+    # Without a session of the request: a stream lasts for minutes, and must not hold a connection of the pool as long.
     async for event in stream_changes(app, viewer, filters, slots):
         yield event
 
 
+# Above the addresses with an id, or "retry" would be taken for one.
 @router.post("/retry", operation_id="retry_executions", responses=problem_responses(InvalidInputError))
 async def retry_executions(operator: Operator, session: TenantSession, wanted: BulkRetry) -> BulkRetryResult:
     """Retry every ended execution that matches, oldest first."""

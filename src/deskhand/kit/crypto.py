@@ -81,6 +81,7 @@ class SecretBox:
 
     def derive(self, purpose: str) -> bytes:
         """A key for another purpose, made of the newest key; it changes when that does."""
+        # Of a purpose each, so that what one of them signs never opens anything of another.
         return hmac.new(self._keys[0].encode(), purpose.encode(), hashlib.sha256).digest()
 
     def rotate(self, token: str | bytes) -> str:

@@ -132,10 +132,12 @@ def redact(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
 
 
 def _clean(key: str, value: object, depth: int) -> object:
+    # By its name first: a password looks like any other word.
     if value is not None and names_a_secret(key):
         return REDACTED
     if value is None or isinstance(value, bool | int | float):
         return value
+    # Somebody's whole payload in a log line must not make writing it cost more than handling it.
     if isinstance(value, Mapping | list | tuple | set | frozenset) and depth >= _MAX_DEPTH:
         return "[too deep]"
     if isinstance(value, Mapping):

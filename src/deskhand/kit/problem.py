@@ -139,6 +139,7 @@ def problem_response(request: Request, error: DeskhandError, *, sources: Sequenc
         # Whole seconds by RFC 9110, and never 0: that would ask the sender to try again at once.
         headers["Retry-After"] = str(max(1, math.ceil(error.retry_after)))
     if isinstance(error, UnauthenticatedError):
+        # RFC 9110 asks a 401 to say how one may authenticate.
         headers["WWW-Authenticate"] = 'Bearer realm="deskhand"'
     return JSONResponse(document, status_code=error.status, headers=headers, media_type=MEDIA_TYPE)
 
@@ -171,6 +172,8 @@ def install_problem_handlers(app: FastAPI, *, login_path: str | None = None) -> 
     app.add_exception_handler(DeskhandError, on_domain_error)
     app.add_exception_handler(RequestValidationError, _on_validation_error)
     app.add_exception_handler(StarletteHTTPException, _on_http_exception)
+    # Each kind by itself, since what the driver, the ORM and the system raise have no ancestor that is a database's
+    # alone.
     for kind in DATABASE_ERRORS:
         app.add_exception_handler(kind, _on_database_down)
     app.add_middleware(ResourceManners)
@@ -222,6 +225,7 @@ def _complete_head(message: Message, ident: str) -> None:
 
 async def _on_validation_error(request: Request, error: Exception) -> Response:
     faults = cast(RequestValidationError, error).errors()
+    # The parser's own words quote the body, which may hold a secret.
     if any(fault["type"] == "json_invalid" for fault in faults):
         return problem_response(request, BadRequestError("The body is not valid JSON."))
     fields, sources = [], []

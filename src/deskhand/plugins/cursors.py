@@ -29,6 +29,7 @@ def offset_of(cursor: str | None, *, first: int = 0) -> int:
     """
     if cursor is None:
         return first
+    # ASCII digits alone: Python reads many scripts' digits as a number, and a desk none of them.
     if not (cursor.isascii() and cursor.isdigit() and len(cursor) < 10 and first <= int(cursor) <= LAST_ROW):
         raise bad_cursor()
     return int(cursor)

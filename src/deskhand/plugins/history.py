@@ -24,6 +24,7 @@ def one_ticket(ref: object, skipped: list[SkippedTicket]) -> Iterator[None]:
         ref: The ticket's id, as far as it is known.
         skipped: Where it is noted.
     """
+    # Bounded: the id comes out of an answer that may be malformed throughout.
     name = str(ref or "without an id")[:100]
     try:
         yield
@@ -50,6 +51,7 @@ def solution_among(notes: Sequence[Note], *, requester: Person | None, by: datet
         by: Later notes are afterthoughts, unless there is nothing else.
     """
     said = [note for note in notes if _is_technicians(note, requester)]
+    # People go on writing on a solved ticket, and a "thank you" is no solution.
     timely = [note for note in said if by is None or note.created_at is None or note.created_at <= by]
     chosen = timely or said
     return chosen[-1].body if chosen else None

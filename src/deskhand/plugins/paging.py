@@ -83,6 +83,7 @@ async def read_pages(
     while cursor is not None:
         out_of_bounds = len(seen) >= MAX_PAGES or characters > MAX_CHARACTERS or clock() - begun > MAX_SECONDS
         if out_of_bounds or cursor in seen:
+            # Cut and not refused: what was read is of use, and each caller knows whether a part is enough.
             return Listing(rows, is_cut=True)
         seen.add(cursor)
         page, cursor = await read(cursor)

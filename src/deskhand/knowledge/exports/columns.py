@@ -13,6 +13,7 @@ TICKETS = {
         *("ticket no", "ticketid", "incident number", "incident id", "case number", "case id", "request number"),
         *("ticket", "id", "sys id", "issue id"),
     ),
+    # The surest names first: where an export has several of them, the first that is there and filled counts.
     "desk_id": ("desk id", "sys id", "issue id", "id"),
     "subject": ("subject", "short description", "title", "summary", "ticket subject"),
     "description": ("description", "body", "details", "problem description", "ticket description"),
@@ -56,6 +57,7 @@ ARTICLES = {
     "tags": ("tags", "labels", "keywords"),
     "source": ("source",),
 }
+# Where one of these had to serve as the number, no second id of the desk's is to be had beside it.
 OWN_NUMBERS = frozenset({"desk id", "sys id", "issue id", "id"})
 """Names under which an export may have a desk's internal id."""
 
@@ -92,10 +94,12 @@ class Vocabulary:
 
     def candidates(self, names: Iterable[str]) -> dict[str, list[str]]:
         """Field to the columns that may be it, the surest first."""
+        # From the end, so that of two columns with one plain name the first is the one that stays.
         plain = {plain_name(name): name for name in reversed(list(names))}
         columns: dict[str, list[str]] = {}
         for one, known in self.fields.items():
             said = [own for own, target in self.renamed.items() if target == one and own in plain]
+            # A column that the caller has named is that field alone, whatever else its name would mean.
             free = [own for own in known if own in plain and own not in self.renamed]
             columns[one] = [plain[own] for own in (*said, *free)]
         return columns
@@ -118,6 +122,7 @@ class Vocabulary:
 
 
 TICKET_VOCABULARY = Vocabulary("ticket", TICKETS, (("ticket_id",), ("subject", "description")))
+# Inventories have columns of their own making, and a technician wants to see them; a ticket's others are noise.
 SYSTEM_VOCABULARY = Vocabulary("system", SYSTEMS, (("hostname",),), keeps_others=True)
 ARTICLE_VOCABULARY = Vocabulary("article", ARTICLES, (("article_id",), ("title",), ("body",)))
 

@@ -45,8 +45,10 @@ _DAY_NAME_YEAR = re.compile(r"(\d{1,2})(?:st|nd|rd|th)?[ ./-]*(?:de )?([a-z]{3,1
 _NAME_DAY_YEAR = re.compile(r"([a-z]{3,10})[ ./-]*(\d{1,2})(?:st|nd|rd|th)?[ ./,-]+(\d{4}|\d{2})")
 _WEEKDAY = re.compile(r"^[a-z]{2,10}\.?,\s*")
 _SERIAL = re.compile(r"[2-7]\d{4}(?:[.,]\d+)?")
+# Two days before 1900: spreadsheets count from 1, and count a 29th of February 1900 that never was.
 _SERIAL_START = datetime(1899, 12, 30, tzinfo=UTC)
 _LONGEST = 60
+# Databases without null dates store one of these for "not yet".
 _PLACEHOLDER_YEARS = ("0000-", "0001-", "9999-")
 _NO_DATE = {"-", "--", "–", "—", "n/a", "na", "n.a.", "nil", "none", "null", "nan", "unknown", "not available", "0"}
 
@@ -72,6 +74,7 @@ def read_date(value: object, order: DateOrder | None = None) -> datetime | None:
     text = "" if value is None else str(value).strip()
     if not text or text.startswith(_PLACEHOLDER_YEARS) or text.casefold() in _NO_DATE:
         return None
+    # A whole description in the wrong column: refused at once, and never given to the patterns.
     if len(text) > _LONGEST:
         raise ValueError(f"{text[:_LONGEST]!r}… is not a date")
     moment = _digits(text) or read_instant(text) or _local(text, order)
@@ -89,10 +92,12 @@ def date_order(texts: Iterable[str]) -> DateOrder | None:
     orders: dict[DateOrder, str] = {}
     for text in texts:
         numbers = _NUMBERS.search(text[:_LONGEST])
+        # With dots the day stands first wherever dates are written so; it tells nothing about the file's slashes.
         if numbers is None or len(numbers.group(1)) > 2 or numbers.group(2) == ".":
             continue
         if int(numbers.group(1)) > 12:
             orders.setdefault("day-first", text)
+        # "AM" and "PM" are written where the month stands first.
         elif int(numbers.group(3)) > 12 or _afternoon(text):
             orders.setdefault("month-first", text)
     if len(orders) > 1:
@@ -115,6 +120,7 @@ def _digits(text: str) -> datetime | None:
 
 
 def _local(text: str, order: DateOrder | None) -> datetime | None:
+    # Without accents, as exports lose them ("fevr."), and with the narrow blank that newer systems put before AM.
     plain = unicodedata.normalize("NFKD", text.casefold().replace("\u202f", " "))
     plain = "".join(sign for sign in plain if not unicodedata.combining(sign))
     zone, plain = _taken_zone(plain)
@@ -173,6 +179,7 @@ def _numeric_day(numbers: re.Match[str], order: DateOrder | None, *, month_first
 
 
 def _year(text: str) -> int:
+    # No desk has tickets of the last century.
     return int(text) + 2000 if len(text) == 2 else int(text)
 
 

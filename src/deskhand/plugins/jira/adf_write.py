@@ -34,6 +34,7 @@ def _blocks(parent: SyntaxTreeNode) -> list[Node]:
 def _block(node: SyntaxTreeNode) -> list[Node]:
     make = _BLOCKS.get(node.type)
     if make is None:
+        # Loud, because a note must not lose a paragraph in silence.
         raise ValueError(f"Markdown block {node.type} has no ADF form")
     return make(node)
 

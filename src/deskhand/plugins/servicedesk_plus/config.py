@@ -100,4 +100,6 @@ class ServiceDeskPlusConfig(BaseModel):
 
     def token_key(self) -> str:
         """Key of this connection's access token in the process-wide cache."""
+        # By the credential itself and not the tenant: two tenants of one account share its token, and a changed secret
+        # has none.
         return credential_key(self.servicedesk_accounts_url, *self.token_form().values())

@@ -51,11 +51,13 @@ def moment(value: datetime | None, zone: tzinfo = UTC) -> Cell:
     """A time: stored in UTC, shown in the user's zone."""
     if value is None:
         return Cell()
+    # Stored in UTC and shown in the user's zone: a client that reads the shown one is hours off.
     return Cell(value.astimezone(UTC).strftime(TIME), value.astimezone(zone).strftime(TIME))
 
 
 def sys_id_of(*parts: str) -> str:
     """A stable id of 32 hex digits for something that has none of its own."""
+    # Derived from what it names, so that the same state has the same ids in each run of a test.
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
 
 
@@ -65,6 +67,7 @@ def render(row: Row, *, mode: str, base: str, links: bool) -> dict[str, Any]:
 
 
 def _cell(cell: Cell, mode: str, base: str, links: bool) -> object:
+    # Only a reference that points somewhere has one: a reader has to bear both forms in one list.
     link = {"link": f"{base}/api/now/table/{cell.table}/{cell.value}"} if cell.table and cell.value and links else {}
     if mode == "all":
         return {"display_value": cell.display, **link, "value": cell.value}
