@@ -80,17 +80,17 @@ def facts(name: str) -> ModelFacts | None:
         name: As in an agent's configuration; a route prefix such as ``litellm_proxy/`` is looked through.
     """
     models = _models()
-    found = next((candidate for candidate in _spellings(name) if candidate in models), None)
-    if found is None:
+    listed_name = next((candidate for candidate in _spellings(name) if candidate in models), None)
+    if listed_name is None:
         return None
-    entry = models[found]
+    entry = models[listed_name]
     price = None
     # Half a price is none: a cost that leaves out the answer would pass for the whole.
     if "in" in entry and "out" in entry:
         cached = entry.get("cached")
         price = ModelPrice(Decimal(entry["in"]), Decimal(entry["out"]), None if cached is None else Decimal(cached))
     return ModelFacts(
-        name=found,
+        name=listed_name,
         price=price,
         max_input_tokens=entry.get("max_in"),
         max_output_tokens=entry.get("max_out"),

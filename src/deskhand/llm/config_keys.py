@@ -75,7 +75,7 @@ def faults(config: Mapping[str, Any], *, named: Collection[str]) -> Iterator[str
         yield f"'{name}' is decided by Deskhand for '{model}': its answers have the note's own form; leave it out"
 
 
-def _inner_faults(config: Mapping[str, Any], wanted: Collection[str]) -> Iterator[str]:
+def _inner_faults(config: Mapping[str, Any], listed: Collection[str]) -> Iterator[str]:
     """The OpenAI client's ``extra_body`` ("send these too"): its members are sent beside the others."""
     inner = config.get("extra_body")
     if inner is None:
@@ -87,7 +87,7 @@ def _inner_faults(config: Mapping[str, Any], wanted: Collection[str]) -> Iterato
         fault = refusal(name)
         if fault:
             yield fault
-        elif name in _BESIDE or name in wanted:
+        elif name in _BESIDE or name in listed:
             yield f"'{name}' has a field of its own; set it there and not in extra_body"
 
 

@@ -45,9 +45,9 @@ def build_model(llm_config: Mapping[str, Any], gateway: GatewaySettings, http: H
         ModelUnavailableError: The embedded server is not running.
     """
     provider = str(llm_config.get("provider") or "litellm")
-    wanted = str(llm_config.get("model") or "")
+    configured = str(llm_config.get("model") or "")
     # The installation may call models by names of its own, so that agents need no change when a model is replaced.
-    name = gateway.aliases.get(wanted, wanted)
+    name = gateway.aliases.get(configured, configured)
     settings = call_settings(llm_config)
     # Before the check of the provider: an alias may lead an agent of any provider to the embedded model.
     if is_embedded(provider, name):

@@ -56,8 +56,8 @@ class SearchApi(Part):
         ticket = self._sim.store.tickets[number]
         return self._sim.issues.issue(ticket, self._sim.base(request), text, wanted=names)
 
-    def _reconciled(self, request: Request, asked: Mapping[str, Any]) -> list[str]:
-        numbers = asked.get("reconcileIssues") or []
+    def _reconciled(self, request: Request, body: Mapping[str, Any]) -> list[str]:
+        numbers = body.get("reconcileIssues") or []
         if not all(isinstance(number, int) for number in numbers) or len(numbers) > 50:
             raise refuse(request, 400, "reconcileIssues takes at most 50 numeric issue ids.")
         return [str(number) for number in numbers]

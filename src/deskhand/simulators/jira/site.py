@@ -125,13 +125,13 @@ class SiteApi(Part):
         return await self._assignable(request, agents_only=False)
 
     async def _assignable(self, request: Request, *, agents_only: bool = True) -> Response:
-        wanted = request.query_params.get("query", "").casefold()
+        text = request.query_params.get("query", "").casefold()
         base = self._sim.base(request)
         people = [
             person
             for person in self._sim.store.people.values()
             if (person.is_agent or not agents_only)
-            and (wanted in person.email.casefold() or wanted in person.name.casefold())
+            and (text in person.email.casefold() or text in person.name.casefold())
         ]
         rows = [world.person_json(base, person) for person in people]
         for row in rows:

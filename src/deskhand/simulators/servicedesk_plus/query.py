@@ -125,10 +125,10 @@ def _criterion(row: Mapping[str, Any], criterion: Mapping[str, Any]) -> bool:
     return any(_compare(current, value, condition) for value in values)
 
 
-def _compare(current: object, wanted: object, condition: str) -> bool:
+def _compare(current: object, operand: object, condition: str) -> bool:
     if condition in {"gt", "gte", "lt", "lte"}:
-        return _ordered(current, wanted, condition)
-    left, right = _plain(current), _plain(wanted)
+        return _ordered(current, operand, condition)
+    left, right = _plain(current), _plain(operand)
     outcomes = {
         "eq": left == right,
         "neq": left != right,
@@ -142,15 +142,15 @@ def _compare(current: object, wanted: object, condition: str) -> bool:
     return outcomes[condition]
 
 
-def _ordered(current: object, wanted: object, condition: str) -> bool:
+def _ordered(current: object, operand: object, condition: str) -> bool:
     if current is None:
         return False
-    left, right = _sortable(current), _sortable(wanted)
+    left, right = _sortable(current), _sortable(operand)
     return {"gt": left > right, "gte": left >= right, "lt": left < right, "lte": left <= right}[condition]
 
 
-def _contains(current: object, wanted: object) -> bool:
-    return _plain(wanted) in _plain(current)
+def _contains(current: object, operand: object) -> bool:
+    return _plain(operand) in _plain(current)
 
 
 def _value(row: Mapping[str, Any], path: str) -> object:

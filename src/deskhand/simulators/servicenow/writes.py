@@ -48,8 +48,8 @@ def read(
         ignored: Columns that access control keeps the account from writing.
     """
     save = Save()
-    for name, given in body.items():
-        value = plain(given).value
+    for name, sent in body.items():
+        value = plain(sent).value
         if name not in tables.columns or name in schema.READ_ONLY or name in ignored:
             continue  # the real one says nothing either
         if name in {"comments", "work_notes"}:

@@ -101,25 +101,25 @@ class PluginContract(FurtherContract, UndoContract):
         assert page.next_cursor is None
 
     async def test_search_pages_without_gap_or_repeat(self, desk: DeskHarness) -> None:
-        wanted = {await desk.create_ticket(f"Printer {number}") for number in range(5)}
-        found: list[str] = []
+        expected = {await desk.create_ticket(f"Printer {number}") for number in range(5)}
+        listed: list[str] = []
         query = TicketQuery(text="printer", page_size=2)
         for _ in range(10):
             page = await desk.plugin.search_tickets(query)
             assert len(page.tickets) <= 2
-            found += [ticket.id for ticket in page.tickets]
+            listed += [ticket.id for ticket in page.tickets]
             if page.next_cursor is None:
                 break
             query = replace(query, cursor=page.next_cursor)
-        assert len(found) == 5
-        assert set(found) == wanted
+        assert len(listed) == 5
+        assert set(listed) == expected
 
     async def test_search_filters_by_status_and_time(self, desk: DeskHarness) -> None:
-        kept = await desk.create_ticket("Printer one")
+        moved = await desk.create_ticket("Printer one")
         await desk.create_ticket("Printer two")
-        await desk.plugin.transition(kept, desk.words.working_status)
+        await desk.plugin.transition(moved, desk.words.working_status)
         by_status = await desk.plugin.search_tickets(TicketQuery(status=(desk.words.working_status,)))
-        assert [ticket.id for ticket in by_status.tickets] == [kept]
+        assert [ticket.id for ticket in by_status.tickets] == [moved]
         later = await desk.plugin.search_tickets(TicketQuery(updated_since=datetime.now(UTC) + timedelta(days=2)))
         assert later.tickets == ()
 
@@ -161,9 +161,9 @@ class PluginContract(FurtherContract, UndoContract):
         assert await desk.plugin.find_write(ticket_id, MARK) is None
         receipt = await desk.plugin.add_note(ticket_id, NoteDraft(body=MARKDOWN, mark=MARK))
         assert (receipt.ticket_id, receipt.mark, receipt.adopted) == (ticket_id, MARK, False)
-        found = await desk.plugin.find_write(ticket_id, MARK)
-        assert found is not None
-        assert (found.id, found.adopted) == (receipt.id, True)
+        looked_up = await desk.plugin.find_write(ticket_id, MARK)
+        assert looked_up is not None
+        assert (looked_up.id, looked_up.adopted) == (receipt.id, True)
         assert await desk.plugin.find_write(ticket_id, OTHER_MARK) is None
         assert (await desk.effects(ticket_id))[0] == 1
         (note,) = (await desk.plugin.get_ticket(ticket_id)).notes
@@ -367,8 +367,8 @@ async def assert_refused(
     desk: DeskHarness, request: WebhookRequest, *, secrets: list[str] | None = None, now: datetime = NOW
 ) -> None:
     """The webhook is refused, and the refusal does not tell a secret."""
-    given = [desk.secret] if secrets is None else secrets
-    error = await raised(SignatureError, _verify(desk, request, given, now))
+    in_force = [desk.secret] if secrets is None else secrets
+    error = await raised(SignatureError, _verify(desk, request, in_force, now))
     assert desk.secret not in error.detail
 
 

@@ -162,9 +162,9 @@ class FurtherContract:
             return
         ticket_id = await desk.create_ticket("Printer jams")
         receipt = await desk.plugin.reply(ticket_id, "Which **printer** is it?", mark=MARK)
-        found = await desk.plugin.find_write(ticket_id, MARK)
-        assert found is not None
-        assert found.id == receipt.id
+        looked_up = await desk.plugin.find_write(ticket_id, MARK)
+        assert looked_up is not None
+        assert looked_up.id == receipt.id
         (note,) = (await desk.plugin.get_ticket(ticket_id)).notes
         assert note.public
         assert "printer" in note.body
@@ -252,9 +252,9 @@ class FurtherContract:
         assert desk.words.group is None or ticket.group == desk.words.group
         assert ticket.requester is not None
         assert (ticket.company.name if ticket.company else None) == desk.words.company
-        found = await desk.plugin.find_created(MARK)
-        assert found is not None
-        assert (found.ticket_id, found.adopted) == (receipt.ticket_id, True)
+        looked_up = await desk.plugin.find_created(MARK)
+        assert looked_up is not None
+        assert (looked_up.ticket_id, looked_up.adopted) == (receipt.ticket_id, True)
         assert await desk.plugin.find_created(OTHER_MARK) is None
 
     async def test_a_lost_creation_is_found_and_not_repeated(self, desk: DeskHarness) -> None:
@@ -266,10 +266,10 @@ class FurtherContract:
         await raised(DeskUnavailableError, desk.plugin.create_ticket(DRAFT, mark=MARK))
         await desk.heal()
         assert await desk.count_created(DRAFT.subject) == 1
-        found = await desk.plugin.find_created(MARK)
-        assert found is not None
+        looked_up = await desk.plugin.find_created(MARK)
+        assert looked_up is not None
         again = await desk.plugin.create_ticket(DRAFT, mark=MARK)
-        assert (again.ticket_id, again.adopted) == (found.ticket_id, True)
+        assert (again.ticket_id, again.adopted) == (looked_up.ticket_id, True)
         assert await desk.count_created(DRAFT.subject) == 1
 
     async def test_a_draft_the_desk_cannot_take_creates_nothing(self, desk: DeskHarness) -> None:

@@ -182,8 +182,8 @@ class SimulatorHarness(DeskHarness):
         self.simulator.faults.clear()
 
     async def effects(self, ticket_id: str) -> tuple[int, int]:
-        found = self.simulator.store.effects.get(ticket_id)
-        return (found.notes, found.updates) if found else (0, 0)
+        counted = self.simulator.store.effects.get(ticket_id)
+        return (counted.notes, counted.updates) if counted else (0, 0)
 
     async def webhook(self, ticket_id: str, kind: EventKind, *, now: datetime, by_us: bool = False) -> WebhookRequest:
         store, ticket = self.simulator.store, self._ticket(ticket_id)

@@ -42,11 +42,11 @@ class Term:
 def parse(query: str, *, export: bool = False) -> list[Term]:
     """The terms of a query; the export does not allow ``type:``."""
     terms: list[Term] = []
-    for found in _TERM.finditer(query):
-        if found["key"]:
-            terms.append(Term(found["key"].casefold(), found["op"], found["value"].strip('"'), bool(found["not"])))
+    for part in _TERM.finditer(query):
+        if part["key"]:
+            terms.append(Term(part["key"].casefold(), part["op"], part["value"].strip('"'), bool(part["not"])))
         else:
-            terms.append(Term("", ":", found["phrase"] or found["word"] or ""))
+            terms.append(Term("", ":", part["phrase"] or part["word"] or ""))
     if export and any(term.key == "type" for term in terms):
         raise refuse(422, "invalid", "Invalid search: the type must be given as filter[type]")
     return terms
