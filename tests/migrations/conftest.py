@@ -90,6 +90,10 @@ NEW_ROWS = (
        VALUES ('00000000-0000-4000-8000-0000000000f1', 'acme', sha256('s'), now())""",
     """INSERT INTO password_links (user_id, secret_hash, created_by, expires_at)
        VALUES ('00000000-0000-4000-8000-0000000000f1', sha256('l'), 'command-line', now())""",
+    """INSERT INTO second_factors (user_id, secret_encrypted, last_step)
+       VALUES ('00000000-0000-4000-8000-0000000000f1', 'a token', 1)""",
+    """INSERT INTO recovery_codes (user_id, code_hash)
+       VALUES ('00000000-0000-4000-8000-0000000000f1', sha256('r'))""",
     """INSERT INTO sign_in_tries (bucket, tries, since) VALUES (sha256('b'), 3, now())""",
     """INSERT INTO platform_keys (name, prefix, key_hash) VALUES ('p', 'dhp_x', sha256('y'))""",
     """INSERT INTO knowledge_articles (tenant_id, article_id, title, body)

@@ -30,11 +30,13 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_te
 $$;
 
 -- Who is signed in, and what that person may do now: a lost membership or a disabled account counts from the next
--- request on. `tenants` are the person's own memberships, for the switcher.
+-- request on. `tenants` are the person's own memberships, for the switcher. What a session was proved by and whether the
+-- person has a second factor decide whether it may do anything but ask for that (access/steps.py).
 CREATE FUNCTION find_user_session(p_secret_hash bytea)
 RETURNS TABLE (id uuid, user_id uuid, email varchar, name varchar, is_platform_admin boolean, tenant_id varchar,
                role varchar, last_used_at timestamptz, expires_at timestamptz, ended_at timestamptz,
-               tenant_is_active boolean, tenants jsonb)
+               tenant_is_active boolean, tenants jsonb, proved_by varchar, has_second_factor boolean,
+               is_break_glass boolean)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
     SELECT s.id, u.id, u.email, u.name, u.is_platform_admin, s.current_tenant,
            CASE WHEN NOT u.is_active THEN NULL
@@ -43,7 +45,8 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_te
            s.last_used_at, s.expires_at, s.ended_at, COALESCE(t.is_active, true),
            (SELECT COALESCE(jsonb_agg(jsonb_build_object('tenant_id', o.tenant_id, 'name', c.name, 'role', o.role)
                                       ORDER BY lower(c.name), o.tenant_id), '[]'::jsonb)
-              FROM memberships o JOIN tenant_configs c ON c.tenant_id = o.tenant_id WHERE o.user_id = u.id)
+              FROM memberships o JOIN tenant_configs c ON c.tenant_id = o.tenant_id WHERE o.user_id = u.id),
+           s.proved_by, EXISTS (SELECT FROM second_factors f WHERE f.user_id = u.id), u.is_break_glass
       FROM user_sessions s
       JOIN users u ON u.id = s.user_id
       LEFT JOIN memberships m ON m.user_id = u.id AND m.tenant_id = s.current_tenant

@@ -5,6 +5,7 @@ from __future__ import annotations
 from uuid import UUID
 
 from sqlalchemy import (
+    BigInteger,
     CheckConstraint,
     ForeignKey,
     ForeignKeyConstraint,
@@ -37,6 +38,7 @@ class User(Base):
     password_hash: Mapped[str | None] = mapped_column(Text)
     is_platform_admin: Mapped[bool] = mapped_column(server_default=text("false"))
     is_active: Mapped[bool] = mapped_column(server_default=text("true"))
+    is_break_glass: Mapped[bool] = mapped_column(server_default=text("false"))
     password_set_at: Mapped[Timestamp | None]
     last_sign_in_at: Mapped[Timestamp | None]
     created_at: Mapped[CreatedAt]
@@ -76,6 +78,7 @@ class UserSession(Base):
         Index("uq_user_sessions_secret_hash", "secret_hash", unique=True),
         Index("idx_user_sessions_user_id", "user_id"),
         Index("idx_user_sessions_current_tenant", "current_tenant"),
+        CheckConstraint("proved_by IN ('password', 'code', 'recovery_code', 'provider')", name="proved_by"),
     )
 
     id: Mapped[UuidPk]
@@ -88,6 +91,7 @@ class UserSession(Base):
     last_used_at: Mapped[CreatedAt]
     expires_at: Mapped[Timestamp]
     ended_at: Mapped[Timestamp | None]
+    proved_by: Mapped[str] = mapped_column(String(20), server_default=text("'password'"))
 
     def __repr__(self) -> str:
         return f"<UserSession(id={self.id}, user_id={self.user_id}, current_tenant={self.current_tenant})>"
@@ -112,6 +116,41 @@ class PasswordLink(Base):
 
     def __repr__(self) -> str:
         return f"<PasswordLink(id={self.id}, user_id={self.user_id})>"
+
+
+class SecondFactor(Base):
+    """The authenticator app of a person: the secret that both sides compute codes from, encrypted.
+
+    ``last_step`` is the time step of the newest code that was used: no code of it or of an earlier one counts again.
+    """
+
+    __tablename__ = "second_factors"
+    __table_args__ = (Index("uq_second_factors_user_id", "user_id", unique=True),)
+
+    id: Mapped[UuidPk]
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
+    secret_encrypted: Mapped[str] = mapped_column(Text)
+    last_step: Mapped[int] = mapped_column(BigInteger)
+    created_at: Mapped[CreatedAt]
+    updated_at: Mapped[UpdatedAt]
+
+    def __repr__(self) -> str:
+        return f"<SecondFactor(id={self.id}, user_id={self.user_id})>"
+
+
+class RecoveryCode(Base):
+    """What a person without the authenticator signs in with, once. Only its hash is stored."""
+
+    __tablename__ = "recovery_codes"
+    __table_args__ = (PrimaryKeyConstraint("user_id", "code_hash", name="recovery_codes_pkey"),)
+
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
+    code_hash: Mapped[bytes] = mapped_column(LargeBinary(32))
+    created_at: Mapped[CreatedAt]
+    used_at: Mapped[Timestamp | None]
+
+    def __repr__(self) -> str:
+        return f"<RecoveryCode(user_id={self.user_id})>"
 
 
 class SignInTries(Base):

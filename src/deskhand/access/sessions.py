@@ -1,8 +1,9 @@
 """People's sessions: made at sign-in, looked up at every request, ended on the server.
 
-A session ends 12 hours after sign-in and after one hour without use, whichever comes first; NIST SP 800-63B-4
-(section 2.2.3) asks for at most 24 hours and one hour. It is bound to one tenant at a time: another tenant is another
-session, so that a cookie that was copied before does not follow.
+A session ends 12 hours after sign-in and after one hour without use, whichever comes first. The 12 hours are what the
+public draft of NIST SP 800-63B-4 asks for ("Reauthentication" at its level 2); its 30 minutes without use would end the
+session of a technician who reads a long ticket, so the hour is ours. A session is bound to one tenant at a time: another
+tenant is another session, so that a cookie that was copied before does not follow.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """Passwords of people: which are refused, and how they are stored.
 
-Length decides, not composition: NIST SP 800-63B-4, section 3.1.1.2, asks for 15 characters where the password stands
-alone, for 64 and more to be allowed, for no rule about kinds of characters, and for what attackers try first to be
-refused. That last part is ``zxcvbn``'s estimate over its lists of common passwords, names, words, dates and keyboard
-walks, with what is known of the person added to them. Hashes are Argon2id with the second recommended parameters of
-RFC 9106 (64 MiB, three passes, four lanes).
+Length decides, not composition. The public draft of NIST SP 800-63B-4 ("Memorized Secret Verifiers") wants 64 characters
+and more to be allowed, no rule about kinds of characters, and what attackers try first to be refused; it asks for eight
+characters, and 15 are our own floor, since a password may stand alone here. What attackers try first is ``zxcvbn``'s
+estimate over its lists of common passwords, names, words, dates and keyboard walks, with what is known of the person
+added to them. Hashes are Argon2id with the second recommended parameters of RFC 9106 (64 MiB, three passes, four lanes).
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _PRODUCT = ("deskhand", "service desk", "helpdesk", "password", "passphrase")
 
 
 def normalised(password: str) -> str:
-    """One form for what looks the same, as NIST SP 800-63B-4 asks for Unicode passwords."""
+    """One form for what looks the same, as the draft of NIST SP 800-63B-4 asks for Unicode passwords."""
     return unicodedata.normalize("NFKC", password)
 
 

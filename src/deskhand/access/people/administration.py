@@ -25,7 +25,7 @@ from deskhand.kit.crypto import key_digest, new_api_key
 from deskhand.kit.page import Page
 
 LINK_LIFETIME = timedelta(hours=24)
-"""NIST SP 800-63B-4 (section 4.2.1.2) gives a recovery code at most a day."""
+"""As long as the public draft of NIST SP 800-63B-4 ("Account Recovery") lets a code live that is sent by mail."""
 LINK = "dhl"
 FIRST_ADMINISTRATOR = "admin@localhost"
 

@@ -2,9 +2,9 @@
 
 A stranger's failures count for the address and for the account. A browser that signed in to the account before is
 known by a cookie and counts for itself alone: somebody who guesses at an account shuts it to strangers, and never to
-the people who work with it (OWASP, "Slow Down Online Guessing Attacks with Device Cookies"). NIST SP 800-63B-4
-(section 3.2.2) allows 100 failures in a row; ten in a quarter of an hour are enough for anybody who mistypes.
-An account that does not exist is counted as one that does.
+the people who work with it (OWASP, "Slow Down Online Guessing Attacks with Device Cookies"). The public draft of NIST
+SP 800-63B-4 ("Rate Limiting (Throttling)") allows 100 failures in a row; ten in a quarter of an hour are enough for
+anybody who mistypes. An account that does not exist is counted as one that does.
 """
 
 from __future__ import annotations
