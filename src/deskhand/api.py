@@ -13,10 +13,11 @@ from deskhand import __version__
 from deskhand.access.endpoints import router as access_router
 from deskhand.access.pages import router as login_pages
 from deskhand.access.people.endpoints import router as people_router
+from deskhand.access.people.factor.pages import router as factor_pages
 from deskhand.access.people.pages import router as people_pages
 from deskhand.access.trail import router as audit_router
 from deskhand.agents.endpoints import router as agents_router
-from deskhand.appstate import App
+from deskhand.appstate import App, SignInRules
 from deskhand.engine.queue import Waker, queue_depth
 from deskhand.errors import UnavailableError
 from deskhand.executions.console.pages import router as execution_pages
@@ -88,6 +89,7 @@ class ApiConfig:
         prover: Makes what this process shows the database; None where that asks for nothing.
         llm_base_url: The model gateway, asked once for the models that agents may use besides the known ones.
         pool_size: Connections of the hot path.
+        sign_in_rules: What is asked of people who sign in.
     """
 
     database_url: str = field(repr=False)
@@ -100,6 +102,7 @@ class ApiConfig:
     llm_base_url: str | None = None
     llm_api_key: str | None = field(default=None, repr=False)
     pool_size: int = 16
+    sign_in_rules: SignInRules = field(default_factory=SignInRules)
 
 
 def create_app(config: ApiConfig, limits: EdgeLimits | None = None) -> FastAPI:
@@ -141,7 +144,15 @@ def create_app(config: ApiConfig, limits: EdgeLimits | None = None) -> FastAPI:
         schedules_router,
     ):
         app.include_router(router)
-    for router in (login_pages, people_pages, tenant_pages, execution_pages, schedule_pages, reference_pages):
+    for router in (
+        login_pages,
+        factor_pages,
+        people_pages,
+        tenant_pages,
+        execution_pages,
+        schedule_pages,
+        reference_pages,
+    ):
         app.include_router(router)
     _add_health(app)
     mount_static(app)
@@ -195,6 +206,7 @@ async def _open(config: ApiConfig, secrets: SecretBox, stack: AsyncExitStack) ->
         public_url=config.public_url,
         listed_models=listed_models,
         telemetry=telemetry,
+        sign_in_rules=config.sign_in_rules,
         inbox=inbox,
     )
 

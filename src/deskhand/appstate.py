@@ -18,6 +18,19 @@ from deskhand.kit.telemetry import Telemetry
 from deskhand.plugins.registry import PluginManager
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignInRules:
+    """What the installation asks of people who sign in.
+
+    Attributes:
+        break_glass_only: Whether a password opens break-glass accounts alone, since a provider signs everybody else in.
+        second_factor_roles: Roles that nobody has without a second factor.
+    """
+
+    break_glass_only: bool = False
+    second_factor_roles: frozenset[str] = frozenset()
+
+
 @dataclass(slots=True, kw_only=True)
 class AppState:
     """The shared objects of one process, found at ``request.app.state.deskhand``.
@@ -37,6 +50,7 @@ class AppState:
         telemetry: The process's figures.
         streams: Slots for event streams.
         passwords: Stores and checks people's passwords, a few at once.
+        sign_in_rules: What the installation asks of people who sign in.
     """
 
     db: Database
@@ -50,6 +64,7 @@ class AppState:
     telemetry: Telemetry = field(default_factory=Telemetry)
     streams: StreamSlots = field(default_factory=StreamSlots)
     passwords: Passwords = field(default_factory=Passwords)
+    sign_in_rules: SignInRules = field(default_factory=SignInRules)
 
 
 State = TypeVar("State", bound=AppState)

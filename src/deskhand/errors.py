@@ -16,6 +16,7 @@ defined there: desks in ``plugins.errors``, models in ``llm.errors``.
     ├── UnauthenticatedError (401 unauthenticated)
     │   └── SignatureError (401 invalid-signature)
     ├── ForbiddenError (403 forbidden)
+    │   └── SecondFactorNeededError (403 second-factor-needed)
     ├── NotFoundError (404 not-found)
     │   └── PluginNotFoundError (404 plugin-not-found)
     ├── ConflictError (409 conflict)
@@ -150,6 +151,13 @@ class ForbiddenError(DeskhandError):
     code = "forbidden"
     status = 403
     title = "Forbidden"
+
+
+class SecondFactorNeededError(ForbiddenError):
+    """The caller has shown the password alone, and the account or the installation asks for a second factor."""
+
+    code = "second-factor-needed"
+    title = "Second factor needed"
 
 
 class NotFoundError(DeskhandError):

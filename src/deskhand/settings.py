@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -17,6 +18,9 @@ def default_data_dir() -> Path:
     """Where the embedded mode keeps its files: the user's data directory (XDG Base Directory)."""
     base = os.environ.get("XDG_DATA_HOME") or str(Path.home() / ".local" / "share")
     return Path(base) / "deskhand"
+
+
+ROLE_NAMES = frozenset({"platform_admin", "tenant_admin", "operator", "editor", "viewer"})
 
 
 class Settings(BaseSettings):
@@ -65,6 +69,16 @@ class Settings(BaseSettings):
     # Off: a tenant names its desk's address, and must not make us call what only we can reach.
     allow_private_addresses: bool = Field(
         False, description="Let tenants' desks live on loopback or private addresses (SSRF guard off)."
+    )
+    password_sign_in: Literal["all", "break_glass"] = Field(
+        "all",
+        description="Whose passwords sign in: all, or those of break-glass accounts alone (`deskhand user break-glass`)"
+        " where an identity provider signs everybody else in.",
+    )
+    second_factor_roles: str = Field(
+        "",
+        description="Roles that nobody has without an authenticator app, separated by commas: tenant_admin, operator,"
+        " editor, viewer, platform_admin. Whoever has none is led to set one up before anything else.",
     )
     log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR.")
     log_format: str = Field("json", description="json, or console for people.")
@@ -126,6 +140,19 @@ class Settings(BaseSettings):
         180, ge=0, le=36_500, description="Days it is kept what became of a schedule's times; 0: for ever."
     )
 
+    @property
+    def break_glass_only(self) -> bool:
+        """Whether a password opens break-glass accounts alone."""
+        return self.password_sign_in == "break_glass"  # noqa: S105 - names a way to sign in
+
+    @field_validator("second_factor_roles")
+    @classmethod
+    def _are_roles(cls, text: str) -> str:
+        # A role with a slip in it would be one that nobody has, and nobody would be asked for anything.
+        if unknown := role_names(text) - ROLE_NAMES:
+            raise ValueError(f"{', '.join(sorted(unknown))}: no such role; there are {', '.join(sorted(ROLE_NAMES))}")
+        return text
+
     @field_validator("keep_deliveries_days")
     @classmethod
     def _outlast_redeliveries(cls, days: int) -> int:
@@ -133,6 +160,11 @@ class Settings(BaseSettings):
         if days == 1:
             raise ValueError("must be at least 2, or 0 for ever: a vendor's redelivery must meet its first answer")
         return days
+
+
+def role_names(text: str) -> frozenset[str]:
+    """The roles that a setting names."""
+    return frozenset(name.strip() for name in text.split(",") if name.strip())
 
 
 def load_settings() -> Settings:

@@ -9,7 +9,7 @@ from sqlalchemy import select
 from tests.support.api import Api
 
 from deskhand.access import service
-from deskhand.access.endpoints import local_path
+from deskhand.access.forms import local_path
 from deskhand.access.models import ApiKey
 
 

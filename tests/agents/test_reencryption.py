@@ -18,6 +18,7 @@ from sqlalchemy import Table, select, text
 from tests.conftest import DatabaseUrls
 from tests.support.logins import PROVER, TENANT_KEY
 
+from deskhand.access.models import SecondFactor, User
 from deskhand.agents import reencryption
 from deskhand.agents.models import Agent, AgentTrigger
 from deskhand.agents.reencryption import SECRETS, rotate_secrets
@@ -63,6 +64,12 @@ async def _fill(db: Database, make_tenant: MakeTenant, box: SecretBox) -> None:
                 AgentTrigger(tenant_id=name, trigger_type="schedule", schedule_cron="0 9 * * *"),
             ]
             session.add(agent)
+        async with db.platform_session() as session:
+            person = User(email=name)
+            session.add(person)
+            await session.flush()
+            token = box.encrypt(_plain("secret_encrypted", name))
+            session.add(SecondFactor(user_id=person.id, secret_encrypted=token, last_step=0))
 
 
 async def _stored(db: Database) -> list[tuple[str, str, str | bytes | None]]:
@@ -70,7 +77,8 @@ async def _stored(db: Database) -> list[tuple[str, str, str | bytes | None]]:
     async with db.platform_session() as session:
         for table, columns in SECRETS:
             for column in columns:
-                rows = await session.execute(select(table.tenant_id, getattr(table, column)))
+                query = select(table.tenant_id if table is not SecondFactor else User.email, getattr(table, column))
+                rows = await session.execute(query.join(User) if table is SecondFactor else query)
                 found += [(tenant, column, token) for tenant, token in rows]
     return found
 
@@ -99,7 +107,7 @@ async def test_after_it_the_new_key_alone_reads_everything(
         ).all()
     shares: list[float] = []
     done = await rotate_secrets(clean_db, SecretBox([NEW, OLD]), progress=shares.append)
-    assert done == COUNT * (len(SECRETS[0][1]) + len(SECRETS[1][1]))
+    assert done == COUNT * sum(len(columns) for _, columns in SECRETS)
     assert shares == sorted(shares)
     assert shares[-1] == 1.0
     new_alone, old_alone = SecretBox([NEW]), SecretBox([OLD])
@@ -183,7 +191,7 @@ async def test_the_command_rotates_while_the_database_serves(
     await _fill(clean_db, make_tenant, SecretBox([OLD]))
     ended = await asyncio.to_thread(_deskhand, tmp_path, database_urls, "keys", "rotate", keys=f"{NEW},{OLD}")
     assert ended.returncode == 0, ended.stderr
-    assert f"re-encrypted {COUNT * 8} secrets" in ended.stdout
+    assert f"re-encrypted {COUNT * sum(len(columns) for _, columns in SECRETS)} secrets" in ended.stdout
     new_alone = SecretBox([NEW])
     stored = await _stored(clean_db)
     assert {new_alone.decrypt(token) for _, _, token in stored if token} == {

@@ -23,6 +23,7 @@ from deskhand.access import pages as access_pages
 from deskhand.access.models import ApiKey
 from deskhand.access.people import endpoints as people_endpoints
 from deskhand.access.people import pages as people_pages
+from deskhand.access.people.factor import pages as factor_pages
 from deskhand.agents.models import Agent, AgentTrigger, AgentVersion
 from deskhand.appstate import AppState
 from deskhand.engine.models import AgentExecution, ExecutionStep
@@ -54,6 +55,7 @@ def console_app(db: Database, pool: asyncpg.Pool) -> FastAPI:
         access_endpoints,
         access_pages,
         people_endpoints,
+        factor_pages,
         people_pages,
         tenant_pages,
         execution_endpoints,

@@ -30,12 +30,12 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_te
 $$;
 
 -- Who is signed in, and what that person may do now: a lost membership or a disabled account counts from the next
--- request on. `tenants` are the person's own memberships, for the switcher. What a session was proved by and whether the
--- person has a second factor decide whether it may do anything but ask for that (access/steps.py).
+-- request on. `tenants` are the person's own memberships, for the switcher. Whether the person has a second factor
+-- and the session was proved with it decides whether it may do anything but ask for that (access/sessions.py).
 CREATE FUNCTION find_user_session(p_secret_hash bytea)
 RETURNS TABLE (id uuid, user_id uuid, email varchar, name varchar, is_platform_admin boolean, tenant_id varchar,
                role varchar, last_used_at timestamptz, expires_at timestamptz, ended_at timestamptz,
-               tenant_is_active boolean, tenants jsonb, proved_by varchar, has_second_factor boolean,
+               tenant_is_active boolean, tenants jsonb, second_factor varchar, has_second_factor boolean,
                is_break_glass boolean)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
     SELECT s.id, u.id, u.email, u.name, u.is_platform_admin, s.current_tenant,
@@ -46,7 +46,7 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_te
            (SELECT COALESCE(jsonb_agg(jsonb_build_object('tenant_id', o.tenant_id, 'name', c.name, 'role', o.role)
                                       ORDER BY lower(c.name), o.tenant_id), '[]'::jsonb)
               FROM memberships o JOIN tenant_configs c ON c.tenant_id = o.tenant_id WHERE o.user_id = u.id),
-           s.proved_by, EXISTS (SELECT FROM second_factors f WHERE f.user_id = u.id), u.is_break_glass
+           s.second_factor, EXISTS (SELECT FROM second_factors f WHERE f.user_id = u.id), u.is_break_glass
       FROM user_sessions s
       JOIN users u ON u.id = s.user_id
       LEFT JOIN memberships m ON m.user_id = u.id AND m.tenant_id = s.current_tenant

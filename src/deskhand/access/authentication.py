@@ -17,6 +17,7 @@ from deskhand.access import repository, sessions
 from deskhand.access.principal import Origin, Principal
 from deskhand.access.repository import StoredKey
 from deskhand.access.service import KEY, PLATFORM_KEY, SESSION, SESSION_LIFETIME, SIGN_IN, new_key
+from deskhand.appstate import SignInRules
 from deskhand.audit import service as audit
 from deskhand.errors import ConfigurationError, UnauthenticatedError
 from deskhand.kit.crypto import SecretBox, key_digest
@@ -96,13 +97,30 @@ async def sign_out(db: Database, secrets: SecretBox, cookie: str, *, now: dateti
         return
     if kind == _OF_A_PERSON:
         async with db.platform_session() as session:
-            await sessions.end_session(session, digest, now=now)
+            await _sign_out_person(session, digest, now=now)
         return
     async with db.anonymous_session() as session:
         key = await repository.find_api_key(session, digest)
     if key is not None and key.tenant_id is not None:
         async with db.tenant_session(key.tenant_id) as session:
             await repository.end_key(session, digest)
+
+
+async def _sign_out_person(session: AsyncSession, digest: bytes, *, now: datetime) -> None:
+    owner = await repository.owner_of_session(session, digest)
+    # A session that is over ends no second time, however often its cookie is shown.
+    if await sessions.end_session(session, digest, now=now) is None or owner is None:
+        return
+    user, tenant_id = owner
+    for log in sorted({tenant_id or audit.PLATFORM} | ({audit.PLATFORM} if user.is_platform_admin else set())):
+        await audit.record(
+            session,
+            tenant_id=log,
+            actor=sessions.actor_of(user.email),
+            operation="console.sign_out",
+            resource_type="person",
+            resource_id=user.id,
+        )
 
 
 async def principal_of_key(db: Database, credential: str, *, now: datetime) -> Principal:
@@ -165,10 +183,10 @@ async def principal_of_cookie(
     )
 
 
-async def still_holds(session: AsyncSession, principal: Principal, *, now: datetime) -> bool:
+async def still_holds(session: AsyncSession, principal: Principal, *, now: datetime, rules: SignInRules) -> bool:
     """Whether a caller may go on being answered: its credential is good and its tenant active."""
     if principal.kind == "person":
-        return await sessions.session_holds(session, principal.digest, now=now)
+        return await sessions.session_holds(session, principal.digest, now=now, rules=rules)
     key = await repository.find_api_key(session, principal.digest)
     # A machine's key may lie unused for months; only a browser's session falls idle.
     idle = principal.kind == "session" and key is not None and _is_idle(key, now)

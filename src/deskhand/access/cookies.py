@@ -6,6 +6,7 @@ Both cookies hold values that only we can make (encrypted with the installation'
 from __future__ import annotations
 
 import json
+import secrets as random_secrets
 from datetime import timedelta
 from typing import Any
 
@@ -32,9 +33,10 @@ def take_session(answer: Response, app: AppState) -> None:
     answer.delete_cookie(SESSION_COOKIE, httponly=True, samesite="lax", secure=_secure(app))
 
 
-def give_device(answer: Response, app: AppState, *, email: str, device: str) -> None:
-    """Let the browser be known again at this account's next sign-in."""
-    value = app.secrets.encrypt(json.dumps({"email": email, "device": device}))
+def give_device(answer: Response, app: AppState, *, email: str, device: str | None) -> None:
+    """Let the browser be known again at this account's next sign-in, by the name it has if it has one."""
+    name = device or random_secrets.token_urlsafe(16)
+    value = app.secrets.encrypt(json.dumps({"email": email.lower(), "device": name}))
     _set(answer, app, DEVICE_COOKIE, value, DEVICE_LIFETIME)
 
 

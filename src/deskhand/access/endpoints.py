@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import Annotated
-from urllib.parse import urlsplit
+from urllib.parse import quote
 from uuid import UUID
 
 from fastapi import APIRouter, Form, Path, Request, Response, status
@@ -13,6 +13,7 @@ from pydantic import ConfigDict, Field
 
 from deskhand.access import authentication, service
 from deskhand.access.cookies import DEVICE_COOKIE, address_of, give_device, give_session, known_device, take_session
+from deskhand.access.forms import local_path
 from deskhand.access.guards import (
     SESSION_COOKIE,
     AdministeredSession,
@@ -35,6 +36,7 @@ from deskhand.kit.page import Page, PageCursor, PageLimit
 from deskhand.kit.problem import problem_responses, public_problem_responses
 from deskhand.kit.schema import InputModel, StorableText
 from deskhand.ui.csrf import refuse_cross_site
+from deskhand.ui.routing import SECOND_FACTOR
 
 router = APIRouter(tags=["access"])
 KEYS = "/api/v1/tenants/{tenant_id}/api-keys"
@@ -164,7 +166,7 @@ async def sign_in(
     answer = RedirectResponse(local_path(form.next_path), status_code=status.HTTP_303_SEE_OTHER)
     try:
         if form.account:
-            await _with_password(request, app, form, device, answer)
+            answer = await _with_password(request, app, form, device)
         else:
             credential = (form.token or form.api_key).strip()
             give_session(answer, app, await authentication.sign_in(app.db, app.secrets, credential, now=app.clock()))
@@ -185,16 +187,19 @@ async def sign_in(
     return answer
 
 
-async def _with_password(request: Request, app: App, form: Credentials, device: str | None, answer: Response) -> None:
+async def _with_password(request: Request, app: App, form: Credentials, device: str | None) -> RedirectResponse:
+    known_as = known_device(app.secrets, device, email=form.account)
     signed_in = await signing_in.sign_in(
-        app,
-        email=form.account,
-        password=form.password,
-        address=address_of(request),
-        device=known_device(app.secrets, device, email=form.account),
+        app, email=form.account, password=form.password, address=address_of(request), device=known_as
     )
+    target = local_path(form.next_path)
+    if not signed_in.is_finished:
+        target = f"{SECOND_FACTOR}?next={quote(target, safe='/')}"
+    answer = RedirectResponse(target, status_code=status.HTTP_303_SEE_OTHER)
     give_session(answer, app, signed_in.cookie)
-    give_device(answer, app, email=signed_in.email, device=signed_in.device)
+    if signed_in.is_finished:  # a known browser counts failures for itself, so who has the password alone stays unknown
+        give_device(answer, app, email=form.account, device=known_as)
+    return answer
 
 
 @router.post(
@@ -211,13 +216,3 @@ async def sign_out(request: Request, app: App) -> Response:
     answer = RedirectResponse("/login", status_code=status.HTTP_303_SEE_OTHER)
     take_session(answer, app)
     return answer
-
-
-def local_path(value: str) -> str:
-    """A path on this server to go on to; anything that could lead elsewhere becomes ``/``."""
-    parts = urlsplit(value)
-    # Browsers read a backslash as a slash and drop control characters, so "/\\evil" would leave this server.
-    odd = "\\" in value or any(char < " " for char in value)
-    if parts.scheme or parts.netloc or odd or not value.startswith("/") or value.startswith("//"):
-        return "/"
-    return value

@@ -1,9 +1,10 @@
-"""The guard of every form in the console: sent from our own pages, in the reader's own session."""
+"""The guard of every form in the console: sent from our own pages, in the reader's own session; and where it leads."""
 
 from __future__ import annotations
 
 import hmac
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from fastapi import Depends, Form, Request
 
@@ -26,3 +27,13 @@ def check_csrf(request: Request, app: App, csrf: Annotated[str, Form(max_length=
 
 
 SafeForm = Annotated[None, Depends(check_csrf)]
+
+
+def local_path(value: str) -> str:
+    """A path on this server to go on to; anything that could lead elsewhere becomes ``/``."""
+    parts = urlsplit(value)
+    # Browsers read a backslash as a slash and drop control characters, so "/\\evil" would leave this server.
+    odd = "\\" in value or any(char < " " for char in value)
+    if parts.scheme or parts.netloc or odd or not value.startswith("/") or value.startswith("//"):
+        return "/"
+    return value

@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from deskhand.access import authentication
 from deskhand.access.principal import Principal
+from deskhand.access.sessions import refuse_unfinished
 from deskhand.appstate import App
 from deskhand.errors import ForbiddenError, NotFoundError, UnauthenticatedError
 from deskhand.kit.db.base import TENANT_ID_LENGTH
@@ -29,8 +30,8 @@ Bearer = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
 Cookie = Annotated[str | None, Depends(_cookie)]
 
 
-async def authenticate(request: Request, app: App, bearer: Bearer, cookie: Cookie) -> Principal:
-    """Who is calling.
+async def identify(request: Request, app: App, bearer: Bearer, cookie: Cookie) -> Principal:
+    """Who is calling, also with a session that is unfinished: only what finishes it may depend on this alone.
 
     Raises:
         UnauthenticatedError: No credential, or one that does not hold.
@@ -50,6 +51,19 @@ async def authenticate(request: Request, app: App, bearer: Bearer, cookie: Cooki
     stream = "text/event-stream" in request.headers.get("accept", "")
     by_itself = request.method == "GET" and (stream or "hx-request" in request.headers)
     return await authentication.principal_of_cookie(app.db, app.secrets, cookie, now=app.clock(), active=not by_itself)
+
+
+Identified = Annotated[Principal, Depends(identify)]
+
+
+async def authenticate(app: App, principal: Identified) -> Principal:
+    """Who is calling, with all that the installation asks for shown.
+
+    Raises:
+        SecondFactorNeededError: A person who has not shown the second factor, or has none and must have one.
+    """
+    refuse_unfinished(principal, app.sign_in_rules)
+    return principal
 
 
 Authenticated = Annotated[Principal, Depends(authenticate)]
@@ -138,14 +152,24 @@ def signed_in_person(principal: Authenticated) -> Principal:
     Raises:
         ForbiddenError: A key is no person: it has no password and no other tenants.
     """
+    return arriving_person(principal)
+
+
+def arriving_person(principal: Identified) -> Principal:
+    """Allow a person whose session may be unfinished: for the pages of the second factor, and for nothing else.
+
+    Raises:
+        ForbiddenError: As ``signed_in_person``.
+    """
     if principal.person is None:
         raise ForbiddenError("This is for people who signed in with an email address; a key has no account.")
     return principal
 
 
-PERMISSIONS |= {administered_tenant: "administrator", signed_in_person: "person"}
+PERMISSIONS |= {administered_tenant: "administrator", signed_in_person: "person", arriving_person: "arriving person"}
 
 SignedInPerson = Annotated[Principal, Depends(signed_in_person)]
+ArrivingPerson = Annotated[Principal, Depends(arriving_person)]
 
 
 async def administered_session(app: App, tenant_id: TenantPath, _caller: Administrator) -> AsyncIterator[AsyncSession]:

@@ -71,6 +71,7 @@ class UserSession(Base):
     """A person signed in, in one browser. Only the hash of the cookie's secret is stored.
 
     ``current_tenant`` is the tenant the person acts in; none for a platform administrator who acts in no tenant.
+    ``second_factor`` is what the person showed besides the password; none while it has not been asked for or answered.
     """
 
     __tablename__ = "user_sessions"
@@ -78,7 +79,7 @@ class UserSession(Base):
         Index("uq_user_sessions_secret_hash", "secret_hash", unique=True),
         Index("idx_user_sessions_user_id", "user_id"),
         Index("idx_user_sessions_current_tenant", "current_tenant"),
-        CheckConstraint("proved_by IN ('password', 'code', 'recovery_code', 'provider')", name="proved_by"),
+        CheckConstraint("second_factor IN ('code', 'recovery_code')", name="second_factor"),
     )
 
     id: Mapped[UuidPk]
@@ -91,7 +92,7 @@ class UserSession(Base):
     last_used_at: Mapped[CreatedAt]
     expires_at: Mapped[Timestamp]
     ended_at: Mapped[Timestamp | None]
-    proved_by: Mapped[str] = mapped_column(String(20), server_default=text("'password'"))
+    second_factor: Mapped[str | None] = mapped_column(String(20))
 
     def __repr__(self) -> str:
         return f"<UserSession(id={self.id}, user_id={self.user_id}, current_tenant={self.current_tenant})>"

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 from uuid import UUID
 
+Factor = Literal["code", "recovery_code"]
 Role = Literal["viewer", "editor", "operator", "tenant_admin"]
 
 _GRANTS: dict[str, frozenset[str]] = {
@@ -39,12 +40,21 @@ class OpenTenant:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Person:
-    """Who is signed in, beyond the role in the current tenant."""
+    """Who is signed in, beyond the role in the current tenant.
+
+    Attributes:
+        second_factor: What the session was proved with besides the password; None: nothing.
+        has_second_factor: Whether the account has one to ask for.
+        is_break_glass: Whether it is the account for the day on which the identity provider is down.
+    """
 
     user_id: UUID
     email: str
     name: str | None
     is_platform_admin: bool
+    second_factor: Factor | None = None
+    has_second_factor: bool = False
+    is_break_glass: bool = False
     tenants: tuple[OpenTenant, ...] = ()
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import func, select, text, tuple_, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from deskhand.access.models import ApiKey, PlatformKey
+from deskhand.access.models import ApiKey, PlatformKey, User, UserSession
 from deskhand.access.principal import Origin
 from deskhand.errors import NotFoundError
 from deskhand.kit.page import Page, cut_page, decode_cursor
@@ -151,3 +151,10 @@ async def end_key(session: AsyncSession, digest: bytes) -> None:
     await session.execute(
         update(ApiKey).where(ApiKey.key_hash == digest, ApiKey.revoked_at.is_(None)).values(revoked_at=func.now())
     )
+
+
+async def owner_of_session(session: AsyncSession, digest: bytes) -> tuple[User, str | None] | None:
+    """Whose session this is, and in which tenant; needs a platform session."""
+    query = select(User, UserSession.current_tenant).join(UserSession).where(UserSession.secret_hash == digest)
+    row = (await session.execute(query)).one_or_none()
+    return None if row is None else (row[0], row[1])

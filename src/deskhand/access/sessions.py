@@ -1,14 +1,20 @@
 """People's sessions: made at sign-in, looked up at every request, ended on the server.
 
 A session ends 12 hours after sign-in and after one hour without use, whichever comes first. The 12 hours are what the
-public draft of NIST SP 800-63B-4 asks for ("Reauthentication" at its level 2); its 30 minutes without use would end the
-session of a technician who reads a long ticket, so the hour is ours. A session is bound to one tenant at a time: another
-tenant is another session, so that a cookie that was copied before does not follow.
+public draft of NIST SP 800-63B-4 asks for ("Reauthentication" at its level 2); its 30 minutes without use would end
+the session of a technician who reads a long ticket, so the hour is ours. A session is bound to one tenant at a time:
+another tenant is another session, so that a cookie that was copied before does not follow.
+
+A session that a password opened and that lacks the second factor its person must show is unfinished: it lives for some
+minutes and may do nothing but show one, or enrol one (``missing_step``). What is missing is found anew at every
+request, so that a role that begins to need a second factor counts at once.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Literal, cast
 from uuid import UUID
 
 from sqlalchemy import Row, text, update
@@ -16,11 +22,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from deskhand.access import repository
 from deskhand.access.models import UserSession
-from deskhand.access.principal import OpenTenant, Origin, Person, Principal
-from deskhand.errors import UnauthenticatedError
+from deskhand.access.principal import Factor, OpenTenant, Origin, Person, Principal
+from deskhand.appstate import SignInRules
+from deskhand.errors import SecondFactorNeededError, UnauthenticatedError
 from deskhand.kit.crypto import key_digest, new_api_key
 
 LIFETIME = timedelta(hours=12)
+UNFINISHED_LIFETIME = timedelta(minutes=15)
 IDLE = timedelta(hours=1)
 NOTED_EVERY = timedelta(minutes=1)
 """Uses closer to each other than this are one: a request of a busy page need not write."""
@@ -29,7 +37,29 @@ KIND = "dhu"
 ENDED = "Your session has ended; sign in again."
 
 
-async def open_session(session: AsyncSession, *, user_id: UUID, tenant_id: str | None, now: datetime) -> bytes:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proof:
+    """How a person proved who it is, which a session carries on.
+
+    Attributes:
+        second_factor: What was shown besides the password; None: nothing.
+    """
+
+    second_factor: Factor | None = None
+
+
+PASSWORD = Proof()
+
+
+async def open_session(
+    session: AsyncSession,
+    *,
+    user_id: UUID,
+    tenant_id: str | None,
+    now: datetime,
+    proof: Proof = PASSWORD,
+    lifetime: timedelta = LIFETIME,
+) -> bytes:
     """Begin a session.
 
     Args:
@@ -37,6 +67,8 @@ async def open_session(session: AsyncSession, *, user_id: UUID, tenant_id: str |
         user_id: Whose.
         tenant_id: Where the person acts; None for a platform administrator.
         now: Current time.
+        proof: How the person signed in.
+        lifetime: When it ends whatever happens; short for one that is unfinished.
 
     Returns:
         The hash of its secret, which the cookie carries encrypted; the secret itself is kept nowhere.
@@ -47,23 +79,32 @@ async def open_session(session: AsyncSession, *, user_id: UUID, tenant_id: str |
             user_id=user_id,
             current_tenant=tenant_id,
             secret_hash=digest,
+            second_factor=proof.second_factor,
             created_at=now,
             last_used_at=now,
-            expires_at=now + LIFETIME,
+            expires_at=now + lifetime,
         )
     )
     await session.flush()
     return digest
 
 
-async def end_session(session: AsyncSession, digest: bytes, *, now: datetime) -> None:
-    """End one session; as ``open_session``."""
-    await session.execute(
+async def end_session(session: AsyncSession, digest: bytes, *, now: datetime) -> Proof | None:
+    """End one session; as ``open_session``.
+
+    Returns:
+        How it began; None if it was over.
+    """
+    statement = (
         update(UserSession)
         # The first end stays: signing out again must not move the time at which the session really ended.
         .where(UserSession.secret_hash == digest, UserSession.ended_at.is_(None))
         .values(ended_at=now)
+        .returning(UserSession.second_factor)
     )
+    row = (await session.execute(statement)).one_or_none()
+    # The table's check knows no other words than these.
+    return None if row is None else Proof(second_factor=cast(Factor | None, row[0]))
 
 
 async def end_sessions_of(session: AsyncSession, user_id: UUID, *, now: datetime, tenant_id: str | None = None) -> None:
@@ -75,7 +116,7 @@ async def end_sessions_of(session: AsyncSession, user_id: UUID, *, now: datetime
 
 
 async def principal_of_session(session: AsyncSession, digest: bytes, *, now: datetime, active: bool) -> Principal:
-    """Who is signed in.
+    """Who is signed in, also where the session is unfinished: ``refuse_unfinished`` is the caller's to ask.
 
     Args:
         session: Any session.
@@ -91,13 +132,6 @@ async def principal_of_session(session: AsyncSession, digest: bytes, *, now: dat
         raise UnauthenticatedError(ENDED)
     if active and row.last_used_at + NOTED_EVERY <= now:
         await repository.note_use(session, digest, now)
-    person = Person(
-        user_id=row.user_id,
-        email=row.email,
-        name=row.name,
-        is_platform_admin=row.is_platform_admin,
-        tenants=tuple(OpenTenant(**tenant) for tenant in row.tenants),
-    )
     return Principal(
         kind="person",
         tenant_id=row.tenant_id,
@@ -105,14 +139,43 @@ async def principal_of_session(session: AsyncSession, digest: bytes, *, now: dat
         actor=actor_of(row.email),
         origin=Origin(user_id=row.user_id),
         digest=digest,
-        person=person,
+        person=_person(row),
     )
 
 
-async def session_holds(session: AsyncSession, digest: bytes, *, now: datetime) -> bool:
+def missing_step(person: Person, rules: SignInRules) -> Literal["code", "enrolment"] | None:
+    """What stands between a session and what its person may do; None: nothing."""
+    if person.second_factor is not None:
+        return None
+    if person.has_second_factor:
+        return "code"
+    return "enrolment" if must_have_second_factor(person, rules) else None
+
+
+def must_have_second_factor(person: Person, rules: SignInRules) -> bool:
+    """Whether a person may not be without one: by any of the person's roles, since one password opens all of them."""
+    roles = {tenant.role for tenant in person.tenants} | ({"platform_admin"} if person.is_platform_admin else set())
+    return person.is_break_glass or not roles.isdisjoint(rules.second_factor_roles)
+
+
+def refuse_unfinished(principal: Principal, rules: SignInRules) -> None:
+    """Let nobody go on whose session lacks a second factor.
+
+    Raises:
+        SecondFactorNeededError: It does; says what to do.
+    """
+    step = missing_step(principal.person, rules) if principal.person is not None else None
+    if step == "code":
+        raise SecondFactorNeededError("Finish signing in first: show the code of your authenticator app.")
+    if step == "enrolment":
+        raise SecondFactorNeededError("Your role needs a second factor: set up an authenticator app first.")
+
+
+async def session_holds(session: AsyncSession, digest: bytes, *, now: datetime, rules: SignInRules) -> bool:
     """Whether an answer that goes on for long may go on for this session."""
     row = await _find(session, digest)
-    return row is not None and _holds(row, now) and bool(row.tenant_is_active)
+    holds = row is not None and _holds(row, now) and bool(row.tenant_is_active)
+    return holds and row is not None and missing_step(_person(row), rules) is None
 
 
 def actor_of(email: str) -> str:
@@ -123,6 +186,19 @@ def actor_of(email: str) -> str:
 async def _find(session: AsyncSession, digest: bytes) -> Row[tuple[object, ...]] | None:
     result = await session.execute(text("SELECT * FROM find_user_session(:digest)"), {"digest": digest})
     return result.one_or_none()
+
+
+def _person(row: Row[tuple[object, ...]]) -> Person:
+    return Person(
+        user_id=row.user_id,
+        email=row.email,
+        name=row.name,
+        is_platform_admin=row.is_platform_admin,
+        second_factor=row.second_factor,
+        has_second_factor=row.has_second_factor,
+        is_break_glass=row.is_break_glass,
+        tenants=tuple(OpenTenant(**tenant) for tenant in row.tenants),
+    )
 
 
 def _holds(row: Row[tuple[object, ...]], now: datetime) -> bool:

@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
+from deskhand.access.models import SecondFactor
 from deskhand.agents.models import AgentTrigger
 from deskhand.kit.crypto import SecretBox
 from deskhand.kit.db.session import Database
@@ -20,7 +21,7 @@ from deskhand.tenants.models import TenantConfig
 
 BATCH = 200
 
-Table = type[TenantConfig] | type[AgentTrigger]
+Table = type[TenantConfig] | type[AgentTrigger] | type[SecondFactor]
 
 SECRETS: tuple[tuple[Table, tuple[str, ...]], ...] = (
     (
@@ -35,6 +36,7 @@ SECRETS: tuple[tuple[Table, tuple[str, ...]], ...] = (
         ),
     ),
     (AgentTrigger, ("hmac_secret", "previous_hmac_secret")),
+    (SecondFactor, ("secret_encrypted",)),
 )
 """Every column that holds a Fernet token; a test compares it with the models."""
 

@@ -10,6 +10,7 @@ import typer
 from rich.markup import escape
 
 import deskhand.models  # noqa: F401 - tenant_policies() knows the tables whose models are imported
+from deskhand.access.people.administration import usable_break_glass_accounts
 from deskhand.cli.common import check_login, database, opened_installation, out, run
 from deskhand.cli.exposure import debug_faults, is_exposed, key_file_faults, transport_faults
 from deskhand.errors import DeskhandError
@@ -111,6 +112,25 @@ def _platform(installation: Installation) -> str | Remark:
     return "the login for it works"
 
 
+def _break_glass(installation: Installation) -> str | Remark:
+    if installation.platform_url is None:
+        return Remark("not looked at: DESKHAND_DATABASE_PLATFORM_URL is not set")
+
+    async def accounts() -> tuple[list[str], list[str]]:
+        async with database(installation) as db, db.platform_session() as session:
+            return await usable_break_glass_accounts(session)
+
+    ready, lacking = run(accounts())
+    if lacking:
+        return Remark(f"{', '.join(lacking)} cannot be used: sign in once to set a password and an authenticator app")
+    if not ready and installation.settings.break_glass_only:
+        return Remark(
+            "there is no break-glass account, and DESKHAND_PASSWORD_SIGN_IN lets no other password in: nobody gets in"
+            " on the day the identity provider is down. Make one: `deskhand user break-glass ADDRESS`"
+        )
+    return f"{len(ready)} ready" if ready else "none, and none is needed while passwords sign in"
+
+
 def _keys(installation: Installation) -> str:
     SecretBox(installation.encryption_keys)
     return f"{len(installation.encryption_keys)} usable, the first one encrypts"
@@ -196,6 +216,7 @@ CHECKS: tuple[tuple[str, Check], ...] = (
     ("database role", _role),
     ("tenancy", _tenancy),
     ("platform administration", _platform),
+    ("break-glass accounts", _break_glass),
     ("encryption keys", _keys),
     ("exposure", _exposure),
     ("model", _model),

@@ -102,6 +102,7 @@ def list_users() -> None:
         lines = []
         for user, roles in await administration.list_accounts(session):
             states = ["platform administrator"] if user.is_platform_admin else []
+            states += ["break glass"] if user.is_break_glass else []
             states += [] if user.is_active else ["disabled"]
             states += [] if user.password_hash else ["has not set a password"]
             latest = f"last sign-in {user.last_sign_in_at:%Y-%m-%d %H:%M} UTC" if user.last_sign_in_at else "never here"
@@ -134,6 +135,49 @@ def disable_user(
 
     _on_platform(change)
     out.print(f"{email} is {'enabled' if undo else 'disabled'}.", highlight=False, markup=False)
+
+
+@users_app.command("reset-second-factor")
+def reset_second_factor(email: str = typer.Argument(..., help="Whose.")) -> None:
+    """Take away the authenticator app and recovery codes of somebody who lost them; what is open ends at once."""
+
+    async def change(session: AsyncSession, now: datetime) -> None:
+        await administration.reset_second_factor_of(session, email=email, actor=ACTOR, now=now)
+
+    _on_platform(change)
+    out.print(f"{email} has no second factor now.", highlight=False, markup=False)
+
+
+@users_app.command("break-glass")
+def break_glass(
+    email: str = typer.Argument(..., help="An address of its own, which nobody uses from day to day."),
+    undo: bool = typer.Option(False, "--undo", help="Make it an ordinary account again."),
+) -> None:
+    """Make a platform administrator for the day on which the identity provider is down, and print the link to begin."""
+    address = _address(email)
+
+    async def change(session: AsyncSession, now: datetime) -> Link | None:
+        return await administration.mark_break_glass(
+            session, email=address, is_break_glass=not undo, actor=ACTOR, now=now
+        )
+
+    link, installation = _on_platform(change)
+    state = "an ordinary account again" if undo else "a break-glass account; each use of it is loud"
+    out.print(f"{address} is {state}.", highlight=False, markup=False)
+    if link is not None:
+        _show(link, installation)
+
+
+def _address(email: str) -> str:
+    """An address as accounts have them.
+
+    Raises:
+        InvalidInputError: It is none.
+    """
+    try:
+        return PersonInvite.model_validate({"email": email, "role": "viewer"}).email
+    except ValidationError as error:
+        raise invalid_input(error) from error
 
 
 def _show(link: Link, installation: Installation) -> None:

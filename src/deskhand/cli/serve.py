@@ -6,10 +6,11 @@ import typer
 import uvicorn
 
 from deskhand.api import ApiConfig, create_app
+from deskhand.appstate import SignInRules
 from deskhand.cli.common import check_login, opened_installation, read_settings, run, start_logging
 from deskhand.kit.edge import EdgeLimits, guarded
 from deskhand.kit.parent import end_with_parent
-from deskhand.settings import Settings
+from deskhand.settings import Settings, role_names
 
 app = typer.Typer()
 
@@ -35,6 +36,10 @@ def serve() -> None:
             public_url=installation.public_url,
             allow_private_addresses=settings.allow_private_addresses,
             llm_base_url=settings.llm_base_url,
+            sign_in_rules=SignInRules(
+                break_glass_only=settings.break_glass_only,
+                second_factor_roles=role_names(settings.second_factor_roles),
+            ),
             llm_api_key=settings.llm_api_key.get_secret_value() if settings.llm_api_key else None,
         )
         limits = edge_limits(settings)

@@ -41,7 +41,7 @@ async def stream_slot(request: Request, viewer: Viewer) -> StreamSlots:
     state = app_state(request)
     state.streams.check(viewer.tenant_id or "", viewer.actor)
     async with state.db.tenant_session(viewer.tenant_id or "") as session:
-        if not await authentication.still_holds(session, viewer, now=state.clock()):
+        if not await authentication.still_holds(session, viewer, now=state.clock(), rules=state.sign_in_rules):
             raise ForbiddenError("The tenant is deactivated, or your credential has just ended.")
     return state.streams
 
@@ -66,7 +66,7 @@ async def stream_changes(
         seen: dict[UUID, str] = {}
         for _ in range(MAX_POLLS):
             async with state.db.tenant_session(viewer.tenant_id or "") as session:
-                if not await authentication.still_holds(session, viewer, now=state.clock()):
+                if not await authentication.still_holds(session, viewer, now=state.clock(), rules=state.sign_in_rules):
                     return
                 page = await service.list_executions(session, filters, limit=DEFAULT_LIMIT)
             # Oldest first, so that a client that puts each event on top ends with the newest there.

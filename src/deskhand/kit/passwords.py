@@ -1,10 +1,11 @@
 """Passwords of people: which are refused, and how they are stored.
 
-Length decides, not composition. The public draft of NIST SP 800-63B-4 ("Memorized Secret Verifiers") wants 64 characters
-and more to be allowed, no rule about kinds of characters, and what attackers try first to be refused; it asks for eight
-characters, and 15 are our own floor, since a password may stand alone here. What attackers try first is ``zxcvbn``'s
-estimate over its lists of common passwords, names, words, dates and keyboard walks, with what is known of the person
-added to them. Hashes are Argon2id with the second recommended parameters of RFC 9106 (64 MiB, three passes, four lanes).
+Length decides, not composition. The public draft of NIST SP 800-63B-4 ("Memorized Secret Verifiers") wants 64
+characters and more to be allowed, no rule about kinds of characters, and what attackers try first to be refused; it
+asks for eight characters, and 15 are our own floor, since a password may stand alone here. What attackers try first is
+``zxcvbn``'s estimate over its lists of common passwords, names, words, dates and keyboard walks, with what is known of
+the person added to them. Hashes are Argon2id with the second recommended parameters of RFC 9106 (64 MiB, three passes,
+four lanes).
 """
 
 from __future__ import annotations

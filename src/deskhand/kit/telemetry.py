@@ -50,6 +50,12 @@ class Telemetry:
             buckets=STALL_BUCKETS,
             registry=self.registry,
         )
+        self._break_glass = Counter(
+            "deskhand_break_glass_sign_ins",
+            "Sign-ins to break-glass accounts by outcome (success, denied). Each is worth a page to somebody.",
+            ["outcome"],
+            registry=self.registry,
+        )
         self._add_run_metrics()
         self._add_model_metrics()
 
@@ -98,6 +104,14 @@ class Telemetry:
             tool_type: The desk whose event it is; empty where nobody could tell.
         """
         self._deliveries.labels(outcome, tool_type).inc()
+
+    def break_glass(self, outcome: str) -> None:
+        """Count a sign-in to a break-glass account, or a try.
+
+        Args:
+            outcome: ``success`` or ``denied``.
+        """
+        self._break_glass.labels(outcome).inc()
 
     def loop_stall(self, seconds: float) -> None:
         """Record that the event loop stood still for so long; from any thread."""

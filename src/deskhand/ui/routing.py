@@ -11,9 +11,10 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import RedirectResponse
 from fastapi.routing import APIRoute
 
-from deskhand.errors import DeskhandError, InvalidInputError, UnauthenticatedError
+from deskhand.errors import DeskhandError, InvalidInputError, SecondFactorNeededError, UnauthenticatedError
 from deskhand.ui.render import SECURITY_HEADERS, render
 
+SECOND_FACTOR = "/second-factor"
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
@@ -28,6 +29,8 @@ class PageRoute(APIRoute):
                 return await handle(request)
             except UnauthenticatedError:
                 return to_login(request)
+            except SecondFactorNeededError:
+                return to_login(request, page=SECOND_FACTOR)
             except RequestValidationError:
                 return error_page(
                     request, InvalidInputError("The address of this page has a value that cannot be read.")
@@ -38,15 +41,15 @@ class PageRoute(APIRoute):
         return as_page
 
 
-def to_login(request: Request) -> Response:
-    """Send somebody who is not signed in to the login page and, for a plain look, back again afterwards."""
-    target = "/login"
+def to_login(request: Request, *, page: str = "/login") -> Response:
+    """Send somebody who is not signed in, or not quite, to the page for it and, for a plain look, back afterwards."""
+    target = page
     if request.headers.get("hx-request"):
         # htmx follows a redirect inside the fragment; this header makes the whole page go.
         return Response(status_code=204, headers={"HX-Redirect": target, "Cache-Control": "no-store"})
     if request.method == "GET" and request.url.path != "/":
         here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-        target = f"/login?next={quote(here, safe='/')}"
+        target = f"{page}?next={quote(here, safe='/')}"
     return RedirectResponse(target, status_code=303, headers={"Cache-Control": "no-store"})
 
 

@@ -15,7 +15,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from deskhand.access import sessions
 from deskhand.access.models import PasswordLink, User
-from deskhand.access.people import repository
+from deskhand.access.people import events, repository
+from deskhand.access.people.factor import repository as factors
 from deskhand.access.people.repository import Member
 from deskhand.access.people.schemas import PersonInvite
 from deskhand.access.principal import Principal
@@ -126,15 +127,84 @@ async def password_link(
         ForbiddenError: The person's account reaches beyond this tenant, and the caller does not.
     """
     one = await _member(session, tenant_id, user_id)
-    elsewhere = one.user.is_platform_admin or await repository.tenants_of(session, user_id) != [tenant_id]
-    if elsewhere and not principal.may("platform_admin"):
-        raise ForbiddenError(
-            f"{one.user.email} works outside this tenant too, so only a platform administrator may set a new password"
-            " (`deskhand user reset`)."
-        )
+    await _refuse_beyond(session, one, principal, "set a new password (`deskhand user reset`)")
     link = await _make_link(session, one.user, actor=principal.actor, now=now)
     await _record(session, tenant_id, principal.actor, "person.password_link", one.user)
     return link
+
+
+async def reset_second_factor(
+    session: AsyncSession, *, tenant_id: str, user_id: UUID, principal: Principal, now: datetime
+) -> None:
+    """Take a person's authenticator app and recovery codes away, who has lost them; the person's sessions end.
+
+    Raises:
+        NotFoundError: Nobody of this tenant, or one without a second factor.
+        ForbiddenError: The person's account reaches beyond this tenant, and the caller does not.
+        ConflictError: It is the caller, whose own page asks for the password.
+    """
+    one = await _member(session, tenant_id, user_id)
+    _refuse_oneself(principal, user_id, "reset your own second factor")
+    await _refuse_beyond(session, one, principal, "reset the second factor (`deskhand user reset-second-factor`)")
+    await _reset_second_factor(session, one.user, actor=principal.actor, now=now)
+
+
+async def reset_second_factor_of(session: AsyncSession, *, email: str, actor: str, now: datetime) -> None:
+    """As ``reset_second_factor``, of any account; for the command line."""
+    await _reset_second_factor(session, await _account(session, email), actor=actor, now=now)
+
+
+async def _reset_second_factor(session: AsyncSession, user: User, *, actor: str, now: datetime) -> None:
+    if not await factors.remove_factor(session, user.id):
+        raise NotFoundError(f"{user.email} has no second factor.")
+    # Whoever found the phone may have signed in with it.
+    await sessions.end_sessions_of(session, user.id, now=now)
+    await events.record(session, user, "person.second_factor_reset", actor=actor, email=user.email)
+
+
+async def mark_break_glass(
+    session: AsyncSession, *, email: str, is_break_glass: bool, actor: str, now: datetime
+) -> Link | None:
+    """Make an account the one for the day on which the identity provider is down, or an ordinary one again.
+
+    Args:
+        session: A platform session.
+        email: Whose account; a platform administrator's, made if there is none.
+        is_break_glass: Which of the two.
+        actor: Who does it.
+        now: Current time.
+
+    Returns:
+        The link that sets the password of an account that was made here or has none.
+
+    Raises:
+        ConflictError: The account is no platform administrator's.
+        NotFoundError: There is no such account to make an ordinary one.
+    """
+    if is_break_glass:
+        await repository.add_user(session, email=email, name="Break glass", is_platform_admin=True)
+    user = await _account(session, email)
+    if not user.is_platform_admin:
+        raise ConflictError(
+            f"{user.email} is no platform administrator. Take an address of its own, which nobody uses from day to day."
+        )
+    user.is_break_glass = is_break_glass
+    # What is open was opened under other rules.
+    await sessions.end_sessions_of(session, user.id, now=now)
+    operation = "person.break_glass" if is_break_glass else "person.break_glass_undo"
+    await events.record(session, user, operation, actor=actor, email=user.email)
+    has_password = user.password_hash is not None
+    return None if has_password or not is_break_glass else await _make_link(session, user, actor=actor, now=now)
+
+
+async def usable_break_glass_accounts(session: AsyncSession) -> tuple[list[str], list[str]]:
+    """Break-glass accounts that open at once, and those that still lack a password or a second factor."""
+    ready: list[str] = []
+    lacking: list[str] = []
+    for user in await repository.break_glass_users(session):
+        usable = user.password_hash is not None and await factors.factor_of(session, user.id) is not None
+        (ready if usable else lacking).append(user.email)
+    return ready, lacking
 
 
 async def create_account(
@@ -158,9 +228,7 @@ async def reset_account(session: AsyncSession, *, email: str, actor: str, now: d
     """
     user = await _account(session, email)
     link = await _make_link(session, user, actor=actor, now=now)
-    # Sorted, because each tenant's audit log is locked in turn: two changes that met in another order would deadlock.
-    for tenant_id in sorted(await repository.tenants_of(session, user.id)):
-        await _record(session, tenant_id, actor, "person.password_link", user)
+    await events.record(session, user, "person.password_link", actor=actor, email=user.email)
     return link
 
 
@@ -177,8 +245,7 @@ async def set_account_active(session: AsyncSession, *, email: str, is_active: bo
         # A link that is still good would set a password, and so outlive the disabling.
         await repository.void_links(session, user.id, now=now)
     operation = "person.enable" if is_active else "person.disable"
-    for tenant_id in sorted(await repository.tenants_of(session, user.id)):
-        await _record(session, tenant_id, actor, operation, user)
+    await events.record(session, user, operation, actor=actor, email=user.email)
 
 
 async def list_accounts(session: AsyncSession) -> list[tuple[User, list[str]]]:
@@ -234,6 +301,15 @@ async def _member(session: AsyncSession, tenant_id: str, user_id: UUID) -> Membe
 async def _ensure_tenant(session: AsyncSession, tenant_id: str) -> None:
     if not await repository.tenant_exists(session, tenant_id):
         raise NotFoundError(f"There is no tenant '{tenant_id}'.")
+
+
+async def _refuse_beyond(session: AsyncSession, one: Member, principal: Principal, what: str) -> None:
+    """Whoever could do this to a technician of many customers could sign in to the others."""
+    tenants = await repository.tenants_of(session, one.user.id)
+    if (one.user.is_platform_admin or tenants != [one.membership.tenant_id]) and not principal.may("platform_admin"):
+        raise ForbiddenError(
+            f"{one.user.email} works outside this tenant too, so only a platform administrator may {what}."
+        )
 
 
 def _refuse_oneself(principal: Principal, user_id: UUID, what: str) -> None:

@@ -112,6 +112,26 @@ async def create_password_link(
     return link_response(app, link)
 
 
+@router.delete(
+    PERSON + "/second-factor",
+    operation_id="reset_second_factor",
+    status_code=status.HTTP_204_NO_CONTENT,
+    response_class=Response,
+    responses=problem_responses(NotFoundError, ConflictError, InvalidInputError),
+)
+async def reset_second_factor(
+    tenant_id: TenantPath, person_id: PersonId, principal: Administrator, session: PeopleSession, app: App
+) -> Response:
+    """Take away the authenticator app and recovery codes of a person who has lost them; the person's sessions end.
+
+    For a person who belongs to other tenants too, only a platform administrator may.
+    """
+    await administration.reset_second_factor(
+        session, tenant_id=tenant_id, user_id=person_id, principal=principal, now=app.clock()
+    )
+    return Response(status_code=status.HTTP_204_NO_CONTENT)
+
+
 def link_response(app: App, link: Link) -> PasswordLinkResponse:
     """A link as it is shown, once."""
     return PasswordLinkResponse(url=link.url(app.public_url), expires_at=link.expires_at)
@@ -126,6 +146,7 @@ def facts(one: Member) -> dict[str, object]:
         "role": one.membership.role,
         "is_active": one.user.is_active,
         "has_password": one.user.password_hash is not None,
+        "has_second_factor": one.has_second_factor,
         "member_since": one.membership.created_at,
         "last_sign_in_at": one.user.last_sign_in_at,
     }

@@ -14,8 +14,11 @@ from deskhand.access.forms import SafeForm
 from deskhand.access.guards import Administrator, PeopleSession, SignedInPerson, TenantPath
 from deskhand.access.people import administration, signing_in
 from deskhand.access.people.administration import Link
+from deskhand.access.people.factor import service as factor
+from deskhand.access.people.factor.pages import recovery_codes_page
 from deskhand.access.people.schemas import PersonInvite
 from deskhand.access.principal import Principal, Role
+from deskhand.access.sessions import must_have_second_factor
 from deskhand.appstate import App
 from deskhand.errors import ConflictError, DeskhandError, InvalidInputError, RateLimitedError
 from deskhand.kit.passwords import MAX_LENGTH, MIN_LENGTH
@@ -110,6 +113,22 @@ async def remove(
     return _back(tenant_id)
 
 
+@router.post("/tenants/{tenant_id}/people/{person_id}/second-factor/reset")
+async def reset_second_factor(
+    app: App,
+    viewer: Administrator,
+    session: PeopleSession,
+    *,
+    tenant_id: TenantPath,
+    person_id: UUID,
+    _safe: SafeForm,
+) -> Response:
+    await administration.reset_second_factor(
+        session, tenant_id=tenant_id, user_id=person_id, principal=viewer, now=app.clock()
+    )
+    return _back(tenant_id)
+
+
 @router.post("/tenants/{tenant_id}/people/{person_id}/password-link")
 async def make_link(
     request: Request,
@@ -165,11 +184,18 @@ def _back(tenant_id: str) -> Response:
 # -- one's own account -----------------------------------------------------------------------------------------------
 
 
+DONE = {
+    "": "",
+    "password": "Your password is changed; your other sessions have ended.",
+    "removed": "You sign in with your password alone from now on; your other sessions have ended.",
+}
+
+
 @router.get("/account")
-async def account_page(request: Request, viewer: SignedInPerson, changed: str = "") -> Response:
-    return _account(
-        request, viewer, done="Your password is changed; your other sessions have ended." if changed else ""
-    )
+async def account_page(
+    request: Request, app: App, viewer: SignedInPerson, changed: Annotated[str, Query(max_length=20)] = ""
+) -> Response:
+    return await _account(request, app, viewer, done=DONE.get(changed, ""))
 
 
 @router.post("/account/password")
@@ -195,11 +221,35 @@ async def change_password(
             tenant_id=viewer.tenant_id,
             address=address_of(request),
         )
-    except (InvalidInputError, RateLimitedError) as error:
-        return _account(request, viewer, error=error)
-    answer = RedirectResponse("/account?changed=yes", status_code=303)
+    except (InvalidInputError, RateLimitedError, ConflictError) as error:
+        return await _account(request, app, viewer, error=error)
+    answer = RedirectResponse("/account?changed=password", status_code=303)
     give_session(answer, app, cookie)
     return answer
+
+
+@router.post("/account/second-factor/remove")
+async def remove_second_factor(
+    request: Request, app: App, viewer: SignedInPerson, *, _safe: SafeForm, password: Password = ""
+) -> Response:
+    try:
+        cookie = await factor.remove(app, viewer, password=password, address=address_of(request))
+    except (InvalidInputError, RateLimitedError, ConflictError) as error:
+        return await _account(request, app, viewer, factor_error=error)
+    answer = RedirectResponse("/account?changed=removed", status_code=303)
+    give_session(answer, app, cookie)
+    return answer
+
+
+@router.post("/account/recovery-codes")
+async def make_recovery_codes(
+    request: Request, app: App, viewer: SignedInPerson, *, _safe: SafeForm, password: Password = ""
+) -> Response:
+    try:
+        codes = await factor.new_codes(app, viewer, password=password, address=address_of(request))
+    except (InvalidInputError, RateLimitedError, ConflictError) as error:
+        return await _account(request, app, viewer, factor_error=error)
+    return recovery_codes_page(request, codes, next_path="/account")
 
 
 @router.post("/account/tenant")
@@ -217,8 +267,27 @@ async def switch_tenant(
     return answer
 
 
-def _account(request: Request, viewer: Principal, *, done: str = "", error: DeskhandError | None = None) -> Response:
-    return _password_page(request, "access/people/account.html", error, viewer=viewer, done=done)
+async def _account(
+    request: Request,
+    app: App,
+    viewer: Principal,
+    *,
+    done: str = "",
+    error: DeskhandError | None = None,
+    factor_error: DeskhandError | None = None,
+) -> Response:
+    assert viewer.person is not None
+    return _password_page(
+        request,
+        "access/people/account.html",
+        error,
+        status=factor_error.status if factor_error is not None else None,
+        viewer=viewer,
+        done=done,
+        factor_error=factor_error,
+        codes_left=await factor.recovery_codes_left(app, viewer.person) if viewer.person.has_second_factor else 0,
+        is_demanded=must_have_second_factor(viewer.person, app.sign_in_rules),
+    )
 
 
 # -- the page of a link ----------------------------------------------------------------------------------------------
@@ -258,12 +327,14 @@ def _link(request: Request, token: str, email: str, *, error: DeskhandError | No
 # -- what both ask for -----------------------------------------------------------------------------------------------
 
 
-def _password_page(request: Request, template: str, error: DeskhandError | None, **values: Any) -> Response:
+def _password_page(
+    request: Request, template: str, error: DeskhandError | None, *, status: int | None = None, **values: Any
+) -> Response:
     """A page that asks for a new password, with what was wrong with the last one."""
     return render(
         request,
         template,
-        status_code=200 if error is None else error.status,
+        status_code=status or (200 if error is None else error.status),
         error=error,
         min_length=MIN_LENGTH,
         max_length=MAX_LENGTH,

@@ -11,8 +11,10 @@ from sqlalchemy import delete, exists, func, select, text, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from deskhand.access.models import Membership, PasswordLink, User, UserSession
+from deskhand.access.models import Membership, PasswordLink, SecondFactor, User, UserSession
 from deskhand.kit.page import Page, cut_page, decode_cursor
+
+_HAS_SECOND_FACTOR = exists().where(SecondFactor.user_id == User.id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +23,7 @@ class Member:
 
     user: User
     membership: Membership
+    has_second_factor: bool
 
 
 async def user_by_email(session: AsyncSession, email: str) -> User | None:
@@ -53,6 +56,12 @@ async def any_user(session: AsyncSession) -> bool:
     return bool(await session.scalar(select(exists().select_from(User))))
 
 
+async def break_glass_users(session: AsyncSession) -> Sequence[User]:
+    """Active break-glass accounts, in the order of their addresses."""
+    query = select(User).where(User.is_break_glass, User.is_active).order_by(func.lower(User.email))
+    return (await session.execute(query)).scalars().all()
+
+
 async def all_users(session: AsyncSession) -> Sequence[tuple[User, list[str]]]:
     """Every account with its roles as ``tenant: role``, in the order of their addresses."""
     rows = await session.execute(
@@ -75,6 +84,12 @@ async def tenants_of(session: AsyncSession, user_id: UUID) -> list[str]:
         {"user_id": user_id},
     )
     return list(rows.scalars())
+
+
+async def roles_of(session: AsyncSession, user_id: UUID) -> Sequence[tuple[str, str]]:
+    """A person's tenants, each with the role there."""
+    query = select(Membership.tenant_id, Membership.role).where(Membership.user_id == user_id)
+    return [(tenant_id, role) for tenant_id, role in await session.execute(query)]
 
 
 async def latest_tenant(session: AsyncSession, user_id: UUID) -> str | None:
@@ -108,21 +123,21 @@ async def add_membership(session: AsyncSession, *, tenant_id: str, user_id: UUID
 async def member(session: AsyncSession, tenant_id: str, user_id: UUID) -> Member | None:
     """A person in a tenant, locked for a change."""
     query = (
-        select(User, Membership)
+        select(User, Membership, _HAS_SECOND_FACTOR)
         .join(Membership, Membership.user_id == User.id)
         .where(Membership.tenant_id == tenant_id, User.id == user_id)
         .with_for_update()
         .execution_options(populate_existing=True)
     )
     row = (await session.execute(query)).one_or_none()
-    return None if row is None else Member(row[0], row[1])
+    return None if row is None else Member(row[0], row[1], row[2])
 
 
 async def members(session: AsyncSession, tenant_id: str, *, limit: int, cursor: str | None) -> Page[Member]:
     """The people of a tenant, in the order of their addresses."""
     address = func.lower(User.email)
     query = (
-        select(User, Membership)
+        select(User, Membership, _HAS_SECOND_FACTOR)
         .join(Membership, Membership.user_id == User.id)
         .where(Membership.tenant_id == tenant_id)
         .order_by(address, User.id)
@@ -131,7 +146,7 @@ async def members(session: AsyncSession, tenant_id: str, *, limit: int, cursor: 
     after = decode_cursor(cursor, str, UUID)
     if after is not None:
         query = query.where(tuple_(address, User.id) > after)
-    rows = [Member(user, membership) for user, membership in await session.execute(query)]
+    rows = [Member(user, membership, has_factor) for user, membership, has_factor in await session.execute(query)]
     return cut_page(rows, limit, lambda one: (one.user.email.lower(), one.user.id))
 
 

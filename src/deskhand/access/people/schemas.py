@@ -46,6 +46,7 @@ class PersonResponse(BaseModel):
     role: Role
     is_active: bool = Field(description="Whether the account may sign in at all.")
     has_password: bool = Field(description="False until the person has used the link of the invitation.")
+    has_second_factor: bool = Field(description="Whether signing in asks for a code of the person's authenticator app.")
     member_since: datetime
     last_sign_in_at: datetime | None
 

@@ -7,7 +7,6 @@ words, and a failure is answered no sooner than ``FAILURE_SECONDS`` after it cam
 from __future__ import annotations
 
 import asyncio
-import secrets as random_secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -18,12 +17,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from deskhand.access import sessions
 from deskhand.access.authentication import cookie_of_person
 from deskhand.access.models import User
-from deskhand.access.people import repository, tries
-from deskhand.access.principal import Person
-from deskhand.access.sessions import actor_of
+from deskhand.access.people import events, repository, tries
+from deskhand.access.people.confirmation import confirm_password
+from deskhand.access.people.factor import repository as factors
+from deskhand.access.principal import OpenTenant, Person
 from deskhand.appstate import AppState
-from deskhand.audit import service as audit
-from deskhand.errors import FieldProblem, ForbiddenError, InvalidInputError, NotFoundError, UnauthenticatedError
+from deskhand.errors import ForbiddenError, NotFoundError, UnauthenticatedError
 from deskhand.kit.crypto import key_digest
 from deskhand.kit.passwords import ensure_good_password
 
@@ -33,20 +32,23 @@ KEPT = timedelta(days=30)
 _MAX_LINK = 200
 
 _WRONG = "The email address or the password is wrong."
+_WRONG_OR_NOT_HERE = (
+    "The email address or the password is wrong, or the account signs in with the identity provider: here a password"
+    " opens break-glass accounts alone."
+)
 _DEAD_LINK = "This link was used already, or is older than a day. Ask an administrator for a new one."
 
 
 @dataclass(frozen=True, slots=True)
 class SignedIn:
-    """What a browser gets: the session's cookie, and the name it is known by at this account from now on."""
+    """What a browser gets: the session's cookie, and whether it opens more than the page of the second factor."""
 
     cookie: str
-    email: str
-    device: str
+    is_finished: bool
 
 
 async def sign_in(app: AppState, *, email: str, password: str, address: str, device: str | None) -> SignedIn:
-    """Begin a session with a password.
+    """Begin a session with a password; one that may only ask for the second factor where there must be one.
 
     Args:
         app: The process's shared objects.
@@ -56,23 +58,24 @@ async def sign_in(app: AppState, *, email: str, password: str, address: str, dev
         device: The browser's name, if it signed in to this account before.
 
     Raises:
-        UnauthenticatedError: No such account, a wrong password, or a disabled account: one answer for all of them.
+        UnauthenticatedError: No such account, a wrong password, a disabled account, or one that no password opens here:
+            one answer for all of them.
         RateLimitedError: Too many tries.
         ForbiddenError: The password is right, and the account belongs to no tenant.
     """
     now = app.clock()
     buckets = tries.buckets_of(app.secrets, account=email, address=address, device=device)
+    wrong = _WRONG_OR_NOT_HERE if app.sign_in_rules.break_glass_only else _WRONG
     async with _alike_in_time():
         async with app.db.platform_session() as session:
             # In a transaction of its own, which commits: a failure below must not take the count back.
             await tries.take(session, buckets, now=now)
             user = await repository.user_by_email(session, email)
-        stored = user.password_hash if user is not None and user.is_active else None
+        stored = user.password_hash if user is not None and _may_use_password(app, user) else None
         # Also where there is no account: verify() then computes against a decoy, so that the time tells nothing.
         if not await app.passwords.verify(stored, password):
-            if user is not None:
-                await _record_refusal(app, user)
-            raise UnauthenticatedError(_WRONG)
+            await events.record_refusal(app, email, user, shown="password")
+            raise UnauthenticatedError(wrong)
     assert user is not None
     assert stored is not None
     # Only now is the plain password known, to hash it with today's cost.
@@ -80,18 +83,42 @@ async def sign_in(app: AppState, *, email: str, password: str, address: str, dev
     async with app.db.platform_session() as session:
         # Read again under a lock: hashing takes long enough for an administrator to disable the account meanwhile.
         current = await repository.lock_user(session, user.id)
-        if current is None or current.password_hash != stored or not current.is_active:
-            raise UnauthenticatedError(_WRONG)  # changed while the hash was computed
+        if current is None or current.password_hash != stored or not _may_use_password(app, current):
+            raise UnauthenticatedError(wrong)  # changed while the hash was computed
         current.password_hash = renewed
-        current.last_sign_in_at = now
         await tries.give_back(session, buckets, now=now)
         await repository.forget_old(session, before=now - KEPT)
-        tenant_id = await _first_tenant(session, current)
-        digest = await sessions.open_session(session, user_id=user.id, tenant_id=tenant_id, now=now)
-        if tenant_id is not None:
-            await _record(session, current, tenant_id, "console.sign_in")
-    cookie = cookie_of_person(app.secrets, digest)
-    return SignedIn(cookie=cookie, email=email, device=device or random_secrets.token_urlsafe(16))
+        digest, is_finished = await _begin(app, session, current, now=now)
+    return SignedIn(cookie_of_person(app.secrets, digest), is_finished)
+
+
+def _may_use_password(app: AppState, user: User) -> bool:
+    return user.is_active and (user.is_break_glass or not app.sign_in_rules.break_glass_only)
+
+
+async def _begin(app: AppState, session: AsyncSession, user: User, *, now: datetime) -> tuple[bytes, bool]:
+    """Begin a session after the password, and say whether it may do everything already."""
+    tenant_id = await _first_tenant(session, user)
+    if sessions.missing_step(await _as_person(session, user), app.sign_in_rules) is None:
+        return await events.arrive(app, session, user, tenant_id=tenant_id, proof=sessions.PASSWORD, now=now), True
+    digest = await sessions.open_session(
+        session, user_id=user.id, tenant_id=tenant_id, now=now, lifetime=sessions.UNFINISHED_LIFETIME
+    )
+    return digest, False
+
+
+async def _as_person(session: AsyncSession, user: User) -> Person:
+    """Who would be signed in, for the rules to look at."""
+    roles = await repository.roles_of(session, user.id)
+    return Person(
+        user_id=user.id,
+        email=user.email,
+        name=user.name,
+        is_platform_admin=user.is_platform_admin,
+        has_second_factor=await factors.factor_of(session, user.id) is not None,
+        is_break_glass=user.is_break_glass,
+        tenants=tuple(OpenTenant(tenant_id=tenant_id, name=tenant_id, role=role) for tenant_id, role in roles),
+    )
 
 
 async def switch_tenant(app: AppState, person: Person, *, digest: bytes, tenant_id: str | None) -> str:
@@ -114,12 +141,11 @@ async def switch_tenant(app: AppState, person: Person, *, digest: bytes, tenant_
         user = await repository.lock_user(session, person.user_id)
         tenants = await repository.tenants_of(session, person.user_id)
         allowed = tenant_id in tenants if tenant_id is not None else user is not None and user.is_platform_admin
-        if user is None or not allowed:
+        proof = await sessions.end_session(session, digest, now=now)
+        if user is None or not allowed or proof is None:
             raise NotFoundError(f"There is no tenant '{tenant_id or ''}' that you belong to.")
-        await sessions.end_session(session, digest, now=now)
-        fresh = await sessions.open_session(session, user_id=user.id, tenant_id=tenant_id, now=now)
-        if tenant_id is not None:
-            await _record(session, user, tenant_id, "console.enter")
+        fresh = await sessions.open_session(session, user_id=user.id, tenant_id=tenant_id, now=now, proof=proof)
+        await events.record(session, user, "console.enter", tenants=[] if tenant_id is None else [tenant_id])
     return cookie_of_person(app.secrets, fresh)
 
 
@@ -136,26 +162,16 @@ async def change_password(
         RateLimitedError: The current one was wrong too often.
     """
     ensure_good_password(new, about=(person.email, person.name), pointer="/new")
+    stored = await confirm_password(app, person, current, address=address, pointer="/current")
     now = app.clock()
-    account = f"change\n{person.user_id}"
-    # Counted apart from sign-ins: whoever has somebody's open session must not guess the password without a limit, nor
-    # shut the person out.
-    buckets = tries.buckets_of(app.secrets, account=account, address=address, device="signed in")
-    async with app.db.platform_session() as session:
-        await tries.take(session, buckets, now=now)
-        user = await repository.lock_user(session, person.user_id)
-        stored = user.password_hash if user is not None else None
-    if not await app.passwords.verify(stored, current):
-        problem = "is not your present password"
-        raise InvalidInputError(f"This {problem}.", errors=[FieldProblem(pointer="/current", detail=problem)])
     hashed = await app.passwords.hash(new)
     async with app.db.platform_session() as session:
         user = await repository.lock_user(session, person.user_id)
         if user is None or user.password_hash != stored:
             raise UnauthenticatedError("Your password was changed elsewhere; sign in again.")
-        await tries.give_back(session, buckets, now=now)
         await _set_password(session, user, hashed, now=now, operation="person.password_change")
-        digest = await sessions.open_session(session, user_id=user.id, tenant_id=tenant_id, now=now)
+        proof = sessions.Proof(second_factor=person.second_factor)
+        digest = await sessions.open_session(session, user_id=user.id, tenant_id=tenant_id, now=now, proof=proof)
     return cookie_of_person(app.secrets, digest)
 
 
@@ -199,8 +215,7 @@ async def _set_password(session: AsyncSession, user: User, hashed: str, *, now: 
     user.password_set_at = now
     await sessions.end_sessions_of(session, user.id, now=now)
     await repository.void_links(session, user.id, now=now)
-    for tenant_id in sorted(await repository.tenants_of(session, user.id)):
-        await _record(session, user, tenant_id, operation)
+    await events.record(session, user, operation)
 
 
 async def _first_tenant(session: AsyncSession, user: User) -> str | None:
@@ -212,32 +227,6 @@ async def _first_tenant(session: AsyncSession, user: User) -> str | None:
     if not tenants and not user.is_platform_admin:
         raise ForbiddenError("Your account belongs to no tenant. Ask an administrator to add you to one.")
     return tenants[0] if tenants else None
-
-
-async def _record(session: AsyncSession, user: User, tenant_id: str, operation: str) -> None:
-    await audit.record(
-        session,
-        tenant_id=tenant_id,
-        actor=actor_of(user.email),
-        operation=operation,
-        resource_type="person",
-        resource_id=user.id,
-    )
-
-
-async def _record_refusal(app: AppState, user: User) -> None:
-    """Let the administrators of a person's tenants see that somebody tries."""
-    async with app.db.platform_session() as session:
-        for tenant_id in sorted(await repository.tenants_of(session, user.id)):
-            await audit.record(
-                session,
-                tenant_id=tenant_id,
-                actor=actor_of(user.email),
-                operation="console.sign_in",
-                resource_type="person",
-                resource_id=user.id,
-                status="denied",
-            )
 
 
 @asynccontextmanager

@@ -27,7 +27,10 @@ WINDOW = timedelta(minutes=15)
 PER_ACCOUNT = 10
 PER_DEVICE = 10
 PER_ADDRESS = 30
-_KEPT = timedelta(days=1)
+DAY = timedelta(days=1)
+CODES_PER_DAY = 50
+"""Codes that may be wrong in a day: six digits would give way to somebody with the password and months of patience."""
+_KEPT = timedelta(days=2)
 
 _COUNT = text(
     """
@@ -48,6 +51,7 @@ class Bucket:
 
     digest: bytes
     most: int
+    window: timedelta = WINDOW
 
 
 def buckets_of(secrets: SecretBox, *, account: str, address: str, device: str | None) -> list[Bucket]:
@@ -70,6 +74,17 @@ def buckets_of(secrets: SecretBox, *, account: str, address: str, device: str | 
     return [bucket("account", account, PER_ACCOUNT), bucket("address", _network(address), PER_ADDRESS)]
 
 
+def buckets_of_codes(secrets: SecretBox, *, account: str, address: str, device: str | None) -> list[Bucket]:
+    """What a try of a second factor counts for: as a password's, apart from it, and over a day besides.
+
+    A browser that finished signing in before counts for itself here too, so that somebody who has a password cannot
+    shut its owner out.
+    """
+    buckets = buckets_of(secrets, account=f"code\n{account}", address=address, device=device)
+    day = hmac.new(secrets.derive("sign-in tries"), b"codes of a day\n" + buckets[0].digest, hashlib.sha256).digest()
+    return [*buckets, Bucket(day, CODES_PER_DAY, DAY)]
+
+
 async def take(session: AsyncSession, buckets: Sequence[Bucket], *, now: datetime) -> None:
     """Count a try before it is made, so that many at once are no more than many in a row.
 
@@ -77,9 +92,9 @@ async def take(session: AsyncSession, buckets: Sequence[Bucket], *, now: datetim
         RateLimitedError: There were too many; nothing is counted then, and the answer says when to try again.
     """
     for bucket in sorted(buckets, key=lambda one: one.digest):  # in one order, so that two tries never wait crosswise
-        row = (await session.execute(_COUNT, {"bucket": bucket.digest, "now": now, "start": now - WINDOW})).one()
+        row = (await session.execute(_COUNT, {"bucket": bucket.digest, "now": now, "start": now - bucket.window})).one()
         if row.tries > bucket.most:
-            wait = (row.since + WINDOW - now).total_seconds()
+            wait = (row.since + bucket.window - now).total_seconds()
             # The error undoes the transaction, and with it this try's counts.
             raise RateLimitedError(
                 f"Too many failed sign-ins. Try again in {max(1, round(wait / 60))} minutes, or ask an administrator"

@@ -1,7 +1,7 @@
-"""Ask people for a second factor: their authenticator, their recovery codes, and how each session was proved.
+"""Ask people for a second factor: authenticators, recovery codes, and which of them a session was proved with.
 
 An account can be marked as the one for the day on which the identity provider is down. Sessions that are open when this
-is applied were proved with a password, as all were.
+is applied have none.
 
 Revision ID: a7e3c1b95d20
 Revises: b8d2e5a71c40
@@ -23,9 +23,8 @@ def upgrade() -> None:
     run(
         "ALTER TABLE users ADD COLUMN is_break_glass boolean NOT NULL DEFAULT false",
         """
-        ALTER TABLE user_sessions ADD COLUMN proved_by varchar(20) NOT NULL DEFAULT 'password'
-            CONSTRAINT ck_user_sessions_proved_by
-                CHECK (proved_by IN ('password', 'code', 'recovery_code', 'provider'))
+        ALTER TABLE user_sessions ADD COLUMN second_factor varchar(20)
+            CONSTRAINT ck_user_sessions_second_factor CHECK (second_factor IN ('code', 'recovery_code'))
         """,
         """
         CREATE TABLE second_factors (
@@ -59,6 +58,6 @@ def downgrade() -> None:
     run(
         "DROP TABLE recovery_codes",
         "DROP TABLE second_factors",
-        "ALTER TABLE user_sessions DROP COLUMN proved_by",
+        "ALTER TABLE user_sessions DROP COLUMN second_factor",
         "ALTER TABLE users DROP COLUMN is_break_glass",
     )

@@ -1,0 +1,45 @@
+"""A signed-in person shows the password once more, before what an open session alone should not be enough for."""
+
+from __future__ import annotations
+
+from deskhand.access.people import repository, tries
+from deskhand.access.principal import Person
+from deskhand.appstate import AppState
+from deskhand.errors import ConflictError, FieldProblem, InvalidInputError
+
+
+async def confirm_password(app: AppState, person: Person, password: str, *, address: str, pointer: str) -> str:
+    """Ask whether this is the person's password.
+
+    Args:
+        app: The process's shared objects.
+        person: Who is signed in.
+        password: As typed.
+        address: Where the request comes from.
+        pointer: The field at fault, for the refusal.
+
+    Returns:
+        The stored hash it fits, for the caller to see that it is still the one when it changes something.
+
+    Raises:
+        InvalidInputError: It is not.
+        ConflictError: The account has no password.
+        RateLimitedError: It was wrong too often.
+    """
+    now = app.clock()
+    # Counted apart from sign-ins: whoever has somebody's open session must not guess the password without a limit, nor
+    # shut the person out.
+    account = f"change\n{person.user_id}"
+    buckets = tries.buckets_of(app.secrets, account=account, address=address, device="signed in")
+    async with app.db.platform_session() as session:
+        await tries.take(session, buckets, now=now)
+        user = await repository.lock_user(session, person.user_id)
+        stored = user.password_hash if user is not None else None
+    if stored is None:
+        raise ConflictError("Your account has no password; you sign in with your identity provider.")
+    if not await app.passwords.verify(stored, password):
+        problem = "is not your present password"
+        raise InvalidInputError(f"This {problem}.", errors=[FieldProblem(pointer=pointer, detail=problem)])
+    async with app.db.platform_session() as session:
+        await tries.give_back(session, buckets, now=now)
+    return stored

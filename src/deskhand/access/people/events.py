@@ -1,0 +1,128 @@
+"""What people's sign-ins leave behind: entries of the audit log, and a loud word on a break-glass account.
+
+An entry stands in the log of each tenant that it concerns. What concerns none (a platform administrator, a stranger)
+stands in the installation's own log.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Literal
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from deskhand.access import sessions
+from deskhand.access.models import User
+from deskhand.access.people import repository
+from deskhand.access.people.schemas import EMAIL_PATTERN
+from deskhand.access.sessions import Proof, actor_of
+from deskhand.appstate import AppState
+from deskhand.audit import service as audit
+from deskhand.audit.service import PLATFORM, Status
+
+log = structlog.get_logger(__name__)
+
+STRANGER = "stranger"
+_EMAIL = re.compile(EMAIL_PATTERN, re.ASCII)
+
+Shown = Literal["password", "code", "recovery_code"]
+
+
+async def record(
+    session: AsyncSession,
+    user: User,
+    operation: str,
+    *,
+    tenants: Iterable[str] | None = None,
+    actor: str | None = None,
+    status: Status = "success",
+    **details: object,
+) -> None:
+    """Put on record what a person did, or what was done to a person.
+
+    Args:
+        session: A platform session.
+        user: The person.
+        operation: What was done.
+        tenants: In whose logs; those of all the person's tenants if None.
+        actor: Who did it; the person if None.
+        status: How it ended.
+        details: More about it; where it came from, the log knows by itself.
+    """
+    concerned = set(await repository.tenants_of(session, user.id) if tenants is None else tenants)
+    if user.is_platform_admin or not concerned:
+        concerned.add(PLATFORM)
+    # Sorted, because each log is locked in turn: two changes that met in another order would deadlock.
+    for tenant_id in sorted(concerned):
+        await audit.record(
+            session,
+            tenant_id=tenant_id,
+            actor=actor or actor_of(user.email),
+            operation=operation,
+            resource_type="person",
+            resource_id=user.id,
+            status=status,
+            details=details,
+        )
+
+
+async def record_refusal(app: AppState, email: str, user: User | None, *, shown: Shown) -> None:
+    """Put a failed sign-in on record, in a transaction of its own: the failure takes the caller's back.
+
+    Args:
+        app: The process's shared objects.
+        email: What was typed.
+        user: Whose account that is, if it is one.
+        shown: What did not fit.
+    """
+    async with app.db.platform_session() as session:
+        if user is not None:
+            await record(session, user, "console.sign_in", status="denied", shown=shown)
+        else:
+            # Only what looks like an address: people type their password into the wrong field, and entries stay.
+            typed = email if _EMAIL.fullmatch(email) else ""
+            await audit.record(
+                session,
+                tenant_id=PLATFORM,
+                actor=STRANGER,
+                operation="console.sign_in",
+                resource_type="person",
+                resource_id=None,
+                status="denied",
+                details={"email": typed, "shown": shown},
+            )
+    if user is not None and user.is_break_glass:
+        app.telemetry.break_glass("denied")
+        log.warning("break_glass_refused", email=user.email, shown=shown)
+
+
+async def arrive(
+    app: AppState, session: AsyncSession, user: User, *, tenant_id: str | None, proof: Proof, now: datetime
+) -> bytes:
+    """Begin the session of somebody who has shown all there is to show, and put it on record.
+
+    Args:
+        app: The process's shared objects.
+        session: A platform session.
+        user: Who, locked.
+        tenant_id: Where the person acts.
+        proof: What was shown besides the password.
+        now: Current time.
+
+    Returns:
+        The session's hash, as ``sessions.open_session``.
+    """
+    user.last_sign_in_at = now
+    digest = await sessions.open_session(session, user_id=user.id, tenant_id=tenant_id, now=now, proof=proof)
+    entered = [] if tenant_id is None else [tenant_id]
+    shown = proof.second_factor or "password"
+    await record(session, user, "console.sign_in", tenants=entered, shown=shown)
+    if user.is_break_glass:
+        # In every log that the account reaches: whoever looks after a tenant should ask why the door was broken.
+        await record(session, user, "console.break_glass", shown=shown)
+        app.telemetry.break_glass("success")
+        log.warning("break_glass_sign_in", email=user.email, shown=shown)
+    return digest
