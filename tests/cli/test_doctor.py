@@ -30,6 +30,10 @@ def own_database(postgres: EmbeddedPostgres, database_urls: DatabaseUrls) -> Ite
 
 
 def _doctor(urls: DatabaseUrls, directory: Path, **more: str) -> subprocess.CompletedProcess[str]:
+    return _deskhand(urls, directory, "doctor", **more)
+
+
+def _deskhand(urls: DatabaseUrls, directory: Path, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("DESKHAND_")}
     environment |= {
         "DESKHAND_DATABASE_URL": urls.app_url,
@@ -43,7 +47,7 @@ def _doctor(urls: DatabaseUrls, directory: Path, **more: str) -> subprocess.Comp
         **more,
     }
     return subprocess.run(
-        [sys.executable, "-m", "deskhand.cli", "doctor"],
+        [sys.executable, "-m", "deskhand.cli", *arguments],
         env=environment, cwd=directory, capture_output=True, text=True, timeout=200, check=False,
     )  # fmt: skip
 
@@ -71,6 +75,32 @@ async def test_it_names_what_lets_tenants_meet(own_database: DatabaseUrls, tmp_p
         assert f"the application's login alone may {attempt}" in line
     for attempt in ("become the platform", "make a platform key", "read the key of proofs", "move the queue's clock"):
         assert attempt not in line
+
+
+async def test_it_misses_a_break_glass_account_where_no_other_password_signs_in(
+    own_database: DatabaseUrls, tmp_path: Path
+) -> None:
+    def line(answer: subprocess.CompletedProcess[str]) -> str:
+        return next(line for line in answer.stdout.splitlines() if "break-glass accounts: " in line)
+
+    alone = {"DESKHAND_PASSWORD_SIGN_IN": "break_glass"}
+    missing = await asyncio.to_thread(_deskhand, own_database, tmp_path, "doctor", **alone)
+    assert line(missing).startswith("! break-glass accounts: there is no break-glass account")
+    assert "deskhand user break-glass" in line(missing)
+    made = await asyncio.to_thread(_deskhand, own_database, tmp_path, "user", "break-glass", "glass@example.com")
+    assert "glass@example.com is a break-glass account" in made.stdout
+    assert "/set-password?token=dhl_" in made.stdout
+    lacking = await asyncio.to_thread(_deskhand, own_database, tmp_path, "doctor", **alone)
+    assert "glass@example.com cannot be used: sign in once" in line(lacking)
+    listed = await asyncio.to_thread(_deskhand, own_database, tmp_path, "user", "list")
+    assert "platform administrator, break glass" in listed.stdout
+    for arguments, words in (
+        (("break-glass", "glass@example.com", "--undo"), "an ordinary account again"),
+        (("reset-second-factor", "glass@example.com"), "has no second factor"),
+        (("break-glass", "not an address"), "email"),
+    ):
+        answer = await asyncio.to_thread(_deskhand, own_database, tmp_path, "user", *arguments)
+        assert words in answer.stdout + answer.stderr, answer
 
 
 def model_line(answer: subprocess.CompletedProcess[str]) -> str:
