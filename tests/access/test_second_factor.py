@@ -117,7 +117,7 @@ async def test_a_recovery_code_signs_in_once_and_is_on_record(api: Api, still: N
     assert seen.count(("console.sign_in", "success", "recovery_code")) == 2
     assert ("console.sign_in", "denied", "recovery_code") in seen
     assert [operation for operation, *_ in seen].count("person.recovery_code") == 2
-    assert "8 of your ten recovery codes" in (await again.get("/account")).text
+    assert "8 of 10 recovery codes" in (await again.get("/account")).text
     async with api.db.platform_session() as session:
         stored = (await session.scalars(select(RecoveryCode.code_hash))).all()
     assert len(stored) == 10

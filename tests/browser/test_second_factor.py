@@ -62,7 +62,7 @@ async def test_a_person_enrols_and_signs_in_with_the_phone_and_without_it(visito
     await picture(page, "recovery-codes")
     await page.get_by_role("link", name="I have kept them").click()
     await expect(page).to_have_url(f"{console.url}/account")
-    await expect(page.get_by_text("10 of your ten recovery codes are left")).to_be_visible()
+    await expect(page.get_by_text("10 of 10 recovery codes are left")).to_be_visible()
     await picture(page, "account-with-factor")
 
     await page.get_by_role("button", name="Sign out").click()
@@ -84,7 +84,7 @@ async def test_a_person_enrols_and_signs_in_with_the_phone_and_without_it(visito
     await type_code(page, codes[6])
     await expect(page).to_have_url(f"{console.url}/tenants")
     await page.goto(f"{console.url}/account")
-    await expect(page.get_by_text("9 of your ten recovery codes are left")).to_be_visible()
+    await expect(page.get_by_text("9 of 10 recovery codes are left")).to_be_visible()
 
 
 async def test_whose_role_needs_one_is_led_to_it(visitor: Page, console: Console) -> None:

@@ -17,12 +17,6 @@ async def factor_of(session: AsyncSession, user_id: UUID) -> SecondFactor | None
     return (await session.execute(select(SecondFactor).where(SecondFactor.user_id == user_id))).scalar_one_or_none()
 
 
-async def owners_among(session: AsyncSession, user_ids: Sequence[UUID]) -> set[UUID]:
-    """Who of these has an authenticator."""
-    query = select(SecondFactor.user_id).where(SecondFactor.user_id.in_(user_ids))
-    return set((await session.execute(query)).scalars())
-
-
 async def use_step(session: AsyncSession, factor_id: UUID, step: int) -> bool:
     """Use a time step up, atomically: of several callers with one code exactly one gets it."""
     statement = (
