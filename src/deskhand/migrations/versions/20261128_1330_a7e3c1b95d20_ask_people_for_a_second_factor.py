@@ -4,8 +4,8 @@ An account can be marked as the one for the day on which the identity provider i
 is applied have none.
 
 Revision ID: a7e3c1b95d20
-Revises: b8d2e5a71c40
-Create Date: 2026-11-28 13:00:00+00:00
+Revises: d3b7f60a91c4
+Create Date: 2026-11-28 13:30:00+00:00
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from __future__ import annotations
 from deskhand.migrations.support import PLATFORM, limits, run, run_copy
 
 revision: str = "a7e3c1b95d20"
-down_revision: str | None = "b8d2e5a71c40"
+down_revision: str | None = "d3b7f60a91c4"
 branch_labels: None = None
 depends_on: None = None
 
