@@ -144,15 +144,8 @@ def create_app(config: ApiConfig, limits: EdgeLimits | None = None) -> FastAPI:
         schedules_router,
     ):
         app.include_router(router)
-    for router in (
-        login_pages,
-        factor_pages,
-        people_pages,
-        tenant_pages,
-        execution_pages,
-        schedule_pages,
-        reference_pages,
-    ):
+    pages = (login_pages, factor_pages, people_pages, tenant_pages, execution_pages, schedule_pages, reference_pages)
+    for router in pages:
         app.include_router(router)
     _add_health(app)
     mount_static(app)

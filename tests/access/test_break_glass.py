@@ -14,6 +14,7 @@ from tests.support.people import PASSWORD, account, browser, sign_in
 
 from deskhand.access.models import User
 from deskhand.access.people import administration, signing_in
+from deskhand.access.people.events import STRANGER
 from deskhand.appstate import SignInRules
 from deskhand.audit.models import AuditLog
 from deskhand.audit.service import PLATFORM, verify
@@ -141,13 +142,13 @@ async def test_who_is_in_no_tenant_leaves_a_trace_in_the_installations_own_log(a
     assert (await platform.post("/logout")).status_code == 303, "and a second time changes nothing"
     seen = [(one.actor, one.operation, one.status) for one in await platform_log(api) if one.resource_type == "person"]
     assert seen == [
-        ("stranger", "console.sign_in", "denied"),
-        ("stranger", "console.sign_in", "denied"),
+        (STRANGER, "console.sign_in", "denied"),
+        (STRANGER, "console.sign_in", "denied"),
         ("user:root@example.com", "console.sign_in", "denied"),
         ("user:root@example.com", "console.sign_in", "success"),
         ("user:root@example.com", "console.sign_out", "success"),
     ]
-    typed = [one.details["email"] for one in await platform_log(api) if one.actor == "stranger"]
+    typed = [one.details["email"] for one in await platform_log(api) if one.actor == STRANGER]
     assert typed == ["nobody@example.com", ""], "what does not look like an address may be a password"
     async with api.db.platform_session() as session:
         reports = {report.tenant_id: report.ok for report in await verify(session)}

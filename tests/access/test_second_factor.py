@@ -16,11 +16,15 @@ from tests.support.factors import Phone, csrf_of, enrol, phone_of, session_of, s
 from tests.support.people import PASSWORD, account, browser, sign_in
 
 from deskhand.access import sessions
+from deskhand.access.authentication import principal_of_cookie
 from deskhand.access.cookies import DEVICE_COOKIE
 from deskhand.access.models import Membership, RecoveryCode, SecondFactor, User, UserSession
 from deskhand.access.people import signing_in, tries
+from deskhand.access.people.confirmation import confirm_password
+from deskhand.access.people.factor import repository, service
 from deskhand.appstate import SignInRules
 from deskhand.audit.models import AuditLog
+from deskhand.errors import ConflictError, InvalidInputError
 from deskhand.ui.csrf import SESSION_COOKIE
 
 ANN = "ann@example.com"
@@ -307,3 +311,23 @@ async def test_an_administrator_resets_it_for_people_of_the_tenant_alone(api: Ap
         left = (await session.scalars(select(RecoveryCode))).all()
         assert left == [], "a recovery code of before would be a way in"
         assert (await session.scalars(select(User.id).where(User.id == ann.id))).one() == ann.id
+
+
+async def test_an_offer_and_a_confirmation_have_their_limits(api: Api, still: None) -> None:
+    await api.tenant()
+    user = await account(api, ANN, acme="viewer")
+    client = await browser(api, ANN, "acme")
+    principal = await principal_of_cookie(api.db, api.state.secrets, session_of(client), now=api.state.clock())
+    assert principal.person is not None
+    shown = service.offer(api.state, principal)
+    assert service.offered_again(api.state, principal, shown.token).secret == shown.secret
+    start = api.state.clock()
+    api.state.clock = lambda: start + service.OFFER_LIFETIME
+    with pytest.raises(InvalidInputError, match="too old"):
+        service.offered_again(api.state, principal, shown.token)
+    # Somebody whom a provider signs in has no password to confirm with, and no second factor of ours.
+    async with api.db.platform_session() as session:
+        (await session.get_one(User, user.id)).password_hash = None
+        assert await repository.factor_of(session, user.id) is None
+    with pytest.raises(ConflictError, match="identity provider"):
+        await confirm_password(api.state, principal.person, PASSWORD, address="192.0.2.7", pointer="/password")
