@@ -139,9 +139,9 @@ async def reset_second_factor(
     """Take a person's authenticator app and recovery codes away, who has lost them; the person's sessions end.
 
     Raises:
-        NotFoundError: Nobody of this tenant, or one without a second factor.
+        NotFoundError: Nobody of this tenant.
         ForbiddenError: The person's account reaches beyond this tenant, and the caller does not.
-        ConflictError: It is the caller, whose own page asks for the password.
+        ConflictError: The person has none, or is the caller, whose own page asks for the password.
     """
     one = await _member(session, tenant_id, user_id)
     _refuse_oneself(principal, user_id, "reset your own second factor")
@@ -156,7 +156,7 @@ async def reset_second_factor_of(session: AsyncSession, *, email: str, actor: st
 
 async def _reset_second_factor(session: AsyncSession, user: User, *, actor: str, now: datetime) -> None:
     if not await factors.remove_factor(session, user.id):
-        raise NotFoundError(f"{user.email} has no second factor.")
+        raise ConflictError(f"{user.email} has no second factor.")
     # Whoever found the phone may have signed in with it.
     await sessions.end_sessions_of(session, user.id, now=now)
     await events.record(session, user, "person.second_factor_reset", actor=actor, email=user.email)
