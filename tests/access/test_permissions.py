@@ -296,7 +296,9 @@ def in_order(routes: list[Route]) -> list[Route]:
     """What takes a thing away comes after what needs it; leaving the tenant is last."""
 
     def last(route: Route) -> tuple[bool, bool, bool, str]:
-        removes = route.method == "DELETE" or route.path.endswith("/remove")
+        removes = route.path.endswith("/remove") or (
+            route.method == "DELETE" and not route.path.endswith("/second-factor")  # of a person who is still there
+        )
         return route.path == "/account/tenant", removes, "/agents" in route.path, route.name
 
     return sorted(routes, key=last)
