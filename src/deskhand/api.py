@@ -152,7 +152,7 @@ def create_app(config: ApiConfig, limits: EdgeLimits | None = None) -> FastAPI:
     # Middleware that is added later stands further out: the door is inside the body's bound and the error net.
     app.add_middleware(WebhookDoor)
     app.add_middleware(BodyLimit, limits=limits or EdgeLimits())  # inside the net for unexpected errors, added next
-    install_problem_handlers(app, login_path="/login")
+    install_problem_handlers(app, login_path="/login", https=config.public_url.startswith("https://"))
     complete_document(
         app,
         known={

@@ -119,3 +119,24 @@ async def test_the_openapi_document_declares_problems(client: httpx2.AsyncClient
 def test_pointers_are_escaped() -> None:
     assert pointer(["a/b", "c~d", 0]) == "/a~1b/c~0d/0"
     assert pointer([]) == ""
+
+
+@pytest.mark.parametrize("https", [True, False])
+async def test_every_answer_says_what_a_browser_may_make_of_it(https: bool) -> None:
+    app = FastAPI()
+
+    @app.get("/page")
+    async def page() -> Response:
+        return Response("", headers={"Content-Security-Policy": "script-src 'self'"})
+
+    install_problem_handlers(app, https=https)
+    async with run_in_process(app) as server, httpx2.AsyncClient(base_url=server.url) as http:
+        answers = [await http.get(path) for path in ("/page", "/nothing", "/openapi.json")]
+        posted = await http.post("/page")
+    for answer in (*answers, posted):
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert len(answer.headers["x-request-id"]) == 16
+        assert ("strict-transport-security" in answer.headers) == https
+    policies = [answer.headers["content-security-policy"] for answer in answers]
+    assert policies[0] == "script-src 'self'", "a page says for itself what it loads"
+    assert set(policies[1:]) == {"default-src 'none'; frame-ancestors 'none'"}

@@ -155,12 +155,13 @@ def invalid_input(error: ValidationError, *, at: Sequence[str | int] = ()) -> In
     return InvalidInputError(_summary(faults), errors=faults)
 
 
-def install_problem_handlers(app: FastAPI, *, login_path: str | None = None) -> None:
+def install_problem_handlers(app: FastAPI, *, login_path: str | None = None, https: bool = False) -> None:
     """Make every failure of this application a problem document.
 
     Args:
         app: The application.
         login_path: Page to send a browser to that has no session; None answers 401 to it as to anybody.
+        https: Whether browsers reach it by HTTPS, and may be told never to try without.
     """
 
     async def on_domain_error(request: Request, error: Exception) -> Response:
@@ -177,15 +178,16 @@ def install_problem_handlers(app: FastAPI, *, login_path: str | None = None) -> 
     for kind in DATABASE_ERRORS:
         app.add_exception_handler(kind, _on_database_down)
     app.add_middleware(ResourceManners)
-    app.add_middleware(UnexpectedErrorNet)
+    app.add_middleware(UnexpectedErrorNet, https=https)
     _document_problems(app)
 
 
 class UnexpectedErrorNet:
     """The HTTP edge's net: an unforeseen exception is logged in full and answered without internals."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, *, https: bool = False) -> None:
         self.app = app
+        self._https = https
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -198,7 +200,7 @@ class UnexpectedErrorNet:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
-                _complete_head(message, ident)
+                _complete_head(message, ident, https=self._https)
             await send(message)
 
         request = Request(scope)
@@ -215,12 +217,15 @@ class UnexpectedErrorNet:
             await problem_response(request, error)(scope, receive, send)
 
 
-def _complete_head(message: Message, ident: str) -> None:
+def _complete_head(message: Message, ident: str, *, https: bool) -> None:
     """What every answer says, whoever made it: its id, and that it is no page unless it says so itself."""
     headers = MutableHeaders(raw=message.setdefault("headers", []))
     headers.setdefault("X-Request-ID", ident)
     headers.setdefault("X-Content-Type-Options", "nosniff")
     headers.setdefault("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+    if https:
+        # Never of plain HTTP: a browser would refuse an installation that has no certificate, for a year.
+        headers.setdefault("Strict-Transport-Security", "max-age=31536000")
 
 
 async def _on_validation_error(request: Request, error: Exception) -> Response:
