@@ -1,6 +1,7 @@
 """The simulator kit over real sockets: control endpoints, faults, webhooks, pages."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
@@ -255,3 +256,20 @@ async def test_proxy_makes_a_real_server_fail(desk: RunningDesk, control: httpx2
                 await plugin.add_note(ticket_id, NoteDraft(body="hello", mark=MARK))
     assert (await control.get(f"/_sim/effects/{ticket_id}")).json()["notes"] == 2
     assert API_KEY not in (await control.get("/_sim/calls")).text
+
+
+async def test_an_answer_of_two_pieces_is_sent_at_once() -> None:
+    """Nagle's algorithm would hold the second one back until the client's delayed acknowledgement, some 40 ms."""
+    at_once: list[int] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        connections = list(server._server.server_state.connections)  # type: ignore[union-attr]
+        at_once.extend(
+            one.transport.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+            for one in connections
+        )
+        await Response("ok")(scope, receive, send)
+
+    async with run_in_process(app) as server, TEST_HTTP.client(server.url) as client:
+        await client.get("/")
+    assert at_once == [1]
