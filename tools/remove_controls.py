@@ -34,7 +34,7 @@ class Control:
     Attributes:
         name: What it does.
         threat: The row of the threat table it stands against, word for word.
-        file: Where it stands, below ``src/deskhand``.
+        file: Where it stands, below ``src/deskhand``; a pattern where it may move within a room.
         before: Its text there, which occurs once.
         after: What stands there without it.
         tests: Which must fail then.
@@ -49,13 +49,17 @@ class Control:
 
     def fault(self) -> str:
         """Why this control could not be removed as it is described; empty if it can."""
-        path = PACKAGE / self.file
-        if not path.is_file():
-            return f"{self.file} is not there"
-        times = path.read_text(encoding="utf-8").count(self.before)
+        places = self.places(PACKAGE)
+        if len(places) != 1:
+            return f"its text stands in {len(places)} files of {self.file}"
+        times = places[0].read_text(encoding="utf-8").count(self.before)
         if times != 1:
             return f"its text occurs {times} times in {self.file}"
         return "" if self.before != self.after else "nothing would change"
+
+    def places(self, package: Path) -> list[Path]:
+        """The files that have its text."""
+        return [path for path in sorted(package.glob(self.file)) if self.before in path.read_text(encoding="utf-8")]
 
 
 def read_controls(path: Path = CONTROLS) -> list[Control]:
@@ -73,7 +77,7 @@ def failing_tests(control: Control) -> list[str]:
     with tempfile.TemporaryDirectory(prefix="deskhand-without-") as directory:
         source = Path(directory) / "src"
         shutil.copytree(PACKAGE, source / "deskhand", ignore=shutil.ignore_patterns("__pycache__"))
-        path = source / "deskhand" / control.file
+        (path,) = control.places(source / "deskhand")
         path.write_text(path.read_text(encoding="utf-8").replace(control.before, control.after), encoding="utf-8")
         done = subprocess.run(
             [

@@ -80,7 +80,9 @@ def test_a_control_that_is_not_there_any_more_is_told() -> None:
     module = script()
     known = CONTROLS[0]
     gone = module.Control(known.name, known.threat, known.file, "no such text", "", known.tests)
-    assert "0 times" in gone.fault()
+    assert "in 0 files" in gone.fault()
     same = module.Control(known.name, known.threat, known.file, known.before, known.before, known.tests)
     assert same.fault() == "nothing would change"
-    assert "not there" in module.Control("x", "x", "nowhere.py", "a", "b", ()).fault()
+    assert "in 0 files" in module.Control("x", "x", "nowhere.py", "a", "b", ()).fault()
+    twice = module.Control("x", "x", known.file, "\n", "", ())
+    assert " times" in twice.fault()
