@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import inspect
+import json
 import pkgutil
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -26,6 +27,7 @@ from pydantic_core import PydanticUndefined
 from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
 
 import deskhand
+from deskhand.agents.documents import AgentDocument
 from deskhand.errors import DeskhandError, RunInterrupted
 from deskhand.kit.problem import TYPE_PREFIX
 from deskhand.kit.telemetry import Telemetry
@@ -328,6 +330,15 @@ def desks_page() -> str:
     )
 
 
+# -- agents as files --------------------------------------------------------------------------------------
+
+
+def agent_file_schema() -> str:
+    """The JSON schema of a file of `deskhand apply`, for editors."""
+    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **AgentDocument.model_json_schema()}
+    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "desks.md": desks_page,
     "tools.md": tools_page,
@@ -335,6 +346,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "errors.md": errors_page,
     "cli.md": cli_page,
     "metrics.md": metrics_page,
+    "agent-file.schema.json": agent_file_schema,
 }
 
 

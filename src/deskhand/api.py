@@ -17,6 +17,7 @@ from deskhand.access.people.factor.pages import router as factor_pages
 from deskhand.access.people.pages import router as people_pages
 from deskhand.access.trail import router as audit_router
 from deskhand.agents.endpoints import router as agents_router
+from deskhand.agents.templates.endpoints import router as agent_templates_router
 from deskhand.appstate import App, SignInRules
 from deskhand.engine.queue import Waker, queue_depth
 from deskhand.errors import UnavailableError
@@ -139,6 +140,7 @@ def create_app(config: ApiConfig, limits: EdgeLimits | None = None) -> FastAPI:
         tenants_router,
         tools_router,
         agents_router,
+        agent_templates_router,
         executions_router,
         webhooks_router,
         schedules_router,

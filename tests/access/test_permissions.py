@@ -92,6 +92,8 @@ administrator   POST /tenants/{tenant_id}/people/{person_id}/password-link
 tenant_admin    GET /api/v1/audit
 tenant_admin    GET /api/v1/audit/export
 viewer          GET /api/v1/tools
+viewer          GET /api/v1/agent-templates
+viewer          GET /api/v1/agent-templates/{slug}
 editor          POST /api/v1/agents
 viewer          GET /api/v1/agents
 viewer          GET /api/v1/agents/{agent_id}
@@ -167,7 +169,7 @@ FORMS: dict[str, dict[str, str]] = {
     "/retry-with": {"ticket_ref": "1042", "tool_type": "servicedesk_plus", "input": "{}"},
 }
 QUERIES = {"/diff": {"from": "1", "to": "1"}}
-SHARED = {"tool_type", "number"}
+SHARED = {"tool_type", "number", "slug"}
 """Path parameters that name nothing of a tenant."""
 
 
@@ -269,6 +271,7 @@ async def one_of_everything(world: World, tenant: str) -> dict[str, str]:
         "other_person": str(other.id),
         "number": "1",
         "tool_type": "servicedesk_plus",
+        "slug": "triage",
     }
 
 

@@ -43,7 +43,7 @@ async def signed_in(world: World) -> httpx2.AsyncClient:
 
 
 def foreign_ids(world: World) -> dict[str, str]:
-    return {name: world.foreign[name] for name in world.foreign.keys() - {"number", "tool_type"}}
+    return {name: world.foreign[name] for name in world.foreign.keys() - {"number", "tool_type", "slug"}}
 
 
 def is_id(name: str, annotation: Any) -> bool:

@@ -163,7 +163,8 @@ async def everything_shown(
     shown = {}
     for run_id in runs:
         values = {"tenant_id": "acme", "agent_id": customer.agent_id, "execution_id": run_id, "number": "1",
-                  "tool_type": "servicedesk_plus", "trigger_id": customer.agent_id, "path": "console.css"}  # fmt: skip
+                  "tool_type": "servicedesk_plus", "trigger_id": customer.agent_id, "path": "console.css",
+                  "slug": "triage"}  # fmt: skip
         for route in routes_of(product.api._app):  # type: ignore[arg-type]
             if route.method != "GET" or route.path.endswith("/events") or route.path.startswith("/static"):
                 continue

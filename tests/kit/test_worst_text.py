@@ -193,6 +193,8 @@ EXEMPT = {
             *("plugins.offered.require_link", "plugins.servicedesk_plus.mapping.created_list_info"),
             *(
                 "tools.catalogue.find_provider",
+                "configuration.places.fault_at",
+                "kit.yaml.write_yaml",
                 "schedules.pages.misfire_words",
                 "knowledge.repository.search_statement",
                 "llm.modelinfo.price_of",

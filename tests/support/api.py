@@ -87,13 +87,13 @@ class Api:
 
 
 @contextlib.asynccontextmanager
-async def running_api(app_url: str) -> AsyncIterator[Api]:
+async def running_api(app_url: str, *, key: str | None = None) -> AsyncIterator[Api]:
     """Serve the API, put together by its own entry point, for the length of a ``with`` block."""
     config = ApiConfig(
         database_url=app_url,
         platform_url=platform_login(app_url),
         prover=PROVER,
-        encryption_keys=(Fernet.generate_key().decode(),),
+        encryption_keys=(key or Fernet.generate_key().decode(),),
         public_url="http://deskhand.example.com",
         allow_private_addresses=True,
         pool_size=2,

@@ -24,7 +24,9 @@ def docs(tool: Callable[[str], ModuleType]) -> ModuleType:
     return tool("gen_docs.py")
 
 
-@pytest.mark.parametrize("name", ["settings.md", "errors.md", "cli.md", "tools.md", "desks.md"])
+@pytest.mark.parametrize(
+    "name", ["settings.md", "errors.md", "cli.md", "tools.md", "desks.md", "agent-file.schema.json"]
+)
 def test_a_generated_page_is_current(docs: ModuleType, name: str) -> None:
     written = (ROOT / "docs" / "reference" / name).read_text(encoding="utf-8")
     assert docs.PAGES[name]() == written, "the page is behind the code; run: make docs"

@@ -97,7 +97,7 @@ class AgentService:
         changes.plan_schedules(agent, now=await database_now(self._session))
         self._session.add(agent)
         await self._session.flush()
-        stored = await self._reload(agent.id)
+        stored = await self._get(agent.id)
         await self._add_version(stored)
         await self._audit("agent.create", stored, {"name": stored.name, "status": stored.status, "version": 1})
         return stored, made
@@ -110,9 +110,11 @@ class AgentService:
         """
         return await self._get(agent_id)
 
-    async def list_agents(self, wanted: AgentFilter, *, limit: int = 50, cursor: str | None = None) -> Page[Agent]:
+    async def list_agents(
+        self, wanted: AgentFilter | None = None, *, limit: int = 50, cursor: str | None = None
+    ) -> Page[Agent]:
         """Agents of the tenant, newest first; inactive ones only if asked for."""
-        return await repository.list_agents(self._session, wanted, limit=limit, cursor=cursor)
+        return await repository.list_agents(self._session, wanted or AgentFilter(), limit=limit, cursor=cursor)
 
     async def update_agent(
         self, agent_id: UUID, data: AgentUpdate, *, if_match: str | None = None
@@ -291,7 +293,7 @@ class AgentService:
         # A version counts only what alters what the agent does: pausing it makes none.
         agent.current_version += int(new_version)
         await self._session.flush()
-        stored = await self._reload(agent.id)
+        stored = await self._get(agent.id)
         if new_version:
             await self._add_version(stored)
         details = {"changed": sorted(changed), "status": stored.status, "version": stored.current_version}
@@ -332,9 +334,6 @@ class AgentService:
                 f"The agent was changed meanwhile: it is at revision {agent.revision}. Read it again, then repeat."
             )
         return agent
-
-    async def _reload(self, agent_id: UUID) -> Agent:
-        return await self._get(agent_id)
 
     async def _add_version(self, agent: Agent) -> None:
         number = agent.current_version

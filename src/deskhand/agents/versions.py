@@ -74,19 +74,24 @@ def snapshot(agent: Agent) -> dict[str, Any]:
 
 def compare(before: AgentVersion, after: AgentVersion) -> VersionDiff:
     """What changed from one version of an agent to another."""
-    changes: list[VersionChange] = []
-    _walk("", _keyed(before), _keyed(after), changes)
     names = (f"version {before.version_number}", f"version {after.version_number}")
     return VersionDiff(
         agent_id=before.agent_id,
         from_version=before.version_number,
         to_version=after.version_number,
-        changes=changes,
-        prompt_diff=_prompt_diff(before.system_prompt.splitlines(), after.system_prompt.splitlines(), names),
+        changes=differences(_keyed(before), _keyed(after)),
+        prompt_diff=prompt_diff(before.system_prompt.splitlines(), after.system_prompt.splitlines(), names),
     )
 
 
-def _prompt_diff(before: list[str], after: list[str], names: tuple[str, str]) -> list[str]:
+def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[VersionChange]:
+    """Every place where two values differ; a list is one value, so what is to be compared in parts comes keyed."""
+    changes: list[VersionChange] = []
+    _walk("", before, after, changes)
+    return changes
+
+
+def prompt_diff(before: list[str], after: list[str], names: tuple[str, str]) -> list[str]:
     """A unified diff in bounded time: ``difflib`` takes minutes for prompts made to make it do so."""
     counted = Counter(after)
     # The pairs of equal lines are what difflib's time grows with; a prompt of one line, repeated, has millions.

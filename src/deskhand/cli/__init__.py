@@ -33,6 +33,10 @@ COMMANDS = {
     "tenant": "administration",
     "audit": "administration",
     "desk": "administration",
+    "apply": "configuration",
+    "export": "configuration",
+    "templates": "templates",
+    "agent": "templates",
     "doctor": "doctor",
 }
 """Command to the module under ``deskhand.cli`` that has it; each module's ``app`` holds its commands by name."""

@@ -100,7 +100,7 @@ async def pause(session: AsyncSession, agent_id: UUID, trigger_id: UUID, *, prin
         NotFoundError: The tenant has no such agent or trigger.
         ConflictError: The trigger is a webhook.
     """
-    return await _set_paused(session, agent_id, trigger_id, principal, paused=True)
+    return await set_paused(session, agent_id, trigger_id, actor=principal.actor, paused=True)
 
 
 async def resume(session: AsyncSession, agent_id: UUID, trigger_id: UUID, *, principal: Principal) -> ScheduleView:
@@ -110,7 +110,7 @@ async def resume(session: AsyncSession, agent_id: UUID, trigger_id: UUID, *, pri
         NotFoundError: The tenant has no such agent or trigger.
         ConflictError: The trigger is a webhook.
     """
-    return await _set_paused(session, agent_id, trigger_id, principal, paused=False)
+    return await set_paused(session, agent_id, trigger_id, actor=principal.actor, paused=False)
 
 
 async def run_now(session: AsyncSession, agent_id: UUID, trigger_id: UUID, *, principal: Principal) -> StartedRun:
@@ -140,13 +140,19 @@ async def run_now(session: AsyncSession, agent_id: UUID, trigger_id: UUID, *, pr
         input_payload={"schedule": about},
     )
     execution = await start_run(session, run)
-    await _audit(session, trigger, principal, "schedule.run", {"execution_id": str(execution.id)})
+    await _audit(session, trigger, principal.actor, "schedule.run", {"execution_id": str(execution.id)})
     return StartedRun(execution_id=execution.id, status=execution.status, queued_at=execution.queued_at)
 
 
-async def _set_paused(
-    session: AsyncSession, agent_id: UUID, trigger_id: UUID, principal: Principal, *, paused: bool
+async def set_paused(
+    session: AsyncSession, agent_id: UUID, trigger_id: UUID, *, actor: str, paused: bool
 ) -> ScheduleView:
+    """Pause or resume a schedule for whoever acts; one that is so already stays untouched.
+
+    Raises:
+        NotFoundError: The tenant has no such agent or trigger.
+        ConflictError: The trigger is a webhook.
+    """
     agent, trigger = await _schedule(session, agent_id, trigger_id, for_update=True)
     if trigger.is_paused != paused:
         trigger.is_paused = paused
@@ -158,7 +164,7 @@ async def _set_paused(
         agent.revision += 1  # the agent as it is shown has changed: its ETag must too
         await session.flush()
         operation = "schedule.pause" if paused else "schedule.resume"
-        await _audit(session, trigger, principal, operation, {"next_fire_at": trigger.next_fire_at})
+        await _audit(session, trigger, actor, operation, {"next_fire_at": trigger.next_fire_at})
     return await _view(session, agent, trigger)
 
 
@@ -229,12 +235,12 @@ def _cron(trigger: AgentTrigger) -> str:
 
 
 async def _audit(
-    session: AsyncSession, trigger: AgentTrigger, principal: Principal, operation: str, details: dict[str, Any]
+    session: AsyncSession, trigger: AgentTrigger, actor: str, operation: str, details: dict[str, Any]
 ) -> None:
     await audit.record(
         session,
         tenant_id=trigger.tenant_id,
-        actor=principal.actor,
+        actor=actor,
         operation=operation,
         resource_type="trigger",
         resource_id=trigger.id,

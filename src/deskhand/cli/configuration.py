@@ -1,0 +1,200 @@
+"""Commands about agents as files: apply, export."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import typer
+from rich.markup import escape
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from deskhand.agents.service import AgentService
+from deskhand.cli.administration import ACTOR
+from deskhand.cli.common import database, err, opened_installation, out, run
+from deskhand.configuration.folder import read_folder, yaml_files
+from deskhand.configuration.service import Configuration
+from deskhand.configuration.values import Action, Plan, SourceFile, Step
+from deskhand.errors import ConflictError, InvalidInputError
+from deskhand.installation import Installation
+from deskhand.kit.crypto import SecretBox
+from deskhand.kit.http import HttpClientFactory
+from deskhand.llm.connection import GatewaySettings, list_models
+from deskhand.llm.errors import ModelError
+from deskhand.plugins.registry import PluginManager
+from deskhand.tenants.service import TenantService
+
+FOLDER = typer.Option(..., "-f", "--folder", help="A folder of YAML files, one agent each.")
+TENANT = typer.Option(..., "--tenant", help="The tenant's id.")
+GATEWAY_SECONDS = 10.0
+SIGNS = {Action.CREATE: "+", Action.CHANGE: "~", Action.DELETE: "-", Action.LEFT: "!"}
+
+app = typer.Typer()
+
+
+class _TrialError(Exception):
+    """Ends the transaction of a trial, so that nothing of it stays."""
+
+
+@app.callback()
+def main() -> None:
+    """Agents as files."""
+
+
+@app.command("apply")
+def apply_folder(
+    folder: Path = FOLDER,
+    tenant: str = TENANT,
+    dry_run: bool = typer.Option(False, "--dry-run", help="Show what would change, and change nothing."),
+    prune: bool = typer.Option(False, "--prune", help="Delete agents that no file says."),
+    yes: bool = typer.Option(False, "--yes", help="Do not ask before changing."),
+) -> None:
+    """Make a tenant's agents what the files of a folder say: shows what changes, asks, then changes all or nothing."""
+    if not folder.is_dir():
+        raise InvalidInputError(f"{folder} is no folder.")
+    sources = read_folder(folder)
+    with opened_installation() as installation:
+        plan = run(_applied(installation, tenant, sources, prune=prune, trial=True))
+        _show(plan)
+        if plan.is_empty:
+            out.print("Nothing to change.")
+            return
+        if dry_run:
+            out.print("Nothing was changed: --dry-run.")
+            return
+        if not yes and not typer.confirm("Apply this?"):
+            raise typer.Exit(1)
+        done = run(_applied(installation, tenant, sources, prune=prune, shown=plan))
+        public_url = installation.public_url
+    out.print("Applied.")
+    for secret in done.secrets:
+        err.print("A webhook secret was made; it is shown this once:")
+        out.print(f"{secret.agent}: {public_url}{secret.webhook_url} {secret.secret}", markup=False, soft_wrap=True)
+
+
+@app.command("export")
+def export_folder(
+    folder: Path = FOLDER,
+    tenant: str = TENANT,
+    overwrite: bool = typer.Option(False, "--overwrite", help="Write over files of the same name."),
+) -> None:
+    """Write a tenant's agents into a folder, as ``apply`` reads them; secrets stay out."""
+
+    async def read(installation: Installation) -> dict[str, str]:
+        async with database(installation) as db, db.tenant_session(tenant) as session:
+            return await (await _configuration(installation, session, tenant)).export()
+
+    with opened_installation() as installation:
+        files = run(read(installation))
+    folder.mkdir(parents=True, exist_ok=True)
+    present = [path.name for path in yaml_files(folder)]
+    if present and not overwrite:
+        raise ConflictError(
+            f"{folder} holds {len(present)} YAML files already, first {present[0]}. Export into an empty folder, or say"
+            " --overwrite: references to secrets and comments in files of the same name are lost then."
+        )
+    for name, text in files.items():
+        (folder / name).write_text(text, encoding="utf-8", newline="\n")
+    out.print(f"{len(files)} agents written to {folder}", highlight=False)
+    for name in sorted(set(present) - files.keys()):
+        out.print(f"! {name} is of no agent that was exported, and was left", highlight=False, markup=False)
+
+
+async def _applied(
+    installation: Installation,
+    tenant: str,
+    sources: Sequence[SourceFile],
+    *,
+    prune: bool,
+    trial: bool = False,
+    shown: Plan | None = None,
+) -> Plan:
+    """Apply in one transaction; a trial does the same and takes it back, so a plan that is shown can be done."""
+    plan: Plan | None = None
+    try:
+        async with database(installation) as db, db.tenant_session(tenant) as session:
+            configuration = await _configuration(installation, session, tenant)
+            plan = await configuration.apply(sources, prune=prune)
+            if shown is not None and plan.digest() != shown.digest():
+                raise ConflictError("Somebody changed agents meanwhile, so nothing was changed. Apply again.")
+            if trial:
+                raise _TrialError
+    except _TrialError:
+        pass
+    assert plan is not None  # whatever else ends the transaction is raised
+    return plan
+
+
+async def _configuration(installation: Installation, session: AsyncSession, tenant: str) -> Configuration:
+    return Configuration(
+        session,
+        tenant_id=tenant,
+        actor=ACTOR,
+        agents=await agent_service(installation, session, tenant),
+        secrets=SecretBox(installation.encryption_keys),
+        environment=os.environ,
+    )
+
+
+async def agent_service(installation: Installation, session: AsyncSession, tenant: str) -> AgentService:
+    """The agents of a tenant, as the API has them.
+
+    Raises:
+        NotFoundError: There is no such tenant.
+    """
+    secrets, plugins = SecretBox(installation.encryption_keys), PluginManager.installed()
+    await TenantService(session, secrets=secrets, plugins=plugins).get_tenant(tenant)
+    return AgentService(
+        session,
+        tenant_id=tenant,
+        actor=ACTOR,
+        secrets=secrets,
+        plugins=plugins,
+        listed_models=await _listed_models(installation),
+    )
+
+
+async def _listed_models(installation: Installation) -> list[str]:
+    """What the gateway lists; without it agents still use the known models, as over the API."""
+    settings = installation.settings
+    key = settings.llm_api_key.get_secret_value() if settings.llm_api_key else None
+    gateway = GatewaySettings(base_url=settings.llm_base_url, api_key=key, timeout=GATEWAY_SECONDS)
+    try:
+        return await list_models(gateway, HttpClientFactory(allow_private=True))
+    except ModelError as error:
+        err.print(f"The gateway does not list its models: {escape(error.detail)}", highlight=False)
+        return []
+
+
+def _show(plan: Plan) -> None:
+    for step in plan.steps:
+        if step.action in SIGNS:
+            _say("\n".join(_lines(step)))
+    counts = {action: sum(step.action is action for step in plan.steps) for action in Action}
+    _say(
+        f"Plan: {counts[Action.CREATE]} to create, {counts[Action.CHANGE]} to change,"
+        f" {counts[Action.DELETE]} to delete, {counts[Action.UNCHANGED]} unchanged."
+    )
+
+
+def _lines(step: Step) -> list[str]:
+    said = step.note or step.file or ""
+    lines = [f"{SIGNS[step.action]} {step.action.value} {step.name}" + (f" ({said})" if said else "")]
+    lines += [f"    {change.pointer}: {_value(change.before)} → {_value(change.after)}" for change in step.changes]
+    lines += [f"    {line}" for line in step.prompt_diff]
+    for one in step.drift:
+        fields = f": {', '.join(one.fields)}" if one.fields else ""
+        lines.append(f"    drift: {one.actor}, {one.at:%Y-%m-%d %H:%M} UTC, {one.operation}{fields}")
+    return lines
+
+
+def _value(value: object) -> str:
+    return "nothing" if value is None else json.dumps(value, ensure_ascii=False, default=str)
+
+
+def _say(text: str) -> None:
+    """Print a line of the plan; what people named an agent must not steer the terminal of whoever applies."""
+    text = "".join(char if char.isprintable() or char == "\n" else "\N{REPLACEMENT CHARACTER}" for char in text)
+    out.print(text, markup=False, highlight=False, soft_wrap=True)
