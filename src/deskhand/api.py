@@ -11,10 +11,12 @@ from fastapi import FastAPI, Request, Response
 
 from deskhand import __version__
 from deskhand.access.endpoints import router as access_router
+from deskhand.access.pages import provider_router as sso_pages
 from deskhand.access.pages import router as login_pages
 from deskhand.access.people.endpoints import router as people_router
 from deskhand.access.people.factor.pages import router as factor_pages
 from deskhand.access.people.pages import router as people_pages
+from deskhand.access.sso.endpoints import router as sso_router
 from deskhand.access.trail import router as audit_router
 from deskhand.agents.endpoints import router as agents_router
 from deskhand.agents.templates.endpoints import router as agent_templates_router
@@ -81,6 +83,29 @@ TAGS = {
 }
 
 
+ROUTERS = (
+    access_router,
+    people_router,
+    sso_router,
+    audit_router,
+    tenants_router,
+    tools_router,
+    agents_router,
+    agent_templates_router,
+    executions_router,
+    webhooks_router,
+    schedules_router,
+    login_pages,
+    sso_pages,
+    factor_pages,
+    people_pages,
+    tenant_pages,
+    execution_pages,
+    schedule_pages,
+    reference_pages,
+)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiConfig:
     """What the API process needs to know.
@@ -133,21 +158,7 @@ def create_app(config: ApiConfig, limits: EdgeLimits | None = None) -> FastAPI:
         servers=SERVERS,
         openapi_tags=[{"name": name, "description": text} for name, text in TAGS.items()],
     )
-    for router in (
-        access_router,
-        people_router,
-        audit_router,
-        tenants_router,
-        tools_router,
-        agents_router,
-        agent_templates_router,
-        executions_router,
-        webhooks_router,
-        schedules_router,
-    ):
-        app.include_router(router)
-    pages = (login_pages, factor_pages, people_pages, tenant_pages, execution_pages, schedule_pages, reference_pages)
-    for router in pages:
+    for router in ROUTERS:
         app.include_router(router)
     _add_health(app)
     mount_static(app)

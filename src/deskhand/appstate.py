@@ -13,6 +13,7 @@ from deskhand.kit.crypto import SecretBox
 from deskhand.kit.db.session import Database
 from deskhand.kit.edge import StreamSlots
 from deskhand.kit.http import HttpClientFactory
+from deskhand.kit.oidc.client import OidcClient
 from deskhand.kit.passwords import Passwords
 from deskhand.kit.telemetry import Telemetry
 from deskhand.plugins.registry import PluginManager
@@ -51,6 +52,7 @@ class AppState:
         streams: Slots for event streams.
         passwords: Stores and checks people's passwords, a few at once.
         sign_in_rules: What the installation asks of people who sign in.
+        oidc: Signs people in with identity providers, through the one door out.
     """
 
     db: Database
@@ -65,6 +67,10 @@ class AppState:
     streams: StreamSlots = field(default_factory=StreamSlots)
     passwords: Passwords = field(default_factory=Passwords)
     sign_in_rules: SignInRules = field(default_factory=SignInRules)
+    oidc: OidcClient = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.oidc = OidcClient(self.http)
 
 
 State = TypeVar("State", bound=AppState)

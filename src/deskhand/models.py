@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from deskhand.access.models import ApiKey, Membership, PlatformKey, User
+from deskhand.access.sso.models import IdentityProvider, SignInAttempt, UserIdentity
 from deskhand.agents.models import Agent, AgentTool, AgentTrigger, AgentVersion
 from deskhand.audit.models import AuditLog
 from deskhand.engine.models import AgentExecution, ExecutionStep
@@ -25,15 +26,18 @@ __all__ = [
     "EnhancementFeedback",
     "EnhancementHistory",
     "ExecutionStep",
+    "IdentityProvider",
     "KnowledgeArticle",
     "Membership",
     "PlatformKey",
     "ProofKey",
     "ScheduleFire",
+    "SignInAttempt",
     "SystemInventory",
     "TenantConfig",
     "TenantModel",
     "TicketHistory",
     "User",
+    "UserIdentity",
     "WebhookDelivery",
 ]

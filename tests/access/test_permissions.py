@@ -21,6 +21,7 @@ from sqlalchemy import select
 from tests.conftest import DatabaseUrls
 from tests.support.api import AGENT, Api, running_api
 from tests.support.console import Console
+from tests.support.identity import register
 from tests.support.people import account, browser
 
 from deskhand.access import guards
@@ -48,6 +49,8 @@ public          GET /static
 public          GET /login
 public          POST /login
 public          POST /logout
+public          POST /login/sso/{provider_id}
+public          GET /login/sso/{provider_id}/callback
 public          GET /set-password
 public          POST /set-password
 public          POST /agents/{agent_id}/webhook
@@ -83,6 +86,14 @@ administrator   PATCH /api/v1/tenants/{tenant_id}/people/{person_id}
 administrator   DELETE /api/v1/tenants/{tenant_id}/people/{person_id}
 administrator   POST /api/v1/tenants/{tenant_id}/people/{person_id}/password-links
 administrator   DELETE /api/v1/tenants/{tenant_id}/people/{person_id}/second-factor
+administrator   GET /api/v1/tenants/{tenant_id}/identity-providers
+administrator   POST /api/v1/tenants/{tenant_id}/identity-providers
+administrator   PATCH /api/v1/tenants/{tenant_id}/identity-providers/{provider_id}
+administrator   DELETE /api/v1/tenants/{tenant_id}/identity-providers/{provider_id}
+platform_admin  GET /api/v1/identity-providers
+platform_admin  POST /api/v1/identity-providers
+platform_admin  PATCH /api/v1/identity-providers/{installation_provider_id}
+platform_admin  DELETE /api/v1/identity-providers/{installation_provider_id}
 administrator   GET /tenants/{tenant_id}/people
 administrator   POST /tenants/{tenant_id}/people/{person_id}/second-factor/reset
 administrator   POST /tenants/{tenant_id}/people
@@ -153,6 +164,8 @@ JSON_BODIES: dict[str, dict[str, Any]] = {
     "/api-keys": {"name": "matrix", "role": "viewer"},
     "POST /api/v1/tenants/{tenant_id}/people": {"email": "new@example.com", "role": "viewer"},
     "PATCH /api/v1/tenants/{tenant_id}/people/{person_id}": {"role": "viewer"},
+    "/{provider_id}": {"name": "Still the same"},
+    "/{installation_provider_id}": {"name": "Still the same"},
     "PATCH /api/v1/tenants/{tenant_id}": {"name": "Still the same"},
     "PATCH /api/v1/agents/{agent_id}": {"description": "Still the same"},
     "/answer": {"step_key": "nothing", "done": False},
@@ -169,6 +182,7 @@ FORMS: dict[str, dict[str, str]] = {
     "/retry-with": {"ticket_ref": "1042", "tool_type": "servicedesk_plus", "input": "{}"},
 }
 QUERIES = {"/diff": {"from": "1", "to": "1"}}
+PLATFORM = [{"group": "Admins", "role": "platform_admin"}]
 SHARED = {"tool_type", "number", "slug"}
 """Path parameters that name nothing of a tenant."""
 
@@ -260,6 +274,7 @@ async def one_of_everything(world: World, tenant: str) -> dict[str, str]:
         trigger = await session.scalar(select(AgentTrigger.id).where(AgentTrigger.trigger_type == "schedule"))
     run = await world.console.execution(agent, status="failed")
     person = await account(api, f"member@{tenant}.example", **{tenant: "viewer"})
+    provider = await register(api, "https://login.example.com", tenant)
     other = await account(api, f"other@{tenant}.example", **{tenant: "viewer"})
     return {
         "tenant_id": tenant,
@@ -267,6 +282,10 @@ async def one_of_everything(world: World, tenant: str) -> dict[str, str]:
         "trigger_id": str(trigger),
         "execution_id": str(run),
         "key_id": key.json()["id"],
+        "provider_id": provider,
+        "installation_provider_id": await register(api, "https://login.example.com", None, role_rules=PLATFORM)
+        if tenant == "acme"
+        else provider,
         "person_id": str(person.id),
         "other_person": str(other.id),
         "number": "1",

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
 
@@ -18,7 +19,9 @@ from sqlalchemy import Table, select, text
 from tests.conftest import DatabaseUrls
 from tests.support.logins import PROVER, TENANT_KEY
 
-from deskhand.access.models import SecondFactor, User
+from deskhand.access.models import SecondFactor, User, UserSession
+from deskhand.access.sessions import Proof, open_session
+from deskhand.access.sso.models import IdentityProvider
 from deskhand.agents import reencryption
 from deskhand.agents.models import Agent, AgentTrigger
 from deskhand.agents.reencryption import SECRETS, rotate_secrets
@@ -64,12 +67,31 @@ async def _fill(db: Database, make_tenant: MakeTenant, box: SecretBox) -> None:
                 AgentTrigger(tenant_id=name, trigger_type="schedule", schedule_cron="0 9 * * *"),
             ]
             session.add(agent)
-        async with db.platform_session() as session:
-            person = User(email=name)
-            session.add(person)
-            await session.flush()
-            token = box.encrypt(_plain("secret_encrypted", name))
-            session.add(SecondFactor(user_id=person.id, secret_encrypted=token, last_step=0))
+        await _fill_sign_ins(db, name, box)
+
+
+async def _fill_sign_ins(db: Database, name: str, box: SecretBox) -> None:
+    """An identity provider of the tenant, and a session that it opened."""
+    async with db.platform_session() as session:
+        provider = IdentityProvider(
+            tenant_id=name,
+            name="Acme",
+            issuer="https://login.example.com",
+            client_id="deskhand",
+            client_secret_encrypted=box.encrypt(_plain("client_secret_encrypted", name)),
+            scopes="openid",
+            groups_claim="groups",
+            role_rules=[],
+        )
+        user = User(email=name)
+        session.add_all([provider, user])
+        await session.flush()
+        now = datetime.now(UTC)
+        hidden = box.encrypt(_plain("secret_encrypted", name))
+        session.add(SecondFactor(user_id=user.id, secret_encrypted=hidden, last_step=0))
+        token = box.encrypt(_plain("id_token_encrypted", name))
+        proof = Proof(method="oidc", provider_id=provider.id, id_token_encrypted=token)
+        await open_session(session, user_id=user.id, tenant_id=name, now=now, proof=proof)
 
 
 async def _stored(db: Database) -> list[tuple[str, str, str | bytes | None]]:
@@ -77,7 +99,8 @@ async def _stored(db: Database) -> list[tuple[str, str, str | bytes | None]]:
     async with db.platform_session() as session:
         for table, columns in SECRETS:
             for column in columns:
-                query = select(table.tenant_id if table is not SecondFactor else User.email, getattr(table, column))
+                owner = table.current_tenant if table is UserSession else getattr(table, "tenant_id", User.email)
+                query = select(owner, getattr(table, column))
                 rows = await session.execute(query.join(User) if table is SecondFactor else query)
                 found += [(tenant, column, token) for tenant, token in rows]
     return found

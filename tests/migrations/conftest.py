@@ -94,6 +94,13 @@ NEW_ROWS = (
        VALUES ('00000000-0000-4000-8000-0000000000f1', 'a token', 1)""",
     """INSERT INTO recovery_codes (user_id, code_hash)
        VALUES ('00000000-0000-4000-8000-0000000000f1', sha256('r'))""",
+    """INSERT INTO identity_providers
+       (id, tenant_id, name, issuer, client_id, client_secret_encrypted, scopes, groups_claim, role_rules)
+       VALUES ('00000000-0000-4000-8000-0000000000c1', 'acme', 'A', 'https://a.example', 'x', 'x', 'x', 'g', '[]')""",
+    """INSERT INTO user_identities (user_id, vouched_in, issuer, subject)
+       VALUES ('00000000-0000-4000-8000-0000000000f1', 'acme', 'https://a.example', 'ann')""",
+    """INSERT INTO sign_in_attempts (state_hash, provider_id, next_path, expires_at)
+       VALUES (sha256('a'), '00000000-0000-4000-8000-0000000000c1', '/', now())""",
     """INSERT INTO sign_in_tries (bucket, tries, since) VALUES (sha256('b'), 3, now())""",
     """INSERT INTO platform_keys (name, prefix, key_hash) VALUES ('p', 'dhp_x', sha256('y'))""",
     """INSERT INTO knowledge_articles (tenant_id, article_id, title, body)

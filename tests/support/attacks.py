@@ -21,6 +21,10 @@ MARK = "5entinel-5entinel"
 """What an attacker tries to have stored where no field is offered for it."""
 
 # A body that each operation takes, so that an attack fails by what it adds and by nothing else.
+PROVIDER: dict[str, Any] = {"name": "Acme", "issuer": "https://login.example.com", "client_id": "c",
+                            "client_secret": "s" * 20, "role_rules": [{"group": "g", "role": "viewer"}]}  # fmt: skip
+PLATFORMS = frozenset({"create_tenant", "create_identity_provider", "change_identity_provider"})
+"""Operations that a platform administrator alone may ask for."""
 BODIES: dict[str, dict[str, Any]] = {
     "create_tenant": {"tenant_id": "initech", "name": "Initech", "servicedesk_url": "https://desk.example.com",
                       "servicedesk_api_key": "k" * 20},
@@ -28,6 +32,10 @@ BODIES: dict[str, dict[str, Any]] = {
     "create_api_key": {"name": "attack", "role": "viewer"},
     "invite_person": {"email": "new@example.com", "role": "viewer"},
     "change_person": {"role": "viewer"},
+    "create_tenant_identity_provider": PROVIDER,
+    "change_tenant_identity_provider": {"name": "Acme"},
+    "create_identity_provider": {**PROVIDER, "role_rules": [{"group": "g", "role": "platform_admin"}]},
+    "change_identity_provider": {"name": "Acme"},
     "create_agent": AGENT,
     "update_agent": {"description": "as before"},
     "preview_schedule": {"schedule_cron": "0 9 * * *"},

@@ -44,6 +44,9 @@ SEEDS = {
     " VALUES ('{t}', '2026-01-01T00:00:00Z', 1)",
     "memberships": """WITH person AS (INSERT INTO users (email) VALUES ('{t}@example.com') RETURNING id)
         INSERT INTO memberships (tenant_id, user_id, role) SELECT '{t}', id, 'viewer' FROM person""",
+    "identity_providers": """INSERT INTO identity_providers
+        (tenant_id, name, issuer, client_id, client_secret_encrypted, scopes, groups_claim, role_rules)
+        VALUES ('{t}', 'secret of {t}', 'https://login.example.com', 'x', 'x', 'openid', 'groups', '[]')""",
     "api_keys": """INSERT INTO api_keys (tenant_id, name, prefix, key_hash, role)
         VALUES ('{t}', 'secret of {t}', 'dhk_{t}', sha256('{t}'), 'viewer')""",
     "knowledge_articles": """INSERT INTO knowledge_articles (tenant_id, article_id, title, body)

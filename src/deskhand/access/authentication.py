@@ -88,29 +88,34 @@ def cookie_of_person(secrets: SecretBox, digest: bytes) -> str:
     return _cookie(secrets, _OF_A_PERSON, digest)
 
 
-async def sign_out(db: Database, secrets: SecretBox, cookie: str, *, now: datetime) -> None:
-    """End a console session, whatever state it is in."""
+async def sign_out(db: Database, secrets: SecretBox, cookie: str, *, now: datetime) -> sessions.Proof | None:
+    """End a console session, whatever state it is in.
+
+    Returns:
+        How a person's session began, if it ended just now.
+    """
     try:
         kind, digest = _open_cookie(secrets, cookie)
     # Signing out succeeds in any case: what the browser held opens nothing now.
     except UnauthenticatedError:
-        return
+        return None
     if kind == _OF_A_PERSON:
         async with db.platform_session() as session:
-            await _sign_out_person(session, digest, now=now)
-        return
+            return await _sign_out_person(session, digest, now=now)
     async with db.anonymous_session() as session:
         key = await repository.find_api_key(session, digest)
     if key is not None and key.tenant_id is not None:
         async with db.tenant_session(key.tenant_id) as session:
             await repository.end_key(session, digest)
+    return None
 
 
-async def _sign_out_person(session: AsyncSession, digest: bytes, *, now: datetime) -> None:
+async def _sign_out_person(session: AsyncSession, digest: bytes, *, now: datetime) -> sessions.Proof | None:
     owner = await repository.owner_of_session(session, digest)
+    proof = await sessions.end_session(session, digest, now=now)
     # A session that is over ends no second time, however often its cookie is shown.
-    if await sessions.end_session(session, digest, now=now) is None or owner is None:
-        return
+    if proof is None or owner is None:
+        return None
     user, tenant_id = owner
     for log in sorted({tenant_id or audit.PLATFORM} | ({audit.PLATFORM} if user.is_platform_admin else set())):
         await audit.record(
@@ -121,6 +126,7 @@ async def _sign_out_person(session: AsyncSession, digest: bytes, *, now: datetim
             resource_type="person",
             resource_id=user.id,
         )
+    return proof
 
 
 async def principal_of_key(db: Database, credential: str, *, now: datetime) -> Principal:

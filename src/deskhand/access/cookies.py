@@ -1,6 +1,7 @@
-"""What a browser shows of itself: the session's cookie, the one by which it is known again, and its address.
+"""What a browser shows of itself: its cookies, and its address.
 
-Both cookies hold values that only we can make (encrypted with the installation's keys), and no script can read them.
+Cookies hold values that only we can make (encrypted with the installation's keys), or, for a sign-in under way, a
+secret of which we keep the hash; no script can read them.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import json
 import secrets as random_secrets
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 from fastapi import Request, Response
 
@@ -20,6 +22,9 @@ from deskhand.ui.csrf import SESSION_COOKIE
 
 DEVICE_COOKIE = "deskhand_device"
 DEVICE_LIFETIME = timedelta(days=180)
+SSO_COOKIE = "deskhand_sso"
+SSO_LIFETIME = timedelta(minutes=10)
+PROVIDER_COOKIE = "deskhand_provider"
 _MAX_COOKIE = 2000
 
 
@@ -50,6 +55,34 @@ def known_device(secrets: SecretBox, cookie: str | None, *, email: str) -> str |
         return str(content["device"]) if content["email"] == email else None
     except (ConfigurationError, ValueError, KeyError, TypeError):
         return None  # not ours, or of a key that is gone: a browser like any other
+
+
+def give_attempt(answer: Response, app: AppState, secret: str) -> None:
+    """Let the browser keep the secret of a sign-in that it begins with an identity provider.
+
+    Lax lets it come along when the provider sends the browser back, which is another site's link.
+    """
+    _set(answer, app, SSO_COOKIE, secret, SSO_LIFETIME)
+
+
+def take_attempt(answer: Response, app: AppState) -> None:
+    """Let the browser forget the secret of a sign-in that has ended."""
+    answer.delete_cookie(SSO_COOKIE, httponly=True, samesite="lax", secure=_secure(app))
+
+
+def give_provider(answer: Response, app: AppState, provider_id: UUID) -> None:
+    """Let the sign-in page offer this provider in this browser; a tenant's own is shown to nobody else."""
+    _set(answer, app, PROVIDER_COOKIE, app.secrets.encrypt(str(provider_id)), DEVICE_LIFETIME)
+
+
+def known_provider(secrets: SecretBox, cookie: str | None) -> UUID | None:
+    """The provider with which this browser signed in last."""
+    if not cookie or len(cookie) > _MAX_COOKIE:
+        return None
+    try:
+        return UUID(secrets.decrypt(cookie))
+    except (ConfigurationError, ValueError):
+        return None  # not ours, or of a key that is gone
 
 
 def address_of(request: Request) -> str:

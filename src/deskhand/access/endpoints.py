@@ -20,9 +20,10 @@ from deskhand.access.guards import (
     Administrator,
     TenantPath,
 )
-from deskhand.access.pages import login_page
+from deskhand.access.pages import login_page, onward_page
 from deskhand.access.people import signing_in
 from deskhand.access.schemas import ApiKeyCreate, ApiKeyCreated, ApiKeyResponse, SignInToken
+from deskhand.access.sso.signing_in import sign_out_address
 from deskhand.appstate import App
 from deskhand.errors import (
     ConflictError,
@@ -174,8 +175,9 @@ async def sign_in(
         # A script gets the problem document; a person gets the form again with what went wrong.
         if "text/html" not in request.headers.get("accept", ""):
             raise
-        return login_page(
+        return await login_page(
             request,
+            app,
             next_path=form.next_path,
             problem=err.detail,
             status_code=err.status,
@@ -210,9 +212,12 @@ async def _with_password(request: Request, app: App, form: Credentials, device: 
     responses=public_problem_responses(ForbiddenError),
 )
 async def sign_out(request: Request, app: App) -> Response:
-    """End the console session, if there is one."""
+    """End the console session, if there is one; one that an identity provider opened is ended there, too."""
     refuse_cross_site(request, app.public_url)
-    await authentication.sign_out(app.db, app.secrets, request.cookies.get(SESSION_COOKIE, ""), now=app.clock())
-    answer = RedirectResponse("/login", status_code=status.HTTP_303_SEE_OTHER)
+    proof = await authentication.sign_out(app.db, app.secrets, request.cookies.get(SESSION_COOKIE, ""), now=app.clock())
+    elsewhere = await sign_out_address(app, proof)
+    answer: Response = RedirectResponse("/login", status_code=status.HTTP_303_SEE_OTHER)
+    if elsewhere is not None:
+        answer = onward_page(request, elsewhere)
     take_session(answer, app)
     return answer

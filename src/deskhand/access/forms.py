@@ -31,7 +31,10 @@ SafeForm = Annotated[None, Depends(check_csrf)]
 
 def local_path(value: str) -> str:
     """A path on this server to go on to; anything that could lead elsewhere becomes ``/``."""
-    parts = urlsplit(value)
+    try:
+        parts = urlsplit(value)
+    except ValueError:  # half of an address, such as http://[
+        return "/"
     # Browsers read a backslash as a slash and drop control characters, so "/\\evil" would leave this server.
     odd = "\\" in value or any(char < " " for char in value)
     if parts.scheme or parts.netloc or odd or not value.startswith("/") or value.startswith("//"):

@@ -25,11 +25,18 @@ ROLES = ("tenant_admin", "operator", "editor", "viewer")
 
 
 class User(Base):
-    """A person. Not tenant data: someone may belong to several tenants through memberships."""
+    """A person. Not tenant data: someone may belong to several tenants through memberships.
+
+    ``platform_admin_by`` is the identity provider whose groups made the person a platform administrator; none where the
+    command line did.
+    """
 
     __tablename__ = "users"
     # One address is one account, in whatever case somebody types it.
-    __table_args__ = (Index("uq_users_email", text("lower(email)"), unique=True),)
+    __table_args__ = (
+        Index("uq_users_email", text("lower(email)"), unique=True),
+        Index("idx_users_platform_admin_by", "platform_admin_by"),
+    )
 
     id: Mapped[UuidPk]
     email: Mapped[str] = mapped_column(String(255))
@@ -37,6 +44,7 @@ class User(Base):
     # None until the person has set one: nobody else ever knows or chooses a password.
     password_hash: Mapped[str | None] = mapped_column(Text)
     is_platform_admin: Mapped[bool] = mapped_column(server_default=text("false"))
+    platform_admin_by: Mapped[UUID | None] = mapped_column(ForeignKey("identity_providers.id", ondelete="RESTRICT"))
     is_active: Mapped[bool] = mapped_column(server_default=text("true"))
     is_break_glass: Mapped[bool] = mapped_column(server_default=text("false"))
     password_set_at: Mapped[Timestamp | None]
@@ -49,18 +57,20 @@ class User(Base):
 
 
 class Membership(TenantModel, Base):
-    """A person's role in one tenant."""
+    """A person's role in one tenant; with ``provider_id``, as the groups at that identity provider say."""
 
     __tablename__ = "memberships"
     __table_args__ = (
         PrimaryKeyConstraint("tenant_id", "user_id", name="memberships_pkey"),
         CheckConstraint("role IN ('tenant_admin', 'operator', 'editor', 'viewer')", name="role"),
         Index("idx_memberships_user_id", "user_id"),
+        Index("idx_memberships_provider_id", "provider_id"),
     )
 
     tenant_id: Mapped[str] = mapped_column(String(100), ForeignKey("tenant_configs.tenant_id", ondelete="CASCADE"))
     user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
     role: Mapped[str] = mapped_column(String(20))
+    provider_id: Mapped[UUID | None] = mapped_column(ForeignKey("identity_providers.id", ondelete="CASCADE"))
     created_at: Mapped[CreatedAt]
 
     def __repr__(self) -> str:
@@ -72,6 +82,7 @@ class UserSession(Base):
 
     ``current_tenant`` is the tenant the person acts in; none for a platform administrator who acts in no tenant.
     ``second_factor`` is what the person showed besides the password; none while it has not been asked for or answered.
+    ``method`` is how the person signed in: ``password``, or ``oidc`` with the provider and its ID token.
     """
 
     __tablename__ = "user_sessions"
@@ -80,6 +91,9 @@ class UserSession(Base):
         Index("idx_user_sessions_user_id", "user_id"),
         Index("idx_user_sessions_current_tenant", "current_tenant"),
         CheckConstraint("second_factor IN ('code', 'recovery_code')", name="second_factor"),
+        Index("idx_user_sessions_provider_id", "provider_id"),
+        CheckConstraint("method IN ('password', 'oidc')", name="method"),
+        CheckConstraint("(method = 'oidc') = (provider_id IS NOT NULL)", name="provider"),
     )
 
     id: Mapped[UuidPk]
@@ -88,6 +102,9 @@ class UserSession(Base):
         String(100), ForeignKey("tenant_configs.tenant_id", ondelete="CASCADE")
     )
     secret_hash: Mapped[bytes] = mapped_column(LargeBinary(32))
+    method: Mapped[str] = mapped_column(String(20), server_default=text("'password'"))
+    provider_id: Mapped[UUID | None] = mapped_column(ForeignKey("identity_providers.id", ondelete="CASCADE"))
+    id_token_encrypted: Mapped[str | None] = mapped_column(Text)
     created_at: Mapped[CreatedAt]
     last_used_at: Mapped[CreatedAt]
     expires_at: Mapped[Timestamp]

@@ -8,13 +8,14 @@ from uuid import UUID
 
 Factor = Literal["code", "recovery_code"]
 Role = Literal["viewer", "editor", "operator", "tenant_admin"]
+PLATFORM_ADMIN = "platform_admin"
 
 _GRANTS: dict[str, frozenset[str]] = {
     "viewer": frozenset({"viewer"}),
     "editor": frozenset({"viewer", "editor"}),
     "operator": frozenset({"viewer", "operator"}),
     "tenant_admin": frozenset({"viewer", "editor", "operator", "tenant_admin"}),
-    "platform_admin": frozenset({"platform_admin"}),
+    PLATFORM_ADMIN: frozenset({PLATFORM_ADMIN}),
 }
 """What each role includes. Editors change what an agent is, operators decide when it runs; neither
 includes the other, so that the two can be different people."""
@@ -42,7 +43,11 @@ class OpenTenant:
 class Person:
     """Who is signed in, beyond the role in the current tenant.
 
+    In a session that a tenant's own identity provider opened, that tenant is the only one and there is no platform,
+    whatever the account may with a password.
+
     Attributes:
+        method: How the person signed in: ``password``, or ``oidc`` for an identity provider.
         second_factor: What the session was proved with besides the password; None: nothing.
         has_second_factor: Whether the account has one to ask for.
         is_break_glass: Whether it is the account for the day on which the identity provider is down.
@@ -52,6 +57,7 @@ class Person:
     email: str
     name: str | None
     is_platform_admin: bool
+    method: str = "password"
     second_factor: Factor | None = None
     has_second_factor: bool = False
     is_break_glass: bool = False

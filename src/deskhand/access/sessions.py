@@ -12,7 +12,7 @@ request, so that a role that begins to need a second factor counts at once.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal, cast
 from uuid import UUID
@@ -42,9 +42,15 @@ class Proof:
     """How a person proved who it is, which a session carries on.
 
     Attributes:
+        method: ``password``, or ``oidc`` for an identity provider.
+        provider_id: Which provider.
+        id_token_encrypted: The provider's word, by which it knows the person again at sign-out.
         second_factor: What was shown besides the password; None: nothing.
     """
 
+    method: str = "password"
+    provider_id: UUID | None = None
+    id_token_encrypted: str | None = field(default=None, repr=False)
     second_factor: Factor | None = None
 
 
@@ -80,6 +86,9 @@ async def open_session(
             current_tenant=tenant_id,
             secret_hash=digest,
             second_factor=proof.second_factor,
+            method=proof.method,
+            provider_id=proof.provider_id,
+            id_token_encrypted=proof.id_token_encrypted,
             created_at=now,
             last_used_at=now,
             expires_at=now + lifetime,
@@ -100,11 +109,16 @@ async def end_session(session: AsyncSession, digest: bytes, *, now: datetime) ->
         # The first end stays: signing out again must not move the time at which the session really ended.
         .where(UserSession.secret_hash == digest, UserSession.ended_at.is_(None))
         .values(ended_at=now)
-        .returning(UserSession.second_factor)
+        .returning(
+            UserSession.method, UserSession.provider_id, UserSession.id_token_encrypted, UserSession.second_factor
+        )
     )
     row = (await session.execute(statement)).one_or_none()
+    if row is None:
+        return None
     # The table's check knows no other words than these.
-    return None if row is None else Proof(second_factor=cast(Factor | None, row[0]))
+    factor = cast(Factor | None, row[3])
+    return Proof(method=row[0], provider_id=row[1], id_token_encrypted=row[2], second_factor=factor)
 
 
 async def end_sessions_of(session: AsyncSession, user_id: UUID, *, now: datetime, tenant_id: str | None = None) -> None:
@@ -112,6 +126,12 @@ async def end_sessions_of(session: AsyncSession, user_id: UUID, *, now: datetime
     statement = update(UserSession).where(UserSession.user_id == user_id, UserSession.ended_at.is_(None))
     if tenant_id is not None:
         statement = statement.where(UserSession.current_tenant == tenant_id)
+    await session.execute(statement.values(ended_at=now))
+
+
+async def end_sessions_with(session: AsyncSession, provider_id: UUID, *, now: datetime) -> None:
+    """End all sessions that a provider opened; as ``open_session``."""
+    statement = update(UserSession).where(UserSession.provider_id == provider_id, UserSession.ended_at.is_(None))
     await session.execute(statement.values(ended_at=now))
 
 
@@ -145,7 +165,8 @@ async def principal_of_session(session: AsyncSession, digest: bytes, *, now: dat
 
 def missing_step(person: Person, rules: SignInRules) -> Literal["code", "enrolment"] | None:
     """What stands between a session and what its person may do; None: nothing."""
-    if person.second_factor is not None:
+    # Who signs people in elsewhere asks for what it wants to see there; a code of ours is for passwords.
+    if person.second_factor is not None or person.method == "oidc":
         return None
     if person.has_second_factor:
         return "code"
@@ -194,6 +215,7 @@ def _person(row: Row[tuple[object, ...]]) -> Person:
         email=row.email,
         name=row.name,
         is_platform_admin=row.is_platform_admin,
+        method=row.method,
         second_factor=row.second_factor,
         has_second_factor=row.has_second_factor,
         is_break_glass=row.is_break_glass,

@@ -7,13 +7,15 @@ encrypted with the newest key already.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
-from deskhand.access.models import SecondFactor
+from deskhand.access.models import SecondFactor, UserSession
+from deskhand.access.sso.models import IdentityProvider
 from deskhand.agents.models import AgentTrigger
 from deskhand.kit.crypto import SecretBox
 from deskhand.kit.db.session import Database
@@ -21,7 +23,7 @@ from deskhand.tenants.models import TenantConfig
 
 BATCH = 200
 
-Table = type[TenantConfig] | type[AgentTrigger] | type[SecondFactor]
+Table = type[TenantConfig] | type[AgentTrigger] | type[SecondFactor] | type[IdentityProvider] | type[UserSession]
 
 SECRETS: tuple[tuple[Table, tuple[str, ...]], ...] = (
     (
@@ -37,6 +39,8 @@ SECRETS: tuple[tuple[Table, tuple[str, ...]], ...] = (
     ),
     (AgentTrigger, ("hmac_secret", "previous_hmac_secret")),
     (SecondFactor, ("secret_encrypted",)),
+    (IdentityProvider, ("client_secret_encrypted",)),
+    (UserSession, ("id_token_encrypted",)),
 )
 """Every column that holds a Fernet token; a test compares it with the models."""
 
@@ -85,8 +89,9 @@ async def _rotate_batch(
             new: str | bytes = secrets.rotate(old)
             if isinstance(old, bytes):
                 new = str(new).encode()
-            # updated_at stays: nothing about the tenant has changed
-            values = {field: new, "updated_at": table.updated_at}
+            values: dict[Any, Any] = {field: new}
+            if not issubclass(table, UserSession):
+                values["updated_at"] = table.updated_at  # stays: nothing about the tenant has changed
             statement = update(table).where(table.id == row[0], field == old).values(values).returning(table.id)
             changed += (await session.scalar(statement)) is not None
     return [row[0] for row in rows], changed

@@ -29,6 +29,7 @@ COMMANDS = {
     "import-systems": "content",
     "user": "people",
     "key": "people",
+    "sso": "sso",
     "keys": "encryption",
     "tenant": "administration",
     "audit": "administration",

@@ -118,7 +118,7 @@ async def arrive(
     user.last_sign_in_at = now
     digest = await sessions.open_session(session, user_id=user.id, tenant_id=tenant_id, now=now, proof=proof)
     entered = [] if tenant_id is None else [tenant_id]
-    shown = proof.second_factor or "password"
+    shown = proof.second_factor or proof.method
     await record(session, user, "console.sign_in", tenants=entered, shown=shown)
     if user.is_break_glass:
         # In every log that the account reaches: whoever looks after a tenant should ask why the door was broken.

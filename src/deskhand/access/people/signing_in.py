@@ -98,7 +98,7 @@ def _may_use_password(app: AppState, user: User) -> bool:
 
 async def _begin(app: AppState, session: AsyncSession, user: User, *, now: datetime) -> tuple[bytes, bool]:
     """Begin a session after the password, and say whether it may do everything already."""
-    tenant_id = await _first_tenant(session, user)
+    tenant_id = await first_tenant(session, user)
     if sessions.missing_step(await _as_person(session, user), app.sign_in_rules) is None:
         return await events.arrive(app, session, user, tenant_id=tenant_id, proof=sessions.PASSWORD, now=now), True
     digest = await sessions.open_session(
@@ -140,7 +140,12 @@ async def switch_tenant(app: AppState, person: Person, *, digest: bytes, tenant_
     async with app.db.platform_session() as session:
         user = await repository.lock_user(session, person.user_id)
         tenants = await repository.tenants_of(session, person.user_id)
-        allowed = tenant_id in tenants if tenant_id is not None else user is not None and user.is_platform_admin
+        # Both: what this session may reach (a tenant's own provider opens that tenant alone), and what holds by now.
+        within = {tenant.tenant_id for tenant in person.tenants} & set(tenants)
+        if tenant_id is not None:
+            allowed = tenant_id in within
+        else:
+            allowed = user is not None and user.is_platform_admin and person.is_platform_admin
         proof = await sessions.end_session(session, digest, now=now)
         if user is None or not allowed or proof is None:
             raise NotFoundError(f"There is no tenant '{tenant_id or ''}' that you belong to.")
@@ -218,7 +223,7 @@ async def _set_password(session: AsyncSession, user: User, hashed: str, *, now: 
     await events.record(session, user, operation)
 
 
-async def _first_tenant(session: AsyncSession, user: User) -> str | None:
+async def first_tenant(session: AsyncSession, user: User) -> str | None:
     """Where a session begins: where the last one was, else in the first tenant, else on the platform's pages."""
     tenants = await repository.tenants_of(session, user.id)
     latest = await repository.latest_tenant(session, user.id)

@@ -27,6 +27,7 @@ WINDOW = timedelta(minutes=15)
 PER_ACCOUNT = 10
 PER_DEVICE = 10
 PER_ADDRESS = 30
+PER_PROVIDER_ADDRESS = 100
 DAY = timedelta(days=1)
 CODES_PER_DAY = 50
 """Codes that may be wrong in a day: six digits would give way to somebody with the password and months of patience."""
@@ -63,15 +64,20 @@ def buckets_of(secrets: SecretBox, *, account: str, address: str, device: str | 
         address: Where from.
         device: The browser, if it signed in to this account before.
     """
-    key = secrets.derive("sign-in tries")
-
-    def bucket(kind: str, value: str, most: int) -> Bucket:
-        return Bucket(hmac.new(key, f"{kind}\n{value}".encode(), hashlib.sha256).digest(), most)
-
     if device is not None:
-        return [bucket("device", f"{account}\n{device}", PER_DEVICE)]
+        return [_bucket(secrets, "device", f"{account}\n{device}", PER_DEVICE)]
     # Both: many addresses at one account, and one address at many accounts, are two ways to guess.
-    return [bucket("account", account, PER_ACCOUNT), bucket("address", _network(address), PER_ADDRESS)]
+    return [
+        _bucket(secrets, "account", account, PER_ACCOUNT),
+        _bucket(secrets, "address", _network(address), PER_ADDRESS),
+    ]
+
+
+def provider_buckets(secrets: SecretBox, *, address: str) -> list[Bucket]:
+    """What a sign-in that is begun with an identity provider counts for, until it has succeeded."""
+    # A bucket of its own: a whole company may begin its day behind one address, and guesses at passwords must not end
+    # that.
+    return [_bucket(secrets, "provider", _network(address), PER_PROVIDER_ADDRESS)]
 
 
 def buckets_of_codes(secrets: SecretBox, *, account: str, address: str, device: str | None) -> list[Bucket]:
@@ -107,6 +113,11 @@ async def give_back(session: AsyncSession, buckets: Sequence[Bucket], *, now: da
     """Take a try back that was none: it succeeded. What nobody asks for any more is forgotten on the way."""
     await session.execute(_GIVE_BACK, {"buckets": [bucket.digest for bucket in buckets]})
     await session.execute(_FORGET, {"before": now - _KEPT})
+
+
+def _bucket(secrets: SecretBox, kind: str, value: str, most: int) -> Bucket:
+    key = secrets.derive("sign-in tries")
+    return Bucket(hmac.new(key, f"{kind}\n{value}".encode(), hashlib.sha256).digest(), most)
 
 
 def _network(address: str) -> str:

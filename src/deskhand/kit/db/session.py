@@ -177,6 +177,11 @@ class Database:
             await session.execute(_SET_TENANT, {"tenant_id": tenant_id, "proof": proof})
             yield session
 
+    @property
+    def reaches_platform(self) -> bool:
+        """Whether this process was given the login for ``platform_session``."""
+        return self._platform_engine is not None
+
     @asynccontextmanager
     async def platform_session(self) -> AsyncIterator[AsyncSession]:
         """One transaction across all tenants, as ``deskhand_platform``; commits on normal exit.
