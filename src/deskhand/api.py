@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 
 import structlog
-from fastapi import FastAPI, Request, Response
+from fastapi import Depends, FastAPI, Request, Response
 
 from deskhand import __version__
 from deskhand.access.endpoints import router as access_router
@@ -43,10 +43,12 @@ from deskhand.kit.db.session import (
 from deskhand.kit.edge import BodyLimit, EdgeLimits
 from deskhand.kit.http import HttpClientFactory
 from deskhand.kit.openapi import CONTACT, SERVERS, complete_document
+from deskhand.kit.parameters import KnownParameters
 from deskhand.kit.problem import install_problem_handlers, public_problem_responses
 from deskhand.kit.telemetry import Telemetry
 from deskhand.kit.watchdog import watching_loop
 from deskhand.llm.connection import GatewaySettings, list_models
+from deskhand.llm.embedded.models import EmbeddedEndpoint
 from deskhand.llm.errors import ModelError
 from deskhand.plugins.registry import PluginManager
 from deskhand.schedules.endpoints import router as schedules_router
@@ -114,6 +116,7 @@ class ApiConfig:
         platform_url: Login for platform administration; None: there is none.
         prover: Makes what this process shows the database; None where that asks for nothing.
         llm_base_url: The model gateway, asked once for the models that agents may use besides the known ones.
+        embedded: Gives the embedded model's address on this machine; None: nobody here can tell.
         pool_size: Connections of the hot path.
         sign_in_rules: What is asked of people who sign in.
     """
@@ -127,6 +130,7 @@ class ApiConfig:
     allow_private_addresses: bool = False
     llm_base_url: str | None = None
     llm_api_key: str | None = field(default=None, repr=False)
+    embedded: Callable[[], EmbeddedEndpoint] | None = None
     pool_size: int = 16
     sign_in_rules: SignInRules = field(default_factory=SignInRules)
 
@@ -156,6 +160,7 @@ def create_app(config: ApiConfig, limits: EdgeLimits | None = None) -> FastAPI:
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
         contact=CONTACT,
         servers=SERVERS,
+        dependencies=[Depends(KnownParameters(besides={"receive_agent_webhook", "receive_desk_webhook"}))],
         openapi_tags=[{"name": name, "description": text} for name, text in TAGS.items()],
     )
     for router in ROUTERS:
@@ -211,9 +216,16 @@ async def _open(config: ApiConfig, secrets: SecretBox, stack: AsyncExitStack) ->
         plugins=plugins,
         public_url=config.public_url,
         listed_models=listed_models,
+        gateway=_gateway(config),
         telemetry=telemetry,
         sign_in_rules=config.sign_in_rules,
         inbox=inbox,
+    )
+
+
+def _gateway(config: ApiConfig) -> GatewaySettings:
+    return GatewaySettings(
+        base_url=config.llm_base_url, api_key=config.llm_api_key, timeout=GATEWAY_SECONDS, embedded=config.embedded
     )
 
 
@@ -221,9 +233,8 @@ async def _listed_models(config: ApiConfig, http: HttpClientFactory) -> frozense
     """What the gateway lists. One that is down costs that alone: agents still use the known models."""
     if config.llm_base_url is None:
         return frozenset()
-    gateway = GatewaySettings(base_url=config.llm_base_url, api_key=config.llm_api_key, timeout=GATEWAY_SECONDS)
     try:
-        names = await list_models(gateway, http)
+        names = await list_models(_gateway(config), http)
     except ModelError as error:
         log.warning("gateway_models_unknown", reason=error.detail)
         return frozenset()

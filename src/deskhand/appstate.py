@@ -16,6 +16,7 @@ from deskhand.kit.http import HttpClientFactory
 from deskhand.kit.oidc.client import OidcClient
 from deskhand.kit.passwords import Passwords
 from deskhand.kit.telemetry import Telemetry
+from deskhand.llm.connection import GatewaySettings
 from deskhand.plugins.registry import PluginManager
 
 
@@ -47,6 +48,7 @@ class AppState:
         plugins: The desks this process knows.
         public_url: Address that vendors and browsers reach the API at, without a trailing slash.
         listed_models: What the configured gateway lists; agents may use these besides the known models.
+        gateway: How models are reached, to say at activation whether one is served; runs go out from workers.
         clock: Current time.
         telemetry: The process's figures.
         streams: Slots for event streams.
@@ -62,6 +64,7 @@ class AppState:
     plugins: PluginManager
     public_url: str
     listed_models: frozenset[str] = frozenset()
+    gateway: GatewaySettings = field(default_factory=GatewaySettings)
     clock: Clock = utc_now
     telemetry: Telemetry = field(default_factory=Telemetry)
     streams: StreamSlots = field(default_factory=StreamSlots)

@@ -2,8 +2,35 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from pydantic import Field
+
 from deskhand.agents.llm_config import SentLLMConfig
-from deskhand.agents.schemas import AgentCreate, AgentUpdate
+from deskhand.agents.schemas import AgentCreate, AgentResponse, AgentUpdate, WebhookSecret
+
+Warnings = Annotated[
+    list[str],
+    Field(
+        description="What will fail when it runs, as far as it can be told now: a desk that does not answer, a model"
+        " nobody serves. One sentence each; empty where it is not active."
+    ),
+]
+
+
+class ActivatedAgent(AgentResponse):
+    """An agent that may run from now on."""
+
+    warnings: Warnings = Field(default_factory=list)
+
+
+class ChangedAgent(AgentResponse):
+    """An agent after a change, with the webhook secrets that the change made."""
+
+    webhook_secrets: list[WebhookSecret] = Field(
+        default_factory=list, description="Secrets made by this request. They cannot be shown again."
+    )
+    warnings: Warnings = Field(default_factory=list)
 
 
 class AgentPost(AgentCreate):
@@ -20,7 +47,7 @@ class AgentPatch(AgentUpdate):
     read_only = frozenset(
         {
             *("id", "tenant_id", "created_at", "updated_at", "created_by", "revision", "current_version"),
-            "webhook_secrets",
+            *("webhook_secrets", "warnings"),
         }
     )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -10,14 +12,14 @@ from pydantic import Field
 
 from deskhand.access.guards import Authenticated, Editor, Operator, TenantSession, Viewer
 from deskhand.access.principal import Principal
-from deskhand.agents.bodies import AgentPatch, AgentPost
+from deskhand.agents.bodies import ActivatedAgent, AgentPatch, AgentPost, ChangedAgent
 from deskhand.agents.lifecycle import AgentNotReadyError
 from deskhand.agents.models import Agent
+from deskhand.agents.preflight import preflight
 from deskhand.agents.repository import AgentFilter
 from deskhand.agents.schemas import (
     AgentResponse,
     AgentStatus,
-    AgentWithSecrets,
     WebhookSecret,
 )
 from deskhand.agents.service import AgentService, Made, etag
@@ -68,6 +70,16 @@ def agent_service(principal: Authenticated, session: TenantSession, app: App, pl
 
 
 Agents = Annotated[AgentService, Depends(agent_service)]
+
+
+@asynccontextmanager
+async def changing(principal: Principal, app: AppState) -> AsyncIterator[AgentService]:
+    """Agents of the caller's tenant in a transaction that ends with the block: others are asked after it."""
+    assert principal.tenant_id is not None  # the guard asks for a role that only a tenant's own have
+    async with app.db.tenant_session(principal.tenant_id) as session:
+        yield agent_service(principal, session, app, app.plugins)
+
+
 AgentId = Annotated[UUID, Path(description="The agent.")]
 IfMatch = Annotated[
     str | None,
@@ -88,15 +100,14 @@ ToVersion = Annotated[
     status_code=status.HTTP_201_CREATED,
     responses={201: ETAG_HEADER, **problem_responses(ConflictError, AgentNotReadyError, InvalidInputError)},
 )
-async def create_agent(
-    data: AgentPost, principal: Editor, agents: Agents, app: App, response: Response
-) -> AgentWithSecrets:
+async def create_agent(data: AgentPost, principal: Editor, app: App, response: Response) -> ChangedAgent:
     """Create an agent with triggers and tools. Webhook secrets that were made are shown in this answer only."""
     # To write an agent and to let it loose are two permissions; created "active", it would need only the first.
     _ensure_may_set_status(principal, data.status if data.status != AgentStatus.DRAFT else None)
-    agent, made = await agents.create_agent(data)
+    async with changing(principal, app) as agents:
+        agent, made = await agents.create_agent(data)
     response.headers["Location"] = f"{router.prefix}/{agent.id}"
-    return _with_secrets(agent, made, app, response)
+    return await _changed(agent, made, app, response)
 
 
 @router.get("", operation_id="list_agents", responses=problem_responses(InvalidInputError))
@@ -130,17 +141,19 @@ async def update_agent(
     agent_id: AgentId,
     data: AgentPatch,
     principal: Editor,
-    agents: Agents,
     app: App,
     *,
     response: Response,
     if_match: IfMatch = None,
-) -> AgentWithSecrets:
+) -> ChangedAgent:
     """Change an agent. A change of prompt, model, tools or triggers makes a new version."""
-    if data.status is not None and data.status != (await agents.get_agent(agent_id)).status:
-        _ensure_may_set_status(principal, data.status)
-    agent, made = await agents.update_agent(agent_id, data, if_match=if_match)
-    return _with_secrets(agent, made, app, response)
+    async with changing(principal, app) as agents:
+        if data.status is not None and data.status != (await agents.get_agent(agent_id)).status:
+            _ensure_may_set_status(principal, data.status)
+        agent, made = await agents.update_agent(agent_id, data, if_match=if_match)
+    # A new name makes nothing fail that did not before.
+    reaches = not {"status", "llm_config", "tool_ids", "tool_operations"}.isdisjoint(data.model_fields_set)
+    return await _changed(agent, made, app, response, ask=reaches)
 
 
 @router.delete("/{agent_id}", operation_id="delete_agent", responses={200: ETAG_HEADER, **CHANGES})
@@ -153,10 +166,13 @@ async def delete_agent(
 
 @router.post("/{agent_id}/activate", operation_id="activate_agent", responses={200: ETAG_HEADER, **CHANGES})
 async def activate_agent(
-    agent_id: AgentId, _caller: Operator, agents: Agents, response: Response, if_match: IfMatch = None
-) -> AgentResponse:
-    """Let an agent run. Everything it still lacks is named at once."""
-    return _shown(await agents.activate_agent(agent_id, if_match=if_match), response)
+    agent_id: AgentId, principal: Operator, app: App, response: Response, if_match: IfMatch = None
+) -> ActivatedAgent:
+    """Let an agent run. Everything it still lacks is named at once; what will fail is told in `warnings`."""
+    async with changing(principal, app) as agents:
+        agent = await agents.activate_agent(agent_id, if_match=if_match)
+    shown = _shown(agent, response).model_dump()
+    return ActivatedAgent.model_validate({**shown, "warnings": await preflight(agent, app)})
 
 
 @router.post("/{agent_id}/suspend", operation_id="suspend_agent", responses={200: ETAG_HEADER, **CHANGES})
@@ -169,10 +185,13 @@ async def suspend_agent(
 
 @router.post("/{agent_id}/resume", operation_id="resume_agent", responses={200: ETAG_HEADER, **CHANGES})
 async def resume_agent(
-    agent_id: AgentId, _caller: Operator, agents: Agents, response: Response, if_match: IfMatch = None
-) -> AgentResponse:
-    """Let a suspended agent run again."""
-    return _shown(await agents.resume_agent(agent_id, if_match=if_match), response)
+    agent_id: AgentId, principal: Operator, app: App, response: Response, if_match: IfMatch = None
+) -> ActivatedAgent:
+    """Let a suspended agent run again; what will fail is told in `warnings`."""
+    async with changing(principal, app) as agents:
+        agent = await agents.resume_agent(agent_id, if_match=if_match)
+    shown = _shown(agent, response).model_dump()
+    return ActivatedAgent.model_validate({**shown, "warnings": await preflight(agent, app)})
 
 
 @router.get("/{agent_id}/versions", operation_id="list_agent_versions", responses=READS)
@@ -206,16 +225,16 @@ async def compare_versions(
 async def roll_back(
     agent_id: AgentId,
     number: VersionNumber,
-    _caller: Editor,
-    agents: Agents,
+    principal: Editor,
     app: App,
     *,
     response: Response,
     if_match: IfMatch = None,
-) -> AgentWithSecrets:
+) -> ChangedAgent:
     """Make the agent what it was in a version. This is a new version; history stays."""
-    agent, made = await agents.roll_back(agent_id, number, if_match=if_match)
-    return _with_secrets(agent, made, app, response)
+    async with changing(principal, app) as agents:
+        agent, made = await agents.roll_back(agent_id, number, if_match=if_match)
+    return await _changed(agent, made, app, response)
 
 
 @router.post("/{agent_id}/rotate-secret", operation_id="rotate_webhook_secret", responses=CHANGES)
@@ -246,12 +265,13 @@ def _shown(agent: Agent, response: Response) -> AgentResponse:
     return AgentResponse.model_validate(agent)
 
 
-def _with_secrets(agent: Agent, made: Made, app: AppState, response: Response) -> AgentWithSecrets:
-    shown = AgentWithSecrets.model_validate(_shown(agent, response).model_dump())
+async def _changed(agent: Agent, made: Made, app: AppState, response: Response, *, ask: bool = True) -> ChangedAgent:
     response.headers["Cache-Control"] = "no-store"
     paths = {trigger.id: trigger.webhook_url or "" for trigger in agent.triggers}
-    shown.webhook_secrets = [
+    secrets = [
         WebhookSecret(trigger_id=ident, webhook_url=paths[ident], endpoint=app.public_url + paths[ident], secret=secret)
         for ident, secret in made.items()
     ]
-    return shown
+    warnings = await preflight(agent, app) if ask and agent.status == AgentStatus.ACTIVE else []
+    shown = _shown(agent, response).model_dump()
+    return ChangedAgent.model_validate({**shown, "webhook_secrets": secrets, "warnings": warnings})

@@ -351,14 +351,6 @@ class AgentResponse(BaseModel):
         }
 
 
-class AgentWithSecrets(AgentResponse):
-    """An agent after a change, with the webhook secrets that the change made."""
-
-    webhook_secrets: list[WebhookSecret] = Field(
-        default_factory=list, description="Secrets made by this request. They cannot be shown again."
-    )
-
-
 def in_order(triggers: list[AgentTrigger]) -> list[AgentTrigger]:
     """Triggers, oldest first; those made together by id, so that the order is always the same."""
     return sorted(triggers, key=lambda trigger: (str(trigger.created_at), str(trigger.id)))
@@ -391,7 +383,6 @@ __all__ = [
     "AgentTriggerCreate",
     "AgentTriggerUpdate",
     "AgentUpdate",
-    "AgentWithSecrets",
     "LLMConfig",
     "TriggerType",
     "WebhookSecret",

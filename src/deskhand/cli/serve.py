@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import typer
 import uvicorn
 
@@ -10,6 +12,7 @@ from deskhand.appstate import SignInRules
 from deskhand.cli.common import check_login, opened_installation, read_settings, run, start_logging
 from deskhand.kit.edge import EdgeLimits, guarded
 from deskhand.kit.parent import end_with_parent
+from deskhand.llm.embedded.server import read_endpoint
 from deskhand.settings import Settings, role_names
 
 app = typer.Typer()
@@ -41,6 +44,7 @@ def serve() -> None:
                 second_factor_roles=role_names(settings.second_factor_roles),
             ),
             llm_api_key=settings.llm_api_key.get_secret_value() if settings.llm_api_key else None,
+            embedded=partial(read_endpoint, installation.model_state_file),
         )
         limits = edge_limits(settings)
         application = create_app(config, limits)

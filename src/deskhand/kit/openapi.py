@@ -10,7 +10,14 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from deskhand.errors import BadRequestError, DeskhandError, NotFoundError, PayloadTooLargeError, RateLimitedError
+from deskhand.errors import (
+    BadRequestError,
+    DeskhandError,
+    InvalidInputError,
+    NotFoundError,
+    PayloadTooLargeError,
+    RateLimitedError,
+)
 from deskhand.kit.problem import MEDIA_TYPE
 from deskhand.kit.schema import KNOWN
 
@@ -63,7 +70,7 @@ def _operations(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]
 
 def _complete(method: str, operation: dict[str, Any]) -> None:
     responses = operation["responses"]
-    refusals: list[type[DeskhandError]] = [RateLimitedError]
+    refusals: list[type[DeskhandError]] = [RateLimitedError, InvalidInputError]
     if "requestBody" in operation:
         refusals += [BadRequestError, PayloadTooLargeError]
     if any(parameter["name"] == "cursor" for parameter in operation.get("parameters", ())):

@@ -28,6 +28,7 @@ from deskhand.llm.details import details
 from deskhand.llm.embedded.constrained import ConstrainedModel
 from deskhand.llm.litellm_model import LiteLLMModel
 from deskhand.llm.modelinfo import price_of, profile_of
+from deskhand.llm.served import NO_WAY
 
 COST_HEADER = "x-litellm-response-cost"
 
@@ -91,10 +92,7 @@ def _embedded(gateway: GatewaySettings, http: HttpClientFactory, settings: Model
 def _litellm_sdk(name: str, gateway: GatewaySettings, settings: ModelSettings) -> Model[Any]:
     # Looked for and not imported, because the SDK takes seconds to load.
     if importlib.util.find_spec("litellm") is None:
-        raise ConfigurationError(
-            f"No way to reach '{name}': set DESKHAND_LLM_BASE_URL to your LiteLLM proxy or another OpenAI-compatible"
-            " gateway, or install the extra deskhand[litellm], or choose provider 'embedded'."
-        )
+        raise ConfigurationError(NO_WAY.format(name=name))
     return LiteLLMModel(name, api_key=gateway.api_key, timeout=gateway.timeout, settings=settings)
 
 

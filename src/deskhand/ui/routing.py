@@ -12,6 +12,8 @@ from fastapi.responses import RedirectResponse
 from fastapi.routing import APIRoute
 
 from deskhand.errors import DeskhandError, InvalidInputError, SecondFactorNeededError, UnauthenticatedError
+from deskhand.kit.parameters import UNKNOWN
+from deskhand.kit.problem import shortened
 from deskhand.ui.render import SECURITY_HEADERS, render
 
 SECOND_FACTOR = "/second-factor"
@@ -31,14 +33,19 @@ class PageRoute(APIRoute):
                 return to_login(request)
             except SecondFactorNeededError:
                 return to_login(request, page=SECOND_FACTOR)
-            except RequestValidationError:
-                return error_page(
-                    request, InvalidInputError("The address of this page has a value that cannot be read.")
-                )
+            except RequestValidationError as err:
+                return error_page(request, InvalidInputError(_fault_of_address(err)))
             except DeskhandError as err:
                 return error_page(request, err)
 
         return as_page
+
+
+def _fault_of_address(error: RequestValidationError) -> str:
+    fault = error.errors()[0]
+    if fault["type"] == UNKNOWN:
+        return f"The address of this page says '{shortened(fault['loc'][-1])}': {fault['msg']}."
+    return "The address of this page has a value that cannot be read."
 
 
 def to_login(request: Request, *, page: str = "/login") -> Response:

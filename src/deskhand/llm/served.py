@@ -1,0 +1,62 @@
+"""Whether a model that an agent names is served, asked before the first run finds out."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+from collections.abc import Mapping
+from fnmatch import fnmatchcase
+from typing import Any
+
+from deskhand.kit.http import HttpClientFactory
+from deskhand.kit.nearest import what_exists
+from deskhand.llm.config_keys import is_embedded
+from deskhand.llm.connection import GatewaySettings, list_models
+from deskhand.llm.errors import ModelError
+
+NO_WAY = (
+    "No way to reach '{name}': set DESKHAND_LLM_BASE_URL to your LiteLLM proxy or another OpenAI-compatible gateway, or"
+    " install the extra deskhand[litellm], or choose provider 'embedded'."
+)
+
+
+async def why_unserved(
+    llm_config: Mapping[str, Any], gateway: GatewaySettings, http: HttpClientFactory, *, seconds: float
+) -> str | None:
+    """What a run would meet with this configuration now; None if its model is served, or nobody here can tell.
+
+    Args:
+        llm_config: An agent's.
+        gateway: How this installation reaches models.
+        http: The one door out.
+        seconds: How long the gateway may take to answer.
+    """
+    wanted = str(llm_config.get("model") or "")
+    name = gateway.aliases.get(wanted, wanted)
+    try:
+        async with asyncio.timeout(seconds):
+            if is_embedded(str(llm_config.get("provider") or ""), name):
+                return await _embedded(gateway, http)
+            if gateway.base_url:
+                return _unlisted(name, await list_models(gateway, http))
+    except TimeoutError:
+        return f"What serves models did not answer within {seconds:g} s; runs fail while it does not."
+    except ModelError as error:
+        return f"What serves models cannot be asked now, and runs fail while it cannot: {error.detail}"
+    # Looked for and not imported, because the SDK takes seconds to load.
+    return NO_WAY.format(name=name) if importlib.util.find_spec("litellm") is None else None
+
+
+async def _embedded(gateway: GatewaySettings, http: HttpClientFactory) -> str | None:
+    if gateway.embedded is None:
+        return None
+    endpoint = gateway.embedded()
+    await list_models(GatewaySettings(base_url=endpoint.base_url, api_key=endpoint.api_key), http)
+    return None
+
+
+def _unlisted(name: str, listed: list[str]) -> str | None:
+    # A LiteLLM proxy lists what it serves under any name as `openai/*`.
+    if any(fnmatchcase(name, pattern) for pattern in listed):
+        return None
+    return f"The gateway does not list the model '{name}'; {what_exists(name, listed)}"
