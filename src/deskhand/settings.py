@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, SecretStr, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, DotEnvSettingsSource, EnvSettingsSource, SettingsConfigDict
+
+from deskhand.kit.nearest import nearest
 
 
 def default_data_dir() -> Path:
@@ -21,6 +23,11 @@ def default_data_dir() -> Path:
 
 
 ROLE_NAMES = frozenset({"platform_admin", "tenant_admin", "operator", "editor", "viewer"})
+
+
+_A_SLIP = 0.7
+_OTHERS = frozenset({"SIMULATOR_KEY"})
+"""What a command of ours reads by itself."""
 
 
 class Settings(BaseSettings):
@@ -165,6 +172,25 @@ class Settings(BaseSettings):
 def role_names(text: str) -> frozenset[str]:
     """The roles that a setting names."""
     return frozenset(name.strip() for name in text.split(",") if name.strip())
+
+
+def mistyped_variables() -> list[str]:
+    """A sentence for each variable, of the environment or ``deskhand.env``, that is a setting but for a slip.
+
+    Pydantic reads what it knows and says nothing of the rest: a slip in the database's address starts a database of
+    our own instead. Names that are like none of ours may be somebody else's.
+    """
+    prefix = str(Settings.model_config["env_prefix"])
+    known = [name.upper() for name in Settings.model_fields]
+    sources = (EnvSettingsSource(Settings), DotEnvSettingsSource(Settings))
+    present = {name.upper() for source in sources for name in source.env_vars}
+    own = sorted(name.removeprefix(prefix) for name in present if name.startswith(prefix))
+    meant = {name: nearest(name, known, likeness=_A_SLIP) for name in own if name not in {*known, *_OTHERS}}
+    return [
+        f"{prefix}{name} is no setting and is ignored; did you mean '{prefix}{close}'?"
+        for name, close in meant.items()
+        if close is not None
+    ]
 
 
 def load_settings() -> Settings:

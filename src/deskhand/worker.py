@@ -102,7 +102,7 @@ async def _gateway(installation: Installation, http: HttpClientFactory, stack: A
         api_key=settings.llm_api_key.get_secret_value() if settings.llm_api_key else None,
         timeout=settings.llm_timeout,
         embedded=lambda: read_endpoint(installation.model_state_file),
-        embedded_slot=ServerLine(installation.model_state_file.with_suffix(".line")),
+        embedded_slot=ServerLine(installation.model_state_file.with_suffix(".line"), call_seconds=settings.llm_timeout),
     )
     return replace(gateway, client=await stack.enter_async_context(open_client(gateway, http)))
 

@@ -57,6 +57,7 @@ async def test_it_names_what_lets_tenants_meet(own_database: DatabaseUrls, tmp_p
     assert "✓ tenancy: " in healthy
     assert "✓ database role: " in healthy
     assert "✓ platform administration: " in healthy
+    assert "✓ settings: " in healthy
     connection = await asyncpg.connect(own_database.superuser_url)
     try:
         await connection.execute("ALTER TABLE agents NO FORCE ROW LEVEL SECURITY")
@@ -101,6 +102,16 @@ async def test_it_misses_a_break_glass_account_where_no_other_password_signs_in(
     ):
         answer = await asyncio.to_thread(_deskhand, own_database, tmp_path, "user", *arguments)
         assert words in answer.stdout + answer.stderr, answer
+
+
+async def test_a_mistyped_variable_is_named(own_database: DatabaseUrls, tmp_path: Path) -> None:
+    answer = await asyncio.to_thread(
+        _deskhand, own_database, tmp_path, "doctor", DESKHAND_LLM_BASURL="http://gateway.example.com"
+    )
+    assert answer.returncode == 1
+    (line,) = [line for line in answer.stdout.splitlines() if " settings: " in line]
+    assert line.startswith("✗ settings: DESKHAND_LLM_BASURL is no setting")
+    assert "'DESKHAND_LLM_BASE_URL'" in line
 
 
 def model_line(answer: subprocess.CompletedProcess[str]) -> str:

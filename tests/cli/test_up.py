@@ -108,7 +108,8 @@ async def test_a_second_one_is_refused_and_killing_the_first_leaves_nothing(data
         await ended(*left)
 
 
-async def test_a_stop_before_it_is_ready_leaves_nothing(data_dir: Path) -> None:
+@pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGHUP])
+async def test_a_stop_before_it_is_ready_leaves_nothing(data_dir: Path, stop: signal.Signals) -> None:
     port = free_port()
     async with started(data_dir, port) as up:
 
@@ -117,7 +118,7 @@ async def test_a_stop_before_it_is_ready_leaves_nothing(data_dir: Path) -> None:
 
         assert await until(has_parts, patience=200)
         left = [*up.children(recursive=True), postmaster(data_dir)]
-        up.send_signal(signal.SIGTERM)
+        up.send_signal(stop)
         await ended(*left)
         assert await asyncio.to_thread(up.wait, 60) == 1
     assert "Stopped before it was ready." in (data_dir / "up.log").read_text()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
@@ -17,8 +18,9 @@ from deskhand.errors import ConfigurationError, DeskhandError, FieldProblem, Inv
 from deskhand.installation import Installation, migrate, open_installation
 from deskhand.kit.db.session import Database, verify_application_role, verify_proofs
 from deskhand.kit.log import configure_logging
+from deskhand.kit.parent import CHILD_VARIABLES
 from deskhand.kit.pointer import fault_sentence, pointer
-from deskhand.settings import Settings, load_settings
+from deskhand.settings import Settings, load_settings, mistyped_variables
 
 try:
     from uvloop import new_event_loop
@@ -43,7 +45,10 @@ def tell(error: Exception) -> bool:
 
 
 def read_settings() -> Settings:
-    """The settings, or a sentence per wrong variable."""
+    """The settings, or a sentence per wrong variable; one that is mistyped is named, and nothing is refused for it."""
+    # A child of ours inherits what its parent has told already.
+    for sentence in () if CHILD_VARIABLES.keys() <= os.environ.keys() else mistyped_variables():
+        err.print(f"[bold yellow]warning:[/] {escape(sentence)}", highlight=False, soft_wrap=True)
     try:
         return load_settings()
     except ValidationError as error:

@@ -23,6 +23,7 @@ from deskhand.kit.db.tenancy import login_faults, tenancy_faults, tenant_policie
 from deskhand.kit.http import HttpClientFactory
 from deskhand.llm.embedded.server import options_for, read_endpoint
 from deskhand.llm.errors import ModelUnavailableError
+from deskhand.settings import mistyped_variables
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +212,16 @@ def _left_behind(installation: Installation) -> str | Remark:
     return "no cluster without its data directory"
 
 
+def _settings(installation: Installation) -> str:
+    del installation
+    slips = mistyped_variables()
+    if slips:
+        raise DeskhandError(" ".join(slips))
+    return "no variable of ours is mistyped"
+
+
 CHECKS: tuple[tuple[str, Check], ...] = (
+    ("settings", _settings),
     ("schema", _schema),
     ("database role", _role),
     ("tenancy", _tenancy),

@@ -45,7 +45,8 @@ def up() -> None:
         raise ConfigurationError("`deskhand up` needs a fixed DESKHAND_PORT, so that people know its address.")
     start_logging(settings, log_format="console" if out.is_terminal else None)
     # Until the event loop takes the signals over, a stop unwinds what was begun instead of leaving it behind.
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in _stopping():
+        signal.signal(number, _interrupt)
     try:
         refuse_taken_port(settings.host, settings.port)
         with sole_supervisor(settings.data_dir), opened_installation() as installation, model_server(installation):
@@ -57,6 +58,11 @@ def up() -> None:
         raise typer.Exit(1)
 
 
+def _stopping() -> list[signal.Signals]:
+    """What stops everything, besides Ctrl-C: a terminal that closes does, unless `nohup` said that it shall not."""
+    return [one for one in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(one) is not signal.SIG_IGN]
+
+
 def _interrupt(_number: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
@@ -64,7 +70,7 @@ def _interrupt(_number: int, _frame: FrameType | None) -> None:
 async def _until_stopped(installation: Installation) -> bool:
     """Run API and worker until a signal; False if it came before they were ready."""
     stop = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, *_stopping()):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     # A person reads sentences; the parts' lines go to files then, and to the same output otherwise.
     logs = _log_dir(installation) if out.is_terminal else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from tests.llm.conftest import ANSWER
 
 from deskhand.llm.chat import ChatAnswer
 from deskhand.llm.completion import Completion
+from deskhand.llm.embedded import line
 from deskhand.llm.embedded.constrained import ConstrainedModel
 from deskhand.llm.embedded.line import ServerLine
 from deskhand.llm.loop import AgentTask, run_agent
@@ -64,6 +66,33 @@ async def test_a_place_that_a_frozen_process_holds_does_not_stop_the_others(tmp_
         pass
     async with other:
         pass
+
+
+async def test_patience_is_with_one_holder_and_not_with_a_line_that_moves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [0.0]
+    monkeypatch.setattr(line, "PAUSE", 0)
+    monkeypatch.setattr(line, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+    first, waiting, third = (ServerLine(tmp_path / "model.line", patience=60) for _ in range(3))
+    await first.__aenter__()
+    entered = asyncio.create_task(waiting.__aenter__())
+    for moment, holder in ((50, first), (100, third), (150, first)):
+        for _ in range(20):
+            await asyncio.sleep(0)
+        clock[0] = moment
+        if moment < 150:  # one leaves, and the next takes its place before the one that waits looks again
+            await holder.__aexit__()
+            await (third if holder is first else first).__aenter__()
+            assert not entered.done()
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert not entered.done()
+    clock[0] = 161  # sixty seconds with the last holder: it is frozen
+    async with asyncio.timeout(30):
+        await entered
+    await waiting.__aexit__()
+    await first.__aexit__()
 
 
 async def test_a_run_that_is_cancelled_in_the_line_leaves_it(tmp_path: Path) -> None:

@@ -14,8 +14,9 @@ from pathlib import Path
 
 PAUSE = 0.1
 PATIENCE = 60.0
-"""Seconds after which a call goes ahead all the same: whoever holds the place may be frozen, and the server has a line
-of its own. A process that dies leaves its place at once."""
+"""Seconds that one holder is waited for beyond what its call may take; then the call goes ahead all the same: that
+holder is frozen, and the server has a line of its own. A process that dies leaves its place at once."""
+_TURN_BYTES = 16
 
 
 class ServerLine:
@@ -23,12 +24,13 @@ class ServerLine:
 
     Args:
         file: Locked by whoever has the place; beside the server's address.
-        patience: Seconds to wait for another process.
+        call_seconds: What one call may take.
+        patience: Seconds to wait for one holder of another process, beyond that.
     """
 
-    def __init__(self, file: Path, *, patience: float = PATIENCE) -> None:
+    def __init__(self, file: Path, *, call_seconds: float = 0.0, patience: float = PATIENCE) -> None:
         self._file = file
-        self._patience = patience
+        self._patience = call_seconds + patience
         self._ours = asyncio.Semaphore(1)
         self._descriptor: int | None = None
 
@@ -41,13 +43,23 @@ class ServerLine:
             # O_CLOEXEC: a child that inherited the descriptor would hold the place as long as it lives.
             descriptor = os.open(self._file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             self._descriptor = descriptor
-            until = time.monotonic() + self._patience
-            while not _locked(descriptor) and time.monotonic() < until:  # noqa: ASYNC110 - of another process's lock no event tells
-                await asyncio.sleep(PAUSE)
+            await self._wait(descriptor)
             has_place = True
         finally:
             if not has_place:  # the run was cancelled while it waited
                 self._leave()
+
+    async def _wait(self, descriptor: int) -> None:
+        turn, until = os.pread(descriptor, _TURN_BYTES, 0), time.monotonic() + self._patience
+        while not _locked(descriptor):
+            now = os.pread(descriptor, _TURN_BYTES, 0)
+            # The line moves: whoever waits behind several calls would else go ahead of one under way, on its own time.
+            if now != turn:
+                turn, until = now, time.monotonic() + self._patience
+            if time.monotonic() >= until:
+                return
+            await asyncio.sleep(PAUSE)
+        os.pwrite(descriptor, os.urandom(_TURN_BYTES), 0)
 
     async def __aexit__(self, *_error: object) -> None:
         self._leave()
