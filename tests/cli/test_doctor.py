@@ -13,10 +13,16 @@ from pathlib import Path
 import asyncpg
 import pytest
 from cryptography.fernet import Fernet
+from starlette.applications import Starlette
+from starlette.responses import Response
+from starlette.routing import Route
 from tests.conftest import TEMPLATE, DatabaseUrls, urls_of
 from tests.support.logins import TENANT_KEY
 
+from deskhand.cli.doctor import _models_of
+from deskhand.errors import DeskhandError
 from deskhand.kit.db.embedded import EmbeddedPostgres
+from deskhand.simulators.base.server import run_in_process
 from deskhand.simulators.models import LlmSimulator
 
 
@@ -112,6 +118,19 @@ async def test_a_mistyped_variable_is_named(own_database: DatabaseUrls, tmp_path
     (line,) = [line for line in answer.stdout.splitlines() if " settings: " in line]
     assert line.startswith("✗ settings: DESKHAND_LLM_BASURL is no setting")
     assert "'DESKHAND_LLM_BASE_URL'" in line
+
+
+ODD_ANSWERS = (
+    b"<html>It works!</html>", b"[1, 2]", b"null", b'{"data": null}', b'{"data": {"a": 1}}', b'{"data": []}', b"\xff",
+    b"[" * 200_000, b'{"data": ' + b"9" * 5_000 + b"}",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("content", ODD_ANSWERS, ids=lambda content: repr(content[:12]))
+async def test_what_is_no_list_of_models_is_told_in_words(content: bytes) -> None:
+    async with run_in_process(Starlette(routes=[Route("/v1/models", lambda _: Response(content))])) as server:
+        with pytest.raises(DeskhandError, match=r"list of models|lists no model"):
+            await _models_of(f"{server.url}/v1", None)
 
 
 def model_line(answer: subprocess.CompletedProcess[str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -474,3 +475,10 @@ async def test_the_resolution_is_the_last_word_of_staff(site: Site) -> None:
     assert (await plugin.get_ticket(ticket.id)).resolution == "Replaced the fuser."
     (found,) = (await plugin.list_history(datetime(2020, 1, 1, tzinfo=UTC))).tickets
     assert found.resolution == "Replaced the fuser."
+
+
+@pytest.mark.parametrize("content", [b"[" * 30_000, b'["a", 5]', b'["a", ["' + b"9" * 5_000 + b'"]]', b"\xff", b"7"])
+def test_a_cursor_that_nobody_gave_out_is_refused_in_words(content: bytes) -> None:
+    assert jql.unpack_cursor(jql.pack_cursor("t", [1, 2])) == ("t", [1, 2])
+    with pytest.raises(DeskValidationError, match="cursor is not valid"):
+        jql.unpack_cursor(base64.urlsafe_b64encode(content).decode())

@@ -88,6 +88,8 @@ async def test_a_weak_webhook_secret_is_refused_and_changes_nothing(api: Api) ->
         ({"enhancement_preferences": {"priority_mapping": {"urgent": "x"}}}, 422, "/enhancement_preferences"),
         ({"connection_extras": {"servicedesk_plus": {"servicedesk_dialekt": "cloud"}}}, 422, "servicedesk_dialekt"),
         ({"connection_extras": {"servicedesk_plus": "cloud"}}, 422, "/connection_extras"),
+        ({"connection_extras": "[" * 30_000}, 422, "/connection_extras"),
+        ({"connection_extras": '{"jira":' * 3_000}, 422, "/connection_extras"),
         ({"is_admin": True}, 422, "/is_admin"),
     ],
 )

@@ -21,6 +21,7 @@ from deskhand.kit.db.homes import orphans
 from deskhand.kit.db.session import create_pool
 from deskhand.kit.db.tenancy import login_faults, tenancy_faults, tenant_policies
 from deskhand.kit.http import HttpClientFactory
+from deskhand.kit.storable import read_json
 from deskhand.llm.embedded.server import options_for, read_endpoint
 from deskhand.llm.errors import ModelUnavailableError
 from deskhand.settings import mistyped_variables
@@ -193,7 +194,7 @@ async def _models_of(url: str, key: str | None) -> list[object]:
             f"{address} answers {answer.status_code}. Check DESKHAND_LLM_BASE_URL and DESKHAND_LLM_API_KEY."
         )
     try:
-        models = answer.json()["data"]
+        models = read_json(answer.content)["data"]
     except (ValueError, KeyError, TypeError) as error:
         raise DeskhandError(
             f"{address} does not answer with a list of models. Is DESKHAND_LLM_BASE_URL up to and with /v1?"

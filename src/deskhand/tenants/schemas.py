@@ -24,6 +24,7 @@ from deskhand.errors import InvalidInputError
 from deskhand.kit.crypto import new_webhook_secret
 from deskhand.kit.http import callable_address
 from deskhand.kit.schema import KNOWN, NOT_BLANK, InputModel
+from deskhand.kit.storable import read_json
 from deskhand.plugins.priorities import Priority
 from deskhand.tenants.fields import SECRET_FIELDS, TOOL_FIELDS
 from deskhand.tenants.models import DEFAULT_TOOL_TYPE, TenantConfig
@@ -70,7 +71,7 @@ def _check_extras(value: SecretStr) -> SecretStr:
     if len(text) > MAX_EXTRAS_BYTES:
         raise ValueError(f"must not be larger than {MAX_EXTRAS_BYTES} bytes")
     try:
-        parsed = json.loads(text)
+        parsed = read_json(text)
     except ValueError:
         parsed = None
     if not isinstance(parsed, dict) or not all(isinstance(part, dict) for part in parsed.values()):

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from deskhand.kit.storable import read_json
 from deskhand.plugins.contract import Ticket, TicketQuery
 from deskhand.plugins.errors import DeskValidationError
 
@@ -123,7 +124,7 @@ def unpack_cursor(cursor: str) -> tuple[str, list[int]]:
         DeskValidationError: It is not one of ours.
     """
     try:
-        token, reconcile = json.loads(base64.urlsafe_b64decode(cursor.encode()))
+        token, reconcile = read_json(base64.urlsafe_b64decode(cursor.encode()))
         return str(token), [int(number) for number in reconcile]
     except (binascii.Error, ValueError, TypeError, UnicodeError) as error:
         raise DeskValidationError("The search cursor is not valid.", fields=("cursor",)) from error
