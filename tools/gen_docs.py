@@ -263,7 +263,7 @@ def tools_page() -> str:
         [*_operation_cells(one), ", ".join(f"`{desk.tool_id}`" for desk in desks if desk.operation(one.name)) or "none"]
         for one in OPERATIONS
     ]
-    head = ["operation", "what it does", "kind", "scopes", "a doubt is settled by", "cost"]
+    head = ["operation", "what it does", "kind", "risk", "scopes", "a doubt is settled by", "cost"]
     doubts = {
         Doubt.REPEAT: "doing it again: twice is as once",
         Doubt.MARK: "asking the desk for the mark that the write carries",
@@ -279,6 +279,9 @@ def tools_page() -> str:
         ' scope (`{"get_ticket": {"mode": "allow", "scope": "any"}}`). `GET /api/v1/tools` lists the same with the JSON'
         " schemas of arguments and results, for the desks of the caller's tenant. What is not granted is not offered"
         " to a model, and refused if it asks for it.\n\n"
+        "Modes: `allow`, or for what writes `approve`: a person approves each call first, with the role `approver`"
+        " (`operator` unless said) and within `wait_minutes` (a day unless said); see"
+        " [how](../howto/approve-writes.md).\n\n"
         "Scopes: `own` is the ticket that started the run, `listed` that one and tickets the run found by a granted"
         " search, `any` every ticket the connection shows. Where several desks offer an operation, a model knows it by"
         " the tool's name and its own, such as `jira_search_tickets`; mail is `email_send`.\n\n"
@@ -290,7 +293,8 @@ def tools_page() -> str:
 def _operation_cells(one: ToolOperation) -> list[str]:
     scopes = ", ".join(f"`{scope.value}`" for scope in one.scopes) or "no single ticket"
     doubt = f"`{one.doubt.value}`" if one.is_write else "`repeat`"
-    return [f"`{one.name}`", one.description, one.access.value, scopes, doubt, one.cost]
+    risk = one.risk.value if one.is_write else "–"
+    return [f"`{one.name}`", one.description, one.access.value, risk, scopes, doubt, one.cost]
 
 
 # -- desks ----------------------------------------------------------------------------------------------

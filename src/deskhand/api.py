@@ -20,6 +20,8 @@ from deskhand.access.sso.endpoints import router as sso_router
 from deskhand.access.trail import router as audit_router
 from deskhand.agents.endpoints import router as agents_router
 from deskhand.agents.templates.endpoints import router as agent_templates_router
+from deskhand.approvals.endpoints import router as approvals_router
+from deskhand.approvals.pages import router as approval_pages
 from deskhand.appstate import App, SignInRules
 from deskhand.engine.queue import Waker, queue_depth
 from deskhand.errors import UnavailableError
@@ -73,6 +75,7 @@ Failures are RFC 9457 problem documents.
 TAGS = {
     "access": "API keys, and signing in to the console.",
     "agents": "What agents are, their versions, and when they may run.",
+    "approvals": "What agents ask people before they write.",
     "audit": "What was done, by whom, and from where.",
     "executions": "What was run, and what to do about it.",
     "health": "Whether the process works, and its figures.",
@@ -95,6 +98,7 @@ ROUTERS = (
     agents_router,
     agent_templates_router,
     executions_router,
+    approvals_router,
     webhooks_router,
     schedules_router,
     login_pages,
@@ -103,6 +107,7 @@ ROUTERS = (
     people_pages,
     tenant_pages,
     execution_pages,
+    approval_pages,
     schedule_pages,
     reference_pages,
 )

@@ -21,7 +21,8 @@ defined there: desks in ``plugins.errors``, models in ``llm.errors``.
     │   └── PluginNotFoundError (404 plugin-not-found)
     ├── ConflictError (409 conflict)
     │   ├── InvalidTransitionError (409 invalid-transition)
-    │   └── AgentNotReadyError (409 agent-not-ready)
+    │   ├── AgentNotReadyError (409 agent-not-ready)
+    │   └── NotApprovedError (409 not-approved)
     ├── PreconditionFailedError (412 precondition-failed)
     ├── PayloadTooLargeError (413 payload-too-large)
     ├── InvalidInputError (422 invalid-input)
@@ -35,6 +36,7 @@ defined there: desks in ``plugins.errors``, models in ``llm.errors``.
     │   ├── RunCancelledError (409 cancelled)
     │   ├── AgentNotActiveError (409 agent-not-active)
     │   ├── InDoubtError (409 in-doubt)
+    │   ├── ApprovalNeededError (409 approval-needed)
     │   ├── LimitReachedError (422 limit-reached)
     │   ├── WorkerStoppedError (503 worker-stopped, retried)
     │   └── WorkerDiedError (409 worker-died)
@@ -183,6 +185,14 @@ class InvalidTransitionError(ConflictError):
     title = "Invalid state transition"
 
 
+class NotApprovedError(ConflictError):
+    """A write that a person was to approve is not made: declined, nobody answered, or its ticket changed meanwhile."""
+
+    code = "not-approved"
+    title = "Not approved"
+    certainly_not_done = True
+
+
 class PreconditionFailedError(DeskhandError):
     """``If-Match`` names a version that is no longer the stored one."""
 
@@ -266,6 +276,13 @@ class InDoubtError(RunInterrupted):
 
     code = "in-doubt"
     title = "In doubt"
+
+
+class ApprovalNeededError(RunInterrupted):
+    """A write waits for a person's yes; ``retry_after`` says in how many seconds it waits no more."""
+
+    code = "approval-needed"
+    title = "Approval needed"
 
 
 class LimitReachedError(RunInterrupted):

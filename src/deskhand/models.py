@@ -5,6 +5,7 @@ from __future__ import annotations
 from deskhand.access.models import ApiKey, Membership, PlatformKey, User
 from deskhand.access.sso.models import IdentityProvider, SignInAttempt, UserIdentity
 from deskhand.agents.models import Agent, AgentTool, AgentTrigger, AgentVersion
+from deskhand.approvals.models import Approval
 from deskhand.audit.models import AuditLog
 from deskhand.engine.models import AgentExecution, ExecutionStep
 from deskhand.intake.models import WebhookDelivery
@@ -21,6 +22,7 @@ __all__ = [
     "AgentTrigger",
     "AgentVersion",
     "ApiKey",
+    "Approval",
     "AuditLog",
     "Base",
     "EnhancementFeedback",

@@ -10,6 +10,7 @@ from tests.support.api import AGENT, Api
 
 from deskhand.plugins.registry import BUILT_IN, TOOLS_BESIDE_DESKS, PluginManager
 from deskhand.tools import catalogue
+from deskhand.tools.asking import REASON, with_reason
 from deskhand.tools.values import Kind, Mode, Scope, read_grants, stored_grants
 
 DESK = "servicedesk_plus"
@@ -67,7 +68,17 @@ async def test_a_tool_beside_the_desks_gets_its_reading(api: Api, tool_id: str) 
     [
         ({"servicedesk_plus": ["get_tickets"]}, "/tool_operations/servicedesk_plus", "Closest: get_ticket"),
         ({"servicedesk_plus": ["read_article"]}, "/tool_operations/servicedesk_plus", "cannot do: read_article"),
-        ({"servicedesk_plus": {"add_note": "approve"}}, "/tool_operations/servicedesk_plus/add_note", "approv"),
+        ({"servicedesk_plus": {"get_ticket": "approve"}}, "/tool_operations/servicedesk_plus/get_ticket", "nothing to"),
+        (
+            {"servicedesk_plus": {"add_note": {"mode": "approve", "approver": "viewer"}}},
+            "/tool_operations/",
+            "operator",
+        ),
+        (
+            {"servicedesk_plus": {"add_note": {"mode": "approve", "wait_minutes": 0}}},
+            "/tool_operations/",
+            "wait_minutes",
+        ),
         ({"servicedesk_plus": {"add_note": "perhaps"}}, "/tool_operations/servicedesk_plus/add_note", "allow"),
         ({"servicedesk_plus": {"search_tickets": {"scope": "any"}}}, "/tool_operations/servicedesk_plus/", "no scope"),
         ({"servicedesk_plus": {"get_ticket": {"scope": "all"}}}, "/tool_operations/servicedesk_plus/", "'any'"),
@@ -97,9 +108,25 @@ def test_every_operation_says_everything_about_itself(tool: Any, operation: Any)
         for scope in Scope:
             grants = {operation.name: catalogue_grant(mode, scope)}
             faults = list(catalogue.grant_faults(tool, grants))
-            fine = mode is Mode.ALLOW and (scope is Scope.OWN or scope in operation.scopes)
+            fine = (mode is Mode.ALLOW or operation.is_write) and (scope is Scope.OWN or scope in operation.scopes)
             assert (not faults) is fine
             assert read_grants(stored_grants(grants)) == grants
+    assert set(with_reason(operation.arguments)["required"]) == {*operation.arguments.get("required", ()), REASON}
+    assert REASON not in operation.arguments["properties"]
+
+
+def test_who_answers_and_for_how_long_is_kept_of_what_is_approved_and_of_nothing_else() -> None:
+    how = {"mode": "approve", "scope": "own", "approver": "tenant_admin", "wait_minutes": 5}
+    assert stored_grants(read_grants({"resolve": how})) == {"resolve": how}
+    allowed = stored_grants(read_grants({"resolve": {**how, "mode": "allow", "scope": "any"}}))
+    assert allowed == {"resolve": {"mode": "allow", "scope": "any"}}
+
+
+def test_a_call_that_says_only_why_does_nothing() -> None:
+    update = next(one for tool in PROVIDERS for one in tool.operations if one.name == "update_ticket")
+    validator = jsonschema.Draft202012Validator(with_reason(update.arguments))
+    assert not validator.is_valid({REASON: "Because."})
+    assert validator.is_valid({REASON: "Because.", "priority": "high"})
 
 
 def catalogue_grant(mode: Mode, scope: Scope) -> Any:

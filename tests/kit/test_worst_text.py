@@ -195,6 +195,7 @@ EXEMPT = {
                 "tools.catalogue.find_provider",
                 "configuration.places.fault_at",
                 "kit.yaml.write_yaml",
+                "approvals.differences.differences",
                 "schedules.pages.misfire_words",
                 "knowledge.repository.search_statement",
                 "llm.modelinfo.price_of",

@@ -77,6 +77,10 @@ NEW_ROWS = (
          FROM agent_versions WHERE tenant_id = 'acme'""",
     """INSERT INTO execution_steps (execution_id, tenant_id, step_key, attempt, kind, name)
        VALUES ('00000000-0000-4000-8000-0000000000e1', 'acme', 'm:1', 1, 'model', 'm')""",
+    """INSERT INTO approvals (execution_id, tenant_id, step_key, tool_id, operation, arguments, digest, likeness, risk,
+                              approver, expires_at)
+       VALUES ('00000000-0000-4000-8000-0000000000e1', 'acme', 'm:1', 'jira', 'reply', '{}', 'd', 'l', 'high',
+               'operator', now())""",
     """INSERT INTO webhook_deliveries (tenant_id, trigger_id, delivery_id, outcome, http_status)
        VALUES ('acme', '00000000-0000-4000-8000-0000000000a1', 'd1', 'accepted', 202)""",
     """INSERT INTO schedule_fires (tenant_id, trigger_id, fire_at)

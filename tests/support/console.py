@@ -25,6 +25,8 @@ from deskhand.access.people import endpoints as people_endpoints
 from deskhand.access.people import pages as people_pages
 from deskhand.access.people.factor import pages as factor_pages
 from deskhand.agents.models import Agent, AgentTrigger, AgentVersion
+from deskhand.approvals import endpoints as approval_endpoints
+from deskhand.approvals import pages as approval_pages
 from deskhand.appstate import AppState
 from deskhand.engine.models import AgentExecution, ExecutionStep
 from deskhand.executions import endpoints as execution_endpoints
@@ -60,6 +62,8 @@ def console_app(db: Database, pool: asyncpg.Pool) -> FastAPI:
         tenant_pages,
         execution_endpoints,
         execution_pages,
+        approval_endpoints,
+        approval_pages,
         endpoints,
         pages,
     ):

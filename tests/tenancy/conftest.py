@@ -36,6 +36,10 @@ SEEDS = {
                 '{n}0000000-0000-4000-8000-00000000000b', '{n}0000000-0000-4000-8000-00000000000c', 'secret of {t}')""",
     "execution_steps": """INSERT INTO execution_steps (tenant_id, execution_id, step_key, attempt, kind, name)
         VALUES ('{t}', '{n}0000000-0000-4000-8000-00000000000d', 'm:1', 1, 'model', 'secret of {t}')""",
+    "approvals": """INSERT INTO approvals (tenant_id, execution_id, step_key, tool_id, operation, arguments, digest,
+                                           likeness, risk, approver, expires_at)
+        VALUES ('{t}', '{n}0000000-0000-4000-8000-00000000000d', 'm:1', 'jira', 'secret of {t}', '{{}}', 'd', 'l',
+                'low', 'operator', '2027-01-01T00:00:00Z')""",
     "webhook_deliveries": """INSERT INTO webhook_deliveries (tenant_id, trigger_id, delivery_id, outcome, http_status)
         VALUES ('{t}', '{n}0000000-0000-4000-8000-00000000000b', 'd1', 'accepted', 202)""",
     "schedule_fires": """INSERT INTO schedule_fires (tenant_id, trigger_id, fire_at)

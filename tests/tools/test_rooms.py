@@ -31,6 +31,7 @@ BREACHES = {
     "notes-pure": ("notes/layout.py", "import deskhand.kit.clock"),
     "repository-access": ("api.py", "import deskhand.access.repository"),
     "repository-agents": ("executions/service.py", "import deskhand.agents.repository"),
+    "repository-approvals": ("work/run.py", "import deskhand.approvals.repository"),
     "repository-audit": ("access/service.py", "import deskhand.audit.repository"),
     "repository-executions": ("schedules/service.py", "import deskhand.executions.repository"),
     "repository-intake": ("schedules/service.py", "import deskhand.intake.repository"),

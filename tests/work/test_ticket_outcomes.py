@@ -63,9 +63,16 @@ def test_a_reply_is_cut_within_its_line_and_the_lines_before_stay_as_they_are() 
 class Desk:
     """Hands that keep what was to be set, or refuse it."""
 
-    def __init__(self, refusal: Exception | None = None) -> None:
+    def __init__(self, refusal: Exception | None = None, *, approved: dict[str, Any] | None = None) -> None:
+        self.approved = approved
+        self.asked: list[tuple[str, str]] = []
         self.set: list[tuple[TicketChanges, str]] = []
         self.refusal = refusal
+
+    async def ask(self, name: str, arguments: dict[str, Any], *, key: str, reason: str) -> dict[str, Any]:
+        assert key == FIELDS_KEY
+        self.asked.append((name, reason))
+        return arguments if self.approved is None else self.approved
 
     async def update_ticket(self, changes: TicketChanges, *, key: str) -> WriteReceipt:
         self.set.append((changes, key))
@@ -106,6 +113,14 @@ async def test_an_answer_that_sets_nothing_writes_nothing() -> None:
 async def test_what_the_desk_refuses_is_told_and_is_not_said_to_be_set(refusal: Any) -> None:
     told = await _set_fields(cast(DeskHands, Desk(refusal)), {"category": "VPN", "reason": "So."})
     assert told == {"set": {}, "reason": "So.", "refused": refusal.detail}
+
+
+async def test_what_a_person_made_of_the_fields_is_set_and_told() -> None:
+    desk = Desk(approved={"priority": "low"})
+    told = await _set_fields(cast(DeskHands, desk), {"priority": "high", "reason": "Many are affected."})
+    assert told == {"set": {"priority": "low"}, "reason": "Many are affected."}
+    assert desk.asked == [("update_ticket", "Many are affected.")]
+    assert desk.set == [(TicketChanges(priority="low"), FIELDS_KEY)]
 
 
 async def test_a_desk_that_is_away_is_no_refusal() -> None:

@@ -14,7 +14,7 @@ from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBea
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from deskhand.access import authentication
-from deskhand.access.principal import Principal
+from deskhand.access.principal import Principal, principal_in
 from deskhand.access.sessions import refuse_unfinished
 from deskhand.appstate import App
 from deskhand.errors import ForbiddenError, NotFoundError, UnauthenticatedError
@@ -167,6 +167,38 @@ def arriving_person(principal: Identified) -> Principal:
 
 
 PERMISSIONS |= {administered_tenant: "administrator", signed_in_person: "person", arriving_person: "arriving person"}
+
+
+def operator_there(tenant_id: TenantPath, principal: Authenticated) -> Principal:
+    """Allow whoever may operate the tenant of the path, which need not be the one that a person is in now.
+
+    Raises:
+        NotFoundError: The caller does not belong to it; the answer is the same as for one that does not exist.
+        ForbiddenError: The caller's role there is not enough.
+    """
+    there = principal_in(principal, tenant_id)
+    if there is None and principal.tenant_id is None:
+        raise ForbiddenError(_refusal(principal, "operator"))
+    if there is None:
+        raise NotFoundError(f"There is no tenant '{tenant_id}'.")
+    if not there.may("operator"):
+        raise ForbiddenError(_refusal(there, "operator"))
+    return there
+
+
+OperatorThere = Annotated[Principal, Depends(operator_there)]
+
+
+async def session_there(app: App, principal: OperatorThere) -> AsyncIterator[AsyncSession]:
+    """The request's transaction in the tenant of the path."""
+    assert principal.tenant_id is not None  # the guard found it
+    async with app.db.tenant_session(principal.tenant_id) as session:
+        yield session
+
+
+SessionThere = Annotated[AsyncSession, Depends(session_there, scope="function")]
+
+PERMISSIONS |= {operator_there: "operator"}
 
 SignedInPerson = Annotated[Principal, Depends(signed_in_person)]
 ArrivingPerson = Annotated[Principal, Depends(arriving_person)]

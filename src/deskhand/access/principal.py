@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 from uuid import UUID
 
@@ -90,3 +90,12 @@ class Principal:
     def may(self, role: str) -> bool:
         """Whether this caller's role includes ``role``."""
         return role in _GRANTS.get(self.role, frozenset())
+
+
+def principal_in(principal: Principal, tenant_id: str) -> Principal | None:
+    """The same caller as a member of a tenant, with the role it has there; None where it does not belong to it."""
+    if principal.tenant_id == tenant_id:
+        return principal
+    tenants = principal.person.tenants if principal.person else ()
+    role = next((one.role for one in tenants if one.tenant_id == tenant_id), None)
+    return None if role is None else replace(principal, tenant_id=tenant_id, role=role)

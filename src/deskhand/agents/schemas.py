@@ -26,7 +26,7 @@ from deskhand.agents.prompts import VARIABLES, check_prompt
 from deskhand.kit.cron import CRON_PATTERN, ZONE_PATTERN, check_cron, check_timezone
 from deskhand.kit.payloads.rules import check_payload_schema
 from deskhand.kit.schema import KNOWN, NOT_BLANK, InputModel
-from deskhand.tools.schemas import GrantView, OperationGrants
+from deskhand.tools.schemas import ApprovedGrantView, GrantView, OperationGrants
 from deskhand.tools.values import read_grants, stored_grants
 
 DISTINCT: JsonDict = {"uniqueItems": True}
@@ -325,7 +325,7 @@ class AgentResponse(BaseModel):
     created_by: str | None
     triggers: list[dict[str, Any]] = Field(default_factory=list, description="Its triggers, without their secrets.")
     tool_ids: list[str] = Field(default_factory=list)
-    tool_operations: dict[str, list[str] | dict[str, GrantView]] = Field(
+    tool_operations: dict[str, list[str] | dict[str, ApprovedGrantView | GrantView]] = Field(
         default_factory=dict, description="What it may do with each tool; a plain list means `allow` and `own`."
     )
     outcome: dict[str, Any] = Field(default_factory=dict, description="What its runs end in.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from datetime import datetime
 
 from sqlalchemy import Select, select, text
@@ -78,6 +78,17 @@ async def oldest_first(
     """A tenant's entries in the order of the chain, after a sequence number."""
     query = _fitting(tenant_id, filters).where(AuditLog.sequence > after).order_by(AuditLog.sequence).limit(limit)
     return (await session.execute(query)).scalars().all()
+
+
+async def actors(
+    session: AsyncSession, tenant_id: str, operations: Collection[str], *, execution_id: str, since: datetime
+) -> set[str]:
+    """Who did any of these with one run: to the run itself, or so that it began."""
+    is_of_run = (AuditLog.resource_id == execution_id) | (AuditLog.details["execution_id"].astext == execution_id)
+    query = select(AuditLog.actor).where(
+        AuditLog.tenant_id == tenant_id, AuditLog.created_at >= since, AuditLog.operation.in_(operations), is_of_run
+    )
+    return set((await session.execute(query)).scalars())
 
 
 def _fitting(tenant_id: str, filters: AuditFilters) -> Select[AuditLog]:

@@ -11,9 +11,9 @@ import hashlib
 import json
 import re
 import uuid
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Literal
 
@@ -138,6 +138,21 @@ async def list_entries(
     before = int(position[0]) if position is not None else None
     rows = await repository.newest_first(session, tenant_id, filters, before=before, limit=limit + 1)
     return cut_page(rows, limit, lambda entry: (str(entry.sequence),))
+
+
+async def actors_of_run(
+    session: AsyncSession, *, tenant_id: str, execution_id: uuid.UUID, operations: Collection[str], since: datetime
+) -> set[str]:
+    """Who did any of these operations with a run.
+
+    Args:
+        session: A tenant session.
+        tenant_id: Whose log.
+        execution_id: Which run.
+        operations: As they are named in the log.
+        since: When the run was accepted; there is nothing about it before.
+    """
+    return await repository.actors(session, tenant_id, operations, execution_id=str(execution_id), since=since)
 
 
 async def export(session: AsyncSession, *, tenant_id: str, filters: AuditFilters, form: Format) -> AsyncIterator[str]:

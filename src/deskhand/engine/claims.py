@@ -111,7 +111,7 @@ class Ending:
 
     Attributes:
         status: Where the run stands then; ``queued`` is another try.
-        delay: Seconds before the other try.
+        delay: Seconds before the other try, or until a run that waits goes on unasked; 0 waits for ever.
     """
 
     status: ExecutionStatus

@@ -16,7 +16,8 @@
 -- worker alive in one statement and tells it which of them it lost and which are to be cancelled.
 --
 -- finish_execution ends the run ('completed', 'failed', 'cancelled'), or parks it for another try ('queued', not before
--- its time), or leaves it to a person ('waiting'). The same transaction hands over what the freed slot makes room for
+-- its time), or leaves it to a person ('waiting'; it may name a time at which the sweep lets it go on unanswered). The
+-- same transaction hands over what the freed slot makes room for
 -- (promote_executions). What no transaction could do, since its worker died, sweep_executions does for all tenants every
 -- second: it hands over runs whose heartbeat stopped and queued runs that PgQueuer lost. A start that finds its run still
 -- 'running' counts a crash, and the fourth ends the run. A worker that was only away for a while hands its runs back
@@ -398,7 +399,7 @@ BEGIN
          error_code = p_error_code,
          error_message = p_error_message,
          completed_at = CASE WHEN v_status IN ('completed', 'failed', 'cancelled') THEN clock_timestamp() END,
-         not_before = CASE WHEN v_status = 'queued' AND p_delay_seconds > 0
+         not_before = CASE WHEN v_status IN ('queued', 'waiting') AND p_delay_seconds > 0
                            THEN clock_timestamp() + make_interval(secs => p_delay_seconds) END,
          heartbeat_at = NULL,
          token_usage = s.usage,
@@ -466,6 +467,9 @@ BEGIN
     PERFORM public.enqueue_execution(v_id);
     v_count := v_count + 1;
   END LOOP;
+  -- Nobody answered in time: the run goes on by itself and finds that out.
+  UPDATE public.agent_executions e SET status = 'queued', parked = true, not_before = NULL
+   WHERE e.status = 'waiting' AND e.not_before <= clock_timestamp();
   FOR v_tenant IN
     WITH RECURSIVE waiting AS (  -- jumps from tenant to tenant, however many runs of one are parked
       (SELECT e.tenant_id FROM public.agent_executions e WHERE e.status = 'queued' AND e.parked

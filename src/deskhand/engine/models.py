@@ -44,8 +44,8 @@ class AgentExecution(TenantModel, Base):
 
     ``queued_at`` is when the event was accepted; ``started_at`` is rewritten by each start.
     ``lane`` is what may have only one active run (a ticket of a desk); ``parked`` marks a queued run
-    that was refused a slot and waits to be promoted; ``not_before`` delays a retry; ``enqueue_seq`` counts
-    hand-overs to PgQueuer and ``queue_tag`` is its place there (start-time fair queueing: ``engine.sql``).
+    that was refused a slot and waits to be promoted; ``not_before`` delays a retry, and ends a wait; ``enqueue_seq``
+    counts hand-overs to PgQueuer and ``queue_tag`` is its place there (start-time fair queueing: ``engine.sql``).
     ``crashes`` counts starts whose worker died without a word; failures that were reported count as attempts alone.
     ``retry_of`` names the run that this one repeats with a changed input, ``replay_of`` the one it tries again beside.
     Of the live runs of one agent on one ticket at most one waits for its first start:
@@ -95,6 +95,12 @@ class AgentExecution(TenantModel, Base):
             "tenant_id",
             "queue_tag",
             postgresql_where=text("status = 'queued' AND NOT parked"),
+        ),
+        Index(
+            # Every worker's sweep asks once a second which of the runs that wait go on unasked.
+            "idx_agent_executions_wakes",
+            "not_before",
+            postgresql_where=text("status = 'waiting' AND not_before IS NOT NULL"),
         ),
         # BRIN: retention alone asks by it, for a stretch of the oldest, and it costs a write next to nothing.
         Index("idx_agent_executions_completed_at", "completed_at", postgresql_using="brin"),

@@ -279,6 +279,12 @@ class Runner:
 
 def interrupted(error: RunInterrupted) -> Ending:
     """How a run ends that was stopped from outside."""
-    endings = {"cancelled": ExecutionStatus.CANCELLED, "in-doubt": ExecutionStatus.WAITING}
+    endings = {
+        "cancelled": ExecutionStatus.CANCELLED,
+        "in-doubt": ExecutionStatus.WAITING,
+        "approval-needed": ExecutionStatus.WAITING,
+    }
     status = endings.get(error.code, ExecutionStatus.FAILED)
-    return Ending(status, error_code=error.code, error_message=error.detail)
+    # A run that waits for an answer goes on by itself when nobody gives one in time.
+    delay = error.retry_after or 0.0 if status is ExecutionStatus.WAITING else 0.0
+    return Ending(status, error_code=error.code, error_message=error.detail, delay=delay)

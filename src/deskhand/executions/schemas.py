@@ -184,6 +184,14 @@ class SameNote(BaseModel):
     note_id: str | None = Field(description="The desk's id of it.")
 
 
+class NotApproved(BaseModel):
+    """A write that was not made."""
+
+    operation: str
+    state: Literal["declined", "expired", "void"]
+    why: str
+
+
 class ExecutionDetail(ExecutionSummary):
     """One run with everything it did."""
 
@@ -196,7 +204,9 @@ class ExecutionDetail(ExecutionSummary):
     heartbeat_at: datetime | None
     replays: list[RelatedRun] = Field(description="Runs that repeat this one, newest first, at most 20.")
     retried_as: RelatedRun | None = Field(description="The run that repeats this failed one with other input.")
+    not_approved: list[NotApproved] = Field(description="Writes that a person was asked about and that were not made.")
     question: Question | None = Field(description="What a waiting run asks a person.")
+    approval_id: UUID | None = Field(description="The call that a waiting run asks a person to approve.")
     input_payload: dict[str, Any] | None
     output_result: dict[str, Any] | None
     note: NoteView | None

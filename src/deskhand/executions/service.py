@@ -16,10 +16,12 @@ from sqlalchemy import RowMapping
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from deskhand.access.principal import Principal
+from deskhand.approvals.schemas import ApprovalQuery
+from deskhand.approvals.service import list_approvals
 from deskhand.engine.births import requeue_run
 from deskhand.engine.models import AgentExecution
 from deskhand.engine.status import ExecutionStatus
-from deskhand.errors import ConflictError
+from deskhand.errors import ApprovalNeededError, ConflictError
 from deskhand.executions import repository
 from deskhand.executions.doubts import find_question
 from deskhand.executions.records import lock_execution, not_found, read_summary, record_change, without_credentials
@@ -91,7 +93,9 @@ async def get_execution(session: AsyncSession, execution_id: UUID) -> ExecutionD
             "note": read_note(row["output_result"]),
             "degraded_reason": (result or {}).get("degraded_reason"),
             "same_as": (result or {}).get("same_as"),
+            "not_approved": (result or {}).get("not_approved") or [],
             "question": find_question(row["status"], steps),
+            "approval_id": await _asked(session, row),
             "replays": [dict(one) for one in await repository.list_replays(session, execution_id)],
             "retried_as": await _successor(session, row),
             "steps": [_step(step) for step in steps],
@@ -242,6 +246,13 @@ async def _requeue(session: AsyncSession, execution: AgentExecution, principal: 
         return False
     await record_change(session, "execution.retry", execution, principal, details)
     return True
+
+
+async def _asked(session: AsyncSession, row: RowMapping) -> UUID | None:
+    if row["status"] != ExecutionStatus.WAITING or row["error_code"] != ApprovalNeededError.code:
+        return None
+    asked = await list_approvals(session, ApprovalQuery(execution_id=row["id"], limit=1))
+    return next((one.id for one in asked.items), None)
 
 
 async def _successor(session: AsyncSession, row: RowMapping) -> dict[str, Any] | None:

@@ -98,6 +98,7 @@ class AgentTask:
         deadline: ``time.monotonic()`` at which the model must be done; a call under way is abandoned.
         name: Names the agent in traces.
         run_id: Names the run inside messages; the execution's id, so that a resumed run keeps it.
+        conversation: Which one of the run's it is. Vendors number calls anew in each, and the journal tells them apart.
     """
 
     instructions: str
@@ -108,6 +109,7 @@ class AgentTask:
     deadline: float | None = None
     name: str = "agent"
     run_id: str = "run"
+    conversation: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +173,9 @@ def _agent(task: AgentTask, model: Model[Any], journal: StepJournal | None) -> A
         name=task.name,
         instructions=task.instructions,
         output_type=_output_type(task, model),
-        toolsets=[FunctionToolset([_tool(spec) for spec in task.tools], id="tools")] if task.tools else [],
+        toolsets=[FunctionToolset([_tool(spec, task.conversation) for spec in task.tools], id="tools")]
+        if task.tools
+        else [],
         model_settings=ModelSettings(**dict(task.settings)),  # type: ignore[typeddict-item]  # keys come from LLMConfig
         capabilities=[] if journal is None else [JournalDurability(journal, task.run_id)],
         retries=AgentRetries(tools=TOOL_RETRIES, output=OUTPUT_RETRIES),
@@ -196,14 +200,15 @@ def _output_type(task: AgentTask, model: Model[Any]) -> Any:
     return ToolOutput(shape, name=_OUTPUT_TOOL, description="Give the final answer.")
 
 
-def _tool(spec: ToolSpec) -> Tool[None]:
+def _tool(spec: ToolSpec, conversation: int) -> Tool[None]:
     validator = jsonschema.Draft202012Validator(dict(spec.parameters))
 
     async def call(context: RunContext[None], /, **args: Any) -> Any:
         fault = _fault(validator, args)
         if fault:
             raise ModelRetry(fault)
-        token = _call_id.set(context.tool_call_id or "")
+        ident = context.tool_call_id or ""
+        token = _call_id.set(ident if conversation == 1 else f"{conversation}.{ident}")
         try:
             return await spec.handler(args)
         # What the model got wrong it can mend, so it is told; every other error is the run's, and ends the attempt.

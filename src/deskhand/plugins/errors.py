@@ -146,3 +146,10 @@ class PluginNotFoundError(NotFoundError):
         self.tool_type = tool_type
         if known:
             self.detail += f"; {what_exists(tool_type, known)}"
+
+
+# Answers of a desk that leave the question open whether a write is there, and would be the same next time.
+CANNOT_TELL = (DeskCannotTellError, DeskPermissionError, DeskProtocolError, DeskUnsupportedError)
+
+# Answers of a desk that mean that a change was not made and would not be the next time.
+REFUSALS = (DeskNotFoundError, DeskPermissionError, DeskUnsupportedError, DeskValidationError)

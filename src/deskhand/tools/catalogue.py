@@ -56,12 +56,11 @@ def grant_faults(provider: Provider, grants: Grants) -> Iterator[FieldProblem]:
         yield FieldProblem(pointer(place), f"'{provider.tool_id}' cannot do: {', '.join(beyond)}.{near(beyond, known)}")
     for name, grant in grants.items():
         operation = provider.operation(name)
-        # Refused when it is saved: a run that met it could neither go on nor ask anybody.
-        if grant.mode is Mode.APPROVE:
+        # Refused when it is saved: what is to be approved is a change, and reading has none to show.
+        if grant.mode is Mode.APPROVE and operation is not None and not operation.is_write:
             yield FieldProblem(
                 pointer([*place, name]),
-                f"'{name}' is granted as 'approve', and nobody can be asked for approval yet: use 'allow', or leave it"
-                " out.",
+                f"'{name}' reads and changes nothing, so there is nothing to approve: use 'allow', or leave it out.",
             )
         if operation is not None and grant.scope is not Scope.OWN and grant.scope not in operation.scopes:
             yield FieldProblem(pointer([*place, name]), f"'{name}' concerns no single ticket, so it has no scope.")

@@ -8,7 +8,7 @@ from typing import Any
 
 from deskhand.plugins.contract import Access, LinkKind, Manifest, Operation, ValueKind
 from deskhand.plugins.priorities import PRIORITIES
-from deskhand.tools.values import Doubt, Kind, Provider, Schema, Scope, ToolOperation
+from deskhand.tools.values import Doubt, Kind, Provider, Risk, Schema, Scope, ToolOperation
 
 BODY_LIMIT = 20_000
 # What a model can read in one answer; a digest of more asks again by narrower times.
@@ -197,6 +197,7 @@ def _writes() -> Iterator[ToolOperation]:
         "reply",
         "Write an answer that the requester reads.",
         obj({"ticket_id": _TICKET_ID, "body": body}, required=("body",)),
+        risk=Risk.HIGH,
     )
     yield _write(
         "update_ticket",
@@ -225,11 +226,13 @@ def _writes() -> Iterator[ToolOperation]:
         "transition",
         "Move a ticket to another status, by the desk's own name.",
         obj({"ticket_id": _TICKET_ID, "status": _LABEL}, required=("status",)),
+        risk=Risk.MEDIUM,
     )
     yield _write(
         "resolve",
         "Resolve a ticket with a text.",
         obj({"ticket_id": _TICKET_ID, "resolution": body}, required=("resolution",)),
+        risk=Risk.HIGH,
     )
 
 
@@ -252,6 +255,7 @@ def _new_things() -> Iterator[ToolOperation]:
         ),
         # A new ticket is nobody's yet, so there is nothing that a scope could narrow.
         scopes=(),
+        risk=Risk.MEDIUM,
     )
     yield _write(
         "link_tickets",

@@ -50,6 +50,7 @@ def _operation(operation: ToolOperation) -> OperationView:
         doubt=operation.doubt,
         scopes=list(operation.scopes),
         cost=operation.cost,
+        risk=operation.risk,
         for_model=operation.for_model,
         arguments=dict(operation.arguments),
         result=dict(operation.result),

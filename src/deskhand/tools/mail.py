@@ -6,7 +6,7 @@ from deskhand.plugins.contract import Access
 from deskhand.tenants.fields import EMAIL
 from deskhand.tenants.mail import ADDRESS
 from deskhand.tools.desk import obj, text
-from deskhand.tools.values import Doubt, Kind, Provider, ToolOperation
+from deskhand.tools.values import Doubt, Kind, Provider, Risk, ToolOperation
 
 MOST_RECIPIENTS = 20
 BODY_LIMIT = 50_000
@@ -42,6 +42,7 @@ MAIL = Provider(
             },
             access=Access.WRITE,
             doubt=Doubt.PERSON,
+            risk=Risk.HIGH,
             cost="one mail",
         ),
     ),

@@ -9,22 +9,36 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
 
 from deskhand.kit.schema import InputModel
 from deskhand.tools.catalogue import NAMES, near
-from deskhand.tools.values import Doubt, Grant, Kind, Mode, Scope
+from deskhand.tools.values import A_DAY, Doubt, Grant, Kind, Mode, Risk, Scope
+
+Approver = Literal["operator", "tenant_admin"]
+LONGEST_WAIT = 30 * A_DAY
 
 
 class GrantInput(InputModel):
     """How one operation is granted."""
 
-    mode: Mode = Field(Mode.ALLOW, description="`allow`: the agent may do it by itself. `approve` is not there yet.")
+    mode: Mode = Field(
+        Mode.ALLOW, description="`allow`: the agent does it by itself. `approve`: a person approves each call first."
+    )
     scope: Scope = Field(
         Scope.OWN,
         description="Which tickets it may touch: the one that started the run, those the run found, or any.",
+    )
+    approver: Approver = Field("operator", description="Of `approve`: the role that somebody needs to answer.")
+    wait_minutes: int = Field(
+        A_DAY,
+        ge=1,
+        le=LONGEST_WAIT,
+        description="Of `approve`: minutes after which a call that nobody answered is off.",
     )
 
     @property
     def grant(self) -> Grant:
         """The same as a value."""
-        return Grant(self.mode, self.scope)
+        if self.mode is not Mode.APPROVE:
+            return Grant(self.mode, self.scope)
+        return Grant(self.mode, self.scope, self.approver, self.wait_minutes)
 
 
 def _known_operation(name: str) -> str:
@@ -56,6 +70,13 @@ class GrantView(BaseModel):
     scope: Scope
 
 
+class ApprovedGrantView(GrantView):
+    """How one operation is granted that a person approves first."""
+
+    approver: Approver
+    wait_minutes: int
+
+
 class OperationView(BaseModel):
     """One thing an agent may be granted."""
 
@@ -68,6 +89,7 @@ class OperationView(BaseModel):
     )
     scopes: list[Scope] = Field(description="What a grant may narrow it to; empty: it concerns no single ticket.")
     cost: str = Field(description="What one call costs.")
+    risk: Risk = Field(description="Of a write that turns out wrong; whoever approves it reads it.")
     for_model: bool = Field(description="Whether a model may call it; if not, the run itself uses it.")
     arguments: dict[str, Any] = Field(description="JSON schema of its arguments.")
     result: dict[str, Any] = Field(description="JSON schema of what comes back.")

@@ -7,7 +7,7 @@ A provider declares each of its operations once, and everything else is read fro
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -21,6 +21,19 @@ class Mode(StrEnum):
 
     ALLOW = "allow"
     APPROVE = "approve"
+
+
+class Risk(StrEnum):
+    """How much a write that turns out wrong costs; whoever approves one reads it.
+
+    - ``low``: seen inside alone, and taken back in a moment.
+    - ``medium``: seen inside, and others act on it.
+    - ``high``: leaves the house, or tells the requester that something is over.
+    """
+
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
 
 
 class Scope(StrEnum):
@@ -72,6 +85,7 @@ class ToolOperation:
         cost: What one call costs, in words.
         requires: What a desk must be able to do for it.
         for_model: Whether a model may call it; what is not is used by the run itself.
+        risk: Of a write that turns out wrong, on the run's own ticket.
     """
 
     name: str
@@ -84,6 +98,7 @@ class ToolOperation:
     cost: str
     requires: Operation | None = None
     for_model: bool = True
+    risk: Risk = Risk.LOW
 
     @property
     def is_write(self) -> bool:
@@ -110,12 +125,23 @@ class Provider:
         return next((one for one in self.operations if one.name == name), None)
 
 
+A_DAY = 24 * 60
+"""Minutes that a call waits for approval where the grant does not say."""
+
+
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """How one operation is granted."""
+    """How one operation is granted.
+
+    Attributes:
+        approver: Role that somebody needs who approves a call.
+        wait_minutes: How long a call waits for an answer.
+    """
 
     mode: Mode = Mode.ALLOW
     scope: Scope = Scope.OWN
+    approver: str = "operator"
+    wait_minutes: int = A_DAY
 
 
 Grants = Mapping[str, Grant]
@@ -127,14 +153,29 @@ PLAIN = Grant()
 def read_grants(stored: object) -> dict[str, Grant]:
     """Grants as a version holds them: a plain list means ``allow`` and ``own``."""
     if isinstance(stored, Mapping):
-        return {str(name): Grant(Mode(how["mode"]), Scope(how["scope"])) for name, how in sorted(stored.items())}
+        return {str(name): _read_grant(how) for name, how in sorted(stored.items())}
     # Sorted, so that the same grants make the same snapshot, and no new version of an agent.
     return dict.fromkeys(sorted(map(str, stored)), PLAIN) if isinstance(stored, Iterable) else {}
 
 
-def stored_grants(grants: Grants) -> list[str] | dict[str, dict[str, str]]:
+def stored_grants(grants: Grants) -> list[str] | dict[str, dict[str, Any]]:
     """The form in which grants are stored and shown: the plain list wherever it says everything."""
     # The plain list is what agents had before grants had modes; whoever sent one gets one back.
     if all(grant == PLAIN for grant in grants.values()):
         return sorted(grants)
-    return {name: {"mode": grants[name].mode.value, "scope": grants[name].scope.value} for name in sorted(grants)}
+    return {name: _stored_grant(grants[name]) for name in sorted(grants)}
+
+
+def _read_grant(how: Mapping[str, Any]) -> Grant:
+    grant = Grant(Mode(how["mode"]), Scope(how["scope"]))
+    if grant.mode is not Mode.APPROVE:
+        return grant
+    return replace(grant, approver=how.get("approver", grant.approver), wait_minutes=how.get("wait_minutes", A_DAY))
+
+
+def _stored_grant(grant: Grant) -> dict[str, Any]:
+    stored = {"mode": grant.mode.value, "scope": grant.scope.value}
+    # Who answers and how long it waits means nothing of what is allowed, and is not kept there.
+    if grant.mode is not Mode.APPROVE:
+        return stored
+    return {**stored, "approver": grant.approver, "wait_minutes": grant.wait_minutes}

@@ -23,7 +23,7 @@ from deskhand.ui.static_files import static_url
 
 PACKAGE = Path(__file__).resolve().parent.parent
 
-NAVIGATION = (("Executions", "/executions"), ("Schedules", "/schedules"))
+NAVIGATION = (("Executions", "/executions"), ("Approvals", "/approvals"), ("Schedules", "/schedules"))
 
 SECURITY_HEADERS = {
     "Content-Security-Policy": (

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from deskhand.errors import ForbiddenError
+from deskhand.errors import ForbiddenError, NotApprovedError
 from deskhand.kit.schema import instant_within_reach
 from deskhand.llm.loop import Handler, ToolInputError, ToolSpec, call_key
 from deskhand.plugins.contract import (
@@ -24,10 +24,11 @@ from deskhand.plugins.contract import (
     ValueKind,
     WriteReceipt,
 )
-from deskhand.plugins.errors import DeskRateLimitedError, DeskUnavailableError
+from deskhand.plugins.errors import REFUSALS, DeskRateLimitedError, DeskUnavailableError
+from deskhand.tools.asking import REASON, with_reason
 from deskhand.tools.desk import MOST_TICKETS
 from deskhand.tools.values import Scope, ToolOperation
-from deskhand.work.hands import REFUSALS, TICKET, DeskHands
+from deskhand.work.hands import TICKET, DeskHands
 from deskhand.work.views import LISTED_LIMIT, changes_view, notes_view, ticket_view
 
 PAGE = 100
@@ -89,10 +90,11 @@ class DeskTools:
 
     def spec(self, operation: ToolOperation, *, name: str, description: str) -> ToolSpec:
         """The tool of one operation, under the name that this run's model knows it by."""
+        asks = operation.is_write and self._hands.needs_approval(operation.name)
         return ToolSpec(
             name=name,
-            description=description,
-            parameters=operation.arguments,
+            description=f"{description} A person approves it first." if asks else description,
+            parameters=with_reason(operation.arguments) if asks else operation.arguments,
             handler=self._handler(operation),
             kind="write" if operation.is_write else "tool",
             keeps_own_steps=True,
@@ -104,13 +106,15 @@ class DeskTools:
         async def call(args: dict[str, Any]) -> Any:
             try:
                 if operation.is_write:
-                    receipt = await self._writes[name](args, name)
-                    return self._done(receipt)
+                    return self._done(await self._write_as_approved(name, args))
                 return await self._reads[name](args)
             # The refusal goes into the journal, so that people see on the run's page what the model wanted and may not.
             except ForbiddenError as error:
                 await self._refused(name, args, error.detail)
                 raise ToolInputError(error.detail) from error
+            except NotApprovedError as error:
+                # An answer and no fault: the model looks again, or goes on without.
+                return {"done": False, "not_approved": error.detail}
             except REFUSALS as error:
                 # Told to the model, which may go on without it: it is not what the run owes.
                 raise ToolInputError(error.detail) from error
@@ -122,6 +126,15 @@ class DeskTools:
                 return {"unavailable": f"{self._hands.provider.name} does not answer: {error.detail}"}
 
         return call
+
+    async def _write_as_approved(self, name: str, args: dict[str, Any]) -> WriteReceipt:
+        arguments = {key: value for key, value in args.items() if key not in ("ticket_id", REASON)}
+        # Before anybody is asked: what the scope leaves out is no question for a person.
+        if other := arguments.get("other_ticket_id"):
+            await self._hands.find_ticket(name, other)
+        ref = args.get("ticket_id")
+        approved = await self._hands.ask(name, arguments, key=call_key(name), ref=ref, reason=args.get(REASON, ""))
+        return await self._writes[name]({**approved, **({} if ref is None else {"ticket_id": ref})}, name)
 
     async def _refused(self, name: str, args: Args, why: str) -> None:
         """Show in the trace what was asked for and not granted."""
@@ -266,13 +279,7 @@ class DeskTools:
         )
 
     async def _update_ticket(self, args: Args, name: str) -> WriteReceipt:
-        changes = TicketChanges(
-            **{field: args.get(field) for field in ("subject", "description", "priority", "category", "group")},
-            add_tags=tuple(args.get("add_tags", ())),
-            remove_tags=tuple(args.get("remove_tags", ())),
-            custom=args.get("custom", {}),
-        )
-        return await self._hands.update_ticket(changes, key=call_key(name), ref=args.get("ticket_id"))
+        return await self._hands.update_ticket(changes_of(args), key=call_key(name), ref=args.get("ticket_id"))
 
     async def _assign(self, args: Args, name: str) -> WriteReceipt:
         desk, email, group = self._hands.desk, args.get("assignee_email"), args.get("group")
@@ -309,6 +316,16 @@ class DeskTools:
     async def _write(self, name: str, args: Args, make: Callable[[str, str], Awaitable[WriteReceipt]]) -> WriteReceipt:
         trace = {key: value for key, value in args.items() if key != "ticket_id"}
         return await self._hands.write(name, args.get("ticket_id"), key=call_key(name), shown=trace, make=make)
+
+
+def changes_of(args: Args) -> TicketChanges:
+    """Arguments of ``update_ticket`` as what a desk is asked to set."""
+    return TicketChanges(
+        **{field: args.get(field) for field in ("subject", "description", "priority", "category", "group")},
+        add_tags=tuple(args.get("add_tags", ())),
+        remove_tags=tuple(args.get("remove_tags", ())),
+        custom=args.get("custom", {}),
+    )
 
 
 def _query(args: Args, filters: frozenset[str]) -> tuple[TicketQuery, datetime | None]:

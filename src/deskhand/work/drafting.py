@@ -12,6 +12,7 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any
 
 import structlog
@@ -57,6 +58,10 @@ PromptFor = Callable[[Sequence[ToolSpec]], str]
 NOTE = frozenset({"add_note"})
 """What a run whose outcome is a note does by itself on its own ticket."""
 
+LOOK_AGAIN = (
+    "The ticket changed while a person looked at your last answer, so it was not used. Here it is as it is now.\n\n"
+)
+
 MODEL_SHARE = 0.75
 """Of a run's time, counted from the event: when the model must be done. The rest is for the note."""
 LATE_SHARE = 0.25
@@ -91,17 +96,20 @@ class Share:
     longest_wait: float
 
     @classmethod
-    def of(cls, execution: RunningExecution, *, deadline: float, timeout: float) -> Share:
+    def of(
+        cls, execution: RunningExecution, *, deadline: float, timeout: float, for_people: timedelta = timedelta()
+    ) -> Share:
         """The share in one attempt.
 
         Args:
             execution: The run, with the times of its event and of this start.
             deadline: ``time.monotonic()`` at which the attempt must be over.
             timeout: Seconds of one attempt.
+            for_people: How long the run has waited for people.
         """
         # The share counts from the event, not from this start: people wait for the note since they filed the ticket.
         started = deadline - timeout
-        waited = max(0.0, (execution.started_at - execution.queued_at).total_seconds())
+        waited = max(0.0, (execution.started_at - execution.queued_at - for_people).total_seconds())
         left = MODEL_SHARE * timeout - waited
         return cls(
             deadline=started + max(left, LATE_SHARE * timeout),
@@ -154,7 +162,7 @@ class Drafter:
         self.deadline = share.deadline
 
     async def word(
-        self, facts: NoteFacts, toolbox: Toolbox, *, llm_config: Mapping[str, Any], prompt: PromptFor
+        self, facts: NoteFacts, toolbox: Toolbox, *, llm_config: Mapping[str, Any], prompt: PromptFor, look: int
     ) -> Wording:
         """Make the note of what was found, with the model's words where it has any that may be shown.
 
@@ -163,6 +171,7 @@ class Drafter:
             toolbox: What the model may do.
             llm_config: Which model.
             prompt: The agent's system prompt, given the tools that the model is offered.
+            look: Which look at the ticket this is.
 
         Raises:
             ModelError: It may pass by itself, and there is time for another try.
@@ -186,11 +195,12 @@ class Drafter:
         question = draft_prompt(facts, house_rules=prompt(tools), drives=drives)
         task = AgentTask(
             instructions=question.instructions,
-            prompt=question.prompt,
+            prompt=LOOK_AGAIN * (look > 1) + question.prompt,
             output_schema=draft_schema(facts, drives=drives),
             tools=tools,
             deadline=self._share.deadline,
             run_id=str(self._journal.execution.id),
+            conversation=look,
         )
         answer = await self.ask(task, model)
         if isinstance(answer, Exception):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import asyncpg
@@ -18,12 +19,14 @@ from pydantic_core import to_jsonable_python
 from deskhand.agents.names import agent_name
 from deskhand.agents.outcomes import OutcomeKind
 from deskhand.agents.service import get_version
+from deskhand.approvals.service import time_waited
 from deskhand.engine.claims import Ending, RunningExecution, kept_marks
 from deskhand.engine.journal import Journal
 from deskhand.engine.lease import Lease
 from deskhand.engine.limits import RunBudget, RunLimits
 from deskhand.engine.statements import RunStatements
 from deskhand.engine.status import ExecutionStatus
+from deskhand.errors import NotApprovedError
 from deskhand.kit.crypto import SecretBox
 from deskhand.kit.db.session import Database
 from deskhand.kit.http import HttpClientFactory
@@ -41,15 +44,18 @@ from deskhand.tenants.service import TenantService, record_enhancement
 from deskhand.work.drafting import Drafter, Share, Wording
 from deskhand.work.facts import note_input
 from deskhand.work.free_run import FreeRun
+from deskhand.work.hands import DeskHands
 from deskhand.work.opening import ToolboxMaker
 from deskhand.work.prompting import system_prompt
 from deskhand.work.repetition import LastNote, facts_digest, read_last_note
-from deskhand.work.research import Researcher
+from deskhand.work.research import Findings, Researcher
 from deskhand.work.run import Run
-from deskhand.work.ticket_outcomes import TicketOutcomes
+from deskhand.work.ticket_outcomes import Seen, TicketOutcomes
 from deskhand.work.toolbox import Toolbox
 
-NOTE_KEY = "add_note:note"
+NOTE_KEY, EXPIRED_KEY = "add_note:note", "add_note:expired"
+LOOKS = 3
+"""How often a run looks at a ticket that changes each time before what somebody approved is written."""
 
 
 class Executor:
@@ -118,8 +124,10 @@ class Executor:
     async def _prepare(self, execution: RunningExecution, lease: Lease, budget: RunBudget) -> Run:
         async with self._db.tenant_session(execution.tenant_id) as session:
             tenants = TenantService(session, secrets=self._secrets, plugins=self._plugins)
-            # A first attempt has begun no write; most runs have no other, and save the query.
-            marks = await kept_marks(session, execution.id) if execution.attempt > 1 else {}
+            # A first attempt has begun no write and asked nobody; most runs have no other, and save the queries.
+            again = execution.attempt > 1
+            marks = await kept_marks(session, execution.id) if again else {}
+            waited = await time_waited(session, execution.id) if again else timedelta()
             return Run(
                 execution=execution,
                 version=await get_version(session, execution.agent_version_id),
@@ -131,37 +139,68 @@ class Executor:
                 # The last look at the claim is just before a request leaves.
                 http=replace(self._http, before_send=lease.check),
                 deadline=budget.deadline,
+                waited=waited,
             )
 
     # -- a run about a ticket ----------------------------------------------------------------
 
     async def _ticket_run(self, run: Run) -> Ending:
-        live = run.execution.mode == "live"
         async with self._toolboxes.open(run) as toolbox:
             own = toolbox.own
             assert own is not None  # the run has a ticket, so its desk is there or the toolbox was refused
-            ticket = await own.own_ticket()
-            findings = await Researcher(self._db, run.journal, self._embedder).research(ticket)
-            facts = note_input(ticket, findings)
-            if run.outcome.kind is not OutcomeKind.NOTE:
-                outcomes = TicketOutcomes(self._gateway, self._limits.timeout)
-                return await outcomes.perform(run, toolbox, own, ticket, facts)
-            digest = facts_digest(facts, run.execution.agent_version_id)
-            may_write = own.may("add_note")
-            # A dry run shows the note that would be written, also where it repeats the last one.
-            last = await self._last_note(run, ticket) if live and may_write else None
-            # Before the model is asked: the same facts would cost its tokens for a note that is thrown away.
-            if last is not None and last.facts_digest == digest:
-                return await self._nothing_new(run, last)
-            wording = await self._word(run, toolbox, ticket, facts)
-            note = wording.note
-            # Again, with the words: other facts may lead to the same note.
-            if last is not None and last.says(note.markdown):
-                return await self._nothing_new(run, last)
-            receipt = await own.add_note(note.markdown, key=NOTE_KEY) if may_write else None
+            ending = await self._looked(run, toolbox, own)
+            remarks = toolbox.approver.expired()
+            # A note of its own, for the other one has its 500 words. Where the agent may not write one unasked, the
+            # run's page alone says it.
+            if remarks and own.may("add_note") and not own.needs_approval("add_note"):
+                await own.add_note("\n\n".join(remarks), key=EXPIRED_KEY)
+            return replace(ending, output={**(ending.output or {}), **toolbox.approver.told()})
+
+    async def _looked(self, run: Run, toolbox: Toolbox, own: DeskHands) -> Ending:
+        """What the run ends in; it looks at its ticket again where that changed before an approved write."""
+        look = 0
+        while True:
+            look += 1
+            try:
+                return await self._look(run, toolbox, own, look)
+            except NotApprovedError as error:
+                if toolbox.approver.is_void and look < LOOKS:
+                    continue
+                output = {"outcome": run.outcome.kind.value, "degraded": False, "not_written": error.detail}
+                return Ending(ExecutionStatus.COMPLETED, output=output)
+
+    async def _look(self, run: Run, toolbox: Toolbox, own: DeskHands, look: int) -> Ending:
+        ticket = await own.own_ticket()
+        findings = await Researcher(self._db, run.journal, self._embedder).research(ticket)
+        seen = Seen(ticket, note_input(ticket, findings), look)
+        if run.outcome.kind is not OutcomeKind.NOTE:
+            return await TicketOutcomes(self._gateway, self._limits.timeout).perform(run, toolbox, own, seen)
+        return await self._note(run, toolbox, own, seen, findings)
+
+    async def _note(self, run: Run, toolbox: Toolbox, own: DeskHands, seen: Seen, findings: Findings) -> Ending:
+        live, ticket, facts = run.execution.mode == "live", seen.ticket, seen.facts
+        digest = facts_digest(facts, run.execution.agent_version_id)
+        may_write = own.may("add_note")
+        # A dry run shows the note that would be written, also where it repeats the last one.
+        last = await self._last_note(run, ticket) if live and may_write else None
+        # Before the model is asked: the same facts would cost its tokens for a note that is thrown away. A run that has
+        # asked people goes on to what they approved, whatever note another run wrote while it waited.
+        if last is not None and last.facts_digest == digest and not run.waited:
+            return await self._nothing_new(run, last)
+        wording = await self._word(run, toolbox, seen)
+        note, body = wording.note, wording.note.markdown
+        # Again, with the words: other facts may lead to the same note.
+        if last is not None and last.says(body):
+            return await self._nothing_new(run, last)
+        receipt = None
+        if may_write:
+            key = seen.key(NOTE_KEY)
+            approved = await own.ask("add_note", {"body": body}, key=key, reason="The run ends in this note.")
+            body = str(approved["body"])
+            receipt = await own.add_note(body, key=key)
         output = {
             "note": {
-                "markdown": note.markdown,
+                "markdown": body,
                 "confidence": note.confidence,
                 "word_count": note.word_count,
                 # None for a dry run, and where a person who answered a doubt did not know the note's id
@@ -200,13 +239,15 @@ class Executor:
         await run.journal.step(name="keep_last_note", kind="compute", body=keep, owed=True)
         return Ending(ExecutionStatus.COMPLETED, output={"note": None, "same_as": same, "degraded": False})
 
-    async def _word(self, run: Run, toolbox: Toolbox, ticket: Ticket, facts: NoteFacts) -> Wording:
-        share = Share.of(run.execution, deadline=run.deadline, timeout=self._limits.timeout)
+    async def _word(self, run: Run, toolbox: Toolbox, seen: Seen) -> Wording:
+        timeout = self._limits.timeout
+        share = Share.of(run.execution, deadline=run.deadline, timeout=timeout, for_people=run.waited)
         return await Drafter(self._gateway, run.http, run.journal, share).word(
-            facts,
+            seen.facts,
             toolbox,
             llm_config=run.version.llm_config,
-            prompt=lambda specs: system_prompt(run, specs, ticket),
+            prompt=lambda specs: system_prompt(run, specs, seen.ticket),
+            look=seen.look,
         )
 
     async def _remember(self, run: Run, ticket: Ticket, output: dict[str, Any], *, facts_digest: str | None) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 from deskhand.engine.claims import Ending
 from deskhand.engine.status import ExecutionStatus
-from deskhand.errors import ConfigurationError
+from deskhand.errors import ConfigurationError, NotApprovedError
 from deskhand.llm.connection import GatewaySettings
 from deskhand.llm.embedded.constrained import ConstrainedModel
 from deskhand.llm.gateway import build_model
@@ -80,7 +80,8 @@ class FreeRun:
         # The list is code's even where the sentence is the model's: a ticket that was not found cannot be in it.
         report = _laid_out(outcome.output["summary"], lists) if driven else str(outcome.output["report"])
         mail = await deliver(run, toolbox, report)
-        return Ending(ExecutionStatus.COMPLETED, output={"report": report, **mail, "model": outcome.model_name})
+        output = {"report": report, **mail, **toolbox.approver.told(), "model": outcome.model_name}
+        return Ending(ExecutionStatus.COMPLETED, output=output)
 
 
 def ensure_deliverable(run: Run, toolbox: Toolbox) -> None:
@@ -97,12 +98,27 @@ def ensure_deliverable(run: Run, toolbox: Toolbox) -> None:
     toolbox.mail.ensure_allowed(run.outcome.mail_to)
 
 
-async def deliver(run: Run, toolbox: Toolbox, report: str, ticket: Ticket | None = None) -> dict[str, Any]:
-    """Mail a report where the agent's outcome says so; once, however often the run is resumed."""
+async def deliver(
+    run: Run, toolbox: Toolbox, report: str, ticket: Ticket | None = None, *, key: str = REPORT_KEY
+) -> dict[str, Any]:
+    """Mail a report where the agent's outcome says so; once, however often the run is resumed.
+
+    Raises:
+        NotApprovedError: The run's ticket changed before the mail that somebody approved.
+    """
     if not run.outcome.mail_to or toolbox.mail is None:
         return {}
     subject = mail_subject(run, ticket)
-    sent = await toolbox.mail.send(run.outcome.mail_to, subject, report, key=REPORT_KEY, owed=True)
+    try:
+        sent = await toolbox.mail.send(
+            run.outcome.mail_to, subject, report, key=key, reason="The run ends in this mail.", owed=True
+        )
+    except NotApprovedError:
+        # With a ticket that has changed the report is made anew; without one it is kept, and the run says why it is
+        # not mailed.
+        if toolbox.approver.is_void:
+            raise
+        return {"mail": None}
     return {"mail": {"to": run.outcome.mail_to, "subject": subject, "message_id": sent["message_id"] or None}}
 
 

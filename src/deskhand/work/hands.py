@@ -25,22 +25,10 @@ from deskhand.plugins.contract import (
     TicketingToolPlugin,
     WriteReceipt,
 )
-from deskhand.plugins.errors import (
-    DeskCannotTellError,
-    DeskNotFoundError,
-    DeskPermissionError,
-    DeskProtocolError,
-    DeskUnsupportedError,
-    DeskValidationError,
-)
+from deskhand.plugins.errors import CANNOT_TELL
 from deskhand.tools.desk import provider_of
 from deskhand.tools.values import Doubt, Grants, Mode, Scope, ToolOperation
-
-# Answers of a desk that leave the question open whether a write is there, and would be the same next time.
-CANNOT_TELL = (DeskCannotTellError, DeskPermissionError, DeskProtocolError, DeskUnsupportedError)
-
-# Answers of a desk that mean that a change was not made and would not be the next time.
-REFUSALS = (DeskNotFoundError, DeskPermissionError, DeskUnsupportedError, DeskValidationError)
+from deskhand.work.approvals import Approver, Call, Look, Permit
 
 TICKET = TypeAdapter(Ticket)
 RECEIPT = TypeAdapter(WriteReceipt)
@@ -63,6 +51,7 @@ class _Write:
     trace: Mapping[str, Any]
     make: Callable[[str], Awaitable[WriteReceipt]]
     find: Callable[[str], Awaitable[WriteReceipt | None]]
+    permit: Permit | None = None
 
     @property
     def where(self) -> str:
@@ -80,6 +69,8 @@ class DeskHands:
         journal: Records every call.
         db: For the audit log.
         actor: Name in the audit log.
+        approver: Asks people about what is granted as `approve`.
+        own_look: Reads the ticket that started the run, where that is one of another desk.
     """
 
     def __init__(
@@ -91,6 +82,8 @@ class DeskHands:
         journal: Journal,
         db: Database,
         actor: str,
+        approver: Approver,
+        own_look: Look | None = None,
     ) -> None:
         self.desk = desk
         self.provider = provider_of(desk.manifest)
@@ -99,6 +92,9 @@ class DeskHands:
         self._grants = grants
         self._db = db
         self._actor = actor
+        self._approver = approver
+        self._own_look = own_look
+        self._permits: dict[str, Permit] = {}
         self._own_number: str | None = None
         self._listed: dict[str, str] = {}
 
@@ -112,8 +108,15 @@ class DeskHands:
     def may(self, name: str) -> bool:
         """Whether the agent was granted an operation that this desk has."""
         # A grant may outlive the operation: the desk's plugin was upgraded and has it no more.
-        grant = self._grants.get(name)
-        return grant is not None and grant.mode is Mode.ALLOW and self.provider.operation(name) is not None
+        operation = self.provider.operation(name)
+        if operation is None or name not in self._grants:
+            return False
+        # Reading is granted or it is not; what a person would approve is a change.
+        return operation.is_write or not self.needs_approval(name)
+
+    def needs_approval(self, name: str) -> bool:
+        """Whether a person approves each call of a granted operation first."""
+        return self._grants[name].mode is Mode.APPROVE
 
     def scope(self, name: str) -> Scope:
         """Which tickets a granted operation may touch."""
@@ -160,6 +163,70 @@ class DeskHands:
             return (await self._look(ref)).id
         which = "the ticket that started the run" if scope is Scope.OWN else "tickets that this run found by a search"
         raise ForbiddenError(f"'{name}' may touch {which} alone; {ref} is another one.")
+
+    # -- what a person approves first --------------------------------------------------------
+
+    def look_at_own(self) -> Look | None:
+        """Reads the ticket that started the run as it is now; None of a run that none did."""
+        own = self.own
+        if own is None:
+            return self._own_look
+
+        async def look() -> Ticket:
+            return await self.desk.get_ticket(own, with_notes=False)
+
+        return look
+
+    async def ask(
+        self, name: str, arguments: Mapping[str, Any], *, key: str, ref: str | None = None, reason: str
+    ) -> dict[str, Any]:
+        """The arguments with which a write may be made: as they are, or as a person approved them.
+
+        Args:
+            name: The operation.
+            arguments: By its schema, without the ticket.
+            key: Journal key of the write that follows.
+            ref: Which ticket.
+            reason: Why, for whoever approves.
+
+        Raises:
+            ApprovalNeededError: Nobody has answered yet; the run parks.
+            NotApprovedError: Somebody declined, or nobody answered in time.
+            ForbiddenError: It is not granted at all, so nobody is asked.
+        """
+        operation = self.require(name)
+        # A dry run writes nothing, so there is nothing to ask anybody about.
+        if not self.needs_approval(name) or self.journal.execution.mode != "live":
+            return dict(arguments)
+        ticket_id, look = self.journal.execution.ticket_ref, self.look_at_own()
+        if operation.scopes:
+            target = ticket_id = await self.find_ticket(name, ref)
+
+            async def look() -> Ticket:
+                return await self.desk.get_ticket(target, with_notes=False)
+
+        call = Call(
+            key=key,
+            tool_id=self.tool_id,
+            operation=operation,
+            grant=self._grants[name],
+            arguments=arguments,
+            reason=reason,
+            ticket_id=ticket_id,
+            look=look,
+            elsewhere=bool(operation.scopes) and ticket_id != self.own,
+        )
+        permit = self._permits[key] = await self._approver.ask(call)
+        return permit.arguments
+
+    def _permit(self, name: str, key: str) -> Permit | None:
+        """The yes that a write needs; None where it needs none."""
+        if not self.needs_approval(name) or self.journal.execution.mode != "live":
+            return None
+        # The one road of a write ends here: a caller that forgot to ask cannot write.
+        if key not in self._permits:
+            raise ForbiddenError(f"'{name}' on {self.provider.name} needs a person's approval, and nobody was asked.")
+        return self._permits[key]
 
     async def _look(self, ref: str) -> Ticket:
         raw = await self.journal.step(
@@ -223,6 +290,7 @@ class DeskHands:
     ) -> WriteReceipt:
         """Grant, scope, intent, mark, effect, audit; a dry run ends after the intent."""
         operation = self.require(name)
+        permit = self._permit(name, key)
         ticket_id = await self.find_ticket(name, ref)
         trace = {**shown, **self._target(ticket_id)}
 
@@ -230,7 +298,7 @@ class DeskHands:
             return await self.desk.find_write(ticket_id, mark)
 
         return await self._once(
-            _Write(operation, ticket_id, key, trace, lambda mark: make(ticket_id, mark), find), owed=owed
+            _Write(operation, ticket_id, key, trace, lambda mark: make(ticket_id, mark), find, permit), owed=owed
         )
 
     async def create_ticket(self, draft: TicketDraft, *, key: str) -> WriteReceipt:
@@ -241,7 +309,8 @@ class DeskHands:
             return await self.desk.create_ticket(draft, mark=mark)
 
         trace = {**shown(draft), "target": f"{self.tool_id}/"}
-        receipt = await self._once(_Write(operation, NEW, key, trace, make, self.desk.find_created))
+        permit = self._permit("create_ticket", key)
+        receipt = await self._once(_Write(operation, NEW, key, trace, make, self.desk.find_created, permit))
         self.note_listed(receipt.ticket_id, receipt.display_id or receipt.ticket_id)
         return receipt
 
@@ -252,6 +321,8 @@ class DeskHands:
         mark = self.journal.mark_for(write.key)
 
         async def perform() -> Any:
+            if write.permit is not None:
+                await write.permit.ensure_fresh()
             receipt = await write.make(mark)
             # Inside the step: if the audit log cannot be written, the step stays begun, and the next attempt settles it
             # by the mark.

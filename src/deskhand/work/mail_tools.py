@@ -14,14 +14,16 @@ from typing import Any
 
 from deskhand.audit import service as audit
 from deskhand.engine.journal import Journal
-from deskhand.errors import ForbiddenError, InDoubtError
+from deskhand.errors import ForbiddenError, InDoubtError, NotApprovedError
 from deskhand.kit.clock import utc_now
 from deskhand.kit.db.session import Database
 from deskhand.kit.mail import Mailer, MailError
 from deskhand.llm.loop import ToolInputError, ToolSpec, call_key
 from deskhand.tenants.mail import MailSettings
+from deskhand.tools.asking import REASON, with_reason
 from deskhand.tools.mail import MAIL, SUBJECT_LIMIT
 from deskhand.tools.values import Grants, Mode, ToolOperation
+from deskhand.work.approvals import Approver, Call, Look, Permit
 
 STEP = "send_mail"
 
@@ -36,10 +38,21 @@ class MailHands:
         journal: Records every mail.
         db: For the audit log.
         actor: Name in the audit log.
+        approver: Asks people about what is granted as `approve`.
+        own_look: Reads the ticket that started the run, to which such a mail is bound.
     """
 
     def __init__(
-        self, settings: MailSettings, mailer: Mailer, *, grants: Grants, journal: Journal, db: Database, actor: str
+        self,
+        settings: MailSettings,
+        mailer: Mailer,
+        *,
+        grants: Grants,
+        journal: Journal,
+        db: Database,
+        actor: str,
+        approver: Approver,
+        own_look: Look | None = None,
     ) -> None:
         self._settings = settings
         self._mailer = mailer
@@ -47,11 +60,13 @@ class MailHands:
         self._journal = journal
         self._db = db
         self._actor = actor
+        self._approver = approver
+        self._own_look = own_look
 
     def may_send(self) -> bool:
         """Whether the agent was granted to send mail."""
         grant = self._grants.get("send")
-        return grant is not None and grant.mode is Mode.ALLOW
+        return grant is not None
 
     def offered(self) -> Iterator[ToolOperation]:
         """Operations a model is offered."""
@@ -63,10 +78,13 @@ class MailHands:
 
         async def send(args: dict[str, Any]) -> Any:
             try:
-                return await self.send(args["to"], args["subject"], args["body"], key=call_key(STEP))
+                parts = {name: args[name] for name in ("to", "subject", "body")}
+                return await self.send(**parts, key=call_key(STEP), reason=args.get(REASON, ""))
             except ForbiddenError as error:
                 await self._refused(args, error.detail)
                 raise ToolInputError(error.detail) from error
+            except NotApprovedError as error:
+                return {"done": False, "not_approved": error.detail}
             except MailError as error:
                 # The run is tried again for a server that is away; a refusal goes to the model, which may write to
                 # somebody else.
@@ -74,10 +92,11 @@ class MailHands:
                     raise
                 raise ToolInputError(error.detail) from error
 
+        asks = self._grants["send"].mode is Mode.APPROVE
         return ToolSpec(
             name=name,
-            description=description,
-            parameters=operation.arguments,
+            description=f"{description} A person approves it first." if asks else description,
+            parameters=with_reason(operation.arguments) if asks else operation.arguments,
             handler=send,
             kind="write",
             idempotent=False,
@@ -107,7 +126,9 @@ class MailHands:
                 f" {', '.join(self._settings.allowed_recipients[:20])}."
             )
 
-    async def send(self, to: Sequence[str], subject: str, body: str, *, key: str, owed: bool = False) -> dict[str, Any]:
+    async def send(
+        self, to: Sequence[str], subject: str, body: str, *, key: str, reason: str, owed: bool = False
+    ) -> dict[str, Any]:
         """Send one mail, once.
 
         Args:
@@ -115,16 +136,24 @@ class MailHands:
             subject: On one line.
             body: Plain text or Markdown.
             key: Journal key; under one key one mail is sent, however often the run is resumed.
+            reason: Why, for whoever approves it.
             owed: The run owes it, whatever its limits say.
 
         Raises:
             ForbiddenError: It is not granted, or a recipient is not allowed.
             InDoubtError: A worker died over it; a person has to look.
             MailError: The server did not take it.
+            NotApprovedError: Somebody declined, or nobody answered in time.
         """
         self.ensure_allowed(to)
         # On one line: a line break in a subject could begin a header of its own.
         subject = " ".join(subject.split())[:SUBJECT_LIMIT]
+        permit = await self._ask({"to": list(to), "subject": subject, "body": body}, key=key, reason=reason)
+        if permit is not None:
+            to, body = permit.arguments["to"], permit.arguments["body"]
+            subject = " ".join(permit.arguments["subject"].split())[:SUBJECT_LIMIT]
+            # Whoever approves may have changed the recipients, and may write to nobody whom the tenant does not allow.
+            self.ensure_allowed(to)
         trace = {"target": MAIL.tool_id, "to": list(to), "subject": subject, "body": body}
         if self._journal.execution.mode != "live":
             return await self._intend(trace, key=key, owed=owed)
@@ -133,6 +162,8 @@ class MailHands:
         message_id = f"<{mark}@{self._settings.sender.rpartition('@')[2]}>"
 
         async def perform() -> Any:
+            if permit is not None:
+                await permit.ensure_fresh()
             message = self._message(to, subject, body, message_id)
             await self._mailer.send(message, sender=self._settings.sender, recipients=to)
             await self._audit(to, subject, message_id, mark)
@@ -149,6 +180,23 @@ class MailHands:
             name=STEP, key=key, kind="write", input=trace, body=perform, idempotent=False, recover=ask, owed=owed
         )
         return {"done": True, "message_id": message_id}
+
+    async def _ask(self, arguments: dict[str, Any], *, key: str, reason: str) -> Permit | None:
+        """The yes to a mail; None where it needs none, and in a dry run, which sends nothing."""
+        grant = self._grants["send"]
+        if grant.mode is not Mode.APPROVE or self._journal.execution.mode != "live":
+            return None
+        call = Call(
+            key=key,
+            tool_id=MAIL.tool_id,
+            operation=MAIL.operations[0],
+            grant=grant,
+            arguments=arguments,
+            reason=reason,
+            ticket_id=self._journal.execution.ticket_ref,
+            look=self._own_look,
+        )
+        return await self._approver.ask(call)
 
     async def _intend(self, trace: dict[str, Any], *, key: str, owed: bool) -> dict[str, Any]:
         async def intent() -> Any:

@@ -16,6 +16,7 @@ from deskhand.tenants.connections import connected_tools, desk_for
 from deskhand.tenants.mail import mail_settings
 from deskhand.tools.knowledge import KNOWLEDGE
 from deskhand.tools.mail import MAIL
+from deskhand.work.approvals import Approver, Look
 from deskhand.work.hands import DeskHands
 from deskhand.work.knowledge_tools import KnowledgeTools
 from deskhand.work.mail_tools import MailHands
@@ -48,7 +49,14 @@ class ToolboxMaker:
             InvalidInputError: That desk's connection is not complete.
         """
         async with AsyncExitStack() as stack:
-            desks = [await self._hands(run, tool_type, stack) for tool_type in self._desks(run)]
+            approver = Approver(self.db, run.journal, run.actor, run.version.id)
+            desks: list[DeskHands] = []
+            own_look: Look | None = None
+            for tool_type in self._desks(run):
+                hands = await self._hands(run, tool_type, stack, approver=approver, own_look=own_look)
+                # The run's own desk comes first, and its ticket is what every call is bound to that touches none.
+                own_look = own_look or hands.look_at_own()
+                desks.append(hands)
             sources = Sources()
             granted = run.grants.get(KNOWLEDGE.tool_id)
             knowledge = None
@@ -56,15 +64,25 @@ class ToolboxMaker:
                 knowledge = KnowledgeTools(
                     grants=granted, db=self.db, journal=run.journal, embedder=self.embedder, seen=sources.add
                 )
-            yield Toolbox(desks, sources=sources, knowledge=knowledge, mail=self._mail(run))
+            mail = self._mail(run, approver, own_look)
+            yield Toolbox(desks, sources=sources, approver=approver, knowledge=knowledge, mail=mail)
 
-    def _mail(self, run: Run) -> MailHands | None:
+    def _mail(self, run: Run, approver: Approver, own_look: Look | None) -> MailHands | None:
         granted = run.grants.get(MAIL.tool_id)
         settings = mail_settings(run.tenant, self.secrets) if granted else None
         if not granted or settings is None:
             return None
         mailer = Mailer(server=settings.server, allow_private=run.http.allow_private, before_send=run.http.before_send)
-        return MailHands(settings, mailer, grants=granted, journal=run.journal, db=self.db, actor=run.actor)
+        return MailHands(
+            settings,
+            mailer,
+            grants=granted,
+            journal=run.journal,
+            db=self.db,
+            actor=run.actor,
+            approver=approver,
+            own_look=own_look,
+        )
 
     def _desks(self, run: Run) -> list[str]:
         """Tool types of the desks, the one of the run's ticket first; another that is not connected is not there."""
@@ -79,7 +97,9 @@ class ToolboxMaker:
             raise ConfigurationError(f"The agent has no tool '{own}'. Add it to the agent and retry the run.")
         return [own, *(tool for tool in others if tool != own)]
 
-    async def _hands(self, run: Run, tool_type: str, stack: AsyncExitStack) -> DeskHands:
+    async def _hands(
+        self, run: Run, tool_type: str, stack: AsyncExitStack, *, approver: Approver, own_look: Look | None
+    ) -> DeskHands:
         desk = desk_for(run.tenant, tool_type, secrets=self.secrets, plugins=self.plugins, http=run.http)
         # At once and not after all desks are open: if the next one cannot be opened, this one is still closed.
         stack.push_async_callback(desk.aclose)
@@ -90,6 +110,8 @@ class ToolboxMaker:
             journal=run.journal,
             db=self.db,
             actor=run.actor,
+            approver=approver,
+            own_look=own_look,
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 from deskhand.agents.models import AgentVersion
 from deskhand.agents.outcomes import Outcome, read_outcome
@@ -20,6 +21,7 @@ class Run:
     Attributes:
         agent_name: The agent's name for people, as it is now.
         deadline: ``time.monotonic()`` at which the attempt must be over.
+        waited: How long the run has waited for people; none of it counts as its own time.
     """
 
     execution: RunningExecution
@@ -29,6 +31,7 @@ class Run:
     journal: Journal
     http: HttpClientFactory
     deadline: float
+    waited: timedelta = timedelta()
 
     @property
     def grants(self) -> dict[str, Grants]:

@@ -14,6 +14,7 @@ from deskhand.notes.facts import Source
 from deskhand.plugins.contract import TicketChanges
 from deskhand.tools.mail import MAIL
 from deskhand.tools.values import Provider, ToolOperation
+from deskhand.work.approvals import Approver
 from deskhand.work.desk_tools import DeskTools
 from deskhand.work.facts import live_source
 from deskhand.work.hands import DeskHands, shown
@@ -48,6 +49,7 @@ class Toolbox:
     Args:
         desks: Hands on each granted desk that is connected; the one of the run's ticket first.
         sources: Takes what is shown to the model.
+        approver: Asks people; remembers what came of it.
         knowledge: The tenant's knowledge, if it is granted.
         mail: The tenant's mail, if it is granted and set up.
     """
@@ -57,10 +59,12 @@ class Toolbox:
         desks: Sequence[DeskHands],
         *,
         sources: Sources,
+        approver: Approver,
         knowledge: KnowledgeTools | None = None,
         mail: MailHands | None = None,
     ) -> None:
         self.sources = sources
+        self.approver = approver
         self.desks = tuple(desks)
         self._desk_tools = {
             hands.tool_id: DeskTools(hands, lambda ticket: sources.add(live_source(ticket))) for hands in desks
