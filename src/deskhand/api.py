@@ -62,6 +62,8 @@ from deskhand.tools.endpoints import router as tools_router
 from deskhand.ui.reference import router as reference_pages
 from deskhand.ui.static_files import mount_static
 
+OTHERS_ADDRESSES = frozenset({"receive_agent_webhook", "receive_desk_webhook", "arrive_from_provider"})
+"""Operations at whose addresses desks and identity providers append parameters of their own (RFC 6749, 4.1.2)."""
 GATEWAY_SECONDS = 5.0  # a gateway that hangs must not keep the API from starting
 log = structlog.get_logger(__name__)
 
@@ -165,7 +167,7 @@ def create_app(config: ApiConfig, limits: EdgeLimits | None = None) -> FastAPI:
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
         contact=CONTACT,
         servers=SERVERS,
-        dependencies=[Depends(KnownParameters(besides={"receive_agent_webhook", "receive_desk_webhook"}))],
+        dependencies=[Depends(KnownParameters(besides=OTHERS_ADDRESSES))],
         openapi_tags=[{"name": name, "description": text} for name, text in TAGS.items()],
     )
     for router in ROUTERS:

@@ -11,10 +11,9 @@ import httpx2
 from fastapi.routing import APIRoute, iter_route_contexts
 from tests.support.api import Api
 
+from deskhand.api import OTHERS_ADDRESSES
 from deskhand.kit.parameters import parameter_names
 
-OTHERS_ADDRESSES = {"receive_agent_webhook", "receive_desk_webhook"}
-"""Desks append what they like to a webhook's address."""
 NOBODY = str(uuid.uuid4())
 
 
@@ -45,7 +44,7 @@ async def test_a_parameter_nobody_reads_is_refused_on_every_route_with_those_the
         for word in ["nobody_reads_this", *slips.values()]:
             answer = await client.request(method, address, params={word: "1"})
             if route.operation_id in OTHERS_ADDRESSES:
-                assert answer.status_code != 422, address
+                assert "there is no such parameter" not in answer.text, address
                 webhooks.add(route.operation_id)
                 continue
             assert answer.status_code == 422, (method, address, answer.status_code)

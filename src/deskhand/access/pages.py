@@ -134,7 +134,7 @@ async def depart(
     return answer
 
 
-@provider_router.get("/callback")
+@provider_router.get("/callback", operation_id="arrive_from_provider")
 async def arrive(
     request: Request,
     app: App,

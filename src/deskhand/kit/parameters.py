@@ -19,7 +19,7 @@ class KnownParameters:
     """A dependency of the whole application.
 
     Args:
-        besides: Operations whose addresses others make up: a desk appends what it likes to the address of a webhook.
+        besides: Operations whose addresses others make up: desks and identity providers append what they like.
     """
 
     def __init__(self, *, besides: Collection[str]) -> None:
