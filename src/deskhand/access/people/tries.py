@@ -42,7 +42,7 @@ _COUNT = text(
     RETURNING t.tries, t.since
     """
 )
-_GIVE_BACK = text("UPDATE sign_in_tries SET tries = tries - 1 WHERE bucket = ANY(:buckets) AND tries > 0")
+_GIVE_BACK = text("UPDATE sign_in_tries SET tries = tries - 1 WHERE bucket = :bucket AND tries > 0")
 _FORGET = text("DELETE FROM sign_in_tries WHERE since < :before")
 
 
@@ -111,7 +111,10 @@ async def take(session: AsyncSession, buckets: Sequence[Bucket], *, now: datetim
 
 async def give_back(session: AsyncSession, buckets: Sequence[Bucket], *, now: datetime) -> None:
     """Take a try back that was none: it succeeded. What nobody asks for any more is forgotten on the way."""
-    await session.execute(_GIVE_BACK, {"buckets": [bucket.digest for bucket in buckets]})
+    for bucket in sorted(
+        buckets, key=lambda one: one.digest
+    ):  # in the order of take(), or the two would wait crosswise
+        await session.execute(_GIVE_BACK, {"bucket": bucket.digest})
     await session.execute(_FORGET, {"before": now - _KEPT})
 
 
