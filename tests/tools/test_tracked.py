@@ -52,7 +52,8 @@ def test_a_lock_file_names_no_address(tracked: ModuleType, line: str) -> None:
 
 def test_another_tool_s_lock_file_is_refused(tracked: ModuleType) -> None:
     assert len(list(tracked.check("uv.lock", ""))) == 1
-    assert len(list(tracked.check("web/package-lock.json", "{}"))) == 1
+    assert len(list(tracked.check("web/package-lock.json", '"resolved": "https://elsewhere.test/a.tgz"'))) == 1
+    assert list(tracked.check("web/package-lock.json", '"integrity": "sha512-00=="')) == []
 
 
 def test_a_private_key_is_found(tracked: ModuleType) -> None:
