@@ -68,6 +68,7 @@ def console_app(db: Database, pool: asyncpg.Pool) -> FastAPI:
         pages,
     ):
         app.include_router(module.router)
+    app.include_router(access_pages.provider_router)
     mount_static(app)
     install_problem_handlers(app, login_path="/login")
     return app
