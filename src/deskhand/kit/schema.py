@@ -217,9 +217,15 @@ def _ensure_no_slip(model: type[InputModel], data: Mapping[str, Any]) -> None:
     if len(own) > model.max_own_keys:
         raise ValueError(f"must not have more than {model.max_own_keys} keys besides {', '.join(known)}")
     for name in own:
-        close = nearest(name, known, likeness=_A_SLIP)
+        close = _reordered(name, known) or nearest(name, known, likeness=_A_SLIP)
         if close is not None:
             raise ValueError(f"'{name}' is not a known key; did you mean '{close}'?")
+
+
+def _reordered(name: str, known: list[str]) -> str | None:
+    # Two letters that changed places make a short word look like another one by likeness: "wieght" is .83 of "weight".
+    letters = sorted(name.casefold())
+    return next((one for one in known if len(one) == len(name) and sorted(one) == letters), None)
 
 
 def _with_known_fields(model: type[BaseModel], error: ValidationError) -> ValidationError:
