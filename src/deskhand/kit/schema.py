@@ -6,6 +6,7 @@ infinity. Such input is refused here, with the place named, instead of failing a
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import re
@@ -36,6 +37,11 @@ from deskhand.kit.nearest import nearest, what_exists
 
 MAX_DEPTH = 50
 """Levels of nesting in a body; deeper documents would exhaust the stack of the JSON encoder."""
+MAX_PARTS = 50_000
+"""Values in a body, names of members included; a megabyte has room for half a million, and to look at each of them
+would keep the event loop from everybody else."""
+
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
 def storable_text(value: str) -> str:
@@ -44,7 +50,7 @@ def storable_text(value: str) -> str:
     Raises:
         ValueError: It holds a NUL character or half of a surrogate pair.
     """
-    if "\x00" in value or any("\ud800" <= char <= "\udfff" for char in value):
+    if _UNSTORABLE.search(value) is not None:
         raise ValueError("must not contain NUL characters or unpaired surrogates")
     return value
 
@@ -53,10 +59,11 @@ def ensure_storable(value: Any) -> None:
     """Walk a JSON value and refuse what the database cannot hold.
 
     Raises:
-        ValueError: A text, number or nesting depth that cannot be stored.
+        ValueError: A text, number or nesting depth that cannot be stored, or more values than ``MAX_PARTS``.
     """
     # A stack of our own: the depth is the sender's choice, and recursion would end where Python's stack does.
     pending: list[tuple[Any, int]] = [(value, 0)]
+    parts = 0
     while pending:
         current, depth = pending.pop()
         if depth > MAX_DEPTH:
@@ -65,10 +72,13 @@ def ensure_storable(value: Any) -> None:
             storable_text(current)
         elif isinstance(current, float) and not math.isfinite(current):
             raise ValueError("must not contain NaN or infinite numbers")
-        elif isinstance(current, dict):
-            pending.extend((part, depth + 1) for pair in current.items() for part in pair)
-        elif isinstance(current, list | tuple):
-            pending.extend((part, depth + 1) for part in current)
+        elif isinstance(current, dict | list | tuple):
+            # Counted before they are queued: the queue of half a million is most of the cost.
+            parts += len(current) * (2 if isinstance(current, dict) else 1)
+            if parts > MAX_PARTS:
+                raise ValueError(f"must not have more than {MAX_PARTS} values and names in all")
+            members = itertools.chain.from_iterable(current.items()) if isinstance(current, dict) else current
+            pending.extend((part, depth + 1) for part in members)
 
 
 StorableText = Annotated[str, AfterValidator(storable_text)]

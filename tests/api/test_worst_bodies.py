@@ -1,0 +1,196 @@
+"""A megabyte of the worst to every HTTP entrance, or the most that it takes: the loop that all share never stands.
+
+The entrances come from the application: every operation with a body, every text of a query, both webhook addresses.
+What is measured is the CPU time of the loop's thread between two beats, so a loaded machine changes nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import re
+import sys
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from itertools import count
+from typing import Any
+
+import httpx2
+import pytest
+from tests.kit.test_worst_text import UNITS, deep, events, filled_with, mixed, repeated, slowness
+from tests.support.api import Api
+from tests.support.desks import DESKS
+
+from deskhand.intake.endpoints import MAX_BODY_BYTES
+from deskhand.kit.schema import MAX_PARTS, ensure_storable
+from deskhand.kit.watchdog import STALL_SECONDS
+from deskhand.plugins.signatures import standard_headers
+
+NOBODY = str(uuid.uuid4())
+ROOM = MAX_BODY_BYTES - 4_000
+TYPES = {"content-type": "application/json"}
+BEAT_SECONDS = 0.005
+GENEROUS = 2
+"""Times a stall: two callbacks may lie between two beats, and a busy neighbour takes the processor's cache."""
+WORST = {
+    "brackets": b"[" * ROOM,
+    "objects": b'{"a":' * (ROOM // 5),
+    "closed lists": b"[" * (ROOM // 2) + b"]" * (ROOM // 2),
+    "digits": b'{"a":' + b"9" * (ROOM - 10) + b"}",
+    "numbers": b'{"a":[' + b"1," * (ROOM // 2 - 10) + b"1]}",
+    "keys": json.dumps({f"k{number}": 1 for number in range(ROOM // 14)}).encode(),
+    "empty lists": b"[" + b"[]," * (ROOM // 3 - 2) + b"[]]",
+    "halves": b'"' + b"\\ud83d" * (ROOM // 6 - 1) + b'"',
+    "a deep text": json.dumps(deep(ROOM - 3_000)).encode(),
+    "no UTF-8": b"\xff" * ROOM,
+}
+IN_TURN = 2
+"""Of those, how many each operation gets: the next ones, so that all are sent many times over."""
+EACH = 8
+"""Every so many-th unit to one text of a query, beginning with another one each time."""
+
+
+def fields_of(document: dict[str, Any], operation: dict[str, Any]) -> list[str]:
+    schema = operation["requestBody"].get("content", {}).get("application/json", {}).get("schema", {})
+    named = schema.get("$ref", "").rpartition("/")[2]
+    return list(document["components"]["schemas"].get(named, schema).get("properties", {}))
+
+
+def filled_bodies(fields: list[str], text: str) -> Iterator[tuple[str, bytes]]:
+    """A body for each field that is as long as a body may be, and one in which all are long lists."""
+    for name in fields:
+        yield name, json.dumps({name: text}).encode()
+    if fields:
+        yield "lists", json.dumps({name: ["a"] * (ROOM // 6 // len(fields)) for name in fields}).encode()
+
+
+@contextmanager
+def loop_that_never_stands(sent: list[str]) -> Iterator[None]:
+    """Fails if one callback took longer than a stall of the watchdog; names what was sent then."""
+    loop, limit = asyncio.get_running_loop(), GENEROUS * STALL_SECONDS * slowness()
+    stalls: list[tuple[float, str]] = []
+    cpu_then, timer = time.thread_time(), None
+
+    def beat() -> None:
+        nonlocal cpu_then, timer
+        cpu = time.thread_time()
+        if cpu - cpu_then > limit:
+            stalls.append((round(cpu - cpu_then, 3), sent[-1]))
+        cpu_then, timer = cpu, loop.call_later(BEAT_SECONDS, beat)
+
+    # The product is measured and not what measures it: coverage takes several times as long as the code, and a pass of
+    # the collector walks what all tests before have left. Its passes over what is new belong to the product.
+    tracer = sys.gettrace()
+    gc.collect()
+    gc.freeze()
+    sys.settrace(None)
+    cpu_then = time.thread_time()
+    beat()
+    try:
+        yield
+    finally:
+        sys.settrace(tracer)
+        gc.unfreeze()
+        if timer is not None:
+            timer.cancel()
+    assert stalls == []
+
+
+def address_of(path: str) -> str:
+    return re.sub(r"{[^}]*}", lambda part: "acme" if part[0] == "{tenant_id}" else NOBODY, path)
+
+
+@pytest.fixture
+async def warm(api: Api) -> tuple[httpx2.AsyncClient, httpx2.AsyncClient]:
+    """Clients of a tenant and of the platform; the first request builds the routes, and that is not measured."""
+    clients = await api.tenant(), await api.platform()
+    api.app.openapi()
+    return clients
+
+
+async def test_the_worst_bodies_of_every_operation(
+    api: Api, warm: tuple[httpx2.AsyncClient, httpx2.AsyncClient]
+) -> None:
+    document, text, sent, turn = api.app.openapi(), mixed(ROOM // 3), ["nothing"], count()
+    operations = [
+        (path, method, operation)
+        for path, item in document["paths"].items()
+        for method, operation in item.items()
+        if "requestBody" in operation and "webhooks" not in operation["tags"]
+    ]
+    assert len(operations) >= 15
+    with loop_that_never_stands(sent):
+        for path, method, operation in operations:
+            client = warm[path == "/api/v1/tenants" or "identity-providers" in path]
+            names = [list(WORST)[next(turn) % len(WORST)] for _ in range(IN_TURN)]
+            bodies = [(name, WORST[name]) for name in names]
+            for name, body in [*bodies, *filled_bodies(fields_of(document, operation), text)]:
+                sent.append(f"{method} {path}, {name}")
+                answer = await client.request(method, address_of(path), content=body, headers=TYPES)
+                assert answer.status_code < 500, (sent[-1], answer.text[:500])
+
+
+async def test_each_of_the_worst_bodies_where_keys_of_ones_own_are_kept(
+    api: Api, warm: tuple[httpx2.AsyncClient, httpx2.AsyncClient]
+) -> None:
+    sent = ["nothing"]
+    with loop_that_never_stands(sent):
+        for name, body in WORST.items():
+            sent.append(name)
+            answer = await warm[1].patch("/api/v1/tenants/acme", content=body, headers=TYPES)
+            assert 400 <= answer.status_code < 500, (name, answer.text[:500])
+
+
+async def test_the_worst_texts_of_every_query(api: Api, warm: tuple[httpx2.AsyncClient, httpx2.AsyncClient]) -> None:
+    sent, turn = ["nothing"], count()
+    with loop_that_never_stands(sent):
+        for path, item in api.app.openapi()["paths"].items():
+            for one in item.get("get", {}).get("parameters", ()):
+                if one["in"] != "query" or one["schema"].get("type") != "string" or "{" in path:
+                    continue
+                size = min(int(one["schema"].get("maxLength", 2_000)), 2_000)
+                for unit in list(UNITS.values())[next(turn) % EACH :: EACH]:
+                    word = repeated(unit, size)[:size].encode("utf-8", "replace").decode()
+                    sent.append(f"{path}?{one['name']}={unit!r}…")
+                    answer = await warm[path == "/api/v1/tenants"].head(path, params={one["name"]: word})
+                    assert answer.status_code < 500, sent[-1]
+    assert next(turn) >= EACH
+
+
+async def test_the_worst_events_of_every_desk(api: Api, warm: tuple[httpx2.AsyncClient, httpx2.AsyncClient]) -> None:
+    agent = await api.agent(warm[0], status="draft")
+    (secret,) = agent["webhook_secrets"]
+    await warm[0].post(f"/api/v1/agents/{agent['id']}/activate")
+    bodies = WORST | {
+        f"event {number} of {tool_type}": json.dumps(filled_with(event, mixed(ROOM // 8))).encode()[:MAX_BODY_BYTES]
+        for tool_type in DESKS
+        for number, event in enumerate(events(tool_type))
+    }
+    sent = ["nothing"]
+    with loop_that_never_stands(sent):
+        for name, body in [*bodies.items(), ("too much", b"x" * (3 * MAX_BODY_BYTES))]:
+            signed = standard_headers(secret["secret"], body, message_id=name, now=datetime.now(UTC))
+            for address in (f"/agents/{agent['id']}/webhook", "/webhooks/acme/servicedesk_plus"):
+                sent.append(f"{address}, {name}")
+                answer = await warm[0].post(address, content=body, headers={**signed, **TYPES})
+                assert answer.status_code < 500, (sent[-1], answer.text[:500])
+
+
+@pytest.mark.parametrize(
+    "most",
+    [
+        [1] * MAX_PARTS,
+        {f"k{number}": 1 for number in range(MAX_PARTS // 2)},
+        [[], [1] * (MAX_PARTS - 2)],
+        {"a": {"b": [1] * (MAX_PARTS - 6)}, "c": []},
+    ],
+    ids=["list", "object", "lists", "lists in objects"],
+)
+def test_a_body_has_so_many_values_and_no_more(most: Any) -> None:
+    with pytest.raises(ValueError, match=f"not have more than {MAX_PARTS} values"):
+        ensure_storable([most])
+    ensure_storable(most)
