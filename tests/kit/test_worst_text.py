@@ -22,7 +22,7 @@ from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 import pytest
@@ -38,7 +38,8 @@ from deskhand.knowledge.exports.columns import TICKET_VOCABULARY
 from deskhand.knowledge.exports.files import DATA_SUFFIXES, read_rows
 from deskhand.knowledge.exports.survey import survey
 from deskhand.llm.completion import read_completion
-from deskhand.notes.facts import NoteFacts
+from deskhand.notes.facts import NoteFacts, Source
+from deskhand.notes.layout import check_draft, compose_note, draft_prompt, draft_schema, without_model
 from deskhand.plugins.contract import TicketingToolPlugin
 from deskhand.plugins.events import WebhookRequest
 from deskhand.plugins.registry import PluginManager
@@ -482,3 +483,24 @@ def test_two_prompts_are_compared_in_time_that_grows_with_their_length() -> None
         return compare(version(1, text), version(2, text[::-1] + "\nb"))
 
     check_linear(read, TEXTS)
+
+
+def test_a_note_is_drafted_from_facts_in_time_that_grows_with_their_length() -> None:
+    kinds: list[Literal["ticket", "article", "system", "live"]] = ["ticket", "article", "system", "live"]
+
+    def read(text: str) -> object:
+        sources = tuple(
+            Source(ref=f"{kind[0].upper()}1", kind=kind, label=kind, title="VPN", text=text, problem=text, score=0.9)
+            for kind in kinds
+        )
+        facts = NoteFacts(ticket_ref="INC-1", subject="VPN drops", description=text, sources=sources)
+        draft_schema(facts)
+        steps = [{"text": "Restart the VPN client.", "source": "T1"}, {"text": text, "source": "T1"}]
+        drafts = [
+            check_draft({"summary": "The VPN drops.", "next_steps": steps}, facts),
+            check_draft({"summary": text, "next_steps": steps, "article_steps": [text]}, facts),
+            without_model(facts, shortfall="it did not answer"),
+        ]
+        return [draft_prompt(facts), *(compose_note(facts, one) for one in drafts)]
+
+    check_linear(read, TEXTS, part=PART)
