@@ -23,6 +23,7 @@ from deskhand.agents.templates.endpoints import router as agent_templates_router
 from deskhand.approvals.endpoints import router as approvals_router
 from deskhand.approvals.pages import router as approval_pages
 from deskhand.appstate import App, SignInRules
+from deskhand.audit.source import SourceOfRequests
 from deskhand.engine.queue import Waker, queue_depth
 from deskhand.errors import UnavailableError
 from deskhand.executions.console.pages import router as execution_pages
@@ -176,6 +177,7 @@ def create_app(config: ApiConfig, limits: EdgeLimits | None = None) -> FastAPI:
     mount_static(app)
     # Middleware that is added later stands further out: the door is inside the body's bound and the error net.
     app.add_middleware(WebhookDoor)
+    app.add_middleware(SourceOfRequests)
     app.add_middleware(BodyLimit, limits=limits or EdgeLimits())  # inside the net for unexpected errors, added next
     install_problem_handlers(app, login_path="/login", https=config.public_url.startswith("https://"))
     complete_document(

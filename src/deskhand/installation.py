@@ -90,6 +90,7 @@ class Installation:
             executions_days=self.settings.keep_executions_days,
             deliveries_days=self.settings.keep_deliveries_days,
             schedule_fires_days=self.settings.keep_schedule_fires_days,
+            audit_days=self.settings.keep_audit_days,
         )
 
     @property

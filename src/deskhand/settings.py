@@ -147,6 +147,10 @@ class Settings(BaseSettings):
         180, ge=0, le=36_500, description="Days it is kept what became of a schedule's times; 0: for ever."
     )
 
+    keep_audit_days: int = Field(
+        400, ge=0, le=36_500, description="Days an entry of the audit log is kept, at least 90; 0: for ever."
+    )
+
     @property
     def break_glass_only(self) -> bool:
         """Whether a password opens break-glass accounts alone."""
@@ -159,6 +163,13 @@ class Settings(BaseSettings):
         if unknown := role_names(text) - ROLE_NAMES:
             raise ValueError(f"{', '.join(sorted(unknown))}: no such role; there are {', '.join(sorted(ROLE_NAMES))}")
         return text
+
+    @field_validator("keep_audit_days")
+    @classmethod
+    def _keep_a_quarter(cls, days: int) -> int:
+        if 0 < days < 90:
+            raise ValueError("must be at least 90, or 0 for ever")
+        return days
 
     @field_validator("keep_deliveries_days")
     @classmethod

@@ -225,7 +225,7 @@ async def test_a_removed_person_is_out_and_each_change_is_on_record(api: Api) ->
         entries = (await session.execute(select(AuditLog.operation, AuditLog.details))).all()
     recorded = {operation: details for operation, details in entries if operation.startswith("person.")}
     assert set(recorded) == {"person.invite", "person.role", "person.remove"}
-    assert recorded["person.role"] == {"email": ANN, "before": "operator", "role": "viewer"}
+    assert recorded["person.role"] == {"email": ANN, "before": {"role": "operator"}, "after": {"role": "viewer"}}
 
 
 async def test_a_platform_administrator_looks_after_people_and_not_into_tenants(api: Api) -> None:

@@ -23,13 +23,16 @@ from typer.testing import CliRunner
 
 from deskhand.cli import app as command_line
 from deskhand.cli.common import read_settings
-from deskhand.engine.retention import KINDS, Housekeeper, Retention, count_expired
+from deskhand.engine.retention import KINDS as ALL_KINDS
+from deskhand.engine.retention import Housekeeper, Retention, count_expired
 from deskhand.errors import ConfigurationError
 from deskhand.intake.models import WebhookDelivery
 from deskhand.kit.db.session import Database
 from deskhand.schedules.models import ScheduleFire
 
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
+
+KINDS = tuple(kind for kind in ALL_KINDS if kind != "audit")  # the audit log: tests/audit/test_pruning.py
 
 TENANTS = ("acme", "globex")
 OLD, YOUNG = timedelta(days=180, minutes=5), timedelta(days=179, hours=23)
@@ -168,7 +171,7 @@ async def test_each_kind_is_kept_for_its_own_time(history: History, pool: Pool, 
     expired = await count_expired(clean_db, Retention())
     with capture_logs() as logs:
         gone = await Housekeeper(pool, Retention()).prune()
-    assert gone == expired == {"executions": 0, **dict.fromkeys(keep, 2)}
+    assert gone == expired == {"executions": 0, **dict.fromkeys(keep, 2), "audit": 0}
     assert await history.figures() == {"executions": 0, **dict.fromkeys(keep, 2)}
     # A line of the log for what went, and none for what did not.
     assert [(line["kind"], line["rows"]) for line in logs] == [(kind, 2) for kind in keep]
@@ -186,7 +189,7 @@ async def test_it_goes_batch_by_batch(history: History, pool: Pool) -> None:
 async def test_nought_keeps_for_ever(history: History, pool: Pool, clean_db: Database) -> None:
     await history.run(age=timedelta(days=4000))
     await history.of_the_other_kinds("acme", dict.fromkeys(KINDS[1:], timedelta(days=4000)))
-    keep = Retention(executions_days=0, deliveries_days=0, schedule_fires_days=0)
+    keep = Retention(executions_days=0, deliveries_days=0, schedule_fires_days=0, audit_days=0)
     assert await count_expired(clean_db, keep) == {"execution_starts": 1, "queue_log": 1}
     assert await Housekeeper(pool, keep).prune() == {"execution_starts": 1, "queue_log": 1}
     assert await history.figures() == {**dict.fromkeys(KINDS[:3], 1), **dict.fromkeys(KINDS[3:], 0)}

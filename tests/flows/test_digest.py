@@ -41,7 +41,7 @@ async def test_the_digest_names_what_was_filed_since_yesterday_on_both_desks(
     assert first["messages"][0]["role"] == "system"
     assert first["messages"][0]["content"].startswith("You are Night digest of Acme. It is 20")
     audited = await product.rows("SELECT details FROM audit_log WHERE operation = 'mail.send'")
-    assert [row["details"]["to"] for row in audited] == [[LEADS]]
+    assert [row["details"]["after"]["to"] for row in audited] == [[LEADS]]
 
 
 async def test_what_the_tenant_does_not_allow_is_mailed_to_nobody(product: Product, mailbox: Mailbox) -> None:

@@ -9,7 +9,9 @@ cookie, and every request looks it up again, so that revoking the key ends the s
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from datetime import datetime
+from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -71,16 +73,29 @@ async def sign_in(db: Database, secrets: SecretBox, credential: str, *, now: dat
         )
         # Or it would be idle at once: a session falls idle by its last use, and it has had none.
         session_key.last_used_at = now
-        await audit.record(
-            session,
-            tenant_id=key.tenant_id,
-            actor=f"api-key:{key.prefix}",
-            operation="console.sign_in",
-            resource_type="api_key",
-            resource_id=session_key.id,
-            details={"role": session_key.role, "prefix": session_key.prefix},
-        )
+        facts = {"role": session_key.role, "prefix": session_key.prefix}
+        await _record(session, key.tenant_id, f"api-key:{key.prefix}", "console.sign_in", session_key.id, after=facts)
     return _cookie(secrets, _OF_A_KEY, key_digest(plain))
+
+
+async def _record(
+    session: AsyncSession,
+    tenant_id: str,
+    actor: str,
+    operation: str,
+    key_id: UUID,
+    *,
+    after: Mapping[str, object] | None = None,
+) -> None:
+    await audit.record(
+        session,
+        tenant_id=tenant_id,
+        actor=actor,
+        operation=operation,
+        resource_type="api_key",
+        resource_id=key_id,
+        after=after,
+    )
 
 
 def cookie_of_person(secrets: SecretBox, digest: bytes) -> str:
@@ -106,7 +121,9 @@ async def sign_out(db: Database, secrets: SecretBox, cookie: str, *, now: dateti
         key = await repository.find_api_key(session, digest)
     if key is not None and key.tenant_id is not None:
         async with db.tenant_session(key.tenant_id) as session:
-            await repository.end_key(session, digest)
+            # A session that is over already ends no second time, however often its cookie is shown.
+            if await repository.end_key(session, digest):
+                await _record(session, key.tenant_id, f"session:{key.prefix}", "console.sign_out", key.id)
     return None
 
 

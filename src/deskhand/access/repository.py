@@ -146,11 +146,15 @@ async def use_up(session: AsyncSession, digest: bytes) -> ApiKey | None:
     return (await session.execute(statement)).scalar_one_or_none()
 
 
-async def end_key(session: AsyncSession, digest: bytes) -> None:
-    """Revoke a key by its hash, if it is not revoked yet."""
-    await session.execute(
-        update(ApiKey).where(ApiKey.key_hash == digest, ApiKey.revoked_at.is_(None)).values(revoked_at=func.now())
+async def end_key(session: AsyncSession, digest: bytes) -> bool:
+    """Revoke a key by its hash; False if it was revoked already."""
+    statement = (
+        update(ApiKey)
+        .where(ApiKey.key_hash == digest, ApiKey.revoked_at.is_(None))
+        .values(revoked_at=func.now())
+        .returning(ApiKey.id)
     )
+    return (await session.execute(statement)).scalar_one_or_none() is not None
 
 
 async def owner_of_session(session: AsyncSession, digest: bytes) -> tuple[User, str | None] | None:

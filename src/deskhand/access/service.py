@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -25,6 +26,8 @@ KEY, PLATFORM_KEY, SIGN_IN, SESSION = "dhk", "dhp", "dhs", "dhc"
 PREFIX_LENGTH = 12
 SIGN_IN_LIFETIME = timedelta(minutes=10)
 SESSION_LIFETIME = sessions.LIFETIME
+COMMAND_LINE = "command-line"
+"""Who acts where somebody sits at the machine itself."""
 OVERLAP = timedelta(hours=24)
 """How long a key goes on after its successor was made, so that what uses it can be changed over."""
 
@@ -53,17 +56,20 @@ async def create_api_key(
         operation="api_key.create",
         resource_type="api_key",
         resource_id=key.id,
-        details={"name": key.name, "role": key.role, "prefix": key.prefix},
+        after=_facts(key),
     )
     return key, plain
 
 
-async def create_platform_key(session: AsyncSession, *, name: str) -> tuple[PlatformKey, str]:
+async def create_platform_key(
+    session: AsyncSession, *, name: str, actor: str = COMMAND_LINE
+) -> tuple[PlatformKey, str]:
     """Make a platform administrator's key.
 
     Args:
         session: A platform session; in practice of the command line, since no endpoint makes one.
         name: What it is for.
+        actor: Who makes it.
 
     Returns:
         The stored row, and the key, which nothing can show again.
@@ -71,6 +77,7 @@ async def create_platform_key(session: AsyncSession, *, name: str) -> tuple[Plat
     plain = new_api_key(PLATFORM_KEY)
     key = PlatformKey(name=name, prefix=plain[:PREFIX_LENGTH], key_hash=key_digest(plain))
     await repository.add_key(session, key)
+    await _record_platform_key(session, key, "platform_key.create", actor, after=_facts(key))
     return key, plain
 
 
@@ -94,6 +101,7 @@ async def revoke_api_key(session: AsyncSession, *, tenant_id: str, actor: str, k
         raise NotFoundError(f"There is no API key {key_id}.")
     if key.revoked_at is not None:
         raise ConflictError(f"The API key {key.prefix} was already revoked at {key.revoked_at.isoformat()}.")
+    before = _facts(key)
     key.revoked_at = now
     await session.flush()
     await audit.record(
@@ -103,6 +111,8 @@ async def revoke_api_key(session: AsyncSession, *, tenant_id: str, actor: str, k
         operation="api_key.revoke",
         resource_type="api_key",
         resource_id=key.id,
+        before=before,
+        after=_facts(key),
         details={"name": key.name, "prefix": key.prefix},
     )
     return key
@@ -123,7 +133,7 @@ async def rotate_api_key(
     if old.revoked_at is not None or (old.expires_at is not None and old.expires_at <= now):
         raise ConflictError(f"The API key {old.prefix} does not work any more; make a new one.")
     # Read before the old key's own end is brought forward; the successor keeps the one that was planned.
-    expires_at = old.expires_at
+    expires_at, before = old.expires_at, _facts(old)
     # Never later than before: to rotate a key must not lengthen the life of one that was to end.
     old.expires_at = min(now + OVERLAP, expires_at or now + OVERLAP)
     key, plain = await new_key(
@@ -136,7 +146,9 @@ async def rotate_api_key(
         operation="api_key.rotate",
         resource_type="api_key",
         resource_id=key.id,
-        details={"name": key.name, "role": key.role, "prefix": key.prefix, "replaces": old.prefix},
+        before=before,
+        after=_facts(key),
+        details={"name": key.name, "role": key.role, "replaces": old.prefix},
     )
     return key, plain
 
@@ -159,7 +171,7 @@ async def list_platform_keys(session: AsyncSession) -> Sequence[PlatformKey]:
     return await repository.list_platform_keys(session)
 
 
-async def revoke_platform_key(session: AsyncSession, *, prefix: str, now: datetime) -> None:
+async def revoke_platform_key(session: AsyncSession, *, prefix: str, now: datetime, actor: str = COMMAND_LINE) -> None:
     """Stop a platform administrator's key at once; a platform session.
 
     Raises:
@@ -171,7 +183,10 @@ async def revoke_platform_key(session: AsyncSession, *, prefix: str, now: dateti
         raise NotFoundError(f"There is no platform key {prefix}; `deskhand key list --platform` shows those there are.")
     if key.revoked_at is not None:
         raise ConflictError(f"The platform key {prefix} was already revoked at {key.revoked_at.isoformat()}.")
+    before = _facts(key)
     key.revoked_at = now
+    await session.flush()
+    await _record_platform_key(session, key, "platform_key.revoke", actor, before=before, after=_facts(key))
 
 
 async def create_sign_in_token(
@@ -208,9 +223,37 @@ async def create_sign_in_token(
         operation="sign_in_token.create",
         resource_type="api_key",
         resource_id=key.id,
-        details={"role": role, "prefix": key.prefix},
+        after=_facts(key),
     )
     return plain, expires_at
+
+
+async def _record_platform_key(
+    session: AsyncSession,
+    key: PlatformKey,
+    operation: str,
+    actor: str,
+    *,
+    before: dict[str, Any] | None = None,
+    after: dict[str, Any],
+) -> None:
+    await audit.record(
+        session,
+        tenant_id=audit.PLATFORM,
+        actor=actor,
+        operation=operation,
+        resource_type="platform_key",
+        resource_id=key.id,
+        before=before,
+        after=after,
+    )
+
+
+def _facts(key: ApiKey | PlatformKey) -> dict[str, Any]:
+    """What the audit log says of a key; never the key."""
+    names = ("name", "prefix", "role", "expires_at", "revoked_at")
+    values = {name: getattr(key, name, None) for name in names}
+    return {name: str(value) if isinstance(value, datetime) else value for name, value in values.items() if value}
 
 
 async def new_key(

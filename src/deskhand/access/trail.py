@@ -37,7 +37,12 @@ class AuditEntry(BaseModel):
     resource_type: str
     resource_id: str | None
     status: str = Field(description="success, failure or denied.")
-    details: dict[str, Any]
+    details: dict[str, Any] = Field(
+        description="What else there is to say; of a change `before` and `after`, as far as they differ. No secrets."
+    )
+    address: str | None = Field(description="Where the request came from; none for what a worker did by itself.")
+    user_agent: str | None = Field(description="What the client said it was, cut short.")
+    request_id: str | None = Field(description="The request's id, as in its answer and in the log.")
 
 
 Word = StorableText | None

@@ -65,6 +65,7 @@ class AgentService:
         self._plugins = plugins
         self._listed_models = listed_models
         self._clock = clock
+        self._before: dict[str, Any] | None = None
 
     async def create_agent(self, data: AgentCreate) -> tuple[Agent, Made]:
         """Create an agent with its triggers and tools, and its first version.
@@ -99,7 +100,7 @@ class AgentService:
         await self._session.flush()
         stored = await self._get(agent.id)
         await self._add_version(stored)
-        await self._audit("agent.create", stored, {"name": stored.name, "status": stored.status, "version": 1})
+        await self._audit("agent.create", stored, {"version": 1})
         return stored, made
 
     async def get_agent(self, agent_id: UUID) -> Agent:
@@ -296,7 +297,7 @@ class AgentService:
         stored = await self._get(agent.id)
         if new_version:
             await self._add_version(stored)
-        details = {"changed": sorted(changed), "status": stored.status, "version": stored.current_version}
+        details = {"changed": sorted(changed), "version": stored.current_version}
         await self._audit(operation, stored, details)
         return stored
 
@@ -329,6 +330,7 @@ class AgentService:
 
     async def _get_for_change(self, agent_id: UUID, if_match: str | None) -> Agent:
         agent = await self._get(agent_id, for_update=True)
+        self._before = _facts(agent)
         if if_match is not None and if_match.strip() != "*" and etag(agent) not in _tags(if_match):
             raise PreconditionFailedError(
                 f"The agent was changed meanwhile: it is at revision {agent.revision}. Read it again, then repeat."
@@ -357,8 +359,15 @@ class AgentService:
             operation=operation,
             resource_type="agent",
             resource_id=agent.id,
+            before=self._before,
+            after=_facts(agent),
             details=details,
         )
+
+
+def _facts(agent: Agent) -> dict[str, Any]:
+    """What the audit log says of an agent: all that it shows, and never a webhook's secret."""
+    return {"name": agent.name, "description": agent.description, "status": str(agent.status), **snapshot(agent)}
 
 
 def etag(agent: Agent) -> str:

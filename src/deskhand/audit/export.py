@@ -16,6 +16,7 @@ Format = Literal["jsonl", "csv"]
 MEDIA_TYPES: dict[Format, str] = {"jsonl": "application/x-ndjson", "csv": "text/csv"}
 COLUMNS = (
     *("sequence", "created_at", "actor", "operation", "resource_type", "resource_id", "status", "details"),
+    *("address", "user_agent", "request_id"),
     *("id", "tenant_id", "previous_hash", "entry_hash"),
 )
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")

@@ -12,9 +12,10 @@ from deskhand.kit.db.base import Base, CreatedAt, TenantModel, UuidPk
 
 
 class AuditLog(TenantModel, Base):
-    """One change or one write to a desk. Rows are never updated or deleted; a database trigger sees to it.
+    """One change, sign-in, refused key or write to a desk. Rows are never updated; a database trigger sees to it.
 
-    ``entry_hash`` covers the row and ``previous_hash``, so a changed, removed or reordered row shows.
+    ``entry_hash`` covers the row and ``previous_hash``, so a changed, removed or reordered row shows. The oldest are
+    deleted by ``prune_audit_log()`` alone, which leaves an entry that says up to which one.
     """
 
     __tablename__ = "audit_log"
@@ -32,6 +33,9 @@ class AuditLog(TenantModel, Base):
     resource_id: Mapped[str | None] = mapped_column(String(255))
     status: Mapped[str] = mapped_column(String(20), server_default=text("'success'"))
     details: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default=text("'{}'::jsonb"))
+    address: Mapped[str | None] = mapped_column(String(45))
+    user_agent: Mapped[str | None] = mapped_column(String(200))
+    request_id: Mapped[str | None] = mapped_column(String(64))
     previous_hash: Mapped[bytes | None] = mapped_column(LargeBinary(32))
     entry_hash: Mapped[bytes] = mapped_column(LargeBinary(32))
     created_at: Mapped[CreatedAt]

@@ -23,14 +23,18 @@ from deskhand.audit import repository
 from deskhand.audit.export import Format, heading, line
 from deskhand.audit.filters import AuditFilters
 from deskhand.audit.models import AuditLog
+from deskhand.audit.source import Source, current_source
 from deskhand.errors import NotFoundError
 from deskhand.kit.page import Page, cut_page, decode_cursor
+from deskhand.kit.secrets_in_text import without_secrets
 
 Status = Literal["success", "failure", "denied"]
 PLATFORM = ""
 """The ``tenant_id`` of the installation's own log: what is done in no tenant, such as the sign-in of a person of none.
 Policies compare with NULLIF(setting, ''), so no tenant's session reads or writes it, whatever it sets; the
 platform's role alone does. It is chained, verified and exported like a tenant's."""
+PRUNED = "audit.prune"
+"""What ``prune_audit_log()`` calls the entry with which it says what it deleted."""
 _SEQUENCE = re.compile(r"[0-9]{1,18}", re.ASCII)
 
 
@@ -44,11 +48,17 @@ class ChainReport:
         head: Hex hash of the newest entry; keep it elsewhere to notice a cut-off end.
         broken_at: Sequence number of the first entry that does not fit, or None.
         reason: What does not fit there.
+        first: Sequence number of the oldest entry.
+        pruned: Hex hash of the entry before the oldest, where that was pruned.
+        pruning_is_recorded: Whether the chain has the entry of that pruning.
     """
 
     tenant_id: str
     entries: int = 0
     head: str = ""
+    first: int = 0
+    pruned: str = ""
+    pruning_is_recorded: bool = False
     broken_at: int | None = None
     reason: str = ""
 
@@ -66,8 +76,11 @@ async def record(
     operation: str,
     resource_type: str,
     resource_id: str | uuid.UUID | None,
+    before: Mapping[str, Any] | None = None,
+    after: Mapping[str, Any] | None = None,
     details: Mapping[str, Any] | None = None,
     status: Status = "success",
+    source: Source | None = None,
 ) -> AuditLog:
     """Append an entry in the caller's transaction: it is there if and only if the change is.
 
@@ -80,12 +93,16 @@ async def record(
         operation: What was done, e.g. ``agent.activate``.
         resource_type: Kind of thing it was done to.
         resource_id: Which one.
+        before: What it was like, JSON-able; of a change, what differs from ``after`` is kept.
+        after: What it is like now.
         details: More about it, JSON-able. Never put a secret here; entries cannot be removed.
         status: How it ended.
+        source: From where; left out, from where the present request or command comes.
 
     Returns:
         The stored entry.
     """
+    source = source or current_source()
     # Two entries that read the same newest one would both name it as the one before them, and the chain would fork.
     await repository.lock_chain(session, tenant_id)
     previous, now = await repository.last_entry(session, tenant_id)
@@ -99,7 +116,10 @@ async def record(
         resource_id=None if resource_id is None else str(resource_id),
         status=status,
         # As JSON gives it back, since the digest is computed again from what the database returns.
-        details=json.loads(json.dumps(dict(details or {}), default=str, allow_nan=False)),
+        details=json.loads(json.dumps(_said(before, after, details), default=str, allow_nan=False)),
+        address=source.address,
+        user_agent=source.user_agent,
+        request_id=source.request_id,
         previous_hash=previous,
         created_at=now,
     )
@@ -121,7 +141,7 @@ async def verify(session: AsyncSession) -> list[ChainReport]:
     async for entry in repository.in_order(session):
         report = reports.get(entry.tenant_id) or ChainReport(entry.tenant_id)
         reports[entry.tenant_id] = _check(report, entry)
-    return list(reports.values())
+    return [_judge(report) for report in reports.values()]
 
 
 async def list_entries(
@@ -187,14 +207,41 @@ def entry_digest(entry: AuditLog) -> bytes:
         _canonical(entry.details),
         entry.created_at.astimezone(UTC).isoformat(timespec="microseconds"),
     ]
+    # Entries from before there was a source keep the hash they have; to take it out of a newer one changes the content.
+    source = [entry.address, entry.user_agent, entry.request_id]
+    if any(part is not None for part in source):
+        content.append(source)
     # One spelling for one content: PostgreSQL's jsonb keeps neither blanks nor the order of keys.
     text = json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(text.encode()).digest()
 
 
+def _said(
+    before: Mapping[str, Any] | None, after: Mapping[str, Any] | None, details: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    """What an entry says beside its columns, without secrets, and of what was and is only what differs."""
+    said = dict(details or {})
+    if before is not None and after is not None:
+        before, after = (
+            {name: value for name, value in one.items() if name not in other or other[name] != value}
+            for one, other in ((before, after), (after, before))
+        )
+    said |= {name: dict(one) for name, one in (("before", before), ("after", after)) if one is not None}
+    # Last of all: whoever adds a field should not have to remember that this log can never be cleaned.
+    cleaned = without_secrets(said)
+    assert isinstance(cleaned, dict)
+    return cleaned
+
+
 def _check(report: ChainReport, entry: AuditLog) -> ChainReport:
     stored = bytes(entry.entry_hash).hex()
     reason = ""
+    if report.entries == 0:
+        # The oldest entry may follow one that was pruned; whether it did is said by an entry further on.
+        before = bytes(entry.previous_hash or b"").hex()
+        report = replace(report, first=entry.sequence, pruned=before, head=before)
+    if entry.operation == PRUNED and report.pruned and entry.details.get("hash") == report.pruned:
+        report = replace(report, pruning_is_recorded=True)
     if (b"" if entry.previous_hash is None else bytes(entry.previous_hash)).hex() != report.head:
         reason = "an entry before it is missing, or it was moved"
     elif entry_digest(entry) != bytes(entry.entry_hash):
@@ -202,6 +249,14 @@ def _check(report: ChainReport, entry: AuditLog) -> ChainReport:
     seen = replace(report, entries=report.entries + 1, head=stored)
     # The first break alone is told: every entry after a missing one fits its own neighbour again.
     return replace(seen, broken_at=entry.sequence, reason=reason) if reason and report.ok else seen
+
+
+def _judge(report: ChainReport) -> ChainReport:
+    if not report.ok or not report.pruned or report.pruning_is_recorded:
+        return report
+    return replace(
+        report, broken_at=report.first, reason="the entries before it are missing, and no pruning is recorded"
+    )
 
 
 def _canonical(value: Any) -> Any:

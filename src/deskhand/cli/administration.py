@@ -23,7 +23,7 @@ from deskhand.plugins.registry import PluginManager
 from deskhand.tenants.schemas import TenantConfigCreate
 from deskhand.tenants.service import TenantService
 
-ACTOR = "command-line"
+ACTOR = access.COMMAND_LINE
 
 tenants_app = typer.Typer(help="Tenants.", no_args_is_help=True)
 audit_app = typer.Typer(help="The audit log.", no_args_is_help=True)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import socket
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from getpass import getuser
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -14,6 +16,7 @@ from pydantic import BaseModel, ValidationError
 from rich.console import Console
 from rich.markup import escape
 
+from deskhand.audit.source import USER_AGENT_LENGTH, Source, acting_from
 from deskhand.errors import ConfigurationError, DeskhandError, FieldProblem, InvalidInputError
 from deskhand.installation import Installation, migrate, open_installation
 from deskhand.kit.db.session import Database, verify_application_role, verify_proofs
@@ -112,8 +115,16 @@ def opened_installation(*, up_to_date: bool = True) -> Iterator[Installation]:
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
-    """Run a command's asynchronous part."""
-    return asyncio.run(work)
+    """Run a command's asynchronous part; what it records says who sat at which machine."""
+    with acting_from(Source(user_agent=f"deskhand of {_login()} on {socket.gethostname()}"[:USER_AGENT_LENGTH])):
+        return asyncio.run(work)
+
+
+def _login() -> str:
+    try:
+        return getuser()
+    except (KeyError, OSError):  # a container may run as a number that has no name
+        return str(os.getuid())
 
 
 def run_service(work: Coroutine[Any, Any, T]) -> T:

@@ -10,6 +10,8 @@ from typing import Literal
 import typer
 from rich.markup import escape
 
+from deskhand.access.service import COMMAND_LINE
+from deskhand.audit import service as audit
 from deskhand.cli.common import database, err, opened_installation, out, run
 from deskhand.errors import InvalidInputError, NotFoundError
 from deskhand.installation import Installation
@@ -186,12 +188,17 @@ def _import(installation: Installation, tenant_id: str, what: str, work: Import)
             await _ensure_tenant(installation, db, tenant_id)
             with bars(out) as progress:
                 task = progress.add_task(what, total=1.0)
-                return await work(
+                # Before and after: an import stores batch by batch, and one that dies half-way has changed something.
+                await _record(db, tenant_id, "knowledge.import", {"source": what})
+                report = await work(
                     db,
                     lambda report: progress.update(
                         task, completed=report.fraction or 0.0, description=_count(what, report)
                     ),
                 )
+            counts = {name: getattr(report, name) for name in ("created", "updated", "unchanged", "failed")}
+            await _record(db, tenant_id, "knowledge.import_end", {"source": what, **counts})
+            return report
 
     report = run(go())
     out.print(f"{report.created} new, {report.updated} changed, {report.unchanged} as before, {report.failed} refused")
@@ -206,6 +213,19 @@ def _import(installation: Installation, tenant_id: str, what: str, work: Import)
     # An exit code of 0 would tell a script that the history is in.
     if report.failed and report.failed == report.done:
         raise InvalidInputError(f"Nothing was imported: all {report.failed} rows were refused.")
+
+
+async def _record(db: Database, tenant_id: str, operation: str, after: dict[str, object]) -> None:
+    async with db.tenant_session(tenant_id) as session:
+        await audit.record(
+            session,
+            tenant_id=tenant_id,
+            actor=COMMAND_LINE,
+            operation=operation,
+            resource_type="knowledge",
+            resource_id=None,
+            after=after,
+        )
 
 
 async def _ensure_tenant(installation: Installation, db: Database, tenant_id: str) -> None:

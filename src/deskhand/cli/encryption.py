@@ -6,7 +6,9 @@ import typer
 from cryptography.fernet import Fernet
 from sqlalchemy import text
 
+from deskhand.access.service import COMMAND_LINE
 from deskhand.agents.reencryption import rotate_secrets
+from deskhand.audit import service as audit
 from deskhand.cli.common import database, opened_installation, out, run
 from deskhand.errors import ConfigurationError
 from deskhand.installation import Installation
@@ -44,11 +46,22 @@ def rotate() -> None:
         async with database(installation, pool_size=2) as db:
             with bars(out) as progress:
                 task = progress.add_task("secrets", total=1.0)
-                return await rotate_secrets(
+                count = await rotate_secrets(
                     db,
                     SecretBox(installation.encryption_keys),
                     progress=lambda share: progress.update(task, completed=share),
                 )
+            async with db.platform_session() as session:
+                await audit.record(
+                    session,
+                    tenant_id=audit.PLATFORM,
+                    actor=COMMAND_LINE,
+                    operation="encryption_keys.rotate",
+                    resource_type="encryption_keys",
+                    resource_id=None,
+                    after={"secrets": count},
+                )
+            return count
 
     with opened_installation() as installation:
         if installation.reread_keys is None:

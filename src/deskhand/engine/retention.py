@@ -20,11 +20,15 @@ from deskhand.kit.db.away import DATABASE_ERRORS
 from deskhand.kit.db.session import Database
 from deskhand.kit.loops import repeat, wait_or_stop
 
-KINDS = ("executions", "deliveries", "schedule_fires", "execution_starts", "queue_log")
-"""What is pruned. The first three are history for people; the others are the engine's own and kept for a fixed time."""
+KINDS = ("executions", "deliveries", "schedule_fires", "execution_starts", "queue_log", "audit")
+"""What is pruned. The first three are history for people, the last is the audit log; the others are the engine's own
+and kept for a fixed time."""
 
 MIN_DELIVERIES_DAYS = 2
 """A vendor's redelivery must meet its first answer, or the event runs a second time."""
+
+MIN_AUDIT_DAYS = 90
+"""No less is kept of the audit log; a database trigger says the same."""
 
 STARTS_KEPT = timedelta(hours=2)  # the limit per hour counts the last one
 QUEUE_LOG_KEPT = timedelta(days=1)
@@ -42,6 +46,8 @@ _COUNT_EXPIRED = {
     "schedule_fires": "SELECT count(*) FROM schedule_fires WHERE fire_at < now() - CAST(:keep AS interval)",
     "execution_starts": "SELECT count(*) FROM execution_starts WHERE minute < now() - CAST(:keep AS interval)",
     "queue_log": "SELECT count(*) FROM pgqueuer_log WHERE created < now() - CAST(:keep AS interval)",
+    "audit": "SELECT count(*) FROM audit_log"
+    " WHERE created_at < date_trunc('day', now(), 'UTC') - CAST(:keep AS interval)",
 }
 
 log = structlog.get_logger(__name__)
@@ -56,23 +62,28 @@ class Retention:
             person are kept in any case.
         deliveries_days: Webhook deliveries, from their receipt.
         schedule_fires_days: What became of the times of schedules.
+        audit_days: Entries of the audit log.
 
     Raises:
-        ValueError: A figure is negative, or deliveries would go before a vendor has stopped delivering them again.
+        ValueError: A figure is negative, deliveries would go before a vendor has stopped delivering them again, or the
+            audit log would be kept for less than ``MIN_AUDIT_DAYS``.
     """
 
     executions_days: int = 180
     deliveries_days: int = 30
     schedule_fires_days: int = 180
+    audit_days: int = 400
 
     def __post_init__(self) -> None:
-        if min(self.executions_days, self.deliveries_days, self.schedule_fires_days) < 0:
+        if min(self.executions_days, self.deliveries_days, self.schedule_fires_days, self.audit_days) < 0:
             raise ValueError("history is kept for a number of days, or 0 for ever")
         if 0 < self.deliveries_days < MIN_DELIVERIES_DAYS:
             raise ValueError(
                 f"deliveries must be kept for at least {MIN_DELIVERIES_DAYS} days (or 0, for ever): "
                 "a vendor's redelivery must meet its first answer"
             )
+        if 0 < self.audit_days < MIN_AUDIT_DAYS:
+            raise ValueError(f"the audit log must be kept for at least {MIN_AUDIT_DAYS} days (or 0, for ever)")
 
     def periods(self) -> dict[str, timedelta]:
         """How long each kind is kept, without the kinds that are kept for ever."""
@@ -80,6 +91,7 @@ class Retention:
             "executions": self.executions_days,
             "deliveries": self.deliveries_days,
             "schedule_fires": self.schedule_fires_days,
+            "audit": self.audit_days,
         }
         # Zero means for ever, so the kind is left out and prune_history() is never called for it.
         chosen = {kind: timedelta(days=count) for kind, count in days.items() if count}

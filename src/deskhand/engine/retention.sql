@@ -11,6 +11,7 @@ DECLARE
   -- Whoever calls, and whatever is configured: what is younger than this stays.
   v_least interval := CASE p_kind WHEN 'executions' THEN '1 day' WHEN 'deliveries' THEN '2 days'
                                   WHEN 'schedule_fires' THEN '1 day' WHEN 'execution_starts' THEN '2 hours'
+                                  WHEN 'audit' THEN '90 days'
                                   ELSE '1 day' END;
 BEGIN
   PERFORM public.demand_process('worker');
@@ -42,6 +43,8 @@ BEGIN
     DELETE FROM public.pgqueuer_log l WHERE l.id = ANY (ARRAY(
       SELECT x.id FROM public.pgqueuer_log x WHERE x.created < now() - p_keep
        ORDER BY x.created LIMIT p_batch FOR UPDATE SKIP LOCKED));
+  ELSIF p_kind = 'audit' THEN
+    RETURN public.prune_audit_log(p_keep, p_batch);
   ELSE
     RAISE EXCEPTION 'prune_history: unknown kind %', p_kind;
   END IF;

@@ -63,7 +63,15 @@ async def answer_doubt(
     if not await requeue_run(session, execution):
         raise ConflictError("Another run of this ticket waits for its start; let it end first.")
     details = {"step_key": step.step_key, "mark": step.mark, "done": answer.done, "receipt_id": answer.receipt_id}
-    await record_change(session, "execution.answer", execution, principal, details)
+    await record_change(
+        session,
+        "execution.answer",
+        execution,
+        principal,
+        details,
+        before={"status": ExecutionStatus.WAITING.value},
+        after={"status": ExecutionStatus.QUEUED.value},
+    )
     return await read_summary(session, execution_id)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import RowMapping
@@ -16,6 +16,9 @@ from deskhand.errors import NotFoundError
 from deskhand.executions import repository
 from deskhand.executions.redaction import redact
 from deskhand.executions.schemas import ExecutionSummary
+
+DISMISSAL: Final = {"before": {"dismissed": False}, "after": {"dismissed": True}}
+"""What a dismissal changes, for ``record_change``."""
 
 
 async def lock_execution(session: AsyncSession, execution_id: UUID) -> AgentExecution:
@@ -44,7 +47,14 @@ async def read_summary(session: AsyncSession, execution_id: UUID) -> ExecutionSu
 
 
 async def record_change(
-    session: AsyncSession, operation: str, execution: AgentExecution, principal: Principal, details: Mapping[str, Any]
+    session: AsyncSession,
+    operation: str,
+    execution: AgentExecution,
+    principal: Principal,
+    details: Mapping[str, Any],
+    *,
+    before: Mapping[str, Any] | None = None,
+    after: Mapping[str, Any],
 ) -> None:
     """Write the change into the audit log, in the same transaction."""
     await record(
@@ -54,6 +64,8 @@ async def record_change(
         operation=operation,
         resource_type="execution",
         resource_id=str(execution.id),
+        before=before,
+        after=after,
         details=dict(details),
     )
 

@@ -20,7 +20,7 @@ from deskhand.engine.status import ExecutionStatus, StepState
 from deskhand.errors import ConflictError, FieldProblem, InvalidInputError
 from deskhand.executions import repository
 from deskhand.executions.decision_schemas import ReplayRequest, RetryWith
-from deskhand.executions.records import lock_execution, not_found, read_summary, record_change
+from deskhand.executions.records import DISMISSAL, lock_execution, not_found, read_summary, record_change
 from deskhand.executions.redaction import redact
 from deskhand.executions.restoration import restored
 from deskhand.executions.schemas import ExecutionSummary
@@ -73,7 +73,9 @@ async def replay_execution(
     )
     execution = await start_run(session, run)
     details = {"replay_of": str(original.id), "agent_version": version.version_number, "mode": wanted.mode}
-    await record_change(session, "execution.replay", execution, principal, details)
+    await record_change(
+        session, "execution.replay", execution, principal, details, after={"status": str(execution.status)}
+    )
     return await read_summary(session, execution.id)
 
 
@@ -128,9 +130,10 @@ async def retry_with(
     old.dismissed_at = execution.queued_at
     changed = [name for name in ("input", "ticket_ref", "tool_type") if getattr(change, name) is not None]
     details = {"retry_of": str(old.id), "changed": changed, "even_though_written": change.even_though_written}
-    await record_change(session, "execution.retry_with", execution, principal, details)
+    after = {"status": str(execution.status), "ticket_ref": ticket_ref, "tool_type": tool_type}
+    await record_change(session, "execution.retry_with", execution, principal, details, after=after)
     # Two entries, because the trail of either run must show what became of it.
-    await record_change(session, "execution.dismiss", old, principal, {"retried_as": str(execution.id)})
+    await record_change(session, "execution.dismiss", old, principal, {"retried_as": str(execution.id)}, **DISMISSAL)
     return await read_summary(session, execution.id)
 
 

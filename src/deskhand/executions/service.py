@@ -24,7 +24,14 @@ from deskhand.engine.status import ExecutionStatus
 from deskhand.errors import ApprovalNeededError, ConflictError
 from deskhand.executions import repository
 from deskhand.executions.doubts import find_question
-from deskhand.executions.records import lock_execution, not_found, read_summary, record_change, without_credentials
+from deskhand.executions.records import (
+    DISMISSAL,
+    lock_execution,
+    not_found,
+    read_summary,
+    record_change,
+    without_credentials,
+)
 from deskhand.executions.redaction import redact
 from deskhand.executions.schemas import (
     AgentChoice,
@@ -151,7 +158,15 @@ async def cancel_execution(session: AsyncSession, execution_id: UUID, *, princip
             execution.completed_at = now
             execution.parked = False
             execution.not_before = None
-        await record_change(session, "execution.cancel", execution, principal, {"was": status.value})
+        await record_change(
+            session,
+            "execution.cancel",
+            execution,
+            principal,
+            {"was": status.value},
+            before={"status": status.value, "cancel_requested": False},
+            after={"status": str(execution.status), "cancel_requested": True},
+        )
     return await read_summary(session, execution_id)
 
 
@@ -206,7 +221,7 @@ async def dismiss_matching(session: AsyncSession, wanted: BulkDismiss, *, princi
     now = await database_now(session)
     for execution in executions[: wanted.limit]:
         execution.dismissed_at = now
-        await record_change(session, "execution.dismiss", execution, principal, {"error_code": execution.error_code})
+        await _record_dismissal(session, execution, principal)
     await session.flush()
     return BulkDismissResult(
         dismissed=[execution.id for execution in executions[: wanted.limit]], more=len(executions) > wanted.limit
@@ -236,15 +251,22 @@ async def dismiss_execution(session: AsyncSession, execution_id: UUID, *, princi
     # Once: who dismissed it first, and when, is what the trail should say.
     if execution.dismissed_at is None:
         execution.dismissed_at = await database_now(session)
-        await record_change(session, "execution.dismiss", execution, principal, {"error_code": execution.error_code})
+        await _record_dismissal(session, execution, principal)
     return await read_summary(session, execution_id)
 
 
+async def _record_dismissal(session: AsyncSession, execution: AgentExecution, principal: Principal) -> None:
+    details = {"error_code": execution.error_code}
+    await record_change(session, "execution.dismiss", execution, principal, details, **DISMISSAL)
+
+
 async def _requeue(session: AsyncSession, execution: AgentExecution, principal: Principal) -> bool:
+    before = {"status": str(execution.status), "error_code": execution.error_code}
     details = {"was": execution.status, "error_code": execution.error_code, "attempt": execution.attempt}
     if not await requeue_run(session, execution):
         return False
-    await record_change(session, "execution.retry", execution, principal, details)
+    after = {"status": ExecutionStatus.QUEUED.value, "error_code": None}
+    await record_change(session, "execution.retry", execution, principal, details, before=before, after=after)
     return True
 
 

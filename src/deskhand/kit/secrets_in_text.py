@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from typing import Any
 
 REDACTED = "[redacted]"
 
@@ -90,6 +91,29 @@ def scrub(text: str, marker: str = REDACTED, *, name_our_keys: bool = True) -> s
         whole = pattern is _OUR_KEY and not name_our_keys
         text = pattern.sub(_writer("{}" if whole else template, marker), text)
     return text
+
+
+def without_secrets(value: Any, marker: str = REDACTED, *, name_our_keys: bool = True) -> Any:
+    """A copy of a JSON value without secrets: values under a telling name are replaced whole, texts are scrubbed.
+
+    Args:
+        value: Any JSON value.
+        marker: What stands in the place of a secret.
+        name_our_keys: As for ``scrub``.
+    """
+    if isinstance(value, dict):
+        return {
+            key: marker if _is_secret(key, item) else without_secrets(item, marker, name_our_keys=name_our_keys)
+            for key, item in value.items()
+        }
+    if isinstance(value, list | tuple):
+        return [without_secrets(item, marker, name_our_keys=name_our_keys) for item in value]
+    return scrub(value, marker, name_our_keys=name_our_keys) if isinstance(value, str) else value
+
+
+def _is_secret(key: str, item: Any) -> bool:
+    # Whether there is one is no secret; counts of tokens are none either.
+    return names_a_secret(key) and item not in (None, "") and not isinstance(item, (bool, int, float))
 
 
 def _writer(template: str, marker: str) -> Callable[[re.Match[str]], str]:

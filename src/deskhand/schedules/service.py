@@ -140,7 +140,7 @@ async def run_now(session: AsyncSession, agent_id: UUID, trigger_id: UUID, *, pr
         input_payload={"schedule": about},
     )
     execution = await start_run(session, run)
-    await _audit(session, trigger, principal.actor, "schedule.run", {"execution_id": str(execution.id)})
+    await _audit(session, trigger, principal.actor, "schedule.run", after={"execution_id": str(execution.id)})
     return StartedRun(execution_id=execution.id, status=execution.status, queued_at=execution.queued_at)
 
 
@@ -155,6 +155,7 @@ async def set_paused(
     """
     agent, trigger = await _schedule(session, agent_id, trigger_id, for_update=True)
     if trigger.is_paused != paused:
+        before = {"is_paused": trigger.is_paused, "next_fire_at": trigger.next_fire_at}
         trigger.is_paused = paused
         # A paused schedule has no next time, which also takes it out of the index that schedulers look through.
         trigger.next_fire_at = None
@@ -164,7 +165,8 @@ async def set_paused(
         agent.revision += 1  # the agent as it is shown has changed: its ETag must too
         await session.flush()
         operation = "schedule.pause" if paused else "schedule.resume"
-        await _audit(session, trigger, actor, operation, {"next_fire_at": trigger.next_fire_at})
+        after = {"is_paused": paused, "next_fire_at": trigger.next_fire_at}
+        await _audit(session, trigger, actor, operation, before=before, after=after)
     return await _view(session, agent, trigger)
 
 
@@ -235,7 +237,13 @@ def _cron(trigger: AgentTrigger) -> str:
 
 
 async def _audit(
-    session: AsyncSession, trigger: AgentTrigger, actor: str, operation: str, details: dict[str, Any]
+    session: AsyncSession,
+    trigger: AgentTrigger,
+    actor: str,
+    operation: str,
+    *,
+    before: dict[str, Any] | None = None,
+    after: dict[str, Any],
 ) -> None:
     await audit.record(
         session,
@@ -244,5 +252,7 @@ async def _audit(
         operation=operation,
         resource_type="trigger",
         resource_id=trigger.id,
-        details={"agent_id": str(trigger.agent_id), **details},
+        before=before,
+        after=after,
+        details={"agent_id": str(trigger.agent_id)},
     )

@@ -69,7 +69,7 @@ class TenantService:
         self._ensure_default_tool_works(tenant)
         ensure_mail_settings(tenant, self._secrets)
         await repository.add_tenant(self._session, tenant)
-        await self._audit(tenant, actor, "tenant.create", {"tool_type": tenant.tool_type})
+        await self._audit(tenant, actor, "tenant.create")
         return tenant
 
     async def update_tenant(
@@ -95,6 +95,7 @@ class TenantService:
         connects = sent & {"tool_type", "connection_extras", *PLAIN_FIELDS, *SECRET_FIELDS}
         # Taken before anything changes, to tell afterwards whether a stored secret would go to another host.
         before = stored_destinations(tenant, secrets=self._secrets, plugins=self._plugins) if connects else {}
+        facts = _facts(tenant)
         if data.tool_type is not None:
             self._plugins.get_plugin(data.tool_type)
             tenant.tool_type = data.tool_type
@@ -116,8 +117,8 @@ class TenantService:
         ensure_mail_settings(tenant, self._secrets)
         if sent:
             await self._save(tenant)
-            # Names alone: the log cannot be cleaned, and a value may be a credential.
-            await self._audit(tenant, actor, "tenant.update", {"fields": sorted(sent)})
+            # Of secrets names alone: the log cannot be cleaned.
+            await self._audit(tenant, actor, "tenant.update", before=facts, fields=sorted(sent))
         return tenant
 
     async def get_tenant(self, tenant_id: str) -> TenantConfig:
@@ -188,9 +189,10 @@ class TenantService:
         tenant = await self._get(tenant_id, for_update=True)
         if tenant.is_active == active:
             raise ConflictError(f"The tenant '{tenant_id}' is already {'active' if active else 'deactivated'}.")
+        before = _facts(tenant)
         tenant.is_active = active
         await self._save(tenant)
-        await self._audit(tenant, actor, "tenant.reactivate" if active else "tenant.deactivate", {})
+        await self._audit(tenant, actor, "tenant.reactivate" if active else "tenant.deactivate", before=before)
         return tenant
 
     async def _get(self, tenant_id: str, *, for_update: bool = False) -> TenantConfig:
@@ -206,7 +208,15 @@ class TenantService:
         # Read back, because the database stamps updated_at, and the answer must show what is stored.
         await self._session.refresh(tenant)
 
-    async def _audit(self, tenant: TenantConfig, actor: str, operation: str, details: dict[str, Any]) -> None:
+    async def _audit(
+        self,
+        tenant: TenantConfig,
+        actor: str,
+        operation: str,
+        *,
+        before: dict[str, Any] | None = None,
+        **details: object,
+    ) -> None:
         await audit.record(
             self._session,
             tenant_id=tenant.tenant_id,
@@ -214,6 +224,8 @@ class TenantService:
             operation=operation,
             resource_type="tenant",
             resource_id=tenant.tenant_id,
+            before=before,
+            after=_facts(tenant),
             details=details,
         )
 
@@ -241,6 +253,12 @@ class TenantService:
         missing = fields is not None and any("is missing" in fault.detail for fault in faults)
         detail = fields.requirement if fields and missing else _joined(faults)
         raise InvalidInputError(detail, errors=faults)
+
+
+def _facts(tenant: TenantConfig) -> dict[str, Any]:
+    """What the audit log says of a tenant; of secrets only that a request named them."""
+    names = ("name", "tool_type", "is_active", "enhancement_preferences", "rate_limits", *PLAIN_FIELDS)
+    return {name: value for name in names if (value := getattr(tenant, name)) is not None}
 
 
 def _joined(faults: list[FieldProblem]) -> str:

@@ -384,6 +384,9 @@ class DeskHands:
                 operation=f"desk.{write.operation.name}",
                 resource_type=f"ticket:{self.tool_id}",
                 resource_id=receipt.ticket_id or write.ticket_id,
+                # The fields as the desk had them; a note or a new ticket has nothing before it.
+                before={change.field: change.before for change in receipt.changes} or None,
+                after={change.field: change.after for change in receipt.changes} or dict(write.given),
                 details={
                     "execution_id": str(execution.id),
                     "receipt": receipt.id,

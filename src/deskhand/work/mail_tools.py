@@ -227,5 +227,6 @@ class MailHands:
                 operation="mail.send",
                 resource_type="mail",
                 resource_id=message_id,
-                details={"execution_id": str(execution.id), "to": list(to), "subject": subject, "mark": mark},
+                after={"to": list(to), "subject": subject},
+                details={"execution_id": str(execution.id), "mark": mark},
             )

@@ -82,7 +82,7 @@ async def invite(
         raise ConflictError(f"{user.email} is in this tenant already; change the role instead.")
     # Somebody with an account has a password; a link would let this tenant's administrator set it for all tenants.
     link = await _make_link(session, user, actor=actor, now=now) if is_new else None
-    await _record(session, tenant_id, actor, "person.invite", user, role=data.role)
+    await _record(session, tenant_id, actor, "person.invite", user, after={"role": data.role})
     return await _member(session, tenant_id, user.id), link
 
 
@@ -99,7 +99,9 @@ async def change_role(
     _refuse_oneself(principal, user_id, "change your own role")
     before, one.membership.role = one.membership.role, role
     await session.flush()
-    await _record(session, tenant_id, principal.actor, "person.role", one.user, before=before, role=role)
+    await _record(
+        session, tenant_id, principal.actor, "person.role", one.user, before={"role": before}, after={"role": role}
+    )
     return one
 
 
@@ -114,7 +116,7 @@ async def remove(session: AsyncSession, *, tenant_id: str, user_id: UUID, princi
     _refuse_oneself(principal, user_id, "remove yourself")
     await repository.remove_membership(session, tenant_id, user_id)
     await sessions.end_sessions_of(session, user_id, now=now, tenant_id=tenant_id)
-    await _record(session, tenant_id, principal.actor, "person.remove", one.user, role=one.membership.role)
+    await _record(session, tenant_id, principal.actor, "person.remove", one.user, before={"role": one.membership.role})
 
 
 async def password_link(
@@ -217,7 +219,11 @@ async def create_account(
     """
     if not await repository.add_user(session, email=email, name=name, is_platform_admin=is_platform_admin):
         raise ConflictError(f"{email} has an account already.")
-    return await _make_link(session, await _account(session, email), actor=actor, now=now)
+    user = await _account(session, email)
+    await _record(
+        session, audit.PLATFORM, actor, "person.create", user, after={"is_platform_admin": is_platform_admin}
+    )
+    return await _make_link(session, user, actor=actor, now=now)
 
 
 async def reset_account(session: AsyncSession, *, email: str, actor: str, now: datetime) -> Link:
@@ -239,13 +245,15 @@ async def set_account_active(session: AsyncSession, *, email: str, is_active: bo
         NotFoundError: No such account.
     """
     user = await _account(session, email)
+    before = {"is_active": user.is_active}
     user.is_active = is_active
     if not is_active:
         await sessions.end_sessions_of(session, user.id, now=now)
         # A link that is still good would set a password, and so outlive the disabling.
         await repository.void_links(session, user.id, now=now)
     operation = "person.enable" if is_active else "person.disable"
-    await events.record(session, user, operation, actor=actor, email=user.email)
+    after = {"is_active": is_active}
+    await events.record(session, user, operation, actor=actor, email=user.email, before=before, after=after)
 
 
 async def list_accounts(session: AsyncSession) -> list[tuple[User, list[str]]]:
@@ -265,6 +273,7 @@ async def first_administrator(session: AsyncSession, *, actor: str, now: datetim
     # Somebody has set the password, or closed the account: a new link would be a way in for whoever reads the log.
     if user is None or user.password_hash is not None or not user.is_active:
         return None
+    await _record(session, audit.PLATFORM, actor, "person.password_link", user)
     return await _make_link(session, user, actor=actor, now=now)
 
 
@@ -319,7 +328,14 @@ def _refuse_oneself(principal: Principal, user_id: UUID, what: str) -> None:
 
 
 async def _record(
-    session: AsyncSession, tenant_id: str, actor: str, operation: str, user: User, **details: str
+    session: AsyncSession,
+    tenant_id: str,
+    actor: str,
+    operation: str,
+    user: User,
+    *,
+    before: dict[str, object] | None = None,
+    after: dict[str, object] | None = None,
 ) -> None:
     await audit.record(
         session,
@@ -328,5 +344,7 @@ async def _record(
         operation=operation,
         resource_type="person",
         resource_id=user.id,
-        details={"email": user.email, **details},
+        before=before,
+        after=after,
+        details={"email": user.email},
     )

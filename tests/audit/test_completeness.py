@@ -1,0 +1,407 @@
+"""Whatever changes something is on record: each changing route of the application and each command that changes.
+
+The routes are read from the application and the commands from the command line, so that a new one fails here until
+somebody has said what it records. ``SILENT`` are those that record nothing, with the reason.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+import typer
+from cryptography.fernet import Fernet
+from sqlalchemy import select
+from tests.access.test_permissions import routes_of
+from tests.conftest import DatabaseUrls, MakeTenant
+from tests.support import decisions
+from tests.support.api import AGENT, Api, running_api
+from tests.support.console import Console
+from tests.support.logins import TENANT_KEY
+from tests.support.people import PASSWORD, account, browser
+from typer.testing import CliRunner
+
+from deskhand.access.people import administration
+from deskhand.access.principal import Principal
+from deskhand.agents.models import Agent
+from deskhand.audit.models import AuditLog
+from deskhand.cli import app as command_line
+from deskhand.kit.db.session import Database
+from deskhand.ui.csrf import SESSION_COOKIE, csrf_token_of
+
+PROGRAM = "an-auditor/1.0"
+SILENT = {
+    "POST /api/v1/schedules/preview": "computes times and stores nothing",
+    "POST /api/v1/tenants/{tenant_id}/connections/{tool_type}/test": "asks the desk and stores nothing",
+    "POST /agents/{agent_id}/webhook": "deliveries are a log of their own (webhook_deliveries)",
+    "POST /webhooks/{tenant_id}/{tool_type}": "deliveries are a log of their own (webhook_deliveries)",
+}
+NO_STATE = ("console.", "person.password_")
+"""What has nothing before or after: somebody came in, or set a password."""
+
+
+@dataclass
+class World:
+    """Two tenants, somebody of each kind who acts, and things to act on."""
+
+    api: Api
+    console: Console
+    clients: dict[str, httpx2.AsyncClient] = field(default_factory=dict)
+    ids: dict[str, str] = field(default_factory=dict)
+    tickets: Any = field(default_factory=lambda: count(2000))
+    agent: Agent | None = None
+
+    async def entries(self, after: int = 0) -> list[AuditLog]:
+        async with self.api.db.platform_session() as session:
+            query = select(AuditLog).where(AuditLog.sequence > after).order_by(AuditLog.sequence)
+            return list(await session.scalars(query))
+
+    async def run(self, status: str = "failed") -> dict[str, str]:
+        assert self.agent is not None
+        ticket = str(next(self.tickets))
+        run = await self.console.execution(self.agent, status=status, ticket=ticket)
+        return {"execution_id": str(run), "ticket": ticket}
+
+    async def new_agent(self, *steps: str) -> dict[str, str]:
+        made = await self.api.agent(self.clients["key"])
+        for step in steps:
+            answer = await self.clients["key"].post(f"/api/v1/agents/{made['id']}/{step}")
+            assert answer.status_code == 200, answer.text
+        return {"agent_id": made["id"], "number": "1"}
+
+    async def key(self) -> dict[str, str]:
+        made = await self.clients["key"].post("/api/v1/tenants/acme/api-keys", json={"name": "spare", "role": "viewer"})
+        return {"key_id": made.json()["id"]}
+
+    async def member(self) -> dict[str, str]:
+        person = await account(self.api, f"m{next(self.tickets)}@example.com", acme="viewer")
+        return {"person_id": str(person.id), "email": person.email}
+
+    async def link(self) -> dict[str, str]:
+        person = await self.member()
+        operator = Principal(kind="api_key", tenant_id="acme", role="tenant_admin", actor="test")
+        async with self.api.db.platform_session() as session:
+            link = await administration.password_link(
+                session,
+                tenant_id="acme",
+                user_id=person["person_id"],  # type: ignore[arg-type]  # a UUID's text does
+                principal=operator,
+                now=self.api.state.clock(),
+            )
+        return {"token": link.token}
+
+    async def member_signed_in(self) -> dict[str, str]:
+        person = await self.member()
+        self.clients["person"] = await browser(self.api, person["email"], "acme")
+        return person
+
+    async def key_signed_in(self) -> dict[str, str]:
+        self.clients["session"] = await self.api.client(Accept="text/html")
+        answer = await self.clients["session"].post("/login", data={"api_key": await self.console.key()})
+        assert answer.status_code == 303
+        return {}
+
+    async def in_doubt(self) -> dict[str, str]:
+        assert self.agent is not None
+        run = await decisions.in_doubt(self.console, self.agent, ticket=str(next(self.tickets)))
+        return {"execution_id": str(run)}
+
+    async def changed_agent(self) -> dict[str, str]:
+        ids = await self.new_agent()
+        await self.clients["key"].patch(
+            f"/api/v1/agents/{ids['agent_id']}", json={"system_prompt": "Be brief, please."}
+        )
+        return ids
+
+
+Prepare = Callable[[World], Awaitable[dict[str, str]]]
+
+
+@dataclass(frozen=True)
+class Step:
+    """A call of a changing route that goes well, and what it records."""
+
+    operations: tuple[str, ...]
+    body: Callable[[dict[str, str]], dict[str, Any]] = lambda _: {}
+    who: str = "key"
+    prepare: Prepare | None = None
+
+
+def _ticket(ids: dict[str, str]) -> dict[str, Any]:
+    return {"ticket_ref": ids["ticket"]}
+
+
+def _bulk(ids: dict[str, str]) -> dict[str, Any]:
+    return {"verb": "dismiss", "ticket": ids["ticket"], "number": "1"}
+
+
+def _passwords(ids: dict[str, str]) -> dict[str, Any]:
+    return {
+        "token": ids.get("token", ""),
+        "password": "glacier whistle tandem orchid",
+        "again": "glacier whistle tandem orchid",
+    }
+
+
+DESK = {"servicedesk_url": "https://desk.example.com", "servicedesk_api_key": "k" * 30}
+DOUBT = {"step_key": "add_note:note", "done": "false"}
+STEPS = {
+    "POST /api/v1/tenants": Step(
+        ("tenant.create",), lambda _: {"tenant_id": "initech", "name": "Initech", **DESK}, "platform"
+    ),
+    "PATCH /api/v1/tenants/{tenant_id}": Step(
+        ("tenant.update",), lambda _: {"name": "Other", "servicedesk_api_key": "n" * 30}
+    ),
+    "POST /api/v1/tenants/{tenant_id}/deactivate": Step(("tenant.deactivate",), who="platform"),
+    "POST /api/v1/tenants/{tenant_id}/reactivate": Step(("tenant.reactivate",), who="platform"),
+    "POST /api/v1/tenants/{tenant_id}/api-keys": Step(("api_key.create",), lambda _: {"name": "n", "role": "viewer"}),
+    "POST /api/v1/tenants/{tenant_id}/api-keys/{key_id}/rotate": Step(("api_key.rotate",), prepare=World.key),
+    "DELETE /api/v1/tenants/{tenant_id}/api-keys/{key_id}": Step(("api_key.revoke",), prepare=World.key),
+    "POST /api/v1/tenants/{tenant_id}/sign-in-tokens": Step(("sign_in_token.create",)),
+    "POST /api/v1/tenants/{tenant_id}/people": Step(
+        ("person.invite",), lambda _: {"email": "new@example.com", "role": "viewer"}
+    ),
+    "PATCH /api/v1/tenants/{tenant_id}/people/{person_id}": Step(
+        ("person.role",), lambda _: {"role": "editor"}, prepare=World.member
+    ),
+    "POST /api/v1/tenants/{tenant_id}/people/{person_id}/password-links": Step(
+        ("person.password_link",), prepare=World.member
+    ),
+    "DELETE /api/v1/tenants/{tenant_id}/people/{person_id}": Step(("person.remove",), prepare=World.member),
+    "POST /api/v1/agents": Step(("agent.create",), lambda _: AGENT),
+    "PATCH /api/v1/agents/{agent_id}": Step(("agent.update",), lambda _: {"name": "Renamed"}, prepare=World.new_agent),
+    "POST /api/v1/agents/{agent_id}/activate": Step(("agent.activate",), prepare=World.new_agent),
+    "POST /api/v1/agents/{agent_id}/suspend": Step(("agent.suspend",), prepare=lambda w: w.new_agent("activate")),
+    "POST /api/v1/agents/{agent_id}/resume": Step(
+        ("agent.resume",), prepare=lambda w: w.new_agent("activate", "suspend")
+    ),
+    "DELETE /api/v1/agents/{agent_id}": Step(("agent.delete",), prepare=lambda w: w.new_agent("activate")),
+    "POST /api/v1/agents/{agent_id}/versions/{number}/rollback": Step(("agent.rollback",), prepare=World.changed_agent),
+    "POST /api/v1/agents/{agent_id}/rotate-secret": Step(("agent.rotate_secret",), prepare=World.new_agent),
+    "POST /api/v1/executions/retry": Step(("execution.retry",), _ticket, prepare=World.run),
+    "POST /api/v1/executions/dismiss": Step(("execution.dismiss",), _ticket, prepare=World.run),
+    "POST /api/v1/executions/{execution_id}/cancel": Step(("execution.cancel",), prepare=lambda w: w.run("queued")),
+    "POST /api/v1/executions/{execution_id}/retry": Step(("execution.retry",), prepare=World.run),
+    "POST /api/v1/executions/{execution_id}/dismiss": Step(("execution.dismiss",), prepare=World.run),
+    "POST /api/v1/executions/{execution_id}/replay": Step(("execution.replay",), prepare=World.run),
+    "POST /api/v1/executions/{execution_id}/retry-with": Step(
+        ("execution.retry_with", "execution.dismiss"), lambda _: {"ticket_ref": "77"}, prepare=World.run
+    ),
+    "POST /api/v1/executions/{execution_id}/answer": Step(
+        ("execution.answer",), lambda _: {"step_key": "add_note:note", "done": False}, prepare=World.in_doubt
+    ),
+    "POST /api/v1/agents/{agent_id}/triggers/{trigger_id}/run": Step(("schedule.run",)),
+    "POST /api/v1/agents/{agent_id}/triggers/{trigger_id}/pause": Step(("schedule.pause",)),
+    "POST /api/v1/agents/{agent_id}/triggers/{trigger_id}/resume": Step(("schedule.resume",)),
+    "POST /schedules/{agent_id}/{trigger_id}/run": Step(("schedule.run",), who="ann"),
+    "POST /schedules/{agent_id}/{trigger_id}/pause": Step(("schedule.pause",), who="ann"),
+    "POST /schedules/{agent_id}/{trigger_id}/resume": Step(("schedule.resume",), who="ann"),
+    "POST /executions/bulk": Step(("execution.dismiss",), _bulk, "ann", World.run),
+    "POST /executions/{execution_id}/cancel": Step(("execution.cancel",), who="ann", prepare=lambda w: w.run("queued")),
+    "POST /executions/{execution_id}/retry": Step(("execution.retry",), who="ann", prepare=World.run),
+    "POST /executions/{execution_id}/dismiss": Step(("execution.dismiss",), who="ann", prepare=World.run),
+    "POST /executions/{execution_id}/replay": Step(
+        ("execution.replay",), lambda _: {"agent_version": "1"}, "ann", World.run
+    ),
+    "POST /executions/{execution_id}/retry-with": Step(
+        ("execution.retry_with", "execution.dismiss"),
+        lambda _: {"ticket_ref": "78", "tool_type": "servicedesk_plus", "input": "{}"},
+        "ann",
+        World.run,
+    ),
+    "POST /executions/{execution_id}/answer": Step(("execution.answer",), lambda _: DOUBT, "ann", World.in_doubt),
+    "POST /tenants/{tenant_id}/people": Step(
+        ("person.invite",), lambda _: {"email": "newer@example.com", "role": "viewer"}, "ann"
+    ),
+    "POST /tenants/{tenant_id}/people/{person_id}/role": Step(
+        ("person.role",), lambda _: {"role": "editor"}, "ann", World.member
+    ),
+    "POST /tenants/{tenant_id}/people/{person_id}/password-link": Step(
+        ("person.password_link",), who="ann", prepare=World.member
+    ),
+    "POST /tenants/{tenant_id}/people/{person_id}/remove": Step(("person.remove",), who="ann", prepare=World.member),
+    "POST /set-password": Step(("person.password_set",), _passwords, "nobody", World.link),
+    "POST /account/password": Step(
+        ("person.password_change",),
+        lambda ids: {"current": PASSWORD, "new": _passwords(ids)["password"], **_passwords(ids)},
+        "person",
+        World.member_signed_in,
+    ),
+    "POST /account/tenant": Step(("console.enter",), lambda _: {"tenant_id": "globex"}, "ann"),
+    "POST /login": Step(
+        ("console.sign_in",), lambda ids: {"email": ids["email"], "password": PASSWORD}, "nobody", World.member
+    ),
+    "POST /logout": Step(("console.sign_out",), who="session", prepare=World.key_signed_in),
+}
+
+
+@pytest.fixture
+async def world(clean_db: Database, database_urls: DatabaseUrls) -> AsyncIterator[World]:
+    async with running_api(database_urls.app_url) as api:
+        world = World(api, Console(api.url, api.db, api.app))
+        world.clients = {"key": await api.tenant(), "platform": await api.platform(), "nobody": await api.client()}
+        await api.tenant("globex")
+        await account(api, "ann@example.com", acme="tenant_admin", globex="viewer")
+        world.clients["ann"] = await browser(api, "ann@example.com", "acme")
+        triggers = [{"trigger_type": "webhook"}, {"trigger_type": "schedule", "schedule_cron": "0 9 * * *"}]
+        made = await api.agent(world.clients["key"], triggers=triggers)
+        assert (await world.clients["key"].post(f"/api/v1/agents/{made['id']}/activate")).status_code == 200
+        async with api.db.tenant_session("acme") as session:
+            world.agent = await session.get_one(Agent, made["id"])
+        trigger = next(one["id"] for one in made["triggers"] if one["trigger_type"] == "schedule")
+        world.ids = {"tenant_id": "acme", "agent_id": made["id"], "trigger_id": trigger}
+        yield world
+
+
+async def call(world: World, route: str, step: Step, ids: dict[str, str]) -> httpx2.Response:
+    """Send what the step says, as its caller does."""
+    method, path = route.split(" ", 1)
+    client = world.clients[step.who]
+    body = step.body(ids)
+    cookie = client.cookies.get(SESSION_COOKIE)
+    if not path.startswith("/api/"):
+        body = {"data": {**body, **({"csrf": csrf_token_of(cookie)} if cookie else {})}}
+    else:
+        body = {"json": body} if method != "DELETE" else {}
+    headers = {"X-Request-ID": f"audit-{route.replace(' ', '')[:40].translate(str.maketrans('/{}', '...'))}"}
+    return await client.request(method, path.format(**ids), headers={**headers, "User-Agent": PROGRAM}, **body)
+
+
+async def test_every_changing_route_records_who_what_and_from_where(world: World) -> None:
+    routes = {route.name for route in routes_of(world.api.app) if route.method != "GET"}
+    assert routes - SILENT.keys() == STEPS.keys(), "say here what a new route records"
+    wrong = []
+    for route, step in STEPS.items():
+        prepared = await step.prepare(world) if step.prepare else {}
+        newest = (await world.entries())[-1].sequence
+        answer = await call(world, route, step, {**world.ids, **prepared})
+        entries = await world.entries(newest)
+        if not answer.is_success and answer.status_code != 303:
+            wrong.append(f"{route}: {answer.status_code} {answer.text[:200]}")
+        elif tuple(entry.operation for entry in entries) != step.operations:
+            wrong.append(f"{route}: recorded {[entry.operation for entry in entries]}")
+        for entry in entries:
+            state = {"before", "after"} & entry.details.keys() or entry.operation.startswith(NO_STATE)
+            sent = answer.request.headers["x-request-id"]
+            source = (entry.address, entry.user_agent, entry.request_id) == ("127.0.0.1", PROGRAM, sent)
+            if not (state and source and entry.actor.partition(":")[0] in ACTORS[step.who]):
+                wrong.append(f"{route}: {entry.operation} {entry.actor} {entry.details} {entry.request_id}")
+    assert not wrong, "\n".join(wrong)
+
+
+ACTORS = {
+    "key": ("api-key",),
+    "platform": ("platform-key",),
+    "ann": ("user",),
+    "person": ("user",),
+    "session": ("session",),
+    "nobody": ("user",),
+}
+
+
+# -- the command line ------------------------------------------------------------------------------------------------
+
+READS = {
+    *("audit export", "audit verify", "db current", "desk setup", "doctor", "key list", "keys new", "models list"),
+    *("tenant list", "user list"),
+}
+NO_TENANTS_DATA = {
+    *("db upgrade", "db downgrade", "db prune", "demo", "models pull", "serve", "simulator", "up", "worker"),
+}
+"""Processes, files of this machine, the schema (before there is a log), and what is too old by the settings."""
+COMMANDS: dict[str, tuple[list[str], tuple[str, ...]]] = {
+    "tenant create": (["{tenant}"], ("tenant.create",)),
+    "tenant sign-in": (["acme"], ("sign_in_token.create",)),
+    "user create": (["ann@example.com", "--tenant", "acme"], ("person.invite",)),
+    "user create --platform-admin": (["root@example.com", "--platform-admin"], ("person.create",)),
+    "user reset": (["root@example.com"], ("person.password_link",)),
+    "user disable": (["ann@example.com"], ("person.disable",)),
+    "key create": (["--tenant", "acme"], ("api_key.create",)),
+    "key create --platform": (["--platform"], ("platform_key.create",)),
+    "key rotate": (["{key}", "--tenant", "acme"], ("api_key.rotate",)),
+    "key revoke": (["{key}", "--tenant", "acme"], ("api_key.revoke",)),
+    "key revoke --platform": (["{platform_key}", "--platform"], ("platform_key.revoke",)),
+    "keys rotate": ([], ("encryption_keys.rotate",)),
+    "import-tickets": (["{tickets}", "--tenant", "acme"], ("knowledge.import", "knowledge.import_end")),
+    "import-articles": (["{article}", "--tenant", "acme"], ("knowledge.import", "knowledge.import_end")),
+    "import-systems": (["{systems}", "--tenant", "acme"], ("knowledge.import", "knowledge.import_end")),
+}
+
+
+def commands(group: Any, *before: str) -> set[str]:
+    """Every command of the command line, by its words."""
+    context = typer.Context(group)
+    names = group.list_commands(context)
+    return {
+        word
+        for name in names
+        for command in [group.get_command(context, name)]
+        for word in (
+            commands(command, *before, name) if hasattr(command, "list_commands") else [" ".join([*before, name])]
+        )
+    }
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> dict[str, str]:
+    """What commands read."""
+    contents = {
+        "tenant": ("tenant.json", json.dumps({"tenant_id": "globex", "name": "Globex", **DESK})),
+        "tickets": (
+            "tickets.csv",
+            "id,subject,description,resolution,resolved_at\n1,Printer,It jams,Cleaned,2026-05-04\n",
+        ),
+        "article": ("article.md", "# Printers\n\nOpen the lid and look for paper.\n"),
+        "systems": ("systems.csv", "name,kind\nprint-01,server\n"),
+    }
+    for name, text in contents.values():
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    return {key: str(tmp_path / name) for key, (name, _) in contents.items()}
+
+
+async def test_every_changing_command_records_who_sat_there(
+    clean_db: Database,
+    database_urls: DatabaseUrls,
+    make_tenant: MakeTenant,
+    monkeypatch: pytest.MonkeyPatch,
+    files: dict[str, str],
+) -> None:
+    known = {" ".join(word for word in name.split() if not word.startswith("--")) for name in COMMANDS}
+    assert commands(typer.main.get_command(command_line)) == known | READS | NO_TENANTS_DATA
+    ring = Fernet.generate_key().decode()
+    for name, value in (
+        ("DATABASE_URL", database_urls.app_url),
+        ("DATABASE_PLATFORM_URL", database_urls.platform_url),
+        ("TENANT_KEY", TENANT_KEY),
+        ("ENCRYPTION_KEYS", ring),
+    ):
+        monkeypatch.setenv(f"DESKHAND_{name}", value)
+    await make_tenant(
+        "acme",
+        servicedesk_api_key_encrypted=Fernet(ring.encode()).encrypt(b"k").decode(),
+        webhook_signing_secret_encrypted=Fernet(ring.encode()).encrypt(b"w").decode(),
+    )
+    said: dict[str, str] = dict(files)
+    sequence, wrong = 0, []
+    for name, (arguments, operations) in COMMANDS.items():
+        words = [word for word in name.split() if not word.startswith("--")]
+        sent = [*words, *(argument.format(**said) for argument in arguments)]
+        result = await asyncio.to_thread(CliRunner().invoke, command_line, sent)
+        async with clean_db.platform_session() as session:
+            query = select(AuditLog).where(AuditLog.sequence > sequence).order_by(AuditLog.sequence)
+            entries = list(await session.scalars(query))
+        sequence = entries[-1].sequence if entries else sequence
+        if result.exit_code or tuple(entry.operation for entry in entries) != operations:
+            wrong.append(f"{name}: {[entry.operation for entry in entries]} {result.output} {result.exception}")
+        if any(entry.actor != "command-line" or " of " not in (entry.user_agent or "") for entry in entries):
+            wrong.append(f"{name}: {entries[0].actor}, {entries[0].user_agent}")
+        if name.startswith("key create") and entries:
+            said["platform_key" if "--platform" in name else "key"] = entries[0].details["after"]["prefix"]
+    assert not wrong, "\n".join(wrong)
