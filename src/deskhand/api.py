@@ -23,6 +23,7 @@ from deskhand.agents.templates.endpoints import router as agent_templates_router
 from deskhand.approvals.endpoints import router as approvals_router
 from deskhand.approvals.pages import router as approval_pages
 from deskhand.appstate import App, SignInRules
+from deskhand.audit.refusals import KeyRefusals
 from deskhand.audit.source import SourceOfRequests
 from deskhand.engine.queue import Waker, queue_depth
 from deskhand.errors import UnavailableError
@@ -217,6 +218,8 @@ async def _open(config: ApiConfig, secrets: SecretBox, stack: AsyncExitStack) ->
     book = TriggerBook(db, pool, secrets, plugins)
     inbox = Inbox(pool, book, waker, clock=utc_now, count=telemetry.delivery)
     stack.enter_context(watching_loop(telemetry.loop_stall))
+    refusals = KeyRefusals()
+    await stack.enter_async_context(refusals.at_work(db))
     return IntakeState(
         db=db,
         pool=pool,
@@ -228,6 +231,7 @@ async def _open(config: ApiConfig, secrets: SecretBox, stack: AsyncExitStack) ->
         gateway=_gateway(config),
         telemetry=telemetry,
         sign_in_rules=config.sign_in_rules,
+        refusals=refusals,
         inbox=inbox,
     )
 

@@ -9,6 +9,7 @@ cookie, and every request looks it up again, so that revoking the key ends the s
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from uuid import UUID
@@ -18,9 +19,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from deskhand.access import repository, sessions
 from deskhand.access.principal import Origin, Principal
 from deskhand.access.repository import StoredKey
-from deskhand.access.service import KEY, PLATFORM_KEY, SESSION, SESSION_LIFETIME, SIGN_IN, new_key
-from deskhand.appstate import SignInRules
+from deskhand.access.service import KEY, PLATFORM_KEY, PREFIX_LENGTH, SESSION, SESSION_LIFETIME, SIGN_IN, new_key
+from deskhand.appstate import AppState, SignInRules
 from deskhand.audit import service as audit
+from deskhand.audit.refusals import KeyRefusals
 from deskhand.errors import ConfigurationError, UnauthenticatedError
 from deskhand.kit.crypto import SecretBox, key_digest
 from deskhand.kit.db.session import Database
@@ -28,18 +30,17 @@ from deskhand.kit.db.session import Database
 MAX_CREDENTIAL = 2000
 """Characters a credential may have before it is refused unread."""
 
+_SHAPE = re.compile(rf"(?:{KEY}|{PLATFORM_KEY}|{SIGN_IN})_[\w-]{{{PREFIX_LENGTH - 4}}}(?=[\w-]{{35}}\Z)", re.ASCII)
 _INVALID = "The API key is unknown, expired or revoked."
 _OF_A_KEY, _OF_A_PERSON = "key", "session"
 
 
-async def sign_in(db: Database, secrets: SecretBox, credential: str, *, now: datetime) -> str:
+async def sign_in(app: AppState, credential: str) -> str:
     """Exchange an API key or a sign-in token for a console session.
 
     Args:
-        db: Opens the sessions; the tenant is only known once the credential is.
-        secrets: Encrypts the cookie.
+        app: The process's shared objects; the tenant is only known once the credential is.
         credential: A ``dhk_`` key or a ``dhs_`` token.
-        now: Current time.
 
     Returns:
         The value of the session cookie, valid for ``SESSION_LIFETIME``.
@@ -47,9 +48,10 @@ async def sign_in(db: Database, secrets: SecretBox, credential: str, *, now: dat
     Raises:
         UnauthenticatedError: The credential does not hold, or the token was used before.
     """
-    key = await _find_tenant_key(db, credential, kinds=(KEY, SIGN_IN), now=now)
+    now = app.clock()
+    key = await _find_tenant_key(app.db, app.refusals, credential, kinds=(KEY, SIGN_IN), now=now)
     assert key.tenant_id is not None
-    async with db.tenant_session(key.tenant_id) as session:
+    async with app.db.tenant_session(key.tenant_id) as session:
         ends = now + SESSION_LIFETIME
         if credential.startswith(f"{SIGN_IN}_"):
             # One statement revokes and answers: of two tabs that send the same token, one gets a session.
@@ -75,7 +77,7 @@ async def sign_in(db: Database, secrets: SecretBox, credential: str, *, now: dat
         session_key.last_used_at = now
         facts = {"role": session_key.role, "prefix": session_key.prefix}
         await _record(session, key.tenant_id, f"api-key:{key.prefix}", "console.sign_in", session_key.id, after=facts)
-    return _cookie(secrets, _OF_A_KEY, key_digest(plain))
+    return _cookie(app.secrets, _OF_A_KEY, key_digest(plain))
 
 
 async def _record(
@@ -146,14 +148,14 @@ async def _sign_out_person(session: AsyncSession, digest: bytes, *, now: datetim
     return proof
 
 
-async def principal_of_key(db: Database, credential: str, *, now: datetime) -> Principal:
+async def principal_of_key(db: Database, refusals: KeyRefusals, credential: str, *, now: datetime) -> Principal:
     """Whose API key this is; a use is noted, once a minute at most.
 
     Raises:
         UnauthenticatedError: It is unknown, expired or revoked (the answer does not say which).
     """
     if credential.startswith(f"{PLATFORM_KEY}_"):
-        key = await _find_platform_key(db, credential)
+        key = await _find_platform_key(db, refusals, credential)
         return Principal(
             kind="platform",
             tenant_id=None,
@@ -161,7 +163,7 @@ async def principal_of_key(db: Database, credential: str, *, now: datetime) -> P
             actor=f"platform-key:{key.prefix}",
             origin=Origin(platform_key_id=key.id),
         )
-    key = await _find_tenant_key(db, credential, kinds=(KEY,), now=now)
+    key = await _find_tenant_key(db, refusals, credential, kinds=(KEY,), now=now)
     return Principal(
         kind="api_key",
         tenant_id=key.tenant_id,
@@ -216,13 +218,17 @@ async def still_holds(session: AsyncSession, principal: Principal, *, now: datet
     return key is not None and key.tenant_is_active and _is_good(key, now) and not idle
 
 
-async def _find_tenant_key(db: Database, credential: str, *, kinds: tuple[str, ...], now: datetime) -> StoredKey:
+async def _find_tenant_key(
+    db: Database, refusals: KeyRefusals, credential: str, *, kinds: tuple[str, ...], now: datetime
+) -> StoredKey:
     # By the prefix first: a session's own key in an Authorization header is no credential, although its hash is stored.
     if len(credential) > MAX_CREDENTIAL or not credential.startswith(tuple(f"{kind}_" for kind in kinds)):
+        refusals.note(prefix="", reason="not a key")
         raise UnauthenticatedError(_INVALID)
     async with db.anonymous_session() as session:
         key = await repository.find_api_key(session, key_digest(credential))
         if key is None or not _is_good(key, now):
+            _note_refusal(refusals, credential, key)
             raise UnauthenticatedError(_INVALID)
         await _note_use(session, key, key_digest(credential), now)
     return key
@@ -233,14 +239,26 @@ async def _note_use(session: AsyncSession, key: StoredKey, digest: bytes, now: d
         await repository.note_use(session, digest, now)
 
 
-async def _find_platform_key(db: Database, credential: str) -> StoredKey:
+async def _find_platform_key(db: Database, refusals: KeyRefusals, credential: str) -> StoredKey:
     if len(credential) > MAX_CREDENTIAL:
+        refusals.note(prefix="", reason="not a key")
         raise UnauthenticatedError(_INVALID)
     async with db.anonymous_session() as session:
         key = await repository.find_platform_key(session, key_digest(credential))
     if key is None or key.revoked_at is not None:
+        _note_refusal(refusals, credential, key)
         raise UnauthenticatedError(_INVALID)
     return key
+
+
+def _note_refusal(refusals: KeyRefusals, credential: str, key: StoredKey | None) -> None:
+    if key is not None:
+        reason = "revoked" if key.revoked_at is not None else "expired"
+        refusals.note(tenant_id=key.tenant_id or audit.PLATFORM, prefix=key.prefix, reason=reason)
+        return
+    # The part that lists show of a key. Of what is not shaped like one nothing: it may be a secret of somebody else's.
+    match = _SHAPE.match(credential)
+    refusals.note(prefix=match[0] if match else "", reason="unknown" if match else "not a key")
 
 
 def _is_good(key: StoredKey, now: datetime) -> bool:

@@ -170,7 +170,7 @@ async def sign_in(
             answer = await _with_password(request, app, form, device)
         else:
             credential = (form.token or form.api_key).strip()
-            give_session(answer, app, await authentication.sign_in(app.db, app.secrets, credential, now=app.clock()))
+            give_session(answer, app, await authentication.sign_in(app, credential))
     except (UnauthenticatedError, RateLimitedError) as err:
         # A script gets the problem document; a person gets the form again with what went wrong.
         if "text/html" not in request.headers.get("accept", ""):

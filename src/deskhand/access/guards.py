@@ -39,7 +39,7 @@ async def identify(request: Request, app: App, bearer: Bearer, cookie: Cookie) -
     """
     # Before the cookie: a script that runs in a signed-in browser and sends a key means the key.
     if bearer is not None:
-        return await authentication.principal_of_key(app.db, bearer.credentials, now=app.clock())
+        return await authentication.principal_of_key(app.db, app.refusals, bearer.credentials, now=app.clock())
     # Refused instead of falling back to the cookie: whoever sends the header means to be somebody in particular.
     if "authorization" in request.headers:
         raise UnauthenticatedError("The Authorization header must read: Bearer <API key>.")
@@ -126,7 +126,7 @@ TenantPath = Annotated[
 ]
 
 
-def administered_tenant(tenant_id: TenantPath, principal: Authenticated) -> Principal:
+def administered_tenant(tenant_id: TenantPath, principal: Authenticated, app: App) -> Principal:
     """Allow the tenant's own administrator, and platform administrators.
 
     Raises:
@@ -136,6 +136,9 @@ def administered_tenant(tenant_id: TenantPath, principal: Authenticated) -> Prin
     if principal.may("platform_admin"):
         return principal
     if principal.tenant_id != tenant_id:
+        if principal.kind == "api_key" and principal.tenant_id:
+            prefix = principal.actor.partition(":")[2]
+            app.refusals.note(tenant_id=principal.tenant_id, prefix=prefix, reason="used for another tenant")
         raise NotFoundError(f"There is no tenant '{tenant_id}'.")
     # Told apart only inside one's own tenant: outside, "forbidden" would say that a tenant of that name exists.
     if not principal.may("tenant_admin"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from deskhand.agents.models import Agent
 from deskhand.agents.schemas import AgentStatus
 from deskhand.errors import ConflictError, InvalidTransitionError
 
@@ -34,3 +35,13 @@ def ensure_transition(before: str, after: AgentStatus) -> None:
     possible = " or ".join(f"'{status.value}'" for status in AgentStatus if status in allowed)
     hint = f"From '{before}' it can go to {possible}." if possible else f"'{before}' is final; create a new agent."
     raise InvalidTransitionError(f"An agent cannot go from '{before}' to '{after.value}'. {hint}")
+
+
+def ensure_changeable(agent: Agent) -> None:
+    """Refuse to change an agent that was deleted.
+
+    Raises:
+        ConflictError: It is inactive, for good.
+    """
+    if agent.status == AgentStatus.INACTIVE:
+        raise ConflictError(f"Agent {agent.id} is 'inactive' and cannot be changed any more.")

@@ -9,14 +9,14 @@ from uuid import UUID, uuid4
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from deskhand.agents import changes, repository
-from deskhand.agents.lifecycle import AgentNotReadyError, ensure_transition
+from deskhand.agents.lifecycle import AgentNotReadyError, ensure_changeable, ensure_transition
 from deskhand.agents.llm_config import LLMConfig
 from deskhand.agents.models import Agent, AgentTrigger, AgentVersion
 from deskhand.agents.outcomes import mail_missing, read_outcome
 from deskhand.agents.readiness import missing_for_activation
 from deskhand.agents.repository import AgentFilter
 from deskhand.agents.schemas import NEVER_DRAFT_AGAIN, AgentCreate, AgentStatus, AgentUpdate
-from deskhand.agents.versions import VersionDiff, compare, snapshot
+from deskhand.agents.versions import VersionDiff, compare, facts, snapshot
 from deskhand.agents.webhook_secrets import RotateSecret, rotate
 from deskhand.audit import service as audit
 from deskhand.errors import ConflictError, FieldProblem, InvalidInputError, NotFoundError, PreconditionFailedError
@@ -137,7 +137,7 @@ class AgentService:
         if data.status == AgentStatus.DRAFT and agent.status != AgentStatus.DRAFT:
             raise InvalidInputError(NEVER_DRAFT_AGAIN, errors=[FieldProblem("/status", NEVER_DRAFT_AGAIN)])
         if data.status is None or data.status == agent.status:
-            _ensure_changeable(agent)
+            ensure_changeable(agent)
         else:
             ensure_transition(agent.status, data.status)
         before, shown, old_status = snapshot(agent), (agent.name, agent.description), agent.status
@@ -223,7 +223,7 @@ class AgentService:
             AgentNotReadyError: It is active and would lack something.
         """
         agent = await self._get_for_change(agent_id, if_match)
-        _ensure_changeable(agent)
+        ensure_changeable(agent)
         version = await self.get_version(agent_id, number)
         before = snapshot(agent)
         agent.system_prompt = version.system_prompt
@@ -249,7 +249,7 @@ class AgentService:
             InvalidInputError: It is not clear which trigger is meant.
         """
         agent = await self._get_for_change(agent_id, if_match)
-        _ensure_changeable(agent)
+        ensure_changeable(agent)
         trigger, secret = rotate(agent, request, secrets=self._secrets, clock=self._clock)
         ident = trigger.id
         stored = await self._save(agent, "agent.rotate_secret", [f"trigger {ident}"], new_version=False)
@@ -330,7 +330,7 @@ class AgentService:
 
     async def _get_for_change(self, agent_id: UUID, if_match: str | None) -> Agent:
         agent = await self._get(agent_id, for_update=True)
-        self._before = _facts(agent)
+        self._before = facts(agent)
         if if_match is not None and if_match.strip() != "*" and etag(agent) not in _tags(if_match):
             raise PreconditionFailedError(
                 f"The agent was changed meanwhile: it is at revision {agent.revision}. Read it again, then repeat."
@@ -360,14 +360,9 @@ class AgentService:
             resource_type="agent",
             resource_id=agent.id,
             before=self._before,
-            after=_facts(agent),
+            after=facts(agent),
             details=details,
         )
-
-
-def _facts(agent: Agent) -> dict[str, Any]:
-    """What the audit log says of an agent: all that it shows, and never a webhook's secret."""
-    return {"name": agent.name, "description": agent.description, "status": str(agent.status), **snapshot(agent)}
 
 
 def etag(agent: Agent) -> str:
@@ -397,11 +392,6 @@ async def current_version_id(session: AsyncSession, agent_id: UUID) -> UUID:
     if version_id is None:
         raise NotFoundError(f"There is no agent {agent_id}.")
     return version_id
-
-
-def _ensure_changeable(agent: Agent) -> None:
-    if agent.status == AgentStatus.INACTIVE:
-        raise ConflictError(f"Agent {agent.id} is 'inactive' and cannot be changed any more.")
 
 
 def _tags(header: str) -> list[str]:

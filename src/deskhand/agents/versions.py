@@ -72,6 +72,11 @@ def snapshot(agent: Agent) -> dict[str, Any]:
     }
 
 
+def facts(agent: Agent) -> dict[str, Any]:
+    """What the audit log says of an agent: all that it shows, and never a webhook's secret."""
+    return {"name": agent.name, "description": agent.description, "status": str(agent.status), **snapshot(agent)}
+
+
 def compare(before: AgentVersion, after: AgentVersion) -> VersionDiff:
     """What changed from one version of an agent to another."""
     names = (f"version {before.version_number}", f"version {after.version_number}")

@@ -220,9 +220,7 @@ async def create_account(
     if not await repository.add_user(session, email=email, name=name, is_platform_admin=is_platform_admin):
         raise ConflictError(f"{email} has an account already.")
     user = await _account(session, email)
-    await _record(
-        session, audit.PLATFORM, actor, "person.create", user, after={"is_platform_admin": is_platform_admin}
-    )
+    await _record(session, audit.PLATFORM, actor, "person.create", user, after={"is_platform_admin": is_platform_admin})
     return await _make_link(session, user, actor=actor, now=now)
 
 
@@ -245,7 +243,7 @@ async def set_account_active(session: AsyncSession, *, email: str, is_active: bo
         NotFoundError: No such account.
     """
     user = await _account(session, email)
-    before = {"is_active": user.is_active}
+    before: dict[str, object] = {"is_active": user.is_active}
     user.is_active = is_active
     if not is_active:
         await sessions.end_sessions_of(session, user.id, now=now)
