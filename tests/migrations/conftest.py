@@ -106,6 +106,8 @@ NEW_ROWS = (
     """INSERT INTO sign_in_attempts (state_hash, provider_id, next_path, expires_at)
        VALUES (sha256('a'), '00000000-0000-4000-8000-0000000000c1', '/', now())""",
     """INSERT INTO sign_in_tries (bucket, tries, since) VALUES (sha256('b'), 3, now())""",
+    """INSERT INTO idempotency_keys (tenant_id, digest, fingerprint, answer_encrypted)
+       VALUES ('acme', sha256('d'), sha256('f'), 'x')""",
     """INSERT INTO platform_keys (name, prefix, key_hash) VALUES ('p', 'dhp_x', sha256('y'))""",
     """INSERT INTO knowledge_articles (tenant_id, article_id, title, body)
        VALUES ('acme', 'KB1', 'Fire', 'Use water')""",

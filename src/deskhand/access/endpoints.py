@@ -20,6 +20,7 @@ from deskhand.access.guards import (
     Administrator,
     TenantPath,
 )
+from deskhand.access.idempotency import IdempotentRoute
 from deskhand.access.pages import login_page, onward_page
 from deskhand.access.people import signing_in
 from deskhand.access.schemas import ApiKeyCreate, ApiKeyCreated, ApiKeyResponse, SignInToken
@@ -39,7 +40,7 @@ from deskhand.kit.schema import InputModel, StorableText
 from deskhand.ui.csrf import refuse_cross_site
 from deskhand.ui.routing import SECOND_FACTOR
 
-router = APIRouter(tags=["access"])
+router = APIRouter(tags=["access"], route_class=IdempotentRoute)
 KEYS = "/api/v1/tenants/{tenant_id}/api-keys"
 KeyId = Annotated[UUID, Path(description="The key.")]
 

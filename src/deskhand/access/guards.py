@@ -14,9 +14,11 @@ from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBea
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from deskhand.access import authentication
+from deskhand.access.idempotency import claim_key
 from deskhand.access.principal import Principal, principal_in
 from deskhand.access.sessions import refuse_unfinished
 from deskhand.appstate import App
+from deskhand.audit.service import PLATFORM
 from deskhand.errors import ForbiddenError, NotFoundError, UnauthenticatedError
 from deskhand.kit.db.base import TENANT_ID_LENGTH
 from deskhand.ui import csrf
@@ -96,17 +98,19 @@ TenantAdmin = Annotated[Principal, Depends(_require("tenant_admin"))]
 PlatformAdmin = Annotated[Principal, Depends(_require("platform_admin"))]
 
 
-async def tenant_session(app: App, principal: Authenticated) -> AsyncIterator[AsyncSession]:
+async def tenant_session(request: Request, app: App, principal: Authenticated) -> AsyncIterator[AsyncSession]:
     """The request's transaction in the caller's tenant; commits before the answer is sent."""
     if principal.tenant_id is None:
         raise ForbiddenError(_refusal(principal, "viewer"))
     async with app.db.tenant_session(principal.tenant_id) as session:
+        await claim_key(request, app, principal, session, principal.tenant_id)
         yield session
 
 
-async def platform_session(app: App, _caller: PlatformAdmin) -> AsyncIterator[AsyncSession]:
+async def platform_session(request: Request, app: App, caller: PlatformAdmin) -> AsyncIterator[AsyncSession]:
     """The request's transaction across tenants, for platform administrators alone."""
     async with app.db.platform_session() as session:
+        await claim_key(request, app, caller, session, PLATFORM)
         yield session
 
 
@@ -207,15 +211,21 @@ SignedInPerson = Annotated[Principal, Depends(signed_in_person)]
 ArrivingPerson = Annotated[Principal, Depends(arriving_person)]
 
 
-async def administered_session(app: App, tenant_id: TenantPath, _caller: Administrator) -> AsyncIterator[AsyncSession]:
+async def administered_session(
+    request: Request, app: App, tenant_id: TenantPath, caller: Administrator
+) -> AsyncIterator[AsyncSession]:
     """The request's transaction in the tenant of the path, which the caller was found to administer."""
     async with app.db.tenant_session(tenant_id) as session:
+        await claim_key(request, app, caller, session, tenant_id)
         yield session
 
 
-async def people_session(app: App, _caller: Administrator) -> AsyncIterator[AsyncSession]:
+async def people_session(
+    request: Request, app: App, tenant_id: TenantPath, caller: Administrator
+) -> AsyncIterator[AsyncSession]:
     """The request's transaction on accounts, which belong to no tenant; the caller administers the path's tenant."""
     async with app.db.platform_session() as session:
+        await claim_key(request, app, caller, session, tenant_id)
         yield session
 
 

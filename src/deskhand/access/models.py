@@ -231,6 +231,28 @@ class ApiKey(TenantModel, Base):
         return f"<ApiKey(id={self.id}, prefix={self.prefix}, role={self.role})>"
 
 
+class IdempotencyKey(TenantModel, Base):
+    """An answer kept for a day for whoever sends the same POST again; encrypted, since it may hold a key shown once.
+
+    ``digest`` is of the caller, the path and the key that came; ``fingerprint`` of what came with it. What is done in
+    no tenant has the empty one, which only the platform's role reads.
+    """
+
+    __tablename__ = "idempotency_keys"
+    __table_args__ = (
+        PrimaryKeyConstraint("tenant_id", "digest", name="idempotency_keys_pkey"),
+        Index("idx_idempotency_keys_tenant_id_created_at", "tenant_id", "created_at"),
+    )
+
+    digest: Mapped[bytes] = mapped_column(LargeBinary(32))
+    fingerprint: Mapped[bytes] = mapped_column(LargeBinary(32))
+    answer_encrypted: Mapped[str] = mapped_column(Text)
+    created_at: Mapped[CreatedAt]
+
+    def __repr__(self) -> str:
+        return f"<IdempotencyKey(tenant_id={self.tenant_id}, digest={self.digest.hex()[:8]})>"
+
+
 class PlatformKey(Base):
     """A platform administrator's credential: may create tenants. Readable only as ``deskhand_platform``."""
 

@@ -11,6 +11,7 @@ from fastapi import APIRouter, Depends, Header, Path, Query, Response, status
 from pydantic import Field
 
 from deskhand.access.guards import Authenticated, Editor, Operator, TenantSession, Viewer
+from deskhand.access.idempotency import IdempotentRoute
 from deskhand.access.principal import Principal
 from deskhand.agents.bodies import ActivatedAgent, AgentPatch, AgentPost, ChangedAgent
 from deskhand.agents.lifecycle import AgentNotReadyError
@@ -39,7 +40,7 @@ from deskhand.kit.problem import problem_responses
 from deskhand.kit.schema import StorableText, WholeNumber
 from deskhand.tenants.endpoints import Plugins
 
-router = APIRouter(prefix="/api/v1/agents", tags=["agents"])
+router = APIRouter(prefix="/api/v1/agents", tags=["agents"], route_class=IdempotentRoute)
 
 READS = problem_responses(NotFoundError, InvalidInputError)
 CHANGES = problem_responses(

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Path, Query, Response, status
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from deskhand.access.guards import Operator, TenantSession, Viewer
+from deskhand.access.idempotency import IdempotentRoute
 from deskhand.appstate import App
 from deskhand.errors import ConflictError, InvalidInputError, NotFoundError, RateLimitedError
 from deskhand.executions import doubts, repeats, service
@@ -30,7 +31,7 @@ from deskhand.executions.schemas import (
 from deskhand.kit.page import Page
 from deskhand.kit.problem import problem_responses
 
-router = APIRouter(prefix="/api/v1/executions", tags=["executions"])
+router = APIRouter(prefix="/api/v1/executions", tags=["executions"], route_class=IdempotentRoute)
 
 ExecutionId = Annotated[UUID, Path(description="The execution.")]
 

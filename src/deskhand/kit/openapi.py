@@ -12,6 +12,7 @@ from fastapi import FastAPI
 
 from deskhand.errors import (
     BadRequestError,
+    ConflictError,
     DeskhandError,
     InvalidInputError,
     NotFoundError,
@@ -32,6 +33,17 @@ _IF_NONE_MATCH = {
     "required": False,
     "description": "ETags the caller has; answered 304 where one of them still holds.",
     "schema": {"type": "string"},
+}
+
+
+_IDEMPOTENCY_KEY = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "description": "Your name for this request, such as a UUID, by which it can be sent again: within 24 hours the"
+    " same request gets the first answer, with `Idempotent-Replayed: true`; another one gets 422, and one that is"
+    " being answered 409.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": r"^[!#-\[\]-~]+$"},
 }
 
 
@@ -75,6 +87,10 @@ def _complete(method: str, operation: dict[str, Any]) -> None:
         refusals += [BadRequestError, PayloadTooLargeError]
     if any(parameter["name"] == "cursor" for parameter in operation.get("parameters", ())):
         refusals.append(NotFoundError)
+    # What creates something answers so; what needs no credential (webhooks) has ways of its own.
+    if method == "post" and {"201", "202"} & responses.keys() and operation.get("security"):
+        operation.setdefault("parameters", []).append(_IDEMPOTENCY_KEY)
+        refusals += [ConflictError, InvalidInputError]
     for error in refusals:
         responses.setdefault(str(error.status), _problem(error))
     if method == "get" and "ETag" in responses.get("200", {}).get("headers", {}):

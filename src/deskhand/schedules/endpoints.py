@@ -8,6 +8,7 @@ from uuid import UUID
 from fastapi import APIRouter, Path, Response, status
 
 from deskhand.access.guards import Operator, TenantSession, Viewer
+from deskhand.access.idempotency import IdempotentRoute
 from deskhand.errors import ConflictError, InvalidInputError, NotFoundError
 from deskhand.kit.page import Page, PageCursor, PageLimit
 from deskhand.kit.problem import problem_responses
@@ -21,7 +22,7 @@ from deskhand.schedules.schemas import (
     StartedRun,
 )
 
-router = APIRouter(prefix="/api/v1", tags=["schedules"])
+router = APIRouter(prefix="/api/v1", tags=["schedules"], route_class=IdempotentRoute)
 
 _TRIGGER = "/agents/{agent_id}/triggers/{trigger_id}"
 AgentId = Annotated[UUID, Path(description="The agent.")]

@@ -14,6 +14,7 @@ from deskhand.access.guards import (
     PlatformSession,
     TenantPath,
 )
+from deskhand.access.idempotency import IdempotentRoute
 from deskhand.appstate import App
 from deskhand.errors import ConflictError, InvalidInputError, NotFoundError
 from deskhand.kit.page import Page, PageCursor, PageLimit
@@ -32,7 +33,7 @@ from deskhand.tenants.schemas import (
 )
 from deskhand.tenants.service import TenantService
 
-router = APIRouter()
+router = APIRouter(route_class=IdempotentRoute)
 TENANTS = "/api/v1/tenants"
 TENANT = TENANTS + "/{tenant_id}"
 

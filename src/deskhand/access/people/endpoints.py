@@ -8,6 +8,7 @@ from uuid import UUID
 from fastapi import APIRouter, Path, Response, status
 
 from deskhand.access.guards import Administrator, PeopleSession, TenantPath
+from deskhand.access.idempotency import IdempotentRoute
 from deskhand.access.people import administration
 from deskhand.access.people.administration import Link
 from deskhand.access.people.repository import Member
@@ -23,7 +24,7 @@ from deskhand.errors import ConflictError, InvalidInputError, NotFoundError
 from deskhand.kit.page import Page, PageCursor, PageLimit
 from deskhand.kit.problem import problem_responses
 
-router = APIRouter(tags=["people"])
+router = APIRouter(tags=["people"], route_class=IdempotentRoute)
 
 PersonId = Annotated[UUID, Path(description="The person.")]
 PEOPLE = "/api/v1/tenants/{tenant_id}/people"
