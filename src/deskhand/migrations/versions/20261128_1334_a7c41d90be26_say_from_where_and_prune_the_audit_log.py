@@ -5,7 +5,7 @@ leaves a record of it there; for that the platform's role, which owns it, may de
 back forgets the sources, which the hashes of newer entries cover: those chains then read as changed, as they were.
 
 Revision ID: a7c41d90be26
-Revises: a7e3c1b95d20
+Revises: c7e1a9f4d360
 Create Date: 2026-11-28 13:20:00+00:00
 """
 
@@ -14,7 +14,7 @@ from __future__ import annotations
 from deskhand.migrations.support import PLATFORM, limits, run, run_copy
 
 revision: str = "a7c41d90be26"
-down_revision: str | None = "a7e3c1b95d20"
+down_revision: str | None = "c7e1a9f4d360"
 branch_labels: None = None
 depends_on: None = None
 
