@@ -28,6 +28,7 @@ ACROSS_TENANTS = {
     "move_execution_clock(bigint)",
     "note_use(bytea,timestamp with time zone)",
     "prune_history(text,interval,integer)",
+    "prune_audit_log(interval,integer)",
     "queue_depth()",
     "record_delivery(text,uuid,text,text,text,integer,text,text,text,text,text,integer)",
     "schedule_delay()",
