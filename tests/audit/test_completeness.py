@@ -52,6 +52,14 @@ SECOND_FACTOR = {
     "DELETE /api/v1/tenants/{tenant_id}/people/{person_id}/second-factor",
 }
 """What needs an authenticator, and is not called here; tests/access/test_second_factor.py reads some entries."""
+SINGLE_SIGN_ON = {
+    "POST /login/sso/{provider_id}",
+    *(f"{verb} /api/v1/identity-providers/{{installation_provider_id}}" for verb in ("PATCH", "DELETE")),
+    *(f"{verb} /api/v1/tenants/{{tenant_id}}/identity-providers/{{provider_id}}" for verb in ("PATCH", "DELETE")),
+    "POST /api/v1/identity-providers",
+    "POST /api/v1/tenants/{tenant_id}/identity-providers",
+}
+"""What needs a provider, and is not called here."""
 NO_STATE = ("console.", "person.password_")
 """What has nothing before or after: somebody came in, or set a password."""
 
@@ -285,7 +293,7 @@ async def call(world: World, route: str, step: Step, ids: dict[str, str]) -> htt
 
 async def test_every_changing_route_records_who_what_and_from_where(world: World) -> None:
     routes = {route.name for route in routes_of(world.api.app) if route.method != "GET"}
-    assert routes - SILENT.keys() - SECOND_FACTOR == STEPS.keys(), "say here what a new route records"
+    assert routes - SILENT.keys() - SECOND_FACTOR - SINGLE_SIGN_ON == STEPS.keys(), "say here what a new route records"
     wrong = []
     for route, step in STEPS.items():
         prepared = await step.prepare(world) if step.prepare else {}
@@ -319,13 +327,13 @@ ACTORS = {
 
 READS = {
     *("audit export", "audit verify", "db current", "desk setup", "doctor", "key list", "keys new", "models list"),
-    *("tenant list", "user list", "export", "templates list", "templates show"),
+    *("sso list", "tenant list", "user list", "export", "templates list", "templates show"),
 }
 NO_TENANTS_DATA = {
     *("db upgrade", "db downgrade", "db prune", "demo", "models pull", "serve", "simulator", "up", "worker"),
 }
 """Processes, files of this machine, the schema (before there is a log), and what is too old by the settings."""
-SAME_SERVICES = {"agent new", "apply", "user reset-second-factor"}
+SAME_SERVICES = {"agent new", "apply", "user reset-second-factor", "sso add", "sso remove", "sso switch-off"}
 """What changes through the services that routes above call, which record."""
 COMMANDS: dict[str, tuple[list[str], tuple[str, ...]]] = {
     "tenant create": (["{tenant}"], ("tenant.create",)),

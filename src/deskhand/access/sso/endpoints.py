@@ -8,6 +8,7 @@ from uuid import UUID
 from fastapi import APIRouter, Path, Response, status
 
 from deskhand.access.guards import Administrator, PeopleSession, PlatformAdmin, PlatformSession, TenantPath
+from deskhand.access.idempotency import IdempotentRoute
 from deskhand.access.sso import providers
 from deskhand.access.sso.models import IdentityProvider
 from deskhand.access.sso.schemas import (
@@ -24,7 +25,7 @@ from deskhand.errors import ConflictError, InvalidInputError, NotFoundError
 from deskhand.kit.page import Page, PageCursor, PageLimit
 from deskhand.kit.problem import problem_responses
 
-router = APIRouter(tags=["people"])
+router = APIRouter(tags=["people"], route_class=IdempotentRoute)
 
 ProviderId = Annotated[UUID, Path(description="The identity provider.")]
 OF_TENANT = "/api/v1/tenants/{tenant_id}/identity-providers"
