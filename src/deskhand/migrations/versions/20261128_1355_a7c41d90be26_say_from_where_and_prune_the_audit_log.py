@@ -5,8 +5,8 @@ leaves a record of it there; for that the platform's role, which owns it, may de
 back forgets the sources, which the hashes of newer entries cover: those chains then read as changed, as they were.
 
 Revision ID: a7c41d90be26
-Revises: c7e1a9f4d360
-Create Date: 2026-11-28 13:20:00+00:00
+Revises: c7a1e04b9d63
+Create Date: 2026-11-28 13:55:00+00:00
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from __future__ import annotations
 from deskhand.migrations.support import PLATFORM, limits, run, run_copy
 
 revision: str = "a7c41d90be26"
-down_revision: str | None = "c7e1a9f4d360"
+down_revision: str | None = "c7a1e04b9d63"
 branch_labels: None = None
 depends_on: None = None
 

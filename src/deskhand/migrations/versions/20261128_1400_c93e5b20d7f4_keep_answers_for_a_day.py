@@ -2,7 +2,7 @@
 
 Revision ID: c93e5b20d7f4
 Revises: a7c41d90be26
-Create Date: 2026-11-28 13:35:00+00:00
+Create Date: 2026-11-28 14:00:00+00:00
 """
 
 from __future__ import annotations
