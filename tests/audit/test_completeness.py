@@ -23,6 +23,7 @@ from tests.access.test_permissions import routes_of
 from tests.conftest import DatabaseUrls, MakeTenant
 from tests.support import decisions
 from tests.support.api import AGENT, Api, running_api
+from tests.support.approvals import waiting_approval
 from tests.support.console import Console
 from tests.support.logins import TENANT_KEY
 from tests.support.people import PASSWORD, account, browser
@@ -130,6 +131,14 @@ class World:
         run = await decisions.in_doubt(self.console, self.agent, ticket=str(next(self.tickets)))
         return {"execution_id": str(run)}
 
+    async def question(self) -> dict[str, str]:
+        assert self.agent is not None
+        ticket = str(next(self.tickets))
+        run = await self.console.execution(
+            self.agent, status="waiting", attempt=1, error_code="approval-needed", ticket=ticket
+        )
+        return {"approval_id": str(await waiting_approval(self.api.db, "acme", run)), "ticket": ticket}
+
     async def changed_agent(self) -> dict[str, str]:
         ids = await self.new_agent()
         await self.clients["key"].patch(
@@ -165,6 +174,13 @@ def _passwords(ids: dict[str, str]) -> dict[str, Any]:
         "password": "glacier whistle tandem orchid",
         "again": "glacier whistle tandem orchid",
     }
+
+
+SHOWN = {"digest": "0" * 64}
+
+
+def _one_of_a_batch(ids: dict[str, str]) -> dict[str, Any]:
+    return {"items": [{"id": ids["approval_id"], **SHOWN}]}
 
 
 DESK = {"servicedesk_url": "https://desk.example.com", "servicedesk_api_key": "k" * 30}
@@ -234,6 +250,28 @@ STEPS = {
         World.run,
     ),
     "POST /executions/{execution_id}/answer": Step(("execution.answer",), lambda _: DOUBT, "ann", World.in_doubt),
+    "POST /api/v1/approvals/approve": Step(("approval.approve",), _one_of_a_batch, prepare=World.question),
+    "POST /api/v1/approvals/{approval_id}/approve": Step(
+        ("approval.approve",), lambda _: SHOWN, prepare=World.question
+    ),
+    "POST /api/v1/approvals/{approval_id}/decline": Step(
+        ("approval.decline",), lambda _: {**SHOWN, "reason": "Not now."}, prepare=World.question
+    ),
+    "POST /api/v1/approvals/{approval_id}/change": Step(
+        ("approval.change",), lambda _: {**SHOWN, "arguments": {"priority": "medium"}}, prepare=World.question
+    ),
+    "POST /approvals/{tenant_id}/batch": Step(
+        ("approval.approve",), lambda ids: {"id": ids["approval_id"], **SHOWN}, "ann", World.question
+    ),
+    "POST /approvals/{tenant_id}/{approval_id}/approve": Step(
+        ("approval.approve",), lambda _: SHOWN, "ann", World.question
+    ),
+    "POST /approvals/{tenant_id}/{approval_id}/decline": Step(
+        ("approval.decline",), lambda _: {**SHOWN, "reason": "Not now."}, "ann", World.question
+    ),
+    "POST /approvals/{tenant_id}/{approval_id}/change": Step(
+        ("approval.change",), lambda _: {**SHOWN, "arguments": '{"priority": "medium"}'}, "ann", World.question
+    ),
     "POST /tenants/{tenant_id}/people": Step(
         ("person.invite",), lambda _: {"email": "newer@example.com", "role": "viewer"}, "ann"
     ),

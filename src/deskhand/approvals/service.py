@@ -198,14 +198,15 @@ async def change(
     approval, execution = await _open(session, approval_id, digest)
     await ensure_may_answer(session, approval, execution, principal, approving=False)
     ensure_fitting(approval, arguments, plugins)
-    before = approval.digest
+    before = {"arguments": approval.arguments, "digest": approval.digest}
     approval.arguments = dict(arguments)
     approval.digest = digest_of(approval.tool_id, approval.operation, approval.ticket_id, approval.arguments)
     version = str(execution.agent_version_id)
     approval.likeness = digest_of(version, approval.tool_id, approval.operation, approval.arguments)
     approval.changed_by, approval.changed_at = principal.actor, await database_now(session)
     await session.flush()
-    await _record(session, approval, "approval.change", principal.actor, {"digest_before": before})
+    after = {"arguments": approval.arguments, "digest": approval.digest}
+    await _record(session, approval, "approval.change", principal.actor, {}, before=before, after=after)
     return await get_approval(session, approval_id)
 
 
@@ -292,11 +293,17 @@ async def _answer(
         if not await requeue_run(session, execution):
             raise ConflictError("Another run of this ticket waits for its start; let it end first.")
     verb = "approval.approve" if state is ApprovalState.APPROVED else "approval.decline"
-    await _record(session, approval, verb, principal.actor, {"reason": words})
+    before, after = {"state": ApprovalState.WAITING.value}, {"state": state.value}
+    await _record(session, approval, verb, principal.actor, {"reason": words}, before=before, after=after)
 
 
 async def _record(
-    session: AsyncSession, approval: Approval, operation: str, actor: str, details: Mapping[str, Any]
+    session: AsyncSession,
+    approval: Approval,
+    operation: str,
+    actor: str,
+    details: Mapping[str, Any],
+    **state: Mapping[str, Any],
 ) -> None:
     await record(
         session,
@@ -305,6 +312,8 @@ async def _record(
         operation=operation,
         resource_type="approval",
         resource_id=approval.id,
+        before=state.get("before"),
+        after=state.get("after"),
         details={
             "execution_id": str(approval.execution_id),
             "call": f"{approval.tool_id}.{approval.operation}",

@@ -387,12 +387,8 @@ class DeskHands:
                 # The fields as the desk had them; a note or a new ticket has nothing before it.
                 before={change.field: change.before for change in receipt.changes} or None,
                 after={change.field: change.after for change in receipt.changes} or dict(write.trace),
-                details={
-                    "execution_id": str(execution.id),
-                    "receipt": receipt.id,
-                    "mark": receipt.mark,
-                    "adopted": adopted,
-                },
+                details={"execution_id": str(execution.id), "receipt": receipt.id, "mark": receipt.mark}
+                | {"adopted": adopted},
             )
 
 
