@@ -19,7 +19,9 @@ from tests.support.api import Api
 PROGRAM = Path(sys.executable).with_name("st")
 SETTINGS = Path(__file__).parents[2] / "schemathesis.toml"
 LONG = os.environ.get("DESKHAND_FUZZ_SECONDS", "")
-SHORT = {"viewer": 5, "editor": 5, "operator": 5, "platform_admin": 10, "tenant_admin": 55}
+SHORT = {"viewer": 6, "editor": 6, "operator": 6, "platform_admin": 10, "tenant_admin": 55}
+
+NOTHING = "No test cases were generated"
 
 
 @pytest.mark.parametrize("role", SHORT)
@@ -27,18 +29,23 @@ async def test_a_fuzzer_that_reads_the_document_finds_nothing(api: Api, role: st
     acme = await api.tenant()
     await api.agent(acme)
     client = await api.platform() if role == "platform_admin" else await api.member("acme", role)
-    fuzzer = await asyncio.create_subprocess_exec(
-        *(PROGRAM, "--config-file", SETTINGS, "--no-color", "run", f"{api.url}/openapi.json"),
-        *("-H", f"Authorization: {client.headers['authorization']}"),
-        *("--exclude-operation-id", "follow_executions"),  # a stream that does not end; tests/access follows it
-        *("--phases", "examples,coverage,fuzzing,stateful", "--max-time", LONG or str(SHORT[role])),
-        *("--max-examples", "100" if LONG else "2", "--seed", "1", "--continue-on-failure", "--warnings", "off"),
-        cwd=tmp_path,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    output = (await fuzzer.communicate())[0].decode()
-    made = re.search(r"(\d+) generated", output)
-    assert fuzzer.returncode == 0, output[-12_000:]
+    # The budget is the clock's, and on a machine that is busy reading the document alone may use it up.
+    for times in (1, 4, 16):
+        seconds = LONG or str(SHORT[role] * times)
+        fuzzer = await asyncio.create_subprocess_exec(
+            *(PROGRAM, "--config-file", SETTINGS, "--no-color", "run", f"{api.url}/openapi.json"),
+            *("-H", f"Authorization: {client.headers['authorization']}"),
+            *("--exclude-operation-id", "follow_executions"),  # a stream that does not end; tests/access follows it
+            *("--phases", "examples,coverage,fuzzing,stateful", "--max-time", seconds),
+            *("--max-examples", "100" if LONG else "2", "--seed", "1", "--continue-on-failure", "--warnings", "off"),
+            cwd=tmp_path,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        output = (await fuzzer.communicate())[0].decode()
+        assert fuzzer.returncode == 0 or NOTHING in output, output[-12_000:]
+        made = re.search(r"(\d+) generated", output)
+        if made is not None:
+            break
     assert made is not None, output
     assert int(made[1]) > 0

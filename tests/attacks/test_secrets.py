@@ -9,12 +9,14 @@ import json
 import logging
 from collections.abc import Iterator
 from typing import Any
+from uuid import UUID, uuid4
 
 import httpx2
 import pytest
 import structlog
 from tests.access.test_permissions import routes_of
 from tests.conftest import DatabaseUrls
+from tests.support.approvals import waiting_approval
 from tests.support.attacks import stored_texts
 from tests.support.desks import DESK_KEY
 from tests.support.hostile_desk import serving
@@ -162,9 +164,10 @@ async def everything_shown(
     """Every page and every answer of the API that a tenant's administrator can look at."""
     shown = {}
     for run_id in runs:
+        approval_id = await waiting_approval(product.db, "acme", UUID(run_id))
         values = {"tenant_id": "acme", "agent_id": customer.agent_id, "execution_id": run_id, "number": "1",
                   "tool_type": "servicedesk_plus", "trigger_id": customer.agent_id, "path": "console.css",
-                  "slug": "triage"}  # fmt: skip
+                  "slug": "triage", "approval_id": approval_id, "provider_id": uuid4()}  # fmt: skip
         for route in routes_of(product.api._app):  # type: ignore[arg-type]
             if route.method != "GET" or route.path.endswith("/events") or route.path.startswith("/static"):
                 continue
