@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from deskhand.access.models import ApiKey, Membership, PlatformKey, User
-from deskhand.access.sso.models import IdentityProvider, SignInAttempt, UserIdentity
+from deskhand.access.models import ApiKey, IdentityProvider, Membership, PlatformKey, SignInAttempt, User, UserIdentity
 from deskhand.agents.models import Agent, AgentTool, AgentTrigger, AgentVersion
 from deskhand.approvals.models import Approval
 from deskhand.audit.models import AuditLog

@@ -33,7 +33,7 @@ async def test_pages_go_back_from_the_newest_and_show_one_tenant(api: Api) -> No
             break
     sequences = [entry["sequence"] for entry in seen]
     assert sequences == sorted(sequences, reverse=True)
-    named = [entry["details"]["name"] for entry in seen if entry["operation"] == "api_key.create"]
+    named = [entry["details"]["after"]["name"] for entry in seen if entry["operation"] == "api_key.create"]
     assert named[:5] == [f"key {number}" for number in (4, 3, 2, 1, 0)]
     assert "globex" not in json.dumps(seen)
     chosen = (await acme.get(LOG, params={"operation": "tenant.create"})).json()["items"]

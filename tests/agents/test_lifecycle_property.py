@@ -59,7 +59,7 @@ async def test_concurrent_transitions_walk_along_the_table(api: Api, plan: list[
         written = await session.scalars(
             select(AuditLog).where(AuditLog.resource_id == agent["id"]).order_by(AuditLog.sequence)
         )
-        path = [AgentStatus(entry.details["status"]) for entry in written]
+        path = [AgentStatus(entry.details["after"]["status"]) for entry in written]
         (report,) = await verify(session)
     assert path[0] == AgentStatus.DRAFT
     assert len(path) == accepted + 1

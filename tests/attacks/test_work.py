@@ -5,6 +5,7 @@ Counted and not timed: a machine under load would make a stopwatch lie, and the 
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 import re
@@ -20,7 +21,14 @@ import pytest
 from sqlalchemy import Engine, event
 from tests.access.test_permissions import World
 
+from deskhand.audit import refusals
 from deskhand.kit import crypto
+
+
+def beside() -> bool:
+    """In the task that writes down refused keys, when it comes to it: no caller waits for that."""
+    task = asyncio.current_task()
+    return task is not None and task.get_name() == refusals.TASK
 
 
 @pytest.fixture
@@ -32,7 +40,8 @@ def work(monkeypatch: pytest.MonkeyPatch) -> Iterator[Counter[str]]:
         real = getattr(asyncpg.Connection, name)
 
         async def run(self: Any, query: str, *args: Any, **kwargs: Any) -> Any:
-            done[re.sub(r"\s+", " ", str(query))[:200]] += 1
+            if not beside():
+                done[re.sub(r"\s+", " ", str(query))[:200]] += 1
             return await real(self, query, *args, **kwargs)
 
         monkeypatch.setattr(asyncpg.Connection, name, run)
@@ -41,7 +50,8 @@ def work(monkeypatch: pytest.MonkeyPatch) -> Iterator[Counter[str]]:
         counted(name)
 
     def sent(_connection: object, _cursor: object, statement: str, *_more: object) -> None:
-        done[statement[:200]] += 1
+        if not beside():
+            done[statement[:200]] += 1
 
     # Of the ORM's sessions by SQLAlchemy itself: what the driver prepares hangs on which connection of the pool it is.
     event.listen(Engine, "before_cursor_execute", sent)

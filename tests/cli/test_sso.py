@@ -15,7 +15,7 @@ from tests.support.identity import CLIENT_SECRET, Pretender, pretender
 from tests.support.logins import TENANT_KEY
 from typer.testing import CliRunner, Result
 
-from deskhand.access.sso.models import IdentityProvider
+from deskhand.access.models import IdentityProvider
 from deskhand.cli.sso import app
 from deskhand.errors import DeskhandError
 from deskhand.kit.crypto import SecretBox

@@ -51,6 +51,8 @@ SEEDS = {
     "identity_providers": """INSERT INTO identity_providers
         (tenant_id, name, issuer, client_id, client_secret_encrypted, scopes, groups_claim, role_rules)
         VALUES ('{t}', 'secret of {t}', 'https://login.example.com', 'x', 'x', 'openid', 'groups', '[]')""",
+    "idempotency_keys": """INSERT INTO idempotency_keys (tenant_id, digest, fingerprint, answer_encrypted)
+        VALUES ('{t}', sha256('{t}'), sha256('{t}'), 'secret of {t}')""",
     "api_keys": """INSERT INTO api_keys (tenant_id, name, prefix, key_hash, role)
         VALUES ('{t}', 'secret of {t}', 'dhk_{t}', sha256('{t}'), 'viewer')""",
     "knowledge_articles": """INSERT INTO knowledge_articles (tenant_id, article_id, title, body)

@@ -101,12 +101,15 @@ ToVersion = Annotated[
     status_code=status.HTTP_201_CREATED,
     responses={201: ETAG_HEADER, **problem_responses(ConflictError, AgentNotReadyError, InvalidInputError)},
 )
-async def create_agent(data: AgentPost, principal: Editor, app: App, response: Response) -> ChangedAgent:
+async def create_agent(
+    data: AgentPost, principal: Editor, agents: Agents, app: App, response: Response
+) -> ChangedAgent:
     """Create an agent with triggers and tools. Webhook secrets that were made are shown in this answer only."""
     # To write an agent and to let it loose are two permissions; created "active", it would need only the first.
     _ensure_may_set_status(principal, data.status if data.status != AgentStatus.DRAFT else None)
-    async with changing(principal, app) as agents:
-        agent, made = await agents.create_agent(data)
+    # In the request's own transaction although others may be asked in it: an answer that can be had again by its
+    # Idempotency-Key is kept with the agent it tells of.
+    agent, made = await agents.create_agent(data)
     response.headers["Location"] = f"{router.prefix}/{agent.id}"
     return await _changed(agent, made, app, response)
 

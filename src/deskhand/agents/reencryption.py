@@ -14,8 +14,7 @@ from sqlalchemy import ColumnElement, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
-from deskhand.access.models import SecondFactor, UserSession
-from deskhand.access.sso.models import IdentityProvider
+from deskhand.access.models import IdentityProvider, SecondFactor, UserSession
 from deskhand.agents.models import AgentTrigger
 from deskhand.kit.crypto import SecretBox
 from deskhand.kit.db.session import Database

@@ -29,6 +29,8 @@ WINDOW = timedelta(minutes=15)
 KINDS_PER_LOG = 20
 WRITTEN_EVERY = 1.0
 MANY = "many others"
+TASK = "refused keys"
+"""The task that writes, so that what it does can be told from what requests do."""
 
 log = structlog.get_logger(__name__)
 
@@ -81,7 +83,8 @@ class KeyRefusals:
             return WRITTEN_EVERY
 
         task = asyncio.create_task(
-            repeat(work, stop=stop, passing=DATABASE_ERRORS, pause=WRITTEN_EVERY, event="refused_keys_not_recorded")
+            repeat(work, stop=stop, passing=DATABASE_ERRORS, pause=WRITTEN_EVERY, event="refused_keys_not_recorded"),
+            name=TASK,
         )
         try:
             yield

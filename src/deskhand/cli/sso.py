@@ -10,8 +10,8 @@ from uuid import UUID
 import typer
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from deskhand.access.models import IdentityProvider
 from deskhand.access.sso import providers
-from deskhand.access.sso.models import IdentityProvider
 from deskhand.access.sso.schemas import (
     DEFAULT_SCOPES,
     InstallationProviderChange,

@@ -10,8 +10,7 @@ from tests.support.api import Api
 from tests.support.identity import DESK, EMAIL, Pretender, body, register, sentence, sign_in
 from tests.support.people import account, browser
 
-from deskhand.access.models import Membership, SecondFactor, User
-from deskhand.access.sso.models import IdentityProvider, UserIdentity
+from deskhand.access.models import IdentityProvider, Membership, SecondFactor, User, UserIdentity
 from deskhand.appstate import SignInRules
 from deskhand.audit import service as audit
 from deskhand.audit.models import AuditLog

@@ -12,8 +12,8 @@ from tests.support.api import Api
 from tests.support.identity import register
 
 from deskhand.access import pages
+from deskhand.access.models import IdentityProvider, SignInAttempt
 from deskhand.access.sso import accounts, endpoints, repository
-from deskhand.access.sso.models import IdentityProvider, SignInAttempt
 
 NOW = datetime(2026, 11, 28, tzinfo=UTC)
 RULES = [

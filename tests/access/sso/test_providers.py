@@ -13,9 +13,8 @@ from tests.support.api import TLS, Api
 from tests.support.identity import CLIENT_SECRET, DESK, EMAIL, Pretender, body, register, sign_in
 from tests.support.logins import PROVER
 
-from deskhand.access.models import Membership, User
+from deskhand.access.models import IdentityProvider, Membership, User
 from deskhand.access.sso import providers
-from deskhand.access.sso.models import IdentityProvider
 from deskhand.api import ApiConfig, create_app
 from deskhand.audit.models import AuditLog
 from deskhand.kit.db.session import Database

@@ -30,10 +30,9 @@ from tests.support.identity import (
     where_to,
 )
 
-from deskhand.access.models import User, UserSession
+from deskhand.access.models import SignInAttempt, User, UserSession
 from deskhand.access.people import tries
 from deskhand.access.sso import signing_in
-from deskhand.access.sso.models import SignInAttempt
 from deskhand.audit.models import AuditLog
 from deskhand.ui.csrf import SESSION_COOKIE
 

@@ -17,12 +17,11 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from deskhand.access import sessions
-from deskhand.access.models import User
+from deskhand.access.models import IdentityProvider, User
 from deskhand.access.people import repository as people
 from deskhand.access.people.schemas import EMAIL_PATTERN
 from deskhand.access.principal import PLATFORM_ADMIN
 from deskhand.access.sso import repository
-from deskhand.access.sso.models import IdentityProvider
 from deskhand.audit import service as audit
 from deskhand.errors import ForbiddenError
 from deskhand.kit.oidc.client import Identity

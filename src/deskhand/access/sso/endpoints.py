@@ -9,8 +9,8 @@ from fastapi import APIRouter, Path, Response, status
 
 from deskhand.access.guards import Administrator, PeopleSession, PlatformAdmin, PlatformSession, TenantPath
 from deskhand.access.idempotency import IdempotentRoute
+from deskhand.access.models import IdentityProvider
 from deskhand.access.sso import providers
-from deskhand.access.sso.models import IdentityProvider
 from deskhand.access.sso.schemas import (
     InstallationProviderChange,
     InstallationProviderCreate,

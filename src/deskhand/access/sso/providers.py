@@ -11,9 +11,9 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from deskhand.access import sessions
+from deskhand.access.models import IdentityProvider
 from deskhand.access.people import repository as people
 from deskhand.access.sso import repository
-from deskhand.access.sso.models import IdentityProvider
 from deskhand.access.sso.schemas import (
     InstallationProviderChange,
     InstallationProviderCreate,

@@ -10,8 +10,7 @@ from sqlalchemy import ColumnElement, delete, func, or_, select, text, tuple_, u
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from deskhand.access.models import Membership, User, UserSession
-from deskhand.access.sso.models import IdentityProvider, SignInAttempt, UserIdentity
+from deskhand.access.models import IdentityProvider, Membership, SignInAttempt, User, UserIdentity, UserSession
 from deskhand.kit.page import Page, cut_page, decode_cursor
 
 

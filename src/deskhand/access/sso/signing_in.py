@@ -18,13 +18,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from deskhand.access import sessions
 from deskhand.access.authentication import cookie_of_person
-from deskhand.access.models import User
+from deskhand.access.models import IdentityProvider, SignInAttempt, User
 from deskhand.access.people import repository as people
 from deskhand.access.people import tries
 from deskhand.access.people.signing_in import KEPT, first_tenant
 from deskhand.access.sessions import Proof, actor_of
 from deskhand.access.sso import accounts, repository
-from deskhand.access.sso.models import IdentityProvider, SignInAttempt
 from deskhand.access.sso.providers import relation_of
 from deskhand.appstate import AppState
 from deskhand.audit import service as audit
