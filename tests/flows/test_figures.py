@@ -20,6 +20,7 @@ from tests.flows.test_first_light import the_execution, with_history
 from tests.support.logins import TENANT_KEY
 from tests.support.product import Product, until
 
+from deskhand.access.models import User
 from deskhand.kit.telemetry import Telemetry
 from deskhand.simulators.models import Reply, obliging
 
@@ -87,6 +88,7 @@ async def test_every_figure_moves(product: Product, tmp_path: Path) -> None:
         return figures if counted else None
 
     hold_the_loop_up()
+    await try_to_break_the_glass(product)
     moved: set[str] = {name for name, value in (await until(api_counts_the_queue)).items() if value}
     async with worker_process(product, tmp_path) as url:
 
@@ -111,6 +113,17 @@ async def test_every_figure_moves(product: Product, tmp_path: Path) -> None:
         page = (await client.get(f"{product.api.url}/metrics")).text
     assert 'deskhand_webhook_deliveries_total{outcome="accepted",tool_type="servicedesk_plus"} 1.0' in page
     assert registered() <= moved, registered() - moved
+
+
+async def try_to_break_the_glass(product: Product) -> None:
+    """Somebody tries the account for the worst day with a wrong password, which the API counts."""
+    async with product.db.platform_session() as session:
+        session.add(User(email="glass@example.com", is_platform_admin=True, is_break_glass=True))
+    async with httpx2.AsyncClient() as client:
+        answer = await client.post(
+            f"{product.api.url}/login", data={"email": "glass@example.com", "password": "not the one it has"}
+        )
+    assert answer.status_code == 401, answer.text
 
 
 def hold_the_loop_up() -> None:
