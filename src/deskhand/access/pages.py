@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 from uuid import UUID
 
@@ -55,7 +55,7 @@ async def show_login(
     *,
     next_path: Annotated[str, Query(alias="next", max_length=2000, description="Page to go on to.")] = "/",
     token: Annotated[str, Query(max_length=500, description="A sign-in token, instead of a password.")] = "",
-    way: Annotated[str, Query(alias="with", max_length=20, description="`key` asks for an API key.")] = "",
+    way: Annotated[Literal["", "key"], Query(alias="with", description="`key` asks for an API key.")] = "",
     via: Annotated[UUID | None, Query(description="An identity provider of one tenant, whose button is shown.")] = None,
     was_set: Annotated[str, Query(alias="set", max_length=20, description="After a password was set.")] = "",
 ) -> HTMLResponse:
