@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Form, Query, Request, Response
+from fastapi import APIRouter, Depends, Form, Query, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 from pydantic import ValidationError
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -19,10 +18,11 @@ from deskhand.access.guards import Authenticated, OperatorThere, SessionThere
 from deskhand.access.principal import Principal, principal_in
 from deskhand.approvals import service
 from deskhand.approvals.schemas import MOST_AT_ONCE, ApprovalQuery, ApprovalView, BatchItem, Decline
-from deskhand.appstate import App
+from deskhand.appstate import App, AppState
 from deskhand.errors import ConflictError, DeskhandError, FieldProblem, ForbiddenError, InvalidInputError
 from deskhand.kit.problem import invalid_input
 from deskhand.kit.schema import StorableText
+from deskhand.kit.storable import UnreadableJsonError, read_json
 from deskhand.ui.render import render
 from deskhand.ui.routing import PageRoute
 
@@ -60,6 +60,43 @@ class Waiting:
     name: str
     groups: Sequence[Group]
     more: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Detail:
+    """The page of one call, for somebody who may be in another tenant at the moment."""
+
+    request: Request
+    app: AppState
+    viewer: Principal
+    operator: Principal
+    session: AsyncSession
+
+    async def show(
+        self, approval_id: UUID, *, error: DeskhandError | None = None, typed: str | None = None
+    ) -> Response:
+        asked = await service.get_approval(self.session, approval_id)
+        return render(
+            self.request,
+            "approvals/detail.html",
+            status_code=error.status if error else 200,
+            viewer=self.viewer,
+            asked=asked,
+            may_answer=self.operator.may(asked.approver),
+            error=error,
+            typed=typed,
+            now=self.app.clock(),
+            desks=self.app.plugins.names,
+        )
+
+
+def _detail(
+    request: Request, app: App, viewer: Authenticated, operator: OperatorThere, session: SessionThere
+) -> _Detail:
+    return _Detail(request, app, viewer, operator, session)
+
+
+Detail = Annotated[_Detail, Depends(_detail)]
 
 
 @router.get("/approvals")
@@ -113,81 +150,62 @@ async def approve_all(
 
 
 @router.get("/approvals/{tenant_id}/{approval_id}")
-async def detail_page(
-    request: Request,
-    app: App,
-    viewer: Authenticated,
-    operator: OperatorThere,
-    session: SessionThere,
-    *,
-    approval_id: UUID,
-) -> Response:
-    return await _Detail(request, app, viewer, operator, session).show(approval_id)
+async def detail_page(approval_id: UUID, detail: Detail) -> Response:
+    return await detail.show(approval_id)
 
 
 @router.post("/approvals/{tenant_id}/{approval_id}/approve")
-async def approve(
-    request: Request,
-    app: App,
-    viewer: Authenticated,
-    operator: OperatorThere,
-    session: SessionThere,
-    *,
-    approval_id: UUID,
-    digest: Digest,
-    _safe: SafeForm,
-) -> Response:
+async def approve(approval_id: UUID, detail: Detail, digest: Digest, *, _safe: SafeForm) -> Response:
     try:
-        await service.approve(session, approval_id, digest, principal=operator)
+        await service.approve(detail.session, approval_id, digest, principal=detail.operator)
     except (ConflictError, ForbiddenError) as error:
-        return await _Detail(request, app, viewer, operator, session).show(approval_id, error=error)
+        return await detail.show(approval_id, error=error)
     return _to_list("approved")
 
 
 @router.post("/approvals/{tenant_id}/{approval_id}/decline")
 async def decline(
-    request: Request,
-    app: App,
-    viewer: Authenticated,
-    operator: OperatorThere,
-    session: SessionThere,
-    *,
     approval_id: UUID,
+    detail: Detail,
     digest: Digest,
+    *,
     reason: Annotated[str, Form(max_length=1000)] = "",
     _safe: SafeForm,
 ) -> Response:
     try:
         answer = Decline(digest=digest, reason=reason)
     except ValidationError as error:
-        fault = invalid_input(error)
-        return await _Detail(request, app, viewer, operator, session).show(approval_id, error=fault)
+        return await detail.show(approval_id, error=invalid_input(error))
     try:
-        await service.decline(session, approval_id, answer.digest, reason=answer.reason, principal=operator)
+        await service.decline(
+            detail.session, approval_id, answer.digest, reason=answer.reason, principal=detail.operator
+        )
     except (ConflictError, ForbiddenError) as error:
-        return await _Detail(request, app, viewer, operator, session).show(approval_id, error=error)
+        return await detail.show(approval_id, error=error)
     return _to_list("declined")
 
 
 @router.post("/approvals/{tenant_id}/{approval_id}/change")
 async def change(
-    request: Request,
-    app: App,
-    viewer: Authenticated,
-    operator: OperatorThere,
-    session: SessionThere,
-    *,
     approval_id: UUID,
+    detail: Detail,
     digest: Digest,
+    *,
     arguments: Annotated[StorableText, Form(max_length=200_000)],
     _safe: SafeForm,
 ) -> Response:
     try:
-        wanted = read_arguments(arguments)
-        await service.change(session, approval_id, digest, arguments=wanted, principal=operator, plugins=app.plugins)
+        await service.change(
+            detail.session,
+            approval_id,
+            digest,
+            arguments=read_arguments(arguments),
+            principal=detail.operator,
+            plugins=detail.app.plugins,
+        )
     except (ConflictError, ForbiddenError, InvalidInputError) as error:
-        return await _Detail(request, app, viewer, operator, session).show(approval_id, error=error, typed=arguments)
-    return RedirectResponse(f"/approvals/{operator.tenant_id}/{approval_id}", status_code=303)
+        return await detail.show(approval_id, error=error, typed=arguments)
+    return RedirectResponse(f"/approvals/{detail.operator.tenant_id}/{approval_id}", status_code=303)
 
 
 def read_arguments(typed: str) -> dict[str, Any]:
@@ -197,9 +215,8 @@ def read_arguments(typed: str) -> dict[str, Any]:
         InvalidInputError: They are no JSON object.
     """
     try:
-        value = json.loads(typed)
-    # Nested deeply enough it ends in a RecursionError: the form's fault, and no failure of ours.
-    except (ValueError, RecursionError) as error:
+        value = read_json(typed)
+    except UnreadableJsonError as error:
         raise _fault(f"not JSON: {error}") from error
     if not isinstance(value, dict):
         raise _fault("must be a JSON object")
@@ -227,34 +244,6 @@ async def _waiting(app: App, there: Principal, name: str) -> Waiting:
         if there.may(one.approver):
             alike[one.likeness if one.as_one else str(one.id)].append(one)
     return Waiting(there.tenant_id, name, [Group(calls) for calls in alike.values()], page.next_cursor is not None)
-
-
-@dataclass(frozen=True, slots=True)
-class _Detail:
-    """The page of one call, for somebody who may be in another tenant at the moment."""
-
-    request: Request
-    app: App
-    viewer: Principal
-    operator: Principal
-    session: AsyncSession
-
-    async def show(
-        self, approval_id: UUID, *, error: DeskhandError | None = None, typed: str | None = None
-    ) -> Response:
-        asked = await service.get_approval(self.session, approval_id)
-        return render(
-            self.request,
-            "approvals/detail.html",
-            status_code=error.status if error else 200,
-            viewer=self.viewer,
-            asked=asked,
-            may_answer=self.operator.may(asked.approver),
-            error=error,
-            typed=typed,
-            now=self.app.clock(),
-            desks=self.app.plugins.names,
-        )
 
 
 def _to_list(done: Done, *, number: int = 1, left: int = 0) -> Response:

@@ -303,7 +303,9 @@ async def _record(
     operation: str,
     actor: str,
     details: Mapping[str, Any],
-    **state: Mapping[str, Any],
+    *,
+    before: Mapping[str, Any] | None = None,
+    after: Mapping[str, Any] | None = None,
 ) -> None:
     await record(
         session,
@@ -312,8 +314,8 @@ async def _record(
         operation=operation,
         resource_type="approval",
         resource_id=approval.id,
-        before=state.get("before"),
-        after=state.get("after"),
+        before=before,
+        after=after,
         details={
             "execution_id": str(approval.execution_id),
             "call": f"{approval.tool_id}.{approval.operation}",

@@ -132,7 +132,7 @@ class Configuration:
             system_prompt=document.system_prompt,
             llm_config=document.llm_config,
             status=document.status,
-            triggers=_triggers(AgentTriggerCreate, source, self._given_secrets(source)),
+            triggers=_triggers(AgentTriggerCreate, source, self._secrets_of_file(source)),
             tool_ids=list(document.tools),
             tool_operations=document.tools,
             outcome=document.outcome,
@@ -194,14 +194,14 @@ class Configuration:
             await set_paused(self._session, agent.id, trigger_id, actor=self._actor, paused=paused)
         return await self._agents.get_agent(agent.id)
 
-    def _given_secrets(self, source: SourceFile) -> list[SecretStr | None]:
+    def _secrets_of_file(self, source: SourceFile) -> list[SecretStr | None]:
         return [secret_of(source, index, self._environment) for index in range(len(source.document.triggers))]
 
     def _new_secrets(self, source: SourceFile, pairs: Sequence[AgentTrigger | None]) -> list[SecretStr | None]:
         """Secrets that the stored ones are to be replaced with; None where they are the same, or none is named."""
         return [
             None if secret is None or self._has(stored, secret) else secret
-            for secret, stored in zip(self._given_secrets(source), pairs, strict=True)
+            for secret, stored in zip(self._secrets_of_file(source), pairs, strict=True)
         ]
 
     def _has(self, stored: AgentTrigger | None, secret: SecretStr) -> bool:

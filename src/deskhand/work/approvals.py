@@ -91,7 +91,7 @@ class Approver:
         """Whether what was asked last was approved, and not made because its ticket had changed."""
         return bool(self.outcomes) and self.outcomes[-1]["state"] == ApprovalState.VOID
 
-    def told(self) -> dict[str, Any]:
+    def output(self) -> dict[str, Any]:
         """For a run's output: what was asked and not done; nothing where there is none of it."""
         return {"not_approved": list(self.outcomes)} if self.outcomes else {}
 

@@ -154,7 +154,7 @@ class Executor:
             # run's page alone says it.
             if remarks and own.may("add_note") and not own.needs_approval("add_note"):
                 await own.add_note("\n\n".join(remarks), key=EXPIRED_KEY)
-            return replace(ending, output={**(ending.output or {}), **toolbox.approver.told()})
+            return replace(ending, output={**(ending.output or {}), **toolbox.approver.output()})
 
     async def _looked(self, run: Run, toolbox: Toolbox, own: DeskHands) -> Ending:
         """What the run ends in; it looks at its ticket again where that changed before an approved write."""

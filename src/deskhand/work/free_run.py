@@ -80,7 +80,7 @@ class FreeRun:
         # The list is code's even where the sentence is the model's: a ticket that was not found cannot be in it.
         report = _laid_out(outcome.output["summary"], lists) if driven else str(outcome.output["report"])
         mail = await deliver(run, toolbox, report)
-        output = {"report": report, **mail, **toolbox.approver.told(), "model": outcome.model_name}
+        output = {"report": report, **mail, **toolbox.approver.output(), "model": outcome.model_name}
         return Ending(ExecutionStatus.COMPLETED, output=output)
 
 

@@ -227,11 +227,11 @@ class OidcClient:
 
     async def _userinfo(self, relation: Relation, address: str, access_token: str, subject: str) -> Mapping[str, Any]:
         """What the provider tells only when asked. The token's own claims, which are signed, win over these."""
-        told = await self._wire.read(relation, address, bearer=access_token)
+        userinfo = await self._wire.read(relation, address, bearer=access_token)
         # Core, section 5.3.2: of another person, it may have been put in the place of this one's.
-        if told.get("sub") != subject:
+        if userinfo.get("sub") != subject:
             raise self._refusal(relation, "userinfo is of another person")
-        return told
+        return userinfo
 
     async def _key_for(self, relation: Relation, metadata: Metadata, token: str, *, now: datetime) -> Key:
         key_id(token)  # before anything is fetched: what cannot be accepted costs no call
