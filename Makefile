@@ -78,8 +78,13 @@ sbom: env-dev ## List the parts of the product (CycloneDX, dist/sbom.json)
 	@mkdir -p dist
 	$(BIN)/cyclonedx-py requirements --output-reproducible --of JSON -o dist/sbom.json requirements.lock
 
+.PHONY: fuzz
+fuzz: env-dev ## Let the fuzzer call the whole API as each of five roles for SECONDS_EACH (300; ARGS="-k viewer": one role)
+	@tools/ci-setup.sh
+	DESKHAND_FUZZ_SECONDS=$(or $(SECONDS_EACH),300) $(BIN)/pytest -q tests/api/test_fuzz.py $(ARGS)
+
 .PHONY: controls
-controls: env-dev ## Take the security controls away one by one and show which attack each held off (ARGS=cookie: some)
+controls: env-dev ## Take the security controls away one by one and show which attack each held off (ARGS="--part 2/5" or ARGS=cookie: some)
 	@$(BIN)/python tools/remove_controls.py $(ARGS)
 
 .PHONY: audit

@@ -15,7 +15,7 @@ from cryptography.fernet import Fernet
 from tests.access.test_permissions import Route, World
 from tests.conftest import DatabaseUrls
 from tests.support.attacks import EVIL, fingerprint, parameters
-from tests.support.people import PASSWORD, account, browser, sign_in
+from tests.support.people import account, browser, sign_in
 
 from deskhand.access.cookies import DEVICE_COOKIE
 from deskhand.kit.crypto import SecretBox
@@ -133,8 +133,13 @@ async def test_every_answer_has_an_id_and_is_taken_for_nothing_else(world: World
     assert (await client.get("/healthz", headers={"X-Request-ID": "mine-1"})).headers["x-request-id"] == "mine-1"
 
 
-def tampered(cookie: str) -> dict[str, str]:
-    """The cookie, changed in every way that could leave it looking good."""
+def tampered(cookie: str, content: str) -> dict[str, str]:
+    """The cookie, changed in every way that could leave it looking good.
+
+    Args:
+        cookie: As the browser has it.
+        content: What it says, which whoever has read our tables can write, too.
+    """
     half = len(cookie) // 2
     flips = {
         f"bit {place}": f"{cookie[:place]}{'A' if cookie[place] != 'A' else 'B'}{cookie[place + 1 :]}"
@@ -149,6 +154,7 @@ def tampered(cookie: str) -> dict[str, str]:
         "twice": cookie + cookie,
         "of another installation": SecretBox([Fernet.generate_key().decode()]).encrypt(json.dumps({"key": "00" * 32})),
         "unsigned": plain,
+        "unsigned, of a session that is open": base64.urlsafe_b64encode(content.encode()).decode(),
         "a JWT without a signature": f"{header}.{claims}.",
         "very long": "A" * 50_000,
         "empty": "",
@@ -170,34 +176,11 @@ async def test_a_cookie_that_was_changed_opens_nothing(world: World) -> None:
     }
     client = await world.api.client()
     assert (await client.get("/api/v1/agents", headers={"Cookie": f"{SESSION_COOKIE}={good}"})).status_code == 200
-    for name, value in {**tampered(good), **own}.items():
+    for name, value in {**tampered(good, secrets.decrypt(good)), **own}.items():
         answer = await client.get("/api/v1/agents", headers={"Cookie": f"{SESSION_COOKIE}={value}"})
         assert answer.status_code in (401, 431), name
     for header in (good, f"Bearer {good}", "Basic YWRtaW46YWRtaW4=", "Bearer", "Bearer null", "bearer dhk_"):
         assert (await client.get("/api/v1/agents", headers={"Authorization": header})).status_code == 401, header
-
-
-async def test_whoever_plants_a_session_has_nothing_after_any_way_in(world: World) -> None:
-    """Every way to begin a session makes a new one and ends the one that the browser brought."""
-    await account(world.api, "two@acme.example", acme="viewer")
-    administrator = await world.api.member("acme", "tenant_admin")
-    key = (await administrator.post("/api/v1/tenants/acme/api-keys", json={"name": "k", "role": "viewer"})).json()
-    token = (await administrator.post("/api/v1/tenants/acme/sign-in-tokens")).json()
-    ways = {
-        "a password": {"email": "two@acme.example", "password": PASSWORD},
-        "a key": {"api_key": key["api_key"]},
-        "a token": {"token": token["token"]},
-    }
-    for name, form in ways.items():
-        thief = await admin(world)
-        planted = thief.cookies[SESSION_COOKIE]
-        victim = await world.api.client(Cookie=f"{SESSION_COOKIE}={planted}")
-        answer = await victim.post("/login", data=form)
-        assert answer.status_code == 303, (name, answer.text)
-        fresh = answer.cookies[SESSION_COOKIE]
-        assert fresh != planted, name
-        assert (await thief.get("/api/v1/agents")).status_code == 401, f"what was planted ended at {name}"
-        assert "deskhand_session" not in str(answer.headers.get("location")), "a session is never in an address"
 
 
 async def test_a_cookie_is_out_of_reach_of_scripts_and_of_other_sites(world: World) -> None:
