@@ -14,16 +14,18 @@ from deskhand.access.endpoints import router as access_router
 from deskhand.access.pages import provider_router as sso_pages
 from deskhand.access.pages import router as login_pages
 from deskhand.access.people.endpoints import router as people_router
+from deskhand.access.people.events import logs_of_account
 from deskhand.access.people.factor.pages import router as factor_pages
 from deskhand.access.people.pages import router as people_pages
 from deskhand.access.sso.endpoints import router as sso_router
+from deskhand.access.trail import platform_router as platform_audit_router
 from deskhand.access.trail import router as audit_router
 from deskhand.agents.endpoints import router as agents_router
 from deskhand.agents.templates.endpoints import router as agent_templates_router
 from deskhand.approvals.endpoints import router as approvals_router
 from deskhand.approvals.pages import router as approval_pages
 from deskhand.appstate import App, SignInRules
-from deskhand.audit.refusals import KeyRefusals
+from deskhand.audit.refusals import Refusals
 from deskhand.audit.source import SourceOfRequests
 from deskhand.engine.queue import Waker, queue_depth
 from deskhand.errors import UnavailableError
@@ -97,6 +99,7 @@ ROUTERS = (
     people_router,
     sso_router,
     audit_router,
+    platform_audit_router,
     tenants_router,
     tools_router,
     agents_router,
@@ -218,8 +221,8 @@ async def _open(config: ApiConfig, secrets: SecretBox, stack: AsyncExitStack) ->
     book = TriggerBook(db, pool, secrets, plugins)
     inbox = Inbox(pool, book, waker, clock=utc_now, count=telemetry.delivery)
     stack.enter_context(watching_loop(telemetry.loop_stall))
-    refusals = KeyRefusals()
-    await stack.enter_async_context(refusals.at_work(db))
+    refusals = Refusals()
+    await stack.enter_async_context(refusals.at_work(db, logs_of_account))
     return IntakeState(
         db=db,
         pool=pool,

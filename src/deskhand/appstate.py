@@ -8,7 +8,7 @@ from typing import Annotated, TypeVar
 import asyncpg
 from fastapi import Depends, Request
 
-from deskhand.audit.refusals import KeyRefusals
+from deskhand.audit.refusals import Refusals
 from deskhand.kit.clock import Clock, utc_now
 from deskhand.kit.crypto import SecretBox
 from deskhand.kit.db.session import Database
@@ -56,7 +56,7 @@ class AppState:
         passwords: Stores and checks people's passwords, a few at once.
         sign_in_rules: What the installation asks of people who sign in.
         oidc: Signs people in with identity providers, through the one door out.
-        refusals: Keys that were refused, on their way into the audit log.
+        refusals: Keys and sign-ins that were refused, on their way into the audit log.
     """
 
     db: Database
@@ -72,7 +72,7 @@ class AppState:
     streams: StreamSlots = field(default_factory=StreamSlots)
     passwords: Passwords = field(default_factory=Passwords)
     sign_in_rules: SignInRules = field(default_factory=SignInRules)
-    refusals: KeyRefusals = field(default_factory=KeyRefusals)
+    refusals: Refusals = field(default_factory=Refusals)
     oidc: OidcClient = field(init=False)
 
     def __post_init__(self) -> None:

@@ -103,6 +103,8 @@ administrator   POST /tenants/{tenant_id}/people/{person_id}/remove
 administrator   POST /tenants/{tenant_id}/people/{person_id}/password-link
 tenant_admin    GET /api/v1/audit
 tenant_admin    GET /api/v1/audit/export
+platform_admin  GET /api/v1/platform-audit
+platform_admin  GET /api/v1/platform-audit/export
 viewer          GET /api/v1/tools
 viewer          GET /api/v1/agent-templates
 viewer          GET /api/v1/agent-templates/{slug}

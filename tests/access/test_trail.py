@@ -8,8 +8,12 @@ import json
 
 import pytest
 from tests.support.api import Api
+from tests.support.people import account, browser, sign_in
+
+from deskhand.audit.service import PLATFORM
 
 LOG = "/api/v1/audit"
+PLATFORM_LOG = "/api/v1/platform-audit"
 
 
 async def filled(api: Api):
@@ -56,3 +60,30 @@ async def test_an_export_continues_its_chain_in_both_forms(api: Api, monkeypatch
     assert [row["entry_hash"] for row in rows] == [line["entry_hash"] for line in lines]
     assert json.loads(rows[-1]["details"]) == lines[-1]["details"]
     assert 'filename="audit-acme.csv"' in table.headers["content-disposition"]
+
+
+async def test_the_installations_own_log_is_read_by_platform_administrators_whole_and_without_the_tenants(
+    api: Api,
+) -> None:
+    acme = await filled(api)
+    await account(api, "root@example.com", platform_admin=True)
+    await sign_in(await api.client(), "root@example.com")
+    await sign_in(await api.client(), "root@example.com", "a wrong one")
+    root = await browser(api, "root@example.com")
+    page = (await root.get(PLATFORM_LOG, params={"limit": 1})).json()
+    older = (await root.get(PLATFORM_LOG, params={"limit": 1, "cursor": page["next_cursor"]})).json()
+    assert [(one["operation"], one["status"]) for one in page["items"] + older["items"]] == [
+        ("console.sign_in", "denied"),
+        ("console.sign_in", "success"),
+    ]
+    answer = await root.get(f"{PLATFORM_LOG}/export")
+    lines = [json.loads(line) for line in answer.text.splitlines()]
+    assert len(lines) >= 2
+    assert {line["tenant_id"] for line in lines} == {PLATFORM}
+    assert [line["previous_hash"] for line in lines] == [None, *(line["entry_hash"] for line in lines[:-1])]
+    table = await root.get(f"{PLATFORM_LOG}/export", params={"format": "csv"})
+    rows = list(csv.DictReader(io.StringIO(table.text)))
+    assert [row["entry_hash"] for row in rows] == [line["entry_hash"] for line in lines]
+    assert 'filename="audit-platform.csv"' in table.headers["content-disposition"]
+    for path in (PLATFORM_LOG, f"{PLATFORM_LOG}/export"):
+        assert (await acme.get(path)).status_code == 403, "a tenant's administrator has a log of their own"

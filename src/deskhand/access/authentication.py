@@ -22,7 +22,8 @@ from deskhand.access.repository import StoredKey
 from deskhand.access.service import KEY, PLATFORM_KEY, PREFIX_LENGTH, SESSION, SESSION_LIFETIME, SIGN_IN, new_key
 from deskhand.appstate import AppState, SignInRules
 from deskhand.audit import service as audit
-from deskhand.audit.refusals import KeyRefusals
+from deskhand.audit.refusals import KEY as REFUSED_KEY
+from deskhand.audit.refusals import Refusals
 from deskhand.errors import ConfigurationError, UnauthenticatedError
 from deskhand.kit.crypto import SecretBox, key_digest
 from deskhand.kit.db.session import Database
@@ -148,7 +149,7 @@ async def _sign_out_person(session: AsyncSession, digest: bytes, *, now: datetim
     return proof
 
 
-async def principal_of_key(db: Database, refusals: KeyRefusals, credential: str, *, now: datetime) -> Principal:
+async def principal_of_key(db: Database, refusals: Refusals, credential: str, *, now: datetime) -> Principal:
     """Whose API key this is; a use is noted, once a minute at most.
 
     Raises:
@@ -219,11 +220,11 @@ async def still_holds(session: AsyncSession, principal: Principal, *, now: datet
 
 
 async def _find_tenant_key(
-    db: Database, refusals: KeyRefusals, credential: str, *, kinds: tuple[str, ...], now: datetime
+    db: Database, refusals: Refusals, credential: str, *, kinds: tuple[str, ...], now: datetime
 ) -> StoredKey:
     # By the prefix first: a session's own key in an Authorization header is no credential, although its hash is stored.
     if len(credential) > MAX_CREDENTIAL or not credential.startswith(tuple(f"{kind}_" for kind in kinds)):
-        refusals.note(prefix="", reason="not a key")
+        refusals.note(REFUSED_KEY, reason="not a key")
         raise UnauthenticatedError(_INVALID)
     async with db.anonymous_session() as session:
         key = await repository.find_api_key(session, key_digest(credential))
@@ -239,9 +240,9 @@ async def _note_use(session: AsyncSession, key: StoredKey, digest: bytes, now: d
         await repository.note_use(session, digest, now)
 
 
-async def _find_platform_key(db: Database, refusals: KeyRefusals, credential: str) -> StoredKey:
+async def _find_platform_key(db: Database, refusals: Refusals, credential: str) -> StoredKey:
     if len(credential) > MAX_CREDENTIAL:
-        refusals.note(prefix="", reason="not a key")
+        refusals.note(REFUSED_KEY, reason="not a key")
         raise UnauthenticatedError(_INVALID)
     async with db.anonymous_session() as session:
         key = await repository.find_platform_key(session, key_digest(credential))
@@ -251,14 +252,14 @@ async def _find_platform_key(db: Database, refusals: KeyRefusals, credential: st
     return key
 
 
-def _note_refusal(refusals: KeyRefusals, credential: str, key: StoredKey | None) -> None:
+def _note_refusal(refusals: Refusals, credential: str, key: StoredKey | None) -> None:
     if key is not None:
         reason = "revoked" if key.revoked_at is not None else "expired"
-        refusals.note(tenant_id=key.tenant_id or audit.PLATFORM, prefix=key.prefix, reason=reason)
+        refusals.note(REFUSED_KEY, tenant_id=key.tenant_id or audit.PLATFORM, name=key.prefix, reason=reason)
         return
     # The part that lists show of a key. Of what is not shaped like one nothing: it may be a secret of somebody else's.
     match = _SHAPE.match(credential)
-    refusals.note(prefix=match[0] if match else "", reason="unknown" if match else "not a key")
+    refusals.note(REFUSED_KEY, name=match[0] if match else "", reason="unknown" if match else "not a key")
 
 
 def _is_good(key: StoredKey, now: datetime) -> bool:

@@ -18,6 +18,7 @@ from deskhand.access.idempotency import claim_key
 from deskhand.access.principal import Principal, principal_in
 from deskhand.access.sessions import refuse_unfinished
 from deskhand.appstate import App
+from deskhand.audit.refusals import KEY
 from deskhand.audit.service import PLATFORM
 from deskhand.errors import ForbiddenError, NotFoundError, UnauthenticatedError
 from deskhand.kit.db.base import TENANT_ID_LENGTH
@@ -142,7 +143,7 @@ def administered_tenant(tenant_id: TenantPath, principal: Authenticated, app: Ap
     if principal.tenant_id != tenant_id:
         if principal.kind == "api_key" and principal.tenant_id:
             prefix = principal.actor.partition(":")[2]
-            app.refusals.note(tenant_id=principal.tenant_id, prefix=prefix, reason="used for another tenant")
+            app.refusals.note(KEY, tenant_id=principal.tenant_id, name=prefix, reason="used for another tenant")
         raise NotFoundError(f"There is no tenant '{tenant_id}'.")
     # Told apart only inside one's own tenant: outside, "forbidden" would say that a tenant of that name exists.
     if not principal.may("tenant_admin"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from deskhand.access.people import repository, tries
+from deskhand.access.people import events, repository, tries
 from deskhand.access.principal import Person
 from deskhand.appstate import AppState
 from deskhand.errors import ConflictError, FieldProblem, InvalidInputError
@@ -32,12 +32,15 @@ async def confirm_password(app: AppState, person: Person, password: str, *, addr
     account = f"change\n{person.user_id}"
     buckets = tries.buckets_of(app.secrets, account=account, address=address, device="signed in")
     async with app.db.platform_session() as session:
-        await tries.take(session, buckets, now=now)
+        with events.noting_lock_out(app, email=person.email, shown="confirmation"):
+            await tries.take(session, buckets, now=now)
         user = await repository.lock_user(session, person.user_id)
         stored = user.password_hash if user is not None else None
     if stored is None:
         raise ConflictError("Your account has no password; you sign in with your identity provider.")
     if not await app.passwords.verify(stored, password):
+        # Somebody at an open session who guesses is as much a guesser as one at the sign-in page.
+        await events.record_refusal(app, person.email, user, shown="confirmation")
         problem = "is not your present password"
         raise InvalidInputError(f"This {problem}.", errors=[FieldProblem(pointer=pointer, detail=problem)])
     async with app.db.platform_session() as session:

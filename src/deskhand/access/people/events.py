@@ -7,7 +7,8 @@ stands in the installation's own log.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Literal
 
@@ -21,14 +22,17 @@ from deskhand.access.people.schemas import EMAIL_PATTERN
 from deskhand.access.sessions import Proof, actor_of
 from deskhand.appstate import AppState
 from deskhand.audit import service as audit
+from deskhand.audit.refusals import STRANGER, Subject
 from deskhand.audit.service import PLATFORM, Status
+from deskhand.errors import RateLimitedError
 
 log = structlog.get_logger(__name__)
 
-STRANGER = "stranger"
+PERSON = Subject("console.sign_in", "person", "user")
+TOO_MANY = "too many tries"
 _EMAIL = re.compile(EMAIL_PATTERN, re.ASCII)
 
-Shown = Literal["password", "code", "recovery_code"]
+Shown = Literal["password", "code", "recovery_code", "confirmation", "provider"]
 
 
 async def record(
@@ -52,11 +56,9 @@ async def record(
         status: How it ended.
         details: More about it; where it came from, the log knows by itself.
     """
-    concerned = set(await repository.tenants_of(session, user.id) if tenants is None else tenants)
-    if user.is_platform_admin or not concerned:
-        concerned.add(PLATFORM)
+    concerned = await repository.tenants_of(session, user.id) if tenants is None else tenants
     # Sorted, because each log is locked in turn: two changes that met in another order would deadlock.
-    for tenant_id in sorted(concerned):
+    for tenant_id in sorted(_logs(user, concerned)):
         await audit.record(
             session,
             tenant_id=tenant_id,
@@ -67,6 +69,46 @@ async def record(
             status=status,
             details=details,
         )
+
+
+def _logs(user: User, tenants: Iterable[str]) -> set[str]:
+    concerned = set(tenants)
+    if user.is_platform_admin or not concerned:
+        concerned.add(PLATFORM)
+    return concerned
+
+
+async def logs_of_account(session: AsyncSession, email: str) -> Sequence[str]:
+    """Whose audit logs an account concerns, if it is one; the installation's, if it is none.
+
+    Args:
+        session: A platform session.
+        email: The account's address.
+    """
+    user = await repository.user_by_email(session, email)
+    return [PLATFORM] if user is None else sorted(_logs(user, await repository.tenants_of(session, user.id)))
+
+
+@contextmanager
+def noting_lock_out(app: AppState, *, email: str, shown: Shown) -> Iterator[None]:
+    """Put on record that the block refused a try because there were too many before.
+
+    Args:
+        app: The process's shared objects.
+        email: The account that was tried, as typed.
+        shown: What was tried.
+    """
+    try:
+        yield
+    except RateLimitedError:
+        account = _address_or_nothing(email)
+        app.refusals.note(PERSON, reason=f"{TOO_MANY} ({shown})", account=account)
+        raise
+
+
+def _address_or_nothing(typed: str) -> str:
+    # Only what looks like an address: people type their password into the wrong field, and entries stay.
+    return typed if _EMAIL.fullmatch(typed) else ""
 
 
 async def record_refusal(app: AppState, email: str, user: User | None, *, shown: Shown) -> None:
@@ -82,8 +124,6 @@ async def record_refusal(app: AppState, email: str, user: User | None, *, shown:
         if user is not None:
             await record(session, user, "console.sign_in", status="denied", shown=shown)
         else:
-            # Only what looks like an address: people type their password into the wrong field, and entries stay.
-            typed = email if _EMAIL.fullmatch(email) else ""
             await audit.record(
                 session,
                 tenant_id=PLATFORM,
@@ -92,7 +132,7 @@ async def record_refusal(app: AppState, email: str, user: User | None, *, shown:
                 resource_type="person",
                 resource_id=None,
                 status="denied",
-                details={"email": typed, "shown": shown},
+                details={"email": _address_or_nothing(email), "shown": shown},
             )
     if user is not None and user.is_break_glass:
         app.telemetry.break_glass("denied")

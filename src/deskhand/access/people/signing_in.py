@@ -69,7 +69,8 @@ async def sign_in(app: AppState, *, email: str, password: str, address: str, dev
     async with _alike_in_time():
         async with app.db.platform_session() as session:
             # In a transaction of its own, which commits: a failure below must not take the count back.
-            await tries.take(session, buckets, now=now)
+            with events.noting_lock_out(app, email=email, shown="password"):
+                await tries.take(session, buckets, now=now)
             user = await repository.user_by_email(session, email)
         stored = user.password_hash if user is not None and _may_use_password(app, user) else None
         # Also where there is no account: verify() then computes against a decoy, so that the time tells nothing.

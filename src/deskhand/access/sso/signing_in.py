@@ -19,14 +19,15 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from deskhand.access import sessions
 from deskhand.access.authentication import cookie_of_person
 from deskhand.access.models import IdentityProvider, SignInAttempt, User
+from deskhand.access.people import events, tries
 from deskhand.access.people import repository as people
-from deskhand.access.people import tries
 from deskhand.access.people.signing_in import KEPT, first_tenant
 from deskhand.access.sessions import Proof, actor_of
 from deskhand.access.sso import accounts, repository
 from deskhand.access.sso.providers import relation_of
 from deskhand.appstate import AppState
 from deskhand.audit import service as audit
+from deskhand.audit.refusals import Subject
 from deskhand.errors import DeskhandError, ForbiddenError, NotFoundError, UnauthenticatedError, UnavailableError
 from deskhand.kit.crypto import key_digest
 from deskhand.kit.oidc.client import Attempt, Identity
@@ -40,6 +41,11 @@ _NOT_OURS = (
     "This answer belongs to no sign-in that began in this browser within the last ten minutes, or it was used already."
     " Please sign in again."
 )
+_NONE_BEGUN = "no sign-in was begun in this browser"
+_NO_STATE = "the answer has no state"
+_ANOTHERS = "the answer is of another sign-in"
+_OVER = "the sign-in is over, or was with another provider"
+PROVIDER = Subject("console.sign_in", "identity_provider", "identity-provider")
 _GONE = "This way to sign in is not there any more. Ask your administrator."
 
 
@@ -98,7 +104,8 @@ async def depart(app: AppState, provider_id: UUID, *, next_path: str, address: s
     """
     now = app.clock()
     async with app.db.platform_session() as session:
-        await tries.take(session, tries.provider_buckets(app.secrets, address=address), now=now)
+        with events.noting_lock_out(app, email="", shown="provider"):
+            await tries.take(session, tries.provider_buckets(app.secrets, address=address), now=now)
         provider = await repository.provider(session, provider_id)
         if provider is None or not provider.is_active:
             raise NotFoundError(_GONE)
@@ -139,6 +146,7 @@ async def arrive(app: AppState, provider_id: UUID, answer: Answer, *, secret: st
     state = answer.state[:MAX_STATE]
     # Compared before it is used up: somebody else's state in this browser must not end the sign-in of either.
     if not secret or not hmac.compare_digest(state.encode(), attempt.state.encode()):
+        await _note_foreign(app, provider_id, _NONE_BEGUN if not secret else _ANOTHERS if state else _NO_STATE)
         raise UnauthenticatedError(_NOT_OURS)
     now = app.clock()
     async with app.db.platform_session() as session:
@@ -146,6 +154,7 @@ async def arrive(app: AppState, provider_id: UUID, answer: Answer, *, secret: st
         next_path = await repository.use_up(session, key_digest(state), provider_id, now=now)
         provider = await repository.provider(session, provider_id)
     if next_path is None or provider is None:
+        await _note_foreign(app, provider_id, _OVER)
         raise UnauthenticatedError(_NOT_OURS)
     try:
         identity = await _word_of(app, provider, attempt, answer)
@@ -205,6 +214,25 @@ async def _open(
         details={"method": "oidc", "provider": provider.name, "provider_id": str(provider.id)},
     )
     return digest
+
+
+async def _note_foreign(app: AppState, provider_id: UUID, reason: str) -> None:
+    """Let the administrators of a provider see that somebody brought an answer that is not this browser's.
+
+    Counted and not written at once: whoever calls the address needs nothing for it.
+    """
+    async with app.db.platform_session() as session:
+        provider = await repository.provider(session, provider_id)
+    if provider is None:
+        app.refusals.note(PROVIDER, reason="there is no such provider")
+        return
+    app.refusals.note(
+        PROVIDER,
+        reason=reason,
+        name=provider.name,
+        resource_id=str(provider.id),
+        tenant_id=provider.tenant_id or audit.PLATFORM,
+    )
 
 
 async def _record_refusal(app: AppState, provider: IdentityProvider, error: DeskhandError) -> None:

@@ -100,7 +100,8 @@ async def finish_sign_in(app: AppState, principal: Principal, code: str, *, addr
     buckets = tries.buckets_of_codes(app.secrets, account=str(person.user_id), address=address, device=device)
     async with app.db.platform_session() as session:
         # In a transaction of its own, which commits: a failure below must not take the count back.
-        await tries.take(session, buckets, now=now)
+        with events.noting_lock_out(app, email=person.email, shown="code"):
+            await tries.take(session, buckets, now=now)
     async with app.db.platform_session() as session:
         user = await people.lock_user(session, person.user_id)
         shown = await _use_code(app, session, person.user_id, code, now=now)
