@@ -24,6 +24,7 @@ from deskhand.tools.asking import REASON, with_reason
 from deskhand.tools.mail import MAIL, SUBJECT_LIMIT
 from deskhand.tools.values import Grants, Mode, ToolOperation
 from deskhand.work.approvals import Approver, Call, Look, Permit
+from deskhand.work.hands import ensure_no_instructions
 
 STEP = "send_mail"
 
@@ -40,6 +41,7 @@ class MailHands:
         actor: Name in the audit log.
         approver: Asks people about what is granted as `approve`.
         own_look: Reads the ticket that started the run, to which such a mail is bound.
+        prompt: The agent's instructions, which no mail of the model may hold.
     """
 
     def __init__(
@@ -53,6 +55,7 @@ class MailHands:
         actor: str,
         approver: Approver,
         own_look: Look | None = None,
+        prompt: str = "",
     ) -> None:
         self._settings = settings
         self._mailer = mailer
@@ -62,6 +65,7 @@ class MailHands:
         self._actor = actor
         self._approver = approver
         self._own_look = own_look
+        self._prompt = prompt
 
     def may_send(self) -> bool:
         """Whether the agent was granted to send mail."""
@@ -79,6 +83,8 @@ class MailHands:
         async def send(args: dict[str, Any]) -> Any:
             try:
                 parts = {name: args[name] for name in ("to", "subject", "body")}
+                # Of the model's own mails alone: a report goes to those whom the author named.
+                ensure_no_instructions(f"{args['subject']}\n{args['body']}", self._prompt)
                 return await self.send(**parts, key=call_key(STEP), reason=args.get(REASON, ""))
             except ForbiddenError as error:
                 await self._refused(args, error.detail)

@@ -82,6 +82,7 @@ class ToolboxMaker:
             actor=run.actor,
             approver=approver,
             own_look=own_look,
+            prompt=run.version.system_prompt,
         )
 
     def _desks(self, run: Run) -> list[str]:
@@ -112,6 +113,7 @@ class ToolboxMaker:
             actor=run.actor,
             approver=approver,
             own_look=own_look,
+            prompt=run.version.system_prompt,
         )
 
 

@@ -28,6 +28,7 @@ from deskhand.work.desk_tools import changes_of
 from deskhand.work.drafting import LOOK_AGAIN, Drafter, Share
 from deskhand.work.free_run import REPORT_KEY, REPORT_SCHEMA, deliver, ensure_deliverable
 from deskhand.work.hands import DeskHands
+from deskhand.work.instructions import holds_instructions
 from deskhand.work.prompting import system_prompt
 from deskhand.work.run import Run
 from deskhand.work.toolbox import Toolbox
@@ -121,9 +122,10 @@ class TicketOutcomes:
         # Completed and not failed: nothing that is tried again would make the model able, and people see why on the
         # run's page.
         if isinstance(answer, Exception):
-            reason = drafter.give_up(answer)
-            output = {"outcome": kind.value, "model": name, "degraded": True, "degraded_reason": reason}
-            return Ending(ExecutionStatus.COMPLETED, output=output)
+            return _degraded(kind, name, drafter.give_up(answer))
+        # What a requester talked the model into is no answer, and another try would bring the same.
+        if kind is OutcomeKind.REPLY and holds_instructions(str(answer["reply"]), run.version.system_prompt):
+            return _degraded(kind, name, "The model answered with its own instructions, which are not for outside.")
         done = await self._write(run, toolbox, own, answer, seen)
         output = {"outcome": kind.value, **done, "model": name, "degraded": False}
         return Ending(ExecutionStatus.COMPLETED, output=output)
@@ -170,6 +172,11 @@ class TicketOutcomes:
             mail = await deliver(run, toolbox, report, seen.ticket, key=seen.key(REPORT_KEY))
             return {"report": report, **mail}
         return {"done": answer["done"]}
+
+
+def _degraded(kind: OutcomeKind, model_name: str, reason: str) -> Ending:
+    output = {"outcome": kind.value, "model": model_name, "degraded": True, "degraded_reason": reason}
+    return Ending(ExecutionStatus.COMPLETED, output=output)
 
 
 async def _set_fields(own: DeskHands, answer: Mapping[str, Any], *, key: str = FIELDS_KEY) -> dict[str, Any]:
