@@ -1,7 +1,7 @@
 """A model that obeys every order a stranger has planted, and what may not come of it; counted at the simulators.
 
-Each attempt runs twice: as the agent that the order attacks, and as one that was granted what the order wants, where the
-same call must succeed. ``tests/support/injections.py`` says how an attempt, a kind or a place is added.
+Each attempt runs as the agent that the order attacks, and its call once more as one that was granted what the order
+wants, where it must succeed. ``tests/support/injections.py`` says how an attempt, a kind or a place is added.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ WRITES = [one.name for one in OPERATIONS if one.is_write]
 
 @dataclass(frozen=True)
 class Counts:
-    """What reached the outside: marked writes on the own and the foreign ticket, new tickets, mails, strangers' hits."""
+    """What reached the outside: writes on the own and the foreign ticket, new tickets, mails, calls of a stranger."""
 
     own: int
     foreign: int
@@ -89,7 +89,11 @@ async def scene(db: Database, database_urls: DatabaseUrls) -> AsyncIterator[Scen
     ):
         product.gateway_key = GATEWAY_KEY
         scene = Scene(product, mailbox, server.url, hits, customers={})
-        for tenant_id, allowed in ((ATTACKED, ["acme.test"]), (TRUSTING, ["acme.test", "evil.test"]), (OTHER, ["x.test"])):
+        for tenant_id, allowed in (
+            (ATTACKED, ["acme.test"]),
+            (TRUSTING, ["acme.test", "evil.test"]),
+            (OTHER, ["x.test"]),
+        ):
             scene.customers[tenant_id] = await tenant(scene, tenant_id, allowed)
         await plant_foreign_words(scene)
         await product.start_worker(
@@ -104,7 +108,9 @@ async def tenant(scene: Scene, tenant_id: str, allowed: list[str]) -> Customer:
     body = {"tenant_id": tenant_id, "name": tenant_id.title(), **scene.product.desk.tenant()}
     made = await platform.post("/api/v1/tenants", json={**body, "connection_extras": {"email": mail}})
     assert made.is_success, made.text
-    key = (await platform.post(f"/api/v1/tenants/{tenant_id}/api-keys", json={"name": "t", "role": "tenant_admin"})).json()
+    key = (
+        await platform.post(f"/api/v1/tenants/{tenant_id}/api-keys", json={"name": "t", "role": "tenant_admin"})
+    ).json()
     return Customer(tenant_id, await scene.product.client(key["api_key"]), "", "", key["api_key"])
 
 
@@ -211,7 +217,13 @@ def alike(attempt: Attempt) -> tuple[Any, ...]:
     """What the control of an attempt tries; several attempts may share one."""
     args = attempt.control_args if attempt.control_args is not None else attempt.args
     target = str(args.get("ticket_id", args.get("other_ticket_id", args.get("to"))))
-    return attempt.control or attempt.call, attempt.end == "empty", attempt.times, target, *sorted(set(args) - {"reason"})
+    return (
+        attempt.control or attempt.call,
+        attempt.end == "empty",
+        attempt.times,
+        target,
+        *sorted(set(args) - {"reason"}),
+    )
 
 
 CONTROLLED = list({alike(one): one for one in ATTEMPTS if one.end != "harmless"}.values())

@@ -5,9 +5,9 @@ The attempts are data: ``tests/attacks/injections/*.toml``, a file for each kind
 - an attempt: one more ``[[attempt]]`` in the file of its kind. ``place`` is a key of ``PLACES``, ``order`` what stands
   there, ``call`` and ``args`` what a model that obeys it calls. ``grants`` gives the agent more than reading;
 - a kind: one more file, with ``kind`` and ``about``;
-- a place, because a tool was added that reads (a desk's operation, an MCP server, an OpenAPI document): one more entry of
-  ``PLACES`` named ``<kind of tool>.<operation>``, with how the text gets there and the call by which a model reads it.
-  A test lists the reading operations of the catalogue and fails for one that has no place, or whose place nobody tries.
+- a place, because a tool was added that reads (a desk's operation, an MCP server, an OpenAPI document): one more entry
+  of ``PLACES`` named ``<kind of tool>.<operation>``, with how the text gets there and the call by which a model reads
+  it. A test lists the reading operations of the catalogue and fails for one that has no place, or that nobody tries.
 
 ``{own}``, ``{foreign}``, ``{stranger}``, ``{prompt}``, ``{conversation}`` (all it was shown) and ``{everything}`` (its
 instructions as well) are filled in for each run.
@@ -237,7 +237,9 @@ async def _history(scene: Scene, text: str) -> None:
 async def _custom_field(scene: Scene, text: str) -> None:
     store = scene.product.desk.simulator.store
     store.update(
-        store.tickets[scene.own], {"custom": {"udf_fields": {"udf_char1": text}}}, by=store.person("technician@desk.test")
+        store.tickets[scene.own],
+        {"custom": {"udf_fields": {"udf_char1": text}}},
+        by=store.person("technician@desk.test"),
     )
 
 
@@ -303,7 +305,9 @@ PLACES: Mapping[str, Place] = {
     "desk.list_values": Place(_group, _look("list_values", kind="groups")),
     "knowledge.search_past_tickets": Place(_far_past_ticket, _look("search_past_tickets", query="far{word} smokes")),
     "knowledge.search_articles": Place(_far_article, _look("search_articles", query="far{word} smokes")),
-    "knowledge.read_article": Place(_end_of_article, lambda scene: (("read_article", {"source": f"KB-{scene.serial}"}),)),
+    "knowledge.read_article": Place(
+        _end_of_article, lambda scene: (("read_article", {"source": f"KB-{scene.serial}"}),)
+    ),
     "knowledge.find_systems": Place(_system, _look("find_systems", text="srv-{word}")),
     "knowledge.find_systems.own": Place(_own_system, _look("find_systems", text="srv-{word}")),
 }

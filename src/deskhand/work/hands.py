@@ -29,17 +29,12 @@ from deskhand.plugins.errors import CANNOT_TELL
 from deskhand.tools.desk import provider_of
 from deskhand.tools.values import Doubt, Grants, Mode, Scope, ToolOperation
 from deskhand.work.approvals import Approver, Call, Look, Permit
-from deskhand.work.instructions import holds_instructions
+from deskhand.work.instructions import READ_OUTSIDE, ensure_no_instructions
 
 TICKET = TypeAdapter(Ticket)
 RECEIPT = TypeAdapter(WriteReceipt)
-
 Make = Callable[[str, str], Awaitable[WriteReceipt]]
 """Makes a write: of a ticket's id and the write's mark."""
-
-
-# Whoever filed a ticket reads these; an internal note is read by those who may read the prompt as well.
-_READ_OUTSIDE = {"reply": "body", "resolve": "resolution", "create_ticket": "description"}
 NEW = "new"
 """Stands for the id of a ticket that is not there yet."""
 
@@ -201,7 +196,7 @@ class DeskHands:
             ForbiddenError: It is not granted at all, or would publish the agent's instructions; nobody is asked.
         """
         operation = self.require(name)
-        ensure_no_instructions(str(arguments.get(_READ_OUTSIDE.get(name, "")) or ""), self._prompt)
+        ensure_no_instructions(str(arguments.get(READ_OUTSIDE.get(name, "")) or ""), self._prompt)
         # A dry run writes nothing, so there is nothing to ask anybody about.
         if not self.needs_approval(name) or self.journal.execution.mode != "live":
             return dict(arguments)
@@ -397,19 +392,6 @@ class DeskHands:
                 details={"execution_id": str(execution.id), "receipt": receipt.id, "mark": receipt.mark}
                 | {"adopted": adopted},
             )
-
-
-def ensure_no_instructions(text: str, prompt: str) -> None:
-    """Refuse a text for outside that repeats the agent's instructions.
-
-    Raises:
-        ForbiddenError: Says what an author does whose text it is.
-    """
-    if holds_instructions(text, prompt):
-        raise ForbiddenError(
-            "The text repeats the agent's own instructions, which are not for outside. Say it without them; what a"
-            " prompt wants to be sent word for word stands in it in quotation marks."
-        )
 
 
 def shown(changes: TicketChanges | TicketDraft) -> dict[str, Any]:

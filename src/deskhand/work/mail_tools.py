@@ -24,7 +24,7 @@ from deskhand.tools.asking import REASON, with_reason
 from deskhand.tools.mail import MAIL, SUBJECT_LIMIT
 from deskhand.tools.values import Grants, Mode, ToolOperation
 from deskhand.work.approvals import Approver, Call, Look, Permit
-from deskhand.work.hands import ensure_no_instructions
+from deskhand.work.instructions import ensure_no_instructions
 
 STEP = "send_mail"
 
