@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from deskhand.agents.templates.catalogue import templates
 from deskhand.cli import app as command_line
 from deskhand.kit.yaml import read_yaml, write_yaml
+from deskhand.simulators.base.server import run_in_process
 
 WEBHOOK = {"trigger_type": "webhook"}
 DIGEST: dict[str, Any] = {
@@ -228,6 +229,25 @@ async def test_a_mistake_is_a_sentence_with_file_line_and_key(
     assert STRONG not in said
     assert f"0.yaml, line {line}: " in said, said
     assert (await commands.client.get("/api/v1/agents")).json()["items"] == []
+
+
+async def test_what_will_fail_is_told_of_each_agent_that_may_run_and_was_touched(
+    commands: Commands, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def hello(_scope: object, _receive: object, send: Any) -> None:
+        """A gateway that lists no model an agent names."""
+        body = b'{"data": [{"id": "another-model"}]}'
+        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+    async with run_in_process(hello) as gateway:
+        monkeypatch.setenv("DESKHAND_LLM_BASE_URL", f"{gateway.url}/v1")
+        told = await commands.apply(folder_of(tmp_path / "f", DIGEST, TRIAGE))
+        assert "warning: Night digest: " in told
+        assert "gpt-4" in told.split("warning: Night digest: ")[1]
+        assert f"warning: {TRIAGE['name']}" not in told  # a draft may lack what it likes
+        assert "warning" not in await commands.apply(folder_of(tmp_path / "f", DIGEST, TRIAGE))  # nothing was touched
 
 
 async def test_a_folder_is_applied_whole_or_not_at_all(commands: Commands, tmp_path: Path) -> None:

@@ -7,12 +7,17 @@ with the configuration itself is refused by ``readiness`` already.
 from __future__ import annotations
 
 import asyncio
+from typing import Protocol
 
 from deskhand.agents.models import Agent
-from deskhand.appstate import AppState
 from deskhand.errors import DeskhandError
+from deskhand.kit.crypto import SecretBox
+from deskhand.kit.db.session import Database
+from deskhand.kit.http import HttpClientFactory
+from deskhand.llm.connection import GatewaySettings
 from deskhand.llm.served import why_unserved
 from deskhand.plugins.contract import TicketingToolPlugin
+from deskhand.plugins.registry import PluginManager
 from deskhand.tenants.connections import check_connection, desk_for
 from deskhand.tenants.models import TenantConfig
 from deskhand.tenants.service import TenantService
@@ -21,27 +26,42 @@ SECONDS = 4.0
 """For everything at once; whoever activates an agent waits for it."""
 
 
-async def preflight(agent: Agent, app: AppState) -> list[str]:
+class Reach(Protocol):
+    """The way to database, desks and models: the API's state, or what a command has made of its settings."""
+
+    @property
+    def db(self) -> Database: ...
+    @property
+    def secrets(self) -> SecretBox: ...
+    @property
+    def plugins(self) -> PluginManager: ...
+    @property
+    def http(self) -> HttpClientFactory: ...
+    @property
+    def gateway(self) -> GatewaySettings: ...
+
+
+async def preflight(agent: Agent, reach: Reach) -> list[str]:
     """One sentence for each thing that would fail now. Holds no database connection while others are asked.
 
     Args:
         agent: With its tools loaded.
-        app: Reaches desks and models.
+        reach: The way to the database, desks and models.
     """
-    async with app.db.tenant_session(agent.tenant_id) as session:
-        tenant = await TenantService(session, secrets=app.secrets, plugins=app.plugins).get_tenant(agent.tenant_id)
-    desks = sorted(tool.tool_id for tool in agent.tools if tool.tool_id in app.plugins.tool_types)
+    async with reach.db.tenant_session(agent.tenant_id) as session:
+        tenant = await TenantService(session, secrets=reach.secrets, plugins=reach.plugins).get_tenant(agent.tenant_id)
+    desks = sorted(tool.tool_id for tool in agent.tools if tool.tool_id in reach.plugins.tool_types)
     asked = [
-        why_unserved(agent.llm_config or {}, app.gateway, app.http, seconds=SECONDS),
-        *(_why_unreachable(tenant, desk, app) for desk in desks),
+        why_unserved(agent.llm_config or {}, reach.gateway, reach.http, seconds=SECONDS),
+        *(_why_unreachable(tenant, desk, reach) for desk in desks),
     ]
     return [sentence for sentence in await asyncio.gather(*asked) if sentence is not None]
 
 
-async def _why_unreachable(tenant: TenantConfig, tool_type: str, app: AppState) -> str | None:
-    name = app.plugins.names[tool_type]
+async def _why_unreachable(tenant: TenantConfig, tool_type: str, reach: Reach) -> str | None:
+    name = reach.plugins.names[tool_type]
     try:
-        desk = desk_for(tenant, tool_type, secrets=app.secrets, plugins=app.plugins, http=app.http)
+        desk = desk_for(tenant, tool_type, secrets=reach.secrets, plugins=reach.plugins, http=reach.http)
         return await _first_fault(desk, name)
     except TimeoutError:
         return f"{name} did not answer within {SECONDS:g} s; runs fail while it does not."

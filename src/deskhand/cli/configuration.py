@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import typer
+from rich.console import Console
 from rich.markup import escape
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from deskhand.agents.preflight import preflight
 from deskhand.agents.service import AgentService
 from deskhand.cli.administration import ACTOR
 from deskhand.cli.common import database, err, opened_installation, out, run
@@ -20,8 +25,10 @@ from deskhand.configuration.values import Action, Plan, SourceFile, Step
 from deskhand.errors import ConflictError, InvalidInputError
 from deskhand.installation import Installation
 from deskhand.kit.crypto import SecretBox
+from deskhand.kit.db.session import Database
 from deskhand.kit.http import HttpClientFactory
 from deskhand.llm.connection import GatewaySettings, list_models
+from deskhand.llm.embedded.server import read_endpoint
 from deskhand.llm.errors import ModelError
 from deskhand.plugins.registry import PluginManager
 from deskhand.tenants.service import TenantService
@@ -67,8 +74,12 @@ def apply_folder(
         if not yes and not typer.confirm("Apply this?"):
             raise typer.Exit(1)
         done = run(_applied(installation, tenant, sources, prune=prune, shown=plan))
+        touched = {step.name for step in done.steps if step.action in (Action.CREATE, Action.CHANGE)}
+        warnings = run(_warnings(installation, tenant, touched))
         public_url = installation.public_url
     out.print("Applied.")
+    for warning in warnings:
+        _say(warning, err)
     for secret in done.secrets:
         err.print("A webhook secret was made; it is shown this once:")
         out.print(f"{secret.agent}: {public_url}{secret.webhook_url} {secret.secret}", markup=False, soft_wrap=True)
@@ -127,6 +138,33 @@ async def _applied(
     return plan
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Reach:
+    """What a preflight goes through, made of the settings of this command."""
+
+    db: Database
+    secrets: SecretBox
+    plugins: PluginManager
+    http: HttpClientFactory
+    gateway: GatewaySettings
+
+
+async def _warnings(installation: Installation, tenant: str, names: Collection[str]) -> list[str]:
+    """What will fail when these agents run; asked after the commit, because others may be slow to answer."""
+    async with database(installation) as db:
+        async with db.tenant_session(tenant) as session:
+            agents = await (await _configuration(installation, session, tenant)).active(names)
+        reach = _Reach(
+            db=db,
+            secrets=SecretBox(installation.encryption_keys),
+            plugins=PluginManager.installed(),
+            http=HttpClientFactory(allow_private=installation.settings.allow_private_addresses),
+            gateway=_gateway(installation),
+        )
+        told = await asyncio.gather(*(preflight(agent, reach) for agent in agents))
+    return [f"warning: {agent.name}: {sentence}" for agent, said in zip(agents, told, strict=True) for sentence in said]
+
+
 async def _configuration(installation: Installation, session: AsyncSession, tenant: str) -> Configuration:
     return Configuration(
         session,
@@ -158,14 +196,21 @@ async def agent_service(installation: Installation, session: AsyncSession, tenan
 
 async def _listed_models(installation: Installation) -> list[str]:
     """What the gateway lists; without it agents still use the known models, as over the API."""
-    settings = installation.settings
-    key = settings.llm_api_key.get_secret_value() if settings.llm_api_key else None
-    gateway = GatewaySettings(base_url=settings.llm_base_url, api_key=key, timeout=GATEWAY_SECONDS)
     try:
-        return await list_models(gateway, HttpClientFactory(allow_private=True))
+        return await list_models(_gateway(installation), HttpClientFactory(allow_private=True))
     except ModelError as error:
         err.print(f"The gateway does not list its models: {escape(error.detail)}", highlight=False)
         return []
+
+
+def _gateway(installation: Installation) -> GatewaySettings:
+    settings = installation.settings
+    return GatewaySettings(
+        base_url=settings.llm_base_url,
+        api_key=settings.llm_api_key.get_secret_value() if settings.llm_api_key else None,
+        timeout=GATEWAY_SECONDS,
+        embedded=partial(read_endpoint, installation.model_state_file),
+    )
 
 
 def _show(plan: Plan) -> None:
@@ -194,7 +239,7 @@ def _value(value: object) -> str:
     return "nothing" if value is None else json.dumps(value, ensure_ascii=False, default=str)
 
 
-def _say(text: str) -> None:
+def _say(text: str, where: Console = out) -> None:
     """Print a line of the plan; what people named an agent must not steer the terminal of whoever applies."""
     text = "".join(char if char.isprintable() or char == "\n" else "\N{REPLACEMENT CHARACTER}" for char in text)
-    out.print(text, markup=False, highlight=False, soft_wrap=True)
+    where.print(text, markup=False, highlight=False, soft_wrap=True)

@@ -6,7 +6,7 @@ a request cannot, and a folder is applied whole or not at all.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import TypeVar
 from uuid import UUID
 
@@ -108,6 +108,10 @@ class Configuration:
             ConflictError: Two agents have one name.
         """
         return files_of([content_of(agent) for agent in await self._all()])
+
+    async def active(self, names: Collection[str]) -> list[Agent]:
+        """The agents of these names that may run."""
+        return [one for one in await self._all() if one.name in names and one.status == AgentStatus.ACTIVE]
 
     async def _all(self) -> list[Agent]:
         agents: list[Agent] = []
