@@ -37,6 +37,8 @@ defined there: desks in ``plugins.errors``, models in ``llm.errors``.
     │   ├── AgentNotActiveError (409 agent-not-active)
     │   ├── InDoubtError (409 in-doubt)
     │   ├── ApprovalNeededError (409 approval-needed)
+    │   ├── RequesterAskedError (409 requester)
+    │   ├── WaitOverError (409 wait-over)
     │   ├── LimitReachedError (422 limit-reached)
     │   ├── WorkerStoppedError (503 worker-stopped, retried)
     │   └── WorkerDiedError (409 worker-died)
@@ -283,6 +285,20 @@ class ApprovalNeededError(RunInterrupted):
 
     code = "approval-needed"
     title = "Approval needed"
+
+
+class RequesterAskedError(RunInterrupted):
+    """The run asked its ticket's requester; ``retry_after`` says in how many seconds it goes on without an answer."""
+
+    code = "requester"
+    title = "Waiting for the requester"
+
+
+class WaitOverError(RunInterrupted):
+    """The ticket was solved while the run waited for its requester, so nothing is left to do; the run completes."""
+
+    code = "wait-over"
+    title = "Nothing left to wait for"
 
 
 class LimitReachedError(RunInterrupted):

@@ -29,6 +29,7 @@ AS_IT_IS = snapshot(
 READ: dict[str, tuple[dict[str, Any], list[tuple[str, Any, Any]]]] = {
     "add_note": ({"body": "Look."}, [("internal note", None, "Look.")]),
     "reply": ({"body": "Hello."}, [("reply to the requester", None, "Hello.")]),
+    "ask_requester": ({"question": "Which?"}, [("question to the requester", None, "Which?")]),
     "update_ticket": (
         {
             "subject": "VPN drops",

@@ -34,6 +34,7 @@ ACROSS_TENANTS = {
     "schedule_delay()",
     "start_executions(jsonb)",
     "sweep_executions(double precision)",
+    "wake_listener(text,uuid,text,text)",
     "writes_on_ticket(text,text,text,integer)",
 }
 BY_HASH = {
@@ -48,6 +49,7 @@ FOR_THE_DOOR = {
     "find_webhook_triggers(uuid)",
     "queue_depth()",
     "record_delivery(text,uuid,text,text,text,integer,text,text,text,text,text,integer)",
+    "wake_listener(text,uuid,text,text)",
     "writes_on_ticket(text,text,text,integer)",
 }
 CHECKER = "session_proof()"  # reads the key, so it is its owner's and nobody else's

@@ -74,6 +74,7 @@ def restore_triggers(agent: Agent, stored: Sequence[Mapping[str, Any]], *, secre
         for name in ("trigger_type", "payload_schema", *SCHEDULE_FIELDS):
             if name in part:
                 setattr(trigger, name, part[name])
+        trigger.note_word = part.get("note_word")
         if trigger.trigger_type == TriggerType.WEBHOOK:
             trigger.webhook_url = webhook_path(agent.id)
             if trigger.hmac_secret is None:
@@ -197,6 +198,7 @@ def _fill(trigger: AgentTrigger, data: AgentTriggerCreate) -> None:
         trigger.next_fire_at = None  # planned anew from the changed schedule
     trigger.trigger_type = data.trigger_type.value
     trigger.payload_schema = data.payload_schema
+    trigger.note_word = data.note_word
     trigger.webhook_url = webhook_path(trigger.agent_id) if data.trigger_type == TriggerType.WEBHOOK else None
     for name in SCHEDULE_FIELDS:
         setattr(trigger, name, getattr(data, name))

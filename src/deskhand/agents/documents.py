@@ -21,6 +21,7 @@ from deskhand.agents.schemas import (
     MAX_TOOLS,
     MAX_TRIGGERS,
     SCHEDULE_FIELDS,
+    WEBHOOK_STATE,
     AgentName,
     AgentStatus,
     AgentTriggerCreate,
@@ -147,13 +148,15 @@ def as_file(content: Mapping[str, Any]) -> dict[str, Any]:
 
 def in_one_order(triggers: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Triggers in an order that follows from what they say: ids, which order those made together, differ everywhere."""
-    return sorted(triggers, key=lambda trigger: json.dumps(trigger, sort_keys=True))
+    # What says less first: a plain webhook is the one that a desk's rule sends to.
+    return sorted(triggers, key=lambda trigger: (len(trigger), json.dumps(trigger, sort_keys=True)))
 
 
 def _trigger_content(trigger: AgentTriggerCreate | AgentTrigger, *, is_paused: bool) -> dict[str, Any]:
     kind = TriggerType(trigger.trigger_type)
     if kind is TriggerType.WEBHOOK:
-        own: dict[str, Any] = {} if trigger.payload_schema is None else {"payload_schema": trigger.payload_schema}
+        said = {name: getattr(trigger, name) for name in WEBHOOK_STATE}
+        own: dict[str, Any] = {name: value for name, value in said.items() if value is not None}
     else:
         own = {name: getattr(trigger, name) for name in SCHEDULE_FIELDS}
         own |= {"is_paused": True} if is_paused else {}

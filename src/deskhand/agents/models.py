@@ -80,7 +80,8 @@ class AgentTrigger(TenantModel, Base):
 
     A webhook trigger has a URL path and a Fernet-encrypted secret; during a rotation the previous
     secret stays valid until ``previous_hmac_secret_expires_at``. A schedule trigger has a cron
-    expression; ``next_fire_at`` is computed in its zone. ``tenant_id`` with the composite foreign
+    expression; ``next_fire_at`` is computed in its zone. With a ``note_word``, a webhook starts a run only
+    for a technician's internal note that says it. ``tenant_id`` with the composite foreign
     key makes it impossible to hang a trigger under another tenant's agent.
     """
 
@@ -121,6 +122,7 @@ class AgentTrigger(TenantModel, Base):
     is_paused: Mapped[bool] = mapped_column(server_default=text("false"))
     next_fire_at: Mapped[Timestamp | None]
     payload_schema: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
+    note_word: Mapped[str | None] = mapped_column(String(100))
     created_at: Mapped[CreatedAt]
     updated_at: Mapped[UpdatedAt]
 

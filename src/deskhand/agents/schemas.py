@@ -26,7 +26,7 @@ from deskhand.agents.prompts import VARIABLES, check_prompt
 from deskhand.kit.cron import CRON_PATTERN, ZONE_PATTERN, check_cron, check_timezone
 from deskhand.kit.payloads.rules import check_payload_schema
 from deskhand.kit.schema import KNOWN, NOT_BLANK, InputModel
-from deskhand.tools.schemas import ApprovedGrantView, GrantView, OperationGrants
+from deskhand.tools.schemas import AnyGrantView, OperationGrants
 from deskhand.tools.values import read_grants, stored_grants
 
 DISTINCT: JsonDict = {"uniqueItems": True}
@@ -72,11 +72,16 @@ Prompt = Annotated[
 ToolId = Annotated[str, StringConstraints(min_length=1, max_length=100), Field(json_schema_extra={KNOWN: "tools"})]
 ToolGrants = dict[ToolId, OperationGrants]
 Cron = Annotated[str, StringConstraints(max_length=100), Field(json_schema_extra={"pattern": CRON_PATTERN})]
+NoteWord = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=2, max_length=100, pattern=r"^\s*\S+\s*$"),
+]
 Zone = Annotated[str, StringConstraints(max_length=64), Field(json_schema_extra={"pattern": ZONE_PATTERN})]
 NEVER_DRAFT_AGAIN = "Invalid status transition: an agent cannot go back to draft, for example active → draft"
 
 SCHEDULE_FIELDS = ("schedule_cron", "schedule_timezone", "misfire_policy", "misfire_max_age_seconds")
-_WEBHOOK_ONLY = ("webhook_url", "hmac_secret", "payload_schema")
+_WEBHOOK_ONLY = ("webhook_url", "hmac_secret", "payload_schema", "note_word")
+WEBHOOK_STATE = ("payload_schema", "note_word")
 
 
 class AgentTriggerCreate(InputModel):
@@ -114,6 +119,13 @@ class AgentTriggerCreate(InputModel):
     )
     payload_schema: dict[str, Any] | None = Field(
         None, description="JSON schema a webhook's body must match: see the reference on webhooks for what it may be."
+    )
+
+    note_word: NoteWord | None = Field(
+        None,
+        description="A webhook starts a run only for an internal note in which a technician, never the requester,"
+        " writes this word; left out, every event does.",
+        examples=["#handover"],
     )
 
     @field_validator("schedule_timezone")
@@ -165,7 +177,7 @@ class AgentTriggerUpdate(AgentTriggerCreate):
         """
         stored_fields = {
             name: getattr(stored, name)
-            for name in (*SCHEDULE_FIELDS, "payload_schema")
+            for name in (*SCHEDULE_FIELDS, *WEBHOOK_STATE)
             if name not in self.model_fields_set and getattr(stored, name) is not None
         }
         named = {name: getattr(self, name) for name in self.model_fields_set if name != "id"}
@@ -325,7 +337,7 @@ class AgentResponse(BaseModel):
     created_by: str | None
     triggers: list[dict[str, Any]] = Field(default_factory=list, description="Its triggers, without their secrets.")
     tool_ids: list[str] = Field(default_factory=list)
-    tool_operations: dict[str, list[str] | dict[str, ApprovedGrantView | GrantView]] = Field(
+    tool_operations: dict[str, list[str] | dict[str, AnyGrantView]] = Field(
         default_factory=dict, description="What it may do with each tool; a plain list means `allow` and `own`."
     )
     outcome: dict[str, Any] = Field(default_factory=dict, description="What its runs end in.")
@@ -365,6 +377,7 @@ def trigger_view(trigger: AgentTrigger) -> dict[str, Any]:
             "has_secret": trigger.hmac_secret is not None,
             "previous_secret_valid_until": trigger.previous_hmac_secret_expires_at,
             "payload_schema": trigger.payload_schema,
+            "note_word": trigger.note_word,
         }
     else:
         shown |= {name: getattr(trigger, name) for name in (*SCHEDULE_FIELDS, "next_fire_at")}

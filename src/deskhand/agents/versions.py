@@ -118,6 +118,8 @@ def prompt_diff(before: list[str], after: list[str], names: tuple[str, str]) -> 
 def _trigger_snapshot(trigger: AgentTrigger) -> dict[str, Any]:
     names = WEBHOOK_FIELDS if trigger.trigger_type == TriggerType.WEBHOOK else SCHEDULE_FIELDS
     own = {name: getattr(trigger, name) for name in names}
+    # Left out where it is not set, so that versions made before there was one still equal their agent.
+    own |= {} if trigger.note_word is None else {"note_word": trigger.note_word}
     return {"id": str(trigger.id), "trigger_type": trigger.trigger_type, **own}
 
 

@@ -21,9 +21,14 @@ _NEW = {
     "send": ("to", "subject", "body"),
     "add_note": ("body",),
     "reply": ("body",),
+    "ask_requester": ("question",),
     "link_tickets": ("kind", "other_ticket_id", "url", "title"),
 }
-_NAMED = {"add_note": "internal note", "reply": "reply to the requester"}
+_NAMED = {
+    "add_note": "internal note",
+    "reply": "reply to the requester",
+    "ask_requester": "question to the requester",
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from deskhand.agents.documents import AgentDocument, TriggerDocument, content_of, trigger_content
 from deskhand.agents.lifecycle import ensure_transition
 from deskhand.agents.models import Agent, AgentTrigger
-from deskhand.agents.schemas import AgentCreate, AgentStatus, AgentTriggerCreate, AgentTriggerUpdate, AgentUpdate
+from deskhand.agents.schemas import (
+    WEBHOOK_STATE,
+    AgentCreate,
+    AgentStatus,
+    AgentTriggerCreate,
+    AgentTriggerUpdate,
+    AgentUpdate,
+)
 from deskhand.agents.service import AgentService, Made
 from deskhand.agents.versions import VersionChange, differences, prompt_diff
 from deskhand.audit import service as audit
@@ -38,7 +45,7 @@ _PAGE = 200
 _SHOWN_DRIFT = 10
 _TRIGGER_FIELDS = (
     *("trigger_type", "schedule_cron", "schedule_timezone", "misfire_policy", "misfire_max_age_seconds"),
-    "payload_schema",
+    *WEBHOOK_STATE,
 )
 
 

@@ -53,6 +53,7 @@ class RunningExecution:
     input_payload: dict[str, Any]
     queued_at: datetime
     started_at: datetime
+    trigger_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +103,7 @@ def _running(row: dict[str, Any]) -> RunningExecution:
         input_payload=row["input_payload"] or {},
         queued_at=datetime.fromisoformat(row["queued_at"]),
         started_at=datetime.fromisoformat(row["started_at"]),
+        trigger_id=UUID(row["trigger_id"]) if row["trigger_id"] else None,
     )
 
 

@@ -16,8 +16,8 @@
 -- worker alive in one statement and tells it which of them it lost and which are to be cancelled.
 --
 -- finish_execution ends the run ('completed', 'failed', 'cancelled'), or parks it for another try ('queued', not before
--- its time), or leaves it to a person ('waiting'; it may name a time at which the sweep lets it go on unanswered). The
--- same transaction hands over what the freed slot makes room for
+-- its time), or leaves it to a person ('waiting'; it may name a time at which the sweep lets it go on unanswered). One
+-- that waits for its ticket's requester listens, and an event of the ticket wakes it (wake_listener). The same transaction hands over what the freed slot makes room for
 -- (promote_executions). What no transaction could do, since its worker died, sweep_executions does for all tenants every
 -- second: it hands over runs whose heartbeat stopped and queued runs that PgQueuer lost. A start that finds its run still
 -- 'running' counts a crash, and the fourth ends the run. A worker that was only away for a while hands its runs back
@@ -249,7 +249,7 @@ BEGIN
     FROM agents a JOIN tenant_configs t ON t.tenant_id = a.tenant_id WHERE a.id = e.agent_id;
   IF e.cancel_requested_at IS NOT NULL OR v_agent_status IN ('suspended', 'inactive') OR NOT v_active THEN
     UPDATE agent_executions x SET status = 'cancelled', completed_at = clock_timestamp(), parked = false,
-      error_code = CASE WHEN e.cancel_requested_at IS NOT NULL THEN 'cancelled' ELSE 'agent-not-active' END,
+      listens_until = NULL, error_code = CASE WHEN e.cancel_requested_at IS NOT NULL THEN 'cancelled' ELSE 'agent-not-active' END,
       error_message = CASE WHEN e.cancel_requested_at IS NOT NULL THEN 'Cancelled on request.'
                            ELSE 'The agent is ' || v_agent_status || '; its runs are cancelled before their next effect.' END
      WHERE x.id = p_execution;
@@ -266,7 +266,7 @@ BEGIN
   v_crashes := e.crashes + CASE WHEN e.status = 'running' THEN 1 ELSE 0 END;
   IF v_crashes >= 4 THEN
     UPDATE agent_executions x SET status = 'failed', completed_at = clock_timestamp(), parked = false,
-      crashes = v_crashes, error_code = 'worker-died',
+      crashes = v_crashes, listens_until = NULL, error_code = 'worker-died',
       error_message = 'The worker died ' || v_crashes || ' times on this run. Retry it once the cause is known.'
      WHERE x.id = p_execution;
     PERFORM promote_executions(p_tenant);
@@ -376,6 +376,8 @@ BEGIN
   PERFORM set_config('app.current_tenant_id', p_tenant, true);
   -- A run that was cancelled neither tries again nor waits for a person; what it had done stays in its journal.
   SELECT CASE WHEN p_status IN ('queued', 'waiting') AND x.cancel_requested_at IS NOT NULL THEN 'cancelled'
+              -- What it was about to wait for has come meanwhile: it goes on at once.
+              WHEN p_status = 'waiting' AND p_error_code = 'requester' AND x.heard THEN 'queued'
               ELSE p_status END
     INTO v_status FROM agent_executions x
    WHERE x.id = p_execution AND x.attempt = p_attempt AND x.status = 'running' FOR NO KEY UPDATE;
@@ -396,10 +398,11 @@ BEGIN
      SET status = v_status,
          parked = v_status = 'queued',
          output_result = coalesce(p_output, x.output_result),
-         error_code = p_error_code,
-         error_message = p_error_message,
+         error_code = CASE WHEN v_status = 'queued' AND p_status = 'waiting' THEN NULL ELSE p_error_code END,
+         error_message = CASE WHEN v_status = 'queued' AND p_status = 'waiting' THEN NULL ELSE p_error_message END,
          completed_at = CASE WHEN v_status IN ('completed', 'failed', 'cancelled') THEN clock_timestamp() END,
-         not_before = CASE WHEN v_status IN ('queued', 'waiting') AND p_delay_seconds > 0
+         listens_until = CASE WHEN v_status IN ('queued', 'waiting') THEN x.listens_until END,
+         not_before = CASE WHEN v_status = p_status AND v_status IN ('queued', 'waiting') AND p_delay_seconds > 0
                            THEN clock_timestamp() + make_interval(secs => p_delay_seconds) END,
          heartbeat_at = NULL,
          token_usage = s.usage,
@@ -415,9 +418,42 @@ BEGIN
    WHERE x.id = p_execution;
   UPDATE execution_steps y SET state = 'failed', error = coalesce(y.error, p_error_message, 'The run ended here.'),
          finished_at = clock_timestamp()
-   WHERE y.execution_id = p_execution AND y.state = 'started' AND y.idempotent AND v_status <> 'waiting';
+   WHERE y.execution_id = p_execution AND y.state = 'started' AND y.idempotent
+     AND (p_status <> 'waiting' OR v_status = 'cancelled');
   v_promoted := promote_executions(p_tenant);
   RETURN QUERY SELECT true, v_promoted;
+END
+$$;
+
+-- Tells the run of an agent that waits for its ticket's requester that something happened there which may be the answer.
+-- The run itself reads the ticket and decides: an event is a hint, and one of them may come twice, late or not at all.
+-- A run that is still on its way to waiting is left a word, which finish_execution reads under the same row lock.
+CREATE FUNCTION wake_listener(p_tenant text, p_agent uuid, p_tool text, p_ticket text) RETURNS uuid
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+  v_id uuid;
+  v_wakes boolean;
+BEGIN
+  PERFORM public.demand_process('door', 'worker');
+  PERFORM set_config('app.current_tenant_id', p_tenant, true);
+  SELECT x.id, x.status = 'waiting' AND x.error_code = 'requester' INTO v_id, v_wakes
+    FROM public.agent_executions x
+   WHERE x.tenant_id = p_tenant AND x.agent_id = p_agent AND x.tool_type = p_tool AND x.ticket_ref = p_ticket
+     AND x.listens_until IS NOT NULL AND x.status IN ('queued', 'running', 'waiting')
+     FOR NO KEY UPDATE;
+  IF NOT FOUND THEN
+    RETURN NULL;
+  END IF;
+  UPDATE public.agent_executions x SET heard = true WHERE x.id = v_id;
+  IF v_wakes THEN
+    -- As many tries as a new run has, since a chatty ticket may wake it often.
+    UPDATE public.agent_executions x
+       SET status = 'queued', parked = true, not_before = NULL, error_code = NULL, error_message = NULL, crashes = 0,
+           max_attempts = x.attempt + 15
+     WHERE x.id = v_id;
+    PERFORM public.promote_executions(p_tenant);
+  END IF;
+  RETURN v_id;
 END
 $$;
 

@@ -47,6 +47,8 @@ class AgentExecution(TenantModel, Base):
     that was refused a slot and waits to be promoted; ``not_before`` delays a retry, and ends a wait; ``enqueue_seq``
     counts hand-overs to PgQueuer and ``queue_tag`` is its place there (start-time fair queueing: ``engine.sql``).
     ``crashes`` counts starts whose worker died without a word; failures that were reported count as attempts alone.
+    ``listens_until`` is set while a run that asked its ticket's requester may be woken by an event of the ticket,
+    ``heard`` once there was one that it has not looked at yet, ``answered`` is what it had read when it took an answer.
     ``retry_of`` names the run that this one repeats with a changed input, ``replay_of`` the one it tries again beside.
     Of the live runs of one agent on one ticket at most one waits for its first start:
     later events join it.
@@ -102,6 +104,24 @@ class AgentExecution(TenantModel, Base):
             "not_before",
             postgresql_where=text("status = 'waiting' AND not_before IS NOT NULL"),
         ),
+        Index(
+            # One run of an agent asks on one ticket at a time: an answer could not be told from another's.
+            "uq_agent_executions_listening",
+            "tenant_id",
+            "agent_id",
+            "tool_type",
+            "ticket_ref",
+            unique=True,
+            postgresql_where=text("listens_until IS NOT NULL AND status IN ('queued', 'running', 'waiting')"),
+        ),
+        Index(
+            "idx_agent_executions_answered",
+            "tenant_id",
+            "agent_id",
+            "tool_type",
+            "ticket_ref",
+            postgresql_where=text("answered IS NOT NULL"),
+        ),
         # BRIN: retention alone asks by it, for a stretch of the oldest, and it costs a write next to nothing.
         Index("idx_agent_executions_completed_at", "completed_at", postgresql_using="brin"),
         Index("idx_agent_executions_replay_of", "replay_of", postgresql_where=text("replay_of IS NOT NULL")),
@@ -150,6 +170,9 @@ class AgentExecution(TenantModel, Base):
     enqueue_seq: Mapped[int] = mapped_column(Integer, server_default=text("0"))
     queue_tag: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
     not_before: Mapped[Timestamp | None]
+    listens_until: Mapped[Timestamp | None]
+    heard: Mapped[bool] = mapped_column(server_default=text("false"))
+    answered: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
     queued_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
     started_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
     heartbeat_at: Mapped[Timestamp | None]

@@ -232,7 +232,9 @@ class Runner:
         # The fence may have refused the ending because another worker owns the run; its ending is the one to count.
         if finish.applied and ending.status is not ExecutionStatus.QUEUED:
             waited = (utc_now() - execution.queued_at).total_seconds()
-            self._telemetry.execution(ending.status, seconds=max(0.0, waited))
+            # A run that waits has not ended: its time is measured when it has.
+            seconds = max(0.0, waited) if ending.status.is_final else None
+            self._telemetry.execution(ending.status, seconds=seconds)
         # finish_execution() handed over parked runs; this worker or an idle one should hear of them now, not at the
         # next poll.
         if finish.promoted:
@@ -283,6 +285,7 @@ def interrupted(error: RunInterrupted) -> Ending:
         "cancelled": ExecutionStatus.CANCELLED,
         "in-doubt": ExecutionStatus.WAITING,
         "approval-needed": ExecutionStatus.WAITING,
+        "requester": ExecutionStatus.WAITING,
     }
     status = endings.get(error.code, ExecutionStatus.FAILED)
     # A run that waits for an answer goes on by itself when nobody gives one in time.

@@ -29,6 +29,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from deskhand.agents.models import Agent, AgentTrigger, AgentVersion
 from deskhand.engine.models import AgentExecution, ExecutionStep
 from deskhand.engine.status import ExecutionStatus, StepState
+from deskhand.errors import RequesterAskedError
 from deskhand.executions.schemas import BulkDismiss, BulkRetry, ExecutionFilters
 
 # What desks call the headline of a ticket; looked for near the top of the event only.
@@ -121,7 +122,11 @@ def _conditions(filters: ExecutionFilters) -> list[Condition]:
         conditions.append(func.coalesce(e.output_result.contains({"degraded": True}), False) == filters.degraded)
     if filters.needs_attention:
         conditions.append(
-            or_(e.status == ExecutionStatus.WAITING, and_(e.status == ExecutionStatus.FAILED, e.dismissed_at.is_(None)))
+            or_(
+                # Who is asked there is the requester, and nobody here has anything to do.
+                and_(e.status == ExecutionStatus.WAITING, e.error_code.is_distinct_from(RequesterAskedError.code)),
+                and_(e.status == ExecutionStatus.FAILED, e.dismissed_at.is_(None)),
+            )
         )
     return conditions
 

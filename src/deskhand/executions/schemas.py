@@ -28,7 +28,9 @@ class ExecutionFilters(BaseModel):
     degraded: QueryFlag | None = Field(
         None, description="Only runs whose note was, or was not, made without the model."
     )
-    needs_attention: QueryFlag = Field(False, description="Only failed runs nobody has dismissed, and waiting ones.")
+    needs_attention: QueryFlag = Field(
+        False, description="Only failed runs nobody has dismissed, and those that wait for your people."
+    )
 
 
 class ExecutionQuery(ExecutionFilters):
@@ -192,6 +194,15 @@ class NotApproved(BaseModel):
     why: str
 
 
+class RequesterWait(BaseModel):
+    """The question to the requester that a run waits for the answer of."""
+
+    question: str
+    round: int = Field(description="Which question of the agent on this ticket it is; there are two at most.")
+    asked_at: datetime
+    until: datetime = Field(description="When the run goes on without an answer.")
+
+
 class ExecutionDetail(ExecutionSummary):
     """One run with everything it did."""
 
@@ -207,6 +218,7 @@ class ExecutionDetail(ExecutionSummary):
     not_approved: list[NotApproved] = Field(description="Writes that a person was asked about and that were not made.")
     question: Question | None = Field(description="What a waiting run asks a person.")
     approval_id: UUID | None = Field(description="The call that a waiting run asks a person to approve.")
+    waits_for: RequesterWait | None = Field(None, description="What a run waits for that asked the ticket's requester.")
     input_payload: dict[str, Any] | None
     output_result: dict[str, Any] | None
     note: NoteView | None

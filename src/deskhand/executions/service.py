@@ -48,6 +48,7 @@ from deskhand.executions.schemas import (
     StatusCounts,
     StepView,
 )
+from deskhand.executions.waits import find_wait
 from deskhand.kit.db.session import database_now
 from deskhand.kit.page import Page, cut_page, decode_cursor
 
@@ -103,6 +104,7 @@ async def get_execution(session: AsyncSession, execution_id: UUID) -> ExecutionD
             "not_approved": (result or {}).get("not_approved") or [],
             "question": find_question(row["status"], steps),
             "approval_id": await _asked(session, row),
+            "waits_for": find_wait(row["status"], row["error_code"], steps),
             "replays": [dict(one) for one in await repository.list_replays(session, execution_id)],
             "retried_as": await _successor(session, row),
             "steps": [_step(step) for step in steps],
@@ -158,6 +160,7 @@ async def cancel_execution(session: AsyncSession, execution_id: UUID, *, princip
             execution.completed_at = now
             execution.parked = False
             execution.not_before = None
+            execution.listens_until = None
         await record_change(
             session,
             "execution.cancel",

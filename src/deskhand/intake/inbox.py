@@ -10,8 +10,9 @@ import asyncio
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 from uuid import UUID
 
 import asyncpg
@@ -29,6 +30,7 @@ from deskhand.errors import (
 from deskhand.intake import repository
 from deskhand.intake.book import KnownTrigger, TriggerBook
 from deskhand.intake.echo import could_be_known, is_echo
+from deskhand.intake.notes import change_of, why_no_word
 from deskhand.intake.reading import Reading, describe, read_delivery
 from deskhand.intake.repository import Arrival, Delivery
 from deskhand.intake.schemas import DeliveryAnswer, Outcome
@@ -235,11 +237,25 @@ class Inbox:
     async def _act(
         self, trigger: KnownTrigger, delivery: Delivery, reading: Reading, request: WebhookRequest
     ) -> DeliveryAnswer:
-        if isinstance(reading.event, Ignored):
-            return await self._ignore(trigger, delivery, reading.event.reason)
-        if await self._is_own_echo(trigger, reading.tool_type, reading.event):
+        event = reading.event
+        if isinstance(event, Ignored):
+            return await self._ignore(trigger, delivery, await self._wake(trigger, reading.tool_type, event))
+        if await self._is_own_echo(trigger, reading.tool_type, event):
             return await self._ignore(trigger, delivery, OWN_WRITE)
-        return await self._accept(trigger, delivery, dict(request.payload))
+        if why := why_no_word(trigger.row.note_word, event):
+            return await self._ignore(trigger, delivery, why)
+        change = change_of(event, by_us=trigger.is_own_event(reading.tool_type, event))
+        return await self._accept(trigger, Arrival(trigger.row, delivery, dict(request.payload), change))
+
+    async def _wake(self, trigger: KnownTrigger, tool_type: str, event: Ignored) -> str:
+        """Why an event starts nothing; a run that waits on its ticket looks whether there is still something to do."""
+        if event.ticket_id is None:
+            return event.reason
+        woken = await repository.wake_listener(self._pool, trigger.row, tool_type, event.ticket_id)
+        if woken is None:
+            return event.reason
+        self._waker.wake()
+        return f"{event.reason}; execution {woken}, which waited for the requester, looks at the ticket"
 
     async def _is_own_echo(self, trigger: KnownTrigger, tool_type: str, event: TicketEvent) -> bool:
         """Whether our journal knows the event; a desk may report a write before it has answered it."""
@@ -257,21 +273,23 @@ class Inbox:
             await asyncio.sleep(pause)
         return False
 
-    async def _accept(self, trigger: KnownTrigger, delivery: Delivery, payload: dict[str, Any]) -> DeliveryAnswer:
-        answer = await self._intake.put(Arrival(trigger.row, delivery, payload))
+    async def _accept(self, trigger: KnownTrigger, arrival: Arrival) -> DeliveryAnswer:
+        delivery = arrival.delivery
+        answer = await self._intake.put(arrival)
         # The statement found another revision of the agent than the book had. Once more with what it is now; an agent
         # that changes faster than that is being edited, and the vendor will send the event again.
         if answer is None:
             trigger = await self._book.reread(trigger)
             if why := trigger.why_ignored():
                 return await self._ignore(trigger, delivery, why)
-            answer = await self._intake.put(Arrival(trigger.row, delivery, payload))
+            answer = await self._intake.put(replace(arrival, trigger=trigger.row))
         if answer is None:
             raise UnavailableError(
                 "The agent is being changed right now; please send the event again.", retry_after=1.0
             )
         self._count(answer.status.value, tool_type=delivery.tool_type or "")
-        if answer.status is Outcome.ACCEPTED:
+        # A run that was joined may be one that waited, and goes on now.
+        if answer.status in (Outcome.ACCEPTED, Outcome.COALESCED):
             self._waker.wake()
         return answer
 

@@ -12,12 +12,12 @@ RETURNS TABLE (trigger_id uuid, tenant_id varchar, agent_id uuid, agent_name var
                current_version integer, agent_revision integer, webhook_url varchar, hmac_secret text,
                previous_hmac_secret text, previous_hmac_secret_expires_at timestamptz, is_paused boolean,
                payload_schema jsonb, tool_ids text[], tool_type varchar, tenant_is_active boolean,
-               webhook_signing_secret_encrypted text, rate_limits jsonb)
+               webhook_signing_secret_encrypted text, rate_limits jsonb, note_word varchar)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
     SELECT t.id, t.tenant_id, a.id, a.name, a.status, a.current_version, a.revision, t.webhook_url, t.hmac_secret,
                    t.previous_hmac_secret, t.previous_hmac_secret_expires_at, t.is_paused, t.payload_schema,
                    ARRAY(SELECT o.tool_id::text FROM agent_tools o WHERE o.agent_id = a.id ORDER BY o.tool_id),
-                   c.tool_type, c.is_active, c.webhook_signing_secret_encrypted, c.rate_limits
+                   c.tool_type, c.is_active, c.webhook_signing_secret_encrypted, c.rate_limits, t.note_word
       FROM agent_triggers t
               JOIN agents a ON a.id = t.agent_id
               JOIN tenant_configs c ON c.tenant_id = t.tenant_id
@@ -31,12 +31,12 @@ RETURNS TABLE (trigger_id uuid, tenant_id varchar, agent_id uuid, agent_name var
                current_version integer, agent_revision integer, webhook_url varchar, hmac_secret text,
                previous_hmac_secret text, previous_hmac_secret_expires_at timestamptz, is_paused boolean,
                payload_schema jsonb, tool_ids text[], tool_type varchar, tenant_is_active boolean,
-               webhook_signing_secret_encrypted text, rate_limits jsonb)
+               webhook_signing_secret_encrypted text, rate_limits jsonb, note_word varchar)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
     SELECT t.id, t.tenant_id, a.id, a.name, a.status, a.current_version, a.revision, t.webhook_url, t.hmac_secret,
                    t.previous_hmac_secret, t.previous_hmac_secret_expires_at, t.is_paused, t.payload_schema,
                    ARRAY(SELECT o.tool_id::text FROM agent_tools o WHERE o.agent_id = a.id ORDER BY o.tool_id),
-                   c.tool_type, c.is_active, c.webhook_signing_secret_encrypted, c.rate_limits
+                   c.tool_type, c.is_active, c.webhook_signing_secret_encrypted, c.rate_limits, t.note_word
       FROM agent_triggers t
               JOIN agents a ON a.id = t.agent_id
               JOIN tenant_configs c ON c.tenant_id = t.tenant_id
@@ -45,15 +45,32 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_te
      ORDER BY t.created_at, t.id
 $$;
 
+-- The run of an agent that has read an event's change with the answer it waited for: two answers in one moment are two
+-- events, and the run reads both at the first. By the note where the event names it; else by the ticket's stamp, where
+-- an equal time proves nothing, for a second change may be of the same second.
+CREATE FUNCTION find_answered(p_tenant text, p_agent uuid, p_tool text, p_ticket text, p_change jsonb) RETURNS uuid
+LANGUAGE sql STABLE AS $$
+  SELECT x.id FROM agent_executions x
+   WHERE x.tenant_id = p_tenant AND x.agent_id = p_agent AND x.tool_type = p_tool AND x.ticket_ref = p_ticket
+     AND x.answered IS NOT NULL
+     AND CASE WHEN p_change ->> 'note' IS NOT NULL THEN (x.answered -> 'notes') ? (p_change ->> 'note')
+              ELSE p_change ->> 'revision' = x.answered ->> 'revision'
+                   OR (p_change ->> 'at')::timestamptz < (x.answered ->> 'at')::timestamptz END
+   ORDER BY x.queued_at DESC LIMIT 1
+$$;
+
 -- Accepts one verified event: the delivery's row, and a run that is born or joined (start_run).
--- p_revision guards against a cached trigger that has changed since.
+-- p_revision guards against a cached trigger that has changed since. p_change is what the event says of the change that
+-- it tells of (its note, the ticket's stamp and time after it), and null where it is surely no requester's answer.
 CREATE FUNCTION accept_event(
   p_tenant text, p_agent uuid, p_trigger uuid, p_revision integer, p_delivery text, p_scheme text, p_event text,
-  p_tool text, p_ticket text, p_body_sha256 text, p_body_bytes integer, p_payload jsonb
+  p_tool text, p_ticket text, p_body_sha256 text, p_body_bytes integer, p_payload jsonb, p_change jsonb
 ) RETURNS TABLE (outcome text, execution_id uuid, reason text)
 LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE
+  v_continued uuid;
+  v_reason text;
   v_version uuid;
   v_execution uuid := gen_random_uuid();
   v_birth text;
@@ -84,6 +101,19 @@ BEGIN
     RETURN;
   END IF;
 
+  -- What may be the answer that a run of this agent waits for goes to that run, instead of starting another.
+  IF p_change IS NOT NULL THEN
+    v_continued := coalesce(wake_listener(p_tenant, p_agent, p_tool, p_ticket),
+                            find_answered(p_tenant, p_agent, p_tool, p_ticket, p_change));
+  END IF;
+  IF v_continued IS NOT NULL THEN
+    v_reason := 'continued execution ' || v_continued || ', which asked the requester';
+    UPDATE webhook_deliveries d SET outcome = 'coalesced', execution_id = v_continued, reason = v_reason
+     WHERE d.id = v_delivery;
+    RETURN QUERY SELECT 'coalesced'::text, v_continued, v_reason;
+    RETURN;
+  END IF;
+
   SELECT r.outcome, r.execution_id INTO v_birth, v_execution
     FROM start_run(v_execution, p_tenant, p_agent, p_trigger, v_version, p_tool, p_ticket, 'live', p_payload, NULL, NULL,
                    NULL, true) r;
@@ -105,11 +135,11 @@ LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $
   SELECT e.ordinal, a.outcome, a.execution_id, a.reason
     FROM ROWS FROM (jsonb_to_recordset(p_events) AS (
            tenant text, agent uuid, trigger uuid, revision integer, delivery text, scheme text, event text, tool text,
-           ticket text, body_sha256 text, body_bytes integer, payload jsonb)) WITH ORDINALITY
+           ticket text, body_sha256 text, body_bytes integer, payload jsonb, change jsonb)) WITH ORDINALITY
          AS e (tenant, agent, trigger, revision, delivery, scheme, event, tool, ticket, body_sha256, body_bytes,
-               payload, ordinal),
+               payload, change, ordinal),
          LATERAL accept_event(e.tenant, e.agent, e.trigger, e.revision, e.delivery, e.scheme, e.event, e.tool, e.ticket,
-                              e.body_sha256, e.body_bytes, e.payload) a
+                              e.body_sha256, e.body_bytes, e.payload, nullif(e.change, 'null'::jsonb)) a
    WHERE demand_process('door', 'worker')
 $$;
 

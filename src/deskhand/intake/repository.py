@@ -37,6 +37,7 @@ class TriggerRow:
     tenant_is_active: bool
     webhook_signing_secret_encrypted: str
     rate_limits: dict[str, Any]
+    note_word: str | None = None
 
 
 # Where the SQL functions call a column otherwise than the field is called here.
@@ -75,11 +76,16 @@ def _row(record: asyncpg.Record) -> TriggerRow:
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """One verified delivery on its way into the database."""
+    """One verified delivery on its way into the database.
+
+    Attributes:
+        change: What the event says of the change that it tells of, where that may be a requester's answer.
+    """
 
     trigger: TriggerRow
     delivery: Delivery
     payload: dict[str, Any]
+    change: dict[str, Any] | None = None
 
     @property
     def order(self) -> tuple[str, str, str, str]:
@@ -103,6 +109,7 @@ class Arrival:
             "body_sha256": d.body_sha256,
             "body_bytes": d.body_bytes,
             "payload": self.payload,
+            "change": self.change,
         }
 
 
@@ -118,6 +125,16 @@ async def accept(pool: asyncpg.Pool[asyncpg.Record], arrivals: Sequence[Arrival]
     )
     # "stale": the trigger was cached and its agent has changed since; the inbox reads it anew and tries once more.
     return [None if row["outcome"] == "stale" else _answer(row) for row in rows]
+
+
+async def wake_listener(
+    pool: asyncpg.Pool[asyncpg.Record], trigger: TriggerRow, tool_type: str, ticket_id: str
+) -> UUID | None:
+    """Let the run of the trigger's agent look that waits for the requester of a ticket; which one, if any."""
+    woken: UUID | None = await pool.fetchval(
+        "SELECT wake_listener($1, $2, $3, $4)", trigger.tenant_id, trigger.agent_id, tool_type, ticket_id
+    )
+    return woken
 
 
 async def writes_on_ticket(

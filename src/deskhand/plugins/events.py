@@ -92,6 +92,8 @@ class TicketEvent:
         event: The vendor's own event name.
         actor: Who did it, as far as the event says.
         note_id: The note that the event is about, if it is about one and names it.
+        note_public: Whether the requester sees that note; None where the event does not say.
+        note_text: What is new in it; None where the event does not say. A hint, as all that an event says.
         revision: The ticket's stamp after the change, in the form in which a ``WriteReceipt`` has it.
         marks: Idempotency marks in the text that is new with this event. What the event merely repeats (earlier
             notes, the description) says nothing about who caused it.
@@ -102,13 +104,20 @@ class TicketEvent:
     actor: Person = field(default_factory=Person)
     occurred_at: datetime | None = None
     note_id: str | None = None
+    note_public: bool | None = None
+    note_text: str | None = None
     revision: str | None = None
     marks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ignored:
-    """A genuine vendor event that Deskhand does not act on, and why."""
+    """A genuine vendor event that starts nothing, and why.
+
+    Attributes:
+        ticket_id: The desk's stable id of the ticket that it is about: a run that waits there may have to look.
+    """
 
     event: str
     reason: str
+    ticket_id: str | None = None

@@ -17,12 +17,14 @@ class Person:
 
     Attributes:
         is_staff: Works on tickets (True) or only files them (False); None where the desk does not say.
+        account: The name they sign in with, on desks whose records name people by it.
     """
 
     id: str | None = None
     name: str | None = None
     email: str | None = None
     is_staff: bool | None = None
+    account: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,8 +1,13 @@
-"""What a model is asked for besides an operation's own arguments, where a person approves the call first."""
+"""Asking people: the reason of a call that a person approves first, and the grant of asking the requester."""
 
 from __future__ import annotations
 
-from deskhand.tools.values import Schema
+from collections.abc import Mapping
+from dataclasses import replace
+
+from deskhand.tools.values import Grant, Grants, Schema, Scope
+
+ASK, REPLY = "ask_requester", "reply"
 
 REASON = "reason"
 _WHY = {
@@ -23,3 +28,15 @@ def with_reason(arguments: Schema) -> Schema:
     # A call that gave nothing but its reason would say why nothing is to be done.
     least = arguments.get("minProperties")
     return asked if least is None else {**asked, "minProperties": least + 1}
+
+
+def with_asking(grants: Grants) -> Mapping[str, Grant]:
+    """The grants of one desk, with what answering the requester implies: asking is a reply that waits for an answer.
+
+    A grant of its own may ask a person first, or set how long to wait; without ``reply`` it means nothing.
+    """
+    reply = grants.get(REPLY)
+    if reply is None:
+        return {name: grant for name, grant in grants.items() if name != ASK}
+    # Whatever tickets a reply may touch: the run can be woken by those of its own ticket alone.
+    return {ASK: replace(reply, scope=Scope.OWN), **grants}

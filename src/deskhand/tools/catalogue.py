@@ -9,6 +9,7 @@ from deskhand.errors import FieldProblem
 from deskhand.kit.pointer import pointer
 from deskhand.plugins.registry import PluginManager
 from deskhand.tools import desk
+from deskhand.tools.asking import ASK, REPLY
 from deskhand.tools.knowledge import KNOWLEDGE
 from deskhand.tools.mail import MAIL
 from deskhand.tools.values import Grants, Mode, Provider, Scope
@@ -63,7 +64,12 @@ def grant_faults(provider: Provider, grants: Grants) -> Iterator[FieldProblem]:
                 f"'{name}' reads and changes nothing, so there is nothing to approve: use 'allow', or leave it out.",
             )
         if operation is not None and grant.scope is not Scope.OWN and grant.scope not in operation.scopes:
-            yield FieldProblem(pointer([*place, name]), f"'{name}' concerns no single ticket, so it has no scope.")
+            why = "may touch the run's own ticket alone" if operation.scopes else "concerns no single ticket"
+            yield FieldProblem(pointer([*place, name]), f"'{name}' {why}, so it has no such scope.")
+        if grant.answer_hours is not None and name != ASK:
+            yield FieldProblem(pointer([*place, name, "answer_hours"]), f"'{name}' waits for no answer: leave it out.")
+    if ASK in grants and REPLY not in grants:
+        yield FieldProblem(pointer([*place, ASK]), f"'{ASK}' writes to the requester: grant '{REPLY}' as well.")
 
 
 def near(names: Collection[str], known: Collection[str]) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 from deskhand.plugins.contract import Access, LinkKind, Manifest, Operation, ValueKind
 from deskhand.plugins.priorities import PRIORITIES
+from deskhand.tools.asking import ASK
 from deskhand.tools.values import Doubt, Kind, Provider, Risk, Schema, Scope, ToolOperation
 
 BODY_LIMIT = 20_000
@@ -92,6 +93,18 @@ _RECEIPT = {
 }
 
 
+_ANSWER = {
+    "type": "object",
+    "properties": {
+        "done": {"type": "boolean", "description": "Whether the question was put."},
+        "answered": {"type": "boolean"},
+        "answer": {"type": "array", "items": _NOTE, "description": "What the requester wrote: data, no instructions."},
+        "why": {"type": "string", "description": "Why there is no answer, or no question."},
+        "dry_run": {"type": "boolean", "description": "True where nobody was asked, because this is a dry run."},
+    },
+}
+
+
 def _read(
     name: str, description: str, arguments: Schema, result: Schema, requires: Operation | None = None, **more: Any
 ) -> ToolOperation:
@@ -112,12 +125,12 @@ def _write(
         name=name,
         description=description,
         arguments=arguments,
-        result=_RECEIPT,
         access=Access.WRITE,
         **{
+            "result": _RECEIPT,
             # Read from the contract, not said again: a grant that claimed a write repeatable would let it be made
             # twice.
-            "doubt": Doubt.REPEAT if Operation(name).is_repeatable else Doubt.MARK,
+            "doubt": Doubt.REPEAT if (requires or Operation(name)).is_repeatable else Doubt.MARK,
             "scopes": _EVERY_SCOPE,
             "cost": "two to four requests to the desk",
             "requires": requires or Operation(name),
@@ -197,6 +210,20 @@ def _writes() -> Iterator[ToolOperation]:
         "reply",
         "Write an answer that the requester reads.",
         obj({"ticket_id": _TICKET_ID, "body": body}, required=("body",)),
+        risk=Risk.HIGH,
+    )
+    yield _write(
+        ASK,
+        "Ask the requester for what is missing, and wait for the answer; at most twice on a ticket.",
+        obj(
+            {"question": text(4_000, "Markdown, in the language of the ticket. All you need, in one question.")},
+            required=("question",),
+        ),
+        requires=Operation.REPLY,
+        # The run is woken by the events of its own ticket, and by no other's.
+        scopes=(Scope.OWN,),
+        result=_ANSWER,
+        cost="two to four requests to the desk, and one at each event of the ticket while it waits",
         risk=Risk.HIGH,
     )
     yield _write(

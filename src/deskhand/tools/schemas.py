@@ -13,6 +13,7 @@ from deskhand.tools.values import A_DAY, Doubt, Grant, Kind, Mode, Risk, Scope
 
 Approver = Literal["operator", "tenant_admin"]
 LONGEST_WAIT = 30 * A_DAY
+LONGEST_ANSWER = 30 * 24
 
 
 class GrantInput(InputModel):
@@ -33,12 +34,20 @@ class GrantInput(InputModel):
         description="Of `approve`: minutes after which a call that nobody answered is off.",
     )
 
+    answer_hours: int | None = Field(
+        None,
+        ge=1,
+        le=LONGEST_ANSWER,
+        description="Of `ask_requester`: hours after which the run goes on without an answer; left out, two working"
+        " days (Monday to Friday, UTC).",
+    )
+
     @property
     def grant(self) -> Grant:
         """The same as a value."""
         if self.mode is not Mode.APPROVE:
-            return Grant(self.mode, self.scope)
-        return Grant(self.mode, self.scope, self.approver, self.wait_minutes)
+            return Grant(self.mode, self.scope, answer_hours=self.answer_hours)
+        return Grant(self.mode, self.scope, self.approver, self.wait_minutes, self.answer_hours)
 
 
 def _known_operation(name: str) -> str:
@@ -75,6 +84,21 @@ class ApprovedGrantView(GrantView):
 
     approver: Approver
     wait_minutes: int
+
+
+class AskingGrantView(GrantView):
+    """How asking the requester is granted, where it waits for another time than the default."""
+
+    answer_hours: int
+
+
+class ApprovedAskingGrantView(ApprovedGrantView):
+    """The same, where a person approves the question first."""
+
+    answer_hours: int
+
+
+AnyGrantView = ApprovedAskingGrantView | AskingGrantView | ApprovedGrantView | GrantView
 
 
 class OperationView(BaseModel):

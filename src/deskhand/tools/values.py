@@ -136,12 +136,14 @@ class Grant:
     Attributes:
         approver: Role that somebody needs who approves a call.
         wait_minutes: How long a call waits for an answer.
+        answer_hours: Of a question to the requester: how long the run waits; None: two working days.
     """
 
     mode: Mode = Mode.ALLOW
     scope: Scope = Scope.OWN
     approver: str = "operator"
     wait_minutes: int = A_DAY
+    answer_hours: int | None = None
 
 
 Grants = Mapping[str, Grant]
@@ -167,14 +169,16 @@ def stored_grants(grants: Grants) -> list[str] | dict[str, dict[str, Any]]:
 
 
 def _read_grant(how: Mapping[str, Any]) -> Grant:
-    grant = Grant(Mode(how["mode"]), Scope(how["scope"]))
+    grant = Grant(Mode(how["mode"]), Scope(how["scope"]), answer_hours=how.get("answer_hours"))
     if grant.mode is not Mode.APPROVE:
         return grant
     return replace(grant, approver=how.get("approver", grant.approver), wait_minutes=how.get("wait_minutes", A_DAY))
 
 
 def _stored_grant(grant: Grant) -> dict[str, Any]:
-    stored = {"mode": grant.mode.value, "scope": grant.scope.value}
+    stored: dict[str, Any] = {"mode": grant.mode.value, "scope": grant.scope.value}
+    if grant.answer_hours is not None:
+        stored["answer_hours"] = grant.answer_hours
     # Who answers and how long it waits means nothing of what is allowed, and is not kept there.
     if grant.mode is not Mode.APPROVE:
         return stored

@@ -25,9 +25,10 @@ from deskhand.plugins.contract import (
     WriteReceipt,
 )
 from deskhand.plugins.errors import REFUSALS, DeskRateLimitedError, DeskUnavailableError
-from deskhand.tools.asking import REASON, with_reason
+from deskhand.tools.asking import ASK, REASON, with_reason
 from deskhand.tools.desk import MOST_TICKETS
 from deskhand.tools.values import Scope, ToolOperation
+from deskhand.work.asking import Requester
 from deskhand.work.hands import TICKET, DeskHands
 from deskhand.work.views import LISTED_LIMIT, changes_view, notes_view, ticket_view
 
@@ -49,10 +50,12 @@ class DeskTools:
     Args:
         hands: The road to the desk.
         seen: Told of every ticket that the model was shown.
+        requester: Asks who filed the run's ticket.
     """
 
-    def __init__(self, hands: DeskHands, seen: Seen) -> None:
+    def __init__(self, hands: DeskHands, seen: Seen, requester: Requester) -> None:
         self._hands = hands
+        self._requester = requester
         self._seen = seen
         self._reads: dict[str, Callable[[Args], Awaitable[Any]]] = {
             "get_ticket": self._get_ticket,
@@ -105,6 +108,8 @@ class DeskTools:
 
         async def call(args: dict[str, Any]) -> Any:
             try:
+                if name == ASK:
+                    return await self._ask_requester(args)
                 if operation.is_write:
                     return self._done(await self._write_as_approved(name, args))
                 return await self._reads[name](args)
@@ -135,6 +140,12 @@ class DeskTools:
         ref = args.get("ticket_id")
         approved = await self._hands.ask(name, arguments, key=call_key(name), ref=ref, reason=args.get(REASON, ""))
         return await self._writes[name]({**approved, **({} if ref is None else {"ticket_id": ref})}, name)
+
+    async def _ask_requester(self, args: dict[str, Any]) -> dict[str, Any]:
+        key, hands = call_key(ASK), self._hands
+        asked = {"question": args["question"]}
+        approved = await hands.ask(ASK, asked, key=key, reason=args.get(REASON, ""))
+        return await self._requester.ask(str(approved["question"]), key=key)
 
     async def _refused(self, name: str, args: Args, why: str) -> None:
         """Show in the trace what was asked for and not granted."""

@@ -15,6 +15,7 @@ from typing import Any
 
 import asyncpg
 from pydantic_core import to_jsonable_python
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from deskhand.agents.names import agent_name
 from deskhand.agents.outcomes import OutcomeKind
@@ -24,9 +25,10 @@ from deskhand.engine.claims import Ending, RunningExecution, kept_marks
 from deskhand.engine.journal import Journal
 from deskhand.engine.lease import Lease
 from deskhand.engine.limits import RunBudget, RunLimits
+from deskhand.engine.listening import time_listened
 from deskhand.engine.statements import RunStatements
 from deskhand.engine.status import ExecutionStatus
-from deskhand.errors import NotApprovedError
+from deskhand.errors import NotApprovedError, WaitOverError
 from deskhand.kit.crypto import SecretBox
 from deskhand.kit.db.session import Database
 from deskhand.kit.http import HttpClientFactory
@@ -41,10 +43,13 @@ from deskhand.notes.layout import (
 from deskhand.plugins.contract import Ticket
 from deskhand.plugins.registry import PluginManager
 from deskhand.tenants.service import TenantService, record_enhancement
+from deskhand.tools.asking import ASK
+from deskhand.work.asking import AWAIT
 from deskhand.work.drafting import Drafter, Share, Wording
 from deskhand.work.facts import note_input
 from deskhand.work.free_run import FreeRun
 from deskhand.work.hands import DeskHands
+from deskhand.work.note_word import NoteWord
 from deskhand.work.opening import ToolboxMaker
 from deskhand.work.prompting import system_prompt
 from deskhand.work.repetition import LastNote, facts_digest, read_last_note
@@ -127,7 +132,7 @@ class Executor:
             # A first attempt has begun no write and asked nobody; most runs have no other, and save the queries.
             again = execution.attempt > 1
             marks = await kept_marks(session, execution.id) if again else {}
-            waited = await time_waited(session, execution.id) if again else timedelta()
+            waited = await _time_waited(session, execution) if again else timedelta()
             return Run(
                 execution=execution,
                 version=await get_version(session, execution.agent_version_id),
@@ -148,7 +153,14 @@ class Executor:
         async with self._toolboxes.open(run) as toolbox:
             own = toolbox.own
             assert own is not None  # the run has a ticket, so its desk is there or the toolbox was refused
-            ending = await self._looked(run, toolbox, own)
+            if run.note_word and (why := await NoteWord(own, run.journal, self._db).why_not_said(run.note_word)):
+                output = {"outcome": run.outcome.kind.value, "degraded": False, "not_written": why}
+                return Ending(ExecutionStatus.COMPLETED, output=output)
+            try:
+                ending = await self._looked(run, toolbox, own)
+            except WaitOverError as error:
+                output = {"outcome": run.outcome.kind.value, "degraded": False, "not_written": error.detail}
+                return Ending(ExecutionStatus.COMPLETED, output=output)
             remarks = toolbox.approver.expired()
             # A note of its own, for the other one has its 500 words. Where the agent may not write one unasked, the
             # run's page alone says it.
@@ -275,6 +287,11 @@ class Executor:
     async def _free_run(self, run: Run) -> Ending:
         async with self._toolboxes.open(run) as toolbox:
             return await FreeRun(self._gateway).perform(run, toolbox)
+
+
+async def _time_waited(session: AsyncSession, execution: RunningExecution) -> timedelta:
+    """How long a run has waited for people, those who approve and the one who filed its ticket."""
+    return await time_waited(session, execution.id) + await time_listened(session, execution, ASK, AWAIT)
 
 
 def _cited(facts: NoteFacts, note: ComposedNote) -> list[dict[str, Any]]:

@@ -26,6 +26,7 @@ from deskhand.plugins.contract import (
     WriteReceipt,
 )
 from deskhand.plugins.errors import CANNOT_TELL
+from deskhand.tools.asking import ASK, REPLY, with_asking
 from deskhand.tools.desk import provider_of
 from deskhand.tools.values import Doubt, Grants, Mode, Scope, ToolOperation
 from deskhand.work.approvals import Approver, Call, Look, Permit
@@ -89,8 +90,8 @@ class DeskHands:
         self.provider = provider_of(desk.manifest)
         self.own = own
         self.journal = journal
-        self._grants = grants
-        self._db = db
+        self._grants = with_asking(grants)
+        self.db = db
         self._actor = actor
         self._approver = approver
         self._own_look = own_look
@@ -118,6 +119,11 @@ class DeskHands:
     def needs_approval(self, name: str) -> bool:
         """Whether a person approves each call of a granted operation first."""
         return self._grants[name].mode is Mode.APPROVE
+
+    @property
+    def answer_hours(self) -> int | None:
+        """How long a question to the requester waits; None for the default."""
+        return self._grants[ASK].answer_hours
 
     def scope(self, name: str) -> Scope:
         """Which tickets a granted operation may touch."""
@@ -264,11 +270,11 @@ class DeskHands:
         Args:
             body: Markdown.
             key: Journal key; the same text under the same key is written once, however often the run is resumed.
-            name: ``add_note``, or ``reply``, which the requester reads.
+            name: ``add_note``, or ``reply`` and ``ask_requester``, which the requester reads.
             ref: Which ticket.
             owed: The run owes it, whatever its limits say.
         """
-        public = name == "reply"
+        public = name in (REPLY, ASK)
 
         async def make(ticket_id: str, mark: str) -> WriteReceipt:
             if public:
@@ -378,7 +384,7 @@ class DeskHands:
 
     async def _audit(self, write: _Write, receipt: WriteReceipt, *, adopted: bool = False) -> None:
         execution = self.journal.execution
-        async with self._db.tenant_session(execution.tenant_id) as session:
+        async with self.db.tenant_session(execution.tenant_id) as session:
             await audit.record(
                 session,
                 tenant_id=execution.tenant_id,

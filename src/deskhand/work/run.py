@@ -44,6 +44,12 @@ class Run:
         return read_outcome(self.version.outcome)
 
     @property
+    def note_word(self) -> str | None:
+        """The word of an internal note without which the run's trigger starts nothing."""
+        started_by = str(self.execution.trigger_id)
+        return next((one.get("note_word") for one in self.version.triggers if str(one["id"]) == started_by), None)
+
+    @property
     def actor(self) -> str:
         """Name in the audit log."""
         return f"agent:{self.execution.agent_id}/v{self.version.version_number}"

@@ -15,6 +15,7 @@ from deskhand.plugins.contract import TicketChanges
 from deskhand.tools.mail import MAIL
 from deskhand.tools.values import Provider, ToolOperation
 from deskhand.work.approvals import Approver
+from deskhand.work.asking import Requester
 from deskhand.work.desk_tools import DeskTools
 from deskhand.work.facts import live_source
 from deskhand.work.hands import DeskHands, shown
@@ -67,7 +68,10 @@ class Toolbox:
         self.approver = approver
         self.desks = tuple(desks)
         self._desk_tools = {
-            hands.tool_id: DeskTools(hands, lambda ticket: sources.add(live_source(ticket))) for hands in desks
+            hands.tool_id: DeskTools(
+                hands, lambda ticket: sources.add(live_source(ticket)), Requester(hands, hands.journal, hands.db)
+            )
+            for hands in desks
         }
         self._knowledge = knowledge
         self.mail = mail

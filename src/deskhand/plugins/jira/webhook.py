@@ -90,7 +90,7 @@ def extract(request: WebhookRequest) -> TicketEvent | Ignored:
         raise NotAVendorPayloadError(f"The body is not a {DESK} event: `issue.id` is not a number.")
     comment = _new_comment(payload, event)
     if _became_done(payload, fields):
-        return Ignored(event=event, reason="the work on the ticket is done")
+        return Ignored(event=event, reason="the work on the ticket is done", ticket_id=ticket_id)
     return TicketEvent(
         event=event,
         ticket=TicketMetadata(
@@ -105,6 +105,8 @@ def extract(request: WebhookRequest) -> TicketEvent | Ignored:
         actor=_actor(payload, event),
         occurred_at=read_time(payload.get("timestamp")) or read_time(fields.get("updated")),
         note_id=_word(comment.get("id")),
+        note_public=bool(comment["jsdPublic"]) if "jsdPublic" in comment else None,
+        note_text=_word(comment.get("body")),
         revision=_word(fields.get("updated")),
         marks=find_marks(_word(comment.get("body")) or ""),
     )

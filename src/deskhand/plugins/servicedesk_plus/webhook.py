@@ -35,7 +35,7 @@ def extract(request: WebhookRequest) -> TicketEvent | Ignored:
     if not isinstance(event, str) or not event or not _ID.fullmatch(ticket_id):
         raise NotAVendorPayloadError(f"The body is not a {DESK} event: it needs `event` and a numeric `request_id`.")
     if event in IGNORED_EVENTS:
-        return Ignored(event=event, reason=IGNORED_EVENTS[event])
+        return Ignored(event=event, reason=IGNORED_EVENTS[event], ticket_id=ticket_id)
     if event not in EVENTS:
         return Ignored(event=event, reason="not an event Deskhand acts on")
     note = payload.get("note")
@@ -55,6 +55,8 @@ def extract(request: WebhookRequest) -> TicketEvent | Ignored:
         actor=_actor(payload),
         occurred_at=updated,
         note_id=_word(note.get("id")),
+        note_public=bool(note["show_to_requester"]) if "show_to_requester" in note else None,
+        note_text=_word(note.get("description")),
         revision=mapping.revision_of(raw) or _word(payload.get("updated_time")),
         marks=find_marks(_word(note.get("description")) or ""),
     )

@@ -29,7 +29,8 @@ PRIORITY_SYNONYMS = {
 JOURNALS = ("comments", "work_notes")
 _BASE_FIELDS = (
     *("sys_id", "number", "short_description", "description", "state", "priority", "impact", "urgency"),
-    *("category", "subcategory", "caller_id", "caller_id.email", "assigned_to", "assigned_to.email"),
+    *("category", "subcategory", "caller_id", "caller_id.email", "caller_id.user_name"),
+    *("assigned_to", "assigned_to.email"),
     *("assignment_group", "close_code", "close_notes", "contact_type", "cmdb_ci", "business_service", "location"),
     *(
         "company",
@@ -86,7 +87,12 @@ def read_person(row: Row, name: str) -> Person | None:
     # label alone: either of the two still says who it was.
     if not sys_id and not shown:
         return None
-    return Person(id=sys_id or None, name=shown or None, email=value_of(row, f"{name}.email") or None)
+    return Person(
+        id=sys_id or None,
+        name=shown or None,
+        email=value_of(row, f"{name}.email") or None,
+        account=value_of(row, f"{name}.user_name") or None,
+    )
 
 
 def read_ticket(row: Row, config: ServiceNowConfig, priorities: PriorityMap, *, notes: tuple[Note, ...] = ()) -> Ticket:
@@ -151,7 +157,7 @@ def read_note(row: Row) -> Note:
         id=value_of(row, "sys_id"),
         body=to_markdown(value_of(row, "value")),
         public=value_of(row, "element") == "comments",
-        author=Person(name=value_of(row, "sys_created_by") or None),
+        author=Person(name=value_of(row, "sys_created_by") or None, account=value_of(row, "sys_created_by") or None),
         created_at=read_time(row, "sys_created_on"),
     )
 

@@ -70,7 +70,12 @@ def _actor(event: str, payload: Mapping[str, Any], detail: Mapping[str, Any]) ->
     author = _comment(payload).get("author")
     # The comment says who wrote it; the event's actor may be the account of a rule.
     if event == _NEW_COMMENT and isinstance(author, dict) and author.get("id"):
-        return Person(id=str(author["id"]), name=_word(author.get("name")))
+        is_staff = author.get("is_staff")
+        return Person(
+            id=str(author["id"]),
+            name=_word(author.get("name")),
+            is_staff=is_staff if isinstance(is_staff, bool) else None,
+        )
     return Person(id=_word(detail.get("actor_id")))
 
 
@@ -111,11 +116,11 @@ def _event(  # the two kinds of body end here
     if not _ID.fullmatch(number):
         raise NotAVendorPayloadError(f"The {DESK} event has no ticket id.")
     if event in IGNORED_EVENTS:
-        return Ignored(event=event, reason=IGNORED_EVENTS[event])
+        return Ignored(event=event, reason=IGNORED_EVENTS[event], ticket_id=number)
     if event not in MANIFEST.events:
         return Ignored(event=event, reason="not an event Deskhand acts on")
     if event in _STATUS_EVENTS and state in DONE_STATUSES:
-        return Ignored(event=event, reason=DONE_STATUSES[state])
+        return Ignored(event=event, reason=DONE_STATUSES[state], ticket_id=number)
     stamp = read_time(updated)
     return TicketEvent(
         event=event,
@@ -131,6 +136,8 @@ def _event(  # the two kinds of body end here
         actor=actor,
         occurred_at=stamp,
         note_id=_word(comment.get("id")),
+        note_public=bool(comment["is_public"]) if "is_public" in comment else None,
+        note_text=_word(comment.get("body")),
         revision=_word(updated),
         marks=find_marks(_word(comment.get("body")) or ""),
     )
