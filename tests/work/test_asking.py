@@ -93,13 +93,13 @@ def test_an_event_that_surely_is_no_answer_wakes_nobody() -> None:
 
 def test_an_event_that_cannot_be_the_word_starts_nothing() -> None:
     said = {"note_public": False, "note_text": "#handover please"}
-    assert why_no_word(None, event(note_public=True)) is None
-    assert why_no_word("#handover", event(**said)) is None
-    assert why_no_word("#handover", event()) is None
-    assert "requester reads" in str(why_no_word("#handover", event(**{**said, "note_public": True})))
-    assert "does not say" in str(why_no_word("#handover", event(**{**said, "note_text": "no"})))
-    assert "technician" in str(why_no_word("#handover", event(**said, actor=Person(is_staff=False))))
-    assert "no internal note" in str(why_no_word("#handover", event("request.created", note_id=None)))
+    assert why_no_word(event(note_public=True), None) is None
+    assert why_no_word(event(**said), "#handover") is None
+    assert why_no_word(event(), "#handover") is None
+    assert "requester reads" in str(why_no_word(event(**{**said, "note_public": True}), "#handover"))
+    assert "does not say" in str(why_no_word(event(**{**said, "note_text": "no"}), "#handover"))
+    assert "technician" in str(why_no_word(event(**said, actor=Person(is_staff=False)), "#handover"))
+    assert "no internal note" in str(why_no_word(event("request.created", note_id=None), "#handover"))
 
 
 def test_asking_comes_with_replying_on_the_own_ticket_and_a_grant_of_its_own_wins() -> None:

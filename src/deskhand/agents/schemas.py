@@ -26,6 +26,7 @@ from deskhand.agents.prompts import VARIABLES, check_prompt
 from deskhand.kit.cron import CRON_PATTERN, ZONE_PATTERN, check_cron, check_timezone
 from deskhand.kit.payloads.rules import check_payload_schema
 from deskhand.kit.schema import KNOWN, NOT_BLANK, InputModel
+from deskhand.kit.words import Word
 from deskhand.tools.schemas import AnyGrantView, OperationGrants
 from deskhand.tools.values import read_grants, stored_grants
 
@@ -72,10 +73,6 @@ Prompt = Annotated[
 ToolId = Annotated[str, StringConstraints(min_length=1, max_length=100), Field(json_schema_extra={KNOWN: "tools"})]
 ToolGrants = dict[ToolId, OperationGrants]
 Cron = Annotated[str, StringConstraints(max_length=100), Field(json_schema_extra={"pattern": CRON_PATTERN})]
-NoteWord = Annotated[
-    str,
-    StringConstraints(strip_whitespace=True, min_length=2, max_length=100, pattern=r"^\s*\S+\s*$"),
-]
 Zone = Annotated[str, StringConstraints(max_length=64), Field(json_schema_extra={"pattern": ZONE_PATTERN})]
 NEVER_DRAFT_AGAIN = "Invalid status transition: an agent cannot go back to draft, for example active → draft"
 
@@ -121,7 +118,7 @@ class AgentTriggerCreate(InputModel):
         None, description="JSON schema a webhook's body must match: see the reference on webhooks for what it may be."
     )
 
-    note_word: NoteWord | None = Field(
+    note_word: Word | None = Field(
         None,
         description="A webhook starts a run only for an internal note in which a technician, never the requester,"
         " writes this word; left out, every event does.",

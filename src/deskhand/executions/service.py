@@ -104,7 +104,7 @@ async def get_execution(session: AsyncSession, execution_id: UUID) -> ExecutionD
             "not_approved": (result or {}).get("not_approved") or [],
             "question": find_question(row["status"], steps),
             "approval_id": await _asked(session, row),
-            "waits_for": find_wait(row["status"], row["error_code"], steps),
+            "waits_for": find_wait(steps, status=row["status"], error_code=row["error_code"]),
             "replays": [dict(one) for one in await repository.list_replays(session, execution_id)],
             "retried_as": await _successor(session, row),
             "steps": [_step(step) for step in steps],

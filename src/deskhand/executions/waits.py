@@ -15,7 +15,7 @@ from deskhand.executions.schemas import RequesterWait
 _WAITING = "await_requester"
 
 
-def find_wait(status: str, error_code: str | None, steps: Sequence[RowMapping]) -> RequesterWait | None:
+def find_wait(steps: Sequence[RowMapping], *, status: str, error_code: str | None) -> RequesterWait | None:
     """The question that is open; None of a run that does not wait for its requester."""
     if status != ExecutionStatus.WAITING or error_code != RequesterAskedError.code:
         return None

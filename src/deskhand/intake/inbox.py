@@ -242,7 +242,7 @@ class Inbox:
             return await self._ignore(trigger, delivery, await self._wake(trigger, reading.tool_type, event))
         if await self._is_own_echo(trigger, reading.tool_type, event):
             return await self._ignore(trigger, delivery, OWN_WRITE)
-        if why := why_no_word(trigger.row.note_word, event):
+        if why := why_no_word(event, trigger.row.note_word):
             return await self._ignore(trigger, delivery, why)
         change = change_of(event, by_us=trigger.is_own_event(reading.tool_type, event))
         return await self._accept(trigger, Arrival(trigger.row, delivery, dict(request.payload), change))

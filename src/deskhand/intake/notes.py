@@ -27,12 +27,12 @@ def change_of(event: TicketEvent, *, by_us: bool | None) -> dict[str, Any] | Non
     return {"note": event.note_id, "revision": event.revision, "at": at.isoformat() if at else None}
 
 
-def why_no_word(word: str | None, event: TicketEvent) -> str | None:
+def why_no_word(event: TicketEvent, word: str | None) -> str | None:
     """Why an event cannot be the internal note with a trigger's word, in a sentence; None where it may be.
 
     Args:
-        word: The trigger's; None of one that has none.
         event: What came in.
+        word: The trigger's; None of one that has none.
     """
     if word is None:
         return None

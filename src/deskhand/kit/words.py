@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 import re
+from typing import Annotated
+
+from pydantic import StringConstraints
+
+Word = Annotated[str, StringConstraints(min_length=2, max_length=100, pattern=r"^\S+$")]
+"""A word as somebody configures it: anything without white space."""
 
 
 def has_word(text: str, word: str) -> bool:
@@ -10,7 +16,7 @@ def has_word(text: str, word: str) -> bool:
 
     Args:
         text: Anybody's.
-        word: Without white space at its ends.
+        word: As it is configured.
     """
     # Looked around and not matched, so that the time grows with the text alone.
     return re.search(rf"(?<!\w){re.escape(word.casefold())}(?!\w)", text.casefold()) is not None

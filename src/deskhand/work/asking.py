@@ -98,7 +98,7 @@ class Requester:
             asked = await count_writes(session, execution, ASK, besides=key)
             if asked >= ROUNDS:
                 return {"refused": f"The requester was asked {asked} times already: go on with what there is."}
-            until = wait_until(await database_now(session), self.hands.answer_hours)
+            until = wait_until(await database_now(session), self.hands.grants[ASK].answer_hours)
             if not await listen(session, execution, until):
                 return {"refused": "Another run of this agent waits for the requester's answer on this ticket."}
         # What was there before the question is no answer to it; by their ids and by no clock, for a desk has its own.

@@ -90,7 +90,7 @@ class DeskHands:
         self.provider = provider_of(desk.manifest)
         self.own = own
         self.journal = journal
-        self._grants = with_asking(grants)
+        self.grants = with_asking(grants)
         self.db = db
         self._actor = actor
         self._approver = approver
@@ -111,23 +111,18 @@ class DeskHands:
         """Whether the agent was granted an operation that this desk has."""
         # A grant may outlive the operation: the desk's plugin was upgraded and has it no more.
         operation = self.provider.operation(name)
-        if operation is None or name not in self._grants:
+        if operation is None or name not in self.grants:
             return False
         # Reading is granted or it is not; what a person would approve is a change.
         return operation.is_write or not self.needs_approval(name)
 
     def needs_approval(self, name: str) -> bool:
         """Whether a person approves each call of a granted operation first."""
-        return self._grants[name].mode is Mode.APPROVE
-
-    @property
-    def answer_hours(self) -> int | None:
-        """How long a question to the requester waits; None for the default."""
-        return self._grants[ASK].answer_hours
+        return self.grants[name].mode is Mode.APPROVE
 
     def scope(self, name: str) -> Scope:
         """Which tickets a granted operation may touch."""
-        return self._grants[name].scope
+        return self.grants[name].scope
 
     def require(self, name: str) -> ToolOperation:
         """The operation, if it is granted.
@@ -217,7 +212,7 @@ class DeskHands:
             key=key,
             tool_id=self.tool_id,
             operation=operation,
-            grant=self._grants[name],
+            grant=self.grants[name],
             arguments=arguments,
             reason=reason,
             ticket_id=ticket_id,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from uuid import uuid4
 
 import httpx2
@@ -80,6 +81,23 @@ async def test_markup_in_a_ticket_stays_text(console: Console) -> None:
         assert "<img src=x" not in page
         assert 'href="javascript' not in page
         assert "&lt;img src=x" in page
+
+
+async def test_a_run_that_asked_the_requester_says_what_and_until_when_as_text(console: Console) -> None:
+    agent = await console.agent()
+    until = await console.now() + timedelta(days=2)
+    run = await console.execution(
+        agent, status="waiting", attempt=1, error_code="requester", error_message="Waits.", listens_until=until
+    )
+    asked = {"question": "<b>Which</b> device?", "round": 2, "until": until.isoformat()}
+    await console.step("acme", run, "ask_requester", kind="write", step_key="ask_requester:c1")
+    await console.step("acme", run, "await_requester", kind="compute", state="started",
+                       step_key="await_requester:ask_requester:c1", input=asked)  # fmt: skip
+    browser = await console.browser(role="viewer")
+    page = (await browser.get(f"/executions/{run}")).text
+    assert "&lt;b&gt;Which&lt;/b&gt; device?" in page
+    assert "Question 2 of 2" in page
+    assert until.strftime("%H:%M") in page
 
 
 @pytest.mark.parametrize(("verb", "status"), [("cancel", "queued"), ("retry", "failed"), ("dismiss", "failed")])

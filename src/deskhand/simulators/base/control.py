@@ -219,7 +219,7 @@ def _change(sim: SimulatedDesk, ticket: SimTicket, body: ChangeBody) -> dict[str
 
 
 def _note(sim: SimulatedDesk, ticket: SimTicket, body: NoteBody) -> dict[str, Any]:
-    note = sim.write_note(
-        ticket, sim.from_markdown(body.body), public=body.public, author=sim.store.person(body.author)
-    )
+    # An internal note is an agent's, whoever is named: at these desks nobody else can write one.
+    author = sim.store.person(body.author, is_agent=not body.public)
+    note = sim.write_note(ticket, sim.from_markdown(body.body), public=body.public, author=author)
     return _note_json(sim, note)
