@@ -17,7 +17,7 @@ SMALLEST_SHARE = 0.6  # per cent; anything shorter would not be seen
 _TELLING = ("query", "subject", "ticket_id", "model", "ref", "text")
 _LENGTH = 90
 WRITES = frozenset(operation.value for operation in Operation if operation.access is Access.WRITE)
-EFFECTS = WRITES | {"reply", "send_mail"}
+EFFECTS = WRITES | {"reply", "ask_requester", "send_mail"}
 """Names of steps that write, as the trace has them: a reply is a note that the requester reads."""
 
 
