@@ -19,7 +19,7 @@ from deskhand.kit.pointer import fault_sentence, pointer
 from deskhand.kit.secret_strength import ensure_strong
 from deskhand.plugins.errors import PluginNotFoundError
 from deskhand.plugins.registry import PluginManager
-from deskhand.tools.catalogue import default_grants, find_provider, grant_faults
+from deskhand.tools.catalogue import companion_faults, default_grants, find_provider, grant_faults
 from deskhand.tools.schemas import GrantInput
 from deskhand.tools.values import PLAIN, Grants, read_grants, stored_grants
 
@@ -137,6 +137,7 @@ def grants(
         granted[tool_id] = dict.fromkeys(default_grants(provider), PLAIN) if named is None else named
         if tool_id in named_grants or tool_id not in present:  # what is there already was judged when it was saved
             faults.extend(grant_faults(provider, granted[tool_id]))
+            faults.extend(companion_faults(provider, granted[tool_id]))
     if faults:
         raise InvalidInputError("; ".join(fault.detail for fault in faults), errors=faults)
     return granted

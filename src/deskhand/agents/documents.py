@@ -148,8 +148,8 @@ def as_file(content: Mapping[str, Any]) -> dict[str, Any]:
 
 def in_one_order(triggers: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Triggers in an order that follows from what they say: ids, which order those made together, differ everywhere."""
-    # What says less first: a plain webhook is the one that a desk's rule sends to.
-    return sorted(triggers, key=lambda trigger: (len(trigger), json.dumps(trigger, sort_keys=True)))
+    # A plain webhook first: it is the one that a desk's rule sends to.
+    return sorted(triggers, key=lambda trigger: ("note_word" in trigger, json.dumps(trigger, sort_keys=True)))
 
 
 def _trigger_content(trigger: AgentTriggerCreate | AgentTrigger, *, is_paused: bool) -> dict[str, Any]:

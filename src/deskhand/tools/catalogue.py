@@ -64,12 +64,17 @@ def grant_faults(provider: Provider, grants: Grants) -> Iterator[FieldProblem]:
                 f"'{name}' reads and changes nothing, so there is nothing to approve: use 'allow', or leave it out.",
             )
         if operation is not None and grant.scope is not Scope.OWN and grant.scope not in operation.scopes:
-            why = "may touch the run's own ticket alone" if operation.scopes else "concerns no single ticket"
-            yield FieldProblem(pointer([*place, name]), f"'{name}' {why}, so it has no such scope.")
+            why = "touches the run's own ticket alone" if operation.scopes else "concerns no single ticket"
+            yield FieldProblem(pointer([*place, name]), f"'{name}' {why}, so it has no scope.")
         if grant.answer_hours is not None and name != ASK:
             yield FieldProblem(pointer([*place, name, "answer_hours"]), f"'{name}' waits for no answer: leave it out.")
+
+
+def companion_faults(provider: Provider, grants: Grants) -> Iterator[FieldProblem]:
+    """Grants of one tool that mean nothing without another."""
     if ASK in grants and REPLY not in grants:
-        yield FieldProblem(pointer([*place, ASK]), f"'{ASK}' writes to the requester: grant '{REPLY}' as well.")
+        place = pointer(["tool_operations", provider.tool_id, ASK])
+        yield FieldProblem(place, f"'{ASK}' writes to the requester: grant '{REPLY}' as well.")
 
 
 def near(names: Collection[str], known: Collection[str]) -> str:
