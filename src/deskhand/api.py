@@ -13,6 +13,7 @@ from fastapi.routing import iter_route_contexts
 from starlette.routing import BaseRoute
 
 from deskhand import __version__
+from deskhand.access.cookies import HostCookies
 from deskhand.access.endpoints import router as access_router
 from deskhand.access.pages import provider_router as sso_pages
 from deskhand.access.pages import router as login_pages
@@ -210,6 +211,7 @@ def create_app(config: ApiConfig, limits: EdgeLimits | None = None) -> FastAPI:
     app.router.routes.extend(_routes())
     mount_static(app)
     # Middleware that is added later stands further out: the door is inside the body's bound and the error net.
+    app.add_middleware(HostCookies)
     app.add_middleware(WebhookDoor)
     app.add_middleware(SourceOfRequests)
     app.add_middleware(BodyLimit, limits=limits or EdgeLimits())  # inside the net for unexpected errors, added next

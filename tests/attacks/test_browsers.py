@@ -17,7 +17,7 @@ from tests.conftest import DatabaseUrls
 from tests.support.attacks import EVIL, fingerprint, parameters
 from tests.support.people import account, browser, sign_in
 
-from deskhand.access.cookies import DEVICE_COOKIE
+from deskhand.access.cookies import DEVICE_COOKIE, HOST
 from deskhand.kit.crypto import SecretBox
 from deskhand.ui.csrf import SESSION_COOKIE, csrf_token_of
 
@@ -191,7 +191,7 @@ async def test_a_cookie_is_out_of_reach_of_scripts_and_of_other_sites(world: Wor
     finally:
         world.api.state.public_url = "http://deskhand.example.com"
     cookies = {cookie.split("=", 1)[0]: cookie.lower() for cookie in answer.headers.get_list("set-cookie")}
-    assert cookies.keys() == {SESSION_COOKIE, DEVICE_COOKIE}
+    assert cookies.keys() == {f"{HOST}{SESSION_COOKIE}", f"{HOST}{DEVICE_COOKIE}"}
     for cookie in cookies.values():
         assert {"httponly", "samesite=lax", "secure", "path=/"} <= {part.strip() for part in cookie.split(";")}
         assert "domain=" not in cookie, "no neighbouring host is shown it"

@@ -13,11 +13,13 @@ from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import httpx2
 import pytest
 import typer
 from cryptography.fernet import Fernet
+from pyotp import TOTP
 from sqlalchemy import select
 from tests.access.test_permissions import routes_of
 from tests.conftest import DatabaseUrls, MakeTenant
@@ -25,13 +27,18 @@ from tests.support import decisions
 from tests.support.api import AGENT, Api, running_api
 from tests.support.approvals import waiting_approval
 from tests.support.console import Console
+from tests.support.factors import phone_of, session_of, show
+from tests.support.identity import CLIENT_SECRET, pretender, register
+from tests.support.identity import body as provider_body
 from tests.support.logins import TENANT_KEY
 from tests.support.people import PASSWORD, account, browser
 from typer.testing import CliRunner
 
+from deskhand.access.models import Membership, SecondFactor, User
 from deskhand.access.people import administration
 from deskhand.access.principal import Principal
 from deskhand.agents.models import Agent
+from deskhand.agents.templates.catalogue import find_template
 from deskhand.audit.models import AuditLog
 from deskhand.cli import app as command_line
 from deskhand.kit.db.session import Database
@@ -39,30 +46,14 @@ from deskhand.ui.csrf import SESSION_COOKIE, csrf_token_of
 
 PROGRAM = "an-auditor/1.0"
 SILENT = {
+    "POST /login/sso/{provider_id}": "begins a sign-in; how it ends is recorded (tests/access/sso, test_refusals.py)",
     "POST /api/v1/schedules/preview": "computes times and stores nothing",
     "POST /api/v1/tenants/{tenant_id}/connections/{tool_type}/test": "asks the desk and stores nothing",
     "POST /agents/{agent_id}/webhook": "deliveries are a log of their own (webhook_deliveries)",
     "POST /webhooks/{tenant_id}/{tool_type}": "deliveries are a log of their own (webhook_deliveries)",
 }
-SECOND_FACTOR = {
-    "POST /second-factor",
-    "POST /second-factor/app",
-    "POST /account/recovery-codes",
-    "POST /account/second-factor/remove",
-    "POST /tenants/{tenant_id}/people/{person_id}/second-factor/reset",
-    "DELETE /api/v1/tenants/{tenant_id}/people/{person_id}/second-factor",
-}
-"""What needs an authenticator, and is not called here; tests/access/test_second_factor.py reads some entries."""
-SINGLE_SIGN_ON = {
-    "POST /login/sso/{provider_id}",
-    *(f"{verb} /api/v1/identity-providers/{{installation_provider_id}}" for verb in ("PATCH", "DELETE")),
-    *(f"{verb} /api/v1/tenants/{{tenant_id}}/identity-providers/{{provider_id}}" for verb in ("PATCH", "DELETE")),
-    "POST /api/v1/identity-providers",
-    "POST /api/v1/tenants/{tenant_id}/identity-providers",
-}
-"""What needs a provider, and is not called here."""
-NO_STATE = ("console.", "person.password_")
-"""What has nothing before or after: somebody came in, or set a password."""
+NO_STATE = ("console.", "person.password_", "person.second_factor", "person.recovery_code")
+"""What has nothing before or after: somebody came in, or set what nobody may read."""
 
 
 @dataclass
@@ -119,6 +110,31 @@ class World:
         person = await self.member()
         self.clients["person"] = await browser(self.api, person["email"], "acme")
         return person
+
+    async def with_app(self) -> dict[str, str]:
+        person = await self.member_signed_in()
+        async with self.api.db.platform_session() as session:
+            user = await session.get_one(User, UUID(person["person_id"]))
+        phone = await phone_of(self.api, user)
+        await show(self.clients["person"], phone.code(steps=-1))
+        return person | {"code": phone.code()}
+
+    async def half_signed_in(self) -> dict[str, str]:
+        ids = await self.with_app()
+        self.clients["person"] = await browser(self.api, ids["email"], "acme")  # which has not shown the code
+        return ids
+
+    async def at_the_page_of_the_app(self) -> dict[str, str]:
+        person = await self.member_signed_in()
+        html = (await self.clients["person"].get("/second-factor")).text
+        secret = html.split('id="secret">')[1].split("<")[0].replace(" ", "")
+        token = html.split('name="token" value="')[1].split('"')[0]
+        return person | {"token": token, "code": TOTP(secret).now(), "password": PASSWORD}
+
+    async def provider(self, tenant_id: str | None = "acme") -> dict[str, str]:
+        rule = {"group": "Service desk", "role": "viewer", **({} if tenant_id else {"tenant_id": "acme"})}
+        made = await register(self.api, "https://login.example.com", tenant_id, role_rules=[rule])
+        return {"provider_id": made, "installation_provider_id": made}
 
     async def key_signed_in(self) -> dict[str, str]:
         self.clients["session"] = await self.api.client(Accept="text/html")
@@ -297,6 +313,56 @@ STEPS = {
 }
 
 
+def _password(_: dict[str, str]) -> dict[str, Any]:
+    return {"password": PASSWORD}
+
+
+def _only(*names: str) -> Callable[[dict[str, str]], dict[str, Any]]:
+    return lambda ids: {name: ids[name] for name in names}
+
+
+async def _of_installation(world: World) -> dict[str, str]:
+    return await world.provider(None)
+
+
+STEPS = {
+    "POST /second-factor": Step(("console.sign_in",), _only("code"), "person", World.half_signed_in),
+    "POST /second-factor/app": Step(
+        ("person.second_factor",), _only("token", "code", "password"), "person", World.at_the_page_of_the_app
+    ),
+    "POST /account/recovery-codes": Step(("person.recovery_codes",), _password, "person", World.with_app),
+    "POST /account/second-factor/remove": Step(("person.second_factor_remove",), _password, "person", World.with_app),
+    "POST /tenants/{tenant_id}/people/{person_id}/second-factor/reset": Step(
+        ("person.second_factor_reset",), who="ann", prepare=World.with_app
+    ),
+    "DELETE /api/v1/tenants/{tenant_id}/people/{person_id}/second-factor": Step(
+        ("person.second_factor_reset",), prepare=World.with_app
+    ),
+    "POST /api/v1/tenants/{tenant_id}/identity-providers": Step(
+        ("identity_provider.create",), lambda _: provider_body("https://login.example.com")
+    ),
+    "PATCH /api/v1/tenants/{tenant_id}/identity-providers/{provider_id}": Step(
+        ("identity_provider.update",), lambda _: {"name": "Other"}, prepare=World.provider
+    ),
+    "DELETE /api/v1/tenants/{tenant_id}/identity-providers/{provider_id}": Step(
+        ("identity_provider.delete",), prepare=World.provider
+    ),
+    "POST /api/v1/identity-providers": Step(
+        ("identity_provider.create",),
+        lambda _: provider_body(
+            "https://login.example.com", role_rules=[{"group": "Desk", "role": "viewer", "tenant_id": "acme"}]
+        ),
+        "platform",
+    ),
+    "PATCH /api/v1/identity-providers/{installation_provider_id}": Step(
+        ("identity_provider.update",), lambda _: {"is_active": False}, "platform", _of_installation
+    ),
+    "DELETE /api/v1/identity-providers/{installation_provider_id}": Step(
+        ("identity_provider.delete",), who="platform", prepare=_of_installation
+    ),
+} | STEPS  # before what takes somebody to another tenant
+
+
 @pytest.fixture
 async def world(clean_db: Database, database_urls: DatabaseUrls) -> AsyncIterator[World]:
     async with running_api(database_urls.app_url) as api:
@@ -320,7 +386,7 @@ async def call(world: World, route: str, step: Step, ids: dict[str, str]) -> htt
     method, path = route.split(" ", 1)
     client = world.clients[step.who]
     body = step.body(ids)
-    cookie = client.cookies.get(SESSION_COOKIE)
+    cookie = session_of(client) if SESSION_COOKIE in client.cookies else None
     if not path.startswith("/api/"):
         body = {"data": {**body, **({"csrf": csrf_token_of(cookie)} if cookie else {})}}
     else:
@@ -331,7 +397,7 @@ async def call(world: World, route: str, step: Step, ids: dict[str, str]) -> htt
 
 async def test_every_changing_route_records_who_what_and_from_where(world: World) -> None:
     routes = {route.name for route in routes_of(world.api.app) if route.method != "GET"}
-    assert routes - SILENT.keys() - SECOND_FACTOR - SINGLE_SIGN_ON == STEPS.keys(), "say here what a new route records"
+    assert routes - SILENT.keys() == STEPS.keys(), "say here what a new route records"
     wrong = []
     for route, step in STEPS.items():
         prepared = await step.prepare(world) if step.prepare else {}
@@ -371,8 +437,6 @@ NO_TENANTS_DATA = {
     *("db upgrade", "db downgrade", "db prune", "demo", "models pull", "serve", "simulator", "up", "worker"),
 }
 """Processes, files of this machine, the schema (before there is a log), and what is too old by the settings."""
-SAME_SERVICES = {"agent new", "apply", "user reset-second-factor", "sso add", "sso remove", "sso switch-off"}
-"""What changes through the services that routes above call, which record."""
 COMMANDS: dict[str, tuple[list[str], tuple[str, ...]]] = {
     "tenant create": (["{tenant}"], ("tenant.create",)),
     "tenant sign-in": (["acme"], ("sign_in_token.create",)),
@@ -390,6 +454,18 @@ COMMANDS: dict[str, tuple[list[str], tuple[str, ...]]] = {
     "import-tickets": (["{tickets}", "--tenant", "acme"], ("knowledge.import", "knowledge.import_end")),
     "import-articles": (["{article}", "--tenant", "acme"], ("knowledge.import", "knowledge.import_end")),
     "import-systems": (["{systems}", "--tenant", "acme"], ("knowledge.import", "knowledge.import_end")),
+    "user reset-second-factor": (["lost@example.com"], ("person.second_factor_reset",)),
+    "agent new": (["--template", "triage", "--tenant", "acme"], ("agent.create",)),
+    "apply": (["-f", "{agents}", "--tenant", "acme", "--yes"], ("agent.create", "configuration.apply")),
+    "sso add": (
+        [
+            *("Acme", "--tenant", "acme", "--issuer", "{issuer}", "--client-id", "deskhand"),
+            *("--rule", "Desk=viewer", "--secret-file", "{secret}"),
+        ],
+        ("identity_provider.create",),
+    ),
+    "sso switch-off": (["{provider}", "--tenant", "acme"], ("identity_provider.update",)),
+    "sso remove": (["{provider}", "--tenant", "acme"], ("identity_provider.delete",)),
 }
 
 
@@ -417,36 +493,56 @@ def files(tmp_path: Path) -> dict[str, str]:
             "id,subject,description,resolution,resolved_at\n1,Printer,It jams,Cleaned,2026-05-04\n",
         ),
         "article": ("article.md", "# Printers\n\nOpen the lid and look for paper.\n"),
+        "secret": ("secret.txt", CLIENT_SECRET),
+        "agent": ("agents/triage.yaml", find_template("triage").text.replace("name: ", "name: Another ", 1)),
         "systems": ("systems.csv", "name,kind\nprint-01,server\n"),
     }
     for name, text in contents.values():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text, encoding="utf-8")
-    return {key: str(tmp_path / name) for key, (name, _) in contents.items()}
+    return {"agents": str(tmp_path / "agents")} | {key: str(tmp_path / name) for key, (name, _) in contents.items()}
 
 
-async def test_every_changing_command_records_who_sat_there(
+@pytest.fixture
+async def things(
     clean_db: Database,
     database_urls: DatabaseUrls,
     make_tenant: MakeTenant,
     monkeypatch: pytest.MonkeyPatch,
     files: dict[str, str],
-) -> None:
-    known = {" ".join(word for word in name.split() if not word.startswith("--")) for name in COMMANDS}
-    assert commands(typer.main.get_command(command_line)) == known | READS | NO_TENANTS_DATA | SAME_SERVICES
+    tmp_path: Path,
+) -> AsyncIterator[dict[str, str]]:
+    """An installation with a tenant, somebody who lost a phone and a provider; what commands are told, by name."""
     ring = Fernet.generate_key().decode()
     for name, value in (
         ("DATABASE_URL", database_urls.app_url),
         ("DATABASE_PLATFORM_URL", database_urls.platform_url),
         ("TENANT_KEY", TENANT_KEY),
         ("ENCRYPTION_KEYS", ring),
+        ("ALLOW_PRIVATE_ADDRESSES", "true"),
+        ("DATA_DIR", str(tmp_path / "data")),
     ):
         monkeypatch.setenv(f"DESKHAND_{name}", value)
+    box = Fernet(ring.encode())
     await make_tenant(
         "acme",
-        servicedesk_api_key_encrypted=Fernet(ring.encode()).encrypt(b"k").decode(),
-        webhook_signing_secret_encrypted=Fernet(ring.encode()).encrypt(b"w").decode(),
+        servicedesk_api_key_encrypted=box.encrypt(b"k").decode(),
+        webhook_signing_secret_encrypted=box.encrypt(b"w").decode(),
     )
-    said: dict[str, str] = dict(files)
+    async with clean_db.platform_session() as session:
+        user = User(email="lost@example.com", name=None)
+        session.add(user)
+        await session.flush()
+        session.add(Membership(tenant_id="acme", user_id=user.id, role="viewer"))
+        session.add(SecondFactor(user_id=user.id, secret_encrypted=box.encrypt(b"JBSWY3DP").decode(), last_step=0))
+    async with pretender() as source:
+        yield {**files, "issuer": source.url}
+
+
+async def test_every_changing_command_records_who_sat_there(clean_db: Database, things: dict[str, str]) -> None:
+    known = {" ".join(word for word in name.split() if not word.startswith("--")) for name in COMMANDS}
+    assert commands(typer.main.get_command(command_line)) == known | READS | NO_TENANTS_DATA
+    said: dict[str, str] = dict(things)
     sequence, wrong = 0, []
     for name, (arguments, operations) in COMMANDS.items():
         words = [word for word in name.split() if not word.startswith("--")]
@@ -462,4 +558,6 @@ async def test_every_changing_command_records_who_sat_there(
             wrong.append(f"{name}: {entries[0].actor}, {entries[0].user_agent}")
         if name.startswith("key create") and entries:
             said["platform_key" if "--platform" in name else "key"] = entries[0].details["after"]["prefix"]
+        if name == "sso add" and entries:
+            said["provider"] = str(entries[0].resource_id)
     assert not wrong, "\n".join(wrong)

@@ -99,7 +99,6 @@ def test_an_event_that_cannot_be_the_word_starts_nothing() -> None:
     assert "requester reads" in str(why_no_word(event(**{**said, "note_public": True}), "#handover"))
     assert "does not say" in str(why_no_word(event(**{**said, "note_text": "no"}), "#handover"))
     assert "technician" in str(why_no_word(event(**said, actor=Person(is_staff=False)), "#handover"))
-    assert "technician" in str(why_no_word(event(**said, note_by_staff=False), "#handover"))
     assert "no internal note" in str(why_no_word(event("request.created", note_id=None), "#handover"))
 
 

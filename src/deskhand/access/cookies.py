@@ -1,18 +1,22 @@
 """What a browser shows of itself: its cookies, and its address.
 
 Cookies hold values that only we can make (encrypted with the installation's keys), or, for a sign-in under way, a
-secret of which we keep the hash; no script can read them.
+secret of which we keep the hash; no script can read them. Behind HTTPS their names begin with ``__Host-``: browsers
+take such a cookie from this very host alone, so that a neighbour under the same domain cannot put its own session into
+a reader's browser. Only ``HostCookies`` knows of the prefix.
 """
 
 from __future__ import annotations
 
 import json
 import secrets as random_secrets
+from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 from fastapi import Request, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from deskhand.access.service import SESSION_LIFETIME
 from deskhand.appstate import AppState
@@ -25,6 +29,8 @@ DEVICE_LIFETIME = timedelta(days=180)
 SSO_COOKIE = "deskhand_sso"
 SSO_LIFETIME = timedelta(minutes=10)
 PROVIDER_COOKIE = "deskhand_provider"
+HOST = "__Host-"
+_OURS = frozenset({SESSION_COOKIE, DEVICE_COOKIE, SSO_COOKIE, PROVIDER_COOKIE})
 _MAX_COOKIE = 2000
 
 
@@ -105,3 +111,47 @@ def _set(answer: Response, app: AppState, name: str, value: str, lifetime: timed
 def _secure(app: AppState) -> bool:
     # By our own public address: behind a proxy the request itself came over plain HTTP.
     return app.public_url.startswith("https://")
+
+
+class HostCookies:
+    """Middleware: behind HTTPS our cookies leave with the prefix ``__Host-``, and none without it comes in."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http" or not _secure(scope["app"].state.deskhand):
+            await self.app(scope, receive, send)
+            return
+        headers = [(name, of_this_host(value) if name == b"cookie" else value) for name, value in scope["headers"]]
+
+        async def send_prefixed(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message = {**message, "headers": _with_prefix(message["headers"])}
+            await send(message)
+
+        await self.app({**scope, "headers": headers}, receive, send_prefixed)
+
+
+def of_this_host(header: bytes) -> bytes:
+    """A Cookie header as the rest of us reads it: ours without their prefix, and what only looks like ours left out."""
+    kept = []
+    for part in header.decode("latin-1").split(";"):
+        name, sign, value = part.partition("=")
+        # Blanks as whoever parses this afterwards strips them: to a browser a no-break space is a letter, and the name
+        # before which it stands has no prefix that it would keep for this host.
+        bare = name.strip()
+        if name.strip(" \t").startswith(HOST) and bare.removeprefix(HOST) in _OURS:
+            kept.append(f"{bare.removeprefix(HOST)}{sign}{value}")
+        elif bare not in _OURS:
+            kept.append(part.strip(" \t"))
+    return "; ".join(kept).encode("latin-1")
+
+
+def _with_prefix(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    ours = tuple(f"{name}=".encode() for name in _OURS)
+    return [
+        (name, HOST.encode() + value if name == b"set-cookie" and value.startswith(ours) else value)
+        for name, value in headers
+    ]

@@ -27,7 +27,12 @@ from deskhand.ui import csrf
 SESSION_COOKIE = csrf.SESSION_COOKIE
 
 _bearer = HTTPBearer(auto_error=False, scheme_name="apiKey", description="An API key: `dhk_...` or `dhp_...`.")
-_cookie = APIKeyCookie(name=SESSION_COOKIE, auto_error=False, scheme_name="consoleSession")
+_cookie = APIKeyCookie(
+    name=SESSION_COOKIE,
+    auto_error=False,
+    scheme_name="consoleSession",
+    description="Of the console, after `POST /login`. Behind HTTPS its name begins with `__Host-`.",
+)
 
 Bearer = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
 Cookie = Annotated[str | None, Depends(_cookie)]

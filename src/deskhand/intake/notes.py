@@ -38,7 +38,7 @@ def why_no_word(event: TicketEvent, word: str | None) -> str | None:
         return None
     if event.note_public:
         return "The note is one that the requester reads; the word counts in an internal note alone."
-    if False in (event.note_by_staff, event.actor.is_staff):
+    if event.actor.is_staff is False:
         return "The note is not a technician's."
     if event.note_text is not None and not has_word(event.note_text, word):
         return f"The note does not say '{word}'."

@@ -93,7 +93,6 @@ class TicketEvent:
         actor: Who did it, as far as the event says.
         note_id: The note that the event is about, if it is about one and names it.
         note_public: Whether the requester sees that note; None where the event does not say.
-        note_by_staff: Whether a technician wrote that note; None where the event does not say.
         note_text: What is new in it; None where the event does not say. A hint, as all that an event says.
         revision: The ticket's stamp after the change, in the form in which a ``WriteReceipt`` has it.
         marks: Idempotency marks in the text that is new with this event. What the event merely repeats (earlier
@@ -107,7 +106,6 @@ class TicketEvent:
     note_id: str | None = None
     note_public: bool | None = None
     note_text: str | None = None
-    note_by_staff: bool | None = None
     revision: str | None = None
     marks: tuple[str, ...] = ()
 

@@ -109,7 +109,7 @@ async def create_provider(
     session.add(provider)
     await session.flush()
     await session.refresh(provider)
-    await _record(session, provider, actor, "identity_provider.create", values)
+    await _record(session, provider, actor, "identity_provider.create", after=values)
     return provider
 
 
@@ -130,16 +130,18 @@ async def change_provider(
     """
     provider = await get_provider(session, tenant_id=tenant_id, provider_id=provider_id)
     values = data.model_dump(exclude={"client_secret"}, exclude_none=True)
+    before = {name: getattr(provider, name) for name in values}
     for name, value in values.items():
         setattr(provider, name, value)
+    renewed = {}
     if data.client_secret is not None:
         provider.client_secret_encrypted = secrets.encrypt(data.client_secret.get_secret_value())
-        values["renewed"] = "client_secret"
+        renewed["renewed"] = "client_secret"
     await session.flush()
     await session.refresh(provider)
     if not provider.is_active:
         await sessions.end_sessions_with(session, provider.id, now=now)
-    await _record(session, provider, actor, "identity_provider.update", values)
+    await _record(session, provider, actor, "identity_provider.update", before=before, after=values, **renewed)
     return provider
 
 
@@ -152,7 +154,8 @@ async def remove_provider(session: AsyncSession, *, tenant_id: str | None, provi
     provider = await get_provider(session, tenant_id=tenant_id, provider_id=provider_id)
     await repository.take_back_platform(session, provider.id)
     await repository.drop_provider(session, provider.id)
-    await _record(session, provider, actor, "identity_provider.delete", {"issuer": provider.issuer})
+    before = {name: getattr(provider, name) for name in ("issuer", "role_rules", "email_domains", "is_active")}
+    await _record(session, provider, actor, "identity_provider.delete", before=before)
 
 
 async def _ensure_owner(session: AsyncSession, tenant_id: str | None) -> None:
@@ -161,7 +164,14 @@ async def _ensure_owner(session: AsyncSession, tenant_id: str | None) -> None:
 
 
 async def _record(
-    session: AsyncSession, provider: IdentityProvider, actor: str, operation: str, details: dict[str, Any]
+    session: AsyncSession,
+    provider: IdentityProvider,
+    actor: str,
+    operation: str,
+    *,
+    before: dict[str, Any] | None = None,
+    after: dict[str, Any] | None = None,
+    **details: str,
 ) -> None:
     await audit.record(
         session,
@@ -170,5 +180,7 @@ async def _record(
         operation=operation,
         resource_type="identity_provider",
         resource_id=provider.id,
+        before=before,
+        after=after,
         details={**details, "name": provider.name},
     )

@@ -70,7 +70,12 @@ def _actor(event: str, payload: Mapping[str, Any], detail: Mapping[str, Any]) ->
     author = _comment(payload).get("author")
     # The comment says who wrote it; the event's actor may be the account of a rule.
     if event == _NEW_COMMENT and isinstance(author, dict) and author.get("id"):
-        return Person(id=str(author["id"]), name=_word(author.get("name")))
+        is_staff = author.get("is_staff")
+        return Person(
+            id=str(author["id"]),
+            name=_word(author.get("name")),
+            is_staff=is_staff if isinstance(is_staff, bool) else None,
+        )
     return Person(id=_word(detail.get("actor_id")))
 
 
@@ -78,12 +83,6 @@ def _comment(payload: Mapping[str, Any]) -> Mapping[str, Any]:
     event = payload.get("event")
     comment = event.get("comment") if isinstance(event, dict) else None
     return comment if isinstance(comment, dict) else {}
-
-
-def _by_staff(comment: Mapping[str, Any]) -> bool | None:
-    author = comment.get("author")
-    is_staff = author.get("is_staff") if isinstance(author, dict) else None
-    return is_staff if isinstance(is_staff, bool) else None
 
 
 def _triggered(payload: Mapping[str, Any]) -> TicketEvent | Ignored:
@@ -139,7 +138,6 @@ def _event(  # the two kinds of body end here
         note_id=_word(comment.get("id")),
         note_public=bool(comment["is_public"]) if "is_public" in comment else None,
         note_text=_word(comment.get("body")),
-        note_by_staff=_by_staff(comment),
         revision=_word(updated),
         marks=find_marks(_word(comment.get("body")) or ""),
     )
