@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from deskhand.agents.outcomes import Outcome, OutcomeKind, mail_missing, outcome_faults, read_outcome
+from deskhand.agents.outcomes import Outcome, OutcomeKind, mail_missing, outcome_faults, outside_missing, read_outcome
 from deskhand.tenants.mail import MailSettings, check_address, mail_faults
+from deskhand.tenants.outside import ChatSettings
 from deskhand.tools.values import PLAIN, Grants
 
 LEADS = "leads@acme.test"
@@ -28,6 +29,9 @@ def test_an_outcome_is_read_as_it_was_stored(kind: OutcomeKind) -> None:
 def test_a_mailed_report_keeps_its_recipients_and_subject_and_an_old_version_ends_in_a_note() -> None:
     outcome = Outcome(kind=OutcomeKind.REPORT, mail_to=[LEADS], mail_subject="On {{current_date}}")
     assert read_outcome(outcome.as_stored()) == outcome
+    posted = Outcome(kind=OutcomeKind.REPORT, chat_to=["slack:b", "teams:a", "slack:b"])
+    assert read_outcome(posted.as_stored()) == posted
+    assert list(posted.channels) == [("slack", "b"), ("teams", "a")]
     assert read_outcome(None) == read_outcome({}) == Outcome(kind=OutcomeKind.NOTE)
 
 
@@ -36,6 +40,11 @@ def test_a_mailed_report_keeps_its_recipients_and_subject_and_an_old_version_end
     [
         ({"kind": "reply", "mail_to": [LEADS]}, "mail_to belongs to the kind 'report', and this is 'reply'"),
         ({"mail_to": [LEADS]}, "this is 'note'"),
+        ({"chat_to": ["slack:leads"]}, "chat_to belongs to the kind 'report', and this is 'note'"),
+        ({"kind": "report", "chat_to": ["leads"]}, "chat_to"),
+        ({"kind": "report", "chat_to": ["http:leads"]}, "chat_to"),
+        ({"kind": "report", "chat_to": ["slack:Leads and all"]}, "chat_to"),
+        ({"kind": "report", "chat_to": ["slack:leads"] * 11}, "at most 10"),
         ({"kind": "report", "mail_to": ["leads"]}, "must be a mail address"),
         ({"kind": "report", "mail_to": [LEADS], "mail_subject": "{{ticket.sbject}}"}, "Closest: ticket.subject"),
         ({"kind": "report", "mail_to": [LEADS], "mail_subject": ""}, "at least 1 character"),
@@ -62,6 +71,11 @@ def test_what_no_run_could_end_in_is_refused_in_words(sent: dict[str, Any], word
         ({"kind": "fields"}, {"jira": {}, "zendesk": {"update_ticket": PLAIN}}, []),
         ({"kind": "report", "mail_to": [LEADS]}, {"jira": {"send": PLAIN}}, ["/outcome/mail_to"]),
         ({"kind": "report", "mail_to": [LEADS]}, SENDS, []),
+        (
+            {"kind": "report", "chat_to": ["teams:a", "slack:b"]},
+            {"slack": {"post_message": PLAIN}},
+            ["/outcome/chat_to/0"],
+        ),
     ],
 )
 def test_an_outcome_needs_the_grant_that_it_acts_by(
@@ -85,6 +99,23 @@ def test_an_agent_that_mails_is_active_only_where_its_report_would_arrive(
     outcome = Outcome(kind=OutcomeKind.REPORT, mail_to=[LEADS])
     read = MailSettings.model_validate(settings) if settings else None
     assert [fault.pointer for fault in mail_missing(outcome, tools, read)] == pointers
+
+
+@pytest.mark.parametrize(
+    ("tools", "chat_to", "pointers"),
+    [
+        (["jira"], [], []),
+        (["slack"], ["slack:leads"], []),
+        (["slack"], ["slack:board"], ["/outcome/chat_to/0"]),
+        (["slack", "teams", "webhook", "http"], [], ["/tool_ids"] * 3),
+    ],
+)
+def test_an_agent_that_posts_is_active_only_where_its_report_would_arrive(
+    tools: list[str], chat_to: list[str], pointers: list[str]
+) -> None:
+    outcome = Outcome(kind=OutcomeKind.REPORT, chat_to=chat_to)
+    slack = ChatSettings.model_validate({"channels": {"leads": "https://hooks.slack.com/services/T/B/x"}})
+    assert [fault.pointer for fault in outside_missing(outcome, tools, {"slack": slack})] == pointers
 
 
 @pytest.mark.parametrize(

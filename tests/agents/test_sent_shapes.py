@@ -11,6 +11,7 @@ from deskhand.agents.bodies import AgentPatch, AgentPost
 from deskhand.schedules.schemas import PreviewRequest
 from deskhand.tools.knowledge import KNOWLEDGE
 from deskhand.tools.mail import MAIL
+from deskhand.tools.outside import OUTSIDE
 from deskhand.tools.schemas import OperationGrants
 from deskhand.tools.values import Doubt, Mode, Scope
 
@@ -54,7 +55,7 @@ def test_what_nobody_can_be_asked_about_waits_for_a_person() -> None:
     assert (send.doubt, send.is_write, send.scopes) == (Doubt.PERSON, True, ())
 
 
-@pytest.mark.parametrize("provider", [KNOWLEDGE, MAIL], ids=lambda one: one.tool_id)
+@pytest.mark.parametrize("provider", [KNOWLEDGE, MAIL, *OUTSIDE], ids=lambda one: one.tool_id)
 def test_each_operation_takes_named_arguments_alone_and_says_what_it_costs(provider: Any) -> None:
     for operation in provider.operations:
         assert operation.arguments["additionalProperties"] is False

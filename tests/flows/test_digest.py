@@ -10,11 +10,12 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 import pytest
-from tests.support.digest import LEADS, assert_digest, fire, offered, reporting, searching, two_desks
+from tests.support.digest import LEADS, TOOLS, assert_digest, fire, offered, reporting, searching, two_desks
 from tests.support.mail import Mailbox, running_mailbox
 from tests.support.product import Product
 
 from deskhand.simulators.models import Reply
+from deskhand.simulators.outside import OutsideSimulator
 
 
 @pytest.fixture
@@ -61,3 +62,26 @@ async def test_what_the_tenant_does_not_allow_is_mailed_to_nobody(product: Produ
     assert mailbox.mails == []
     assert "acme.test" in run["output_result"]["report"]
     assert [step["name"] for step in run["steps"] if step["kind"] == "compute"] == ["refuse_call"]
+
+
+async def test_the_digest_is_posted_to_both_chats_as_well_as_mailed(product: Product, mailbox: Mailbox) -> None:
+    channels = ["slack:leads", "teams:leads"]
+    tools = {**TOOLS, "slack": ["post_message"], "teams": ["post_message"]}
+    outcome = {
+        "kind": "report", "mail_to": [LEADS], "chat_to": channels, "mail_subject": "{{agent_name}} of {{current_date}}",
+    }  # fmt: skip
+    async with OutsideSimulator() as chats:
+        customer, shown = await two_desks(
+            product, mailbox, places=chats.settings(), tool_ids=list(tools), tool_operations=tools, outcome=outcome
+        )
+        product.model.script = searching(reporting)
+        await product.start_worker()
+        run = await product.ended(customer, await fire(product, customer))
+        assert run["status"] == "completed", run
+        assert_digest(mailbox, shown, subject=r"Night digest of \d{4}-\d\d-\d\d")
+        assert run["output_result"]["chat"] == channels
+        assert [one.channel for one in chats.posted] == channels
+        for message in chats.posted:
+            assert "Night digest of 20" in message.text
+            assert all(number in message.text for number in shown)
+            assert "Old fault" not in message.text

@@ -72,7 +72,9 @@ def mailing(body: Mapping[str, Any]) -> Reply:
     return Reply(tool_calls=(("email_send", mail),))
 
 
-async def two_desks(product: Product, mailbox: Mailbox, **agent: Any) -> tuple[Customer, list[str]]:
+async def two_desks(
+    product: Product, mailbox: Mailbox, *, places: Mapping[str, Any] | None = None, **agent: Any
+) -> tuple[Customer, list[str]]:
     """A tenant with Jira and ServiceDesk Plus, old and new tickets on both, and an agent on a schedule.
 
     Returns:
@@ -84,6 +86,7 @@ async def two_desks(product: Product, mailbox: Mailbox, **agent: Any) -> tuple[C
     extras = {
         **jira.tenant()["connection_extras"],
         "email": mailbox.settings("acme.test"),
+        **(places or {}),
     }
     body = {"tenant_id": "acme", "name": "Acme", **product.desk.tenant(), **fields, "connection_extras": extras}
     created = await platform.post("/api/v1/tenants", json=body)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -11,10 +11,15 @@ from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, model
 from deskhand.agents.prompts import check_prompt
 from deskhand.errors import FieldProblem
 from deskhand.kit.schema import InputModel
-from deskhand.tenants.fields import EMAIL
+from deskhand.tenants.fields import EMAIL, OUTSIDE, SLACK, TEAMS
 from deskhand.tenants.mail import MailAddress, MailSettings
+from deskhand.tenants.outside import PLACE, OutsideSettings
 from deskhand.tools.mail import MOST_RECIPIENTS, SUBJECT_LIMIT
 from deskhand.tools.values import Grants
+
+MOST_CHANNELS = 10
+CHANNEL = f"^(?:{SLACK}|{TEAMS}):{PLACE.removeprefix('^')}"
+"""A channel as an outcome names it: the chat, and the tenant's name of the channel."""
 
 
 class OutcomeKind(StrEnum):
@@ -23,7 +28,7 @@ class OutcomeKind(StrEnum):
     - ``note``: a cited note for the technician, on the ticket that started the run.
     - ``reply``: an answer to the requester.
     - ``fields``: category, priority and group of the ticket.
-    - ``report``: free Markdown, kept with the run and mailed where ``mail_to`` says so.
+    - ``report``: free Markdown, kept with the run, and mailed and posted where ``mail_to`` and ``chat_to`` say so.
     - ``none``: what its tools did, and a sentence about it.
     """
 
@@ -54,18 +59,34 @@ class Outcome(InputModel):
     )
     mail_subject: Annotated[
         str, StringConstraints(min_length=1, max_length=SUBJECT_LIMIT), AfterValidator(check_prompt)
-    ] = Field("{{agent_name}}, {{current_date}}", description="Subject of that mail, with the prompt's variables.")
+    ] = Field(
+        "{{agent_name}}, {{current_date}}",
+        description="Subject of that mail and heading of that message, with the prompt's variables.",
+    )
+
+    chat_to: list[Annotated[str, StringConstraints(pattern=CHANNEL)]] = Field(
+        default_factory=list,
+        max_length=MOST_CHANNELS,
+        description="Channels that get a report, such as `slack:leads`; needs `post_message` of that chat.",
+    )
 
     @model_validator(mode="after")
-    def _only_a_report_is_mailed(self) -> Outcome:
-        if self.mail_to and self.kind is not OutcomeKind.REPORT:
-            raise ValueError(f"mail_to belongs to the kind 'report', and this is '{self.kind.value}'")
+    def _only_a_report_is_sent(self) -> Outcome:
+        for name in ("mail_to", "chat_to"):
+            if getattr(self, name) and self.kind is not OutcomeKind.REPORT:
+                raise ValueError(f"{name} belongs to the kind 'report', and this is '{self.kind.value}'")
         return self
 
+    @property
+    def channels(self) -> Sequence[tuple[str, str]]:
+        """Chat and channel of each message; each once."""
+        return [(one.partition(":")[0], one.partition(":")[2]) for one in dict.fromkeys(self.chat_to)]
+
     def as_stored(self) -> dict[str, Any]:
-        """What is written to the column; the mail's members only where there is one."""
-        # Left out, so that a changed default subject makes no new version of agents that mail nothing.
-        return self.model_dump(mode="json", exclude=None if self.mail_to else {"mail_to", "mail_subject"})
+        """What is written to the column; members of mails and messages only where there is one."""
+        # Left out, so that a changed default subject makes no new version of agents that send nothing.
+        unused = {name for name in ("mail_to", "chat_to") if not getattr(self, name)}
+        return self.model_dump(mode="json", exclude=unused | ({"mail_subject"} if len(unused) == 2 else set()))
 
 
 def read_outcome(stored: Mapping[str, Any] | None) -> Outcome:
@@ -82,6 +103,10 @@ def outcome_faults(outcome: Outcome, granted: Mapping[str, Grants]) -> Iterator[
         yield FieldProblem("/outcome/kind", f"'{outcome.kind.value}' needs the grant '{needed}' on a desk")
     if outcome.mail_to and "send" not in granted.get(EMAIL, {}):
         yield FieldProblem("/outcome/mail_to", "mailing a report needs the grant 'send' of the tool 'email'")
+    for index, (chat, _) in enumerate(outcome.channels):
+        if "post_message" not in granted.get(chat, {}):
+            sentence = f"posting a report needs the grant 'post_message' of the tool '{chat}'"
+            yield FieldProblem(f"/outcome/chat_to/{index}", sentence)
 
 
 def mail_missing(outcome: Outcome, tools: Collection[str], settings: MailSettings | None) -> Iterator[FieldProblem]:
@@ -94,3 +119,16 @@ def mail_missing(outcome: Outcome, tools: Collection[str], settings: MailSetting
     refused = settings.refused(outcome.mail_to)
     if refused:
         yield FieldProblem("/outcome/mail_to", f"the tenant's mail settings do not allow {', '.join(refused)}")
+
+
+def outside_missing(
+    outcome: Outcome, tools: Collection[str], settings: Mapping[str, OutsideSettings]
+) -> Iterator[FieldProblem]:
+    """What keeps an agent from being active that acts outside its desks."""
+    for tool in OUTSIDE:
+        if tool in tools and tool not in settings:
+            yield FieldProblem("/tool_ids", f"the tenant has no settings of '{tool}': set connection_extras.{tool}")
+    for index, (chat, channel) in enumerate(outcome.channels):
+        if chat in settings and channel not in settings[chat].places:
+            known = ", ".join(settings[chat].places)
+            yield FieldProblem(f"/outcome/chat_to/{index}", f"{chat} has no channel '{channel}' here, but: {known}")

@@ -12,7 +12,7 @@ from deskhand.agents import changes, repository
 from deskhand.agents.lifecycle import AgentNotReadyError, ensure_changeable, ensure_transition
 from deskhand.agents.llm_config import LLMConfig
 from deskhand.agents.models import Agent, AgentTrigger, AgentVersion
-from deskhand.agents.outcomes import mail_missing, read_outcome
+from deskhand.agents.outcomes import mail_missing, outside_missing, read_outcome
 from deskhand.agents.readiness import missing_for_activation
 from deskhand.agents.repository import AgentFilter
 from deskhand.agents.schemas import NEVER_DRAFT_AGAIN, AgentCreate, AgentStatus, AgentUpdate
@@ -27,6 +27,7 @@ from deskhand.kit.page import Page
 from deskhand.plugins.registry import PluginManager
 from deskhand.tenants.connections import connected_tools
 from deskhand.tenants.mail import mail_settings
+from deskhand.tenants.outside import outside_settings
 from deskhand.tenants.service import TenantService
 from deskhand.tools.values import read_grants
 
@@ -311,7 +312,9 @@ class AgentService:
             agent, tenant_is_active=tenant.is_active, connected=connected, listed_models=self._listed_models
         )
         tools = {tool.tool_id for tool in agent.tools}
-        missing += mail_missing(read_outcome(agent.outcome), tools, mail_settings(tenant, self._secrets))
+        outcome = read_outcome(agent.outcome)
+        missing += mail_missing(outcome, tools, mail_settings(tenant, self._secrets))
+        missing += outside_missing(outcome, tools, outside_settings(tenant, self._secrets))
         if missing:
             raise AgentNotReadyError(
                 f"The agent cannot be active: {'; '.join(fault.detail for fault in missing)}.", errors=missing

@@ -19,6 +19,9 @@ _PLAIN = ("subject", "description", "priority", "category", "group")
 _NEW = {
     "create_ticket": ("subject", "description", "requester_email", "type", "priority", "category", "group", "tags"),
     "send": ("to", "subject", "body"),
+    "post_message": ("channel", "text"),
+    "send_event": ("endpoint", "type", "data"),
+    **dict.fromkeys(("post", "put", "patch", "delete"), ("url", "query", "body")),
     "add_note": ("body",),
     "reply": ("body",),
     "ask_requester": ("question",),

@@ -13,6 +13,7 @@ import deskhand.models  # noqa: F401 - tenant_policies() knows the tables whose 
 from deskhand.access.people.administration import usable_break_glass_accounts
 from deskhand.cli.common import check_login, database, opened_installation, out, run
 from deskhand.cli.exposure import debug_faults, is_exposed, key_file_faults, transport_faults
+from deskhand.cli.outside import outside_faults
 from deskhand.errors import DeskhandError
 from deskhand.installation import Installation
 from deskhand.kit.crypto import SecretBox
@@ -204,6 +205,16 @@ async def _models_of(url: str, key: str | None) -> list[object]:
     return models
 
 
+def _outside(installation: Installation) -> str | Remark:
+    if installation.platform_url is None:
+        return Remark("not looked at: DESKHAND_DATABASE_PLATFORM_URL is not set")
+    count, faults = run(outside_faults(installation))
+    if faults:
+        # A remark and no fault of the installation: one tenant's mail server must not make its check-up fail.
+        return Remark(f"of {count} places of tenants, {len(faults)} cannot be used: {'; '.join(faults)}")
+    return f"{count} places of tenants answer" if count else "no tenant has mail, a chat, a receiver or a host"
+
+
 def _left_behind(installation: Installation) -> str | Remark:
     del installation
     homes = orphans()
@@ -231,5 +242,6 @@ CHECKS: tuple[tuple[str, Check], ...] = (
     ("encryption keys", _keys),
     ("exposure", _exposure),
     ("model", _model),
+    ("outside the desks", _outside),
     ("clusters left behind", _left_behind),
 )

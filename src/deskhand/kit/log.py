@@ -66,6 +66,9 @@ def configure_logging(
     # Uvicorn's and the libraries' own handlers go: what they wrote would not pass the redaction.
     root.handlers[:] = [handler]
     root.setLevel(threshold)
+    # The HTTP library logs whole addresses, and at DEBUG headers: of a chat's webhook the address is the secret.
+    for name in ("httpx2", "httpcore2"):
+        logging.getLogger(name).setLevel(max(threshold, logging.WARNING))
     structlog.configure(
         processors=[*_shared_processors(), structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         wrapper_class=structlog.make_filtering_bound_logger(threshold),

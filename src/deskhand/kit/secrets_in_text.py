@@ -60,6 +60,9 @@ _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(rf"(?<![A-Za-z0-9])(?:{_PREFIXED})"), "{}"),
     (re.compile(r"(?<![A-Za-z0-9_-])eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*"), "{}"),
     (re.compile(r"\b(Bearer|Basic|Zoho-oauthtoken)\s{1,20}[A-Za-z0-9._~+/=-]{8,}", re.IGNORECASE), r"\1 {}"),
+    # Addresses of chats' webhooks: whoever has one can post.
+    (re.compile(r"(?i)(://hooks\.slack(?:-gov)?\.com/(?:services|workflows|triggers)/)[A-Za-z0-9/_-]{6,}"), r"\1{}"),
+    (re.compile(r"([?&]sig=)[A-Za-z0-9%_.~-]{8,}"), r"\1{}"),
     # The password in an address.
     (re.compile(r"(://[^/\s:@]{0,200}):[^/\s@]{1,500}@"), r"\1:{}@"),
     # `name=value` and `"name": "value"`; in prose (`password: open the portal`) only what is long and has a digit.

@@ -27,7 +27,7 @@ from deskhand.plugins.servicenow import ServiceNowPlugin
 from deskhand.plugins.zendesk import ZendeskPlugin
 
 ENTRY_POINT_GROUP = "deskhand.plugins"
-TOOLS_BESIDE_DESKS = frozenset({"knowledge", "email", "slack", "teams", "http", "openapi", "mcp"})
+TOOLS_BESIDE_DESKS = frozenset({"knowledge", "email", "slack", "teams", "webhook", "http", "openapi", "mcp"})
 """Names of tools that are no desk (``tools.catalogue``); no plugin may take one."""
 
 BUILT_IN: dict[str, type[TicketingToolPlugin]] = {

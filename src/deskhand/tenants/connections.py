@@ -21,7 +21,7 @@ from deskhand.kit.nearest import what_exists
 from deskhand.kit.pointer import fault_sentence, pointer
 from deskhand.plugins.contract import ConnectionReport, DeskContext, TicketingToolPlugin
 from deskhand.plugins.registry import PluginManager
-from deskhand.tenants.fields import EMAIL, TOOL_FIELDS
+from deskhand.tenants.fields import BESIDE_DESKS, TOOL_FIELDS
 from deskhand.tenants.models import TenantConfig
 from deskhand.tenants.schemas import ConnectionCheck, ConnectionResponse, ConnectionTestResponse
 
@@ -98,10 +98,10 @@ def ensure_extras_known(tenant: TenantConfig, *, secrets: SecretBox, plugins: Pl
     """
     faults = []
     for tool_type, values in read_extras(tenant, secrets).items():
-        if tool_type == EMAIL:
+        if tool_type in BESIDE_DESKS:
             continue
         if tool_type not in plugins.tool_types:
-            sentence = f"there is no tool '{tool_type}'; {what_exists(tool_type, [*plugins.tool_types, EMAIL])}"
+            sentence = f"there is no tool '{tool_type}'; {what_exists(tool_type, [*plugins.tool_types, *BESIDE_DESKS])}"
             faults.append(FieldProblem(pointer(["connection_extras", tool_type]), sentence))
             continue
         model = plugins.get_plugin(tool_type).config_model

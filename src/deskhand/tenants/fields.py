@@ -8,6 +8,13 @@ from dataclasses import dataclass
 EMAIL = "email"
 """The tool whose settings stand among the connections and that is no desk: a tenant's mail."""
 
+SLACK, TEAMS, WEBHOOK, HTTP = "slack", "teams", "webhook", "http"
+OUTSIDE = (SLACK, TEAMS, WEBHOOK, HTTP)
+"""Further tools of that kind, each with places of its own (``tenants/outside.py``)."""
+
+BESIDE_DESKS = (EMAIL, *OUTSIDE)
+"""Names among the connections that no desk's plugin reads."""
+
 
 @dataclass(frozen=True, slots=True)
 class ToolFields:

@@ -22,6 +22,7 @@ from deskhand.tenants.destinations import Destination, ensure_secrets_stay, stor
 from deskhand.tenants.fields import PLAIN_FIELDS, SECRET_FIELDS, TOOL_FIELDS
 from deskhand.tenants.mail import ensure_mail_settings
 from deskhand.tenants.models import EnhancementHistory, TenantConfig
+from deskhand.tenants.outside import ensure_outside_settings
 from deskhand.tenants.schemas import MAX_LIMITS_BYTES, RateLimits, TenantConfigCreate, TenantConfigUpdate
 
 _SECRETS = (*SECRET_FIELDS, "connection_extras", "webhook_signing_secret")
@@ -68,6 +69,7 @@ class TenantService:
         ensure_extras_known(tenant, secrets=self._secrets, plugins=self._plugins)
         self._ensure_default_tool_works(tenant)
         ensure_mail_settings(tenant, self._secrets)
+        ensure_outside_settings(tenant, self._secrets)
         await repository.add_tenant(self._session, tenant)
         await self._audit(tenant, actor, "tenant.create")
         return tenant
@@ -115,6 +117,7 @@ class TenantService:
         if connects:
             self._ensure_connections_hold(tenant, before, sent)
         ensure_mail_settings(tenant, self._secrets)
+        ensure_outside_settings(tenant, self._secrets)
         if sent:
             await self._save(tenant)
             # Of secrets names alone: the log cannot be cleaned.

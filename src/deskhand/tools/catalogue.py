@@ -12,9 +12,10 @@ from deskhand.tools import desk
 from deskhand.tools.asking import ASK, REPLY
 from deskhand.tools.knowledge import KNOWLEDGE
 from deskhand.tools.mail import MAIL
+from deskhand.tools.outside import OUTSIDE
 from deskhand.tools.values import Grants, Mode, Provider, Scope
 
-BUILT_IN = (KNOWLEDGE, MAIL)
+BUILT_IN = (KNOWLEDGE, MAIL, *OUTSIDE)
 """Tools that are no desk."""
 
 NAMES = frozenset(one.name for one in desk.OPERATIONS) | {one.name for tool in BUILT_IN for one in tool.operations}

@@ -11,6 +11,7 @@ from deskhand.kit.problem import problem_responses
 from deskhand.tenants.connections import connected_tools
 from deskhand.tenants.endpoints import Plugins
 from deskhand.tenants.mail import mail_settings
+from deskhand.tenants.outside import outside_settings
 from deskhand.tenants.service import TenantService
 from deskhand.tools.catalogue import providers
 from deskhand.tools.knowledge import KNOWLEDGE
@@ -29,6 +30,7 @@ async def list_tools(caller: Viewer, session: TenantSession, app: App, plugins: 
     connected = {*connected_tools(tenant, secrets=app.secrets, plugins=plugins), KNOWLEDGE.tool_id}
     if mail_settings(tenant, app.secrets) is not None:
         connected.add(MAIL.tool_id)
+    connected |= outside_settings(tenant, app.secrets).keys()
     return [_view(one, connected=one.tool_id in connected) for one in providers(plugins)]
 
 

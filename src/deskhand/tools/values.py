@@ -55,6 +55,9 @@ class Kind(StrEnum):
     DESK = "desk"
     KNOWLEDGE = "knowledge"
     MAIL = "mail"
+    CHAT = "chat"
+    WEBHOOK = "webhook"
+    HTTP = "http"
 
 
 class Doubt(StrEnum):

@@ -20,6 +20,8 @@ from deskhand.llm.gateway import build_model
 from deskhand.llm.loop import AgentTask, run_agent
 from deskhand.plugins.contract import Ticket, TicketQuery
 from deskhand.tools.desk import MOST_TICKETS
+from deskhand.work.outside.chat import shortened_message
+from deskhand.work.outside.hands import OutsideHands
 from deskhand.work.prompting import mail_subject, occasion, occasion_time, system_prompt
 from deskhand.work.run import Run
 from deskhand.work.toolbox import Toolbox
@@ -88,27 +90,62 @@ def ensure_deliverable(run: Run, toolbox: Toolbox) -> None:
     """Refuse a run whose report could not be mailed, before anything is done for it.
 
     Raises:
-        ConfigurationError: The tenant's mail is not set up any more.
-        ForbiddenError: It is not granted, or a recipient is not allowed.
+        ConfigurationError: The tenant's mail or chat is not set up any more.
+        ForbiddenError: It is not granted, or a recipient or channel is not allowed.
     """
-    if not run.outcome.mail_to:
-        return
-    if toolbox.mail is None:
-        raise ConfigurationError("The report goes out by mail, and the tenant has no mail settings that can be used.")
-    toolbox.mail.ensure_allowed(run.outcome.mail_to)
+    if run.outcome.mail_to:
+        if toolbox.mail is None:
+            raise ConfigurationError(
+                "The report goes out by mail, and the tenant has no mail settings that can be used."
+            )
+        toolbox.mail.ensure_allowed(run.outcome.mail_to)
+    for chat, channel in run.outcome.channels:
+        _chat_hands(toolbox, chat).ensure_allowed("post_message", {"channel": channel, "text": run.agent_name})
+
+
+def _chat_hands(toolbox: Toolbox, chat: str) -> OutsideHands:
+    if chat not in toolbox.outside:
+        raise ConfigurationError(f"The report goes to {chat}, and the tenant has no settings of it that can be used.")
+    return toolbox.outside[chat]
 
 
 async def deliver(
     run: Run, toolbox: Toolbox, report: str, ticket: Ticket | None = None, *, key: str = REPORT_KEY
 ) -> dict[str, Any]:
-    """Mail a report where the agent's outcome says so; once, however often the run is resumed.
+    """Mail and post a report where the agent's outcome says so; once, however often the run is resumed.
 
     Raises:
-        NotApprovedError: The run's ticket changed before the mail that somebody approved.
+        NotApprovedError: The run's ticket changed before what somebody approved was sent.
     """
+    subject = mail_subject(run, ticket)
+    mailed = await _mail(run, toolbox, report, subject, key=key)
+    posted = await _post(run, toolbox, report, subject, key=key)
+    return {**mailed, **posted}
+
+
+async def _post(run: Run, toolbox: Toolbox, report: str, subject: str, *, key: str) -> dict[str, Any]:
+    posted = []
+    message = shortened_message(f"# {' '.join(subject.split())}\n\n{report}")
+    for chat, channel in run.outcome.channels:
+        try:
+            await _chat_hands(toolbox, chat).call(
+                "post_message",
+                {"channel": channel, "text": message},
+                key=f"{chat}_post_message:{key.partition(':')[2]}/{channel}",
+                reason="The run ends in this message.",
+                owed=True,
+            )
+            posted.append(f"{chat}:{channel}")
+        except NotApprovedError:
+            # As for a mail: what somebody declined for one channel says nothing about the next.
+            if toolbox.approver.is_void:
+                raise
+    return {"chat": posted} if run.outcome.channels else {}
+
+
+async def _mail(run: Run, toolbox: Toolbox, report: str, subject: str, *, key: str) -> dict[str, Any]:
     if not run.outcome.mail_to or toolbox.mail is None:
         return {}
-    subject = mail_subject(run, ticket)
     try:
         sent = await toolbox.mail.send(
             run.outcome.mail_to, subject, report, key=key, reason="The run ends in this mail.", owed=True

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from deskhand.errors import ConfigurationError
 from deskhand.kit.crypto import SecretBox
 from deskhand.kit.db.session import Database
 from deskhand.kit.mail import Mailer
+from deskhand.kit.rates import RateLimiter
 from deskhand.knowledge.embedding import Embedder
 from deskhand.plugins.registry import PluginManager
 from deskhand.tenants.connections import connected_tools, desk_for
@@ -20,6 +21,7 @@ from deskhand.work.approvals import Approver, Look
 from deskhand.work.hands import DeskHands
 from deskhand.work.knowledge_tools import KnowledgeTools
 from deskhand.work.mail_tools import MailHands
+from deskhand.work.outside.opening import open_outside
 from deskhand.work.run import Run
 from deskhand.work.toolbox import Sources, Toolbox
 
@@ -33,12 +35,14 @@ class ToolboxMaker:
         secrets: Decrypts the tenant's connections.
         plugins: Registered desks.
         embedder: For semantic search.
+        rates: How often a place outside is called, by all runs of this worker.
     """
 
     db: Database
     secrets: SecretBox
     plugins: PluginManager
     embedder: Embedder
+    rates: RateLimiter = field(default_factory=RateLimiter)
 
     @asynccontextmanager
     async def open(self, run: Run) -> AsyncIterator[Toolbox]:
@@ -65,7 +69,12 @@ class ToolboxMaker:
                     grants=granted, db=self.db, journal=run.journal, embedder=self.embedder, seen=sources.add
                 )
             mail = self._mail(run, approver, own_look)
-            yield Toolbox(desks, sources=sources, approver=approver, knowledge=knowledge, mail=mail)
+            outside = open_outside(
+                run, self.secrets, db=self.db, rates=self.rates, approver=approver, own_look=own_look
+            )
+            yield Toolbox(
+                desks, sources=sources, approver=approver, knowledge=knowledge, mail=mail, outside=tuple(outside)
+            )
 
     def _mail(self, run: Run, approver: Approver, own_look: Look | None) -> MailHands | None:
         granted = run.grants.get(MAIL.tool_id)

@@ -21,6 +21,7 @@ from deskhand.work.facts import live_source
 from deskhand.work.hands import DeskHands, shown
 from deskhand.work.knowledge_tools import KnowledgeTools
 from deskhand.work.mail_tools import MailHands
+from deskhand.work.outside.hands import OutsideHands
 
 _NAME_LENGTH = 64  # what model vendors allow
 
@@ -53,6 +54,7 @@ class Toolbox:
         approver: Asks people; remembers what came of it.
         knowledge: The tenant's knowledge, if it is granted.
         mail: The tenant's mail, if it is granted and set up.
+        outside: Chats, receivers and hosts, the same way.
     """
 
     def __init__(
@@ -63,6 +65,7 @@ class Toolbox:
         approver: Approver,
         knowledge: KnowledgeTools | None = None,
         mail: MailHands | None = None,
+        outside: Sequence[OutsideHands] = (),
     ) -> None:
         self.sources = sources
         self.approver = approver
@@ -75,6 +78,7 @@ class Toolbox:
         }
         self._knowledge = knowledge
         self.mail = mail
+        self.outside = {hands.provider.tool_id: hands for hands in outside}
 
     @property
     def own(self) -> DeskHands | None:
@@ -124,6 +128,11 @@ class Toolbox:
                 self.mail.spec(one, name=tool_name(MAIL, one, alone=True), description=one.description)
                 for one in self.mail.offered()
             ]
+        specs += [
+            hands.spec(one, name=tool_name(hands.provider, one, alone=True), description=one.description)
+            for hands in self.outside.values()
+            for one in hands.offered()
+        ]
         return specs
 
 
