@@ -162,9 +162,10 @@ SECRET = "whsec_" + "A1b2C3d4" * 5 + "A1=="
 def test_settings_that_could_not_be_used_are_refused_without_a_value(
     tool: str, stored: dict[str, Any], place: str
 ) -> None:
-    fault = outside_faults(tool, stored)[0]
+    faults = outside_faults(tool, stored)
+    fault = faults[0]
     assert fault.pointer.startswith(f"/connection_extras/{tool}/{place}")
-    assert place == "canary" or "canary" not in str(outside_faults(tool, stored)[0])
+    assert place == "canary" or "canary" not in str(faults)
 
 
 def test_settings_show_no_secret() -> None:

@@ -199,6 +199,8 @@ EXEMPT = {
                 "configuration.places.fault_at",
                 "kit.yaml.write_yaml",
                 "approvals.differences.differences",
+                "work.outside.places.ensure_taken",
+                "tenants.outside.outside_faults",
                 "schedules.pages.misfire_words",
                 "knowledge.repository.search_statement",
                 "llm.modelinfo.price_of",

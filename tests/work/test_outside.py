@@ -149,6 +149,20 @@ async def test_a_chat_that_says_later_gets_the_message_later_and_once(
     assert reached(simulator) == {"slack/post_message": 1}
 
 
+@pytest.mark.parametrize("fault", [{"kind": "outage", "after_effect": True}, {"status": 503}], ids=["broken", "503"])
+async def test_what_nobody_can_tell_is_asked_of_a_person_and_not_ended_in_a_note(
+    product: Product, simulator: OutsideSimulator, fault: dict[str, Any]
+) -> None:
+    customer = await outside_customer(product, simulator, grants(Mode.ALLOW), outcome={"kind": "note"})
+    simulator.faults.add(Fault(count=1, **fault))
+    product.model.script = trying(("slack_post_message", {"channel": "leads", "text": "Once?"}))
+    await product.start_worker(limits=ROOMY)
+    run = await run_of_ticket(product, customer)
+    assert (run["status"], run["error_code"]) == ("waiting", "in-doubt"), run
+    assert "The Slack channel 'leads'" in run["error_message"]
+    assert reached(simulator) == ({"slack/post_message": 1} if "kind" in fault else {})
+
+
 async def test_a_run_that_never_stops_calling_is_stopped(
     product: Product, simulator: OutsideSimulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:

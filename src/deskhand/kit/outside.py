@@ -138,13 +138,13 @@ async def _read(response: httpx2.Response, secrets: Iterable[str]) -> Answer:
     text = raw[:ANSWER_BYTES].decode(response.encoding or "utf-8", "replace")
     return Answer(
         status=response.status_code,
-        headers={name: without(value, secrets) for name, value in response.headers.items()},
-        text=storable_text(without(text, secrets)),
+        headers={name: _without(value, secrets) for name, value in response.headers.items()},
+        text=storable_text(_without(text, secrets)),
         is_cut=size > ANSWER_BYTES,
     )
 
 
-def without(text: str, secrets: Iterable[str]) -> str:
+def _without(text: str, secrets: Iterable[str]) -> str:
     """The text without these secrets, wherever the other side put them."""
     for secret in secrets:
         text = text.replace(secret, REDACTED) if secret else text

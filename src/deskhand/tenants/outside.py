@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from itertools import takewhile
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
@@ -198,9 +199,13 @@ def outside_faults(tool: str, stored: Mapping[str, Any]) -> list[FieldProblem]:
 
 
 def _fault(tool: str, place: Sequence[str | int], sentence: str) -> FieldProblem:
-    # A name that cannot be one may be an address in the wrong place, so the fault is said of what holds it.
-    shown = place[: place.index("[key]") - 1] if "[key]" in place else place
+    # A name that cannot be one may be a secret address in the wrong place, so the fault is said of what holds it.
+    shown = list(takewhile(_is_name, place))
     return FieldProblem(pointer(["connection_extras", tool, *shown]), f"{'.'.join(map(str, shown))}: {sentence}")
+
+
+def _is_name(part: str | int) -> bool:
+    return isinstance(part, int) or re.fullmatch(PLACE, part) is not None or origin_of(part) == part
 
 
 def ensure_outside_settings(tenant: TenantConfig, secrets: SecretBox) -> None:

@@ -21,9 +21,11 @@ from pydantic_ai.models import Model
 from deskhand.engine.claims import RunningExecution
 from deskhand.engine.journal import Journal
 from deskhand.engine.retry import BASE_DELAY
-from deskhand.errors import ConfigurationError, LimitReachedError, RunInterrupted, UnavailableError
+from deskhand.errors import ConfigurationError, DeskhandError, LimitReachedError, RunInterrupted, UnavailableError
 from deskhand.kit.db.away import is_passing, sqlstate
 from deskhand.kit.http import HttpClientFactory
+from deskhand.kit.mail import MailError, MailInDoubtError
+from deskhand.kit.outside import OutsideError, OutsideInDoubtError
 from deskhand.llm.connection import GatewaySettings
 from deskhand.llm.embedded.constrained import ConstrainedModel
 from deskhand.llm.errors import (
@@ -78,7 +80,11 @@ _SHORTFALLS: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
     ((ModelAuthError, ConfigurationError), "the model is not set up so that it can be used"),
     ((InvalidOutputError,), "the model's answers could not be used"),
     ((ModelBadRequestError,), "the model refused the request"),
+    ((MailError, OutsideError), "what the model was to use outside the desk could not be reached"),
 )
+
+_PASSING = (ModelError, MailError, OutsideError)
+"""What another try may mend, and what must not keep the note from its ticket."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +123,8 @@ class Share:
             longest_wait=LATE_SHARE * timeout,
         )
 
-    def allows_another_try(self, execution: RunningExecution, error: ModelError, *, now: float) -> bool:
-        """Whether the run is to be tried again for the model's sake, instead of writing the note without it."""
+    def allows_another_try(self, execution: RunningExecution, error: DeskhandError, *, now: float) -> bool:
+        """Whether the run is to be tried again for the model's or its tools' sake, instead of writing the note without it."""
         if not error.retryable or execution.attempt >= execution.max_attempts or now >= self.deadline:
             return False
         # The longest wait that retry.decide() could choose, without its jitter; so a try that is allowed here comes in
@@ -245,12 +251,13 @@ class Drafter:
         """Why the model was no help, if the run is to go on without it.
 
         Raises:
-            ModelError: It may pass by itself, and there is time for another try.
+            DeskhandError: It may pass by itself, and there is time for another try.
         """
         execution = self._journal.execution
-        if isinstance(error, ModelError) and self._share.allows_another_try(execution, error, now=time.monotonic()):
+        # A mail server or a chat that is away is waited for as long as the model is: the note is owed all the same.
+        if isinstance(error, _PASSING) and self._share.allows_another_try(execution, error, now=time.monotonic()):
             raise error
-        known = isinstance(error, (ModelError, LimitReachedError, ConfigurationError))
+        known = isinstance(error, (*_PASSING, LimitReachedError, ConfigurationError))
         log.warning("note_without_model", reason=str(error), exc_info=None if known else error)
         return str(error) if known else f"Unexpected {type(error).__name__}."
 
@@ -260,9 +267,10 @@ def _is_not_the_models(error: Exception) -> bool:
     # Before the next line, because a limit that is reached is a RunInterrupted too, and costs the run only its model.
     if isinstance(error, (LimitReachedError, ModelError)):
         return False
-    return (
-        isinstance(error, (RunInterrupted, DeskError, UnavailableError)) or is_passing(error) or bool(sqlstate(error))
-    )
+    # Whether a mail or a message went out is asked of a person at the next try; to end here would leave it open.
+    in_doubt = isinstance(error, (MailInDoubtError, OutsideInDoubtError))
+    ours = isinstance(error, (RunInterrupted, DeskError, UnavailableError))
+    return in_doubt or ours or is_passing(error) or bool(sqlstate(error))
 
 
 def shortfall(error: Exception) -> str:

@@ -149,12 +149,14 @@ def _packed(lines: Sequence[str]) -> Iterator[str]:
 
 def _pieces(line: str) -> Iterator[str]:
     """A long line in parts, none of which ends inside of an escaped character."""
-    while len(line) > _SECTION:
-        end = line.rfind("&", _SECTION - 5, _SECTION)
-        end = end if end > 0 and ";" not in line[end:_SECTION] else _SECTION
-        yield line[:end]
-        line = line[end:]
-    yield line
+    start = 0
+    while len(line) - start > _SECTION:
+        limit = start + _SECTION
+        end = line.rfind("&", limit - 5, limit)
+        end = limit if end < 0 or ";" in line[end:limit] else end
+        yield line[start:end]
+        start = end
+    yield line[start:]
 
 
 def _runs(text: str) -> Iterator[dict[str, Any]]:

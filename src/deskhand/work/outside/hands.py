@@ -154,11 +154,18 @@ class OutsideHands:
         self, operation: ToolOperation, errand: Errand, permit: Permit | None, *, key: str, owed: bool
     ) -> dict[str, Any]:
         mark = self.journal.mark_for(key)
+        asks_person = operation.doubt is Doubt.PERSON
 
         async def perform() -> Any:
             if permit is not None:
                 await permit.ensure_fresh()
-            result = await self._sent(errand, mark)
+            try:
+                result = await self._sent(errand, mark)
+            except OutsideInDoubtError as error:
+                if asks_person:
+                    raise
+                # No doubt needs settling where the same id may go out again.
+                raise OutsideUnavailableError(error.detail, retry_after=error.retry_after) from error
             await self._audit(operation, errand, mark)
             return {"id": mark, "mark": mark, "answer": result}
 
@@ -168,7 +175,6 @@ class OutsideHands:
                 f" whether it arrived. Look there, then answer here: was it done? Its id is {mark}."
             )
 
-        asks_person = operation.doubt is Doubt.PERSON
         stored = await self.journal.step(
             name=self._step(operation),
             key=key,
