@@ -29,6 +29,8 @@ def test_an_outcome_is_read_as_it_was_stored(kind: OutcomeKind) -> None:
 def test_a_mailed_report_keeps_its_recipients_and_subject_and_an_old_version_ends_in_a_note() -> None:
     outcome = Outcome(kind=OutcomeKind.REPORT, mail_to=[LEADS], mail_subject="On {{current_date}}")
     assert read_outcome(outcome.as_stored()) == outcome
+    noted = Outcome(kind=OutcomeKind.REPORT, on_ticket=True)
+    assert noted.as_stored() == {"kind": "report", "on_ticket": True}
     posted = Outcome(kind=OutcomeKind.REPORT, chat_to=["slack:b", "teams:a", "slack:b"])
     assert read_outcome(posted.as_stored()) == posted
     assert list(posted.channels) == [("slack", "b"), ("teams", "a")]
@@ -41,6 +43,7 @@ def test_a_mailed_report_keeps_its_recipients_and_subject_and_an_old_version_end
         ({"kind": "reply", "mail_to": [LEADS]}, "mail_to belongs to the kind 'report', and this is 'reply'"),
         ({"mail_to": [LEADS]}, "this is 'note'"),
         ({"chat_to": ["slack:leads"]}, "chat_to belongs to the kind 'report', and this is 'note'"),
+        ({"on_ticket": True}, "on_ticket belongs to the kind 'report', and this is 'note'"),
         ({"kind": "report", "chat_to": ["leads"]}, "chat_to"),
         ({"kind": "report", "chat_to": ["http:leads"]}, "chat_to"),
         ({"kind": "report", "chat_to": ["slack:Leads and all"]}, "chat_to"),
@@ -71,6 +74,8 @@ def test_what_no_run_could_end_in_is_refused_in_words(sent: dict[str, Any], word
         ({"kind": "fields"}, {"jira": {}, "zendesk": {"update_ticket": PLAIN}}, []),
         ({"kind": "report", "mail_to": [LEADS]}, {"jira": {"send": PLAIN}}, ["/outcome/mail_to"]),
         ({"kind": "report", "mail_to": [LEADS]}, SENDS, []),
+        ({"kind": "report", "on_ticket": True}, SENDS, ["/outcome/on_ticket"]),
+        ({"kind": "report", "on_ticket": True}, {"jira": {"add_note": PLAIN}}, []),
         (
             {"kind": "report", "chat_to": ["teams:a", "slack:b"]},
             {"slack": {"post_message": PLAIN}},

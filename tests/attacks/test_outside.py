@@ -71,9 +71,13 @@ def test_every_message_is_one_that_the_vendors_take(text: str) -> None:
     assert len(teams) <= 28 * 1024
 
 
-@pytest.mark.parametrize("text", ["&" * MESSAGE_LIMIT, "𝔘" * MESSAGE_LIMIT, "**a**\n" * 1_000, "x " * 3_000, "# " * 9])
+@pytest.mark.parametrize(
+    "text",
+    ["&" * MESSAGE_LIMIT, "𝔘" * MESSAGE_LIMIT, "**a**\n" * 1_000, "x " * 3_000, "# " * 9, "a" + "\n" * 5_900 + "b"],
+)
 def test_the_longest_messages_fit(text: str) -> None:
     assert _slack_fault(slack_body(text)) == ""
+    assert all(block["text"]["text"].strip() for block in slack_body(text)["blocks"])
     assert "".join(block["text"]["text"] for block in slack_body(text)["blocks"]).count("&amp;") == text.count("&")
     assert len(json.dumps(teams_body(text), ensure_ascii=False).encode()) <= 28 * 1024
     assert shortened_message("x" * 9_000).endswith(CUT)

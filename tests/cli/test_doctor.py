@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import subprocess
 import sys
@@ -20,10 +21,14 @@ from tests.conftest import TEMPLATE, DatabaseUrls, urls_of
 from tests.support.logins import TENANT_KEY
 
 from deskhand.cli.doctor import _models_of
+from deskhand.cli.outside import _fault, _places
 from deskhand.errors import DeskhandError
+from deskhand.kit.crypto import SecretBox
 from deskhand.kit.db.embedded import EmbeddedPostgres
 from deskhand.simulators.base.server import run_in_process
 from deskhand.simulators.models import LlmSimulator
+from deskhand.simulators.outside import OutsideSimulator
+from deskhand.tenants.models import TenantConfig
 
 
 @pytest.fixture
@@ -64,6 +69,7 @@ async def test_it_names_what_lets_tenants_meet(own_database: DatabaseUrls, tmp_p
     assert "✓ database role: " in healthy
     assert "✓ platform administration: " in healthy
     assert "✓ settings: " in healthy
+    assert "✓ outside the desks: no tenant has mail, a chat, a receiver or a host" in healthy
     connection = await asyncpg.connect(own_database.superuser_url)
     try:
         await connection.execute("ALTER TABLE agents NO FORCE ROW LEVEL SECURITY")
@@ -118,6 +124,25 @@ async def test_a_mistyped_variable_is_named(own_database: DatabaseUrls, tmp_path
     (line,) = [line for line in answer.stdout.splitlines() if " settings: " in line]
     assert line.startswith("✗ settings: DESKHAND_LLM_BASURL is no setting")
     assert "'DESKHAND_LLM_BASE_URL'" in line
+
+
+async def test_places_outside_that_do_not_answer_are_named_without_their_addresses() -> None:
+    secrets = SecretBox([Fernet.generate_key().decode()])
+    async with OutsideSimulator() as simulator:
+        mail = {"host": "127.0.0.1", "port": 9, "sender": "a@acme.test", "allowed_recipients": ["acme.test"]}
+        extras = {**simulator.settings(), "email": mail}
+        sealed = secrets.encrypt(json.dumps(extras))
+        tenant = TenantConfig(tenant_id="acme", connection_extras_encrypted=sealed)
+        places = list(_places(tenant, secrets))
+        here = [await _fault(place, allow_private=True) for place in places]
+        outside = [await _fault(place, allow_private=False) for place in places]
+    assert [place.name for place in places] == [
+        "acme: the mail server", "acme: slack 'leads'", "acme: slack 'ops'", "acme: teams 'leads'",
+        "acme: webhook 'cmdb'", f"acme: http '{simulator.url}'",
+    ]  # fmt: skip
+    assert [fault for fault in here if fault] == ["acme: the mail server does not answer (ConnectionRefusedError)"]
+    assert all("must not be called: '127.0.0.1' points to" in fault for fault in outside)
+    assert simulator.key not in str(outside) + str(places)
 
 
 ODD_ANSWERS = (

@@ -8,10 +8,21 @@ from typing import Any
 
 import pytest
 from tests.support.approvals import answer, calling, question
-from tests.support.outside import OPERATIONS, arguments, outside_customer, reached, run_of_ticket, said, told, trying
+from tests.support.outside import (
+    DESK,
+    OPERATIONS,
+    arguments,
+    outside_customer,
+    reached,
+    run_of_ticket,
+    said,
+    told,
+    trying,
+)
 from tests.support.product import Product
 
 from deskhand.simulators.base.faults import Fault
+from deskhand.simulators.models import Reply
 from deskhand.simulators.outside import OutsideSimulator
 from deskhand.tools.outside import ANSWER_LIMIT
 from deskhand.tools.values import Mode
@@ -161,6 +172,26 @@ async def test_what_nobody_can_tell_is_asked_of_a_person_and_not_ended_in_a_note
     assert (run["status"], run["error_code"]) == ("waiting", "in-doubt"), run
     assert "The Slack channel 'leads'" in run["error_message"]
     assert reached(simulator) == ({"slack/post_message": 1} if "kind" in fault else {})
+
+
+async def test_a_report_about_a_ticket_goes_to_a_channel_and_on_the_ticket(
+    product: Product, simulator: OutsideSimulator
+) -> None:
+    outcome = {"kind": "report", "chat_to": ["teams:leads"], "on_ticket": True, "mail_subject": "On {{ticket.subject}}"}
+    customer = await outside_customer(product, simulator, {"teams": ["post_message"]})
+    changes = {"outcome": outcome, "tool_operations": {DESK: ["get_ticket", "add_note"], "teams": ["post_message"]}}
+    changed = await customer.client.patch(f"/api/v1/agents/{customer.agent_id}", json=changes)
+    assert changed.is_success, changed.text
+    product.model.script = lambda _: Reply(tool_calls=(("give_answer", {"report": "It is the cable."}),))
+    await product.start_worker(limits=ROOMY)
+    ticket_id = await product.desk.file_ticket("VPN <at>all</at> drops")
+    answered = await product.deliver(customer, ticket_id)
+    run = await product.ended(customer, answered.json()["execution_id"])
+    assert (run["status"], run["output_result"]["chat"]) == ("completed", ["teams:leads"]), run
+    [message] = simulator.posted
+    assert message.text.startswith("On VPN <\u2060at>all<\u2060/at> drops\n\nIt is the cable.")
+    [note] = await product.desk.notes(ticket_id)
+    assert ("It is the cable." in note["body"], note["public"]) == (True, False)
 
 
 async def test_a_run_that_never_stops_calling_is_stopped(

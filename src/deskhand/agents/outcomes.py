@@ -28,7 +28,7 @@ class OutcomeKind(StrEnum):
     - ``note``: a cited note for the technician, on the ticket that started the run.
     - ``reply``: an answer to the requester.
     - ``fields``: category, priority and group of the ticket.
-    - ``report``: free Markdown, kept with the run, and mailed and posted where ``mail_to`` and ``chat_to`` say so.
+    - ``report``: free Markdown, kept with the run, and sent where ``mail_to``, ``chat_to`` and ``on_ticket`` say.
     - ``none``: what its tools did, and a sentence about it.
     """
 
@@ -70,9 +70,15 @@ class Outcome(InputModel):
         description="Channels that get a report, such as `slack:leads`; needs `post_message` of that chat.",
     )
 
+    on_ticket: bool = Field(
+        False,
+        description="Whether a report also goes on the ticket that started the run, as an internal note of at most 500"
+        " words; needs `add_note`.",
+    )
+
     @model_validator(mode="after")
     def _only_a_report_is_sent(self) -> Outcome:
-        for name in ("mail_to", "chat_to"):
+        for name in ("mail_to", "chat_to", "on_ticket"):
             if getattr(self, name) and self.kind is not OutcomeKind.REPORT:
                 raise ValueError(f"{name} belongs to the kind 'report', and this is '{self.kind.value}'")
         return self
@@ -85,8 +91,9 @@ class Outcome(InputModel):
     def as_stored(self) -> dict[str, Any]:
         """What is written to the column; members of mails and messages only where there is one."""
         # Left out, so that a changed default subject makes no new version of agents that send nothing.
-        unused = {name for name in ("mail_to", "chat_to") if not getattr(self, name)}
-        return self.model_dump(mode="json", exclude=unused | ({"mail_subject"} if len(unused) == 2 else set()))
+        unused = {name for name in ("mail_to", "chat_to", "on_ticket") if not getattr(self, name)}
+        untitled = {"mail_subject"} if unused >= {"mail_to", "chat_to"} else set()
+        return self.model_dump(mode="json", exclude=unused | untitled)
 
 
 def read_outcome(stored: Mapping[str, Any] | None) -> Outcome:
@@ -101,6 +108,8 @@ def outcome_faults(outcome: Outcome, granted: Mapping[str, Grants]) -> Iterator[
     needed = {OutcomeKind.REPLY: "reply", OutcomeKind.FIELDS: "update_ticket"}.get(outcome.kind)
     if needed is not None and needed not in operations:
         yield FieldProblem("/outcome/kind", f"'{outcome.kind.value}' needs the grant '{needed}' on a desk")
+    if outcome.on_ticket and "add_note" not in operations:
+        yield FieldProblem("/outcome/on_ticket", "a report on the ticket needs the grant 'add_note' on a desk")
     if outcome.mail_to and "send" not in granted.get(EMAIL, {}):
         yield FieldProblem("/outcome/mail_to", "mailing a report needs the grant 'send' of the tool 'email'")
     for index, (chat, _) in enumerate(outcome.channels):

@@ -124,7 +124,7 @@ class Share:
         )
 
     def allows_another_try(self, execution: RunningExecution, error: DeskhandError, *, now: float) -> bool:
-        """Whether the run is to be tried again for the model's or its tools' sake, instead of writing the note without it."""
+        """Whether the run is tried again for the model's or a tool's sake, instead of a note without the model."""
         if not error.retryable or execution.attempt >= execution.max_attempts or now >= self.deadline:
             return False
         # The longest wait that retry.decide() could choose, without its jitter; so a try that is allowed here comes in

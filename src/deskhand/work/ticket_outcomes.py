@@ -35,7 +35,7 @@ from deskhand.work.toolbox import Toolbox
 
 REPLY_WORDS = 500
 # Keys that name the outcome and not a count: the write of a resumed run is the same step, and is not made twice.
-REPLY_KEY, FIELDS_KEY = "reply:outcome", "update_ticket:outcome"
+REPLY_KEY, FIELDS_KEY, NOTED_KEY = "reply:outcome", "update_ticket:outcome", "add_note:report"
 SPOKEN_FOR = {OutcomeKind.REPLY: frozenset({"reply"}), OutcomeKind.FIELDS: frozenset({"update_ticket"})}
 
 _TEXT = {"type": "string", "minLength": 1, "maxLength": 4_000}
@@ -169,14 +169,23 @@ class TicketOutcomes:
             return {"fields": await _set_fields(own, answer, key=seen.key(FIELDS_KEY))}
         if kind is OutcomeKind.REPORT:
             report = str(answer["report"])
-            mail = await deliver(run, toolbox, report, seen.ticket, key=seen.key(REPORT_KEY))
-            return {"report": report, **mail}
+            sent = await deliver(run, toolbox, report, seen.ticket, key=seen.key(REPORT_KEY))
+            noted = await _note_report(own, report, key=seen.key(NOTED_KEY)) if run.outcome.on_ticket else {}
+            return {"report": report, **sent, **noted}
         return {"done": answer["done"]}
 
 
 def _degraded(kind: OutcomeKind, model_name: str, reason: str) -> Ending:
     output = {"outcome": kind.value, "model": model_name, "degraded": True, "degraded_reason": reason}
     return Ending(ExecutionStatus.COMPLETED, output=output)
+
+
+async def _note_report(own: DeskHands, report: str, *, key: str) -> dict[str, Any]:
+    # Cut before anybody is asked, as a reply is.
+    body = _within(report, REPLY_WORDS)
+    approved = await own.ask("add_note", {"body": body}, key=key, reason="The run ends in this note.")
+    receipt = await own.add_note(str(approved["body"]), key=key)
+    return {"note_id": receipt.id or None}
 
 
 async def _set_fields(own: DeskHands, answer: Mapping[str, Any], *, key: str = FIELDS_KEY) -> dict[str, Any]:

@@ -138,8 +138,10 @@ def _packed(lines: Sequence[str]) -> Iterator[str]:
     """Lines joined to sections that Slack takes."""
     section = ""
     for line in (piece for one in lines for piece in _pieces(one)):
-        if section and len(section) + 1 + len(line) > _SECTION:
-            yield section
+        if len(section) + 1 + len(line) > _SECTION:
+            # One of line breaks alone is none to Slack, which would refuse the whole message for it.
+            if section.strip():
+                yield section
             section = line
         else:
             section = f"{section}\n{line}" if section else line
