@@ -312,9 +312,8 @@ class AgentService:
             agent, tenant_is_active=tenant.is_active, connected=connected, listed_models=self._listed_models
         )
         tools = {tool.tool_id for tool in agent.tools}
-        outcome = read_outcome(agent.outcome)
-        missing += mail_missing(outcome, tools, mail_settings(tenant, self._secrets))
-        missing += outside_missing(outcome, tools, outside_settings(tenant, self._secrets))
+        missing += mail_missing(read_outcome(agent.outcome), tools, mail_settings(tenant, self._secrets))
+        missing += outside_missing(read_outcome(agent.outcome), tools, outside_settings(tenant, self._secrets))
         if missing:
             raise AgentNotReadyError(
                 f"The agent cannot be active: {'; '.join(fault.detail for fault in missing)}.", errors=missing

@@ -16,10 +16,11 @@ from deskhand.installation import Installation
 from deskhand.kit.crypto import SecretBox
 from deskhand.kit.db.session import Database
 from deskhand.kit.http import public_addresses
+from deskhand.plugins.registry import PluginManager
 from deskhand.tenants.mail import mail_settings
 from deskhand.tenants.models import TenantConfig
 from deskhand.tenants.outside import outside_addresses, outside_settings
-from deskhand.tenants.repository import list_tenants
+from deskhand.tenants.service import TenantService
 
 SECONDS = 5.0
 AT_ONCE = 16
@@ -41,7 +42,7 @@ async def outside_faults(installation: Installation) -> tuple[int, list[str]]:
     places: list[Place] = []
     faults: list[str] = []
     async with database(installation) as db:
-        async for tenant in _tenants(db):
+        async for tenant in _tenants(db, secrets):
             try:
                 places += _places(tenant, secrets)
             except ConfigurationError:
@@ -56,11 +57,13 @@ async def outside_faults(installation: Installation) -> tuple[int, list[str]]:
     return len(places), faults
 
 
-async def _tenants(db: Database) -> AsyncIterator[TenantConfig]:
+async def _tenants(db: Database, secrets: SecretBox) -> AsyncIterator[TenantConfig]:
+    plugins = PluginManager()
     cursor: str | None = None
     while True:
         async with db.platform_session() as session:
-            page = await list_tenants(session, q=None, tool_type=None, is_active=True, limit=200, cursor=cursor)
+            tenants = TenantService(session, secrets=secrets, plugins=plugins)
+            page = await tenants.list_tenants(is_active=True, limit=200, cursor=cursor)
         for tenant in page.items:
             yield tenant
         cursor = page.next_cursor
