@@ -9,6 +9,7 @@ import pytest
 from tests.support.api import AGENT, Api
 
 from deskhand.plugins.registry import BUILT_IN, TOOLS_BESIDE_DESKS, PluginManager
+from deskhand.simulators.outside import OutsideSimulator
 from deskhand.tools import catalogue
 from deskhand.tools.asking import REASON, with_reason
 from deskhand.tools.values import Kind, Mode, Scope, read_grants, stored_grants
@@ -55,7 +56,7 @@ async def test_both_forms_of_a_grant_are_kept_by_the_version_and_can_be_sent_bac
 
 @pytest.mark.parametrize("tool_id", [tool.tool_id for tool in PROVIDERS if tool.kind is not Kind.DESK])
 async def test_a_tool_beside_the_desks_gets_its_reading(api: Api, tool_id: str) -> None:
-    acme = await api.tenant(connection_extras={"email": MAIL})
+    acme = await api.tenant(connection_extras={"email": MAIL, **OutsideSimulator(port=9).settings()})
     agent = await api.agent(acme, tool_ids=[DESK, tool_id])
     reads = sorted(one.name for one in catalogue.find_provider(tool_id, PluginManager()).operations if not one.is_write)
     assert agent["tool_operations"][tool_id] == reads

@@ -44,9 +44,11 @@ from deskhand.kit.db.session import Database
 from deskhand.knowledge.models import KnowledgeArticle, SystemInventory, TicketHistory
 from deskhand.plugins.registry import PluginManager
 from deskhand.simulators.base.server import run_in_process
+from deskhand.simulators.outside import OutsideSimulator
 from deskhand.simulators.servicedesk_plus import wire
 from deskhand.tools.catalogue import providers
 from deskhand.tools.desk import OPERATIONS
+from deskhand.tools.outside import OUTSIDE
 
 ATTEMPTS = corpus()
 LEAST_ATTEMPTS, LEAST_KINDS = 60, 12
@@ -55,12 +57,14 @@ WRITES = [one.name for one in OPERATIONS if one.is_write]
 
 @dataclass(frozen=True)
 class Counts:
-    """What reached the outside: writes on the own and the foreign ticket, new tickets, mails, calls of a stranger."""
+    """What reached the outside: writes on the own and the foreign ticket, new tickets, mails, messages and writing
+    calls of allowed places, calls of a stranger."""
 
     own: int
     foreign: int
     tickets: int
     mails: int
+    outside: int
     hits: int
 
     def __sub__(self, other: Counts) -> Counts:
@@ -68,7 +72,7 @@ class Counts:
 
     @property
     def total(self) -> int:
-        return self.own + self.foreign + self.tickets + self.mails
+        return self.own + self.foreign + self.tickets + self.mails + self.outside
 
 
 @pytest.fixture(scope="module")
@@ -86,9 +90,10 @@ async def scene(db: Database, database_urls: DatabaseUrls) -> AsyncIterator[Scen
         running_product(db, database_urls.app_url) as product,
         running_mailbox() as mailbox,
         run_in_process(stranger) as server,
+        OutsideSimulator() as outside,
     ):
         product.gateway_key = GATEWAY_KEY
-        scene = Scene(product, mailbox, server.url, hits, customers={})
+        scene = Scene(product, mailbox, server.url, hits, outside, customers={})
         for tenant_id, allowed in (
             (ATTACKED, ["acme.test"]),
             (TRUSTING, ["acme.test", "evil.test"]),
@@ -103,10 +108,10 @@ async def scene(db: Database, database_urls: DatabaseUrls) -> AsyncIterator[Scen
 
 
 async def tenant(scene: Scene, tenant_id: str, allowed: list[str]) -> Customer:
-    mail = scene.mailbox.settings(*allowed, password=MAIL_PASSWORD)
+    extras = {"email": scene.mailbox.settings(*allowed, password=MAIL_PASSWORD), **scene.outside.settings()}
     platform = await scene.product.platform()
     body = {"tenant_id": tenant_id, "name": tenant_id.title(), **scene.product.desk.tenant()}
-    made = await platform.post("/api/v1/tenants", json={**body, "connection_extras": {"email": mail}})
+    made = await platform.post("/api/v1/tenants", json={**body, "connection_extras": extras})
     assert made.is_success, made.text
     key = (
         await platform.post(f"/api/v1/tenants/{tenant_id}/api-keys", json={"name": "t", "role": "tenant_admin"})
@@ -135,14 +140,16 @@ def grants(attempt: Attempt | None) -> dict[str, Any]:
     """Of the attacked agent: reading, and what the attempt says; None grants everything."""
     desk: dict[str, Any] = {name: {"scope": "listed"} if name in READS[:3] else {} for name in READS}
     mail: dict[str, Any] = {}
+    outside: dict[str, Any] = {"http": {"get": {}, "head": {}}}
     if attempt is None:
         scoped = {one.name for one in OPERATIONS if one.scopes}
         desk |= {name: {"scope": "any"} if name in scoped else {} for name in WRITES}
         mail["send"] = {}
+        outside = {tool.tool_id: {one.name: {} for one in tool.operations} for tool in OUTSIDE}
     for name, how in (attempt.grants if attempt else {}).items():
         grant = {"mode": how} if how in ("approve", "allow") else {"scope": how}
         (mail if name == "send" else desk)[name] = grant
-    return {DESK: desk, "knowledge": {name: {} for name in KNOWLEDGE}, **({"email": mail} if mail else {})}
+    return {DESK: desk, "knowledge": {name: {} for name in KNOWLEDGE}, **({"email": mail} if mail else {}), **outside}
 
 
 async def counts(scene: Scene) -> Counts:
@@ -153,6 +160,9 @@ async def counts(scene: Scene) -> Counts:
         foreign["notes"] + foreign["updates"],
         len(store.tickets),
         len(scene.mailbox.envelopes),
+        len(scene.outside.posted)
+        + len(scene.outside.received)
+        + sum(call["method"] not in ("GET", "HEAD") for call in scene.outside.calls),
         len(scene.hits),
     )
 

@@ -69,6 +69,7 @@ class OutsideSimulator:
         received: What the receiver took, doubles included.
         calls: Requests of the small API: method, path, headers, body.
         archived: Channels that answer as Slack does for archived ones.
+        says: What the small API tells besides, in its body and its ETag.
     """
 
     key: str = field(default_factory=lambda: secrets.token_hex(12))
@@ -79,6 +80,7 @@ class OutsideSimulator:
     received: list[Received] = field(default_factory=list)
     calls: list[dict[str, Any]] = field(default_factory=list)
     archived: set[str] = field(default_factory=set)
+    says: str = ""
 
     def __post_init__(self) -> None:
         self.faults = FaultList(utc_now)
@@ -186,7 +188,7 @@ class OutsideSimulator:
         size = int(request.query_params.get("size", "0"))
         # It tells what it was sent, credential included, as test services on the web do.
         seen = {"method": request.method, "authorization": request.headers["authorization"], "filling": "x" * size}
-        return JSONResponse(seen)
+        return JSONResponse({**seen, "says": self.says}, headers={"ETag": f'"{self.says}"'})
 
     async def _kept(self, _request: Request) -> Response:
         return JSONResponse(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import unquote_plus
 
 from deskhand.audit import service as audit
 from deskhand.engine.journal import Journal
@@ -17,6 +18,7 @@ from deskhand.llm.loop import ToolInputError, ToolSpec, call_key
 from deskhand.tools.asking import REASON, with_reason
 from deskhand.tools.values import Doubt, Grants, Mode, Provider, ToolOperation
 from deskhand.work.approvals import Approver, Call, Look, Permit
+from deskhand.work.instructions import ensure_no_instructions
 from deskhand.work.outside.places import Errand, Places
 
 MOST_CALLS = 50
@@ -38,6 +40,7 @@ class OutsideHands:
         actor: Name in the audit log.
         approver: Asks people about what is granted as `approve`.
         own_look: Reads the ticket that started the run, to which such a call is bound.
+        prompt: The agent's instructions, which no call of the model may hold.
     """
 
     places: Places
@@ -49,6 +52,7 @@ class OutsideHands:
     actor: str
     approver: Approver
     own_look: Look | None = None
+    prompt: str = ""
     _calls: int = field(default=0, init=False)
 
     @property
@@ -87,6 +91,8 @@ class OutsideHands:
         try:
             if self._calls > MOST_CALLS:
                 raise ForbiddenError(f"A run makes at most {MOST_CALLS} calls of '{self.provider.tool_id}'.")
+            # Of reads too: an address is read by its host. A report goes to those whom the author named.
+            ensure_no_instructions("\n".join(_texts(arguments)), self.prompt)
             return await self.call(
                 operation.name, arguments, key=call_key(self._step(operation)), reason=args.get(REASON, "")
             )
@@ -257,3 +263,16 @@ class OutsideHands:
 
     def _step(self, operation: ToolOperation) -> str:
         return f"{self.provider.tool_id}_{operation.name}"
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Every text in a JSON value; an address is read as its host reads it."""
+    if isinstance(value, str):
+        yield unquote_plus(value)
+    elif isinstance(value, Mapping):
+        for name, item in value.items():
+            yield unquote_plus(str(name))
+            yield from _texts(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _texts(item)
