@@ -49,6 +49,7 @@ from deskhand.simulators.servicedesk_plus import wire
 from deskhand.tools.catalogue import providers
 from deskhand.tools.desk import OPERATIONS
 from deskhand.tools.outside import OUTSIDE
+from deskhand.tools.values import Scope
 
 ATTEMPTS = corpus()
 LEAST_ATTEMPTS, LEAST_KINDS = 60, 12
@@ -142,7 +143,7 @@ def grants(attempt: Attempt | None) -> dict[str, Any]:
     mail: dict[str, Any] = {}
     outside: dict[str, Any] = {"http": {"get": {}, "head": {}}}
     if attempt is None:
-        scoped = {one.name for one in OPERATIONS if one.scopes}
+        scoped = {one.name for one in OPERATIONS if Scope.ANY in one.scopes}
         desk |= {name: {"scope": "any"} if name in scoped else {} for name in WRITES}
         mail["send"] = {}
         outside = {tool.tool_id: {one.name: {} for one in tool.operations} for tool in OUTSIDE}
