@@ -70,6 +70,11 @@ async def test_it_names_what_lets_tenants_meet(own_database: DatabaseUrls, tmp_p
     assert "✓ platform administration: " in healthy
     assert "✓ settings: " in healthy
     assert "✓ outside the desks: no tenant has mail, a chat, a receiver or a host" in healthy
+    superuser = {"DESKHAND_DATABASE_URL": own_database.superuser_url}
+    unbound = (await asyncio.to_thread(_doctor, own_database, tmp_path, **superuser)).stdout
+    assert "✗ database role: " in unbound
+    assert "Point DESKHAND_DATABASE_URL at the login" in unbound
+    assert "✗ tenancy: not looked at, " in unbound, "the schema is not at fault"
     connection = await asyncpg.connect(own_database.superuser_url)
     try:
         await connection.execute("ALTER TABLE agents NO FORCE ROW LEVEL SECURITY")

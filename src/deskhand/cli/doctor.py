@@ -14,12 +14,12 @@ from deskhand.access.people.administration import usable_break_glass_accounts
 from deskhand.cli.common import check_login, database, opened_installation, out, run
 from deskhand.cli.exposure import debug_faults, is_exposed, key_file_faults, transport_faults
 from deskhand.cli.outside import outside_faults
-from deskhand.errors import DeskhandError
+from deskhand.errors import ConfigurationError, DeskhandError
 from deskhand.installation import Installation
 from deskhand.kit.crypto import SecretBox
 from deskhand.kit.db import admin
 from deskhand.kit.db.homes import orphans
-from deskhand.kit.db.session import create_pool
+from deskhand.kit.db.session import create_pool, verify_application_role
 from deskhand.kit.db.tenancy import login_faults, tenancy_faults, tenant_policies
 from deskhand.kit.http import HttpClientFactory
 from deskhand.kit.storable import read_json
@@ -86,6 +86,18 @@ def _role(installation: Installation) -> str:
 
 def _tenancy(installation: Installation) -> str:
     policies = tenant_policies()
+
+    async def login_is_bound() -> None:
+        async with database(installation) as db:
+            await verify_application_role(db)
+
+    try:
+        run(login_is_bound())
+    # With another login every attempt below succeeds, and would send somebody to look for a fault in the schema.
+    except ConfigurationError as error:
+        raise DeskhandError(
+            "not looked at, since the login is not one that tenancy binds. Mend the database role first."
+        ) from error
 
     async def faults() -> list[str]:
         async with (
