@@ -20,6 +20,7 @@ from deskhand.access.pages import router as login_pages
 from deskhand.access.people.endpoints import router as people_router
 from deskhand.access.people.events import logs_of_account
 from deskhand.access.people.factor.pages import router as factor_pages
+from deskhand.access.people.invitations.pages import router as invitation_pages
 from deskhand.access.people.pages import router as people_pages
 from deskhand.access.sso.endpoints import router as sso_router
 from deskhand.access.trail import platform_router as platform_audit_router
@@ -145,6 +146,7 @@ ROUTERS = (
     sso_pages,
     factor_pages,
     people_pages,
+    invitation_pages,
     tenant_pages,
     execution_pages,
     approval_pages,

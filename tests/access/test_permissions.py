@@ -62,6 +62,8 @@ anybody         GET /api/v1/plugins/{tool_type}
 arriving person GET /second-factor
 arriving person POST /second-factor
 arriving person POST /second-factor/app
+person          GET /join
+person          POST /join
 person          GET /account
 person          POST /account/second-factor/remove
 person          POST /account/recovery-codes
@@ -87,6 +89,8 @@ administrator   PATCH /api/v1/tenants/{tenant_id}/people/{person_id}
 administrator   DELETE /api/v1/tenants/{tenant_id}/people/{person_id}
 administrator   POST /api/v1/tenants/{tenant_id}/people/{person_id}/password-links
 administrator   DELETE /api/v1/tenants/{tenant_id}/people/{person_id}/second-factor
+administrator   GET /api/v1/tenants/{tenant_id}/invitations
+administrator   DELETE /api/v1/tenants/{tenant_id}/invitations/{invitation_id}
 administrator   GET /api/v1/tenants/{tenant_id}/identity-providers
 administrator   POST /api/v1/tenants/{tenant_id}/identity-providers
 administrator   PATCH /api/v1/tenants/{tenant_id}/identity-providers/{provider_id}
@@ -98,6 +102,7 @@ platform_admin  DELETE /api/v1/identity-providers/{installation_provider_id}
 administrator   GET /tenants/{tenant_id}/people
 administrator   POST /tenants/{tenant_id}/people/{person_id}/second-factor/reset
 administrator   POST /tenants/{tenant_id}/people
+administrator   POST /tenants/{tenant_id}/invitations/{invitation_id}/withdraw
 administrator   POST /tenants/{tenant_id}/people/{person_id}/role
 administrator   POST /tenants/{tenant_id}/people/{person_id}/remove
 administrator   POST /tenants/{tenant_id}/people/{person_id}/password-link
@@ -300,6 +305,11 @@ async def one_of_everything(world: World, tenant: str) -> dict[str, str]:
     person = await account(api, f"member@{tenant}.example", **{tenant: "viewer"})
     provider = await register(api, "https://login.example.com", tenant)
     other = await account(api, f"other@{tenant}.example", **{tenant: "viewer"})
+    invitations = []
+    for name in ("guest", "other-guest"):
+        guest = {"email": f"{name}@{tenant}.example", "role": "viewer"}
+        await account(api, guest["email"], platform_admin=True)
+        invitations.append((await admin.post(f"/api/v1/tenants/{tenant}/people", json=guest)).json()["id"])
     return {
         "tenant_id": tenant,
         "agent_id": str(agent.id),
@@ -312,6 +322,8 @@ async def one_of_everything(world: World, tenant: str) -> dict[str, str]:
         if tenant == "acme"
         else provider,
         "person_id": str(person.id),
+        "invitation_id": invitations[0],
+        "other_invitation": invitations[1],
         "other_person": str(other.id),
         "number": "1",
         "tool_type": "servicedesk_plus",
@@ -369,8 +381,8 @@ async def test_each_route_answers_as_it_says(world: World, role: str, way: str) 
 
 
 GRANTED = frozenset({200, 201, 202, 204, 303, 400, 409, 412, 422, 428, 502, 503})
-BATCHES = frozenset({"POST /api/v1/approvals/approve", "POST /approvals/{tenant_id}/batch"})
-"""Names things in its body alone, and none of them is there: to whoever may call it that is 404."""
+BATCHES = frozenset({"POST /api/v1/approvals/approve", "POST /approvals/{tenant_id}/batch", "GET /join", "POST /join"})
+"""Names things in its body or query alone, and none of them is there: to whoever may call it that is 404."""
 
 """The caller was let through to the thing itself, whatever came of it there."""
 
@@ -380,6 +392,7 @@ def expectations(
 ) -> Iterator[tuple[str, dict[str, str], frozenset[int]]]:
     """What is called with which ids, and the statuses that are right."""
     own = {**world.own, "person_id": world.own["other_person"]} if route.path.endswith("/remove") else world.own
+    own = {**own, "invitation_id": own["other_invitation"]} if route.path.endswith("/withdraw") else own
     foreign = {name: world.foreign[name] for name in route.parameters - SHARED}
     everywhere = role == "platform_admin"
     for name, value in foreign.items():

@@ -18,7 +18,7 @@ from fastapi.routing import iter_route_contexts
 from tests.access.test_permissions import World
 from tests.support.factors import csrf_of, enrol, phone_of, session_of, show
 from tests.support.identity import come_back, depart, pretender, register
-from tests.support.people import PASSWORD, account, browser, sign_in
+from tests.support.people import PASSWORD, account, browser, sign_in, token_of
 
 from deskhand.access import cookies
 from deskhand.access.models import User
@@ -137,6 +137,15 @@ async def by_switching(world: World, client: httpx2.AsyncClient) -> httpx2.Respo
     return await client.post("/account/tenant", data={"csrf": csrf_of(client), "tenant_id": "globex"})
 
 
+async def by_joining(world: World, client: httpx2.AsyncClient) -> httpx2.Response:
+    await member(world, "joiner@acme.example")
+    globex = await world.api.member("globex", "tenant_admin")
+    asked = {"email": "joiner@acme.example", "role": "viewer"}
+    made = (await globex.post("/api/v1/tenants/globex/people", json=asked)).json()
+    await signed_in_there(client, world, "joiner@acme.example")
+    return await client.post("/join", data={"csrf": csrf_of(client), "token": token_of(made["link"]["url"])})
+
+
 async def signed_in_there(client: httpx2.AsyncClient, world: World, email: str) -> None:
     """The browser's session is this person's, and the thief has its cookie, too."""
     theirs = await browser(world.api, email, "acme")
@@ -156,6 +165,7 @@ WAYS: dict[str, tuple[Callable[[World, httpx2.AsyncClient], Awaitable[httpx2.Res
     "POST /account/password": (by_new_password,),
     "POST /account/second-factor/remove": (by_removing_the_app,),
     "POST /account/tenant": (by_switching,),
+    "POST /join": (by_joining,),
 }
 
 

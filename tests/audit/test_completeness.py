@@ -31,7 +31,7 @@ from tests.support.factors import phone_of, session_of, show
 from tests.support.identity import CLIENT_SECRET, pretender, register
 from tests.support.identity import body as provider_body
 from tests.support.logins import TENANT_KEY
-from tests.support.people import PASSWORD, account, browser
+from tests.support.people import PASSWORD, account, browser, token_of
 from typer.testing import CliRunner
 
 from deskhand.access.models import Membership, SecondFactor, User
@@ -136,6 +136,13 @@ class World:
         made = await register(self.api, "https://login.example.com", tenant_id, role_rules=[rule])
         return {"provider_id": made, "installation_provider_id": made}
 
+    async def invitation(self) -> dict[str, str]:
+        guest = await account(self.api, f"m{next(self.tickets)}@example.com", globex="viewer")
+        self.clients["person"] = await browser(self.api, guest.email, "globex")
+        asked = {"email": guest.email, "role": "viewer"}
+        made = (await self.clients["key"].post("/api/v1/tenants/acme/people", json=asked)).json()
+        return {"invitation_id": made["id"], "token": token_of(made["link"]["url"]), "person_id": str(guest.id)}
+
     async def key_signed_in(self) -> dict[str, str]:
         self.clients["session"] = await self.api.client(Accept="text/html")
         answer = await self.clients["session"].post("/login", data={"api_key": await self.console.key()})
@@ -224,6 +231,9 @@ STEPS = {
         ("person.password_link",), prepare=World.member
     ),
     "DELETE /api/v1/tenants/{tenant_id}/people/{person_id}": Step(("person.remove",), prepare=World.member),
+    "DELETE /api/v1/tenants/{tenant_id}/invitations/{invitation_id}": Step(
+        ("person.invite_withdraw",), prepare=World.invitation
+    ),
     "POST /api/v1/agents": Step(("agent.create",), lambda _: AGENT),
     "PATCH /api/v1/agents/{agent_id}": Step(("agent.update",), lambda _: {"name": "Renamed"}, prepare=World.new_agent),
     "POST /api/v1/agents/{agent_id}/activate": Step(("agent.activate",), prepare=World.new_agent),
@@ -298,6 +308,10 @@ STEPS = {
         ("person.password_link",), who="ann", prepare=World.member
     ),
     "POST /tenants/{tenant_id}/people/{person_id}/remove": Step(("person.remove",), who="ann", prepare=World.member),
+    "POST /tenants/{tenant_id}/invitations/{invitation_id}/withdraw": Step(
+        ("person.invite_withdraw",), who="ann", prepare=World.invitation
+    ),
+    "POST /join": Step(("person.join",), lambda ids: {"token": ids["token"]}, "person", World.invitation),
     "POST /set-password": Step(("person.password_set",), _passwords, "nobody", World.link),
     "POST /account/password": Step(
         ("person.password_change",),

@@ -85,20 +85,29 @@ async def test_from_the_first_start_to_a_colleague_who_works(visitor: Page, cons
     await expect(page.get_by_role("row", name="Acme")).to_contain_text("ServiceDesk Plus")
     await picture(page, "tenants")
 
-    await page.get_by_role("link", name="Acme").click()
-    for email, name, role in (
-        ("admin@localhost", "", "Tenant admin"),
-        ("ann@example.com", "Ann Lee", "Operator"),
+    await page.get_by_role("link", name="Acme", exact=True).click()
+    links: dict[str, str] = {}
+    for email, name, role, said in (
+        ("admin@localhost", "", "Tenant admin", "admin@localhost is asked"),
+        ("ann@example.com", "Ann Lee", "Operator", "ann@example.com is in"),
     ):
         await page.get_by_label("Email address").fill(email)
         await page.get_by_label("Name").fill(name)
         await page.get_by_role("radio", name=role).check()
         await page.get_by_role("button", name="Let in").click()
-        await expect(page.get_by_role("status").first).to_contain_text(f"{email} is in")
-    link = await page.locator("#link").inner_text()
+        await expect(page.get_by_role("status").first).to_contain_text(said)
+        links[email] = (await page.locator("#link").inner_text()).replace("http://deskhand.example.com", console.url)
     await picture(page, "members")
     assert "token=" not in page.url
 
+    await page.goto(links["admin@localhost"])
+    await expect(page.get_by_role("heading", name="Join Acme?")).to_be_visible()
+    await picture(page, "join")
+    await page.get_by_role("button", name="Yes, join").click()
+    await expect(page).to_have_url(f"{console.url}/executions")
+    await page.locator(".switcher summary").click()
+    await page.get_by_role("button", name="Platform").click()
+    await expect(page).to_have_url(f"{console.url}/tenants")
     await page.locator(".switcher summary").click()
     await picture(page, "switcher")
     await page.locator(".switcher summary").press("Enter")
@@ -108,7 +117,7 @@ async def test_from_the_first_start_to_a_colleague_who_works(visitor: Page, cons
     await expect(page.locator(".who .tenant")).to_have_text("acme")
     await page.get_by_role("button", name="Sign out").click()
 
-    await set_password(page, link.replace("http://deskhand.example.com", console.url))
+    await set_password(page, links["ann@example.com"])
     await sign_in(page, "ann@example.com")
     await expect(page).to_have_url(f"{console.url}/executions")
     await expect(page.get_by_role("link", name="People")).to_have_count(0)

@@ -94,6 +94,8 @@ NEW_ROWS = (
        VALUES ('00000000-0000-4000-8000-0000000000f1', 'acme', sha256('s'), now())""",
     """INSERT INTO password_links (user_id, secret_hash, created_by, expires_at)
        VALUES ('00000000-0000-4000-8000-0000000000f1', sha256('l'), 'command-line', now())""",
+    """INSERT INTO invitations (tenant_id, user_id, role, secret_hash, created_by, expires_at)
+       VALUES ('globex', '00000000-0000-4000-8000-0000000000f1', 'viewer', sha256('j'), 'command-line', now())""",
     """INSERT INTO second_factors (user_id, secret_encrypted, last_step)
        VALUES ('00000000-0000-4000-8000-0000000000f1', 'a token', 1)""",
     """INSERT INTO recovery_codes (user_id, code_hash)

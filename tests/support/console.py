@@ -24,6 +24,7 @@ from deskhand.access.models import ApiKey
 from deskhand.access.people import endpoints as people_endpoints
 from deskhand.access.people import pages as people_pages
 from deskhand.access.people.factor import pages as factor_pages
+from deskhand.access.people.invitations import pages as invitation_pages
 from deskhand.agents.models import Agent, AgentTrigger, AgentVersion
 from deskhand.approvals import endpoints as approval_endpoints
 from deskhand.approvals import pages as approval_pages
@@ -59,6 +60,7 @@ def console_app(db: Database, pool: asyncpg.Pool) -> FastAPI:
         people_endpoints,
         factor_pages,
         people_pages,
+        invitation_pages,
         tenant_pages,
         execution_endpoints,
         execution_pages,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 
 import httpx2
@@ -49,3 +50,16 @@ async def browser(api: Api, email: str, tenant_id: str | None = None) -> httpx2.
     cookie = authentication.cookie_of_person(api.state.secrets, digest)
     client.cookies.set(SESSION_COOKIE, cookie, domain=str(httpx2.URL(api.url).host))  # one that the server can replace
     return client
+
+
+def token_of(url: str) -> str:
+    """The secret of a link that was handed over."""
+    return url.partition("token=")[2]
+
+
+async def form(client: httpx2.AsyncClient, page: str, path: str, **fields: str) -> httpx2.Response:
+    """Send a form as the page would: with the token that stands in it."""
+    html = (await client.get(page)).text
+    csrf = re.search(r'name="csrf" value="([0-9a-f]+)"', html)
+    assert csrf is not None
+    return await client.post(path, data={"csrf": csrf[1], **fields})

@@ -48,6 +48,9 @@ SEEDS = {
     " VALUES ('{t}', '2026-01-01T00:00:00Z', 1)",
     "memberships": """WITH person AS (INSERT INTO users (email) VALUES ('{t}@example.com') RETURNING id)
         INSERT INTO memberships (tenant_id, user_id, role) SELECT '{t}', id, 'viewer' FROM person""",
+    "invitations": """WITH person AS (INSERT INTO users (email) VALUES ('guest@{t}.example') RETURNING id)
+        INSERT INTO invitations (tenant_id, user_id, role, secret_hash, created_by, expires_at)
+        SELECT '{t}', id, 'viewer', sha256('{t}'), 'secret of {t}', '2027-01-01T00:00:00Z' FROM person""",
     "identity_providers": """INSERT INTO identity_providers
         (tenant_id, name, issuer, client_id, client_secret_encrypted, scopes, groups_claim, role_rules)
         VALUES ('{t}', 'secret of {t}', 'https://login.example.com', 'x', 'x', 'openid', 'groups', '[]')""",

@@ -32,7 +32,8 @@ $$;
 -- Who is signed in, and what that person may do now: a lost membership or a disabled account counts from the next
 -- request on, and so does a provider that may vouch for nobody any more. `tenants` are the person's own memberships, for
 -- the switcher. A session that a tenant's own provider opened stays in that tenant whatever the account may elsewhere:
--- who runs the provider can sign in as anybody it knows. Whether the person has a second factor and the session was
+-- who runs the provider can sign in as anybody it knows. So does one that a password opened which was set with a link of
+-- one tenant's administrator, who may know it (docs/adr/0028-invitations-are-accepted.md). Whether the person has a second factor and the session was
 -- proved with it decides whether it may do anything but ask for that (access/sessions.py).
 CREATE FUNCTION find_user_session(p_secret_hash bytea)
 RETURNS TABLE (id uuid, user_id uuid, email varchar, name varchar, is_platform_admin boolean, tenant_id varchar,
@@ -40,20 +41,22 @@ RETURNS TABLE (id uuid, user_id uuid, email varchar, name varchar, is_platform_a
                tenant_is_active boolean, tenants jsonb, second_factor varchar, has_second_factor boolean,
                is_break_glass boolean, method varchar)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
-    SELECT s.id, u.id, u.email, u.name, u.is_platform_admin AND p.tenant_id IS NULL, s.current_tenant,
+    SELECT s.id, u.id, u.email, u.name, u.is_platform_admin AND v.tenant_id IS NULL, s.current_tenant,
            CASE WHEN NOT u.is_active OR NOT COALESCE(p.is_active, true) THEN NULL
-                WHEN s.current_tenant IS DISTINCT FROM COALESCE(p.tenant_id, s.current_tenant) THEN NULL
+                WHEN s.current_tenant IS DISTINCT FROM COALESCE(v.tenant_id, s.current_tenant) THEN NULL
                 WHEN s.current_tenant IS NOT NULL THEN m.role
                 WHEN u.is_platform_admin THEN 'platform_admin' END,
            s.last_used_at, s.expires_at, s.ended_at, COALESCE(t.is_active, true),
            (SELECT COALESCE(jsonb_agg(jsonb_build_object('tenant_id', o.tenant_id, 'name', c.name, 'role', o.role)
                                       ORDER BY lower(c.name), o.tenant_id), '[]'::jsonb)
               FROM memberships o JOIN tenant_configs c ON c.tenant_id = o.tenant_id
-             WHERE o.user_id = u.id AND o.tenant_id = COALESCE(p.tenant_id, o.tenant_id)),
+             WHERE o.user_id = u.id AND o.tenant_id = COALESCE(v.tenant_id, o.tenant_id)),
            s.second_factor, EXISTS (SELECT FROM second_factors f WHERE f.user_id = u.id), u.is_break_glass, s.method
       FROM user_sessions s
       JOIN users u ON u.id = s.user_id
       LEFT JOIN identity_providers p ON p.id = s.provider_id
+     CROSS JOIN LATERAL (
+           SELECT CASE s.method WHEN 'password' THEN u.password_vouched_in ELSE p.tenant_id END AS tenant_id) v
       LEFT JOIN memberships m ON m.user_id = u.id AND m.tenant_id = s.current_tenant
       LEFT JOIN tenant_configs t ON t.tenant_id = s.current_tenant
      WHERE s.secret_hash = p_secret_hash

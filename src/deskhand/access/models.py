@@ -30,7 +30,8 @@ class User(Base):
     """A person. Not tenant data: someone may belong to several tenants through memberships.
 
     ``platform_admin_by`` is the identity provider whose groups made the person a platform administrator; none where the
-    command line did.
+    command line did. ``password_vouched_in`` is the tenant whose administrator made the link that set the password, and
+    may know it: it opens that tenant alone. None where the password is the person's own.
     """
 
     __tablename__ = "users"
@@ -43,8 +44,11 @@ class User(Base):
     id: Mapped[UuidPk]
     email: Mapped[str] = mapped_column(String(255))
     name: Mapped[str | None] = mapped_column(String(255))
-    # None until the person has set one: nobody else ever knows or chooses a password.
+    # None until somebody has set one with a link.
     password_hash: Mapped[str | None] = mapped_column(Text)
+    # No foreign key on purpose: a tenant that is deleted must leave a password that opens nothing, and not one that
+    # opens everything.
+    password_vouched_in: Mapped[str | None] = mapped_column(String(100))
     is_platform_admin: Mapped[bool] = mapped_column(server_default=text("false"))
     platform_admin_by: Mapped[UUID | None] = mapped_column(ForeignKey("identity_providers.id", ondelete="RESTRICT"))
     is_active: Mapped[bool] = mapped_column(server_default=text("true"))
@@ -118,12 +122,16 @@ class UserSession(Base):
 
 
 class PasswordLink(Base):
-    """A link with which a person sets a password, once. Only the hash of its secret is stored."""
+    """A link with which a person sets a password, once. Only the hash of its secret is stored.
+
+    ``vouched_in`` is the tenant whose administrator made it; none where the platform's did.
+    """
 
     __tablename__ = "password_links"
     __table_args__ = (
         Index("uq_password_links_secret_hash", "secret_hash", unique=True),
         Index("idx_password_links_user_id", "user_id"),
+        Index("idx_password_links_vouched_in", "vouched_in"),
     )
 
     id: Mapped[UuidPk]
@@ -133,9 +141,36 @@ class PasswordLink(Base):
     created_by: Mapped[str] = mapped_column(String(255))
     expires_at: Mapped[Timestamp]
     used_at: Mapped[Timestamp | None]
+    vouched_in: Mapped[str | None] = mapped_column(
+        String(100), ForeignKey("tenant_configs.tenant_id", ondelete="CASCADE")
+    )
 
     def __repr__(self) -> str:
         return f"<PasswordLink(id={self.id}, user_id={self.user_id})>"
+
+
+class Invitation(TenantModel, Base):
+    """An account that exists is asked into a tenant; gone once its person said yes. Only the link's hash is stored."""
+
+    __tablename__ = "invitations"
+    __table_args__ = (
+        CheckConstraint("role IN ('tenant_admin', 'operator', 'editor', 'viewer')", name="role"),
+        UniqueConstraint("tenant_id", "user_id", name="uq_invitations_tenant_id_user_id"),
+        Index("uq_invitations_secret_hash", "secret_hash", unique=True),
+        Index("idx_invitations_user_id", "user_id"),
+    )
+
+    id: Mapped[UuidPk]
+    tenant_id: Mapped[str] = mapped_column(String(100), ForeignKey("tenant_configs.tenant_id", ondelete="CASCADE"))
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
+    role: Mapped[str] = mapped_column(String(20))
+    secret_hash: Mapped[bytes] = mapped_column(LargeBinary(32))
+    created_at: Mapped[CreatedAt]
+    created_by: Mapped[str] = mapped_column(String(255))
+    expires_at: Mapped[Timestamp]
+
+    def __repr__(self) -> str:
+        return f"<Invitation(tenant_id={self.tenant_id}, user_id={self.user_id}, role={self.role})>"
 
 
 class SecondFactor(Base):

@@ -70,7 +70,7 @@ def create_user(
     name: str = typer.Option("", help="What colleagues call the person."),
     platform_admin: bool = typer.Option(False, "--platform-admin", help="A platform administrator, in no tenant."),
 ) -> None:
-    """Let a person in, and print the link that sets the password of a new account."""
+    """Let a person in, and print the link that sets the password of a new account, or that joins with one in use."""
     # One of the two and not both: an administrator of the platform is in no tenant by that.
     if bool(tenant) == platform_admin:
         raise InvalidInputError("Name the tenant with --tenant, or ask for a platform administrator.")
@@ -79,19 +79,17 @@ def create_user(
     except ValidationError as error:
         raise invalid_input(error) from error
 
-    async def make(session: AsyncSession, now: datetime) -> Link | None:
+    async def make(session: AsyncSession, now: datetime) -> Link:
         if platform_admin:
             return await administration.create_account(
                 session, email=data.email, name=data.name, is_platform_admin=True, actor=ACTOR, now=now
             )
-        # No link for an account that is there: a command must not be able to take a person's password away.
-        return (await administration.invite(session, tenant_id=tenant, data=data, actor=ACTOR, now=now))[1]
+        invited = await administration.invite(
+            session, tenant_id=tenant, data=data, actor=ACTOR, by_platform=True, now=now
+        )
+        return invited.link
 
-    link, installation = _on_platform(make)
-    if link is None:
-        out.print(f"{email} is in; the account exists already, with its own password.", highlight=False)
-        return
-    _show(link, installation)
+    _show(*_on_platform(make))
 
 
 @users_app.command("list")
@@ -182,7 +180,13 @@ def _address(email: str) -> str:
 
 def _show(link: Link, installation: Installation) -> None:
     # To stderr, so that a script which reads stdout gets the link and nothing else.
-    err.print("The link sets a password, once, within a day. It is shown this once:")
+    if link.page == "/join":
+        err.print(
+            "The account exists already, so its person is asked. Signed in, the person says yes on this page, within"
+        )
+        err.print("a week. The link is shown this once:")
+    else:
+        err.print("The link sets a password, once, within a day. It is shown this once:")
     out.print(link.url(installation.public_url), highlight=False, soft_wrap=True)
 
 

@@ -1,8 +1,9 @@
 """Accounts and memberships: who is let in, as what, and who is not any more.
 
 An account may belong to several tenants, so whoever could set its password could enter all of them. A tenant's
-administrator therefore makes links for people of that tenant alone; for others a platform administrator does, at the
-command line or through the API.
+administrator therefore makes links for people of that tenant alone, and the password that such a link sets opens that
+tenant alone; for others a platform administrator makes them, at the command line or through the API. Somebody who has
+an account elsewhere is asked, and joins by saying yes (``people.invitations``).
 """
 
 from __future__ import annotations
@@ -14,9 +15,10 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from deskhand.access import sessions
-from deskhand.access.models import PasswordLink, User
+from deskhand.access.models import Invitation, PasswordLink, User
 from deskhand.access.people import events, repository
 from deskhand.access.people.factor import repository as factors
+from deskhand.access.people.invitations import service as invitations
 from deskhand.access.people.repository import Member
 from deskhand.access.people.schemas import PersonInvite
 from deskhand.access.principal import Principal
@@ -33,14 +35,25 @@ FIRST_ADMINISTRATOR = "admin@localhost"
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A link's secret, known at this moment alone, and when the link ends."""
+    """A link's secret, known at this moment alone, when the link ends, and the page that it opens."""
 
     token: str
     expires_at: datetime
+    page: str = "/set-password"
 
     def url(self, public_url: str) -> str:
         """The page to open."""
-        return f"{public_url}/set-password?token={self.token}"
+        return f"{public_url}{self.page}?token={self.token}"
+
+
+@dataclass(frozen=True, slots=True)
+class Invited:
+    """Somebody who was let in (``member``), or asked (``invitation``), and the link to hand over."""
+
+    link: Link
+    email: str
+    member: Member | None = None
+    invitation: Invitation | None = None
 
 
 async def list_people(
@@ -56,19 +69,20 @@ async def list_people(
 
 
 async def invite(
-    session: AsyncSession, *, tenant_id: str, data: PersonInvite, actor: str, now: datetime
-) -> tuple[Member, Link | None]:
-    """Let a person into a tenant.
+    session: AsyncSession, *, tenant_id: str, data: PersonInvite, actor: str, by_platform: bool, now: datetime
+) -> Invited:
+    """Let a person into a tenant, or ask one who has an account that opens something already.
 
     Args:
         session: A platform session.
         tenant_id: Which tenant.
         data: Who, and as what.
         actor: Who lets the person in.
+        by_platform: Whether that is the platform's administrator, and not the tenant's.
         now: Current time.
 
     Returns:
-        The member, and the link that sets a password where the account is new.
+        The member, and the link that sets a password; or the invitation, and the link that accepts it.
 
     Raises:
         NotFoundError: There is no such tenant.
@@ -77,13 +91,32 @@ async def invite(
     await _ensure_tenant(session, tenant_id)
     # Inserted blindly: a look beforehand could be overtaken by another administrator's invitation.
     is_new = await repository.add_user(session, email=data.email, name=data.name, is_platform_admin=False)
-    user = await _account(session, data.email)
-    if not await repository.add_membership(session, tenant_id=tenant_id, user_id=user.id, role=data.role):
+    # Locked, so that of two tenants that find an account in no tenant one is the second.
+    user = await repository.lock_user(session, (await _account(session, data.email)).id)
+    assert user is not None
+    tenants = await repository.tenants_of(session, user.id)
+    if tenant_id in tenants:
         raise ConflictError(f"{user.email} is in this tenant already; change the role instead.")
-    # Somebody with an account has a password; a link would let this tenant's administrator set it for all tenants.
-    link = await _make_link(session, user, actor=actor, now=now) if is_new else None
+    if tenants or user.is_platform_admin:
+        invitation, token = await invitations.make(
+            session, tenant_id=tenant_id, user=user, role=data.role, actor=actor, now=now
+        )
+        link = Link(token, invitation.expires_at, page="/join")
+        await _record(session, tenant_id, actor, "person.invite", user, after={"role": data.role, "accepted": False})
+        return Invited(link, user.email, invitation=invitation)
+    if not is_new:
+        await _begin_anew(session, user, now=now)
+    await repository.add_membership(session, tenant_id=tenant_id, user_id=user.id, role=data.role)
+    link = await _make_link(session, user, vouched_in=None if by_platform else tenant_id, actor=actor, now=now)
     await _record(session, tenant_id, actor, "person.invite", user, after={"role": data.role})
-    return await _member(session, tenant_id, user.id), link
+    return Invited(link, user.email, member=await _member(session, tenant_id, user.id))
+
+
+async def _begin_anew(session: AsyncSession, user: User, *, now: datetime) -> None:
+    """Of an account that opens nothing any more, let nothing count that somebody may know of before."""
+    user.password_hash = user.password_set_at = user.password_vouched_in = None
+    await factors.remove_factor(session, user.id)
+    await sessions.end_sessions_of(session, user.id, now=now)
 
 
 async def change_role(
@@ -99,6 +132,8 @@ async def change_role(
     _refuse_oneself(principal, user_id, "change your own role")
     before, one.membership.role = one.membership.role, role
     await session.flush()
+    if role != "tenant_admin":
+        await invitations.end_those_of(session, tenant_id=tenant_id, inviter=one.user)
     await _record(
         session, tenant_id, principal.actor, "person.role", one.user, before={"role": before}, after={"role": role}
     )
@@ -115,6 +150,7 @@ async def remove(session: AsyncSession, *, tenant_id: str, user_id: UUID, princi
     one = await _member(session, tenant_id, user_id)
     _refuse_oneself(principal, user_id, "remove yourself")
     await repository.remove_membership(session, tenant_id, user_id)
+    await invitations.end_those_of(session, tenant_id=tenant_id, inviter=one.user)
     await sessions.end_sessions_of(session, user_id, now=now, tenant_id=tenant_id)
     await _record(session, tenant_id, principal.actor, "person.remove", one.user, before={"role": one.membership.role})
 
@@ -130,7 +166,8 @@ async def password_link(
     """
     one = await _member(session, tenant_id, user_id)
     await _refuse_beyond(session, one, principal, "set a new password (`deskhand user reset`)")
-    link = await _make_link(session, one.user, actor=principal.actor, now=now)
+    vouched_in = None if principal.may("platform_admin") else tenant_id
+    link = await _make_link(session, one.user, vouched_in=vouched_in, actor=principal.actor, now=now)
     await _record(session, tenant_id, principal.actor, "person.password_link", one.user)
     return link
 
@@ -195,8 +232,9 @@ async def mark_break_glass(
     await sessions.end_sessions_of(session, user.id, now=now)
     operation = "person.break_glass" if is_break_glass else "person.break_glass_undo"
     await events.record(session, user, operation, actor=actor, email=user.email)
-    has_password = user.password_hash is not None
-    return None if has_password or not is_break_glass else await _make_link(session, user, actor=actor, now=now)
+    return (
+        None if _has_own_password(user) or not is_break_glass else await _make_link(session, user, actor=actor, now=now)
+    )
 
 
 async def usable_break_glass_accounts(session: AsyncSession) -> tuple[list[str], list[str]]:
@@ -204,7 +242,7 @@ async def usable_break_glass_accounts(session: AsyncSession) -> tuple[list[str],
     ready: list[str] = []
     lacking: list[str] = []
     for user in await repository.break_glass_users(session):
-        usable = user.password_hash is not None and await factors.factor_of(session, user.id) is not None
+        usable = _has_own_password(user) and await factors.factor_of(session, user.id) is not None
         (ready if usable else lacking).append(user.email)
     return ready, lacking
 
@@ -275,7 +313,14 @@ async def first_administrator(session: AsyncSession, *, actor: str, now: datetim
     return await _make_link(session, user, actor=actor, now=now)
 
 
-async def _make_link(session: AsyncSession, user: User, *, actor: str, now: datetime) -> Link:
+def _has_own_password(user: User) -> bool:
+    """Whether the account has a password that opens all of it."""
+    return user.password_hash is not None and user.password_vouched_in is None
+
+
+async def _make_link(
+    session: AsyncSession, user: User, *, actor: str, now: datetime, vouched_in: str | None = None
+) -> Link:
     token = new_api_key(LINK)
     expires_at = now + LINK_LIFETIME
     await repository.add_link(
@@ -286,6 +331,7 @@ async def _make_link(session: AsyncSession, user: User, *, actor: str, now: date
             created_at=now,
             created_by=actor[:255],
             expires_at=expires_at,
+            vouched_in=vouched_in,
         ),
     )
     return Link(token, expires_at)

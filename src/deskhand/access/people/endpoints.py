@@ -6,13 +6,18 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Path, Response, status
+from fastapi.responses import JSONResponse
 
 from deskhand.access.guards import Administrator, PeopleSession, TenantPath
 from deskhand.access.idempotency import IdempotentRoute
 from deskhand.access.people import administration
 from deskhand.access.people.administration import Link
+from deskhand.access.people.invitations import service as invitations
+from deskhand.access.people.invitations.repository import Pending
 from deskhand.access.people.repository import Member
 from deskhand.access.people.schemas import (
+    InvitationMade,
+    InvitationResponse,
     PasswordLinkResponse,
     PersonChange,
     PersonInvite,
@@ -28,6 +33,7 @@ router = APIRouter(tags=["people"], route_class=IdempotentRoute)
 
 PersonId = Annotated[UUID, Path(description="The person.")]
 PEOPLE = "/api/v1/tenants/{tenant_id}/people"
+INVITATIONS = "/api/v1/tenants/{tenant_id}/invitations"
 PERSON = PEOPLE + "/{person_id}"
 
 
@@ -48,16 +54,38 @@ async def list_people(
     PEOPLE,
     operation_id="invite_person",
     status_code=status.HTTP_201_CREATED,
-    responses=problem_responses(NotFoundError, ConflictError, InvalidInputError),
+    response_model=PersonInvited,
+    responses={
+        **problem_responses(NotFoundError, ConflictError, InvalidInputError),
+        202: {"model": InvitationMade, "description": "Asked"},
+    },
 )
 async def invite_person(
-    tenant_id: TenantPath, data: PersonInvite, principal: Administrator, session: PeopleSession, app: App
-) -> PersonInvited:
-    """Let a person into the tenant. For a new account the answer has a link that sets its password; hand it over."""
-    one, link = await administration.invite(
-        session, tenant_id=tenant_id, data=data, actor=principal.actor, now=app.clock()
+    tenant_id: TenantPath,
+    data: PersonInvite,
+    principal: Administrator,
+    session: PeopleSession,
+    app: App,
+) -> PersonInvited | Response:
+    """Let a person into the tenant; hand the answer's link over, which sets the new account's password.
+
+    Somebody who has an account in use is asked instead (202): the link leads to the page on which the person, signed
+    in, says yes. Until then there is no membership.
+    """
+    invited = await administration.invite(
+        session,
+        tenant_id=tenant_id,
+        data=data,
+        actor=principal.actor,
+        by_platform=principal.may("platform_admin"),
+        now=app.clock(),
     )
-    return PersonInvited(**facts(one), link=None if link is None else link_response(app, link))
+    link = link_response(app, invited.link)
+    if invited.invitation is not None:
+        asked = InvitationMade(**invitation_facts(Pending(invited.invitation, invited.email)), link=link)
+        return JSONResponse(asked.model_dump(mode="json"), status.HTTP_202_ACCEPTED)
+    assert invited.member is not None  # one of the two
+    return PersonInvited(**facts(invited.member), link=link)
 
 
 @router.patch(
@@ -133,9 +161,54 @@ async def reset_second_factor(
     return Response(status_code=status.HTTP_204_NO_CONTENT)
 
 
+@router.get(INVITATIONS, operation_id="list_invitations", responses=problem_responses(NotFoundError, InvalidInputError))
+async def list_invitations(
+    tenant_id: TenantPath,
+    _caller: Administrator,
+    session: PeopleSession,
+    app: App,
+    limit: PageLimit = 50,
+    cursor: PageCursor = None,
+) -> Page[InvitationResponse]:
+    """List who was asked into the tenant and has not answered, in the order of their addresses."""
+    page = await invitations.pending(session, tenant_id=tenant_id, now=app.clock(), limit=limit, cursor=cursor)
+    return Page(items=[InvitationResponse(**invitation_facts(one)) for one in page.items], next_cursor=page.next_cursor)
+
+
+@router.delete(
+    INVITATIONS + "/{invitation_id}",
+    operation_id="withdraw_invitation",
+    status_code=status.HTTP_204_NO_CONTENT,
+    response_class=Response,
+    responses=problem_responses(NotFoundError, InvalidInputError),
+)
+async def withdraw_invitation(
+    tenant_id: TenantPath,
+    invitation_id: Annotated[UUID, Path(description="The invitation.")],
+    principal: Administrator,
+    session: PeopleSession,
+) -> Response:
+    """Withdraw an invitation; its link works no more."""
+    await invitations.withdraw(session, tenant_id=tenant_id, invitation_id=invitation_id, principal=principal)
+    return Response(status_code=status.HTTP_204_NO_CONTENT)
+
+
 def link_response(app: App, link: Link) -> PasswordLinkResponse:
     """A link as it is shown, once."""
     return PasswordLinkResponse(url=link.url(app.public_url), expires_at=link.expires_at)
+
+
+def invitation_facts(one: Pending) -> dict[str, object]:
+    """What is shown of an invitation: of the account no more than the inviter typed."""
+    invitation = one.invitation
+    return {
+        "id": invitation.id,
+        "email": one.email,
+        "role": invitation.role,
+        "created_at": invitation.created_at,
+        "created_by": invitation.created_by,
+        "expires_at": invitation.expires_at,
+    }
 
 
 def facts(one: Member) -> dict[str, object]:

@@ -13,9 +13,10 @@ from deskhand.access.cookies import address_of, give_session
 from deskhand.access.forms import SafeForm
 from deskhand.access.guards import Administrator, PeopleSession, SignedInPerson, TenantPath
 from deskhand.access.people import administration, signing_in
-from deskhand.access.people.administration import Link
+from deskhand.access.people.administration import Invited, Link
 from deskhand.access.people.factor import service as factor
 from deskhand.access.people.factor.pages import recovery_codes_page
+from deskhand.access.people.invitations import service as invitations
 from deskhand.access.people.schemas import PersonInvite
 from deskhand.access.principal import Principal, Role
 from deskhand.access.sessions import must_have_second_factor
@@ -75,14 +76,19 @@ async def invite(
         data = PersonInvite.model_validate({**typed, "name": typed["name"] or None})
         # A savepoint: the page that shows the conflict still reads from this transaction.
         async with session.begin_nested():
-            one, link = await administration.invite(
-                session, tenant_id=tenant_id, data=data, actor=viewer.actor, now=app.clock()
+            invited = await administration.invite(
+                session,
+                tenant_id=tenant_id,
+                data=data,
+                actor=viewer.actor,
+                by_platform=viewer.may("platform_admin"),
+                now=app.clock(),
             )
     except ValidationError as error:
         return await _people(request, app, viewer, session, tenant_id, typed=typed, error=invalid_input(error))
     except ConflictError as error:
         return await _people(request, app, viewer, session, tenant_id, typed=typed, error=error)
-    return await _people(request, app, viewer, session, tenant_id, link=link, about=one.user.email)
+    return await _people(request, app, viewer, session, tenant_id, invited=invited, link=invited.link)
 
 
 @router.post("/tenants/{tenant_id}/people/{person_id}/role")
@@ -110,6 +116,19 @@ async def remove(
     _safe: SafeForm,
 ) -> Response:
     await administration.remove(session, tenant_id=tenant_id, user_id=person_id, principal=viewer, now=app.clock())
+    return _back(tenant_id)
+
+
+@router.post("/tenants/{tenant_id}/invitations/{invitation_id}/withdraw")
+async def withdraw_invitation(
+    viewer: Administrator,
+    session: PeopleSession,
+    *,
+    tenant_id: TenantPath,
+    invitation_id: UUID,
+    _safe: SafeForm,
+) -> Response:
+    await invitations.withdraw(session, tenant_id=tenant_id, invitation_id=invitation_id, principal=viewer)
     return _back(tenant_id)
 
 
@@ -155,7 +174,7 @@ async def _people(
     *,
     cursor: str | None = None,
     link: Link | None = None,
-    about: str = "",
+    invited: Invited | None = None,
     typed: dict[str, str] | None = None,
     error: DeskhandError | None = None,
 ) -> Response:
@@ -170,7 +189,8 @@ async def _people(
         roles=ROLE_WORDS,
         own_id=viewer.person.user_id if viewer.person else None,
         link_url=link.url(app.public_url) if link else "",
-        about=about,
+        invited=invited,
+        invitations=await invitations.pending(session, tenant_id=tenant_id, now=app.clock(), limit=PAGE_SIZE),
         typed=typed or {"email": "", "name": "", "role": "operator"},
         error=error,
         now=app.clock(),

@@ -11,7 +11,7 @@ from sqlalchemy import delete, exists, func, select, text, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from deskhand.access.models import Membership, PasswordLink, SecondFactor, User, UserSession
+from deskhand.access.models import Invitation, Membership, PasswordLink, SecondFactor, User, UserSession
 from deskhand.kit.page import Page, cut_page, decode_cursor
 
 _HAS_SECOND_FACTOR = exists().where(SecondFactor.user_id == User.id)
@@ -179,18 +179,19 @@ async def owner_of_link(session: AsyncSession, digest: bytes, *, now: datetime) 
     return (await session.execute(query)).scalar_one_or_none()
 
 
-async def use_link(session: AsyncSession, digest: bytes, *, now: datetime) -> bool:
+async def use_link(session: AsyncSession, digest: bytes, *, now: datetime) -> PasswordLink | None:
     """Use a link up, atomically: of several callers exactly one gets it."""
     statement = (
         update(PasswordLink)
         .where(PasswordLink.secret_hash == digest, PasswordLink.used_at.is_(None), PasswordLink.expires_at > now)
         .values(used_at=now)
-        .returning(PasswordLink.id)
+        .returning(PasswordLink)
     )
-    return (await session.execute(statement)).scalar_one_or_none() is not None
+    return (await session.execute(statement)).scalar_one_or_none()
 
 
 async def forget_old(session: AsyncSession, *, before: datetime) -> None:
-    """Delete sessions and links that ended long ago."""
+    """Delete sessions, links and invitations that ended long ago."""
     await session.execute(delete(UserSession).where(UserSession.expires_at < before))
     await session.execute(delete(PasswordLink).where(PasswordLink.expires_at < before))
+    await session.execute(delete(Invitation).where(Invitation.expires_at < before))

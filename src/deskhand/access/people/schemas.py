@@ -52,7 +52,7 @@ class PersonResponse(BaseModel):
 
 
 class PasswordLinkResponse(BaseModel):
-    """A link with which the person sets a password, once."""
+    """A link for the person, which works once."""
 
     url: str = Field(description="Page to open in a browser. It is shown this once; hand it over yourself.")
     expires_at: datetime
@@ -61,6 +61,23 @@ class PasswordLinkResponse(BaseModel):
 class PersonInvited(PersonResponse):
     """A person who was let in."""
 
-    link: PasswordLinkResponse | None = Field(
-        description="For a new account, the link that sets its password; null where the person has an account already."
+    link: PasswordLinkResponse = Field(description="The link that sets the new account's password.")
+
+
+class InvitationResponse(BaseModel):
+    """Somebody with an account who was asked into the tenant, and belongs to it once the answer is yes."""
+
+    id: UUID
+    email: str
+    role: Role = Field(description="What the person may do in this tenant after saying yes.")
+    created_at: datetime
+    created_by: str = Field(description="Who invited.")
+    expires_at: datetime
+
+
+class InvitationMade(InvitationResponse):
+    """A person who was asked."""
+
+    link: PasswordLinkResponse = Field(
+        description="The link that accepts, for whoever is signed in to the account. It sets no password."
     )

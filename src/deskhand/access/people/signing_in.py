@@ -99,7 +99,7 @@ def _may_use_password(app: AppState, user: User) -> bool:
 
 async def _begin(app: AppState, session: AsyncSession, user: User, *, now: datetime) -> tuple[bytes, bool]:
     """Begin a session after the password, and say whether it may do everything already."""
-    tenant_id = await first_tenant(session, user)
+    tenant_id = await first_tenant(session, user, within=user.password_vouched_in)
     if sessions.missing_step(await _as_person(session, user), app.sign_in_rules) is None:
         return await events.arrive(app, session, user, tenant_id=tenant_id, proof=sessions.PASSWORD, now=now), True
     digest = await sessions.open_session(
@@ -109,13 +109,14 @@ async def _begin(app: AppState, session: AsyncSession, user: User, *, now: datet
 
 
 async def _as_person(session: AsyncSession, user: User) -> Person:
-    """Who would be signed in, for the rules to look at."""
-    roles = await repository.roles_of(session, user.id)
+    """Who would be signed in, for the rules to look at: with what this password opens, as the session will be."""
+    within = user.password_vouched_in
+    roles = [one for one in await repository.roles_of(session, user.id) if within in (None, one[0])]
     return Person(
         user_id=user.id,
         email=user.email,
         name=user.name,
-        is_platform_admin=user.is_platform_admin,
+        is_platform_admin=user.is_platform_admin and within is None,
         has_second_factor=await factors.factor_of(session, user.id) is not None,
         is_break_glass=user.is_break_glass,
         tenants=tuple(OpenTenant(tenant_id=tenant_id, name=tenant_id, role=role) for tenant_id, role in roles),
@@ -175,9 +176,12 @@ async def change_password(
         user = await repository.lock_user(session, person.user_id)
         if user is None or user.password_hash != stored:
             raise UnauthenticatedError("Your password was changed elsewhere; sign in again.")
-        await _set_password(session, user, hashed, now=now, operation="person.password_change")
+        # Whoever knew the password can change it, so that says nothing about whose it is.
+        await replace_password(session, user, hashed, vouched_in=user.password_vouched_in, now=now)
+        await events.record(session, user, "person.password_change")
         proof = sessions.Proof(second_factor=person.second_factor)
-        digest = await sessions.open_session(session, user_id=user.id, tenant_id=tenant_id, now=now, proof=proof)
+        where = user.password_vouched_in or tenant_id
+        digest = await sessions.open_session(session, user_id=user.id, tenant_id=where, now=now, proof=proof)
     return cookie_of_person(app.secrets, digest)
 
 
@@ -207,29 +211,50 @@ async def set_password(app: AppState, token: str, password: str) -> None:
     now = app.clock()
     async with app.db.platform_session() as session:
         current = await repository.lock_user(session, user.id)
-        if (
-            current is None
-            or not current.is_active
-            or not await repository.use_link(session, _link_digest(token), now=now)
-        ):
+        link = await repository.use_link(session, _link_digest(token), now=now)
+        if current is None or not current.is_active or link is None:
             raise NotFoundError(_DEAD_LINK)
-        await _set_password(session, current, hashed, now=now, operation="person.password_set")
+        await replace_password(session, current, hashed, vouched_in=link.vouched_in, now=now)
+        await events.record(session, current, "person.password_set")
 
 
-async def _set_password(session: AsyncSession, user: User, hashed: str, *, now: datetime, operation: str) -> None:
+async def replace_password(
+    session: AsyncSession, user: User, hashed: str, *, vouched_in: str | None, now: datetime
+) -> None:
+    """Let another password count; every session and link of the person ends.
+
+    Args:
+        session: A platform session.
+        user: Whose, locked.
+        hashed: Of the new one.
+        vouched_in: The tenant whose administrator may know it, which is all that it opens; None if it is the person's
+            own.
+        now: Current time.
+    """
     user.password_hash = hashed
+    user.password_vouched_in = vouched_in
     user.password_set_at = now
     await sessions.end_sessions_of(session, user.id, now=now)
     await repository.void_links(session, user.id, now=now)
-    await events.record(session, user, operation)
 
 
-async def first_tenant(session: AsyncSession, user: User) -> str | None:
-    """Where a session begins: where the last one was, else in the first tenant, else on the platform's pages."""
-    tenants = await repository.tenants_of(session, user.id)
+async def first_tenant(session: AsyncSession, user: User, *, within: str | None) -> str | None:
+    """Where a session begins: where the last one was, else in the first tenant, else on the platform's pages.
+
+    Args:
+        session: A platform session.
+        user: Whose.
+        within: The one tenant that what was shown opens; None if it opens all.
+    """
+    tenants = [one for one in await repository.tenants_of(session, user.id) if within in (None, one)]
     latest = await repository.latest_tenant(session, user.id)
     if latest in tenants:
         return latest
+    if not tenants and within is not None:
+        raise ForbiddenError(
+            f"Your password opens {within} alone, where you are not any more. Sign in with your identity provider, or"
+            " ask an administrator of the platform for a link that sets a password."
+        )
     if not tenants and not user.is_platform_admin:
         raise ForbiddenError("Your account belongs to no tenant. Ask an administrator to add you to one.")
     return tenants[0] if tenants else None

@@ -200,7 +200,7 @@ async def _open(
     app: AppState, session: AsyncSession, provider: IdentityProvider, user: User, identity: Identity
 ) -> bytes:
     now = app.clock()
-    tenant_id = provider.tenant_id or await first_tenant(session, user)
+    tenant_id = provider.tenant_id or await first_tenant(session, user, within=None)
     user.last_sign_in_at = now
     proof = Proof(method="oidc", provider_id=provider.id, id_token_encrypted=app.secrets.encrypt(identity.id_token))
     digest = await sessions.open_session(session, user_id=user.id, tenant_id=tenant_id, now=now, proof=proof)
