@@ -70,6 +70,8 @@ from deskhand.tools.catalogue import providers
 from deskhand.tools.endpoints import router as tools_router
 from deskhand.ui.reference import router as reference_pages
 from deskhand.ui.static_files import mount_static
+from deskhand.work.undo.endpoints import router as undo_router
+from deskhand.work.undo.pages import router as undo_pages
 
 OTHERS_ADDRESSES = frozenset({"receive_agent_webhook", "receive_desk_webhook", "arrive_from_provider"})
 """Operations at whose addresses desks and identity providers append parameters of their own (RFC 6749, 4.1.2)."""
@@ -95,6 +97,7 @@ TAGS = {
     "schedules": "When agents run by the clock.",
     "tenants": "Tenants and their connections to desks.",
     "tools": "Everything an agent may be granted.",
+    "undo": "Taking back what agents wrote, as far as a desk lets us.",
     "webhooks": "Where desks deliver their events, and what came in.",
 }
 
@@ -139,6 +142,7 @@ ROUTERS = (
     agents_router,
     agent_templates_router,
     executions_router,
+    undo_router,
     approvals_router,
     webhooks_router,
     schedules_router,
@@ -148,6 +152,7 @@ ROUTERS = (
     people_pages,
     invitation_pages,
     tenant_pages,
+    undo_pages,
     execution_pages,
     approval_pages,
     schedule_pages,

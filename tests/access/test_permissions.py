@@ -139,6 +139,10 @@ operator        POST /api/v1/executions/{execution_id}/dismiss
 operator        POST /api/v1/executions/{execution_id}/replay
 operator        POST /api/v1/executions/{execution_id}/retry-with
 operator        POST /api/v1/executions/{execution_id}/answer
+operator        POST /api/v1/executions/{execution_id}/undo/preview
+operator        POST /api/v1/executions/{execution_id}/undo
+operator        POST /api/v1/agents/{agent_id}/versions/{number}/undo/preview
+operator        POST /api/v1/agents/{agent_id}/versions/{number}/undo
 viewer          GET /api/v1/approvals
 operator        POST /api/v1/approvals/approve
 viewer          GET /api/v1/approvals/{approval_id}
@@ -165,6 +169,10 @@ operator        POST /executions/{execution_id}/answer
 operator        POST /executions/{execution_id}/cancel
 operator        POST /executions/{execution_id}/retry
 operator        POST /executions/{execution_id}/dismiss
+operator        GET /executions/{execution_id}/undo
+operator        POST /executions/{execution_id}/undo
+operator        GET /agents/{agent_id}/versions/{number}/undo
+operator        POST /agents/{agent_id}/versions/{number}/undo
 anybody         GET /approvals
 operator        POST /approvals/{tenant_id}/batch
 operator        GET /approvals/{tenant_id}/{approval_id}
@@ -180,6 +188,7 @@ operator        POST /schedules/{agent_id}/{trigger_id}/resume
 NEEDED = {line[16:]: line[:16].strip() for line in ANSWERS.split("\n") if line}
 
 # What a route must be sent so that it looks at the id at all.
+SINCE = {"since": "2026-05-04T09:00:00Z"}
 JSON_BODIES: dict[str, dict[str, Any]] = {
     "/api-keys": {"name": "matrix", "role": "viewer"},
     "POST /api/v1/tenants/{tenant_id}/people": {"email": "new@example.com", "role": "viewer"},
@@ -191,6 +200,10 @@ JSON_BODIES: dict[str, dict[str, Any]] = {
     "/answer": {"step_key": "nothing", "done": False},
     "{approval_id}/approve": {"digest": "0" * 64},
     "{approval_id}/decline": {"digest": "0" * 64, "reason": "No."},
+    "{execution_id}/undo/preview": {},
+    "{execution_id}/undo": {"digest": "0" * 64},
+    "{number}/undo/preview": SINCE,
+    "{number}/undo": {**SINCE, "digest": "0" * 64},
     "{approval_id}/change": {"digest": "0" * 64, "arguments": {"body": "Less."}},
     "/approvals/approve": {"items": [{"id": "00000000-0000-0000-0000-000000000000", "digest": "0" * 64}]},
     "/retry-with": {"ticket_ref": "1042"},
@@ -199,6 +212,8 @@ JSON_BODIES: dict[str, dict[str, Any]] = {
     "POST /api/v1/agents": AGENT,
 }
 FORMS: dict[str, dict[str, str]] = {
+    "{execution_id}/undo": {"digest": "0" * 64},
+    "{number}/undo": {**SINCE, "digest": "0" * 64},
     "/batch": {"id": "00000000-0000-0000-0000-000000000000", "digest": "0" * 64},
     "{approval_id}/approve": {"digest": "0" * 64},
     "{approval_id}/decline": {"digest": "0" * 64, "reason": "No."},
@@ -209,7 +224,7 @@ FORMS: dict[str, dict[str, str]] = {
     "/answer": {"step_key": "nothing", "done": "false"},
     "/retry-with": {"ticket_ref": "1042", "tool_type": "servicedesk_plus", "input": "{}"},
 }
-QUERIES = {"/diff": {"from": "1", "to": "1"}}
+QUERIES = {"/diff": {"from": "1", "to": "1"}, "{number}/undo": SINCE}
 PLATFORM = [{"group": "Admins", "role": "platform_admin"}]
 SHARED = {"tool_type", "number", "slug"}
 """Path parameters that name nothing of a tenant."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from deskhand.plugins.contract import LinkKind, Person
+from deskhand.plugins.contract import FieldChange, LinkKind, Person
 from deskhand.plugins.images import to_restore
 from deskhand.plugins.jira import past as jira
 from deskhand.plugins.jira.config import JiraConfig
@@ -97,8 +97,18 @@ def test_zendesk_has_its_custom_fields_beside_the_others_and_writes_them_apart()
 
 
 def test_a_ticket_of_zendesk_is_never_new_again() -> None:
-    fields = {"status": "new", "custom_status_id": 5001, "priority": "low"}
-    assert zendesk.writable(fields) == {"priority": "low", "status": "open"}
+    names = {"status": ("new", "pending"), "custom_status_id": (5001, 5003), "priority": ("low", "high")}
+    changes = [
+        FieldChange(field=name, vendor_field=name, before=before, after=after)
+        for name, (before, after) in names.items()
+    ]
+    reached = zendesk.reachable(changes)
+    assert {one.vendor_field: one.before for one in reached} == {"status": "open", "priority": "low"}
+    # Asked again when it is done, nothing counts as somebody's change.
+    done = {"status": "open", "custom_status_id": 5002, "priority": "low"}
+    assert to_restore(reached, done, same=zendesk.same) == ({}, ())
+    worked_on = changes[2:]
+    assert zendesk.reachable(worked_on) == worked_on
 
 
 @pytest.mark.parametrize(

@@ -38,6 +38,7 @@ COMMANDS = {
     "export": "configuration",
     "templates": "templates",
     "agent": "templates",
+    "undo": "undo",
     "doctor": "doctor",
 }
 """Command to the module under ``deskhand.cli`` that has it; each module's ``app`` holds its commands by name."""

@@ -45,7 +45,7 @@ class NewRun:
     """What a run is about.
 
     Attributes:
-        mode: ``live``, or ``dry_run``: nothing is written to the desk.
+        mode: ``live``, ``dry_run`` (nothing is written to the desk), or ``undo`` (what other runs wrote is taken back).
         retry_of: The failed run that this one repeats with another input.
         replay_of: The run that this one repeats as it was.
     """

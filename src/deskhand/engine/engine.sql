@@ -74,10 +74,10 @@ END
 $$;
 
 -- What may have only one active run: a ticket of a desk, while runs may write to it. A dry run has no lane: it neither
--- waits for the live runs of its ticket nor holds them up.
+-- waits for the live runs of its ticket nor holds them up. An undo has one: it must not write between a run's writes.
 CREATE FUNCTION run_lane(p_tool text, p_ticket text, p_mode text) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-  SELECT CASE WHEN p_mode = 'live' THEN p_tool || '/' || p_ticket END
+  SELECT CASE WHEN p_mode <> 'dry_run' THEN p_tool || '/' || p_ticket END
 $$;
 
 -- The one birth of a run, whoever asks: an event, a schedule's time, a person. The caller has set the tenant and has
@@ -247,7 +247,9 @@ BEGIN
 
   SELECT a.status, t.rate_limits, t.is_active INTO v_agent_status, v_limits, v_active
     FROM agents a JOIN tenant_configs t ON t.tenant_id = a.tenant_id WHERE a.id = e.agent_id;
-  IF e.cancel_requested_at IS NOT NULL OR v_agent_status IN ('suspended', 'inactive') OR NOT v_active THEN
+  -- An undo goes on: an agent that did wrong is suspended first, and what it did is taken back then.
+  IF e.cancel_requested_at IS NOT NULL OR (v_agent_status IN ('suspended', 'inactive') AND e.mode <> 'undo')
+     OR NOT v_active THEN
     UPDATE agent_executions x SET status = 'cancelled', completed_at = clock_timestamp(), parked = false,
       listens_until = NULL, error_code = CASE WHEN e.cancel_requested_at IS NOT NULL THEN 'cancelled' ELSE 'agent-not-active' END,
       error_message = CASE WHEN e.cancel_requested_at IS NOT NULL THEN 'Cancelled on request.'
@@ -311,7 +313,7 @@ DECLARE
   s execution_steps%ROWTYPE;
 BEGIN
   PERFORM set_config('app.current_tenant_id', p_tenant, true);
-  SELECT x.cancel_requested_at, a.status AS agent_status, t.is_active INTO e
+  SELECT x.cancel_requested_at, x.mode, a.status AS agent_status, t.is_active INTO e
     FROM agent_executions x JOIN agents a ON a.id = x.agent_id JOIN tenant_configs t ON t.tenant_id = x.tenant_id
    -- Locked until the step is written: a worker that takes the run over meanwhile waits, and then finds the step.
    WHERE x.id = p_execution AND x.attempt = p_attempt AND x.status = 'running' FOR NO KEY UPDATE OF x;
@@ -323,7 +325,8 @@ BEGIN
   IF FOUND AND s.state = 'finished' THEN
     RETURN QUERY SELECT 'replay'::text, s.output; RETURN;
   END IF;
-  IF e.cancel_requested_at IS NOT NULL OR e.agent_status IN ('suspended', 'inactive') OR NOT e.is_active THEN
+  IF e.cancel_requested_at IS NOT NULL OR (e.agent_status IN ('suspended', 'inactive') AND e.mode <> 'undo')
+     OR NOT e.is_active THEN
     RETURN QUERY SELECT 'cancelled'::text, NULL::jsonb; RETURN;
   END IF;
   IF NOT FOUND THEN

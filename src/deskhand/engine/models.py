@@ -57,7 +57,7 @@ class AgentExecution(TenantModel, Base):
     __tablename__ = "agent_executions"
     __table_args__ = (
         CheckConstraint(f"status IN ({_STATUSES})", name="status"),
-        CheckConstraint("mode IN ('live', 'dry_run')", name="mode"),
+        CheckConstraint("mode IN ('live', 'dry_run', 'undo')", name="mode"),
         ForeignKeyConstraint(
             # Each foreign key names the tenant too, so that PostgreSQL refuses a run that points to another tenant's
             # rows.
@@ -124,6 +124,8 @@ class AgentExecution(TenantModel, Base):
         ),
         # BRIN: retention alone asks by it, for a stretch of the oldest, and it costs a write next to nothing.
         Index("idx_agent_executions_completed_at", "completed_at", postgresql_using="brin"),
+        # Who asks whether a write was taken back already; of all runs next to none is an undo.
+        Index("idx_agent_executions_undo", "tenant_id", "agent_id", postgresql_where=text("mode = 'undo'")),
         Index("idx_agent_executions_replay_of", "replay_of", postgresql_where=text("replay_of IS NOT NULL")),
         Index("idx_agent_executions_running", "tenant_id", postgresql_where=text("status = 'running'")),
         Index(

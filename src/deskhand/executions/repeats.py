@@ -54,6 +54,7 @@ async def replay_execution(
     original = await lock_execution(session, execution_id)
     if not ExecutionStatus(original.status).is_final:
         raise ConflictError(f"The execution is {original.status}; only one that has ended can be replayed.")
+    _ensure_no_undo(original)
     # Checked under the run's lock: between a look and the start the agent could be suspended.
     await _active_agent(session, original)
     version = await _version(session, original, wanted.agent_version)
@@ -101,6 +102,7 @@ async def retry_with(
         InvalidInputError: The input does not fit the trigger's schema, or the agent has no such tool.
     """
     old = await lock_execution(session, execution_id)
+    _ensure_no_undo(old)
     await _ensure_repeatable(session, old, change)
     agent = await _active_agent(session, old)
     version = await _version(session, old, agent.current_version)
@@ -229,6 +231,12 @@ async def _version(session: AsyncSession, execution: AgentExecution, number: int
         named = _named([version.version_number for version in versions])
         raise _invalid("/agent_version", f"the agent has no version {number}; there is {named}")
     return version_wanted
+
+
+def _ensure_no_undo(execution: AgentExecution) -> None:
+    # What an undo does was previewed on tickets as they were then, and holds for that state of them alone.
+    if execution.mode == "undo":
+        raise ConflictError("An undo is bound to its preview; to go on with a failed one, retry it, else look anew.")
 
 
 def _ensure_has_tool(version: AgentVersion, tool_type: str | None, *, pointer: str) -> None:

@@ -55,7 +55,7 @@ class ExecutionSummary(BaseModel):
     tool_type: str | None
     ticket_ref: str | None
     subject: str | None = Field(description="The ticket's subject, as the event or the run knew it.")
-    mode: Literal["live", "dry_run"]
+    mode: Literal["live", "dry_run", "undo"] = Field(description="`undo`: it takes back what other runs wrote.")
     attempt: int
     max_attempts: int
     parked: bool
@@ -97,7 +97,7 @@ class ExecutionSummary(BaseModel):
     @property
     def can_replay(self) -> bool:
         """True for a run that has ended, however it did."""
-        return self.status.is_final
+        return self.status.is_final and self.mode != "undo"
 
     @property
     def can_dismiss(self) -> bool:
@@ -203,6 +203,27 @@ class RequesterWait(BaseModel):
     until: datetime = Field(description="When the run goes on without an answer.")
 
 
+class UndoneItem(BaseModel):
+    """What an undo did about some writes on one ticket."""
+
+    operations: list[str]
+    executions: list[UUID] = Field(description="The runs that wrote it.")
+    tool_type: str
+    ticket_id: str | None
+    effect: str
+    done: bool
+    fields: list[str] = Field(description="What was put back.")
+    kept: list[str] = Field(description="What was left, because somebody changed it since.")
+    why: str | None
+
+
+class UndoResult(BaseModel):
+    """What an undo did."""
+
+    requested_by: str
+    items: list[UndoneItem] = Field(description="Empty until it has ended.")
+
+
 class ExecutionDetail(ExecutionSummary):
     """One run with everything it did."""
 
@@ -216,6 +237,7 @@ class ExecutionDetail(ExecutionSummary):
     replays: list[RelatedRun] = Field(description="Runs that repeat this one, newest first, at most 20.")
     retried_as: RelatedRun | None = Field(description="The run that repeats this failed one with other input.")
     not_approved: list[NotApproved] = Field(description="Writes that a person was asked about and that were not made.")
+    undo: UndoResult | None = Field(None, description="Of an undo, what became of each write.")
     question: Question | None = Field(description="What a waiting run asks a person.")
     approval_id: UUID | None = Field(description="The call that a waiting run asks a person to approve.")
     waits_for: RequesterWait | None = Field(None, description="What a run waits for that asked the ticket's requester.")
@@ -223,6 +245,11 @@ class ExecutionDetail(ExecutionSummary):
     output_result: dict[str, Any] | None
     note: NoteView | None
     steps: list[StepView]
+
+    @property
+    def can_undo(self) -> bool:
+        """True for an ended run that wrote something."""
+        return self.status.is_final and any(step.kind == "write" and step.state == "finished" for step in self.steps)
 
 
 class StatusCounts(BaseModel):
@@ -307,4 +334,6 @@ __all__ = [
     "SameNote",
     "StatusCounts",
     "StepView",
+    "UndoResult",
+    "UndoneItem",
 ]

@@ -47,6 +47,8 @@ from deskhand.executions.schemas import (
     NoteView,
     StatusCounts,
     StepView,
+    UndoneItem,
+    UndoResult,
 )
 from deskhand.executions.waits import find_wait
 from deskhand.kit.db.session import database_now
@@ -102,6 +104,7 @@ async def get_execution(session: AsyncSession, execution_id: UUID) -> ExecutionD
             "degraded_reason": (result or {}).get("degraded_reason"),
             "same_as": (result or {}).get("same_as"),
             "not_approved": (result or {}).get("not_approved") or [],
+            "undo": read_undo(row),
             "question": find_question(row["status"], steps),
             "approval_id": await _asked(session, row),
             "waits_for": find_wait(steps, status=row["status"], error_code=row["error_code"]),
@@ -308,3 +311,20 @@ def read_note(result: Mapping[str, Any] | None) -> NoteView | None:
         sources=[NoteSource.model_validate(item) for item in note.get("sources") or []],
         left_out=[LeftOut.model_validate(item) for item in note.get("dropped") or []],
     )
+
+
+def read_undo(row: RowMapping) -> UndoResult | None:
+    """What an undo was asked for and did; None of any other run."""
+    if row["mode"] != "undo":
+        return None
+    done = ((row["output_result"] or {}).get("undo") or {}).get("outcomes") or []
+    items = [
+        UndoneItem(
+            operations=[write["operation"] for write in one["writes"]],
+            executions=sorted({write["execution_id"] for write in one["writes"]}),
+            kept=[field["field"] for field in one["kept"]],
+            **{name: redact(one[name]) for name in ("tool_type", "ticket_id", "effect", "done", "fields", "why")},
+        )
+        for one in done
+    ]
+    return UndoResult(requested_by=str((row["input_payload"] or {}).get("requested_by")), items=items)

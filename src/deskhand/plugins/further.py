@@ -88,13 +88,16 @@ class FurtherOperations:
 
     # -- taking back -------------------------------------------------------------------------
 
-    async def restore_fields(self, ticket_id: str, changes: Sequence[FieldChange], *, mark: str = "") -> Restored:
+    async def restore_fields(
+        self, ticket_id: str, changes: Sequence[FieldChange], *, mark: str = "", dry: bool = False
+    ) -> Restored:
         """Set fields to what they were before a write, except those that somebody has changed since.
 
         Args:
             ticket_id: Stable id.
             changes: Of the write's receipt.
             mark: Idempotency mark of this write.
+            dry: Only look what would be set.
         """
         raise self._cannot(Inverse.RESTORE_FIELDS)
 

@@ -106,6 +106,7 @@ class Manifest:
         value_kinds: What ``list_values`` can be asked for.
         links: How tickets of this desk can be linked with each other.
         inverses: Writes that can be taken back, each by the method that ``Inverse`` names.
+        deletes_notes: Whether ``withdraw_note`` takes a note away; else it writes a correction, and both are read.
         limits: What an operation does differently here, in a sentence for the author of an agent.
     """
 
@@ -124,4 +125,5 @@ class Manifest:
     )
     links: frozenset[LinkKind] = frozenset()
     inverses: frozenset[Inverse] = frozenset()
+    deletes_notes: bool = False
     limits: Mapping[Operation, str] = field(default_factory=dict)

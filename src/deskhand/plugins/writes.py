@@ -140,7 +140,9 @@ class Restored:
     Attributes:
         receipt: Of the write; None if nothing was left to write.
         skipped: Fields that somebody else has changed since, each with the value found in ``after``.
+        fields: The desk's own names of those that were set, or would be.
     """
 
     receipt: WriteReceipt | None
     skipped: tuple[FieldChange, ...] = ()
+    fields: tuple[str, ...] = ()

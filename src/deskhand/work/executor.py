@@ -57,6 +57,8 @@ from deskhand.work.research import Findings, Researcher
 from deskhand.work.run import Run
 from deskhand.work.ticket_outcomes import Seen, TicketOutcomes
 from deskhand.work.toolbox import Toolbox
+from deskhand.work.undo.performing import Undoer
+from deskhand.work.undo.repository import UNDO
 
 NOTE_KEY, EXPIRED_KEY = "add_note:note", "add_note:expired"
 LOOKS = 3
@@ -99,6 +101,7 @@ class Executor:
         self._gateway = gateway
         self._embedder = embedder
         self._toolboxes = ToolboxMaker(db=db, secrets=secrets, plugins=plugins, embedder=embedder)
+        self._undoer = Undoer(db, secrets, plugins)
         self._limits = limits
         self._telemetry = telemetry
         self._marks = MarkMaker(secrets.derive("marks"))
@@ -114,11 +117,14 @@ class Executor:
             Exception: Whatever went wrong; ``retry.decide`` says what it means.
         """
         budget = RunBudget(self._limits)
-        limit = asyncio.timeout(self._limits.timeout)
+        # The limit is a model's. What is taken back is what a person saw, however many tickets that is.
+        limit = asyncio.timeout(None if execution.mode == UNDO else self._limits.timeout)
         try:
             with self._telemetry.running():
                 async with limit:
                     run = await self._prepare(execution, lease, budget)
+                    if execution.mode == UNDO:
+                        return await self._undoer.perform(run)
                     return await (self._ticket_run(run) if execution.ticket_ref else self._free_run(run))
         except TimeoutError as error:
             # A TimeoutError of a library inside the run is that library's failure, and its own sentence says more.

@@ -49,6 +49,7 @@ MANIFEST = Manifest(
     value_kinds=frozenset(ValueKind) - {ValueKind.CATEGORIES},
     links=frozenset(LinkKind) - {LinkKind.CHILD_OF},
     inverses=frozenset(Inverse),
+    deletes_notes=True,
     limits={
         Operation.UPDATE_TICKET: "Fields that the edit screen lacks are refused; a group needs jira_group_field.",
         Operation.CREATE_TICKET: "Keeps its mark as a label, because the search finds nothing else at once.",

@@ -268,19 +268,22 @@ class JiraPlugin(TicketingToolPlugin):
 
     # -- taking back -----------------------------------------------------------------------------
 
-    async def restore_fields(self, ticket_id: str, changes: Sequence[FieldChange], *, mark: str = "") -> Restored:
+    async def restore_fields(
+        self, ticket_id: str, changes: Sequence[FieldChange], *, mark: str = "", dry: bool = False
+    ) -> Restored:
         raw = await self._desk.issue(ticket_id, mapping.all_fields())
         current = {name: past.settable(value) for name, value in mapping.fields_of(raw).items()}
         wanted, skipped = to_restore(changes, current, same=past.same)
-        receipt = None
+        restored = Restored(receipt=None, skipped=skipped, fields=tuple(wanted))
         # Jira takes a status through a transition only, and no edit can carry it.
-        if "status" in wanted:
+        if not dry and wanted.pop("status", None):
             before = next(change.before_text for change in changes if change.vendor_field == "status")
-            receipt = await self.transition(ticket_id, before, mark=mark)
-            del wanted["status"]
-        if wanted:
+            restored = replace(restored, receipt=await self.transition(ticket_id, before, mark=mark))
+        if wanted and not dry:
             receipt = await self._edit(raw, {"fields": wanted}, mark)
-        return Restored(receipt=receipt, skipped=skipped)
+            moved = restored.receipt.changes if restored.receipt else ()
+            restored = replace(restored, receipt=replace(receipt, changes=(*moved, *receipt.changes)))
+        return restored
 
     async def withdraw_note(self, ticket_id: str, note_id: str, *, reason: str, mark: str = "") -> WriteReceipt:
         del reason  # the site deletes our own comments, so nothing is left to be corrected

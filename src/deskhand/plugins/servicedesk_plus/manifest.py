@@ -30,6 +30,7 @@ MANIFEST = Manifest(
     value_kinds=frozenset(ValueKind),
     links=frozenset({LinkKind.RELATED}),
     inverses=frozenset(Inverse),
+    deletes_notes=True,
     limits={
         Operation.REPLY: "A note that the requester sees in the portal; whether it is mailed is the desk's setting.",
         Operation.LINK_TICKETS: "A ticket elsewhere is named in an internal note, because requests have no such link.",

@@ -274,15 +274,18 @@ class ServiceDeskPlusPlugin(TicketingToolPlugin):
 
     # -- taking back -----------------------------------------------------------------------------
 
-    async def restore_fields(self, ticket_id: str, changes: Sequence[FieldChange], *, mark: str = "") -> Restored:
+    async def restore_fields(
+        self, ticket_id: str, changes: Sequence[FieldChange], *, mark: str = "", dry: bool = False
+    ) -> Restored:
         raw = await self._requests.get(ticket_id)
         wanted, skipped = to_restore(changes, past.flat(raw), same=past.same)
-        if not wanted:
-            return Restored(receipt=None, skipped=skipped)
+        restored = Restored(receipt=None, skipped=skipped, fields=tuple(wanted))
+        if dry or not wanted:
+            return restored
         # Named as the desk's fields and not as ours: the history tells a change in the vendor's own names.
         fields = mapping.custom_fields(past.writable(wanted))
         comments = {"update_reason": mark} if mark else {}
-        return Restored(receipt=await self._requests.put(raw, fields, mark=mark, comments=comments), skipped=skipped)
+        return replace(restored, receipt=await self._requests.put(raw, fields, mark=mark, comments=comments))
 
     async def withdraw_note(self, ticket_id: str, note_id: str, *, reason: str, mark: str = "") -> WriteReceipt:
         del reason  # the desk deletes notes, so nothing is left to be corrected

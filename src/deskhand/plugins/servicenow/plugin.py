@@ -244,14 +244,15 @@ class ServiceNowPlugin(TicketingToolPlugin):
 
     # -- taking back -----------------------------------------------------------------------------
 
-    async def restore_fields(self, ticket_id: str, changes: Sequence[FieldChange], *, mark: str = "") -> Restored:
+    async def restore_fields(
+        self, ticket_id: str, changes: Sequence[FieldChange], *, mark: str = "", dry: bool = False
+    ) -> Restored:
         names = tuple(change.vendor_field for change in changes)
         row = await self._record(ticket_id, names)
-        current = {name: value_of(row, name) for name in names}
-        wanted, skipped = to_restore(changes, current, same=past.same)
+        wanted, skipped = to_restore(changes, {name: value_of(row, name) for name in names}, same=past.same)
         fields = self._records.restorable(wanted)
-        receipt = await self._save(row, fields, mark=mark) if fields else None
-        return Restored(receipt=receipt, skipped=skipped)
+        receipt = await self._save(row, fields, mark=mark) if fields and not dry else None
+        return Restored(receipt=receipt, skipped=skipped, fields=tuple(fields))
 
     async def withdraw_note(self, ticket_id: str, note_id: str, *, reason: str, mark: str = "") -> WriteReceipt:
         known = await self.find_write(ticket_id, mark) if mark else None

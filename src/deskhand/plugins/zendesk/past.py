@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from deskhand.plugins.contract import FieldChange, PastChange, Person
@@ -11,7 +12,6 @@ from deskhand.plugins.zendesk import mapping
 
 OURS = {"assignee_id": "assignee", "group_id": "group", "organization_id": "company"}
 _PEOPLE = {"assignee_id", "requester_id", "submitter_id"}
-_STATUS = ("status", "custom_status_id")
 
 
 def flat(raw: Mapping[str, Any]) -> dict[str, Any]:
@@ -22,12 +22,22 @@ def flat(raw: Mapping[str, Any]) -> dict[str, Any]:
     return {**{name: value for name, value in raw.items() if name not in {"custom_fields", "fields"}}, **custom}
 
 
+def reachable(changes: Sequence[FieldChange]) -> list[FieldChange]:
+    """What can be put back. A ticket that was once worked on is never new again: it becomes open."""
+    if not any(change.vendor_field == "status" and change.before == "new" for change in changes):
+        return list(changes)
+    return [
+        replace(change, before="open", before_text="open") if change.vendor_field == "status" else change
+        for change in changes
+        # The label of "new" cannot be given either; the desk sets the one of "open" with the status.
+        if change.vendor_field != "custom_status_id"
+    ]
+
+
 def writable(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Flat fields as an update takes them. A ticket that was once worked on is never new again: it becomes open."""
+    """Flat fields as an update takes them."""
     custom = [{"id": int(name), "value": value} for name, value in fields.items() if name.isdigit()]
     plain = {name: value for name, value in fields.items() if not name.isdigit()}
-    if plain.get("status") == "new":
-        plain = {**{name: value for name, value in plain.items() if name not in _STATUS}, "status": "open"}
     return {**plain, "custom_fields": custom} if custom else plain
 
 

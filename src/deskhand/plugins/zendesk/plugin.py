@@ -234,13 +234,15 @@ class ZendeskPlugin(TicketingToolPlugin):
 
     # -- taking back -----------------------------------------------------------------------------
 
-    async def restore_fields(self, ticket_id: str, changes: Sequence[FieldChange], *, mark: str = "") -> Restored:
+    async def restore_fields(
+        self, ticket_id: str, changes: Sequence[FieldChange], *, mark: str = "", dry: bool = False
+    ) -> Restored:
         raw = await self._raw(ticket_id)
-        wanted, skipped = to_restore(changes, past.flat(raw), same=past.same)
-        if not wanted:
-            return Restored(receipt=None, skipped=skipped)
-        receipt = await self._set(ticket_id, past.writable(wanted), (mark,), if_revision=str(raw.get("updated_at")))
-        return Restored(receipt=receipt, skipped=skipped)
+        wanted, skipped = to_restore(past.reachable(changes), past.flat(raw), same=past.same)
+        receipt, stamp = None, str(raw.get("updated_at"))
+        if wanted and not dry:
+            receipt = await self._set(ticket_id, past.writable(wanted), (mark,), if_revision=stamp)
+        return Restored(receipt=receipt, skipped=skipped, fields=tuple(wanted))
 
     async def withdraw_note(self, ticket_id: str, note_id: str, *, reason: str, mark: str = "") -> WriteReceipt:
         comments = (await self._comments(ticket_id, mapping.Sideloads())).rows
