@@ -12,7 +12,7 @@ from deskhand.plugins.contract import FieldChange, LinkKind, TicketLink, WriteRe
 from deskhand.work.undo.schemas import Effect, PlannedItem, UndoneWrite
 
 NOTES = frozenset({"add_note", "reply"})
-_FIELDS = frozenset({"update_ticket", "assign", "transition", "resolve", Effect.RESTORE_FIELDS, Effect.CLOSE_CREATED})
+_FIELDS = frozenset({"update_ticket", "assign", "transition", "resolve", Effect.RESTORE_FIELDS})
 _FINAL = {
     Effect.WITHDRAW_NOTE: "A note that was deleted is not written again; replay the run for a new one.",
     Effect.CORRECT_NOTE: "The correcting note stays: a third one would help nobody.",
@@ -127,7 +127,9 @@ def _on_ticket(writes: Sequence[Write]) -> Iterator[PlannedItem]:
     for write in writes:
         if write in fields:
             continue
-        if write.operation in _FIELDS:
+        if write.operation == Effect.CLOSE_CREATED:
+            yield _item([write], Effect.NONE, why="A ticket that was closed is not opened again: open it by hand.")
+        elif write.operation in _FIELDS:
             # Settled after its look at the desk's history: the receipt of a resumed write knows nothing of before.
             told = None if write.resumed else "The ticket said so already when the agent set it; nothing was changed."
             yield _item([write], Effect.RESTORE_FIELDS if write.resumed else Effect.NONE, why=told)

@@ -209,7 +209,8 @@ class Looker:
     def _note(self, seen: _Seen, item: PlannedItem) -> PlannedItem:
         ticket = seen.ticket
         note = next((one for one in ticket.notes if one.id == item.note_id), None)
-        if note is None and not ticket.unread:
+        # Where the journal is hidden from our account, the receipt has the ticket's id and the note is not shown.
+        if note is None and not ticket.unread and item.note_id != ticket.id:
             return _left(item, "The note is not on the ticket any more.")
         public = note.public if note is not None else any(one.operation == "reply" for one in item.writes)
         if self._can(Inverse.WITHDRAW_NOTE) and self._desk.manifest.deletes_notes:

@@ -144,11 +144,12 @@ def _words(wanted: Wanted) -> dict[str, Any]:
     """What the page calls what is undone, and where its form goes."""
     if isinstance(wanted, OfRun):
         back = f"/executions/{wanted.execution_id}"
-        return {"action": f"{back}/undo", "back": back, "hidden": {"step_key": wanted.step_key or ""}, "wanted": wanted}
-    since = wanted.since.isoformat()
+        hidden = {"step_key": wanted.step_key or ""}
+        return {"action": f"{back}/undo", "back": back, "hidden": hidden, "since": None, "step_key": wanted.step_key}
     return {
         "action": f"/agents/{wanted.agent_id}/versions/{wanted.number}/undo",
         "back": f"/executions?{urlencode({'agent': str(wanted.agent_id)})}",
-        "hidden": {"since": since},
-        "wanted": wanted,
+        "hidden": {"since": wanted.since.isoformat()},
+        "since": wanted.since,
+        "number": wanted.number,
     }

@@ -209,7 +209,7 @@ class _OnTicket:
             f"Withdrawn: an earlier note here was written by the agent “{self._plan.agent_name}” and is taken back."
             " Please do not rely on it."
         )
-        if Inverse.WITHDRAW_NOTE in self._desk.manifest.inverses:
+        if Inverse.WITHDRAW_NOTE in self._desk.manifest.inverses and item.note_id != self._ticket_id:
             return to_jsonable_python(
                 await self._desk.withdraw_note(self._ticket_id, item.note_id, reason=reason, mark=mark)
             )

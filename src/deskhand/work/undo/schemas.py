@@ -89,7 +89,6 @@ class PlannedItem(UndoItem):
     changes: list[FieldChange] = []
     note_id: str = ""
     link: TicketLink | None = None
-    text: str = ""
 
     def shown(self) -> UndoItem:
         """Without the desk's own forms."""
