@@ -20,7 +20,7 @@ from deskhand.work.undo import service
 from deskhand.work.undo.endpoints import router
 from deskhand.work.undo.pages import router as page_router
 from deskhand.work.undo.performing import MOVED
-from deskhand.work.undo.repository import UNDO
+from deskhand.work.undo.schemas import UNDO
 
 PERSONS = "Printer of floor 4, says Ines"
 

@@ -12,6 +12,8 @@ from deskhand.simulators.base import SimTicket
 from deskhand.simulators.models import Reply, obliging
 
 WRITES = ("update_ticket", "assign", "transition", "add_note", "link_tickets")
+MARKS = ("properties", "first_comment")
+"""What a simulator keeps beside a ticket's own fields."""
 NOTE = "Format the disk and start over."
 TECHNICIAN = "ines@desk.test"
 
@@ -86,7 +88,7 @@ def ticket_of(desk: Desk, ticket_id: str) -> SimTicket:
 def state_of(ticket: SimTicket) -> dict[str, Any]:
     """What an agent can set, as the desk keeps it."""
     names = ("subject", "priority", "category", "group", "status", "kind")
-    custom = {name: value for name, value in ticket.custom.items() if value}
+    custom = {name: value for name, value in ticket.custom.items() if value and name not in MARKS}
     people = {"assignee": ticket.assignee.email if ticket.assignee else None, "tags": sorted(ticket.tags)}
     links = [(link.kind, link.ticket_id) for link in ticket.links]
     return {**{name: getattr(ticket, name) for name in names}, **people, "links": links, "custom": custom}
@@ -127,7 +129,7 @@ async def wreck(
     target = desk.simulator.file_ticket(
         subject="Print server is down",
         requester=store.person("bob@acme.test"),
-        **({"kind": words.kind} if words.kind else {}),
+        **({"custom": {"type": words.kind}} if words.kind else {}),
     )
     await product.point_desk_at(customer)
     product.model.script = trying(calls(words, target.id) if todo is None else todo)

@@ -214,6 +214,10 @@ class TicketingToolPlugin(FurtherOperations, ABC):
             DeskCannotTellError: The desk cannot answer that question.
         """
 
+    async def is_linked(self, ticket_id: str, link: TicketLink) -> bool:
+        """Whether a link is there still; one elsewhere, which no desk shows with the ticket, counts as there."""
+        return bool(link.url) or link in (await self.get_ticket(ticket_id, with_notes=False)).links
+
     # -- set-up ------------------------------------------------------------------------------
 
     @classmethod

@@ -58,7 +58,7 @@ from deskhand.work.run import Run
 from deskhand.work.ticket_outcomes import Seen, TicketOutcomes
 from deskhand.work.toolbox import Toolbox
 from deskhand.work.undo.performing import Undoer
-from deskhand.work.undo.repository import UNDO
+from deskhand.work.undo.schemas import UNDO
 
 NOTE_KEY, EXPIRED_KEY = "add_note:note", "add_note:expired"
 LOOKS = 3

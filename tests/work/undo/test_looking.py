@@ -108,8 +108,8 @@ async def test_a_field_is_put_back_only_where_our_value_still_stands(scene: Scen
         "Printer of floor 4",
         "Printer jams",
     )
-    assert kept.changed_by is not None
-    assert "ines" in kept.changed_by.casefold()
+    person = scene.desk.simulator.store.person(TECHNICIAN)
+    assert (kept.changed_by or "").casefold() in {person.id, person.email, person.name.casefold(), "ines"}
     assert kept.changed_at is not None
     assert "subject" not in {one.field for one in item.fields}
 
@@ -213,7 +213,9 @@ async def test_a_filed_ticket_is_closed_unless_somebody_works_on_it(scene: Scene
     ticket = store.get(filed.ticket_id)
     assert ticket is not None
     person = store.person(TECHNICIAN)
-    scene.desk.simulator.write_note(ticket, "I am on it.", public=False, author=person)
+    scene.desk.simulator.write_note(
+        ticket, scene.desk.simulator.from_markdown("I am on it."), public=False, author=person
+    )
     (item,) = await scene.look(*writes)
     assert item.effect is Effect.NONE
     assert "has written on the ticket since; it stays open" in (item.why or "")

@@ -306,6 +306,9 @@ class ServiceDeskPlusPlugin(TicketingToolPlugin):
             await self._client.delete(f"{path_of(ticket_id)}/link_requests", rows)
         return WriteReceipt(id=link.ticket_id, ticket_id=ticket_id, mark=mark, adopted=not linked)
 
+    async def is_linked(self, ticket_id: str, link: TicketLink) -> bool:
+        return bool(link.url) or link.ticket_id in await self._requests.links(ticket_id)
+
     async def close_created(self, ticket_id: str, *, reason: str, mark: str = "") -> WriteReceipt:
         raw = await self._requests.get(ticket_id)
         if (await read_aside(mapping.read_ticket, raw, self.config, self._priorities)).is_closed:

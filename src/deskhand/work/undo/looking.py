@@ -110,8 +110,8 @@ class Looker:
                 yield self._note(seen, item)
             elif item.effect is Effect.CLOSE_CREATED:
                 yield self._closing(seen, item)
-            elif item.effect is Effect.UNLINK_TICKETS and not self._can(Inverse.UNLINK_TICKETS):
-                yield _left(item, f"{self._desk.manifest.name} removes no link through its API: remove it by hand.")
+            elif item.effect is Effect.UNLINK_TICKETS:
+                yield await self._unlinking(seen, item)
             else:
                 yield item
 
@@ -220,6 +220,14 @@ class Looker:
             f"{self._desk.manifest.name} keeps every note: another one will say that it is withdrawn. It is not undone."
         )
         return item.model_copy(update={"effect": Effect.CORRECT_NOTE, "why": why})
+
+    async def _unlinking(self, seen: _Seen, item: PlannedItem) -> PlannedItem:
+        if not self._can(Inverse.UNLINK_TICKETS):
+            return _left(item, f"{self._desk.manifest.name} removes no link through its API: remove it by hand.")
+        assert item.link is not None  # it is arranged with one
+        if not await self._desk.is_linked(seen.ticket.id, replace(item.link, title="")):
+            return _left(item, "The tickets are not linked any more.")
+        return item
 
     def _closing(self, seen: _Seen, item: PlannedItem) -> PlannedItem:
         ticket = seen.ticket

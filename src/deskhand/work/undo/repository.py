@@ -16,17 +16,15 @@ from deskhand.engine.models import AgentExecution, ExecutionStep
 from deskhand.engine.status import ExecutionStatus, StepState
 from deskhand.work.hands import RECEIPT
 from deskhand.work.undo.arranging import Write
-from deskhand.work.undo.schemas import Effect, UndoneWrite
-
-UNDO = "undo"
-"""The mode of an execution that takes back what others wrote."""
+from deskhand.work.undo.schemas import UNDO, Effect, UndoneWrite
 
 _OVER = (ExecutionStatus.COMPLETED, ExecutionStatus.FAILED, ExecutionStatus.CANCELLED)
+_RECEIPT = ("id", "ticket_id", "mark", "revision", "adopted", "changes", "display_id", "url")
 _TAKEN = (Effect.WITHDRAW_NOTE.value, Effect.CORRECT_NOTE.value)
 
 
 async def get_run(session: AsyncSession, execution_id: UUID) -> AgentExecution | None:
-    """One run."""
+    """As it stands now, also where this transaction read it before."""
     return await session.get(AgentExecution, execution_id, populate_existing=True)
 
 
@@ -131,7 +129,4 @@ def _write(step: ExecutionStep, run: AgentExecution) -> Write:
 
 def _own_fields(answer: dict[str, Any]) -> dict[str, Any]:
     """A stored receipt without what stands beside it, such as who gave it."""
-    return {name: answer[name] for name in RECEIPT_FIELDS if name in answer}
-
-
-RECEIPT_FIELDS = ("id", "ticket_id", "mark", "revision", "adopted", "changes", "display_id", "url")
+    return {name: answer[name] for name in _RECEIPT if name in answer}

@@ -13,6 +13,9 @@ from deskhand.approvals.schemas import Digest
 from deskhand.kit.schema import InputModel, Instant
 from deskhand.plugins.contract import FieldChange, TicketLink
 
+UNDO = "undo"
+"""The mode of an execution that takes back what others wrote."""
+
 
 class Effect(StrEnum):
     """What undoing does about one or several writes on one ticket; the names are those of its journaled steps.

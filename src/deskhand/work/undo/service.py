@@ -32,7 +32,7 @@ from deskhand.tenants.service import TenantService
 from deskhand.work.undo import repository
 from deskhand.work.undo.arranging import NOTES, Write, arrange
 from deskhand.work.undo.looking import Looker
-from deskhand.work.undo.schemas import Effect, Plan, PlannedItem, UndoPreview
+from deskhand.work.undo.schemas import UNDO, Effect, Plan, PlannedItem, UndoPreview
 
 MOST_WRITES = 200
 """Writes of one undo; a person reads its preview whole, and each ticket of it costs requests."""
@@ -212,7 +212,7 @@ class Undoing:
                 agent_version_id=writes.version_id,
                 tool_type=writes.tool_type,
                 ticket_ref=writes.ticket_ref,
-                mode=repository.UNDO,
+                mode=UNDO,
                 input_payload=plan.model_dump(mode="json"),
             ),
         )
