@@ -89,6 +89,8 @@ EXPECTED: dict[str, tuple[Write, Effect, str]] = {
     "undone note": (write("withdraw_note", receipt_id="77"), Effect.NONE, "replay"),
     "correction": (write("correct_note", receipt_id="78"), Effect.NONE, "stays"),
     "unlinked": (write("unlink_tickets", receipt_id="2", trace={"link": LINK}), Effect.LINK_TICKETS, ""),
+    "unheard of": (write("escalate"), Effect.NONE, "Nothing takes back 'escalate'"),
+    "closed for good": (write("close_created"), Effect.NONE, "not opened again"),
     "closed": (write("close_created", change("status", "Open", "Closed")), Effect.RESTORE_FIELDS, ""),
 }
 

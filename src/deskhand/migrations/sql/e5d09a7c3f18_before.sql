@@ -27,7 +27,7 @@ BEGIN
     FROM agents a JOIN tenant_configs t ON t.tenant_id = a.tenant_id WHERE a.id = e.agent_id;
   IF e.cancel_requested_at IS NOT NULL OR v_agent_status IN ('suspended', 'inactive') OR NOT v_active THEN
     UPDATE agent_executions x SET status = 'cancelled', completed_at = clock_timestamp(), parked = false,
-      error_code = CASE WHEN e.cancel_requested_at IS NOT NULL THEN 'cancelled' ELSE 'agent-not-active' END,
+      listens_until = NULL, error_code = CASE WHEN e.cancel_requested_at IS NOT NULL THEN 'cancelled' ELSE 'agent-not-active' END,
       error_message = CASE WHEN e.cancel_requested_at IS NOT NULL THEN 'Cancelled on request.'
                            ELSE 'The agent is ' || v_agent_status || '; its runs are cancelled before their next effect.' END
      WHERE x.id = p_execution;
@@ -44,7 +44,7 @@ BEGIN
   v_crashes := e.crashes + CASE WHEN e.status = 'running' THEN 1 ELSE 0 END;
   IF v_crashes >= 4 THEN
     UPDATE agent_executions x SET status = 'failed', completed_at = clock_timestamp(), parked = false,
-      crashes = v_crashes, error_code = 'worker-died',
+      crashes = v_crashes, listens_until = NULL, error_code = 'worker-died',
       error_message = 'The worker died ' || v_crashes || ' times on this run. Retry it once the cause is known.'
      WHERE x.id = p_execution;
     PERFORM promote_executions(p_tenant);

@@ -13,6 +13,7 @@ from deskhand.work.undo.schemas import Effect, PlannedItem, UndoneWrite
 
 NOTES = frozenset({"add_note", "reply"})
 _FIELDS = frozenset({"update_ticket", "assign", "transition", "resolve", Effect.RESTORE_FIELDS})
+_LINKS = frozenset({"link_tickets", Effect.UNLINK_TICKETS, Effect.LINK_TICKETS})
 _FINAL = {
     Effect.WITHDRAW_NOTE: "A note that was deleted is not written again; replay the run for a new one.",
     Effect.CORRECT_NOTE: "The correcting note stays: a third one would help nobody.",
@@ -137,8 +138,10 @@ def _on_ticket(writes: Sequence[Write]) -> Iterator[PlannedItem]:
             why = "An earlier undo withdrew this note." if write.withdrawn else None
             effect = Effect.NONE if write.withdrawn else Effect.WITHDRAW_NOTE
             yield _item([write], effect, why=why).model_copy(update={"note_id": write.note_id})
-        else:
+        elif write.operation in _LINKS:
             yield _link_item(write)
+        else:
+            yield _item([write], Effect.NONE, why=f"Nothing takes back '{write.operation}' on a desk.")
     if fields:
         yield _item(fields, Effect.RESTORE_FIELDS).model_copy(update={"changes": merged(fields)})
 
