@@ -11,7 +11,9 @@ from typing import Any
 from deskhand.plugins.contract import FieldChange, LinkKind, TicketLink, WriteReceipt
 from deskhand.work.undo.schemas import Effect, PlannedItem, UndoneWrite
 
-NOTES = frozenset({"add_note", "reply"})
+READ_OUTSIDE = frozenset({"reply", "ask_requester"})
+"""Notes that the requester reads."""
+NOTES = READ_OUTSIDE | {"add_note"}
 _FIELDS = frozenset({"update_ticket", "assign", "transition", "resolve", Effect.RESTORE_FIELDS})
 _LINKS = frozenset({"link_tickets", Effect.UNLINK_TICKETS, Effect.LINK_TICKETS})
 _FINAL = {

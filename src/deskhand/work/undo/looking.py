@@ -20,7 +20,7 @@ from deskhand.plugins.contract import (
     TicketingToolPlugin,
 )
 from deskhand.plugins.errors import REFUSALS, DeskCannotTellError, DeskNotFoundError
-from deskhand.work.undo.arranging import Write, merged
+from deskhand.work.undo.arranging import READ_OUTSIDE, Write, merged
 from deskhand.work.undo.schemas import Effect, FieldBack, FieldKept, PlannedItem
 
 CLOCKS = timedelta(seconds=60)
@@ -212,7 +212,7 @@ class Looker:
         # Where the journal is hidden from our account, the receipt has the ticket's id and the note is not shown.
         if note is None and not ticket.unread and item.note_id != ticket.id:
             return _left(item, "The note is not on the ticket any more.")
-        public = note.public if note is not None else any(one.operation == "reply" for one in item.writes)
+        public = note.public if note is not None else any(one.operation in READ_OUTSIDE for one in item.writes)
         if self._can(Inverse.WITHDRAW_NOTE) and self._desk.manifest.deletes_notes:
             read = "The requester may have read it, or have had it by mail: that stays." if public else None
             return item.model_copy(update={"why": read})

@@ -25,6 +25,7 @@ from deskhand.plugins.errors import REFUSALS, DeskNotFoundError, PluginNotFoundE
 from deskhand.plugins.registry import PluginManager
 from deskhand.tenants.connections import desk_for
 from deskhand.work.run import Run
+from deskhand.work.undo.arranging import READ_OUTSIDE
 from deskhand.work.undo.looking import state_of
 from deskhand.work.undo.schemas import Effect, FieldKept, Outcome, Plan, PlannedItem
 
@@ -215,7 +216,7 @@ class _OnTicket:
             )
         # A desk that can only add: the note of an attempt that died is found by its mark.
         known = await self._desk.find_write(self._ticket_id, mark)
-        public = any(one.operation == "reply" for one in item.writes)
+        public = any(one.operation in READ_OUTSIDE for one in item.writes)
         note = NoteDraft(body=reason, public=public, mark=mark)
         return to_jsonable_python(known or await self._desk.add_note(self._ticket_id, note))
 
