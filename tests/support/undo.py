@@ -88,7 +88,9 @@ def ticket_of(desk: Desk, ticket_id: str) -> SimTicket:
 def state_of(ticket: SimTicket) -> dict[str, Any]:
     """What an agent can set, as the desk keeps it."""
     names = ("subject", "priority", "category", "group", "status", "kind")
-    custom = {name: value for name, value in ticket.custom.items() if value and name not in MARKS}
+    custom = {
+        name: value for name, value in ticket.custom.items() if getattr(value, "value", value) and name not in MARKS
+    }
     people = {"assignee": ticket.assignee.email if ticket.assignee else None, "tags": sorted(ticket.tags)}
     links = [(link.kind, link.ticket_id) for link in ticket.links]
     return {**{name: getattr(ticket, name) for name in names}, **people, "links": links, "custom": custom}
