@@ -8,8 +8,10 @@ from uuid import UUID
 
 import pytest
 
+from deskhand.engine.models import AgentExecution, ExecutionStep
 from deskhand.plugins.contract import FieldChange, LinkKind, TicketLink, WriteReceipt
 from deskhand.work.undo.arranging import Write, arrange, merged
+from deskhand.work.undo.repository import read_write
 from deskhand.work.undo.schemas import Effect, UndoneWrite
 
 RUN = UUID("0" * 31 + "1")
@@ -125,3 +127,18 @@ def test_what_was_written_on_a_ticket_of_our_own_goes_with_it() -> None:
         "zendesk",
         [PRIORITY],
     )
+
+
+def test_a_stored_receipt_is_read_without_what_stands_beside_it() -> None:
+    now = {"started_at": TEN, "finished_at": None, "attempt": 2, "mark": "dh-1", "name": "add_note", "step_key": "n"}
+    answer = {"id": "77", "ticket_id": "9", "adopted": True, "given_by": "somebody", "intent": "add_note"}
+    run = AgentExecution(id=RUN, tool_type="jira", ticket_ref="1", queued_at=TEN)
+    own = read_write(ExecutionStep(**now, state="finished", input={"body": "x"}, output=answer), run)
+    assert (own.tool_type, own.ticket_id, own.note_id, own.resumed, own.in_doubt) == ("jira", "1", "77", True, False)
+    trace = {"target": "zendesk/5"}
+    other = read_write(ExecutionStep(**now, state="in_doubt", input=trace, output=None), run)
+    assert (other.tool_type, other.ticket_id, other.receipt, other.in_doubt) == ("zendesk", "5", None, True)
+    filed = read_write(ExecutionStep(**now, state="finished", input={"target": "jira/"}, output=answer), run)
+    assert (filed.tool_type, filed.ticket_id) == ("jira", "9")
+    mail = read_write(ExecutionStep(**now, state="finished", input={"target": "email"}, output={"id": "m"}), run)
+    assert (mail.tool_type, mail.ticket_id, mail.receipt) == ("email", None, None)

@@ -60,7 +60,7 @@ async def writes_of_run(session: AsyncSession, execution_id: UUID, step_key: str
     statement = _writes().where(AgentExecution.id == execution_id)
     if step_key is not None:
         statement = statement.where(ExecutionStep.step_key == step_key)
-    return [_write(*row) for row in (await session.execute(statement)).all()]
+    return [read_write(*row) for row in (await session.execute(statement)).all()]
 
 
 async def writes_of_version(session: AsyncSession, version_id: UUID, since: datetime, limit: int) -> list[Write]:
@@ -68,7 +68,7 @@ async def writes_of_version(session: AsyncSession, version_id: UUID, since: date
     statement = _writes().where(
         AgentExecution.agent_version_id == version_id, AgentExecution.mode == "live", ExecutionStep.started_at >= since
     )
-    return [_write(*row) for row in (await session.execute(statement.limit(limit))).all()]
+    return [read_write(*row) for row in (await session.execute(statement.limit(limit))).all()]
 
 
 async def undos_of(session: AsyncSession, agent_id: UUID, keys: Sequence[str]) -> Sequence[AgentExecution]:
@@ -105,7 +105,8 @@ def _writes() -> Select[ExecutionStep, AgentExecution]:
     )
 
 
-def _write(step: ExecutionStep, run: AgentExecution) -> Write:
+def read_write(step: ExecutionStep, run: AgentExecution) -> Write:
+    """A write as its journal has it, on the run that made it."""
     trace: dict[str, Any] = step.input if isinstance(step.input, dict) else {}
     answer: dict[str, Any] = step.output if isinstance(step.output, dict) else {}
     tool, slash, ticket = str(trace.get("target") or "").partition("/")
