@@ -1,8 +1,8 @@
 """Let a run take back what other runs wrote, also when its agent is suspended.
 
 Revision ID: e5d09a7c3f18
-Revises: e3b8c05d71a2
-Create Date: 2026-11-28 16:40:00+00:00
+Revises: e5c7a20d94b8
+Create Date: 2026-11-28 16:50:00+00:00
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from deskhand.migrations.support import limits, run, run_copy
 
 revision: str = "e5d09a7c3f18"
-down_revision: str | None = "e3b8c05d71a2"
+down_revision: str | None = "e5c7a20d94b8"
 branch_labels: None = None
 depends_on: None = None
 
