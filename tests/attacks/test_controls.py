@@ -15,6 +15,7 @@ from types import ModuleType
 import pytest
 
 ROOT = Path(__file__).parents[2]
+UNTRIED = 20
 TABLE = ROOT / "docs" / "explanation" / "security.md"
 
 
@@ -74,6 +75,42 @@ def test_each_row_names_tests_that_exist(row: Sequence[str]) -> None:
     named = named_in(row[3])
     assert named, row
     assert [name for name in named if not there_is(name)] == []
+
+
+def test_the_page_says_of_each_control_which_test_failed_without_it() -> None:
+    """A control that is new, or against another threat now, has to be tried: `make controls ARGS="--write NAME"`."""
+    module = script()
+    rows = module.rows_of(module.PAGE)
+    assert rows.keys() <= {control.name for control in CONTROLS}, "a row of a control that is gone"
+    # To try one takes half a minute of a quiet machine: whoever adds some need not stop for that, but not for long.
+    assert len(CONTROLS) - len(rows) <= UNTRIED
+    for control in CONTROLS:
+        if control.name not in rows:
+            continue
+        _, threat, failed, commit = (cell.strip(" |") for cell in rows[control.name].split(" | "))
+        assert threat == control.threat, control.name
+        path, _, name = failed.strip("`").partition("[")[0].partition("::")
+        assert there_is(name), failed
+        assert any(test.partition("::")[0] == path or path.startswith(test) for test in control.tests), failed
+        assert re.fullmatch("[0-9a-f]{7,}", commit), "tried on a tree that nobody can look at"
+
+
+def test_parts_are_all_controls_and_no_two_have_the_same() -> None:
+    module = script()
+    parts = [module.chosen_of(CONTROLS, [], f"{number}/3") for number in (1, 2, 3)]
+    assert sorted(one.name for part in parts for one in part) == sorted(one.name for one in CONTROLS)
+    assert module.chosen_of(CONTROLS, [CONTROLS[0].name], "1/1") == [CONTROLS[0]]
+
+
+def test_the_page_keeps_what_was_seen_before_and_forgets_what_is_gone(tmp_path: Path) -> None:
+    module, page = script(), tmp_path / "controls.md"
+    first, second = CONTROLS[:2]
+    row = "| {} | threat | `tests/x.py::test_y` | abcdef0 |"
+    module.put_on_page(page, [first, second], {first.name: row.format(first.name)})
+    module.put_on_page(page, [first, second], {second.name: row.format(second.name)})
+    assert list(module.rows_of(page)) == [first.name, second.name]
+    module.put_on_page(page, [second], {})
+    assert list(module.rows_of(page)) == [second.name]
 
 
 def test_a_control_that_is_not_there_any_more_is_told() -> None:
