@@ -16,7 +16,7 @@ READ_OUTSIDE = {"reply": "body", "resolve": "resolution", "create_ticket": "desc
 """By operation, the argument that leaves the house."""
 _VARIABLE = re.compile(r"\{\{[^{}\n]{0,100}\}\}")
 _FENCED = re.compile(r"(?ms)^```.*?^```")
-_QUOTED = re.compile(r"(?m)\"[^\"\n]{1,2000}\"|“[^”]{1,2000}”|„[^“\n]{1,2000}“|«[^»]{1,2000}»|^[ \t]{0,3}>.*$")
+_QUOTED = re.compile(r"(?m)\"[^\"\n]{1,2000}\"|“[^“”]{1,2000}”|„[^„“\n]{1,2000}“|«[^«»]{1,2000}»|^[ \t]{0,3}>.*$")
 _WORD = re.compile(r"\w+")
 RUN = 8
 """Words in a row that two texts do not share by chance."""
