@@ -11,43 +11,27 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from tests.support.desks import DESKS, Desk
 from tests.support.product import Customer, Product
+from tests.support.writes import TECHNICIAN, arguments, run_of_event, silence, writes_of
 
 from deskhand.plugins.registry import BUILT_IN
 from deskhand.simulators.models import Reply, obliging
 from deskhand.tools.desk import provider_of
-from deskhand.tools.values import Scope, ToolOperation
+from deskhand.tools.values import Scope
 
-DESK = "servicedesk_plus"
-TRIED: dict[str, dict[str, Any]] = {
-    "add_note": {"body": "A note."},
-    "reply": {"body": "A reply."},
-    "update_ticket": {"priority": "high"},
-    "assign": {"group": "Hardware"},
-    "transition": {"status": "Onhold"},
-    "link_tickets": {"url": "https://elsewhere.test/1"},
-    "create_ticket": {"subject": "A new one"},
-    "resolve": {"resolution": "It was the cable."},
-}
-"""In the order in which they are tried: a resolved ticket takes no more."""
-OPERATIONS = provider_of(BUILT_IN[DESK].manifest).operations
-APART = {"ask_requester"}
-"""Comes with the grant of another one and waits for somebody: tests/asking."""
-WRITES = sorted(
-    (one for one in OPERATIONS if one.is_write and one.name not in APART), key=lambda one: list(TRIED).index(one.name)
-)
-READS = [one.name for one in OPERATIONS if not one.is_write]
+FIRST = "servicedesk_plus"
 WHERE = ("own", "listed", "foreign")
 ALLOWED = {Scope.OWN: {"own"}, Scope.LISTED: {"own", "listed"}, Scope.ANY: set(WHERE)}
 
 Call = tuple[str, str, dict[str, Any]]
 
 
-def calls(tickets: Mapping[str, str]) -> list[Call]:
+def calls(tool_type: str, tickets: Mapping[str, str]) -> list[Call]:
     """Operation, where, arguments."""
-    every = [(operation, where) for operation in WRITES for where in WHERE if operation.scopes or where == "own"]
+    every = [(one, where) for one in writes_of(tool_type) for where in WHERE if one.scopes or where == "own"]
     return [
-        (one.name, where, {**TRIED[one.name], **({"ticket_id": tickets[where]} if one.scopes else {})})
+        (one.name, where, {**arguments(tool_type, one.name), **({"ticket_id": tickets[where]} if one.scopes else {})})
         for one, where in every
     ]
 
@@ -65,27 +49,33 @@ def trying(todo: list[Call]) -> Any:
     return script
 
 
-def grants(scope: Scope | None) -> dict[str, Any]:
+def grants(tool_type: str, scope: Scope | None) -> dict[str, Any]:
     """Everything that reads, and every write under one scope; None grants none."""
-    reads = {name: {"scope": "own"} for name in READS}
+    operations = provider_of(BUILT_IN[tool_type].manifest).operations
+    reads = {one.name: {"scope": "own"} for one in operations if not one.is_write}
     writes: dict[str, Any] = {}
-    for one in WRITES if scope is not None else ():
+    for one in writes_of(tool_type) if scope is not None else ():
         writes[one.name] = {"scope": scope.value if one.scopes and scope else "own"}
-    return {DESK: {**reads, **writes}}
+    return {tool_type: {**reads, **writes}}
 
 
-async def scene(product: Product, scope: Scope | None) -> tuple[Customer, dict[str, str]]:
+async def scene(product: Product, desk: Desk, scope: Scope | None) -> tuple[Customer, dict[str, str], str]:
+    """The customer, its three tickets, and the run that the desk's own event about the first of them began."""
     # With the outcome "none" the run itself writes nothing, so every write is one that the model asked for.
-    customer = await product.customer(tool_operations=grants(scope), outcome={"kind": "none"})
-    await product.start_worker(
-        limits={"max_steps": 500, "max_tokens": 10_000_000, "max_cost_usd": Decimal(100), "timeout": 300.0}
-    )
-    subjects = {"own": "The run's own", "listed": "Found as listed", "foreign": "Never seen"}
-    return customer, {where: await product.desk.file_ticket(subject, "x") for where, subject in subjects.items()}
+    granted = grants(desk.tool_type, scope)
+    customer = await product.customer(desk=desk, tool_operations=granted, outcome={"kind": "none"})
+    subjects = {"listed": "Found as listed", "foreign": "Never seen"}
+    tickets = {where: await desk.file_ticket(subject, "x") for where, subject in subjects.items()}
+    # Only now, so that these two start nothing; the desk itself tells of the third.
+    await product.point_desk_at(customer)
+    tickets["own"] = await desk.file_ticket("The run's own", "x")
+    execution_id = await run_of_event(customer, tickets["own"])
+    await silence(desk, customer)
+    return customer, tickets, execution_id
 
 
-async def effects(product: Product, tickets: Mapping[str, str]) -> dict[str, dict[str, Any]]:
-    return {where: await product.desk.effects(ticket_id) for where, ticket_id in tickets.items()}
+async def effects(desk: Desk, tickets: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+    return {where: await desk.effects(ticket_id) for where, ticket_id in tickets.items()}
 
 
 def verdicts(product: Product, todo: list[Call]) -> dict[tuple[str, str], bool]:
@@ -95,30 +85,39 @@ def verdicts(product: Product, todo: list[Call]) -> dict[tuple[str, str], bool]:
     return {(name, where): '"done":true' in answer for (name, where, _), answer in zip(todo, answers, strict=True)}
 
 
-@pytest.mark.parametrize("scope", [None, *Scope], ids=lambda scope: scope.value if scope else "absent")
+# Every scope on one desk; the others' own ways of writing are met under the one scope that has both sides.
+CASES = [(FIRST, None), *((FIRST, scope) for scope in Scope), *((one, Scope.LISTED) for one in DESKS if one != FIRST)]
+
+
+@pytest.mark.parametrize(("tool_type", "scope"), CASES, ids=lambda one: str(one or "absent"))
 async def test_what_is_granted_happens_once_and_what_is_not_never_reaches_the_desk(
-    product: Product, scope: Scope | None
+    product: Product, tool_type: str, scope: Scope | None
 ) -> None:
-    customer, tickets = await scene(product, scope)
-    todo = calls(tickets)
+    desk = product.desk if tool_type == FIRST else await product.open_desk(tool_type)
+    desk.simulator.store.person(TECHNICIAN, is_agent=True)
+    customer, tickets, execution_id = await scene(product, desk, scope)
+    todo = calls(tool_type, tickets)
     product.model.script = trying(todo)
-    filed = len(product.desk.simulator.store.tickets)
-    answer = await product.deliver(customer, tickets["own"])
-    run = await product.ended(customer, answer.json()["execution_id"])
+    filed = len(desk.simulator.store.tickets)
+    await product.start_worker(
+        limits={"max_steps": 500, "max_tokens": 10_000_000, "max_cost_usd": Decimal(100), "timeout": 300.0}
+    )
+    run = await product.ended(customer, execution_id)
     assert (run["status"], run["degraded"]) == ("completed", False), run
 
     allowed = ALLOWED[scope] if scope else set()
-    by_name: dict[str, ToolOperation] = {one.name: one for one in WRITES}
+    by_name = {one.name: one for one in writes_of(tool_type)}
     expected = {
         (name, where): scope is not None and (where in allowed or not by_name[name].scopes) for name, where, _ in todo
     }
     assert verdicts(product, todo) == expected
-    reached = await effects(product, tickets)
+    reached = await effects(desk, tickets)
     for where, counted in reached.items():
         marks = counted["marks"]
         assert bool(counted["notes"] or counted["updates"]) is (where in allowed), (where, counted)
-        assert set(marks.values()) <= {1}
-    made = len(product.desk.simulator.store.tickets) - filed
+        # Some desks keep a write's mark in several places of one save.
+        assert tool_type != FIRST or set(marks.values()) <= {1}
+    made = len(desk.simulator.store.tickets) - filed
     assert made == (1 if scope else 0)
     written = [step for step in run["steps"] if step["kind"] == "write"]
     assert len(written) == sum(expected.values())
@@ -129,10 +128,5 @@ async def test_what_is_granted_happens_once_and_what_is_not_never_reaches_the_de
     assert dry["status"] == "completed", dry["error_message"]
     assert verdicts(product, todo) == expected
     assert [step for step in dry["steps"] if step["kind"] == "write"] == []
-    assert await effects(product, tickets) == reached
-    assert len(product.desk.simulator.store.tickets) - filed == made
-
-
-def test_every_write_of_every_desk_is_tried() -> None:
-    providers = [provider_of(plugin.manifest) for plugin in BUILT_IN.values()]
-    assert {one.name for provider in providers for one in provider.operations if one.is_write} <= {*TRIED, *APART}
+    assert await effects(desk, tickets) == reached
+    assert len(desk.simulator.store.tickets) - filed == made

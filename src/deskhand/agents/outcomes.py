@@ -57,6 +57,12 @@ class Outcome(InputModel):
         max_length=MOST_RECIPIENTS,
         description="Who gets a report by mail; needs `email: [send]`.",
     )
+    max_age_minutes: int | None = Field(
+        None,
+        ge=1,
+        le=7 * 24 * 60,
+        description="What would be written on the ticket later than this after its event is not; the run says so.",
+    )
     mail_subject: Annotated[
         str, StringConstraints(min_length=1, max_length=SUBJECT_LIMIT), AfterValidator(check_prompt)
     ] = Field(
@@ -91,7 +97,7 @@ class Outcome(InputModel):
     def as_stored(self) -> dict[str, Any]:
         """What is written to the column; members of mails and messages only where there is one."""
         # Left out, so that a changed default subject makes no new version of agents that send nothing.
-        unused = {name for name in ("mail_to", "chat_to", "on_ticket") if not getattr(self, name)}
+        unused = {name for name in ("mail_to", "chat_to", "on_ticket", "max_age_minutes") if not getattr(self, name)}
         untitled = {"mail_subject"} if unused >= {"mail_to", "chat_to"} else set()
         return self.model_dump(mode="json", exclude=unused | untitled)
 

@@ -100,6 +100,11 @@ class Journal:
         # and the worker would ask the desk for a mark that it never wrote.
         return self._kept_marks.get(step_key) or self._marks.make(self.execution.id, step_key)
 
+    @property
+    def begun_writes(self) -> frozenset[str]:
+        """Keys of the writes that earlier attempts of the run began."""
+        return frozenset(self._kept_marks)
+
     async def step(
         self,
         *,

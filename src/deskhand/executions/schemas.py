@@ -229,6 +229,10 @@ class ExecutionDetail(ExecutionSummary):
 
     degraded_reason: str | None = Field(None, description="Why the model was no help, for who looks after it.")
     same_as: SameNote | None = Field(None, description="Set where nothing was written, because nothing is new.")
+    not_written: str | None = Field(
+        None,
+        description="Why a run that was to end on its ticket wrote nothing: it was solved meanwhile, or too late.",
+    )
 
     waited_ms: int | None = Field(description="Milliseconds from the event to the first start; null after a retry.")
     total_ms: int | None = Field(description="Milliseconds from the event to the end.")

@@ -103,6 +103,7 @@ async def get_execution(session: AsyncSession, execution_id: UUID) -> ExecutionD
             "note": read_note(row["output_result"]),
             "degraded_reason": (result or {}).get("degraded_reason"),
             "same_as": (result or {}).get("same_as"),
+            "not_written": (result or {}).get("not_written"),
             "not_approved": (result or {}).get("not_approved") or [],
             "undo": read_undo(row),
             "question": find_question(row["status"], steps),

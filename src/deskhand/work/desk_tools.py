@@ -30,6 +30,7 @@ from deskhand.tools.desk import MOST_TICKETS
 from deskhand.tools.values import Scope, ToolOperation
 from deskhand.work.asking import Requester
 from deskhand.work.hands import TICKET, DeskHands
+from deskhand.work.timeliness import CLOSING
 from deskhand.work.views import LISTED_LIMIT, changes_view, notes_view, ticket_view
 
 PAGE = 100
@@ -57,6 +58,7 @@ class DeskTools:
         self._hands = hands
         self._requester = requester
         self._seen = seen
+        self.moved_own = False
         self._reads: dict[str, Callable[[Args], Awaitable[Any]]] = {
             "get_ticket": self._get_ticket,
             "list_notes": self._list_notes,
@@ -138,6 +140,7 @@ class DeskTools:
         if other := arguments.get("other_ticket_id"):
             await self._hands.find_ticket(name, other)
         ref = args.get("ticket_id")
+        self.moved_own = self.moved_own or (name in CLOSING and self._hands.own is not None)
         approved = await self._hands.ask(name, arguments, key=call_key(name), ref=ref, reason=args.get(REASON, ""))
         return await self._writes[name]({**approved, **({} if ref is None else {"ticket_id": ref})}, name)
 

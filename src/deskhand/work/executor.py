@@ -55,7 +55,8 @@ from deskhand.work.prompting import system_prompt
 from deskhand.work.repetition import LastNote, facts_digest, read_last_note
 from deskhand.work.research import Findings, Researcher
 from deskhand.work.run import Run
-from deskhand.work.ticket_outcomes import Seen, TicketOutcomes
+from deskhand.work.ticket_outcomes import WRITE_KEYS, Seen, TicketOutcomes
+from deskhand.work.timeliness import Timeliness
 from deskhand.work.toolbox import Toolbox
 from deskhand.work.undo.performing import Undoer
 from deskhand.work.undo.schemas import UNDO
@@ -189,8 +190,12 @@ class Executor:
 
     async def _look(self, run: Run, toolbox: Toolbox, own: DeskHands, look: int) -> Ending:
         ticket = await own.own_ticket()
+        timely = Timeliness(run, own, ticket, WRITE_KEYS.get(run.outcome.kind, NOTE_KEY))
+        # Before anything is looked up: nobody reads what comes of it.
+        if why := await timely.why_not():
+            return _withheld(run, why)
         findings = await Researcher(self._db, run.journal, self._embedder).research(ticket)
-        seen = Seen(ticket, note_input(ticket, findings), look)
+        seen = Seen(ticket, note_input(ticket, findings), timely, look)
         if run.outcome.kind is not OutcomeKind.NOTE:
             return await TicketOutcomes(self._gateway, self._limits.timeout).perform(run, toolbox, own, seen)
         return await self._note(run, toolbox, own, seen, findings)
@@ -210,6 +215,8 @@ class Executor:
         # Again, with the words: other facts may lead to the same note.
         if last is not None and last.says(body):
             return await self._nothing_new(run, last)
+        if why := await seen.timely.why_not(has_closed=toolbox.may_have_closed):
+            return _withheld(run, why)
         receipt = None
         if may_write:
             key = seen.key(NOTE_KEY)
@@ -298,6 +305,11 @@ class Executor:
 async def _time_waited(session: AsyncSession, execution: RunningExecution) -> timedelta:
     """How long a run has waited for people, those who approve and the one who filed its ticket."""
     return await time_waited(session, execution.id) + await time_listened(session, execution, ASK, AWAIT)
+
+
+def _withheld(run: Run, why: str) -> Ending:
+    output = {"outcome": run.outcome.kind.value, "note": None, "degraded": False, "not_written": why}
+    return Ending(ExecutionStatus.COMPLETED, output=output)
 
 
 def _cited(facts: NoteFacts, note: ComposedNote) -> list[dict[str, Any]]:

@@ -12,7 +12,7 @@ import re
 from deskhand.errors import ForbiddenError
 
 # Whoever filed a ticket reads these; an internal note is read by those who may read the prompt as well.
-READ_OUTSIDE = {"reply": "body", "resolve": "resolution", "create_ticket": "description"}
+READ_OUTSIDE = {"reply": "body", "resolve": "resolution", "create_ticket": "description", "ask_requester": "question"}
 """By operation, the argument that leaves the house."""
 _VARIABLE = re.compile(r"\{\{[^{}\n]{0,100}\}\}")
 _FENCED = re.compile(r"(?ms)^```.*?^```")

@@ -31,11 +31,13 @@ from deskhand.work.hands import DeskHands
 from deskhand.work.instructions import holds_instructions
 from deskhand.work.prompting import system_prompt
 from deskhand.work.run import Run
+from deskhand.work.timeliness import Timeliness
 from deskhand.work.toolbox import Toolbox
 
 REPLY_WORDS = 500
 # Keys that name the outcome and not a count: the write of a resumed run is the same step, and is not made twice.
 REPLY_KEY, FIELDS_KEY, NOTED_KEY = "reply:outcome", "update_ticket:outcome", "add_note:report"
+WRITE_KEYS = {OutcomeKind.REPLY: REPLY_KEY, OutcomeKind.FIELDS: FIELDS_KEY}
 SPOKEN_FOR = {OutcomeKind.REPLY: frozenset({"reply"}), OutcomeKind.FIELDS: frozenset({"update_ticket"})}
 
 _TEXT = {"type": "string", "minLength": 1, "maxLength": 4_000}
@@ -83,11 +85,13 @@ class Seen:
     """The ticket at one look of a run, and what was found for it.
 
     Attributes:
+        timely: Judges whether what comes of it still helps.
         look: Which look it is; a run looks again where its ticket changed before a write that somebody approved.
     """
 
     ticket: Ticket
     facts: NoteFacts
+    timely: Timeliness
     look: int = 1
 
     def key(self, key: str) -> str:
@@ -126,6 +130,9 @@ class TicketOutcomes:
         # What a requester talked the model into is no answer, and another try would bring the same.
         if kind is OutcomeKind.REPLY and holds_instructions(str(answer["reply"]), run.version.system_prompt):
             return _degraded(kind, name, "The model answered with its own instructions, which are not for outside.")
+        if why := await seen.timely.why_not(has_closed=toolbox.may_have_closed):
+            output = {"outcome": kind.value, "model": name, "degraded": False, "not_written": why}
+            return Ending(ExecutionStatus.COMPLETED, output=output)
         done = await self._write(run, toolbox, own, answer, seen)
         output = {"outcome": kind.value, **done, "model": name, "degraded": False}
         return Ending(ExecutionStatus.COMPLETED, output=output)

@@ -85,6 +85,11 @@ class Toolbox:
         """The hands on the desk of the ticket that started the run."""
         return next((hands for hands in self.desks if hands.own is not None), None)
 
+    @property
+    def may_have_closed(self) -> bool:
+        """Whether the run has moved its own ticket to another status, so that nobody else need have solved it."""
+        return any(tools.moved_own for tools in self._desk_tools.values())
+
     def searching(self) -> Iterator[tuple[DeskHands, DeskTools]]:
         """Desks on which the run may look for tickets."""
         for hands in self.desks:

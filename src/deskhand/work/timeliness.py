@@ -1,0 +1,83 @@
+"""Whether what a run ends in still helps anybody: not on a ticket that a person has solved meanwhile, and not too late.
+
+The first look at a ticket is kept in the journal, so a run that was tried again, or whose model took its time, asks the
+desk once more before it writes. What a run closed by itself was not solved by a person.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from deskhand.agents.outcomes import OutcomeKind
+from deskhand.kit.clock import utc_now
+from deskhand.plugins.contract import Ticket
+from deskhand.work.hands import DeskHands
+from deskhand.work.run import Run
+
+CLOCKS_APART = timedelta(minutes=1)
+"""By how much a desk's clock may differ: an event about a solved ticket must not look like one that came before it."""
+SECONDS_OF_A_LOOK = 10.0
+"""How long what was seen of a ticket counts as what it is."""
+CLOSING = frozenset({"resolve", "transition"})
+_ON_TICKET = frozenset({OutcomeKind.NOTE, OutcomeKind.REPLY, OutcomeKind.FIELDS})
+
+
+@dataclass(slots=True)
+class Timeliness:
+    """Judges one look of one run.
+
+    Attributes:
+        ticket: As the journal has it.
+        key: Journal key of the write that the look ends in.
+    """
+
+    run: Run
+    own: DeskHands
+    ticket: Ticket
+    key: str
+    seen_at: float = field(default_factory=time.monotonic)
+
+    async def why_not(self, *, has_closed: bool = False) -> str | None:
+        """Why nothing is to be written any more; None if it is.
+
+        Args:
+            has_closed: The run itself may have closed the ticket.
+        """
+        run = self.run
+        # A dry run shows what would be written. A write that an earlier attempt began is finished whatever has become
+        # of its ticket: it may be there.
+        if run.execution.mode != "live" or run.outcome.kind not in _ON_TICKET or self.key in run.journal.begun_writes:
+            return None
+        if why := _too_old(run, utc_now()):
+            return why
+        if has_closed or CLOSING & {key.partition(":")[0] for key in run.journal.begun_writes}:
+            return None
+        if _solved_since(self.ticket, run.execution.queued_at + CLOCKS_APART):
+            return _SOLVED
+        # On every look a request to the desk would be paid by all runs for the few that are slow.
+        if run.execution.attempt == 1 and time.monotonic() - self.seen_at < SECONDS_OF_A_LOOK:
+            return None
+        now = await self._look()
+        return _SOLVED if now.is_closed and not self.ticket.is_closed else None
+
+    async def _look(self) -> Ticket:
+        self.seen_at = time.monotonic()
+        return await self.own.desk.get_ticket(self.ticket.id, with_notes=False)
+
+
+_SOLVED = "A person solved the ticket meanwhile; nothing was written."
+
+
+def _solved_since(ticket: Ticket, instant: datetime) -> bool:
+    solved_at = ticket.resolved_at or ticket.updated_at
+    return ticket.is_closed and solved_at is not None and solved_at > instant
+
+
+def _too_old(run: Run, now: datetime) -> str | None:
+    limit = run.outcome.max_age_minutes
+    # What people took to answer an approval is their own choice, and not the run's age.
+    if limit is None or now - run.execution.queued_at - run.waited <= timedelta(minutes=limit):
+        return None
+    return f"It would come later than the agent's limit of {limit} minutes after the event; nothing was written."

@@ -1,0 +1,133 @@
+"""A note helps while its ticket is open and its age is what the agent's author allows; otherwise the run says so."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from tests.support.product import Customer, Product
+
+from deskhand.simulators.models import Reply, obliging
+from deskhand.work import timeliness
+
+GRANTS = {"servicedesk_plus": ["get_ticket", "add_note", "reply", "resolve"]}
+SOLVED = "A person solved the ticket meanwhile; nothing was written."
+
+
+async def delivered(product: Product, customer: Customer, ticket_id: str) -> str:
+    answer = await product.deliver(customer, ticket_id)
+    return str(answer.json()["execution_id"])
+
+
+async def solve(product: Product, ticket_id: str) -> None:
+    changed = await product.desk.client.patch(f"/_sim/tickets/{ticket_id}", json={"status": "Resolved"})
+    changed.raise_for_status()
+
+
+def solving(product: Product, ticket_id: str, first: Reply | None = None) -> Callable[[Mapping[str, Any]], Reply]:
+    """A model while whose first call a technician solves the ticket."""
+    calls = 0
+
+    def script(body: Mapping[str, Any]) -> Reply:
+        nonlocal calls
+        calls += 1
+        if calls == 1:
+            simulator = product.desk.simulator
+            ticket, technician = simulator.store.tickets[ticket_id], simulator.store.person("ines@desk.test")
+            simulator.change(ticket, simulator.closing_fields("Resolved"), by=technician)
+        return first if first is not None and calls == 1 else obliging(body)
+
+    return script
+
+
+@pytest.mark.parametrize("kind", ["note", "reply"])
+async def test_solved_while_the_model_took_its_time_the_ticket_gets_nothing(
+    product: Product, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    monkeypatch.setattr(timeliness, "SECONDS_OF_A_LOOK", 0.0)
+    customer = await product.customer(tool_operations=GRANTS, outcome={"kind": kind})
+    await product.start_worker()
+    ticket_id = await product.desk.file_ticket()
+    product.model.script = solving(product, ticket_id)
+    run = await product.ended(customer, await delivered(product, customer, ticket_id))
+    assert (run["status"], run["degraded"], run["not_written"]) == ("completed", False, SOLVED)
+    assert (await product.desk.effects(ticket_id))["notes"] == 0
+
+
+async def test_solved_between_two_attempts_the_model_is_not_asked_again(product: Product) -> None:
+    customer = await product.customer(tool_operations=GRANTS)
+    await product.start_worker()
+    ticket_id = await product.desk.file_ticket()
+    product.model.script = solving(product, ticket_id, Reply(status=503, error={"message": "overloaded"}))
+    run = await product.ended(customer, await delivered(product, customer, ticket_id))
+    assert (run["status"], run["not_written"]) == ("completed", SOLVED), run
+    assert (await product.desk.effects(ticket_id))["notes"] == 0
+    assert len(product.model.chats) == 1
+
+
+async def test_a_ticket_that_was_solved_long_after_its_event_and_before_the_run_gets_nothing(product: Product) -> None:
+    customer = await product.customer(tool_operations=GRANTS)
+    ticket_id = await product.desk.file_ticket()
+    execution_id = await delivered(product, customer, ticket_id)
+    product.desk.simulator.store.clock.advance(3600)
+    await solve(product, ticket_id)
+    await product.start_worker()
+    run = await product.ended(customer, execution_id)
+    assert (run["status"], run["not_written"]) == ("completed", SOLVED)
+    assert product.model.chats == []
+    # What a dry run shows is what would be written, whatever has become of the ticket.
+    answer = await customer.client.post(f"/api/v1/executions/{execution_id}/replay", json={"mode": "dry_run"})
+    dry = await product.ended(customer, answer.json()["id"])
+    assert dry["note"]["markdown"]
+
+
+async def test_an_event_about_a_solved_ticket_brings_its_note(product: Product) -> None:
+    customer = await product.customer(tool_operations=GRANTS)
+    await product.start_worker()
+    ticket_id = await product.desk.file_ticket()
+    await solve(product, ticket_id)
+    run = await product.ended(customer, await delivered(product, customer, ticket_id))
+    assert (run["status"], run["not_written"]) == ("completed", None)
+    assert (await product.desk.effects(ticket_id))["notes"] == 1
+
+
+async def test_what_the_run_resolved_itself_was_solved_by_no_person(
+    product: Product, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(timeliness, "SECONDS_OF_A_LOOK", 0.0)
+    customer = await product.customer(tool_operations=GRANTS)
+    await product.start_worker()
+    ticket_id = await product.desk.file_ticket()
+
+    def script(body: Mapping[str, Any]) -> Reply:
+        told = any(message["role"] == "tool" for message in body["messages"])
+        return obliging(body) if told else Reply(tool_calls=(("resolve", {"resolution": "It was the cable."}),))
+
+    product.model.script = script
+    run = await product.ended(customer, await delivered(product, customer, ticket_id))
+    assert (run["status"], run["not_written"]) == ("completed", None), run
+    assert (await product.desk.effects(ticket_id))["notes"] == 1
+
+
+@pytest.mark.parametrize(("minutes", "written"), [(60, 0), (120, 1), (None, 1)])
+async def test_later_than_its_agents_limit_a_note_is_not_written(
+    product: Product, minutes: int | None, written: int
+) -> None:
+    outcome = {"kind": "note", **({"max_age_minutes": minutes} if minutes else {})}
+    customer = await product.customer(tool_operations=GRANTS, outcome=outcome)
+    shown = (await customer.client.get(f"/api/v1/agents/{customer.agent_id}")).json()["outcome"]
+    assert shown.get("max_age_minutes") == minutes
+    ticket_id = await product.desk.file_ticket()
+    execution_id = await delivered(product, customer, ticket_id)
+    async with product.platform_pool.acquire() as connection, connection.transaction():
+        await connection.execute("SET LOCAL ROLE deskhand_platform")
+        await connection.execute(
+            "UPDATE agent_executions SET queued_at = queued_at - $1::interval", timedelta(hours=1.5)
+        )
+    await product.start_worker()
+    run = await product.ended(customer, execution_id)
+    assert run["status"] == "completed", run
+    assert (await product.desk.effects(ticket_id))["notes"] == written
+    assert ("60 minutes" in (run["not_written"] or "")) is (written == 0)
