@@ -181,8 +181,8 @@ def main(arguments: Sequence[str]) -> int:
         print(row, flush=True)
         if noticed:
             seen[control.name] = row
-    if options.write:
-        put_on_page(PAGE, controls, seen)
+        if noticed and options.write:  # at once: who stops a run of half an hour keeps what it saw
+            put_on_page(PAGE, controls, {control.name: row})
     print(f"\n{len(chosen)} controls, {len(chosen) - len(seen)} whose removal nothing noticed")
     return 1 if len(seen) < len(chosen) or not chosen else 0
 
