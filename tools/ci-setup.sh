@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Programs from Debian that some tests drive: Chromium (browser tests), PgBouncer (pooling proxy), PostgreSQL 15 (the
 # oldest server we support) and ip (network namespaces). Without them those tests skip and say why; nothing else needs them.
-# Spectral, from npm, for the rules of the OpenAPI document; oidc-provider, from npm, to sign in with.
+# From npm: Spectral, for the rules of the OpenAPI document; oidc-provider, to sign in with; Prism, which
+# answers as an OpenAPI document says.
 # benchmarks/executions.py also needs Redis and wrk:  tools/ci-setup.sh benchmarks
 set -euo pipefail
 
@@ -24,20 +25,19 @@ spectral() { # into this clone alone; tests/api/test_document.py skips without i
 }
 spectral
 
-strict_provider() { # npm's oidc-provider at the versions of a lock, into this clone alone
-  local from home; from="$(dirname "${BASH_SOURCE[0]}")/../tests/support/strict_provider"
-  home="$(dirname "${BASH_SOURCE[0]}")/../.cache/strict_provider"
+locked() { # a folder of tests/support with a lock of npm: what it locks, into this clone alone; and what it is to people
+  local from home; from="$(dirname "${BASH_SOURCE[0]}")/../tests/support/$1"
+  home="$(dirname "${BASH_SOURCE[0]}")/../.cache/$1"
   cmp -s "$from/package-lock.json" "$home/installed.json" && return
-  if ! command -v npm >/dev/null; then
-    echo "[tests] npm is not installed: the strict identity provider's test will be skipped" >&2; return
-  fi
-  echo "[tests] installing the strict identity provider" >&2
+  if ! command -v npm >/dev/null; then echo "[tests] npm is not installed: tests with $2 will be skipped" >&2; return; fi
+  echo "[tests] installing $2" >&2
   mkdir -p "$home" && cp "$from"/package*.json "$home"
   { (cd "$home" && timeout 180 npm ci --ignore-scripts --no-audit --no-fund --silent) </dev/null >/dev/null 2>&1 &&
     cp "$home/package-lock.json" "$home/installed.json"; } ||
-    { rm -rf "$home"; echo "[tests] the strict identity provider could not be installed: its test will be skipped" >&2; }
+    { rm -rf "$home"; echo "[tests] $2 could not be installed: its tests will be skipped" >&2; }
 }
-strict_provider
+locked strict_provider "the strict identity provider"
+locked prism "Prism"
 
 missing=() loses=()
 need() { # package, what goes without it

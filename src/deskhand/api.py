@@ -32,6 +32,8 @@ from deskhand.approvals.pages import router as approval_pages
 from deskhand.appstate import App, SignInRules
 from deskhand.audit.refusals import Refusals
 from deskhand.audit.source import SourceOfRequests
+from deskhand.connectors.document_endpoints import router as openapi_sources_router
+from deskhand.connectors.endpoints import router as tool_sources_router
 from deskhand.engine.queue import Waker, queue_depth
 from deskhand.errors import UnavailableError
 from deskhand.executions.console.pages import router as execution_pages
@@ -139,6 +141,8 @@ ROUTERS = (
     platform_audit_router,
     tenants_router,
     tools_router,
+    tool_sources_router,
+    openapi_sources_router,
     agents_router,
     agent_templates_router,
     executions_router,

@@ -6,6 +6,7 @@ from deskhand.access.models import ApiKey, IdentityProvider, Membership, Platfor
 from deskhand.agents.models import Agent, AgentTool, AgentTrigger, AgentVersion
 from deskhand.approvals.models import Approval
 from deskhand.audit.models import AuditLog
+from deskhand.connectors.models import ToolSource
 from deskhand.engine.models import AgentExecution, ExecutionStep
 from deskhand.intake.models import WebhookDelivery
 from deskhand.kit.db.base import Base, TenantModel
@@ -38,6 +39,7 @@ __all__ = [
     "TenantConfig",
     "TenantModel",
     "TicketHistory",
+    "ToolSource",
     "User",
     "UserIdentity",
     "WebhookDelivery",

@@ -28,6 +28,7 @@ from tests.support.people import account, browser
 from deskhand.access import guards
 from deskhand.agents.models import Agent, AgentTrigger
 from deskhand.api import ApiConfig, create_app
+from deskhand.connectors.models import ToolSource
 from deskhand.kit.db.session import Database
 from deskhand.ui.csrf import SESSION_COOKIE, csrf_token_of
 
@@ -95,6 +96,12 @@ administrator   GET /api/v1/tenants/{tenant_id}/identity-providers
 administrator   POST /api/v1/tenants/{tenant_id}/identity-providers
 administrator   PATCH /api/v1/tenants/{tenant_id}/identity-providers/{provider_id}
 administrator   DELETE /api/v1/tenants/{tenant_id}/identity-providers/{provider_id}
+viewer          GET /api/v1/tool-sources
+viewer          GET /api/v1/tool-sources/{source}
+tenant_admin    PATCH /api/v1/tool-sources/{source}
+tenant_admin    POST /api/v1/tool-sources/openapi
+tenant_admin    POST /api/v1/tool-sources/{source}/document
+tenant_admin    DELETE /api/v1/tool-sources/{source}
 platform_admin  GET /api/v1/identity-providers
 platform_admin  POST /api/v1/identity-providers
 platform_admin  PATCH /api/v1/identity-providers/{installation_provider_id}
@@ -319,6 +326,8 @@ async def one_of_everything(world: World, tenant: str) -> dict[str, str]:
     approval = await waiting_approval(api.db, tenant, run)
     person = await account(api, f"member@{tenant}.example", **{tenant: "viewer"})
     provider = await register(api, "https://login.example.com", tenant)
+    async with api.db.tenant_session(tenant) as session:
+        session.add(ToolSource(tenant_id=tenant, slug=f"shop-{tenant}", kind="openapi", name="Shop"))
     other = await account(api, f"other@{tenant}.example", **{tenant: "viewer"})
     invitations = []
     for name in ("guest", "other-guest"):
@@ -343,6 +352,7 @@ async def one_of_everything(world: World, tenant: str) -> dict[str, str]:
         "number": "1",
         "tool_type": "servicedesk_plus",
         "slug": "triage",
+        "source": f"shop-{tenant}",
     }
 
 

@@ -53,7 +53,7 @@ async def _ids(api: Api, acme: httpx2.AsyncClient) -> dict[str, str]:
         "invitation_id": NOBODY,
         "provider_id": NOBODY, "installation_provider_id": NOBODY,
         "tool_type": "servicedesk_plus",
-        "slug": "triage",
+        "slug": "triage", "source": "shop",
     }  # fmt: skip
 
 

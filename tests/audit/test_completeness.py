@@ -26,6 +26,7 @@ from tests.conftest import DatabaseUrls, MakeTenant
 from tests.support import decisions
 from tests.support.api import AGENT, Api, running_api
 from tests.support.approvals import waiting_approval
+from tests.support.commands import commands
 from tests.support.console import Console
 from tests.support.factors import phone_of, session_of, show
 from tests.support.identity import CLIENT_SECRET, pretender, register
@@ -41,6 +42,7 @@ from deskhand.agents.models import Agent
 from deskhand.agents.templates.catalogue import find_template
 from deskhand.audit.models import AuditLog
 from deskhand.cli import app as command_line
+from deskhand.connectors.models import ToolSource
 from deskhand.kit.db.session import Database
 from deskhand.ui.csrf import SESSION_COOKIE, csrf_token_of
 
@@ -105,6 +107,12 @@ class World:
     async def member(self) -> dict[str, str]:
         person = await account(self.api, f"m{next(self.tickets)}@example.com", acme="viewer")
         return {"person_id": str(person.id), "email": person.email}
+
+    async def source(self) -> dict[str, str]:
+        slug = f"s{next(self.tickets)}"
+        async with self.api.db.tenant_session("acme") as session:
+            session.add(ToolSource(tenant_id="acme", slug=slug, kind="openapi", name="Shop"))
+        return {"source": slug}
 
     async def link(self) -> dict[str, str]:
         person = await self.member()
@@ -221,6 +229,8 @@ def _one_of_a_batch(ids: dict[str, str]) -> dict[str, Any]:
 
 DESK = {"servicedesk_url": "https://desk.example.com", "servicedesk_api_key": "k" * 30}
 DOUBT = {"step_key": "add_note:note", "done": "false"}
+NEWER = {"document": '{"openapi": "3.1.0", "paths": {"/orders": {"get": {"operationId": "listOrders"}}}}'}
+SHOP = {**NEWER, "name": "New", "server": "https://shop.example.com"}
 STEPS = {
     "POST /api/v1/tenants": Step(
         ("tenant.create",), lambda _: {"tenant_id": "initech", "name": "Initech", **DESK}, "platform"
@@ -247,6 +257,12 @@ STEPS = {
     "DELETE /api/v1/tenants/{tenant_id}/invitations/{invitation_id}": Step(
         ("person.invite_withdraw",), prepare=World.invitation
     ),
+    "PATCH /api/v1/tool-sources/{source}": Step(("tool_source.update",), lambda _: {"name": "S"}, prepare=World.source),
+    "POST /api/v1/tool-sources/openapi": Step(
+        ("tool_source.create",), lambda _: {"slug": "new", "name": "New", **SHOP}
+    ),
+    "POST /api/v1/tool-sources/{source}/document": Step(("tool_source.renew",), lambda _: NEWER, prepare=World.source),
+    "DELETE /api/v1/tool-sources/{source}": Step(("tool_source.delete",), prepare=World.source),
     "POST /api/v1/agents": Step(("agent.create",), lambda _: AGENT),
     "PATCH /api/v1/agents/{agent_id}": Step(("agent.update",), lambda _: {"name": "Renamed"}, prepare=World.new_agent),
     "POST /api/v1/agents/{agent_id}/activate": Step(("agent.activate",), prepare=World.new_agent),
@@ -458,7 +474,7 @@ ACTORS = {
 
 READS = {
     *("audit export", "audit verify", "db current", "desk setup", "doctor", "key list", "keys new", "models list"),
-    *("sso list", "tenant list", "user list", "export", "templates list", "templates show"),
+    *("tool list", "sso list", "tenant list", "user list", "export", "templates list", "templates show"),
 }
 NO_TENANTS_DATA = {
     *("db upgrade", "db downgrade", "db prune", "demo", "models pull", "serve", "simulator", "up", "worker"),
@@ -491,23 +507,16 @@ COMMANDS: dict[str, tuple[list[str], tuple[str, ...]]] = {
         ],
         ("identity_provider.create",),
     ),
+    "tool add-openapi": (
+        ["shop", "--tenant", "acme", "--file", "{document}", "--server", "https://shop.example.com"],
+        ("tool_source.create",),
+    ),
+    "tool choose": (["shop", "--tenant", "acme", "--on", "listOrders"], ("tool_source.update",)),
+    "tool renew": (["shop", "--tenant", "acme", "--file", "{document}"], ("tool_source.renew",)),
+    "tool remove": (["shop", "--tenant", "acme"], ("tool_source.delete",)),
     "sso switch-off": (["{provider}", "--tenant", "acme"], ("identity_provider.update",)),
     "sso remove": (["{provider}", "--tenant", "acme"], ("identity_provider.delete",)),
 }
-
-
-def commands(group: Any, *before: str) -> set[str]:
-    """Every command of the command line, by its words."""
-    context = typer.Context(group)
-    names = group.list_commands(context)
-    return {
-        word
-        for name in names
-        for command in [group.get_command(context, name)]
-        for word in (
-            commands(command, *before, name) if hasattr(command, "list_commands") else [" ".join([*before, name])]
-        )
-    }
 
 
 @pytest.fixture
@@ -522,6 +531,7 @@ def files(tmp_path: Path) -> dict[str, str]:
         "article": ("article.md", "# Printers\n\nOpen the lid and look for paper.\n"),
         "secret": ("secret.txt", CLIENT_SECRET),
         "agent": ("agents/triage.yaml", find_template("triage").text.replace("name: ", "name: Another ", 1)),
+        "document": ("shop.json", NEWER["document"]),
         "systems": ("systems.csv", "name,kind\nprint-01,server\n"),
     }
     for name, text in contents.values():

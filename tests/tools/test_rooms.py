@@ -33,6 +33,7 @@ BREACHES = {
     "repository-agents": ("executions/service.py", "import deskhand.agents.repository"),
     "repository-approvals": ("work/run.py", "import deskhand.approvals.repository"),
     "repository-audit": ("access/service.py", "import deskhand.audit.repository"),
+    "repository-connectors": ("work/run.py", "import deskhand.connectors.repository"),
     "repository-executions": ("schedules/service.py", "import deskhand.executions.repository"),
     "repository-intake": ("schedules/service.py", "import deskhand.intake.repository"),
     "repository-knowledge": ("work/research.py", "import deskhand.knowledge.repository"),

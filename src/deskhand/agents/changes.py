@@ -21,7 +21,7 @@ from deskhand.plugins.errors import PluginNotFoundError
 from deskhand.plugins.registry import PluginManager
 from deskhand.tools.catalogue import companion_faults, default_grants, find_provider, grant_faults
 from deskhand.tools.schemas import GrantInput
-from deskhand.tools.values import PLAIN, Grants, read_grants, stored_grants
+from deskhand.tools.values import PLAIN, Grants, Provider, read_grants, stored_grants
 
 
 def webhook_path(agent_id: UUID) -> str:
@@ -103,6 +103,7 @@ def grants(
     operations: Mapping[str, Mapping[str, GrantInput]] | None,
     *,
     plugins: PluginManager,
+    sources: Sequence[Provider] = (),
 ) -> dict[str, Grants]:
     """Which tools the agent shall have, and what it may do with each.
 
@@ -111,6 +112,7 @@ def grants(
         tool_ids: The whole list of tools; None keeps the present ones.
         operations: Grants of single tools; a new tool without one gets its default.
         plugins: Knows which desk can do what.
+        sources: The tenant's own tools.
 
     Raises:
         InvalidInputError: A tool is unknown, not among the agent's, or cannot do what is granted; all faults at once.
@@ -129,7 +131,7 @@ def grants(
     granted: dict[str, Grants] = {}
     for index, tool_id in enumerate(wanted):
         try:
-            provider = find_provider(tool_id, plugins)
+            provider = find_provider(tool_id, plugins, sources)
         except PluginNotFoundError as error:
             faults.append(FieldProblem(pointer(["tool_ids", index]), error.detail))
             continue

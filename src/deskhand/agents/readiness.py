@@ -11,7 +11,7 @@ from deskhand.errors import FieldProblem
 from deskhand.kit.cron import check_cron
 from deskhand.kit.pointer import pointer
 from deskhand.llm import catalogue
-from deskhand.plugins.registry import TOOLS_BESIDE_DESKS
+from deskhand.plugins.registry import is_beside_desks
 
 
 def missing_for_activation(
@@ -84,7 +84,7 @@ def _tool_faults(agent: Agent, connected: Collection[str]) -> list[FieldProblem]
     tools = sorted(tool.tool_id for tool in agent.tools)
     if not tools:
         return [FieldProblem("/tool_ids", "at least one tool is needed")]
-    desks = [tool for tool in tools if tool not in TOOLS_BESIDE_DESKS]
+    desks = [tool for tool in tools if not is_beside_desks(tool)]
     # One connected desk is enough: a second that is being set up must not stop an agent that works.
     if not desks or any(tool in connected for tool in desks):
         return []

@@ -16,13 +16,21 @@ from sqlalchemy.orm import InstrumentedAttribute
 
 from deskhand.access.models import IdentityProvider, SecondFactor, UserSession
 from deskhand.agents.models import AgentTrigger
+from deskhand.connectors.models import ToolSource
 from deskhand.kit.crypto import SecretBox
 from deskhand.kit.db.session import Database
 from deskhand.tenants.models import TenantConfig
 
 BATCH = 200
 
-Table = type[TenantConfig] | type[AgentTrigger] | type[SecondFactor] | type[IdentityProvider] | type[UserSession]
+Table = (
+    type[TenantConfig]
+    | type[AgentTrigger]
+    | type[SecondFactor]
+    | type[IdentityProvider]
+    | type[UserSession]
+    | type[ToolSource]
+)
 
 SECRETS: tuple[tuple[Table, tuple[str, ...]], ...] = (
     (
@@ -40,6 +48,7 @@ SECRETS: tuple[tuple[Table, tuple[str, ...]], ...] = (
     (SecondFactor, ("secret_encrypted",)),
     (IdentityProvider, ("client_secret_encrypted",)),
     (UserSession, ("id_token_encrypted",)),
+    (ToolSource, ("credential_encrypted",)),
 )
 """Every column that holds a Fernet token; a test compares it with the models."""
 

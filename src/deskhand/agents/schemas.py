@@ -25,9 +25,9 @@ from deskhand.agents.outcomes import Outcome, read_outcome
 from deskhand.agents.prompts import VARIABLES, check_prompt
 from deskhand.kit.cron import CRON_PATTERN, ZONE_PATTERN, check_cron, check_timezone
 from deskhand.kit.payloads.rules import check_payload_schema
-from deskhand.kit.schema import KNOWN, NOT_BLANK, InputModel
+from deskhand.kit.schema import NOT_BLANK, InputModel
 from deskhand.kit.words import Word
-from deskhand.tools.schemas import AnyGrantView, OperationGrants
+from deskhand.tools.schemas import TOOL_IDS, AnyGrantView, OperationGrants
 from deskhand.tools.values import read_grants, stored_grants
 
 DISTINCT: JsonDict = {"uniqueItems": True}
@@ -70,7 +70,7 @@ Prompt = Annotated[
     StringConstraints(min_length=PROMPT_LENGTH[0], max_length=PROMPT_LENGTH[1]),
     AfterValidator(check_prompt),
 ]
-ToolId = Annotated[str, StringConstraints(min_length=1, max_length=100), Field(json_schema_extra={KNOWN: "tools"})]
+ToolId = Annotated[str, StringConstraints(min_length=1, max_length=100), Field(json_schema_extra=TOOL_IDS)]
 ToolGrants = dict[ToolId, OperationGrants]
 Cron = Annotated[str, StringConstraints(max_length=100), Field(json_schema_extra={"pattern": CRON_PATTERN})]
 Zone = Annotated[str, StringConstraints(max_length=64), Field(json_schema_extra={"pattern": ZONE_PATTERN})]

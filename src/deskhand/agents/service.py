@@ -29,7 +29,8 @@ from deskhand.tenants.connections import connected_tools
 from deskhand.tenants.mail import mail_settings
 from deskhand.tenants.outside import outside_settings
 from deskhand.tenants.service import TenantService
-from deskhand.tools.values import read_grants
+from deskhand.tools.sources import source_providers
+from deskhand.tools.values import Grants, read_grants
 
 Made = dict[UUID, str]
 """Webhook secrets that a change made, by trigger id; the only time they can be shown."""
@@ -92,7 +93,7 @@ class AgentService:
             tools=[],
         )
         made = changes.set_triggers(agent, data.triggers, secrets=self._secrets)
-        changes.set_tools(agent, changes.grants(agent, data.tool_ids, data.tool_operations, plugins=self._plugins))
+        changes.set_tools(agent, await self._grants(agent, data))
         changes.ensure_outcome(agent)
         await self._ensure_ready(agent)
         # By the database's clock, which decides when schedulers find it due.
@@ -142,7 +143,7 @@ class AgentService:
         else:
             ensure_transition(agent.status, data.status)
         before, shown, old_status = snapshot(agent), (agent.name, agent.description), agent.status
-        made = self._apply(agent, data)
+        made = await self._apply(agent, data)
         if data.status is not None and data.status != agent.status:
             agent.status = data.status.value
         after = snapshot(agent)
@@ -256,19 +257,20 @@ class AgentService:
         stored = await self._save(agent, "agent.rotate_secret", [f"trigger {ident}"], new_version=False)
         return next(trigger for trigger in stored.triggers if trigger.id == ident), secret
 
-    def _apply(self, agent: Agent, data: AgentUpdate) -> Made:
-        if data.name is not None:
-            agent.name = data.name
+    async def _grants(self, agent: Agent, data: AgentCreate | AgentUpdate) -> dict[str, Grants]:
+        own = await source_providers(self._session)
+        return changes.grants(agent, data.tool_ids, data.tool_operations, plugins=self._plugins, sources=own)
+
+    async def _apply(self, agent: Agent, data: AgentUpdate) -> Made:
+        agent.name = agent.name if data.name is None else data.name
         if "description" in data.model_fields_set:
             agent.description = data.description
-        if data.system_prompt is not None:
-            agent.system_prompt = data.system_prompt
+        agent.system_prompt = agent.system_prompt if data.system_prompt is None else data.system_prompt
         if data.llm_config is not None:
             self._ensure_known(data.llm_config)
             agent.llm_config = data.llm_config.as_stored()
         if data.tool_ids is not None or data.tool_operations is not None:
-            granted = changes.grants(agent, data.tool_ids, data.tool_operations, plugins=self._plugins)
-            changes.set_tools(agent, granted)
+            changes.set_tools(agent, await self._grants(agent, data))
         if data.outcome is not None:
             agent.outcome = data.outcome.as_stored()
         if not {"outcome", "tool_ids", "tool_operations"}.isdisjoint(data.model_fields_set):
@@ -311,24 +313,22 @@ class AgentService:
         missing = missing_for_activation(
             agent, tenant_is_active=tenant.is_active, connected=connected, listed_models=self._listed_models
         )
-        tools = {tool.tool_id for tool in agent.tools}
-        missing += mail_missing(read_outcome(agent.outcome), tools, mail_settings(tenant, self._secrets))
-        missing += outside_missing(read_outcome(agent.outcome), tools, outside_settings(tenant, self._secrets))
+        tools, outcome = {tool.tool_id for tool in agent.tools}, read_outcome(agent.outcome)
+        missing += mail_missing(outcome, tools, mail_settings(tenant, self._secrets))
+        missing += outside_missing(outcome, tools, outside_settings(tenant, self._secrets))
         if missing:
             raise AgentNotReadyError(
                 f"The agent cannot be active: {'; '.join(fault.detail for fault in missing)}.", errors=missing
             )
 
     def _ensure_known(self, config: LLMConfig) -> None:
-        fault = LLMConfig.model_fault(config.model, listed=self._listed_models)
-        if fault:
+        if fault := LLMConfig.model_fault(config.model, listed=self._listed_models):
             raise InvalidInputError(fault, errors=[FieldProblem("/llm_config/model", fault)])
 
     async def _get(self, agent_id: UUID, *, for_update: bool = False) -> Agent:
-        agent = await repository.get_agent(self._session, agent_id, for_update=for_update)
-        if agent is None:
-            raise NotFoundError(f"There is no agent {agent_id}.")
-        return agent
+        if agent := await repository.get_agent(self._session, agent_id, for_update=for_update):
+            return agent
+        raise NotFoundError(f"There is no agent {agent_id}.")
 
     async def _get_for_change(self, agent_id: UUID, if_match: str | None) -> Agent:
         agent = await self._get(agent_id, for_update=True)

@@ -11,6 +11,7 @@ from typing import Any
 from pydantic_core import to_jsonable_python
 
 from deskhand.plugins.contract import Person, Ticket
+from deskhand.plugins.registry import is_beside_desks
 
 Value = str | list[str] | None
 
@@ -70,14 +71,20 @@ def digest_of(*parts: Any) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
 
 
-def differences(operation: str, arguments: Mapping[str, Any], ticket: Mapping[str, Any] | None) -> list[Difference]:
+def differences(
+    operation: str, arguments: Mapping[str, Any], ticket: Mapping[str, Any] | None, *, tool_id: str = ""
+) -> list[Difference]:
     """What a call changes.
 
     Args:
         operation: Its name in the catalogue.
         arguments: As they would be used.
         ticket: ``snapshot`` of the ticket it is about.
+        tool_id: Of what tool it is.
     """
+    # A tenant's own operation may be called as one of a desk, and does something else: its arguments are all we know.
+    if is_beside_desks(tool_id) and ":" in tool_id:
+        return [Difference(name, None, _shown(value)) for name, value in arguments.items()]
     if operation in _NEW:
         return [
             Difference(_NAMED.get(operation, name), None, _shown(arguments[name]))

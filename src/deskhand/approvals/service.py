@@ -40,7 +40,8 @@ from deskhand.kit.page import Page, cut_page, decode_cursor
 from deskhand.kit.pointer import pointer
 from deskhand.plugins.registry import PluginManager
 from deskhand.tools.catalogue import find_provider
-from deskhand.tools.values import Risk
+from deskhand.tools.sources import source_providers
+from deskhand.tools.values import Provider, Risk
 
 TICKET = "ticket_id"
 
@@ -197,7 +198,7 @@ async def change(
     """
     approval, execution = await _open(session, approval_id, digest)
     await ensure_may_answer(session, approval, execution, principal, approving=False)
-    ensure_fitting(approval, arguments, plugins)
+    ensure_fitting(approval, arguments, plugins, await source_providers(session))
     before = {"arguments": approval.arguments, "digest": approval.digest}
     approval.arguments = dict(arguments)
     approval.digest = digest_of(approval.tool_id, approval.operation, approval.ticket_id, approval.arguments)
@@ -236,13 +237,15 @@ async def approve_all(session: AsyncSession, items: Sequence[BatchItem], *, prin
     return BatchResult(approved=approved, left=left)
 
 
-def ensure_fitting(approval: Approval, arguments: Mapping[str, Any], plugins: PluginManager) -> None:
+def ensure_fitting(
+    approval: Approval, arguments: Mapping[str, Any], plugins: PluginManager, sources: Sequence[Provider] = ()
+) -> None:
     """Refuse arguments that the operation does not take.
 
     Raises:
         InvalidInputError: Each fault with its place.
     """
-    operation = find_provider(approval.tool_id, plugins).operation(approval.operation)
+    operation = find_provider(approval.tool_id, plugins, sources).operation(approval.operation)
     if operation is None:
         raise ConflictError(f"'{approval.tool_id}' cannot do '{approval.operation}' any more; decline it.")
     validator = jsonschema.Draft202012Validator(dict(operation.arguments))
@@ -250,7 +253,7 @@ def ensure_fitting(approval: Approval, arguments: Mapping[str, Any], plugins: Pl
         FieldProblem(pointer(["arguments", *error.absolute_path]), error.message[:300])
         for error in validator.iter_errors(dict(arguments))
     ]
-    if TICKET in arguments:
+    if TICKET in arguments and operation.scopes:
         # What was shown is one ticket's state; another ticket would have to be read, by the run.
         faults.append(FieldProblem("/arguments/ticket_id", "cannot be changed: the call is bound to its ticket"))
     if faults:
@@ -337,7 +340,7 @@ def _view(row: RowMapping) -> ApprovalView:
         url=_web_address(kept.get("url")),
         revision=one.revision,
     )
-    changes = differences(one.operation, one.arguments, one.ticket)
+    changes = differences(one.operation, one.arguments, one.ticket, tool_id=one.tool_id)
     return ApprovalView.model_validate(
         {
             **columns,

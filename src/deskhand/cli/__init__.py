@@ -39,6 +39,7 @@ COMMANDS = {
     "templates": "templates",
     "agent": "templates",
     "undo": "undo",
+    "tool": "sources",
     "doctor": "doctor",
 }
 """Command to the module under ``deskhand.cli`` that has it; each module's ``app`` holds its commands by name."""

@@ -23,7 +23,7 @@ from deskhand.intake.repository import TriggerRow
 from deskhand.kit.crypto import SecretBox
 from deskhand.kit.db.session import Database
 from deskhand.plugins.contract import TicketEvent, TicketingToolPlugin
-from deskhand.plugins.registry import TOOLS_BESIDE_DESKS, PluginManager
+from deskhand.plugins.registry import PluginManager, is_beside_desks
 from deskhand.tenants.connections import connected_tools, desk_config
 from deskhand.tenants.service import TenantService
 
@@ -189,8 +189,6 @@ class TriggerBook:
             own_secrets=(decrypt(row.hmac_secret),) if row.hmac_secret else (),
             previous_secret=decrypt(row.previous_hmac_secret) if row.previous_hmac_secret else None,
             tenant_secrets=(decrypt(row.webhook_signing_secret_encrypted),),
-            readers=tuple(
-                (tool, self._plugins.get_plugin(tool)) for tool in row.tool_ids if tool not in TOOLS_BESIDE_DESKS
-            ),
+            readers=tuple((tool, self._plugins.get_plugin(tool)) for tool in row.tool_ids if not is_beside_desks(tool)),
             configs=configs,
         )

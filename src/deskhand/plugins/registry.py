@@ -30,6 +30,12 @@ ENTRY_POINT_GROUP = "deskhand.plugins"
 TOOLS_BESIDE_DESKS = frozenset({"knowledge", "email", "slack", "teams", "webhook", "http", "openapi", "mcp"})
 """Names of tools that are no desk (``tools.catalogue``); no plugin may take one."""
 
+
+def is_beside_desks(tool_id: str) -> bool:
+    """Whether a tool is no desk: one of those, or one of a tenant's own (``openapi:shop``)."""
+    return tool_id.partition(":")[0] in TOOLS_BESIDE_DESKS
+
+
 BUILT_IN: dict[str, type[TicketingToolPlugin]] = {
     "servicedesk_plus": ServiceDeskPlusPlugin,
     "servicenow": ServiceNowPlugin,

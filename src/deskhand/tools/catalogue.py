@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 
 from deskhand.errors import FieldProblem
 from deskhand.kit.pointer import pointer
-from deskhand.plugins.registry import PluginManager
+from deskhand.plugins.errors import PluginNotFoundError
+from deskhand.plugins.registry import PluginManager, is_beside_desks
 from deskhand.tools import desk
 from deskhand.tools.asking import ASK, REPLY
 from deskhand.tools.knowledge import KNOWLEDGE
 from deskhand.tools.mail import MAIL
 from deskhand.tools.outside import OUTSIDE
-from deskhand.tools.values import Grants, Mode, Provider, Scope
+from deskhand.tools.values import Grants, Kind, Mode, Provider, Scope
 
 BUILT_IN = (KNOWLEDGE, MAIL, *OUTSIDE)
 """Tools that are no desk."""
 
 NAMES = frozenset(one.name for one in desk.OPERATIONS) | {one.name for tool in BUILT_IN for one in tool.operations}
-"""Every operation that any tool may have."""
+"""Every operation that a tool of the installation may have; a tenant's own sources have others."""
 
 # Reading and an internal note, and nothing that a requester would see.
 DESK_DEFAULT = ("get_ticket", "search_tickets", "list_history", "list_values", "add_note")
@@ -32,19 +33,26 @@ def providers(plugins: PluginManager) -> list[Provider]:
     return [*desks, *BUILT_IN]
 
 
-def find_provider(tool_id: str, plugins: PluginManager) -> Provider:
+def find_provider(tool_id: str, plugins: PluginManager, sources: Sequence[Provider] = ()) -> Provider:
     """The tool of that id.
+
+    Args:
+        tool_id: As an agent names it.
+        plugins: Registered desks.
+        sources: The tenant's own (``tools.sources``).
 
     Raises:
         PluginNotFoundError: There is none.
     """
-    built_in = next((one for one in BUILT_IN if one.tool_id == tool_id), None)
-    return built_in or desk.provider_of(plugins.get_plugin(tool_id).manifest)
+    known = next((one for one in (*BUILT_IN, *sources) if one.tool_id == tool_id), None)
+    if known is None and is_beside_desks(tool_id):
+        raise PluginNotFoundError(tool_id, [one.tool_id for one in (*BUILT_IN, *sources)])
+    return known or desk.provider_of(plugins.get_plugin(tool_id).manifest)
 
 
 def default_grants(provider: Provider) -> list[str]:
     """Operations an agent gets where only the tool is named: reading, and on a desk its notes."""
-    if provider.tool_id not in {one.tool_id for one in BUILT_IN}:
+    if provider.kind is Kind.DESK:
         return [name for name in DESK_DEFAULT if provider.operation(name)]
     return [one.name for one in provider.operations if not one.is_write]
 

@@ -17,6 +17,7 @@ from deskhand.tools.catalogue import providers
 from deskhand.tools.knowledge import KNOWLEDGE
 from deskhand.tools.mail import MAIL
 from deskhand.tools.schemas import OperationView, ToolView
+from deskhand.tools.sources import source_providers
 from deskhand.tools.values import Provider, ToolOperation
 
 router = APIRouter(prefix="/api/v1/tools", tags=["tools"])
@@ -31,7 +32,9 @@ async def list_tools(caller: Viewer, session: TenantSession, app: App, plugins: 
     if mail_settings(tenant, app.secrets) is not None:
         connected.add(MAIL.tool_id)
     connected |= outside_settings(tenant, app.secrets).keys()
-    return [_view(one, connected=one.tool_id in connected) for one in providers(plugins)]
+    sources = await source_providers(session)
+    connected |= {one.tool_id for one in sources}
+    return [_view(one, connected=one.tool_id in connected) for one in (*providers(plugins), *sources)]
 
 
 def _view(provider: Provider, *, connected: bool) -> ToolView:

@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
+from pydantic import BaseModel, BeforeValidator, Field, StringConstraints
+from pydantic.config import JsonDict
 
-from deskhand.kit.schema import InputModel
-from deskhand.tools.catalogue import NAMES, near
+from deskhand.connectors.values import OPERATION_NAME
+from deskhand.kit.schema import KNOWN, InputModel
 from deskhand.tools.values import A_DAY, Doubt, Grant, Kind, Mode, Risk, Scope
 
 Approver = Literal["operator", "tenant_admin"]
 LONGEST_WAIT = 30 * A_DAY
+TOOL_IDS: JsonDict = {"anyOf": [{KNOWN: "tools"}, {"pattern": "^(openapi|mcp):[a-z][a-z0-9-]{0,19}$"}]}
+"""Of a tool: one of the installation's, or one of the tenant's own."""
 LONGEST_ANSWER = 30 * 24
 
 
@@ -50,12 +53,6 @@ class GrantInput(InputModel):
         return Grant(self.mode, self.scope, self.approver, self.wait_minutes, self.answer_hours)
 
 
-def _known_operation(name: str) -> str:
-    if name not in NAMES:
-        raise ValueError(f"no tool has an operation '{name}'.{near([name], NAMES)}")
-    return name
-
-
 def _as_mapping(value: Any) -> Any:
     if isinstance(value, list) and all(isinstance(name, str) for name in value):
         return {name: {} for name in value}
@@ -64,7 +61,8 @@ def _as_mapping(value: Any) -> Any:
     raise ValueError("must be a list of operations, or an object that maps each operation to its grant")
 
 
-OperationName = Annotated[str, AfterValidator(_known_operation)]
+# Which ones there are depends on the tool, which may be the tenant's own: `catalogue.grant_faults` says.
+OperationName = Annotated[str, StringConstraints(pattern=f"^[A-Za-z0-9_-]{{1,{OPERATION_NAME}}}$")]
 OperationGrants = Annotated[
     dict[OperationName, GrantInput],
     BeforeValidator(_as_mapping, json_schema_input_type=list[str] | dict[str, Mode | GrantInput]),

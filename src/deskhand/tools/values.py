@@ -58,6 +58,8 @@ class Kind(StrEnum):
     CHAT = "chat"
     WEBHOOK = "webhook"
     HTTP = "http"
+    OPENAPI = "openapi"
+    MCP = "mcp"
 
 
 class Doubt(StrEnum):

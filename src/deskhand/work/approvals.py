@@ -185,8 +185,10 @@ class Approver:
         # A worker that died over this write may have made it: then the ticket says already what was approved, and
         # making it again changes nothing. Only what can be seen on the ticket can be known this way; the rest is
         # settled by its mark.
-        is_done = call.operation.name in _SEEN and not differences(
-            call.operation.name, approval.arguments, snapshot(ticket)
+        is_done = (
+            call.operation.scopes
+            and call.operation.name in _SEEN
+            and not differences(call.operation.name, approval.arguments, snapshot(ticket))
         )
         if stamp(ticket) == approval.revision or is_done:
             return

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 
+from deskhand.connectors import service as connectors
+from deskhand.connectors.kinds import KINDS, KindOfSource
+from deskhand.connectors.models import SourceKind, ToolSource
 from deskhand.errors import ConfigurationError
 from deskhand.kit.crypto import SecretBox
 from deskhand.kit.db.session import Database
@@ -17,12 +20,14 @@ from deskhand.tenants.connections import connected_tools, desk_for
 from deskhand.tenants.mail import mail_settings
 from deskhand.tools.knowledge import KNOWLEDGE
 from deskhand.tools.mail import MAIL
+from deskhand.tools.sources import source_provider
 from deskhand.work.approvals import Approver, Look
 from deskhand.work.hands import DeskHands
 from deskhand.work.knowledge_tools import KnowledgeTools
 from deskhand.work.mail_tools import MailHands
 from deskhand.work.outside.opening import open_outside
 from deskhand.work.run import Run
+from deskhand.work.source_tools import OpenSource, SourceHands
 from deskhand.work.toolbox import Sources, Toolbox
 
 
@@ -36,6 +41,7 @@ class ToolboxMaker:
         plugins: Registered desks.
         embedder: For semantic search.
         rates: How often a place outside is called, by all runs of this worker.
+        kinds: How a tenant's own tools are called.
     """
 
     db: Database
@@ -43,6 +49,7 @@ class ToolboxMaker:
     plugins: PluginManager
     embedder: Embedder
     rates: RateLimiter = field(default_factory=RateLimiter)
+    kinds: Mapping[SourceKind, KindOfSource] = field(default_factory=lambda: KINDS)
 
     @asynccontextmanager
     async def open(self, run: Run) -> AsyncIterator[Toolbox]:
@@ -72,9 +79,48 @@ class ToolboxMaker:
             outside = open_outside(
                 run, self.secrets, db=self.db, rates=self.rates, approver=approver, own_look=own_look
             )
+            own_tools = [
+                await self._source_hands(run, source, stack, approver=approver, own_look=own_look)
+                for source in await self._sources(run)
+            ]
             yield Toolbox(
-                desks, sources=sources, approver=approver, knowledge=knowledge, mail=mail, outside=tuple(outside)
+                desks,
+                sources=sources,
+                approver=approver,
+                knowledge=knowledge,
+                mail=mail,
+                outside=tuple(outside),
+                sources_of_tenant=own_tools,
             )
+
+    async def _sources(self, run: Run) -> list[ToolSource]:
+        """The tenant's own tools that are granted; one that was removed since is not there."""
+        granted = [tool for tool in run.grants if ":" in tool]
+        if not granted:
+            return []
+        async with self.db.tenant_session(run.execution.tenant_id) as session:
+            return await connectors.granted_sources(session, granted)
+
+    async def _source_hands(
+        self, run: Run, source: ToolSource, stack: AsyncExitStack, *, approver: Approver, own_look: Look | None
+    ) -> SourceHands:
+        kind = self.kinds[SourceKind(source.kind)]
+        caller = await stack.enter_async_context(kind.open(connectors.connection_of(source, self.secrets), run.http))
+        opened = OpenSource(
+            provider=source_provider(source),
+            operations={one.name: one for one in connectors.operations_of(source)},
+            revision=source.revision,
+            caller=caller,
+        )
+        return SourceHands(
+            opened,
+            grants=run.grants[source.tool_id],
+            journal=run.journal,
+            db=self.db,
+            actor=run.actor,
+            approver=approver,
+            own_look=own_look,
+        )
 
     def _mail(self, run: Run, approver: Approver, own_look: Look | None) -> MailHands | None:
         granted = run.grants.get(MAIL.tool_id)

@@ -22,6 +22,7 @@ from deskhand.work.hands import DeskHands, shown
 from deskhand.work.knowledge_tools import KnowledgeTools
 from deskhand.work.mail_tools import MailHands
 from deskhand.work.outside.hands import OutsideHands
+from deskhand.work.source_tools import SourceHands
 
 _NAME_LENGTH = 64  # what model vendors allow
 
@@ -55,6 +56,7 @@ class Toolbox:
         knowledge: The tenant's knowledge, if it is granted.
         mail: The tenant's mail, if it is granted and set up.
         outside: Chats, receivers and hosts, the same way.
+        sources_of_tenant: The tenant's own tools that are granted.
     """
 
     def __init__(
@@ -66,6 +68,7 @@ class Toolbox:
         knowledge: KnowledgeTools | None = None,
         mail: MailHands | None = None,
         outside: Sequence[OutsideHands] = (),
+        sources_of_tenant: Sequence[SourceHands] = (),
     ) -> None:
         self.sources = sources
         self.approver = approver
@@ -79,6 +82,7 @@ class Toolbox:
         self._knowledge = knowledge
         self.mail = mail
         self.outside = {hands.provider.tool_id: hands for hands in outside}
+        self._tenants_own = tuple(sources_of_tenant)
 
     @property
     def own(self) -> DeskHands | None:
@@ -138,7 +142,13 @@ class Toolbox:
             for hands in self.outside.values()
             for one in hands.offered()
         ]
-        return specs
+        return [*specs, *self._own_specs()]
+
+    def _own_specs(self) -> Iterator[ToolSpec]:
+        for hands in self._tenants_own:
+            for one in hands.offered():
+                words = _description(hands.provider, one, alone=False)
+                yield hands.spec(one, name=tool_name(hands.provider, one, alone=True), description=words)
 
 
 def tool_name(provider: Provider, operation: ToolOperation, *, alone: bool) -> str:
@@ -146,7 +156,9 @@ def tool_name(provider: Provider, operation: ToolOperation, *, alone: bool) -> s
     if alone and not provider.prefixed:
         return operation.name
     # The tool's name is cut and the operation's is not: it is the part by which a model knows what it does.
-    return f"{provider.tool_id[: _NAME_LENGTH - 1 - len(operation.name)]}_{operation.name}"
+    # Of a tenant's own tool the slug: "openapi:" tells a model nothing, and vendors allow no colon.
+    prefix = provider.tool_id.rpartition(":")[2]
+    return f"{prefix[: _NAME_LENGTH - 1 - len(operation.name)]}_{operation.name}"
 
 
 def _description(provider: Provider, operation: ToolOperation, *, alone: bool) -> str:
