@@ -13,6 +13,8 @@ from fastapi.routing import iter_route_contexts
 from starlette.routing import BaseRoute
 
 from deskhand import __version__
+from deskhand.access.console.keys import router as key_pages
+from deskhand.access.console.log import router as audit_pages
 from deskhand.access.cookies import HostCookies
 from deskhand.access.endpoints import router as access_router
 from deskhand.access.pages import provider_router as sso_pages
@@ -155,6 +157,8 @@ ROUTERS = (
     factor_pages,
     people_pages,
     invitation_pages,
+    key_pages,
+    audit_pages,
     tenant_pages,
     undo_pages,
     execution_pages,

@@ -106,6 +106,10 @@ platform_admin  GET /api/v1/identity-providers
 platform_admin  POST /api/v1/identity-providers
 platform_admin  PATCH /api/v1/identity-providers/{installation_provider_id}
 platform_admin  DELETE /api/v1/identity-providers/{installation_provider_id}
+administrator   GET /tenants/{tenant_id}/api-keys
+administrator   POST /tenants/{tenant_id}/api-keys
+administrator   POST /tenants/{tenant_id}/api-keys/{key_id}/rotate
+administrator   POST /tenants/{tenant_id}/api-keys/{key_id}/revoke
 administrator   GET /tenants/{tenant_id}/people
 administrator   POST /tenants/{tenant_id}/people/{person_id}/second-factor/reset
 administrator   POST /tenants/{tenant_id}/people
@@ -113,6 +117,7 @@ administrator   POST /tenants/{tenant_id}/invitations/{invitation_id}/withdraw
 administrator   POST /tenants/{tenant_id}/people/{person_id}/role
 administrator   POST /tenants/{tenant_id}/people/{person_id}/remove
 administrator   POST /tenants/{tenant_id}/people/{person_id}/password-link
+tenant_admin    GET /audit
 tenant_admin    GET /api/v1/audit
 tenant_admin    GET /api/v1/audit/export
 platform_admin  GET /api/v1/platform-audit

@@ -340,6 +340,11 @@ STEPS = {
     "POST /tenants/{tenant_id}/invitations/{invitation_id}/withdraw": Step(
         ("person.invite_withdraw",), who="ann", prepare=World.invitation
     ),
+    "POST /tenants/{tenant_id}/api-keys": Step(
+        ("api_key.create",), lambda _: {"name": "n", "role": "viewer", "days": "30"}, "ann"
+    ),
+    "POST /tenants/{tenant_id}/api-keys/{key_id}/rotate": Step(("api_key.rotate",), who="ann", prepare=World.key),
+    "POST /tenants/{tenant_id}/api-keys/{key_id}/revoke": Step(("api_key.revoke",), who="ann", prepare=World.key),
     "POST /join": Step(("person.join",), lambda ids: {"token": ids["token"]}, "person", World.invitation),
     "POST /set-password": Step(("person.password_set",), _passwords, "nobody", World.link),
     "POST /account/password": Step(

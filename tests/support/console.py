@@ -20,6 +20,9 @@ from sqlalchemy import func, select
 
 from deskhand.access import endpoints as access_endpoints
 from deskhand.access import pages as access_pages
+from deskhand.access import trail
+from deskhand.access.console import keys as key_pages
+from deskhand.access.console import log as audit_pages
 from deskhand.access.models import ApiKey
 from deskhand.access.people import endpoints as people_endpoints
 from deskhand.access.people import pages as people_pages
@@ -61,6 +64,9 @@ def console_app(db: Database, pool: asyncpg.Pool) -> FastAPI:
         factor_pages,
         people_pages,
         invitation_pages,
+        key_pages,
+        audit_pages,
+        trail,
         tenant_pages,
         execution_endpoints,
         execution_pages,

@@ -17,7 +17,7 @@ from deskhand.access.people.administration import Invited, Link
 from deskhand.access.people.factor import service as factor
 from deskhand.access.people.factor.pages import recovery_codes_page
 from deskhand.access.people.invitations import service as invitations
-from deskhand.access.people.schemas import PersonInvite
+from deskhand.access.people.schemas import ROLE_WORDS, PersonInvite
 from deskhand.access.principal import Principal, Role
 from deskhand.access.sessions import must_have_second_factor
 from deskhand.appstate import App
@@ -32,12 +32,6 @@ from deskhand.ui.routing import PageRoute
 router = APIRouter(route_class=PageRoute, include_in_schema=False, default_response_class=HTMLResponse)
 
 PAGE_SIZE = 100
-ROLE_WORDS = {
-    "viewer": "sees everything, changes nothing",
-    "operator": "runs, retries and approves",
-    "editor": "changes agents and knowledge",
-    "tenant_admin": "all of that, and people and keys",
-}
 Password = Annotated[StorableText, Form(max_length=1000)]
 LinkToken = Annotated[StorableText, Query(max_length=200)]
 

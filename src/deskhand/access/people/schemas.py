@@ -14,6 +14,13 @@ from deskhand.kit.schema import InputModel
 # The form HTML gives an email field (https://html.spec.whatwg.org/multipage/input.html#valid-e-mail-address).
 EMAIL_PATTERN = r"^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*$"
 EmailAddress = Annotated[str, StringConstraints(min_length=3, max_length=254, pattern=EMAIL_PATTERN)]
+ROLE_WORDS = {
+    "viewer": "sees everything, changes nothing",
+    "operator": "runs, retries and approves",
+    "editor": "changes agents and knowledge",
+    "tenant_admin": "all of that, and people and keys",
+}
+"""What each role may do, for people who choose one."""
 PersonName = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
 
 
