@@ -8,7 +8,7 @@ import uuid
 import httpx2
 import pytest
 from sqlalchemy import func, select, text
-from tests.audit.test_completeness import STEPS, World, world
+from tests.audit.test_completeness import STEPS, UNDO, World, world
 from tests.support.api import AGENT
 
 from deskhand.access.models import ApiKey, IdempotencyKey
@@ -38,7 +38,8 @@ def creating(world: World) -> set[str]:
 
 
 async def test_every_creating_post_is_answered_once(world: World) -> None:
-    routes = creating(world)
+    # An undo is bound to its preview's digest: sent again it meets its own run, and is refused with 409.
+    routes = creating(world) - UNDO
     assert len(routes) >= 10
     assert routes <= STEPS.keys()
     for route in sorted(routes):
