@@ -100,6 +100,8 @@ async def test_a_second_one_is_refused_and_killing_the_first_leaves_nothing(data
         assert list(tmp_path.iterdir()) == []
         assert await ready(port)
         assert postmaster(data_dir) == database
+        async with httpx2.AsyncClient() as client:  # what serves the API is nobody's business who asks it
+            assert "server" not in (await client.get(f"http://127.0.0.1:{port}/healthz")).headers
 
         left = [*up.children(recursive=True), database]
         assert len(left) >= 3  # API, worker, PostgreSQL

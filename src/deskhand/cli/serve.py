@@ -58,6 +58,7 @@ def serve() -> None:
             forwarded_allow_ips=settings.trusted_proxies,
             log_config=None,
             access_log=False,
+            server_header=False,
             timeout_graceful_shutdown=10,
         )
 

@@ -42,7 +42,12 @@ class FiguresPage:
         # Starlette without FastAPI: two addresses that take no input need no more.
         routes = [Route("/metrics", self._metrics), Route("/healthz", self._health)]
         config = uvicorn.Config(
-            Starlette(routes=routes), log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=1
+            Starlette(routes=routes),
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            lifespan="off",
+            timeout_graceful_shutdown=1,
         )
         self._server = _Server(config)
 
