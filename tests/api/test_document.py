@@ -72,7 +72,8 @@ def test_every_operation_is_described(document: dict[str, Any]) -> None:
         assert operation["tags"], name
         assert "security" in operation, name
         assert any(status[0] in "23" for status in operation["responses"]), name
-        assert all(status < "500" or status == "503" for status in operation["responses"]), name
+        # 502 is a desk's own failure, where one is asked before the answer; 500 is never promised.
+        assert all(status < "500" or status in ("502", "503") for status in operation["responses"]), name
         assert all(response["description"] for response in operation["responses"].values()), name
         used |= set(operation["tags"])
     assert used == declared.keys()

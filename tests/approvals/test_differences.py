@@ -60,6 +60,18 @@ READ: dict[str, tuple[dict[str, Any], list[tuple[str, Any, Any]]]] = {
         {"to": ["ann@corp.test"], "subject": "Look", "body": "Broken."},
         [("to", None, ["ann@corp.test"]), ("subject", None, "Look"), ("body", None, "Broken.")],
     ),
+    "post_message": ({"channel": "leads", "text": "Out."}, [("channel", None, "leads"), ("text", None, "Out.")]),
+    "send_event": (
+        {"endpoint": "ops", "type": "ticket.seen", "data": {"n": 1}},
+        [("endpoint", None, "ops"), ("type", None, "ticket.seen"), ("data", None, '{"n": 1}')],
+    ),
+    **{
+        method: (
+            {"url": "https://cmdb.test/a", "body": "x"},
+            [("url", None, "https://cmdb.test/a"), ("body", None, "x")],
+        )
+        for method in ("post", "put", "patch", "delete")
+    },
 }
 PROVIDERS = [*(provider_of(plugin.manifest) for plugin in BUILT_IN.values()), *BESIDE_DESKS]
 

@@ -202,7 +202,7 @@ async def test_a_secret_is_a_reference(
         ({"llm_config": {"model": "gpt-44"}}, 7, "llm_config.model: "),
         ({"llm_config": {"model": "gpt-4", "temperature": "hot"}}, 6, "temperature must be a number"),
         ({"tools": {"jiraa": ["get_ticket"]}}, 9, "tools.jiraa: "),
-        ({"tools": {"servicedesk_plus": ["get_tickets"]}}, 9, "operation 'get_tickets'. Closest: get_ticket"),
+        ({"tools": {"servicedesk_plus": ["get_tickets"]}}, 9, "cannot do: get_tickets. Closest: get_ticket"),
         ({"tools": {"knowledge": ["reply"]}}, 9, "'knowledge' cannot do: reply"),
         ({"outcome": {"kind": "reply"}}, 14, "outcome.kind: 'reply' needs the grant"),
         ({"triggers": [{"trigger_type": "schedule", "schedule_cron": "61 * * * *"}]}, 12, "triggers.0: "),
