@@ -109,6 +109,8 @@ async def test_a_forms_own_fields_are_all_that_counts(world: World, database_url
     client = await browser(world.api, "form@acme.example", "acme")
     extra = {name: str(value) for name, value in columns().items()}
     token = csrf_token_of(client.cookies[SESSION_COOKIE])
+    # The world's guests are, so that their invitations wait for them.
+    administrators = (await stored_texts(database_urls.superuser_url))["users"].count('"is_platform_admin": true')
     known: dict[str, set[str]] = {}
     for parameter in parameters(world.api.app):
         if parameter.place == "body":
@@ -124,7 +126,7 @@ async def test_a_forms_own_fields_are_all_that_counts(world: World, database_url
         assert answer.status_code < 500, (route.name, answer.text)
     texts = await stored_texts(database_urls.superuser_url)
     assert [table for table, text in texts.items() if MARK in text] == []
-    assert '"is_platform_admin": true' not in texts["users"]
+    assert texts["users"].count('"is_platform_admin": true') == administrators
 
 
 async def test_sql_and_templates_are_text_wherever_a_value_is_taken(world: World, database_urls: DatabaseUrls) -> None:
