@@ -165,7 +165,7 @@ def test_the_author_of_a_comment_is_the_actor() -> None:
     author = {"id": "58789189659033", "is_staff": False, "name": "Ada"}
     found = extract(subscribed("ticket.comment_added", comment={"id": "1", "body": "Ref: " + MARK, "author": author}))
     assert isinstance(found, TicketEvent)
-    assert found.actor == Person(id="58789189659033", name="Ada")
+    assert found.actor == Person(id="58789189659033", name="Ada", is_staff=False)
     assert found.marks == (MARK,)
 
 

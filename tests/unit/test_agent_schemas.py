@@ -203,7 +203,6 @@ def test_agent_create_needs_a_trigger_unless_draft(status: str) -> None:
         {"tool_ids": [""]},
         {"tool_ids": ["x" * 101]},
         {"tool_ids": [], "tool_operations": {"jira": ["add_note"]}},
-        {"tool_ids": ["jira"], "tool_operations": {"jira": ["launch"]}},
         {"description": "half a pair \ud800"},
         {"name": "nul \x00"},
         {"unknown": 1},
