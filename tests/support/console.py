@@ -44,6 +44,7 @@ from deskhand.schedules import endpoints, pages
 from deskhand.simulators.base.server import run_in_process
 from deskhand.tenants import pages as tenant_pages
 from deskhand.ui.static_files import mount_static
+from deskhand.work.undo import pages as undo_pages
 
 
 def console_app(db: Database, pool: asyncpg.Pool) -> FastAPI:
@@ -74,6 +75,7 @@ def console_app(db: Database, pool: asyncpg.Pool) -> FastAPI:
         approval_pages,
         endpoints,
         pages,
+        undo_pages,
     ):
         app.include_router(module.router)
     app.include_router(access_pages.provider_router)
