@@ -64,12 +64,19 @@ async def test_a_program_is_added_from_a_file_chosen_from_renewed_and_removed(
     assert "openapi:shop  shop  2 of 5" in (await deskhand("list")).output
     listed = (await deskhand("list", "shop")).output
     assert "on   write  listOrders" in listed
+    assert "\x1b" not in listed
     assert "off  read   orders_get_one" in listed
     newer = tmp_path / "newer.yaml"
     newer.write_text(SHOP.read_text(encoding="utf-8").replace("operationId: listOrders", "operationId: findOrders"))
     renewed = (await deskhand("renew", "shop", "--file", str(newer))).output
     assert "added: findOrders" in renewed
     assert "switched off: listOrders" in renewed
+    # A stranger's words must not steer the terminal of whoever lists them.
+    newer.write_text(SHOP.read_text(encoding="utf-8").replace("summary: ", 'summary: "\\e[2J\\a" #', 1))
+    assert (await deskhand("renew", "shop", "--file", str(newer))).exit_code == 0
+    listed = (await deskhand("list", "shop")).output
+    assert "\ufffd[2J\ufffd" in listed
+    assert not set(listed) & {"\x1b", "\x07"}
     assert (await deskhand("remove", "shop")).exit_code == 0
     assert (await deskhand("list")).output == ""
 

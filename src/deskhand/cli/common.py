@@ -157,3 +157,9 @@ async def check_login(installation: Installation) -> None:
     async with database(installation) as db:
         await verify_application_role(db)
         await verify_proofs(db)
+
+
+def say(text: str, where: Console = out) -> None:
+    """Print words of other people: they must not steer the terminal of whoever reads them."""
+    text = "".join(char if char.isprintable() or char == "\n" else "\N{REPLACEMENT CHARACTER}" for char in text)
+    where.print(text, markup=False, highlight=False, soft_wrap=True)

@@ -11,14 +11,13 @@ from functools import partial
 from pathlib import Path
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from deskhand.agents.preflight import preflight
 from deskhand.agents.service import AgentService
 from deskhand.cli.administration import ACTOR
-from deskhand.cli.common import database, err, opened_installation, out, run
+from deskhand.cli.common import database, err, opened_installation, out, run, say
 from deskhand.configuration.folder import read_folder, yaml_files
 from deskhand.configuration.service import Configuration
 from deskhand.configuration.values import Action, Plan, SourceFile, Step
@@ -79,7 +78,7 @@ def apply_folder(
         public_url = installation.public_url
     out.print("Applied.")
     for warning in warnings:
-        _say(warning, err)
+        say(warning, err)
     for secret in done.secrets:
         err.print("A webhook secret was made; it is shown this once:")
         out.print(f"{secret.agent}: {public_url}{secret.webhook_url} {secret.secret}", markup=False, soft_wrap=True)
@@ -216,9 +215,9 @@ def _gateway(installation: Installation) -> GatewaySettings:
 def _show(plan: Plan) -> None:
     for step in plan.steps:
         if step.action in SIGNS:
-            _say("\n".join(_lines(step)))
+            say("\n".join(_lines(step)))
     counts = {action: sum(step.action is action for step in plan.steps) for action in Action}
-    _say(
+    say(
         f"Plan: {counts[Action.CREATE]} to create, {counts[Action.CHANGE]} to change,"
         f" {counts[Action.DELETE]} to delete, {counts[Action.UNCHANGED]} unchanged."
     )
@@ -237,9 +236,3 @@ def _lines(step: Step) -> list[str]:
 
 def _value(value: object) -> str:
     return "nothing" if value is None else json.dumps(value, ensure_ascii=False, default=str)
-
-
-def _say(text: str, where: Console = out) -> None:
-    """Print a line of the plan; what people named an agent must not steer the terminal of whoever applies."""
-    text = "".join(char if char.isprintable() or char == "\n" else "\N{REPLACEMENT CHARACTER}" for char in text)
-    where.print(text, markup=False, highlight=False, soft_wrap=True)

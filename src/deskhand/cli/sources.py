@@ -10,7 +10,7 @@ import typer
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from deskhand.cli.administration import ACTOR
-from deskhand.cli.common import checked, database, err, opened_installation, out, read_settings, run
+from deskhand.cli.common import checked, database, err, opened_installation, read_settings, run, say
 from deskhand.cli.configuration import TENANT
 from deskhand.connectors import documents, service
 from deskhand.connectors.models import ToolSource
@@ -43,7 +43,7 @@ def list_tools(tenant: str = TENANT, slug: str = typer.Argument("", help="Show w
         return [_source(one) for one in await service.list_sources(session)]
 
     for line in _in_tenant(tenant, read):
-        out.print(line, highlight=False, markup=False, soft_wrap=True)
+        say(line)
 
 
 @tool.command("add-openapi")
@@ -77,7 +77,7 @@ def add_openapi(
         return made.tool_id, len(made.operations)
 
     tool_id, operations = _in_tenant(tenant, make)
-    out.print(f"{tool_id}: {operations} operations, all off", highlight=False, markup=False)
+    say(f"{tool_id}: {operations} operations, all off")
     err.print(f"Switch some on: deskhand tool choose {slug} --tenant {tenant} --on NAME")
 
 
@@ -103,7 +103,7 @@ def choose(
     async def change(session: AsyncSession, secrets: SecretBox) -> str:
         return _source(await service.change_source(session, slug, data, secrets=secrets, actor=ACTOR))
 
-    out.print(_in_tenant(tenant, change), highlight=False, markup=False, soft_wrap=True)
+    say(_in_tenant(tenant, change))
 
 
 @tool.command()
@@ -122,7 +122,7 @@ def renew(
     changes = _in_tenant(tenant, change)
     for word in ("added", "removed", "changed", "switched_off"):
         names: list[str] = getattr(changes, word)
-        out.print(f"{word.replace('_', ' ')}: {', '.join(names) or 'nothing'}", highlight=False, markup=False)
+        say(f"{word.replace('_', ' ')}: {', '.join(names) or 'nothing'}")
 
 
 @tool.command()
@@ -133,7 +133,7 @@ def remove(slug: str = typer.Argument(..., help=SLUG), tenant: str = TENANT) -> 
         await service.remove_source(session, slug, actor=ACTOR)
 
     _in_tenant(tenant, work)
-    out.print(f"{slug} is removed.", highlight=False, markup=False)
+    say(f"{slug} is removed.")
 
 
 def _in_tenant(tenant: str, work: Callable[[AsyncSession, SecretBox], Awaitable[T]]) -> T:

@@ -80,7 +80,7 @@ async def create_source(
         },
         document=json.dumps(document, ensure_ascii=False),
     )
-    found = offered(document, keyed=data.idempotency_header is not None)
+    found = _offered(document, at, keyed=data.idempotency_header is not None)
     service.set_operations(source, service.chosen(found, data.operations))
     return await service.add_source(session, source, credential=data.credential, secrets=secrets, actor=actor)
 
@@ -108,7 +108,7 @@ async def renew_document(
         raise ConflictError(f"'{source.tool_id}' was not read from an address: send its document.")
     document = await _read(await _fetch(url, http) if text is None else text, "/document")
     before, older = service.audited(source), {one.name: one for one in service.operations_of(source)}
-    newer = offered(document, keyed=bool(source.configuration.get("idempotency_header")))
+    newer = _offered(document, "/document", keyed=bool(source.configuration.get("idempotency_header")))
     source.document = json.dumps(document, ensure_ascii=False)
     source.configuration = {**source.configuration, **_of_document(document.get("info"))}
     wanted = [_kept(one, older.get(one.name)) for one in newer]
@@ -158,6 +158,13 @@ async def _read(text: str, at: str) -> dict[str, Any]:
     try:
         # Beside the event loop: megabytes of somebody else's must not hold up the other tenants.
         return await asyncio.to_thread(read_document, text)
+    except DocumentError as error:
+        raise _fault(at, str(error)) from error
+
+
+def _offered(document: Mapping[str, Any], at: str, *, keyed: bool) -> list[SourceOperation]:
+    try:
+        return offered(document, keyed=keyed)
     except DocumentError as error:
         raise _fault(at, str(error)) from error
 

@@ -10,6 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints,
 from deskhand.connectors.models import SourceKind
 from deskhand.connectors.openapi.document import MAX_BYTES
 from deskhand.connectors.values import (
+    ADDRESS,
+    MOST_ADDRESS,
     MOST_OPERATIONS,
     OPERATION_NAME,
     Credential,
@@ -93,9 +95,8 @@ class SourceChange(InputModel):
     operations: Choices = Field(default_factory=dict)
 
 
-_ADDRESS = r"^https?://[A-Za-z0-9\[]([A-Za-z0-9.:\]-]*[A-Za-z0-9\]])?(/[A-Za-z0-9._~!$&'()*+,;=:@%/-]*)?$"
-Server = Annotated[str, StringConstraints(max_length=500, pattern=_ADDRESS)]
-DocumentUrl = Annotated[str, StringConstraints(max_length=1_000, pattern=_ADDRESS.removesuffix("$") + r"(\?[!-~]*)?$")]
+Server = Annotated[str, StringConstraints(max_length=MOST_ADDRESS, pattern=ADDRESS)]
+DocumentUrl = Annotated[str, StringConstraints(max_length=1_000, pattern=ADDRESS.removesuffix("$") + r"(\?[!-~]*)?$")]
 DocumentText = Annotated[str, StringConstraints(min_length=1, max_length=MAX_BYTES)]
 HeaderName = Annotated[str, StringConstraints(max_length=100, pattern="^[A-Za-z0-9-]+$")]
 
@@ -135,6 +136,8 @@ class OpenApiSource(InputModel):
     def _one_of_two(self) -> OpenApiSource:
         if (self.document is None) == (self.url is None):
             raise ValueError("give the document, or the url where it is: one of the two")
+        if (self.idempotency_header or "").lower() in _NEVER | {"authorization", "cookie"}:
+            raise ValueError(f"idempotency_header must not be '{self.idempotency_header}', which is set otherwise")
         return self
 
 

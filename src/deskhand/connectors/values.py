@@ -15,6 +15,8 @@ MOST_ENABLED = 50
 MOST_OPERATIONS = 2_000
 OPERATION_NAME = 43
 """Characters of an operation's name: with a slug of twenty before it, as many as model vendors take."""
+ADDRESS = r"^https?://[A-Za-z0-9\[]([A-Za-z0-9.:\]-]*[A-Za-z0-9\]])?(/[A-Za-z0-9._~!$&'()*+,;=:@%/-]*)?$"
+MOST_ADDRESS = 500
 NOTHING: Mapping[str, Any] = {"type": "object", "properties": {}, "additionalProperties": False}
 
 

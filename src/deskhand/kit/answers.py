@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import codecs
 import zlib
 from collections.abc import AsyncIterator, Iterator
 
@@ -37,7 +38,21 @@ def bounded(response: httpx2.Response, *, limit: int, deadline: float) -> httpx2
         # It counts the packed bytes; a reader would take the unpacked body for broken off.
         headers.pop("content-length", None)
     stream = _BoundedStream(response, unpack=_Unpacking() if named else None, limit=limit, deadline=deadline)
-    return httpx2.Response(response.status_code, headers=headers, stream=stream, extensions=response.extensions)
+    answer = httpx2.Response(response.status_code, headers=headers, stream=stream, extensions=response.extensions)
+    if charset := answer.charset_encoding:
+        answer.encoding = _readable(charset)
+    return answer
+
+
+def _readable(charset: str) -> str:
+    """What is declared, if every body can be read as it: Python also knows ``hex``, ``zlib`` and ``undefined``."""
+    try:
+        name = codecs.lookup(charset).name
+        b"a-\xff".decode(charset, "replace")
+    except (LookupError, UnicodeError):
+        return "utf-8"
+    # These two refuse to read a body that does not begin with their mark, and senders leave it out.
+    return f"{name}-le" if name in ("utf-16", "utf-32") else charset
 
 
 class _Unpacking:

@@ -108,7 +108,7 @@ def _decoded(body: bytes, charset: str | None) -> str:
     if charset and encoding == "utf-8":
         try:
             return body.decode(charset)
-        except (LookupError, UnicodeDecodeError):
+        except (LookupError, UnicodeError):  # the codec `undefined` raises the wider one
             pass  # the bytes are not what was declared; they are read as what they look like
     try:
         return body.decode(encoding, "surrogatepass")

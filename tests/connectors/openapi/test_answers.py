@@ -7,14 +7,16 @@ import json
 from collections.abc import AsyncIterator
 from typing import Any
 
+import httpx2
 import pytest
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from tests.support.openapi import TOKEN, Seen, shop_server
 
 from deskhand.connectors.answers import ANSWER_CHARACTERS, cut_answer
 from deskhand.connectors.errors import SourceError, SourceRefusedError, SourceUnavailableError
-from deskhand.connectors.openapi.caller import OpenApiCaller
+from deskhand.connectors.openapi.caller import OpenApiCaller, _body
 from deskhand.connectors.values import Connection, Credential, CredentialKind, SourceOperation
+from deskhand.kit.answers import bounded
 from deskhand.kit.http import HttpClientFactory
 
 BEARER = Credential(kind=CredentialKind.BEARER, secret=TOKEN)
@@ -75,6 +77,53 @@ async def answered(
 async def test_an_answer_is_read_as_what_it_is(answer: Response, body: Any) -> None:
     async with shop_server() as shop:
         assert await answered(shop, answer) == {"status": 200, "body": body}
+
+
+@pytest.mark.parametrize(
+    "charset", ["hex", "zlib", "rot13", "undefined", "idna", "punycode", "nope", "'utf-8", "utf-16"]
+)
+@pytest.mark.parametrize("media", ["text/plain", "application/json", "text/html"])
+@pytest.mark.parametrize("status", [200, 500])
+async def test_an_answer_in_what_is_no_characters_is_read_as_what_it_looks_like(
+    charset: str, media: str, status: int
+) -> None:
+    content = b'"78 is well"'
+    response = bounded(
+        httpx2.Response(status, headers={"content-type": f"{media}; charset={charset}"}, content=content),
+        limit=100,
+        deadline=asyncio.get_running_loop().time() + 60,
+    )
+    await response.aread()
+    if "utf-" not in charset or "'" in charset:
+        assert response.text == content.decode()
+        assert _body(response, ["well"]) == ("78 is [credential]" if "json" in media else '"78 is [credential]"')
+    assert isinstance(_body(response, []), str)
+
+
+@pytest.mark.parametrize(
+    ("kind", "content", "body"),
+    [
+        ("", b"plain", "plain"),
+        ("text/plain", b"\xf0\x9f\x98", "\ufffd"),
+        ("text/plain", b"\xff\x00a", "\ufffda"),
+        ("text/html", b"<script>" * 100_000, "<script>" * 25_000),
+        ("application/json", b"<html>no</html>", None),
+        ("application/json", b"\xff\xfe\x00", None),
+        ("application/xml", b"<a/>", "(application/xml, 4 bytes, not shown)"),
+        ("application/octet-stream", b"\x00" * 9, "(application/octet-stream, 9 bytes, not shown)"),
+        ("multipart/form-data; boundary=x", b"--x", "(multipart/form-data, 3 bytes, not shown)"),
+        ("x" * 900, b"a", f"({'x' * 100}, 1 bytes, not shown)"),
+        ("application/problem+json", b'{"\\u0000a": "\\ud83d"}', {"a": "\ufffd"}),
+        ("APPLICATION/JSON ;charset=latin-1", b'"\xfc"', "ü"),
+    ],
+)
+def test_a_body_is_read_by_what_it_is_called_and_always_storable(kind: str, content: bytes, body: Any) -> None:
+    answer = _body(httpx2.Response(200, headers={"content-type": kind}, content=content), ())
+    if body is None:
+        assert answer.startswith("(JSON that cannot be read: ")
+    else:
+        assert answer == body
+    assert "\x00" not in json.dumps(answer, ensure_ascii=False).encode().decode()
 
 
 async def test_nothing_is_said_of_an_answer_without_a_body() -> None:

@@ -92,6 +92,8 @@ async def test_a_document_is_read_from_its_address_chosen_from_called_and_read_a
         ({"slug": "Shop"}, "/slug", "pattern"),
         ({"server": "https://user:word@shop.example.com"}, "/server", "pattern"),
         ({"document": None, "url": "http://127.0.0.1:9/openapi.json"}, "/url", "cannot be read"),
+        ({"document": '{"openapi": "3.1.0", "paths": {"/a": {"$ref": "b.yaml"}}}'}, "/document", "another document"),
+        ({"idempotency_header": "Transfer-Encoding"}, "", "set otherwise"),
     ],
 )
 async def test_what_cannot_be_a_source_is_refused_in_words_and_kept_nowhere(
@@ -120,6 +122,30 @@ async def test_a_newer_document_that_cannot_be_used_changes_nothing_and_one_that
     # It was on and cannot be called any more; the other one stays on.
     assert (renewed["switched_off"], renewed["source"]["enabled_operations"]) == (["orders_get_one"], 1)
     assert renewed["source"]["revision"] == 2
+
+
+async def test_a_newer_document_moves_neither_the_server_nor_what_another_tenant_has(api: Api) -> None:
+    acme, globex = await api.tenant(), await api.tenant("globex")
+    assert (await acme.post(f"{URL}/openapi", json=uploaded(credential=BEARER, operations=READ))).status_code == 201
+    moved = SHOP.read_text(encoding="utf-8").replace("{url: /api}", "{url: https://elsewhere.example}")
+    renewed = (await acme.post(f"{URL}/shop/document", json={"document": moved})).json()
+    assert renewed["source"]["configuration"]["server"] == "https://shop.example.com/api"
+    missing = '{"openapi": "3.1.0", "paths": {"/a": {"$ref": "#/nothing"}}}'
+    refused = await acme.post(f"{URL}/shop/document", json={"document": missing})
+    assert (refused.status_code, "not there" in refused.text) == (422, True), refused.text
+    for answer in (
+        await globex.get(f"{URL}/shop"),
+        await globex.patch(f"{URL}/shop", json={"name": "Mine"}),
+        await globex.post(f"{URL}/shop/document", json={"document": moved}),
+        await globex.delete(f"{URL}/shop"),
+    ):
+        assert answer.status_code == 404, answer.text
+        assert TOKEN not in answer.text
+    agent = await api.agent(globex)
+    grant = {"tool_ids": ["servicedesk_plus", "openapi:shop"], "tool_operations": {"openapi:shop": ["listOrders"]}}
+    foreign = await globex.patch(f"/api/v1/agents/{agent['id']}", json=grant)
+    assert (foreign.status_code, "/tool_ids/1" in foreign.text) == (422, True), foreign.text
+    assert (await acme.get(f"{URL}/shop")).json()["revision"] == 2
 
 
 KINDS = [

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
-from urllib.parse import quote, quote_plus
+from urllib.parse import quote, quote_plus, unquote_plus
 
 import httpx2
 
@@ -16,7 +17,7 @@ from deskhand.connectors.errors import (
     SourceUnreachableError,
 )
 from deskhand.connectors.openapi.sending import Request, build_request
-from deskhand.connectors.values import Connection, CredentialKind, SourceCaller, SourceOperation
+from deskhand.connectors.values import Connection, Credential, CredentialKind, SourceCaller, SourceOperation
 from deskhand.errors import InvalidInputError, UnavailableError
 from deskhand.kit.answers import AnswerTooLargeError
 from deskhand.kit.http import HttpClientFactory
@@ -72,21 +73,25 @@ class OpenApiCaller:
         return url
 
     def _request(self, built: Request, mark: str) -> httpx2.Request:
-        headers = {"Accept": "application/json, text/*;q=0.5", **built.headers}
+        ours: dict[str, str] = {}
         if (name := self._connection.configuration.get("idempotency_header")) and mark:
-            headers[name] = mark
-        url = self._address(built)
+            ours[name] = mark
         extensions: dict[str, Any] = {}
         credential = self._connection.credential
+        url = self._address(_without(built, credential))
         if credential is not None and credential.kind is CredentialKind.QUERY:
             # Beside the address and not in it: the address is logged.
             join = b"&" if b"?" in url.raw_path else b"?"
             pair = f"{quote(credential.name, safe='')}={quote(credential.secret, safe='')}".encode()
             extensions["target"] = url.raw_path + join + pair
         elif credential is not None and credential.kind is CredentialKind.HEADER:
-            headers[credential.name] = credential.secret
+            ours[credential.name] = credential.secret
         elif credential is not None and credential.kind is CredentialKind.BEARER:
-            headers["Authorization"] = f"Bearer {credential.secret}"
+            ours["Authorization"] = f"Bearer {credential.secret}"
+        # In whatever case an argument spells it: a second header of the name would stand beside ours, or before it.
+        taken = {name.lower() for name in ours}
+        theirs = {name: value for name, value in built.headers.items() if name.lower() not in taken}
+        headers = {"Accept": "application/json, text/*;q=0.5", **theirs, **ours}
         request = self._client.build_request(
             built.method, url, headers=headers, content=built.content or None, extensions=extensions
         )
@@ -128,6 +133,15 @@ class OpenApiCaller:
             raise SourceRefusedError(words)
         # A redirect is not followed, and says nothing about whether a write happened.
         raise SourceError(f"{name} answered {status}, which leads elsewhere and is not followed.")
+
+
+def _without(built: Request, credential: Credential | None) -> Request:
+    """A request in which no argument stands where the credential of its query goes."""
+    path, _, query = built.target.partition("?")
+    if credential is None or credential.kind is not CredentialKind.QUERY or not query:
+        return built
+    pairs = [one for one in query.split("&") if unquote_plus(one.partition("=")[0]) != credential.name]
+    return replace(built, target="?".join(filter(None, (path, "&".join(pairs)))))
 
 
 def _body(response: httpx2.Response, secrets: Sequence[str]) -> Any:

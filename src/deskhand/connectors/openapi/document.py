@@ -8,9 +8,9 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
-from deskhand.connectors.values import MOST_OPERATIONS, OPERATION_NAME
+from deskhand.connectors.values import ADDRESS, MOST_ADDRESS, MOST_OPERATIONS, OPERATION_NAME
 from deskhand.kit.storable import UnreadableJsonError, read_json, storable
 from deskhand.kit.yaml import UnreadableYamlError, read_yaml
 
@@ -21,6 +21,7 @@ READING = frozenset({"get", "head", "options", "trace"})
 REPEATABLE = READING | {"put", "delete"}
 DESCRIPTION = 300
 MOST_HOPS = 20
+MOST_DIGITS = 9
 _ODD = re.compile(r"[^A-Za-z0-9_-]+")
 
 
@@ -105,7 +106,8 @@ def at(document: Mapping[str, Any], reference: str) -> Any:
     node: Any = document
     for step in reference[2:].split("/"):
         name = unquote(step).replace("~1", "/").replace("~0", "~")
-        if isinstance(node, list) and name.isdecimal() and int(name) < len(node):
+        # Of so few digits: Python refuses to read a number of thousands.
+        if isinstance(node, list) and name.isdecimal() and len(name) <= MOST_DIGITS and int(name) < len(node):
             node = node[int(name)]
         elif isinstance(node, dict) and name in node:
             node = node[name]
@@ -128,9 +130,10 @@ def server_of(document: Mapping[str, Any], base: str | None = None) -> str | Non
     for name, variable in (variables if isinstance(variables, dict) else {}).items():
         url = url.replace("{" + name + "}", str(variable.get("default", "")) if isinstance(variable, dict) else "")
     if url.startswith("/") and base:
-        scheme, _, rest = base.partition("://")
-        return f"{scheme}://{rest.partition('/')[0]}{url}".rstrip("/")
-    return url.rstrip("/") if url.startswith(("http://", "https://")) else None
+        parts = urlsplit(base)
+        url = f"{parts.scheme}://{parts.netloc}{url}"
+    # What a person may not name as a server, a document may not either: a user, a query, a variable without a value.
+    return url.rstrip("/") if len(url) <= MOST_ADDRESS and re.fullmatch(ADDRESS, url) else None
 
 
 def _operations(

@@ -7,6 +7,8 @@ regular expressions at all.
 
 from __future__ import annotations
 
+import re
+from collections import deque
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -20,15 +22,23 @@ _TAKEN = frozenset({BODY, "reason"})
 JSON, FORM = "application/json", "application/x-www-form-urlencoded"
 _STYLES = {"path": "simple", "query": "form", "header": "simple", "cookie": "form"}
 # RFC 9110 and the specification, section 4.8.12: these are not the document's to set.
-_NOT_SENT = frozenset({"accept", "content-type", "authorization", "host", "content-length", "connection", "cookie"})
+# Where a request ends is for the connection to say: a document that names these could smuggle a second one behind it.
+_NOT_SENT = frozenset(
+    {"accept", "content-type", "authorization", "host", "content-length", "connection", "cookie", "transfer-encoding"}
+    | {"te", "trailer", "upgrade", "expect", "keep-alive", "proxy-authorization", "proxy-connection"}
+)
+_HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _NO_SCHEMA_WORDS = frozenset(
     {"discriminator", "xml", "externalDocs", "example", "examples", "deprecated", "nullable", "$comment", "$schema"}
     | {"readOnly", "writeOnly", "id", "$id", "$anchor", "$dynamicAnchor", "default", "title", "contentMediaType"}
 )
 _TRAPS = frozenset({"pattern", "patternProperties", "propertyNames", "uniqueItems", "format"})
+_TURNED = frozenset({"not", "if", "then", "else", "maxContains", "unevaluatedProperties", "unevaluatedItems"})
 _MAPS = ("properties", "patternProperties", "dependentSchemas", "$defs", "definitions")
 _LISTS = ("allOf", "anyOf", "oneOf", "prefixItems")
 MOST_PARTS = 20_000
+MOST_LEVELS = 50
+"""References behind one another: whoever judges follows them by recursion."""
 
 
 def prepare(document: Mapping[str, Any], found: Found) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -50,6 +60,7 @@ def prepare(document: Mapping[str, Any], found: Found) -> tuple[dict[str, Any], 
         if parameter.get("required") is True or sent["in"] == "path":
             required.append(sent["argument"])
     media = _add_body(document, found, rewriter, properties, required)
+    rewriter.fill_shelf()
     schema = {
         "type": "object",
         "properties": properties,
@@ -73,36 +84,57 @@ def prepare(document: Mapping[str, Any], found: Found) -> tuple[dict[str, Any], 
 
 
 def without_traps(schema: Any) -> Any:
-    """A schema without the words that take long to judge; what is sent is held to the whole one."""
+    """A schema without the words that take long to judge; what is sent is held to the whole one.
+
+    It takes whatever the whole one takes: a model must not be refused what could have been sent.
+    """
     if isinstance(schema, list):
         return [without_traps(one) for one in schema]
     if not isinstance(schema, dict):
         return schema
-    return {
-        name: {key: without_traps(one) for key, one in value.items()}
-        if name in _MAPS and isinstance(value, dict)
-        else value
-        if name in ("enum", "const", "required")
-        else without_traps(value)
-        for name, value in schema.items()
-        if name not in _TRAPS
-    }
+    return _loosened(
+        {
+            name: {key: without_traps(one) for key, one in value.items()}
+            if name in _MAPS and isinstance(value, dict)
+            else value
+            if name in ("enum", "const", "required")
+            else without_traps(value)
+            for name, value in schema.items()
+            if name not in _TRAPS and not (name == "additionalProperties" and "patternProperties" in schema)
+        }
+    )
+
+
+def _loosened(words: dict[str, Any]) -> dict[str, Any]:
+    # Where a part that takes more makes the whole take less, the part may have lost the very word that it stood for.
+    kept = {name: value for name, value in words.items() if name not in _TURNED}
+    if (choices := kept.pop("oneOf", None)) is None:
+        return kept
+    if "anyOf" in kept:
+        return {**kept, "allOf": [*kept.get("allOf", ()), {"anyOf": choices}]}
+    return {**kept, "anyOf": choices}
 
 
 def _parameters(document: Mapping[str, Any], found: Found) -> Iterator[Mapping[str, Any]]:
     """Parameters of the operation and of its path; the operation's own stand before those."""
-    seen: dict[tuple[Any, Any], Mapping[str, Any]] = {}
+    seen: dict[tuple[str, str], Mapping[str, Any]] = {}
     for owner in (found.item, found.operation):
         listed = owner.get("parameters")
         for written in listed if isinstance(listed, list) else ():
             parameter = resolve(document, written)
-            if not isinstance(parameter, dict) or parameter.get("in") not in _STYLES:
+            where = parameter.get("in") if isinstance(parameter, dict) else None
+            if not isinstance(where, str) or where not in _STYLES:
                 raise DocumentError("has a parameter that is none")
-            seen[parameter.get("in"), parameter.get("name")] = parameter
+            name = parameter.get("name")
+            if not isinstance(name, str) or not name:
+                raise DocumentError("has a parameter without a name")
+            seen[where, name] = parameter
     for (where, name), parameter in seen.items():
-        if not isinstance(name, str) or not name:
-            raise DocumentError("has a parameter without a name")
-        if where != "header" or name.lower() not in _NOT_SENT:
+        if where != "header":
+            yield parameter
+        elif _HEADER.fullmatch(name) is None:
+            raise DocumentError("has a parameter in a header of a name that no header can have")
+        elif name.lower() not in _NOT_SENT:
             yield parameter
 
 
@@ -112,6 +144,8 @@ def _sent(parameter: Mapping[str, Any], *, taken: Mapping[str, Any]) -> dict[str
     if argument in taken:
         raise DocumentError(f"has two parameters that would be called '{argument}'")
     style = parameter.get("style", _STYLES[where])
+    if not isinstance(style, str):
+        raise DocumentError(f"has a parameter '{argument[:100]}' whose style is none")
     return {
         "argument": argument,
         "name": name,
@@ -129,7 +163,8 @@ def _schema_of(document: Mapping[str, Any], parameter: Mapping[str, Any]) -> Any
         media, described = next(iter(content.items()))
         if not _is_json(media):
             raise DocumentError(f"has a parameter of {media}, which cannot be sent")
-        return resolve(document, described).get("schema", {})
+        inner = resolve(document, described)
+        return inner.get("schema", {}) if isinstance(inner, dict) else {}
     return parameter.get("schema", {})
 
 
@@ -149,11 +184,16 @@ def _add_body(
     properties[BODY] = rewriter.schema(described.get("schema", {}) if isinstance(described, dict) else {})
     if body.get("required") is True:
         required.append(BODY)
-    return FORM if media == FORM else media
+    return JSON if "*" in media else media
 
 
 def _is_json(media: str) -> bool:
     plain = media.partition(";")[0].strip().lower()
+    # It goes out as a header: a line break in it would begin another one.
+    return media.isascii() and media.isprintable() and _is_of_json(plain)
+
+
+def _is_of_json(plain: str) -> bool:
     return plain in (JSON, "*/*", "application/*") or plain.endswith("+json")
 
 
@@ -175,6 +215,8 @@ class _Rewriter:
         self._old = old
         self._names: dict[str, str] = {}
         self._left = MOST_PARTS
+        self._level = 0
+        self._due: deque[tuple[str, str, int]] = deque()
         self.shelf: dict[str, Any] = {}
 
     def schema(self, node: Any) -> Any:
@@ -197,10 +239,18 @@ class _Rewriter:
         name = self._names.get(reference)
         if name is None:
             name = self._names[reference] = f"s{len(self._names) + 1}"
-            # Named before it is read: one that leads back to itself finds its name.
-            self.shelf[name] = {}
-            self.shelf[name] = self.schema(at(self._document, reference))
+            # Named before it is read, and read later: one that leads back to itself finds its name, and a chain of
+            # thousands does not become a recursion as deep.
+            self._due.append((name, reference, self._level + 1))
         return name
+
+    def fill_shelf(self) -> None:
+        """Read whatever was referred to."""
+        while self._due:
+            name, reference, self._level = self._due.popleft()
+            if self._level > MOST_LEVELS:
+                raise DocumentError(f"has schemas that refer to one another more than {MOST_LEVELS} deep")
+            self.shelf[name] = self.schema(at(self._document, reference))
 
     def _words(self, node: Mapping[str, Any]) -> dict[str, Any]:
         words = {name: self._word(name, value) for name, value in node.items() if _is_kept(name)}

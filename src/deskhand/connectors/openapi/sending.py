@@ -55,7 +55,7 @@ def build_request(call: Mapping[str, Any], arguments: Mapping[str, Any]) -> Requ
         headers["Cookie"] = "; ".join(cookies)
     content = b""
     if BODY in arguments and call["media"]:
-        headers["Content-Type"] = call["media"].replace("*/*", "application/json")
+        headers["Content-Type"] = call["media"]
         content = _body(call["media"], arguments[BODY])
     return Request(call["method"].upper(), path + ("?" + "&".join(query) if query else ""), headers, content)
 
@@ -65,14 +65,14 @@ def _in_path(parameter: Mapping[str, Any], value: Any) -> str:
     if style == "matrix":
         # RFC 6570, section 3.2.7.
         pairs = _pairs(name, value) if explode else [(name, ",".join(_flat(value, explode=False)))]
-        return "".join(f";{_quoted(key)}={text}" for key, text in pairs)
-    joined = ("." if style == "label" and explode else ",").join(_flat(value, explode=explode))
-    if style == "label":
-        return f".{joined}"
-    # An empty segment or one of dots would make it another address.
-    if joined.strip(".") == "":
+        text = "".join(f";{_quoted(key)}={text}" for key, text in pairs)
+    else:
+        text = ("." if style == "label" and explode else ",").join(_flat(value, explode=explode))
+        text = f".{text}" if style == "label" else text
+    # An empty segment or one of dots would make it another address, in whatever style.
+    if text.strip(".") == "":
         raise SourceRefusedError(f"'{parameter['argument']}' must not be empty or made of dots.")
-    return joined
+    return text
 
 
 def _in_query(parameter: Mapping[str, Any], value: Any) -> Iterator[str]:
@@ -95,7 +95,8 @@ def _in_header(parameter: Mapping[str, Any], value: Any) -> str:
     # A line break would begin a header of its own.
     if not all(" " <= char <= "~" for char in text):
         raise SourceRefusedError(f"'{parameter['argument']}' must be of visible ASCII characters.")
-    return text
+    # RFC 9110, section 5.5: blanks around a value are none of it, and a connection that finds some breaks off.
+    return text.strip()
 
 
 def _body(media: str, value: Any) -> bytes:
