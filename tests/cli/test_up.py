@@ -48,8 +48,13 @@ def command(data_dir: Path, port: int) -> dict[str, object]:
 
 @asynccontextmanager
 async def started(data_dir: Path, port: int) -> AsyncIterator[psutil.Popen]:
-    with (data_dir / "up.log").open("wb") as log:
-        process = psutil.Popen(**command(data_dir, port), stdout=log, stderr=log)
+    # A suite that was started with nohup ignores this signal, and a child would inherit that and rightly stay.
+    inherited = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    try:
+        with (data_dir / "up.log").open("wb") as log:
+            process = psutil.Popen(**command(data_dir, port), stdout=log, stderr=log)
+    finally:
+        signal.signal(signal.SIGHUP, inherited)
     try:
         yield process
     finally:
