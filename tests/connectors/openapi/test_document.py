@@ -8,6 +8,7 @@ from typing import Any
 
 import jsonschema
 import pytest
+from tests.plugins.vendor_spec import SPECS
 from tests.support.openapi import SHOP
 
 from deskhand.connectors.errors import SourceRefusedError
@@ -23,7 +24,7 @@ from deskhand.connectors.openapi.preparing import prepare, without_traps
 from deskhand.connectors.openapi.sending import build_request
 from deskhand.connectors.values import OPERATION_NAME
 
-VENDORS = sorted(Path("/work/shared/vendor-specs").glob("*.json"))
+VENDORS = sorted(SPECS.glob("*.json"))
 
 
 def shop() -> dict[str, Any]:

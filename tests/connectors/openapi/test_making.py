@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import base64
 import json
-from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
+from tests.plugins.vendor_spec import SPECS
 from tests.support.api import Api
 from tests.support.openapi import SHOP, TOKEN, prism, shop_server
 
@@ -252,7 +252,7 @@ async def test_prism_takes_what_we_send_by_its_document(api: Api) -> None:
             assert (await nobody.get(f"{url}/orders/AB-1")).status_code == 401
 
 
-JIRA = Path("/work/shared/vendor-specs/jira-platform-v3.2025-12.json")
+JIRA = SPECS / "jira-platform-v3.2025-12.json"
 
 
 @pytest.mark.skipif(not JIRA.is_file(), reason="the vendors' documents are not on this machine")
