@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import os
-import shutil
 import socket
 import subprocess
 from collections.abc import AsyncIterator, Callable
@@ -14,11 +11,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import pytest
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from tests.support.npm import need_npm
+from tests.support.product import until
 from tests.support.real_providers import accepts
 
 from deskhand.simulators.base.server import run_in_process
@@ -70,18 +68,18 @@ async def shop_server() -> AsyncIterator[Seen]:
 @asynccontextmanager
 async def prism(document: Path) -> AsyncIterator[str]:
     """npm's Prism as a mock of a document; its address. Skips where it is not installed; in CI that is a failure."""
-    if not (shutil.which("node") and PRISM.is_file()):
-        reason = "npm's Prism is not installed: tools/ci-setup.sh does it where npm is"
-        pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
+    need_npm(PRISM, "Prism")
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     command = ["node", str(PRISM), "mock", "--host", "127.0.0.1", "--port", str(port), str(document)]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         try:
-            async with asyncio.timeout(120):
-                while not accepts(port):
-                    assert process.poll() is None, "Prism has ended"
-                    await asyncio.sleep(0.05)
+
+            async def listens() -> bool:
+                assert process.poll() is None, "Prism has ended"
+                return accepts(port)
+
+            assert await until(listens)
             yield f"http://127.0.0.1:{port}"
         finally:
             process.terminate()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -12,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx2
-import pytest
+from tests.support.npm import need_npm
 
 ROOT = Path(__file__).parents[2]
 STRICT = Path(__file__).with_name("strict_provider") / "provider.mjs"
@@ -53,12 +51,7 @@ def mock_provider() -> Iterator[str]:
 
 def need_strict_provider() -> None:
     """Skip where npm's provider is not installed; in CI that is a failure."""
-    if shutil.which("node") and (MODULES / "oidc-provider").is_dir():
-        return
-    reason = "npm's oidc-provider is not installed: tools/ci-setup.sh does it where npm is"
-    if os.environ.get("CI"):
-        pytest.fail(reason)
-    pytest.skip(reason)
+    need_npm(MODULES / "oidc-provider", "oidc-provider")
 
 
 @contextmanager

@@ -7,6 +7,7 @@ whoever knows the address of a chat's webhook can post there, so the whole addre
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from itertools import takewhile
 from typing import Annotated, Any
@@ -91,15 +92,15 @@ Address = Annotated[SecretStr, AfterValidator(_check_address)]
 SigningSecret = Annotated[SecretStr, AfterValidator(_check_secret)]
 
 
-class OutsideSettings(BaseModel):
+class OutsideSettings(BaseModel, ABC):
     """What all of them have in common."""
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
     @property
+    @abstractmethod
     def places(self) -> Sequence[str]:
         """Names that an agent may use, in order."""
-        raise NotImplementedError
 
 
 class ChatSettings(OutsideSettings):

@@ -143,7 +143,7 @@ async def test_an_answer_without_end_is_broken_off_and_a_silent_one_is_away() ->
     async def drip() -> AsyncIterator[bytes]:
         while True:
             yield b"x" * 4_096
-            await asyncio.sleep(0)
+            await asyncio.sleep(0)  # no wait: it lets the caller read, which one loop with this server could not else
 
     small = HttpClientFactory(allow_private=True, answer_bytes=10_000)
     async with shop_server() as shop:
