@@ -58,19 +58,21 @@ class History:
         """A run with two steps that ended (or began, where it has not ended) so long ago."""
         execution_id, agent_id = uuid4(), await self.agent(tenant_id)
         status, _, dismissed = state.partition(", ")
-        await self.connection.execute(
-            "INSERT INTO agent_executions (id, tenant_id, agent_id, agent_version_id, status, queued_at, started_at,"
-            " completed_at, dismissed_at)"
-            " SELECT $1, tenant_id, agent_id, id, $3, now() - $4::interval, now() - $4::interval,"
-            # Each has a time of ending: a state must be spared for what it is, not for lacking one.
-            " now() - $4::interval, CASE WHEN $5 THEN now() END FROM agent_versions WHERE agent_id = $2",
-            execution_id, agent_id, status, age, bool(dismissed),
-        )  # fmt: skip
-        await self.connection.execute(
-            "INSERT INTO execution_steps (tenant_id, execution_id, step_key, attempt, kind, name)"
-            " SELECT $1, $2, 'step-' || n, 1, 'tool', 'read' FROM generate_series(1, 2) n",
-            tenant_id, execution_id,
-        )  # fmt: skip
+        # At once: a housekeeper at work may take a run between it and its steps.
+        async with self.connection.transaction():
+            await self.connection.execute(
+                "INSERT INTO agent_executions (id, tenant_id, agent_id, agent_version_id, status, queued_at,"
+                " started_at, completed_at, dismissed_at)"
+                " SELECT $1, tenant_id, agent_id, id, $3, now() - $4::interval, now() - $4::interval,"
+                # Each has a time of ending: a state must be spared for what it is, not for lacking one.
+                " now() - $4::interval, CASE WHEN $5 THEN now() END FROM agent_versions WHERE agent_id = $2",
+                execution_id, agent_id, status, age, bool(dismissed),
+            )  # fmt: skip
+            await self.connection.execute(
+                "INSERT INTO execution_steps (tenant_id, execution_id, step_key, attempt, kind, name)"
+                " SELECT $1, $2, 'step-' || n, 1, 'tool', 'read' FROM generate_series(1, 2) n",
+                tenant_id, execution_id,
+            )  # fmt: skip
         return execution_id
 
     async def runs(self, count: int, **options: Any) -> set[UUID]:
