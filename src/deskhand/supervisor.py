@@ -156,8 +156,12 @@ async def _answers(client: httpx2.AsyncClient, url: str) -> bool:
 
 
 @contextmanager
-def model_server(installation: Installation) -> Iterator[EmbeddedModelServer | None]:
+def model_server(installation: Installation, *, models_dir: Path | None = None) -> Iterator[EmbeddedModelServer | None]:
     """The embedded model beside a stack that has no gateway; None where a gateway is configured.
+
+    Args:
+        installation: Whose settings say which model.
+        models_dir: Where model files are, if not in the installation's own directory.
 
     Raises:
         ConfigurationError: No gateway is configured and no model is here; says how to get one.
@@ -168,7 +172,7 @@ def model_server(installation: Installation) -> Iterator[EmbeddedModelServer | N
         return
     options = options_for(
         settings.embedded_model,
-        models_dir=installation.models_dir,
+        models_dir=models_dir or installation.models_dir,
         state_file=installation.model_state_file,
         model_path=settings.model_path,
     )

@@ -23,7 +23,7 @@ from deskhand.kit.db.session import create_pool, verify_application_role
 from deskhand.kit.db.tenancy import login_faults, tenancy_faults, tenant_policies
 from deskhand.kit.http import HttpClientFactory
 from deskhand.kit.storable import read_json
-from deskhand.llm.embedded.server import options_for, read_endpoint
+from deskhand.llm.embedded.server import faster_than, options_for, read_endpoint
 from deskhand.llm.errors import ModelUnavailableError
 from deskhand.settings import mistyped_variables
 
@@ -183,6 +183,12 @@ def _model(installation: Installation) -> str | Remark:
     except ModelUnavailableError:
         return Remark(f"embedded {options.name} is here and does not run; `deskhand up` starts it")
     run(_models_of(endpoint.base_url, endpoint.api_key))
+    faster = faster_than(endpoint)
+    if faster is not None:
+        return Remark(
+            f"embedded {endpoint.model} takes about {endpoint.note_seconds} s for a note on this machine; after"
+            f" `deskhand models pull {faster.name}` and a restart, the faster model is used"
+        )
     return f"embedded {endpoint.model} answers"
 
 

@@ -30,9 +30,9 @@ from deskhand.installation import Installation, migrate, open_installation
 from deskhand.kit.db.session import Database
 from deskhand.kit.kept import KeptProcess
 from deskhand.kit.log import configure_logging
-from deskhand.llm.embedded.models import AUTO, EMBEDDED_MODELS, choose_model
+from deskhand.llm.embedded.models import AUTO, EMBEDDED_MODELS, EmbeddedModel, choose_model
 from deskhand.llm.embedded.pull import pull_with_progress
-from deskhand.llm.embedded.server import memory_available
+from deskhand.llm.embedded.server import EmbeddedModelServer, faster_than, memory_available
 from deskhand.plugins.text import html_to_markdown
 from deskhand.settings import Settings
 from deskhand.supervisor import model_server, part, running, stack_parts, wait_until_ready
@@ -85,13 +85,14 @@ async def _play(settings: Settings, console: Console, *, interactive: bool) -> i
             "allow_private_addresses": True,
             "database_url": None,
             "database_owner_url": None,
-            "model_path": await _model_file(settings, console),
         }
     )
+    models_dir = settings.data_dir / "models"
+    await _fetch_model(settings, models_dir, console)
     with ExitStack() as opened:
         installation = await _open(demo, console, opened, began)
         stage = Stage(installation, f"http://127.0.0.1:{_free_port(8090)}", _log_dir(demo))
-        model = opened.enter_context(model_server(installation))
+        model = opened.enter_context(model_server(installation, models_dir=models_dir))
         credentials = load_credentials(demo.data_dir / "credentials.json")
         save_credentials(demo.data_dir / "credentials.json", credentials)
         api, worker = _stack(stage)
@@ -102,9 +103,8 @@ async def _play(settings: Settings, console: Console, *, interactive: bool) -> i
                     await wait_until_ready(url, first)
             console.print(f"[green]✓[/] simulated desk and API {_since(began)}")
             if model is not None:
-                with console.status(f"loading {model.model_name}"):
-                    await asyncio.to_thread(model.wait_ready)
-                console.print(f"[green]✓[/] model {model.model_name}, running on this machine {_since(began)}")
+                await _load(model, models_dir, console)
+                console.print(f"[green]✓[/] model {model.endpoint().model}, running on this machine {_since(began)}")
             return await _act(stage, worker, console, began, interactive=interactive)
 
 
@@ -280,25 +280,39 @@ def _stack(stage: Stage) -> list[KeptProcess]:
     return stack_parts(stage.installation, log_dir=stage.log_dir, extra=extra)
 
 
-async def _model_file(settings: Settings, console: Console) -> Path | None:
-    """The embedded model's file, pulled if it is not here; None where a gateway is configured."""
-    if settings.llm_base_url is not None:
-        return None
-    if settings.model_path is not None:
-        return settings.model_path
+async def _fetch_model(settings: Settings, directory: Path, console: Console) -> None:
+    """Pull the embedded model's file if it is needed and not here."""
+    if settings.llm_base_url is not None or settings.model_path is not None:
+        return
     if settings.embedded_model == AUTO:
         model = choose_model(memory_available=memory_available())
     elif settings.embedded_model in EMBEDDED_MODELS:
         model = EMBEDDED_MODELS[settings.embedded_model]
     else:
         raise ConfigurationError(f"DESKHAND_EMBEDDED_MODEL: there is no '{settings.embedded_model}'.")
-    directory = settings.data_dir / "models"
-    path = directory / model.filename
-    if not path.is_file():
-        console.print(f"{model.name} ({model.size / 1e6:.0f} MB, {model.licence}) is fetched once:")
-        path = await pull_with_progress(model, directory, console=console)
+    await _pull(model, directory, console)
     console.print(f"[green]✓[/] model file {model.name}")
-    return path
+
+
+async def _pull(model: EmbeddedModel, directory: Path, console: Console) -> None:
+    if not (directory / model.filename).is_file():
+        console.print(f"{model.name} ({model.size / 1e6:.0f} MB, {model.licence}) is fetched once:")
+        await pull_with_progress(model, directory, console=console)
+
+
+async def _load(server: EmbeddedModelServer, directory: Path, console: Console) -> None:
+    """Wait for the model; where this machine is too slow for it, fetch the smaller one and wait for that."""
+    with console.status(f"loading {server.model_name}"):
+        endpoint = await asyncio.to_thread(server.wait_ready)
+    faster = faster_than(endpoint)
+    if faster is None:
+        return
+    console.print(f"{endpoint.model} would take about {endpoint.note_seconds} s for a note on this machine.")
+    await _pull(faster, directory, console)
+    with console.status(f"loading {faster.name}"):
+        await asyncio.to_thread(server.stop)
+        server.start()
+        await asyncio.to_thread(server.wait_ready)
 
 
 def _log_dir(settings: Settings) -> Path:

@@ -18,7 +18,7 @@ from deskhand.kit.http import HttpClientFactory
 from deskhand.llm.connection import GatewaySettings
 from deskhand.llm.embedded.models import EMBEDDED_MODELS, EmbeddedEndpoint
 from deskhand.llm.embedded.pull import pull_model
-from deskhand.llm.embedded.server import EmbeddedModelServer, options_for, read_endpoint
+from deskhand.llm.embedded.server import EmbeddedModelServer, ServerOptions, options_for, read_endpoint
 from deskhand.llm.errors import ModelAuthError, ModelUnavailableError
 from deskhand.llm.gateway import build_model
 from deskhand.llm.loop import AgentTask, run_agent
@@ -99,6 +99,28 @@ async def test_a_real_model_answers_in_form_and_comes_back_after_a_crash(server:
     after = await asyncio.to_thread(server.wait_ready, 120.0)
     assert after.api_key != before.api_key
     await answers(server.endpoint)
+
+
+@pytest.mark.model
+@pytest.mark.parametrize(("enough", "runs"), [(0.0, "smaller"), (1e9, "larger")])
+async def test_a_machine_too_slow_for_one_model_runs_the_smaller_in_the_same_process(
+    server: EmbeddedModelServer, tmp_path: Path, enough: float, runs: str
+) -> None:
+    file = server._options.path
+    options = ServerOptions(file, "larger", tmp_path / "state.json", smaller=(file, "smaller"), note_seconds=enough)
+    another = EmbeddedModelServer(options)
+    another.start()
+    try:
+        endpoint = await asyncio.to_thread(another.wait_ready)
+        assert (endpoint.model, another.restarts) == (runs, 0)
+        # Only what was measured is said; the smaller one is the last resort, however slow.
+        assert (endpoint.note_seconds is None) == (runs == "smaller")
+        async with HttpClientFactory(allow_private=True).client(
+            headers={"Authorization": f"Bearer {endpoint.api_key}"}
+        ) as client:
+            assert (await client.get(f"{endpoint.base_url}/models")).is_success
+    finally:
+        await asyncio.to_thread(another.stop)
 
 
 @pytest.mark.model

@@ -105,11 +105,19 @@ AUTO = "auto"
 
 @dataclass(frozen=True, slots=True)
 class EmbeddedEndpoint:
-    """Where the embedded model's server listens right now."""
+    """Where the embedded model's server listens right now.
+
+    Attributes:
+        base_url: Its OpenAI-compatible API.
+        api_key: Its key.
+        model: What it runs.
+        note_seconds: What a usual note takes, where that was measured.
+    """
 
     base_url: str
     api_key: str
     model: str
+    note_seconds: int | None = None
 
 
 def choose_model(*, memory_available: int, present: frozenset[str] | None = None) -> EmbeddedModel:
@@ -130,3 +138,9 @@ def choose_model(*, memory_available: int, present: frozenset[str] | None = None
     order = (large, small) if fits else (small,)
     # Where none of the files is here, the best one that fits is named, so that the error says which to pull.
     return next((model for model in order if model.name in present), order[0])
+
+
+def smaller_than(model: EmbeddedModel) -> EmbeddedModel | None:
+    """The next smaller one that makes sense of a ticket, for a machine that is too slow; None where there is none."""
+    usable = [other for other in EMBEDDED_MODELS.values() if other.level != "test" and other.size < model.size]
+    return max(usable, key=lambda other: other.size, default=None)

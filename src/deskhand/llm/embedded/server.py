@@ -19,10 +19,19 @@ import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 from deskhand.errors import ConfigurationError
 from deskhand.kit.kept import KeptProcess, Start
-from deskhand.llm.embedded.models import AUTO, EMBEDDED_MODELS, EmbeddedEndpoint, EmbeddedModel, choose_model
+from deskhand.llm.embedded.models import (
+    AUTO,
+    EMBEDDED_MODELS,
+    EmbeddedEndpoint,
+    EmbeddedModel,
+    choose_model,
+    smaller_than,
+)
+from deskhand.llm.embedded.speed import NOTE_SECONDS, measured
 from deskhand.llm.errors import ModelUnavailableError
 
 HOST = "127.0.0.1"
@@ -43,6 +52,8 @@ class ServerOptions:
         context: Tokens of prompt and answer together.
         threads: CPU threads; 0 takes every core that is idle at the start.
         nice: Added to the child's niceness.
+        smaller: What to run instead where this machine is too slow for the first; None runs the first however slow.
+        note_seconds: What a note may take before the machine counts as too slow.
     """
 
     path: Path
@@ -51,6 +62,8 @@ class ServerOptions:
     context: int = FULL_CONTEXT
     threads: int = 0
     nice: int = 0
+    smaller: tuple[Path, str] | None = None
+    note_seconds: float = NOTE_SECONDS
 
 
 def memory_available() -> int:
@@ -100,7 +113,9 @@ def options_for(
     path = models_dir / model.filename
     if not path.is_file():
         raise ConfigurationError(f"The embedded model is not here yet. Run `deskhand models pull {model.name}`.")
-    return ServerOptions(path, model.name, state_file, context, nice=nice)
+    other = smaller_than(model) if choice == AUTO else None
+    smaller = None if other is None else (models_dir / other.filename, other.name)
+    return ServerOptions(path, model.name, state_file, context, nice=nice, smaller=smaller)
 
 
 def _chosen(choice: str, models_dir: Path, free: int) -> EmbeddedModel:
@@ -129,7 +144,14 @@ def read_endpoint(state_file: Path) -> EmbeddedEndpoint:
         raise ModelUnavailableError(
             "The embedded model is not running or still loading. `deskhand doctor` says what is missing."
         ) from error
-    return EmbeddedEndpoint(state["base_url"], state["api_key"], state["model"])
+    return EmbeddedEndpoint(state["base_url"], state["api_key"], state["model"], state.get("note_seconds"))
+
+
+def faster_than(endpoint: EmbeddedEndpoint) -> EmbeddedModel | None:
+    """The model that this machine would do better with than with the one that runs, where that is known to be slow."""
+    if endpoint.note_seconds is None or endpoint.note_seconds <= NOTE_SECONDS:
+        return None
+    return smaller_than(EMBEDDED_MODELS[endpoint.model])
 
 
 class EmbeddedModelServer:
@@ -177,11 +199,11 @@ class EmbeddedModelServer:
         self._stopped.clear()
         self._child.start()
 
-    def wait_ready(self, timeout: float = 120.0) -> EmbeddedEndpoint:
+    def wait_ready(self, timeout: float = 600.0) -> EmbeddedEndpoint:
         """Wait until the model answers.
 
         Args:
-            timeout: Seconds; loading takes 1 to 5, from a cold disk more.
+            timeout: Seconds; loading takes 1 to 5, and to measure it 3; from a cold disk or on a slow machine more.
 
         Raises:
             ModelUnavailableError: Not ready in time.
@@ -208,6 +230,9 @@ class EmbeddedModelServer:
         command = [sys.executable, "-m", "deskhand.llm.embedded.server", str(options.path), "--name", options.name]
         command += ["--state-file", str(options.state_file), "--context", str(options.context)]
         command += ["--threads", str(options.threads), "--nice", str(options.nice)]
+        if options.smaller is not None:
+            command += ["--smaller", str(options.smaller[0]), "--smaller-name", options.smaller[1]]
+            command += ["--enough", str(options.note_seconds)]
         return Start(command=command)
 
 
@@ -231,16 +256,31 @@ def _serve(arguments: argparse.Namespace) -> None:
     params.cpuparams.n_threads = threads
     params.cpuparams_batch.n_threads = threads
     server = xllamacpp.Server(params)
+    base_url = f"{server.listening_address}/v1"
+    seconds = None
+    if arguments.smaller is not None:
+        seconds = measured(base_url, key, enough=arguments.enough).note_seconds
+        if seconds > arguments.enough and arguments.smaller.is_file():
+            _run_the_smaller(arguments)
     state = {
-        "base_url": f"{server.listening_address}/v1",
+        "base_url": base_url,
         "api_key": key,
         "model": arguments.name,
         "pid": os.getpid(),
         "context": arguments.context,
+        "note_seconds": None if seconds is None else round(seconds),
     }
     _write_private(arguments.state_file, json.dumps(state))
     sys.stdin.buffer.read()  # until the supervisor closes the pipe or dies
     os._exit(0)  # at once: some of llama.cpp's threads would wait for a request that never comes
+
+
+def _run_the_smaller(arguments: argparse.Namespace) -> NoReturn:
+    command = [sys.executable, "-m", "deskhand.llm.embedded.server", str(arguments.smaller)]
+    command += ["--name", arguments.smaller_name, "--state-file", str(arguments.state_file)]
+    command += ["--context", str(arguments.context), "--threads", str(arguments.threads), "--port", str(arguments.port)]
+    # In this process, whose niceness stays: whoever keeps it keeps it, and llama.cpp's memory goes with the old image.
+    os.execv(sys.executable, command)  # noqa: S606  # nosec B606
 
 
 def _write_private(path: Path, text: str) -> None:
@@ -263,6 +303,9 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("--nice", type=int, default=0)
     parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--smaller", type=Path)
+    parser.add_argument("--smaller-name", default="")
+    parser.add_argument("--enough", type=float, default=NOTE_SECONDS)
     _serve(parser.parse_args())
 
 
