@@ -85,7 +85,8 @@ class Settings(BaseSettings):
     second_factor_roles: str = Field(
         "",
         description="Roles that nobody has without an authenticator app, separated by commas: tenant_admin, operator,"
-        " editor, viewer, platform_admin. Whoever has none is led to set one up before anything else.",
+        " editor, viewer, platform_admin. Whoever has none is led to set one up before anything else, also after single"
+        " sign-on.",
     )
     log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR.")
     log_format: str = Field("json", description="json, or console for people.")

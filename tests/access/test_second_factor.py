@@ -13,6 +13,8 @@ from sqlalchemy import select
 from tests.access.test_permissions import NEEDED, routes_of
 from tests.support.api import Api
 from tests.support.factors import Phone, csrf_of, enrol, phone_of, session_of, show
+from tests.support.identity import DESK, Pretender, pretender, register
+from tests.support.identity import sign_in as sign_in_elsewhere
 from tests.support.people import PASSWORD, account, browser, sign_in
 
 from deskhand.access import sessions
@@ -56,8 +58,30 @@ async def half_signed_in(api: Api, *, role: str = "viewer") -> tuple[httpx2.Asyn
     return client, phone
 
 
-async def test_the_password_alone_opens_the_page_of_the_code_and_nothing_else(api: Api, still: None) -> None:
-    client, phone = await half_signed_in(api, role="tenant_admin")
+async def half_signed_in_elsewhere(api: Api, source: Pretender) -> tuple[httpx2.AsyncClient, Phone]:
+    """As ``half_signed_in``, with an identity provider of the tenant's own."""
+    await api.tenant()
+    phone = await phone_of(api, await account(api, ANN, acme="viewer"))
+    rules = [{"group": DESK, "role": "tenant_admin"}]
+    provider = await register(api, source.url, email_domains=["example.com"], role_rules=rules)
+    client = await api.client(Accept="text/html")
+    source.claims = {"email": ANN, "amr": ["pwd", "mfa"]}
+    answer = await sign_in_elsewhere(client, source, provider)
+    assert (answer.status_code, answer.headers["location"]) == (303, "/second-factor?next=/")
+    return client, phone
+
+
+@pytest.mark.parametrize("way", ["password", "provider"])
+async def test_the_password_alone_opens_the_page_of_the_code_and_nothing_else(api: Api, still: None, way: str) -> None:
+    async with pretender() as source:
+        if way == "password":
+            client, phone = await half_signed_in(api, role="tenant_admin")
+        else:
+            client, phone = await half_signed_in_elsewhere(api, source)
+        await opens_the_step_alone(api, client, phone)
+
+
+async def opens_the_step_alone(api: Api, client: httpx2.AsyncClient, phone: Phone) -> None:
     values = {"tenant_id": "acme", "tool_type": "jira", "number": "1"}
     csrf = csrf_of(client)
     opened = []

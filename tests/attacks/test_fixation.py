@@ -16,8 +16,9 @@ import httpx2
 import pytest
 from fastapi.routing import iter_route_contexts
 from tests.access.test_permissions import World
-from tests.support.factors import csrf_of, enrol, phone_of, session_of, show
-from tests.support.identity import come_back, depart, pretender, register
+from tests.support.factors import Phone, csrf_of, enrol, phone_of, session_of, show
+from tests.support.identity import EMAIL, come_back, depart, pretender, register
+from tests.support.identity import sign_in as sign_in_elsewhere
 from tests.support.people import PASSWORD, account, browser, sign_in, token_of
 
 from deskhand.access import cookies
@@ -103,6 +104,32 @@ async def by_provider(world: World, client: httpx2.AsyncClient) -> httpx2.Respon
         return await come_back(client, provider, code=source.authorize(asked), state=asked["state"])
 
 
+async def by_provider_before_the_code(world: World, client: httpx2.AsyncClient) -> httpx2.Response:
+    return (await half_way(world, client))[0]
+
+
+async def by_code_after_a_provider(world: World, client: httpx2.AsyncClient) -> httpx2.Response:
+    _, phone = await half_way(world, client)
+    planted_now(client)
+    return await show(client, phone.code())
+
+
+async def by_enrolling_after_a_provider(world: World, client: httpx2.AsyncClient) -> httpx2.Response:
+    await by_provider(world, client)
+    planted_now(client)
+    return (await enrol(client, password=""))[0]
+
+
+async def half_way(world: World, client: httpx2.AsyncClient) -> tuple[httpx2.Response, Phone]:
+    """Signed in with a provider, and the code of the app not shown yet."""
+    phone = await phone_of(world.api, await member(world, EMAIL))
+    async with pretender() as source:
+        provider = await register(world.api, source.url, email_domains=["acme.example"])
+        answer = await sign_in_elsewhere(client, source, provider)
+    assert answer.headers["location"] == "/second-factor?next=/"
+    return answer, phone
+
+
 async def by_code(world: World, client: httpx2.AsyncClient) -> httpx2.Response:
     phone = await phone_of(world.api, await member(world, "code@acme.example"))
     await signed_in_there(client, world, "code@acme.example")
@@ -159,9 +186,9 @@ def planted_now(client: httpx2.AsyncClient) -> None:
 
 WAYS: dict[str, tuple[Callable[[World, httpx2.AsyncClient], Awaitable[httpx2.Response]], ...]] = {
     "POST /login": (by_password, by_password_before_the_code, by_break_glass, by_key, by_token),
-    "GET /login/sso/{provider_id}/callback": (by_provider,),
-    "POST /second-factor": (by_code,),
-    "POST /second-factor/app": (by_enrolling,),
+    "GET /login/sso/{provider_id}/callback": (by_provider, by_provider_before_the_code),
+    "POST /second-factor": (by_code, by_code_after_a_provider),
+    "POST /second-factor/app": (by_enrolling, by_enrolling_after_a_provider),
     "POST /account/password": (by_new_password,),
     "POST /account/second-factor/remove": (by_removing_the_app,),
     "POST /account/tenant": (by_switching,),

@@ -70,6 +70,11 @@ COMMANDS: dict[str, tuple[list[str], tuple[str, ...]]] = {
     "tool remove": (["shop", "--tenant", "acme"], ("tool_source.delete",)),
     "sso switch-off": (["{provider}", "--tenant", "acme"], ("identity_provider.update",)),
     "sso remove": (["{provider}", "--tenant", "acme"], ("identity_provider.delete",)),
+    "sso add --installation": (
+        ["All", "--issuer", "{issuer}", "--client-id", "d", "--rule", "A=acme:viewer", "--secret-file", "{secret}"],
+        ("identity_provider.create",),
+    ),
+    "sso trust": (["{provider}"], ("identity_provider.update",)),
 }
 
 
@@ -149,6 +154,6 @@ async def test_every_changing_command_records_who_sat_there(clean_db: Database, 
             wrong.append(f"{name}: {entries[0].actor}, {entries[0].user_agent}")
         if name.startswith("key create") and entries:
             said["platform_key" if "--platform" in name else "key"] = entries[0].details["after"]["prefix"]
-        if name == "sso add" and entries:
+        if name.startswith("sso add") and entries:
             said["provider"] = str(entries[0].resource_id)
     assert not wrong, "\n".join(wrong)

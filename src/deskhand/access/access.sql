@@ -33,13 +33,15 @@ $$;
 -- request on, and so does a provider that may vouch for nobody any more. `tenants` are the person's own memberships, for
 -- the switcher. A session that a tenant's own provider opened stays in that tenant whatever the account may elsewhere:
 -- who runs the provider can sign in as anybody it knows. So does one that a password opened which was set with a link of
--- one tenant's administrator, who may know it (docs/adr/0028-invitations-are-accepted.md). Whether the person has a second factor and the session was
--- proved with it decides whether it may do anything but ask for that (access/sessions.py).
+-- one tenant's administrator, who may know it (docs/adr/0028-invitations-are-accepted.md); `within` names that tenant.
+-- Whether the person has a second factor and the session was proved with it decides whether it may do anything but ask
+-- for that (access/sessions.py). A provider's word for one counts while the provider is trusted with it, and never for
+-- the account of the day on which the provider is down.
 CREATE FUNCTION find_user_session(p_secret_hash bytea)
 RETURNS TABLE (id uuid, user_id uuid, email varchar, name varchar, is_platform_admin boolean, tenant_id varchar,
                role varchar, last_used_at timestamptz, expires_at timestamptz, ended_at timestamptz,
                tenant_is_active boolean, tenants jsonb, second_factor varchar, has_second_factor boolean,
-               is_break_glass boolean, method varchar)
+               is_break_glass boolean, method varchar, provider_id uuid, signed_in_at timestamptz, within varchar)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
     SELECT s.id, u.id, u.email, u.name, u.is_platform_admin AND v.tenant_id IS NULL, s.current_tenant,
            CASE WHEN NOT u.is_active OR NOT COALESCE(p.is_active, true) THEN NULL
@@ -51,7 +53,11 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_te
                                       ORDER BY lower(c.name), o.tenant_id), '[]'::jsonb)
               FROM memberships o JOIN tenant_configs c ON c.tenant_id = o.tenant_id
              WHERE o.user_id = u.id AND o.tenant_id = COALESCE(v.tenant_id, o.tenant_id)),
-           s.second_factor, EXISTS (SELECT FROM second_factors f WHERE f.user_id = u.id), u.is_break_glass, s.method
+           CASE WHEN s.second_factor = 'provider'
+                 AND (u.is_break_glass OR NOT COALESCE(p.vouches_for_second_factor, false)) THEN NULL
+                ELSE s.second_factor END,
+           EXISTS (SELECT FROM second_factors f WHERE f.user_id = u.id), u.is_break_glass, s.method, s.provider_id,
+           s.signed_in_at, v.tenant_id
       FROM user_sessions s
       JOIN users u ON u.id = s.user_id
       LEFT JOIN identity_providers p ON p.id = s.provider_id

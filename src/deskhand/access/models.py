@@ -87,8 +87,9 @@ class UserSession(Base):
     """A person signed in, in one browser. Only the hash of the cookie's secret is stored.
 
     ``current_tenant`` is the tenant the person acts in; none for a platform administrator who acts in no tenant.
-    ``second_factor`` is what the person showed besides the password; none while it has not been asked for or answered.
-    ``method`` is how the person signed in: ``password``, or ``oidc`` with the provider and its ID token.
+    ``second_factor`` is what the person showed besides (``provider``: to the identity provider, which says so); none
+    while it has not been asked for or answered. ``method`` is how the person signed in: ``password``, or ``oidc`` with
+    the provider and its ID token; ``signed_in_at`` when, however many sessions have followed each other since.
     """
 
     __tablename__ = "user_sessions"
@@ -96,7 +97,8 @@ class UserSession(Base):
         Index("uq_user_sessions_secret_hash", "secret_hash", unique=True),
         Index("idx_user_sessions_user_id", "user_id"),
         Index("idx_user_sessions_current_tenant", "current_tenant"),
-        CheckConstraint("second_factor IN ('code', 'recovery_code')", name="second_factor"),
+        CheckConstraint("second_factor IN ('code', 'recovery_code', 'provider')", name="second_factor"),
+        CheckConstraint("second_factor IS DISTINCT FROM 'provider' OR method = 'oidc'", name="vouched"),
         Index("idx_user_sessions_provider_id", "provider_id"),
         CheckConstraint("method IN ('password', 'oidc')", name="method"),
         CheckConstraint("(method = 'oidc') = (provider_id IS NOT NULL)", name="provider"),
@@ -116,6 +118,7 @@ class UserSession(Base):
     expires_at: Mapped[Timestamp]
     ended_at: Mapped[Timestamp | None]
     second_factor: Mapped[str | None] = mapped_column(String(20))
+    signed_in_at: Mapped[CreatedAt]
 
     def __repr__(self) -> str:
         return f"<UserSession(id={self.id}, user_id={self.user_id}, current_tenant={self.current_tenant})>"
@@ -311,10 +314,14 @@ class IdentityProvider(TenantModel, Base):
     """An OpenID provider of one tenant, or of the installation (no tenant).
 
     ``role_rules`` is a list of ``{"group", "role", "tenant_id"}``; a tenant's own rules name no tenant.
+    ``vouches_for_second_factor``: where it says ``mfa``, no second factor of ours is asked; never a tenant's own.
     """
 
     __tablename__ = "identity_providers"
-    __table_args__ = (Index("idx_identity_providers_tenant_id", "tenant_id"),)
+    __table_args__ = (
+        Index("idx_identity_providers_tenant_id", "tenant_id"),
+        CheckConstraint("tenant_id IS NULL OR NOT vouches_for_second_factor", name="vouches"),
+    )
 
     id: Mapped[UuidPk]
     # A row without a tenant fits no tenant's policy: the installation's own providers are the platform's alone.
@@ -332,6 +339,7 @@ class IdentityProvider(TenantModel, Base):
     is_active: Mapped[bool] = mapped_column(server_default=text("true"))
     created_at: Mapped[CreatedAt]
     updated_at: Mapped[UpdatedAt]
+    vouches_for_second_factor: Mapped[bool] = mapped_column(server_default=text("false"))
 
     def __repr__(self) -> str:
         return f"<IdentityProvider(id={self.id}, tenant_id={self.tenant_id}, issuer={self.issuer})>"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 from uuid import UUID
 
 from fastapi import APIRouter, Form, Query, Request, Response
@@ -30,7 +30,7 @@ from deskhand.errors import DeskhandError
 from deskhand.kit.schema import StorableText
 from deskhand.ui.csrf import SESSION_COOKIE, refuse_cross_site
 from deskhand.ui.render import render
-from deskhand.ui.routing import PageRoute
+from deskhand.ui.routing import SECOND_FACTOR, PageRoute
 
 router = APIRouter(route_class=PageRoute, default_response_class=HTMLResponse)
 provider_router = APIRouter(
@@ -158,8 +158,11 @@ async def arrive(
         return await login_page(
             request, app, next_path="/", problem=failure.detail, status_code=failure.status, known=provider_id
         )
-    answer = RedirectResponse(arrival.next_path, status_code=303, headers={"Cache-Control": "no-store"})
-    give_session(answer, app, arrival.cookie)
+    target = arrival.next_path
+    if not arrival.signed_in.is_finished:
+        target = f"{SECOND_FACTOR}?next={quote(target, safe='/')}"
+    answer = RedirectResponse(target, status_code=303, headers={"Cache-Control": "no-store"})
+    give_session(answer, app, arrival.signed_in.cookie)
     give_provider(answer, app, provider_id)
     take_attempt(answer, app)
     if cookie := request.cookies.get(SESSION_COOKIE):  # the session that was open in this browser ends

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
-Factor = Literal["code", "recovery_code"]
+Factor = Literal["code", "recovery_code", "provider"]
+"""What a session was proved with besides: ours, or by the word of an identity provider that is trusted with it."""
 Role = Literal["viewer", "editor", "operator", "tenant_admin"]
 PLATFORM_ADMIN = "platform_admin"
 
@@ -48,7 +50,10 @@ class Person:
 
     Attributes:
         method: How the person signed in: ``password``, or ``oidc`` for an identity provider.
-        second_factor: What the session was proved with besides the password; None: nothing.
+        provider_id: With which provider.
+        signed_in_at: When the password, or the provider's word, was shown.
+        within: The one tenant that the session opens, because a tenant's word began it; None: all of the account's.
+        second_factor: What the session was proved with besides; None: nothing.
         has_second_factor: Whether the account has one to ask for.
         is_break_glass: Whether it is the account for the day on which the identity provider is down.
     """
@@ -58,6 +63,9 @@ class Person:
     name: str | None
     is_platform_admin: bool
     method: str = "password"
+    provider_id: UUID | None = None
+    signed_in_at: datetime | None = None
+    within: str | None = None
     second_factor: Factor | None = None
     has_second_factor: bool = False
     is_break_glass: bool = False

@@ -5,9 +5,10 @@ public draft of NIST SP 800-63B-4 asks for ("Reauthentication" at its level 2); 
 the session of a technician who reads a long ticket, so the hour is ours. A session is bound to one tenant at a time:
 another tenant is another session, so that a cookie that was copied before does not follow.
 
-A session that a password opened and that lacks the second factor its person must show is unfinished: it lives for some
-minutes and may do nothing but show one, or enrol one (``missing_step``). What is missing is found anew at every
-request, so that a role that begins to need a second factor counts at once.
+A session that lacks the second factor its person must show is unfinished, whether a password or an identity provider
+opened it: it lives for some minutes and may do nothing but show one, or enrol one (``missing_step``). What is missing
+is found anew at every request, so that a role that begins to need a second factor, or a provider that is not trusted
+with it any more, counts at once.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ from deskhand.kit.crypto import key_digest, new_api_key
 
 LIFETIME = timedelta(hours=12)
 UNFINISHED_LIFETIME = timedelta(minutes=15)
+FRESH = UNFINISHED_LIFETIME
+"""How long a provider's word stands in for the password where a person has to confirm who it is."""
 IDLE = timedelta(hours=1)
 NOTED_EVERY = timedelta(minutes=1)
 """Uses closer to each other than this are one: a request of a busy page need not write."""
@@ -45,13 +48,15 @@ class Proof:
         method: ``password``, or ``oidc`` for an identity provider.
         provider_id: Which provider.
         id_token_encrypted: The provider's word, by which it knows the person again at sign-out.
-        second_factor: What was shown besides the password; None: nothing.
+        second_factor: What was shown besides; None: nothing.
+        signed_in_at: When that was, where another session began with it; None: now.
     """
 
     method: str = "password"
     provider_id: UUID | None = None
     id_token_encrypted: str | None = field(default=None, repr=False)
     second_factor: Factor | None = None
+    signed_in_at: datetime | None = None
 
 
 PASSWORD = Proof()
@@ -89,6 +94,8 @@ async def open_session(
             method=proof.method,
             provider_id=proof.provider_id,
             id_token_encrypted=proof.id_token_encrypted,
+            # Carried from session to session: to change the tenant proves nothing anew.
+            signed_in_at=proof.signed_in_at or now,
             created_at=now,
             last_used_at=now,
             expires_at=now + lifetime,
@@ -110,7 +117,11 @@ async def end_session(session: AsyncSession, digest: bytes, *, now: datetime) ->
         .where(UserSession.secret_hash == digest, UserSession.ended_at.is_(None))
         .values(ended_at=now)
         .returning(
-            UserSession.method, UserSession.provider_id, UserSession.id_token_encrypted, UserSession.second_factor
+            UserSession.method,
+            UserSession.provider_id,
+            UserSession.id_token_encrypted,
+            UserSession.second_factor,
+            UserSession.signed_in_at,
         )
     )
     row = (await session.execute(statement)).one_or_none()
@@ -118,7 +129,9 @@ async def end_session(session: AsyncSession, digest: bytes, *, now: datetime) ->
         return None
     # The table's check knows no other words than these.
     factor = cast(Factor | None, row[3])
-    return Proof(method=row[0], provider_id=row[1], id_token_encrypted=row[2], second_factor=factor)
+    return Proof(
+        method=row[0], provider_id=row[1], id_token_encrypted=row[2], second_factor=factor, signed_in_at=row[4]
+    )
 
 
 async def end_sessions_of(session: AsyncSession, user_id: UUID, *, now: datetime, tenant_id: str | None = None) -> None:
@@ -165,8 +178,7 @@ async def principal_of_session(session: AsyncSession, digest: bytes, *, now: dat
 
 def missing_step(person: Person, rules: SignInRules) -> Literal["code", "enrolment"] | None:
     """What stands between a session and what its person may do; None: nothing."""
-    # Who signs people in elsewhere asks for what it wants to see there; a code of ours is for passwords.
-    if person.second_factor is not None or person.method == "oidc":
+    if person.second_factor is not None:
         return None
     if person.has_second_factor:
         return "code"
@@ -174,9 +186,14 @@ def missing_step(person: Person, rules: SignInRules) -> Literal["code", "enrolme
 
 
 def must_have_second_factor(person: Person, rules: SignInRules) -> bool:
-    """Whether a person may not be without one: by any of the person's roles, since one password opens all of them."""
+    """Whether a person may not be without one: by any of the roles that the session opens."""
     roles = {tenant.role for tenant in person.tenants} | ({"platform_admin"} if person.is_platform_admin else set())
     return person.is_break_glass or not roles.isdisjoint(rules.second_factor_roles)
+
+
+def is_fresh(person: Person, *, now: datetime) -> bool:
+    """Whether the person signed in so lately that it need not be done again."""
+    return person.signed_in_at is not None and now - person.signed_in_at < FRESH
 
 
 def refuse_unfinished(principal: Principal, rules: SignInRules) -> None:
@@ -216,6 +233,9 @@ def _person(row: Row[tuple[object, ...]]) -> Person:
         name=row.name,
         is_platform_admin=row.is_platform_admin,
         method=row.method,
+        provider_id=row.provider_id,
+        signed_in_at=row.signed_in_at,
+        within=row.within,
         second_factor=row.second_factor,
         has_second_factor=row.has_second_factor,
         is_break_glass=row.is_break_glass,

@@ -98,10 +98,7 @@ def show(tenant: str = typer.Option("", help=OF_INSTALLATION)) -> None:
 
     async def read(session: AsyncSession, _secrets: SecretBox, _oidc: OidcClient) -> list[str]:
         page = await providers.list_providers(session, tenant_id=tenant or None, limit=providers.MOST)
-        return [
-            "  ".join([str(one.id), one.name, one.issuer, "good" if one.is_active else "switched off", _rules(one)])
-            for one in page.items
-        ]
+        return ["  ".join([str(one.id), one.name, one.issuer, *_states(one), _rules(one)]) for one in page.items]
 
     for line in _on_platform(read)[0]:
         out.print(line, highlight=False, markup=False, soft_wrap=True)
@@ -144,6 +141,32 @@ def remove(
     out.print(f"{provider} is removed.", highlight=False, markup=False)
 
 
+@sso.command()
+def trust(
+    provider: UUID = typer.Argument(..., help=PROVIDER),
+    tenant: str = typer.Option("", help="Refused: a tenant's own provider is not trusted with it."),
+    undo: bool = typer.Option(False, "--undo", help="Ask for the second factor here again; open sessions at once."),
+) -> None:
+    """Ask for no second factor where a provider of the installation says that it did (`mfa` in the token's `amr`)."""
+    values = {"vouches_for_second_factor": not undo}
+    change = checked(ProviderChange, values) if tenant else checked(InstallationProviderChange, values)
+
+    async def work(session: AsyncSession, secrets: SecretBox, _oidc: OidcClient) -> None:
+        await providers.change_provider(
+            session,
+            tenant_id=tenant or None,
+            provider_id=provider,
+            data=change,
+            secrets=secrets,
+            actor=ACTOR,
+            now=utc_now(),
+        )
+
+    _on_platform(work)
+    state = "not trusted" if undo else "trusted"
+    out.print(f"{provider} is {state} with the second factor.", highlight=False, markup=False)
+
+
 def _on_platform(
     work: Callable[[AsyncSession, SecretBox, OidcClient], Awaitable[T]],
 ) -> tuple[T, Installation]:
@@ -174,6 +197,11 @@ def _rule(text: str, *, of_tenant: bool) -> dict[str, str]:
         raise InvalidInputError(f"--rule '{text}' must read GROUP={'ROLE' if of_tenant else 'TENANT:ROLE'}.")
     tenant, colon, role = right.rpartition(":")
     return {"group": group, "role": role, **({"tenant_id": tenant} if colon else {})}
+
+
+def _states(provider: IdentityProvider) -> list[str]:
+    trusted = ["trusted with the second factor"] if provider.vouches_for_second_factor else []
+    return ["good" if provider.is_active else "switched off", *trusted]
 
 
 def _rules(provider: IdentityProvider) -> str:

@@ -10,8 +10,7 @@ from tests.support.api import Api
 from tests.support.identity import DESK, EMAIL, Pretender, body, register, sentence, sign_in
 from tests.support.people import account, browser
 
-from deskhand.access.models import IdentityProvider, Membership, SecondFactor, User, UserIdentity
-from deskhand.appstate import SignInRules
+from deskhand.access.models import IdentityProvider, Membership, User, UserIdentity
 from deskhand.audit import service as audit
 from deskhand.audit.models import AuditLog
 from deskhand.ui.csrf import SESSION_COOKIE, csrf_token_of
@@ -252,18 +251,3 @@ async def test_a_disabled_account_stays_out(api: Api, source: Pretender) -> None
     answer = await sign_in(await api.client(), source, provider)
     assert (answer.status_code, sentence(answer)) == (403, "Your account is disabled. Ask an administrator.")
     assert await status(client) == 401
-
-
-async def test_no_code_of_ours_is_asked_after_it(api: Api, source: Pretender) -> None:
-    """The provider asks for its second factor; a code that the account has here is for its password."""
-    api.state.sign_in_rules = SignInRules(second_factor_roles=frozenset({"operator"}))
-    provider = await register(api, source.url)
-    client = await api.client()
-    assert (await sign_in(client, source, provider)).status_code == 303
-    assert await status(client) == 200
-    one = await user(api)
-    assert one is not None
-    async with api.db.platform_session() as session:
-        session.add(SecondFactor(user_id=one.id, secret_encrypted=api.state.secrets.encrypt("x"), last_step=0))
-    assert await status(client) == 200
-    assert await status(await browser(api, EMAIL, "acme")) != 200, "a session of the password is asked"

@@ -1,7 +1,8 @@
 // npm's oidc-provider, certified by the OpenID Foundation, as an identity provider for the tests:
 //   node provider.mjs FOLDER_OF_NODE_MODULES PORT REDIRECT_URI SIGN_OUT_URI
-// It prints its issuer and ends with its standard input. Anybody signs in as the name they type;
-// claims other than sub come from userinfo alone, as the specification has it.
+// It prints its issuer and ends with its standard input. Anybody signs in as the name they type; of whose name begins
+// with "mfa" it says that a second factor was shown (amr). Claims of scopes come from userinfo alone, as the specification
+// has it; sub and amr are the ID token's.
 import { createServer } from 'node:http';
 import { pathToFileURL } from 'node:url';
 
@@ -21,7 +22,7 @@ const provider = new Provider(issuer, {
     grant_types: ['authorization_code'],
     response_types: ['code'],
   }],
-  claims: { openid: ['sub'], email: ['email', 'email_verified'], profile: ['name'], groups: ['groups'] },
+  claims: { openid: ['sub', 'amr'], email: ['email', 'email_verified'], profile: ['name'], groups: ['groups'] },
   scopes: ['openid', 'email', 'profile', 'groups'],
   pkce: { required: () => true },
   features: { devInteractions: { enabled: true }, rpInitiatedLogout: { enabled: true } },
@@ -33,6 +34,11 @@ const provider = new Provider(issuer, {
     }),
   }),
 });
+const finished = provider.interactionFinished.bind(provider);
+provider.interactionFinished = (request, response, result, options) => {
+  const login = result.login && { ...result.login, amr: result.login.accountId.startsWith('mfa') ? ['pwd', 'mfa'] : ['pwd'] };
+  return finished(request, response, login ? { ...result, login } : result, options);
+};
 server.on('request', provider.callback());
 process.stdin.on('end', () => process.exit(0)).resume();
 console.log(issuer);

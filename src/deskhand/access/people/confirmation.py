@@ -1,11 +1,41 @@
-"""A signed-in person shows the password once more, before what an open session alone should not be enough for."""
+"""A signed-in person proves once more who it is, before what an open session alone should not be enough for.
+
+With the password; or, where an identity provider signed the person in, by having come from there just now: that person
+may have no password, and the provider is who knows.
+"""
 
 from __future__ import annotations
 
 from deskhand.access.people import events, repository, tries
 from deskhand.access.principal import Person
+from deskhand.access.sessions import is_fresh
 from deskhand.appstate import AppState
 from deskhand.errors import ConflictError, FieldProblem, InvalidInputError
+
+
+def asks_for_password(person: Person) -> bool:
+    """Whether the password confirms it; always that of the account for the day on which no provider answers."""
+    return person.method == "password" or person.is_break_glass
+
+
+async def confirm(app: AppState, person: Person, password: str, *, address: str) -> None:
+    """Ask whether it is still this person.
+
+    Args:
+        app: The process's shared objects.
+        person: Who is signed in.
+        password: As typed, where one is asked for.
+        address: Where the request comes from.
+
+    Raises:
+        InvalidInputError: The password is wrong.
+        ConflictError: There is none, or the provider's word is too old.
+        RateLimitedError: The password was wrong too often.
+    """
+    if asks_for_password(person):
+        await confirm_password(app, person, password, address=address, pointer="/password")
+    elif not is_fresh(person, now=app.clock()):
+        raise ConflictError("You signed in a while ago. Sign in with your identity provider once more, and try again.")
 
 
 async def confirm_password(app: AppState, person: Person, password: str, *, address: str, pointer: str) -> str:

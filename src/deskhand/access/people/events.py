@@ -16,7 +16,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from deskhand.access import sessions
-from deskhand.access.models import User
+from deskhand.access.models import IdentityProvider, User
 from deskhand.access.people import repository
 from deskhand.access.people.schemas import EMAIL_PATTERN
 from deskhand.access.sessions import Proof, actor_of
@@ -149,7 +149,7 @@ async def arrive(
         session: A platform session.
         user: Who, locked.
         tenant_id: Where the person acts.
-        proof: What was shown besides the password.
+        proof: What was shown.
         now: Current time.
 
     Returns:
@@ -159,10 +159,19 @@ async def arrive(
     digest = await sessions.open_session(session, user_id=user.id, tenant_id=tenant_id, now=now, proof=proof)
     entered = [] if tenant_id is None else [tenant_id]
     shown = proof.second_factor or proof.method
-    await record(session, user, "console.sign_in", tenants=entered, shown=shown)
+    source = await _provider_of(session, proof)
+    await record(session, user, "console.sign_in", tenants=entered, shown=shown, **source)
     if user.is_break_glass:
         # In every log that the account reaches: whoever looks after a tenant should ask why the door was broken.
-        await record(session, user, "console.break_glass", shown=shown)
+        await record(session, user, "console.break_glass", shown=shown, **source)
         app.telemetry.break_glass("success")
         log.warning("break_glass_sign_in", email=user.email, shown=shown)
     return digest
+
+
+async def _provider_of(session: AsyncSession, proof: Proof) -> dict[str, object]:
+    """Which provider signed the person in, for the entry; nothing after a password."""
+    provider = await session.get(IdentityProvider, proof.provider_id) if proof.provider_id is not None else None
+    if provider is None:
+        return {}
+    return {"method": proof.method, "provider": provider.name, "provider_id": str(provider.id)}

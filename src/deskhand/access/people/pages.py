@@ -14,12 +14,13 @@ from deskhand.access.forms import SafeForm
 from deskhand.access.guards import Administrator, PeopleSession, SignedInPerson, TenantPath
 from deskhand.access.people import administration, signing_in
 from deskhand.access.people.administration import Invited, Link
+from deskhand.access.people.confirmation import asks_for_password
 from deskhand.access.people.factor import service as factor
 from deskhand.access.people.factor.pages import recovery_codes_page
 from deskhand.access.people.invitations import service as invitations
 from deskhand.access.people.schemas import ROLE_WORDS, PersonInvite
 from deskhand.access.principal import Principal, Role
-from deskhand.access.sessions import must_have_second_factor
+from deskhand.access.sessions import is_fresh, must_have_second_factor
 from deskhand.appstate import App
 from deskhand.errors import ConflictError, DeskhandError, InvalidInputError, RateLimitedError
 from deskhand.kit.passwords import MAX_LENGTH, MIN_LENGTH
@@ -201,7 +202,7 @@ def _back(tenant_id: str) -> Response:
 DONE = {
     "": "",
     "password": "Your password is changed; your other sessions have ended.",
-    "removed": "You sign in with your password alone from now on; your other sessions have ended.",
+    "removed": "You sign in without the app from now on; your other sessions have ended.",
 }
 
 
@@ -301,6 +302,8 @@ async def _account(
         factor_error=factor_error,
         codes_left=await factor.recovery_codes_left(app, viewer.person) if viewer.person.has_second_factor else 0,
         is_demanded=must_have_second_factor(viewer.person, app.sign_in_rules),
+        asks_for_password=asks_for_password(viewer.person),
+        is_fresh=is_fresh(viewer.person, now=app.clock()),
     )
 
 

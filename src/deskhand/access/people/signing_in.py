@@ -21,6 +21,7 @@ from deskhand.access.people import events, repository, tries
 from deskhand.access.people.confirmation import confirm_password
 from deskhand.access.people.factor import repository as factors
 from deskhand.access.principal import OpenTenant, Person
+from deskhand.access.sessions import PASSWORD, Proof
 from deskhand.appstate import AppState
 from deskhand.errors import ForbiddenError, NotFoundError, UnauthenticatedError
 from deskhand.kit.crypto import key_digest
@@ -89,7 +90,11 @@ async def sign_in(app: AppState, *, email: str, password: str, address: str, dev
         current.password_hash = renewed
         await tries.give_back(session, buckets, now=now)
         await repository.forget_old(session, before=now - KEPT)
-        digest, is_finished = await _begin(app, session, current, now=now)
+        within = current.password_vouched_in
+        tenant_id = await first_tenant(session, current, within=within)
+        digest, is_finished = await begin(
+            app, session, current, tenant_id=tenant_id, within=within, proof=PASSWORD, now=now
+        )
     return SignedIn(cookie_of_person(app.secrets, digest), is_finished)
 
 
@@ -97,26 +102,45 @@ def _may_use_password(app: AppState, user: User) -> bool:
     return user.is_active and (user.is_break_glass or not app.sign_in_rules.break_glass_only)
 
 
-async def _begin(app: AppState, session: AsyncSession, user: User, *, now: datetime) -> tuple[bytes, bool]:
-    """Begin a session after the password, and say whether it may do everything already."""
-    tenant_id = await first_tenant(session, user, within=user.password_vouched_in)
-    if sessions.missing_step(await _as_person(session, user), app.sign_in_rules) is None:
-        return await events.arrive(app, session, user, tenant_id=tenant_id, proof=sessions.PASSWORD, now=now), True
+async def begin(
+    app: AppState,
+    session: AsyncSession,
+    user: User,
+    *,
+    tenant_id: str | None,
+    within: str | None,
+    proof: Proof,
+    now: datetime,
+) -> tuple[bytes, bool]:
+    """Begin a session after a password or a provider's word, and say whether it may do everything already.
+
+    Args:
+        app: The process's shared objects.
+        session: A platform session.
+        user: Who, locked.
+        tenant_id: Where the person acts.
+        within: The one tenant that the session will open; None if it opens all.
+        proof: What was shown.
+        now: Current time.
+    """
+    if sessions.missing_step(await _as_person(session, user, proof, within=within), app.sign_in_rules) is None:
+        return await events.arrive(app, session, user, tenant_id=tenant_id, proof=proof, now=now), True
     digest = await sessions.open_session(
-        session, user_id=user.id, tenant_id=tenant_id, now=now, lifetime=sessions.UNFINISHED_LIFETIME
+        session, user_id=user.id, tenant_id=tenant_id, now=now, proof=proof, lifetime=sessions.UNFINISHED_LIFETIME
     )
     return digest, False
 
 
-async def _as_person(session: AsyncSession, user: User) -> Person:
-    """Who would be signed in, for the rules to look at: with what this password opens, as the session will be."""
-    within = user.password_vouched_in
+async def _as_person(session: AsyncSession, user: User, proof: Proof, *, within: str | None) -> Person:
+    """Who would be signed in, for the rules to look at: with what was shown, and what that opens."""
     roles = [one for one in await repository.roles_of(session, user.id) if within in (None, one[0])]
     return Person(
         user_id=user.id,
         email=user.email,
         name=user.name,
         is_platform_admin=user.is_platform_admin and within is None,
+        method=proof.method,
+        second_factor=proof.second_factor,
         has_second_factor=await factors.factor_of(session, user.id) is not None,
         is_break_glass=user.is_break_glass,
         tenants=tuple(OpenTenant(tenant_id=tenant_id, name=tenant_id, role=role) for tenant_id, role in roles),
@@ -179,7 +203,9 @@ async def change_password(
         # Whoever knew the password can change it, so that says nothing about whose it is.
         await replace_password(session, user, hashed, vouched_in=user.password_vouched_in, now=now)
         await events.record(session, user, "person.password_change")
-        proof = sessions.Proof(second_factor=person.second_factor)
+        # A provider's word is of a session that the provider opened, and this one the password has.
+        shown = person.second_factor if person.second_factor != "provider" else None
+        proof = Proof(second_factor=shown)
         where = user.password_vouched_in or tenant_id
         digest = await sessions.open_session(session, user_id=user.id, tenant_id=where, now=now, proof=proof)
     return cookie_of_person(app.secrets, digest)

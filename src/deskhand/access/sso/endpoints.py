@@ -186,6 +186,7 @@ def shown(one: IdentityProvider, public_url: str) -> ProviderResponse:
         role_rules=[RuleResponse(**rule) for rule in one.role_rules],
         email_domains=one.email_domains,
         is_active=one.is_active,
+        vouches_for_second_factor=one.vouches_for_second_factor,
         redirect_uri=redirect_uri(public_url, one.id),
         sign_in_url=f"{public_url}/login?via={one.id}",
         sign_out_url=f"{public_url}/login",

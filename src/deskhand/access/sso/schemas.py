@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, StringConstraints, WithJsonSchema
 
 from deskhand.access.principal import Role
 from deskhand.kit.schema import InputModel
@@ -90,6 +90,30 @@ Domains = Annotated[
         " only connected if its address is in one of them and the provider says that it is verified.",
     ),
 ]
+VOUCHES_HELP = (
+    "Whether no second factor of Deskhand's is asked of whoever signs in with it while the ID token's `amr` has `mfa`."
+    " Only for a provider of the installation."
+)
+
+
+def refuse_of_tenant(value: bool) -> bool:
+    """A tenant's own provider is its administrator's, who could say of anybody that a second factor was shown.
+
+    Raises:
+        ValueError: It is to be trusted all the same.
+    """
+    if value:
+        raise ValueError(
+            "can be set by a platform administrator for a provider of the installation alone; whoever signs in with a"
+            " tenant's own provider is asked for the second factor here"
+        )
+    return value
+
+
+# Named in the document and refused in words: somebody who tries it should read why, and not that the field is unknown.
+NotOfTenant = Annotated[
+    bool, AfterValidator(refuse_of_tenant), WithJsonSchema({"type": "boolean", "const": False, "description": "False."})
+]
 _EXAMPLE: dict[str, Any] = {
     "name": "Acme",
     "issuer": "https://login.example.com",
@@ -117,6 +141,7 @@ class ProviderCreate(_New):
     model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
 
     role_rules: TenantRules
+    vouches_for_second_factor: NotOfTenant = False
 
 
 class InstallationProviderCreate(_New):
@@ -131,6 +156,7 @@ class InstallationProviderCreate(_New):
     )
 
     role_rules: InstallationRules
+    vouches_for_second_factor: bool = Field(False, description=VOUCHES_HELP)
 
 
 class _Change(InputModel):
@@ -151,6 +177,7 @@ class ProviderChange(_Change):
     model_config = ConfigDict(json_schema_extra={"examples": [{"name": "Acme staff"}]})
 
     role_rules: TenantRules | None = None
+    vouches_for_second_factor: NotOfTenant | None = None
 
 
 class InstallationProviderChange(_Change):
@@ -159,6 +186,7 @@ class InstallationProviderChange(_Change):
     model_config = ConfigDict(json_schema_extra={"examples": [{"is_active": False}]})
 
     role_rules: InstallationRules | None = None
+    vouches_for_second_factor: bool | None = Field(None, description=VOUCHES_HELP)
 
 
 class RuleResponse(BaseModel):
@@ -181,6 +209,7 @@ class ProviderResponse(BaseModel):
     role_rules: Sequence[RuleResponse]
     email_domains: Sequence[str]
     is_active: bool
+    vouches_for_second_factor: bool = Field(description=VOUCHES_HELP)
     redirect_uri: str = Field(description="To enter at the provider, as where it may send people back to.")
     sign_in_url: str = Field(description="The sign-in page with this provider's button, to hand out.")
     sign_out_url: str = Field(description="To enter at the provider, as where people may come back to after sign-out.")

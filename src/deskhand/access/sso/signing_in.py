@@ -3,6 +3,8 @@
 What is stored of a sign-in under way are hashes; state, nonce and code verifier are made of a secret in the browser's
 cookie. So an answer counts once, in the browser that asked, for the provider that was asked (its address names it, RFC
 9700 section 4.4.2), within ten minutes.
+
+What comes of it is as unfinished as after a password where a second factor is missing (``access.sessions``).
 """
 
 from __future__ import annotations
@@ -16,13 +18,12 @@ from uuid import UUID
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from deskhand.access import sessions
 from deskhand.access.authentication import cookie_of_person
 from deskhand.access.models import IdentityProvider, SignInAttempt, User
 from deskhand.access.people import events, tries
 from deskhand.access.people import repository as people
-from deskhand.access.people.signing_in import KEPT, first_tenant
-from deskhand.access.sessions import Proof, actor_of
+from deskhand.access.people.signing_in import KEPT, SignedIn, begin, first_tenant
+from deskhand.access.sessions import Proof
 from deskhand.access.sso import accounts, repository
 from deskhand.access.sso.providers import relation_of
 from deskhand.appstate import AppState
@@ -34,6 +35,9 @@ from deskhand.kit.oidc.client import Attempt, Identity
 from deskhand.kit.oidc.wire import Relation
 
 LIFETIME = timedelta(minutes=10)
+MFA = "mfa"
+"""What ``amr`` says of a sign-in that took more than one factor (RFC 8176). Its other words name one method each, which
+may have been the only one."""
 MAX_STATE = 200
 log = structlog.get_logger(__name__)
 
@@ -59,10 +63,10 @@ class Departure:
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """Where the browser goes on to, and its session's cookie."""
+    """Where the browser is to get to, and its session; one that is unfinished does not open that yet."""
 
     next_path: str
-    cookie: str
+    signed_in: SignedIn
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,11 +162,11 @@ async def arrive(app: AppState, provider_id: UUID, answer: Answer, *, secret: st
         raise UnauthenticatedError(_NOT_OURS)
     try:
         identity = await _word_of(app, provider, attempt, answer)
-        cookie = await _enter(app, provider, identity, address=address)
+        signed_in = await _enter(app, provider, identity, address=address)
     except (UnauthenticatedError, ForbiddenError, UnavailableError) as error:
         await _record_refusal(app, provider, error)
         raise
-    return Arrival(next_path, cookie)
+    return Arrival(next_path, signed_in)
 
 
 async def _word_of(app: AppState, provider: IdentityProvider, attempt: Attempt, answer: Answer) -> Identity:
@@ -176,7 +180,7 @@ async def _word_of(app: AppState, provider: IdentityProvider, attempt: Attempt, 
     return await app.oidc.identity(relation, attempt, code=answer.code, redirect_uri=back, now=now)
 
 
-async def _enter(app: AppState, provider: IdentityProvider, identity: Identity, *, address: str) -> str:
+async def _enter(app: AppState, provider: IdentityProvider, identity: Identity, *, address: str) -> SignedIn:
     """Open a session for whom the provider vouches."""
     wanted = accounts.wanted_roles(provider, identity.claims)
     now = app.clock()
@@ -186,34 +190,35 @@ async def _enter(app: AppState, provider: IdentityProvider, identity: Identity, 
             raise ForbiddenError(_GONE)  # switched off while the provider was asked
         user = await accounts.account_of(session, current, identity, wanted)
         await accounts.apply_roles(session, current, user, wanted, now=now)
-        digest = await _open(app, session, current, user, identity) if wanted else None
+        signed_in = await _open(app, session, current, user, identity) if wanted else None
         await tries.give_back(session, tries.provider_buckets(app.secrets, address=address), now=now)
         await people.forget_old(session, before=now - KEPT)
         await repository.forget_tokens(session, now=now)
     # After the commit: that nothing is allowed any more has to be written down before it is said.
-    if digest is None:
+    if signed_in is None:
         raise accounts.no_access(provider)
-    return cookie_of_person(app.secrets, digest)
+    return signed_in
 
 
 async def _open(
     app: AppState, session: AsyncSession, provider: IdentityProvider, user: User, identity: Identity
-) -> bytes:
-    now = app.clock()
+) -> SignedIn:
     tenant_id = provider.tenant_id or await first_tenant(session, user, within=None)
-    user.last_sign_in_at = now
-    proof = Proof(method="oidc", provider_id=provider.id, id_token_encrypted=app.secrets.encrypt(identity.id_token))
-    digest = await sessions.open_session(session, user_id=user.id, tenant_id=tenant_id, now=now, proof=proof)
-    await audit.record(
-        session,
-        tenant_id=tenant_id if tenant_id is not None else audit.PLATFORM,
-        actor=actor_of(user.email),
-        operation="console.sign_in",
-        resource_type="person",
-        resource_id=user.id,
-        details={"method": "oidc", "provider": provider.name, "provider_id": str(provider.id)},
+    proof = Proof(
+        method="oidc",
+        provider_id=provider.id,
+        id_token_encrypted=app.secrets.encrypt(identity.id_token),
+        second_factor="provider" if _vouches(provider, user, identity) else None,
     )
-    return digest
+    digest, is_finished = await begin(
+        app, session, user, tenant_id=tenant_id, within=provider.tenant_id, proof=proof, now=app.clock()
+    )
+    return SignedIn(cookie_of_person(app.secrets, digest), is_finished)
+
+
+def _vouches(provider: IdentityProvider, user: User, identity: Identity) -> bool:
+    """Whether the provider's word stands for the second factor, by the same rule as ``find_user_session()``."""
+    return provider.vouches_for_second_factor and MFA in identity.methods and not user.is_break_glass
 
 
 async def _note_foreign(app: AppState, provider_id: UUID, reason: str) -> None:

@@ -72,11 +72,13 @@ class Identity:
     Attributes:
         subject: The provider's own name for the person, never given to another one.
         claims: What else it says.
+        methods: How the person showed it there (``amr``, RFC 8176), by the signed token alone.
         id_token: Its word itself, by which it knows the person again at sign-out.
     """
 
     subject: str
     claims: Mapping[str, Any] = field(repr=False)
+    methods: frozenset[str] = frozenset()
     id_token: str = field(repr=False)
 
 
@@ -180,10 +182,10 @@ class OidcClient:
             )
         except TokenRefusedError as error:
             raise self._refusal(relation, str(error)) from error
-        subject = str(claims["sub"])
+        subject, methods = str(claims["sub"]), _methods(claims)
         if metadata.userinfo_endpoint and isinstance(access_token, str):
             claims = {**await self._userinfo(relation, metadata.userinfo_endpoint, access_token, subject), **claims}
-        return Identity(subject=subject, claims=claims, id_token=id_token)
+        return Identity(subject=subject, claims=claims, methods=methods, id_token=id_token)
 
     async def sign_out_address(self, relation: Relation, *, id_token: str, back_to: str, now: datetime) -> str | None:
         """Where the browser goes to sign out at the provider, too; None where the provider has no such place."""
@@ -255,6 +257,12 @@ class OidcClient:
     def _refusal(self, relation: Relation, reason: str) -> UnauthenticatedError:
         log.warning("oidc_sign_in_refused", provider=relation.name, reason=reason)
         return UnauthenticatedError(f"The sign-in with {relation.name} could not be verified. Please try again.")
+
+
+def _methods(claims: Mapping[str, Any]) -> frozenset[str]:
+    """The words of ``amr``, which is a list (Core, section 2); of anything else there are none."""
+    said = claims.get("amr")
+    return frozenset(one for one in said if isinstance(one, str)) if isinstance(said, list) else frozenset()
 
 
 def _usable_keys(document: Mapping[str, Any]) -> list[Key]:

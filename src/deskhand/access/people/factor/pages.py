@@ -6,6 +6,7 @@ These are the only pages that an unfinished session opens.
 from __future__ import annotations
 
 from typing import Annotated, Literal
+from urllib.parse import quote
 
 from fastapi import APIRouter, Cookie, Form, Query, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
@@ -13,8 +14,9 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from deskhand.access.cookies import DEVICE_COOKIE, address_of, give_device, give_session, known_device
 from deskhand.access.forms import SafeForm, local_path
 from deskhand.access.guards import ArrivingPerson
+from deskhand.access.people.confirmation import asks_for_password
 from deskhand.access.people.factor import service
-from deskhand.access.people.factor.service import Offer
+from deskhand.access.people.factor.service import Hindrance, Offer
 from deskhand.access.principal import Principal
 from deskhand.access.sessions import missing_step
 from deskhand.appstate import App
@@ -41,7 +43,9 @@ async def second_factor_page(
     assert viewer.person is not None
     if missing_step(viewer.person, app.sign_in_rules) == "code":
         return _ask(request, viewer, next_path=next_path, way=way)
-    return _enrol(request, app, viewer, service.offer(app, viewer), next_path=next_path)
+    hindrance = await service.hindrance(app, viewer)
+    offer = service.offer(app, viewer) if hindrance is None else None
+    return _enrol(request, app, viewer, offer, hindrance, next_path=next_path)
 
 
 @router.post(SECOND_FACTOR)
@@ -89,7 +93,11 @@ async def enrol(
             app, viewer, token=token, code=code, password=password, address=address_of(request)
         )
     except (InvalidInputError, RateLimitedError, ConflictError) as error:
-        return _enrol(request, app, viewer, _same_offer(app, viewer, token), next_path=next_path, error=error)
+        # It may have come up since the page was made; then its own words are the ones that help.
+        hindrance = await service.hindrance(app, viewer)
+        offer = _same_offer(app, viewer, token) if hindrance is None else None
+        shown = error if hindrance is None else None
+        return _enrol(request, app, viewer, offer, hindrance, next_path=next_path, error=shown, status=error.status)
     answer = recovery_codes_page(request, enrolled.codes, next_path=next_path)
     give_session(answer, app, enrolled.cookie)
     give_device(answer, app, email=email, device=known_device(app.secrets, device, email=email.lower()))
@@ -134,19 +142,27 @@ def _enrol(
     request: Request,
     app: App,
     viewer: Principal,
-    offer: Offer,
+    offer: Offer | None,
+    hindrance: Hindrance | None,
     *,
     next_path: str,
     error: DeskhandError | None = None,
+    status: int = 200,
 ) -> Response:
     assert viewer.person is not None
+    is_demanded = missing_step(viewer.person, app.sign_in_rules) == "enrolment"
+    target = local_path(next_path)
     return render(
         request,
         "access/people/factor/enrol.html",
-        status_code=200 if error is None else error.status,
+        status_code=status,
         person=viewer.person,
-        is_demanded=missing_step(viewer.person, app.sign_in_rules) == "enrolment",
+        is_demanded=is_demanded,
+        asks_for_password=asks_for_password(viewer.person),
         offer=offer,
-        next_path=local_path(next_path),
+        hindrance=hindrance,
+        next_path=target,
+        # Of whom one is demanded, the sign-in leads here by itself, and would twice.
+        again=target if is_demanded else f"{SECOND_FACTOR}?next={quote(target, safe='/')}",
         error=error,
     )

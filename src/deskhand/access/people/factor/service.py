@@ -1,13 +1,14 @@
 """The second factor of people: enrolling an authenticator app, showing its codes, and doing without it.
 
 The secret that an app is to share is offered in the page's own form, encrypted and bound to the session, and stored
-when the first code of it comes back: an enrolment that nobody finishes leaves nothing behind.
+when the first code of it comes back: an enrolment that nobody finishes leaves nothing behind. Whatever opened the
+session, a password or an identity provider, goes along into the one that comes after it.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
@@ -20,10 +21,10 @@ from deskhand.access.authentication import cookie_of_person
 from deskhand.access.models import User
 from deskhand.access.people import events, tries
 from deskhand.access.people import repository as people
-from deskhand.access.people.confirmation import confirm_password
+from deskhand.access.people.confirmation import asks_for_password, confirm
 from deskhand.access.people.factor import repository
 from deskhand.access.principal import Factor, Person, Principal
-from deskhand.access.sessions import Proof, missing_step, must_have_second_factor
+from deskhand.access.sessions import Proof, is_fresh, missing_step, must_have_second_factor
 from deskhand.appstate import AppState
 from deskhand.errors import (
     ConfigurationError,
@@ -48,6 +49,11 @@ _MAX_OFFER = 1000
 
 _WRONG = "This code is wrong, or was used before. Wait for the next one."
 _WRONG_RECOVERY = "This recovery code is wrong, or was used before."
+_BEYOND = (
+    "Your account works in more than {tenant}, and what you signed in with counts in {tenant} alone. Sign in with a"
+    " password of your own, or with the installation's identity provider, and set the app up there; a platform"
+    " administrator makes a link that sets a password."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +68,14 @@ class Offer:
     def groups(self) -> str:
         """The secret for those who type it."""
         return " ".join(self.secret[at : at + 4] for at in range(0, len(self.secret), 4))
+
+
+@dataclass(frozen=True, slots=True)
+class Hindrance:
+    """Why a person cannot enrol in this session, and the provider with which to sign in anew where that helps."""
+
+    reason: str
+    provider_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +111,10 @@ async def finish_sign_in(app: AppState, principal: Principal, code: str, *, addr
     if missing_step(person, app.sign_in_rules) != "code":
         raise ConflictError("Your session needs no code.")
     now = app.clock()
-    buckets = tries.buckets_of_codes(app.secrets, account=str(person.user_id), address=address, device=device)
+    # Who runs a tenant's provider can come as its person and type wrong codes: that must not end anybody's tries
+    # elsewhere.
+    account = str(person.user_id) if person.within is None else f"{person.user_id}\n{person.within}"
+    buckets = tries.buckets_of_codes(app.secrets, account=account, address=address, device=device)
     async with app.db.platform_session() as session:
         # In a transaction of its own, which commits: a failure below must not take the count back.
         with events.noting_lock_out(app, email=person.email, shown="code"):
@@ -107,20 +124,19 @@ async def finish_sign_in(app: AppState, principal: Principal, code: str, *, addr
         shown = await _use_code(app, session, person.user_id, code, now=now)
         if user is not None and user.is_active and shown is not None:
             await tries.give_back(session, buckets, now=now)
-            return await _go_on(app, session, user, principal, Proof(second_factor=shown), now=now)
+            return await _go_on(app, session, user, principal, shown, now=now)
     as_what: Factor = "code" if _looks_like_totp(code) else "recovery_code"
     await events.record_refusal(app, person.email, user, shown=as_what)
     raise UnauthenticatedError(_WRONG if as_what == "code" else _WRONG_RECOVERY)
 
 
 async def _go_on(
-    app: AppState, session: AsyncSession, user: User, principal: Principal, proof: Proof, *, now: datetime
+    app: AppState, session: AsyncSession, user: User, principal: Principal, shown: Factor, *, now: datetime
 ) -> str:
     # The unfinished session is used up with the code: of two requests with one cookie, one goes on.
-    if await sessions.end_session(session, principal.digest, now=now) is None:
-        raise UnauthenticatedError(sessions.ENDED)
+    proof = replace(await _end(session, principal, now=now), second_factor=shown)
     digest = await events.arrive(app, session, user, tenant_id=principal.tenant_id, proof=proof, now=now)
-    if proof.second_factor == "recovery_code":
+    if shown == "recovery_code":
         left = await repository.unused_recovery_codes(session, user.id)
         await events.record(session, user, "person.recovery_code", left=left)
     return cookie_of_person(app.secrets, digest)
@@ -176,13 +192,14 @@ async def enrol(app: AppState, principal: Principal, *, token: str, code: str, p
         token: Of the offer.
         code: The app's first one.
         password: The present one, also of somebody who has just shown it: a session may have become unfinished long
-            after its sign-in, when a role began to need a second factor.
+            after its sign-in, when a role began to need a second factor. Of whom a provider signed in, none: its word
+            must be fresh.
         address: Where the request comes from.
 
     Raises:
         InvalidInputError: The code or the password is wrong, or the page is too old.
         SecondFactorNeededError: As ``offer``.
-        ConflictError: The account has no password, so nobody would ask for a second factor.
+        ConflictError: The person has to sign in anew first, or differently (``hindrance``).
     """
     person = _person(principal)
     _refuse_before_code(app, person)
@@ -191,18 +208,42 @@ async def enrol(app: AppState, principal: Principal, *, token: str, code: str, p
     step = totp_step(secret, code, now)
     if step is None:
         raise _invalid("/code", "This code does not fit. Is the clock of your phone right? Type the next one.")
-    await confirm_password(app, person, password, address=address, pointer="/password")
+    await confirm(app, person, password, address=address)
     codes = new_recovery_codes()
     async with app.db.platform_session() as session:
         user = await _locked(session, person)
-        if await sessions.end_session(session, principal.digest, now=now) is None:
-            raise UnauthenticatedError(sessions.ENDED)
+        if await _is_beyond(session, person, user):
+            raise ConflictError(_BEYOND.format(tenant=person.within))
+        proof = replace(await _end(session, principal, now=now), second_factor="code")
         encrypted, digests = app.secrets.encrypt(secret), _digests(codes)
         await repository.put_factor(session, user.id, secret=encrypted, step=step, codes=digests)
         operation = "person.second_factor_change" if person.has_second_factor else "person.second_factor"
         await events.record(session, user, operation)
-        cookie = await _fresh_session(app, session, user, principal, Proof(second_factor="code"), now=now)
+        cookie = await _fresh_session(app, session, user, principal, proof, now=now)
     return Enrolled(cookie, codes)
+
+
+async def hindrance(app: AppState, principal: Principal) -> Hindrance | None:
+    """What keeps a person from enrolling in this session, for the page to say before anything is scanned."""
+    person = _person(principal)
+    if not asks_for_password(person) and not is_fresh(person, now=app.clock()):
+        return Hindrance("It is a while since you signed in. Sign in once more to set the app up.", person.provider_id)
+    async with app.db.platform_session() as session:
+        user = await _locked(session, person)
+        if await _is_beyond(session, person, user):
+            return Hindrance(_BEYOND.format(tenant=person.within))
+    return None
+
+
+async def _is_beyond(session: AsyncSession, person: Person, user: User) -> bool:
+    """Whether the account reaches further than the word that opened this session.
+
+    One authenticator is asked for wherever the account goes: whom one tenant's administrator, or provider, lets in as
+    somebody must not choose it for the others. Who has shown the account's own code is not in question.
+    """
+    if person.within is None or person.second_factor is not None:
+        return False
+    return user.is_platform_admin or bool(set(await people.tenants_of(session, user.id)) - {person.within})
 
 
 async def new_codes(app: AppState, principal: Principal, *, password: str, address: str) -> list[str]:
@@ -213,7 +254,7 @@ async def new_codes(app: AppState, principal: Principal, *, password: str, addre
         ConflictError: There is no authenticator app.
     """
     person = _person(principal)
-    await confirm_password(app, person, password, address=address, pointer="/password")
+    await confirm(app, person, password, address=address)
     codes = new_recovery_codes()
     async with app.db.platform_session() as session:
         user = await _locked(session, person)
@@ -237,14 +278,17 @@ async def remove(app: AppState, principal: Principal, *, password: str, address:
     person = _person(principal)
     if must_have_second_factor(person, app.sign_in_rules):
         raise ConflictError("Your account must have a second factor. You can change to another authenticator app.")
-    await confirm_password(app, person, password, address=address, pointer="/password")
+    await confirm(app, person, password, address=address)
     now = app.clock()
     async with app.db.platform_session() as session:
         user = await _locked(session, person)
         if not await repository.remove_factor(session, user.id):
             raise ConflictError("You have no authenticator app.")
         await events.record(session, user, "person.second_factor_remove")
-        return await _fresh_session(app, session, user, principal, Proof(), now=now)
+        proof = await _end(session, principal, now=now)
+        # What was shown of ours is of no account any more; a provider's own word goes on.
+        proof = proof if proof.second_factor == "provider" else replace(proof, second_factor=None)
+        return await _fresh_session(app, session, user, principal, proof, now=now)
 
 
 async def recovery_codes_left(app: AppState, person: Person) -> int:
@@ -271,6 +315,13 @@ async def _fresh_session(
             session, user_id=user.id, tenant_id=principal.tenant_id, now=now, proof=proof
         )
     return cookie_of_person(app.secrets, digest)
+
+
+async def _end(session: AsyncSession, principal: Principal, *, now: datetime) -> Proof:
+    proof = await sessions.end_session(session, principal.digest, now=now)
+    if proof is None:
+        raise UnauthenticatedError(sessions.ENDED)
+    return proof
 
 
 def _offered_secret(app: AppState, principal: Principal, token: str) -> str:
