@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -169,7 +169,7 @@ async def arrive(
     return digest
 
 
-async def _provider_of(session: AsyncSession, proof: Proof) -> dict[str, object]:
+async def _provider_of(session: AsyncSession, proof: Proof) -> dict[str, Any]:
     """Which provider signed the person in, for the entry; nothing after a password."""
     provider = await session.get(IdentityProvider, proof.provider_id) if proof.provider_id is not None else None
     if provider is None:
