@@ -324,3 +324,13 @@ async def phone_again(api: Api, user: User) -> Any:
     async with api.db.platform_session() as session:
         await session.delete((await session.scalars(select(SecondFactor))).one())
     return await phone_of(api, user)
+
+
+async def test_nor_does_a_password_that_a_tenants_administrator_may_know(api: Api) -> None:
+    await api.tenant("globex")
+    user = await account(api, EMAIL, acme="viewer", globex="viewer")
+    async with api.db.platform_session() as session:
+        (await session.get_one(User, user.id)).password_vouched_in = "acme"
+    client = await browser(api, EMAIL, "acme")
+    page = (await client.get("/second-factor")).text
+    assert ("works in more than acme" in page, 'class="qr"' in page, "/login/sso/" in page) == (True, False, False)
