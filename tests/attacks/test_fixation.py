@@ -17,7 +17,7 @@ import pytest
 from fastapi.routing import iter_route_contexts
 from tests.access.test_permissions import World
 from tests.support.factors import Phone, csrf_of, enrol, phone_of, session_of, show
-from tests.support.identity import EMAIL, come_back, depart, pretender, register
+from tests.support.identity import come_back, depart, pretender, register
 from tests.support.identity import sign_in as sign_in_elsewhere
 from tests.support.people import PASSWORD, account, browser, sign_in, token_of
 
@@ -97,33 +97,35 @@ async def by_token(world: World, client: httpx2.AsyncClient) -> httpx2.Response:
     return await client.post("/login", data={"token": token["token"]})
 
 
-async def by_provider(world: World, client: httpx2.AsyncClient) -> httpx2.Response:
+async def by_provider(world: World, client: httpx2.AsyncClient, email: str = "new@acme.example") -> httpx2.Response:
     async with pretender() as source:
+        source.claims = {"sub": email, "email": email}
         provider = await register(world.api, source.url)
         asked = await depart(client, provider)
         return await come_back(client, provider, code=source.authorize(asked), state=asked["state"])
 
 
 async def by_provider_before_the_code(world: World, client: httpx2.AsyncClient) -> httpx2.Response:
-    return (await half_way(world, client))[0]
+    return (await half_way(world, client, "half-way@acme.example"))[0]
 
 
 async def by_code_after_a_provider(world: World, client: httpx2.AsyncClient) -> httpx2.Response:
-    _, phone = await half_way(world, client)
+    _, phone = await half_way(world, client, "coded@acme.example")
     planted_now(client)
     return await show(client, phone.code())
 
 
 async def by_enrolling_after_a_provider(world: World, client: httpx2.AsyncClient) -> httpx2.Response:
-    await by_provider(world, client)
+    assert (await by_provider(world, client, "enrols@acme.example")).status_code == 303
     planted_now(client)
     return (await enrol(client, password=""))[0]
 
 
-async def half_way(world: World, client: httpx2.AsyncClient) -> tuple[httpx2.Response, Phone]:
+async def half_way(world: World, client: httpx2.AsyncClient, email: str) -> tuple[httpx2.Response, Phone]:
     """Signed in with a provider, and the code of the app not shown yet."""
-    phone = await phone_of(world.api, await member(world, EMAIL))
+    phone = await phone_of(world.api, await member(world, email))
     async with pretender() as source:
+        source.claims = {"sub": email, "email": email}
         provider = await register(world.api, source.url, email_domains=["acme.example"])
         answer = await sign_in_elsewhere(client, source, provider)
     assert answer.headers["location"] == "/second-factor?next=/"

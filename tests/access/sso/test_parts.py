@@ -37,6 +37,7 @@ def provider(tenant_id: str | None = None) -> IdentityProvider:
         role_rules=RULES,
         email_domains=[],
         is_active=True,
+        vouches_for_second_factor=False,
         created_at=NOW,
         updated_at=NOW,
     )
