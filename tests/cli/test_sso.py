@@ -107,3 +107,21 @@ async def test_a_slip_is_told_and_nothing_is_stored(deskhand: Deskhand, source: 
     assert (await deskhand("list")).output == ""
     added = await deskhand("add", "Contoso", *[part for pair in good.items() for part in pair])
     assert (added.exit_code, "via=" in added.output) == (0, False), added.output
+
+
+async def test_a_provider_of_the_installation_is_trusted_with_the_second_factor_and_a_tenants_is_not(
+    deskhand: Deskhand, make_tenant: MakeTenant, source: Pretender, tmp_path: Path
+) -> None:
+    await make_tenant("acme")
+    secret = tmp_path / "secret"
+    secret.write_text(CLIENT_SECRET)
+    common = ["--issuer", source.url, "--client-id", "d", "--secret-file", str(secret)]
+    added = await deskhand("add", "Contoso", *common, "--rule", "A=platform_admin")
+    own = await deskhand("add", "Acme", *common, "--rule", "A=viewer", "--tenant", "acme")
+    one, tenants = (re.findall(r"/login/sso/([0-9a-f-]+)/callback", made.output)[0] for made in (added, own))
+    assert (await deskhand("trust", one)).exit_code == 0
+    assert "good  trusted with the second factor  A=platform_admin" in (await deskhand("list")).output
+    assert (await deskhand("trust", one, "--undo")).exit_code == 0
+    assert "trusted" not in (await deskhand("list")).output
+    assert "/vouches_for_second_factor" in refusal(await deskhand("trust", tenants, "--tenant", "acme"))
+    assert "There is no identity provider" in refusal(await deskhand("trust", tenants))
