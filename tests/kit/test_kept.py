@@ -45,7 +45,8 @@ async def test_what_ends_is_started_again_and_what_is_stopped_is_not() -> None:
     with kept("", "", NAP) as process:
 
         async def restarted() -> bool:
-            return process.restarts == 2 and process.pid is not None
+            # Counted before the next one is there: until then the number is of the one that ended.
+            return process.restarts == 2 and process.pid is not None and psutil.pid_exists(process.pid)
 
         await until(restarted)
         child = psutil.Process(process.pid)

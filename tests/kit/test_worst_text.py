@@ -172,6 +172,7 @@ EXEMPT = {
         [
             *("engine.figures.listen", "kit.http.public_addresses", "kit.log.log_context"),
             *("kit.db.connections.is_proxied", "llm.embedded.pull.pip_download", "llm.embedded.server.options_for"),
+            "llm.embedded.speed.measured",
             *(name for name in TAKE_TEXT if name.startswith(("kit.db.admin.", "kit.db.roles.", "kit.db.session."))),
         ],
         "opens, connects or changes something; its text is an operator's",

@@ -77,6 +77,12 @@ def test_any_markdown_is_valid_adf_and_keeps_its_words(parts: list[str]) -> None
     SCHEMA.validate(wiki_to_adf(markdown_to_wiki(source)))
 
 
+@pytest.mark.parametrize("source", ["-\n>a(\n", ">#", "#\\\\[**][\\| a |\n|---|\n~)\n- \\"])
+def test_what_no_schema_allows_is_not_written(source: str) -> None:
+    """Found by the test above: a quotation within an item, one of nothing, code that is a table's heading."""
+    SCHEMA.validate(wiki_to_adf(markdown_to_wiki(source)))
+
+
 def test_markdown_survives_adf() -> None:
     source = (
         "## Steps\n\n- restart the **client**\n  - nested *em*\n- see [the page](https://kb.corp.test/vpn)\n\n"

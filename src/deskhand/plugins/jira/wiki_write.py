@@ -124,7 +124,9 @@ def _code_block(node: Node) -> str:
 
 
 def _enclosed(text: str) -> str:
-    """A quotation; one that names the macro itself would end there."""
+    """A quotation; one that names the macro itself would end there, and one of nothing is left out."""
+    if not text:
+        return ""
     macro = next((name for name in ("quote", "panel") if "{" + name not in text), "")
     return f"{{{macro}}}\n{text}\n{{{macro}}}" if macro else text
 

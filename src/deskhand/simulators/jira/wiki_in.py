@@ -14,6 +14,8 @@ from typing import Any
 Node = dict[str, Any]
 
 MARKS = {"*": "strong", "_": "em", "-": "strike", "+": "underline", "^": "sup", "~": "sub"}
+# What the vendor's document schema lets an item begin with.
+ITEM_FIRST = frozenset({"paragraph", "codeBlock", "mediaSingle"})
 ESCAPABLE = frozenset("-#*_+?^~|%{}[]()!@")
 
 _LINE_KINDS = re.compile(
@@ -94,7 +96,7 @@ class _Reader:
             language = next((option for option in (start[2] or "").split("|") if option and "=" not in option), None)
             text = [{"type": "text", "text": inside.strip("\n")}] if inside.strip("\n") else []
             return {"type": "codeBlock", "attrs": {"language": language} if language else {}, "content": text}
-        content = _Reader(inside).blocks()
+        content = _Reader(inside).blocks() or [_paragraph([])]
         if start[1] == "quote":
             return {"type": "blockquote", "content": content}
         return {"type": "panel", "attrs": {"panelType": "info"}, "content": content}
@@ -126,6 +128,7 @@ class _Reader:
                 items.append((kind["item"], []))
                 if not self._line().strip():
                     self._next_line()
+                    continue  # an empty item: an empty line after it ends the list like any other
             elif kind and (kind["rule"] or kind["row"]):
                 break
             content = items[-1][1]
@@ -164,9 +167,15 @@ def _nested(items: Sequence[tuple[str, list[Node]]], level: int) -> list[Node]:
         if not lists or lists[-1]["type"] != kind:
             lists.append({"type": kind, **({"attrs": {"order": 1}} if kind == "orderedList" else {}), "content": []})
         deeper = _nested(items[position + 1 : end], level + 1)
-        lists[-1]["content"].append({"type": "listItem", "content": [*(content or [_paragraph([])]), *deeper]})
+        if not content or content[0]["type"] not in ITEM_FIRST:
+            content = [_paragraph([]), *content]
+        lists[-1]["content"].append({"type": "listItem", "content": [*content, *deeper]})
         position = end
     return lists
+
+
+def _strong(block: Node) -> Node:
+    return {**block, "content": [_marked(node, _mark("*")) for node in block["content"]]}
 
 
 def _cells(line: str) -> list[Node]:
@@ -178,9 +187,7 @@ def _cells(line: str) -> list[Node]:
     for bars, text, _ in _CELL.findall(line):
         content = _Reader(text.strip()).blocks() or [_paragraph([])]
         if bars == "||":
-            content = [
-                {**block, "content": [_marked(node, _mark("*")) for node in block["content"]]} for block in content
-            ]
+            content = [block if block["type"] == "codeBlock" else _strong(block) for block in content]
         cells.append({"type": "tableHeader" if bars == "||" else "tableCell", "attrs": {}, "content": content})
     if len(cells) > 1 and line.endswith("|"):
         cells.pop()  # the bar that closes the row opens nothing
