@@ -32,6 +32,7 @@ from deskhand.llm.embedded.server import read_endpoint
 from deskhand.plugins.registry import PluginManager
 from deskhand.schedules.scheduler import Scheduler
 from deskhand.work.executor import Executor
+from deskhand.work.notices.sending import Notifier
 
 log = structlog.get_logger(__name__)
 
@@ -84,11 +85,13 @@ async def run_worker(installation: Installation, *, stale_after: float = 5.0) ->
         page = FiguresPage(telemetry, pool, healthy=lambda: runner.alive)
         address = stack.enter_context(closing(listen(settings.host, settings.worker_metrics_port)))
         scheduler, housekeeper = Scheduler(pool), Housekeeper(pool, installation.retention)
+        notifier = Notifier(pool, db, secrets, http, public_url=installation.public_url)
         stack.enter_context(watching_loop(telemetry.loop_stall))  # from here on: what was loaded takes long
-        _on_signal(scheduler.request_stop, housekeeper.request_stop, runner.request_stop)
+        _on_signal(scheduler.request_stop, housekeeper.request_stop, notifier.request_stop, runner.request_stop)
         async with asyncio.TaskGroup() as group:
             group.create_task(scheduler.run(), name="scheduler")
             group.create_task(housekeeper.run(), name="housekeeper")
+            group.create_task(notifier.run(), name="notifier")
             group.create_task(page.serve(address), name="figures")
             await runner.run()
             # Last, so that Prometheus can still read what the drain did.

@@ -29,6 +29,7 @@ from deskhand.knowledge.embedding import LexicalOnly
 from deskhand.llm.connection import GatewaySettings
 from deskhand.plugins.registry import PluginManager
 from deskhand.work.executor import Executor
+from deskhand.work.notices.sending import Notifier
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,8 @@ async def main(given: dict[str, Any], ready: Callable[[], None]) -> None:
     """Work until SIGTERM, or until the moment.
 
     Args:
-        given: ``app_url``, ``keys``, ``model_url``, ``stale_after``, ``concurrency``, ``moment`` and ``worker_id``.
+        given: ``app_url``, ``keys``, ``model_url``, ``stale_after``, ``concurrency``, ``moment`` and ``worker_id``;
+            with ``notices`` it tells people what waits, and works on no runs.
         ready: Called when nothing is left to do before taking work.
     """
     configure_logging()
@@ -93,6 +95,12 @@ async def main(given: dict[str, Any], ready: Callable[[], None]) -> None:
         if moment.statement and statement.startswith(moment.statement):
             os.kill(os.getpid(), moment.signal)
 
+    if given.get("notices"):
+        http = HttpClientFactory(allow_private=True)
+        notifier = Notifier(pool, db, SecretBox(given["keys"]), http, public_url="https://desk.example.com")
+        ready()
+        await notifier.run()
+        return
     executor = Executor(
         db=db,
         pool=mortal,

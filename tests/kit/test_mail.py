@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from email.message import EmailMessage
 from typing import Any
 
@@ -148,3 +149,43 @@ async def test_a_server_that_is_not_there_is_told_with_its_address() -> None:
         gone = mailer(box)
     with pytest.raises(MailUnavailableError, match=rf"127\.0\.0\.1:{box.port} does not answer"):
         await send(gone)
+
+
+async def test_the_handover_is_put_on_record_before_the_message_leaves_and_can_stop_it() -> None:
+    order: list[str] = []
+
+    async def on_handover() -> None:
+        order.append(f"leaves, {len(box.mails)} taken")
+
+    async def stop() -> None:
+        raise InvalidInputError("Another worker has it.")
+
+    async with running_mailbox() as box:
+        one = mailer(box)
+        await one.send(message(), sender="deskhand@acme.test", recipients=[ANN], on_handover=on_handover)
+        assert order == ["leaves, 0 taken"]
+        with pytest.raises(InvalidInputError, match="Another worker"):
+            await one.send(message(), sender="deskhand@acme.test", recipients=[ANN], on_handover=stop)
+        assert len(box.mails) == 1
+
+
+async def test_what_is_refused_before_the_message_was_never_handed_over() -> None:
+    left: list[str] = []
+
+    async def on_handover() -> None:
+        left.append("leaves")
+
+    class Refusing(Mailbox):
+        async def handle_RCPT(self, *_: Any) -> str:  # noqa: N802 - its name
+            return "550 no such person"
+
+    box = Refusing()
+    server = await asyncio.get_running_loop().create_server(
+        lambda: SMTP(box, hostname="mail.acme.test"), "127.0.0.1", 0
+    )
+    async with server:
+        box.port = server.sockets[0].getsockname()[1]
+        with pytest.raises(MailError, match="550") as refusal:
+            await mailer(box).send(message(), sender="deskhand@acme.test", recipients=[ANN], on_handover=on_handover)
+    assert refusal.value.certainly_not_done
+    assert left == []

@@ -81,6 +81,8 @@ NEW_ROWS = (
                               approver, expires_at)
        VALUES ('00000000-0000-4000-8000-0000000000e1', 'acme', 'm:1', 'jira', 'reply', '{}', 'd', 'l', 'high',
                'operator', now())""",
+    """INSERT INTO approval_notices (tenant_id, approval_id, recipient, message_id, state)
+       SELECT tenant_id, id, 'mail:ann@example.com', gen_random_uuid(), 'sent' FROM approvals""",
     """INSERT INTO tool_sources (tenant_id, slug, kind, name) VALUES ('acme', 'shop', 'openapi', 'Shop')""",
     """INSERT INTO webhook_deliveries (tenant_id, trigger_id, delivery_id, outcome, http_status)
        VALUES ('acme', '00000000-0000-4000-8000-0000000000a1', 'd1', 'accepted', 202)""",

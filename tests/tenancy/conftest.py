@@ -40,6 +40,8 @@ SEEDS = {
                                            likeness, risk, approver, expires_at)
         VALUES ('{t}', '{n}0000000-0000-4000-8000-00000000000d', 'm:1', 'jira', 'secret of {t}', '{{}}', 'd', 'l',
                 'low', 'operator', '2027-01-01T00:00:00Z')""",
+    "approval_notices": """INSERT INTO approval_notices (tenant_id, approval_id, recipient, message_id, state)
+        SELECT '{t}', id, 'mail:secret of {t}', gen_random_uuid(), 'sent' FROM approvals WHERE tenant_id = '{t}'""",
     "tool_sources": """INSERT INTO tool_sources (tenant_id, slug, kind, name, credential_encrypted)
         VALUES ('{t}', 'shop', 'openapi', 'secret of {t}', 'secret of {t}')""",
     "webhook_deliveries": """INSERT INTO webhook_deliveries (tenant_id, trigger_id, delivery_id, outcome, http_status)

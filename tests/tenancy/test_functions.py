@@ -34,6 +34,7 @@ ACROSS_TENANTS = {
     "schedule_delay()",
     "start_executions(jsonb)",
     "sweep_executions(double precision)",
+    "tenants_to_notify(integer)",
     "wake_listener(text,uuid,text,text)",
     "writes_on_ticket(text,text,text,integer)",
 }
@@ -52,6 +53,7 @@ FOR_THE_DOOR = {
     "wake_listener(text,uuid,text,text)",
     "writes_on_ticket(text,text,text,integer)",
 }
+OF_ITS_OWN_TENANT = {"approving_members()"}  # reads accounts, which belong to no tenant, and answers members alone
 CHECKER = "session_proof()"  # reads the key, so it is its owner's and nobody else's
 
 DEFINERS = """
@@ -65,7 +67,7 @@ DEFINERS = """
 
 async def test_the_list_is_complete_and_each_is_shut(acme):
     found = {row["signature"]: row for row in await acme.fetch(DEFINERS)}
-    assert set(found) == {*ACROSS_TENANTS, CHECKER}
+    assert set(found) == {*ACROSS_TENANTS, *OF_ITS_OWN_TENANT, CHECKER}
     for signature, row in found.items():
         assert row["owner"] == ("deskhand_owner" if signature == CHECKER else "deskhand_platform"), signature
         assert row["config"] == ["search_path=pg_catalog, public, pg_temp"], signature
@@ -124,6 +126,22 @@ async def test_a_proof_holds_for_its_tenant_and_as_it_was_made(acme, change):
     await acme.execute(change)
     assert await acme.fetchval("SELECT session_proof()") is None
     assert await acme.fetchval("SELECT count(*) FROM tenant_configs") == 0
+
+
+async def test_members_are_told_to_their_own_tenant_alone(acme, nobody, database_urls):
+    superuser = await asyncpg.connect(database_urls.superuser_url)
+    try:
+        await superuser.execute("UPDATE memberships SET role = 'operator'")
+    finally:
+        await superuser.close()
+    members = "SELECT email, role FROM approving_members()"
+    assert [tuple(row) for row in await acme.fetch(members)] == [("acme@example.com", "operator")]
+    await acme.execute("SELECT set_config('app.current_tenant_id', 'globex', true)")
+    assert await acme.fetch(members) == []
+    for process in ("door", "worker"):
+        await set_process(nobody, process)
+        await nobody.execute("SELECT set_config('app.current_tenant_id', 'globex', true)")
+        assert await nobody.fetch(members) == []
 
 
 async def test_the_doors_proof_opens_no_table(nobody):

@@ -23,6 +23,11 @@ _GRANTS: dict[str, frozenset[str]] = {
 includes the other, so that the two can be different people."""
 
 
+def role_includes(role: str, needed: str) -> bool:
+    """Whether a role includes another one."""
+    return needed in _GRANTS.get(role, frozenset())
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
     """The key or person that a credential comes from and ends with; none for one that the command line made."""
@@ -97,7 +102,7 @@ class Principal:
 
     def may(self, role: str) -> bool:
         """Whether this caller's role includes ``role``."""
-        return role in _GRANTS.get(self.role, frozenset())
+        return role_includes(self.role, role)
 
 
 def principal_in(principal: Principal, tenant_id: str) -> Principal | None:

@@ -11,9 +11,9 @@ from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, model
 from deskhand.agents.prompts import check_prompt
 from deskhand.errors import FieldProblem
 from deskhand.kit.schema import InputModel
-from deskhand.tenants.fields import EMAIL, OUTSIDE, SLACK, TEAMS
+from deskhand.tenants.fields import EMAIL, OUTSIDE, PLACE, SLACK, TEAMS
 from deskhand.tenants.mail import MailAddress, MailSettings
-from deskhand.tenants.outside import PLACE, OutsideSettings
+from deskhand.tenants.outside import OutsideSettings
 from deskhand.tools.mail import MOST_RECIPIENTS, SUBJECT_LIMIT
 from deskhand.tools.values import Grants
 

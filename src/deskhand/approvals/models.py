@@ -12,6 +12,7 @@ from sqlalchemy import (
     DateTime,
     ForeignKeyConstraint,
     Index,
+    PrimaryKeyConstraint,
     String,
     Text,
     UniqueConstraint,
@@ -45,13 +46,30 @@ class ApprovalState(StrEnum):
 _STATES = ", ".join(f"'{state}'" for state in ApprovalState)
 
 
+class NoticeState(StrEnum):
+    """Where a notice stands; the database holds the same list (``ck_approval_notices_state``).
+
+    - ``begun``: a worker has taken it; nothing has left.
+    - ``handed``: it is leaving at this moment.
+    - ``sent``: the other side has taken it.
+    - ``doubt``: it was leaving when its worker died, or the connection broke; it is never sent a second time.
+    - ``failed``: the other side certainly has not taken it; it is tried again later.
+    """
+
+    BEGUN = "begun"
+    HANDED = "handed"
+    SENT = "sent"
+    DOUBT = "doubt"
+    FAILED = "failed"
+
+
 class Approval(TenantModel, Base):
     """One call that waits, or waited, for a person: what exactly, on which state of which ticket, until when.
 
     ``step_key`` names the write in the run's journal. ``ticket`` is what the ticket said when the run asked, from which
     the differences are shown, and ``revision`` the stamp that the desk gave it: an approval holds for that one alone.
     ``digest`` is of the exact call, and an answer must name it. Calls with one ``likeness`` do the same to different
-    tickets, asked for by one version of one agent.
+    tickets, asked for by one version of one agent. From ``notify_at`` on somebody is to be told of it; none: nobody.
     """
 
     __tablename__ = "approvals"
@@ -67,6 +85,8 @@ class Approval(TenantModel, Base):
         CheckConstraint("risk IN ('low', 'medium', 'high')", name="risk"),
         CheckConstraint("approver IN ('operator', 'tenant_admin')", name="approver"),
         Index("idx_approvals_tenant_state", "tenant_id", "state", desc("created_at")),
+        UniqueConstraint("tenant_id", "id", name="uq_approvals_tenant_id_id"),
+        Index("idx_approvals_notify_at", "notify_at", postgresql_where=sql("notify_at IS NOT NULL")),
     )
 
     id: Mapped[UuidPk]
@@ -91,6 +111,40 @@ class Approval(TenantModel, Base):
     answer: Mapped[str | None] = mapped_column(Text)
     changed_by: Mapped[str | None] = mapped_column(String(255))
     changed_at: Mapped[Timestamp | None]
+    notify_at: Mapped[Timestamp | None]
 
     def __repr__(self) -> str:
         return f"<Approval(id={self.id}, operation={self.operation}, state={self.state})>"
+
+
+_NOTICE_STATES = ", ".join(f"'{state}'" for state in NoticeState)
+
+
+class ApprovalNotice(TenantModel, Base):
+    """That one call was told to one recipient; rows of one ``message_id`` went out as one message.
+
+    ``recipient`` is ``mail:`` and an address, or a chat and its channel.
+    """
+
+    __tablename__ = "approval_notices"
+    __table_args__ = (
+        PrimaryKeyConstraint("tenant_id", "approval_id", "recipient", name="approval_notices_pkey"),
+        ForeignKeyConstraint(
+            ["tenant_id", "approval_id"],
+            ["approvals.tenant_id", "approvals.id"],
+            ondelete="CASCADE",
+            name="fk_approval_notices_approval_id",
+        ),
+        CheckConstraint(f"state IN ({_NOTICE_STATES})", name="state"),
+        Index("idx_approval_notices_recipient", "tenant_id", "recipient", "changed_at"),
+        Index("idx_approval_notices_message_id", "tenant_id", "message_id"),
+    )
+
+    approval_id: Mapped[UUID]
+    recipient: Mapped[str] = mapped_column(String(300))
+    message_id: Mapped[UUID]
+    state: Mapped[str] = mapped_column(String(10))
+    changed_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.clock_timestamp())
+
+    def __repr__(self) -> str:
+        return f"<ApprovalNotice(approval_id={self.approval_id}, recipient={self.recipient}, state={self.state})>"

@@ -11,6 +11,7 @@ from deskhand.approvals.models import Approval
 from deskhand.audit.service import actors_of_run
 from deskhand.engine.models import AgentExecution
 from deskhand.errors import ForbiddenError
+from deskhand.tenants.approval_rules import approval_rules
 from deskhand.tenants.models import TenantConfig
 
 STARTS = ("execution.replay", "execution.retry", "execution.retry_with", "schedule.run")
@@ -34,8 +35,7 @@ async def ensure_may_answer(
 
 async def _wants_four_eyes(session: AsyncSession, tenant_id: str) -> bool:
     statement = select(TenantConfig.enhancement_preferences).where(TenantConfig.tenant_id == tenant_id)
-    rules = ((await session.execute(statement)).scalar_one() or {}).get("approvals")
-    return isinstance(rules, dict) and rules.get("four_eyes") is True
+    return approval_rules((await session.execute(statement)).scalar_one()).four_eyes
 
 
 async def _ensure_new_eyes(

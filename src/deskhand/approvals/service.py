@@ -20,6 +20,7 @@ from deskhand.access.principal import Principal
 from deskhand.approvals import repository
 from deskhand.approvals.differences import differences, digest_of
 from deskhand.approvals.models import Approval, ApprovalState
+from deskhand.approvals.notices import first_notice_at
 from deskhand.approvals.rules import ensure_may_answer
 from deskhand.approvals.schemas import (
     ApprovalQuery,
@@ -96,6 +97,7 @@ async def ask(session: AsyncSession, asked: Asked) -> Approval:
         "reason": asked.reason or None,
         "approver": asked.approver,
         "expires_at": await database_now(session) + asked.wait,
+        "notify_at": await first_notice_at(session, asked.tenant_id),
     }
     is_new = await repository.add(session, values)
     approval = await repository.find_by_step(session, asked.execution_id, asked.step_key)

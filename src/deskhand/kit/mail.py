@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from email.message import EmailMessage
 from typing import Literal
@@ -85,8 +85,21 @@ class Mailer:
     allow_private: bool = False
     before_send: Callable[[], None] | None = None
 
-    async def send(self, message: EmailMessage, *, sender: str, recipients: Sequence[str]) -> None:
+    async def send(
+        self,
+        message: EmailMessage,
+        *,
+        sender: str,
+        recipients: Sequence[str],
+        on_handover: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
         """Hand one message over to all its recipients, or to none.
+
+        Args:
+            message: As it is sent.
+            sender: Of the envelope.
+            recipients: Of the envelope.
+            on_handover: Puts on record that the message leaves now; raises to stop it.
 
         Raises:
             InvalidInputError: The server's address is one that must not be called.
@@ -99,6 +112,8 @@ class Mailer:
             # look.
             if self.before_send is not None:
                 self.before_send()
+            if on_handover is not None:
+                await on_handover()
             await self._data(client, message)
         finally:
             client.close()

@@ -12,6 +12,9 @@ SLACK, TEAMS, WEBHOOK, HTTP = "slack", "teams", "webhook", "http"
 OUTSIDE = (SLACK, TEAMS, WEBHOOK, HTTP)
 """Further tools of that kind, each with places of its own (``tenants/outside.py``)."""
 
+PLACE = r"^[a-z0-9][a-z0-9_-]{0,49}$"
+"""What a tenant may call a channel or a receiver."""
+
 BESIDE_DESKS = (EMAIL, *OUTSIDE)
 """Names among the connections that no desk's plugin reads."""
 

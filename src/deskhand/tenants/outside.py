@@ -21,10 +21,9 @@ from deskhand.kit.crypto import SecretBox
 from deskhand.kit.pointer import fault_sentence, pointer
 from deskhand.kit.secret_strength import is_strong
 from deskhand.tenants.connections import read_extras
-from deskhand.tenants.fields import HTTP, OUTSIDE, SLACK, TEAMS, WEBHOOK
+from deskhand.tenants.fields import HTTP, OUTSIDE, PLACE, SLACK, TEAMS, WEBHOOK
 from deskhand.tenants.models import TenantConfig
 
-PLACE = r"^[a-z0-9][a-z0-9_-]{0,49}$"
 MOST_PLACES = 50
 _URL_CHARACTERS = re.compile(r"[A-Za-z0-9\-._~:/?\[\]!$&'()*+,;=%@]+")
 # RFC 9110, 5.6.2; and what frames the message, which a credential must not touch.

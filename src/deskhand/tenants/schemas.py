@@ -26,6 +26,7 @@ from deskhand.kit.http import callable_address
 from deskhand.kit.schema import KNOWN, NOT_BLANK, InputModel
 from deskhand.kit.storable import read_json
 from deskhand.plugins.priorities import Priority
+from deskhand.tenants.approval_rules import ApprovalRules
 from deskhand.tenants.fields import SECRET_FIELDS, TOOL_FIELDS
 from deskhand.tenants.models import DEFAULT_TOOL_TYPE, TenantConfig
 
@@ -126,16 +127,6 @@ class RateLimits(InputModel):
     weight: float = Field(1.0, ge=0.01, le=100, description="Share of busy workers, beside the others'.")
 
 
-class ApprovalRules(InputModel):
-    """How the tenant's people approve what agents ask for."""
-
-    four_eyes: bool = Field(
-        False,
-        description="Whoever approves is a person who signed in, and neither started the run, nor wrote the agent's"
-        " version, nor changed the arguments.",
-    )
-
-
 class EnhancementPreferences(InputModel):
     """How notes are written and values mapped; further keys are kept, up to a size."""
 
@@ -148,7 +139,7 @@ class EnhancementPreferences(InputModel):
     )
     custom_fields: dict[str, Any] = Field(default_factory=dict, description="Fields to set on the desk.")
     workflow_config: dict[str, Any] = Field(default_factory=dict, description="What to do on status changes.")
-    approvals: ApprovalRules = Field(default_factory=ApprovalRules, description="Who may approve.")
+    approvals: ApprovalRules = Field(default_factory=ApprovalRules, description="Who may approve, and who is told.")
 
 
 _EXAMPLE: JsonDict = {

@@ -22,6 +22,7 @@ from deskhand.tenants.destinations import Destination, ensure_secrets_stay, stor
 from deskhand.tenants.fields import PLAIN_FIELDS, SECRET_FIELDS, TOOL_FIELDS
 from deskhand.tenants.mail import ensure_mail_settings
 from deskhand.tenants.models import EnhancementHistory, TenantConfig
+from deskhand.tenants.notices import ensure_notices_reach
 from deskhand.tenants.outside import ensure_outside_settings
 from deskhand.tenants.schemas import MAX_LIMITS_BYTES, RateLimits, TenantConfigCreate, TenantConfigUpdate
 
@@ -70,6 +71,7 @@ class TenantService:
         self._ensure_default_tool_works(tenant)
         ensure_mail_settings(tenant, self._secrets)
         ensure_outside_settings(tenant, self._secrets)
+        await ensure_notices_reach(self._session, tenant, self._secrets)
         await repository.add_tenant(self._session, tenant)
         await self._audit(tenant, actor, "tenant.create")
         return tenant
@@ -112,6 +114,7 @@ class TenantService:
             self._store_secret(tenant, "webhook_signing_secret", data.webhook_signing_secret)
         if data.enhancement_preferences is not None:
             tenant.enhancement_preferences = data.enhancement_preferences.model_dump(mode="json", exclude_unset=True)
+            await ensure_notices_reach(self._session, tenant, self._secrets)
         if data.rate_limits is not None:
             self._set_limits(tenant, data.rate_limits, allowed=may_set_limits)
         if connects:

@@ -6,10 +6,10 @@ from typing import Any
 
 from deskhand.plugins.contract import Access
 from deskhand.tenants.fields import HTTP as HTTP_ID
+from deskhand.tenants.fields import PLACE
 from deskhand.tenants.fields import SLACK as SLACK_ID
 from deskhand.tenants.fields import TEAMS as TEAMS_ID
 from deskhand.tenants.fields import WEBHOOK as WEBHOOK_ID
-from deskhand.tenants.outside import PLACE
 from deskhand.tools.desk import obj, text
 from deskhand.tools.values import Doubt, Kind, Provider, Risk, Schema, ToolOperation
 

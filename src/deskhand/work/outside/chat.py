@@ -93,6 +93,13 @@ def slack_body(text: str) -> dict[str, Any]:
     }
 
 
+def slack_with_button(text: str, *, label: str, url: str) -> dict[str, Any]:
+    """One message with one address; label and address are ours, and nothing in the text can add another."""
+    body = slack_body(text)
+    link = {"type": "mrkdwn", "text": f"<{url}|{label}>", "verbatim": True}
+    return {**body, "blocks": [*body["blocks"][: _BLOCKS - 1], {"type": "section", "text": link}]}
+
+
 def teams_body(text: str) -> dict[str, Any]:
     """One message for a Teams workflow that starts when a webhook request is received."""
     plain = _AT_TAG.sub(f"<{_JOINER}", _TO_ALL.sub(f"@{_JOINER}", _plain(text)))
@@ -101,6 +108,13 @@ def teams_body(text: str) -> dict[str, Any]:
         return body
     # Many short bold lines cost more around them than in them; without their form the words fit.
     return _card([{"type": "TextRun", "text": plain}])
+
+
+def teams_with_button(text: str, *, label: str, url: str) -> dict[str, Any]:
+    """As ``slack_with_button``."""
+    body = teams_body(text)
+    body["attachments"][0]["content"]["actions"] = [{"type": "Action.OpenUrl", "title": label, "url": url}]
+    return body
 
 
 def _card(runs: list[dict[str, Any]]) -> dict[str, Any]:
@@ -181,3 +195,5 @@ def _runs(text: str) -> Iterator[dict[str, Any]]:
 
 
 _BODIES = {SLACK.tool_id: slack_body, TEAMS.tool_id: teams_body}
+WITH_BUTTON = {SLACK.tool_id: slack_with_button, TEAMS.tool_id: teams_with_button}
+"""By chat: one message of ours with a button."""

@@ -1,0 +1,60 @@
+"""Whether the people and channels that a tenant names for notices can be told at all, asked when they are named."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Set
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from deskhand.errors import FieldProblem, InvalidInputError
+from deskhand.kit.crypto import SecretBox
+from deskhand.kit.nearest import what_exists
+from deskhand.kit.pointer import pointer
+from deskhand.tenants.approval_rules import NoticeRules, approval_rules
+from deskhand.tenants.mail import mail_settings
+from deskhand.tenants.models import TenantConfig
+from deskhand.tenants.outside import outside_settings
+
+_PLACE = ("enhancement_preferences", "approvals", "notices")
+
+
+async def approving_members(session: AsyncSession) -> dict[str, str]:
+    """Roles of the members of the session's tenant who may answer something, by address in lower case."""
+    rows = await session.execute(text("SELECT lower(email) AS email, role FROM approving_members()"))
+    return {row.email: row.role for row in rows}
+
+
+async def ensure_notices_reach(session: AsyncSession, tenant: TenantConfig, secrets: SecretBox) -> None:
+    """Refuse notices to whom nobody could send them, or who could not answer.
+
+    Raises:
+        InvalidInputError: Names every fault, and what to do first.
+    """
+    rules = approval_rules(tenant.enhancement_preferences).notices
+    if not rules.reach_somebody:
+        return
+    members = await approving_members(session)
+    faults = [*_unreachable_people(rules, set(members)), *_unknown_channels(rules, tenant, secrets)]
+    if rules.mail and mail_settings(tenant, secrets) is None:
+        detail = "needs the tenant's mail: set `email` in `connection_extras` first"
+        faults.append(FieldProblem(pointer([*_PLACE, "mail"]), detail))
+    if faults:
+        raise InvalidInputError(f"Notices: {'; '.join(fault.detail for fault in faults)}", errors=faults)
+
+
+def _unreachable_people(rules: NoticeRules, members: Set[str]) -> Iterator[FieldProblem]:
+    for number, address in enumerate(rules.mail):
+        if address.lower() not in members:
+            # The same words for whoever has no account: who has one elsewhere is not this tenant's to know.
+            detail = f"{address} is no active member with the role operator or tenant_admin; invite the person first"
+            yield FieldProblem(pointer([*_PLACE, "mail", number]), detail)
+
+
+def _unknown_channels(rules: NoticeRules, tenant: TenantConfig, secrets: SecretBox) -> Iterator[FieldProblem]:
+    settings = outside_settings(tenant, secrets) if rules.channels else {}
+    for number, one in enumerate(rules.channels):
+        names = list(settings[one.tool].places) if one.tool in settings else []
+        if one.channel not in names:
+            detail = f"the tenant has no {one.tool} channel '{one.channel}'; {what_exists(one.channel, names)}"
+            yield FieldProblem(pointer([*_PLACE, "channels", number]), detail)

@@ -1,0 +1,1 @@
+"""Tells people that calls wait for them, by mail and in channels."""
