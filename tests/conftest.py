@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
+import hypothesis
 import pytest
 from tests.support.logins import DIRECTORY_VARIABLE, TENANT_KEY, open_database, open_pool
 from tests.support.schedules import ScheduleBook
@@ -29,6 +30,12 @@ from deskhand.tenants.models import TenantConfig
 
 # The shipped contract suite explains its failures as tests do; here, since several folders import it.
 pytest.register_assert_rewrite("deskhand.simulators.testing")
+
+# The same examples at each run: a suite that draws others goes red on a change that did nothing. The long profile draws
+# them anew (`DESKHAND_HYPOTHESIS_PROFILE=long`); what it finds becomes an example of its own.
+hypothesis.settings.register_profile("suite", derandomize=True, deadline=None)
+hypothesis.settings.register_profile("long", max_examples=1_000, deadline=None)
+hypothesis.settings.load_profile(os.environ.get("DESKHAND_HYPOTHESIS_PROFILE", "suite"))
 
 PREFIX = "deskhand-test-"
 TEMPLATE = "deskhand_template"  # migrated once; no test connects to it, since a copy needs it to be at rest
