@@ -26,6 +26,7 @@ from deskhand.kit.parent import CHILD_VARIABLES
 from deskhand.llm.embedded.server import EmbeddedModelServer, options_for
 
 GIVE_UP = 3
+READY_PATH, READY = "/readyz", {"status": "ready"}
 
 
 @asynccontextmanager
@@ -123,7 +124,7 @@ def refuse_taken_port(host: str, port: int) -> None:
 
 
 async def wait_until_ready(url: str, parts: Sequence[KeptProcess], *, limit: float = 180.0) -> None:
-    """Wait until an address answers 200.
+    """Wait until an address answers 200; one that ends in ``/readyz``, until it says in our words that it is ready.
 
     Args:
         url: Address on this machine.
@@ -150,8 +151,10 @@ def _give_up_on(part: KeptProcess | None) -> None:
 
 async def _answers(client: httpx2.AsyncClient, url: str) -> bool:
     try:
-        return (await client.get(url)).is_success
-    except httpx2.TransportError:
+        answer = await client.get(url)
+        # The port was free when we looked, and ours listens seconds later: what took it meanwhile may say 200 to all.
+        return answer.is_success and (not url.endswith(READY_PATH) or answer.json() == READY)
+    except (httpx2.TransportError, ValueError):
         return False
 
 

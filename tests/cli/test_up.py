@@ -13,13 +13,17 @@ import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import httpx2
 import psutil
 import pytest
 from tests.support.product import until
 
+from deskhand.errors import ConfigurationError, UnavailableError
 from deskhand.kit.db.embedded import EmbeddedPostgres
+from deskhand.supervisor import GIVE_UP, refuse_taken_port, wait_until_ready
 
 
 @pytest.fixture
@@ -90,8 +94,25 @@ async def ended(*processes: psutil.Process) -> None:
     assert await until(over, patience=120), processes
 
 
-async def test_a_second_one_is_refused_and_killing_the_first_leaves_nothing(data_dir: Path, tmp_path: Path) -> None:
+async def has_database(data_dir: Path, _up: psutil.Popen) -> bool:
+    return (data_dir / "postgres").exists() and EmbeddedPostgres(data_dir / "postgres").running
+
+
+async def has_parts(_data_dir: Path, up: psutil.Popen) -> bool:
+    return len([one for one in up.children() if "deskhand.cli" in " ".join(one.cmdline())]) == 2
+
+
+async def test_killed_at_any_time_it_leaves_nothing_and_the_next_one_works_and_a_second_is_refused(
+    data_dir: Path, tmp_path: Path
+) -> None:
     port = free_port()
+    for begun in (has_database, has_parts):
+        async with started(data_dir, port) as up:
+            assert await until(lambda: begun(data_dir, up), patience=200)  # noqa: B023 - awaited in this round
+            left = [*up.children(recursive=True), postmaster(data_dir)]
+            up.kill()
+            up.wait()
+            await ended(*left)
     async with started(data_dir, port) as up:
         assert await until(lambda: ready(port), patience=200)
         database = postmaster(data_dir)
@@ -119,13 +140,28 @@ async def test_a_second_one_is_refused_and_killing_the_first_leaves_nothing(data
 async def test_a_stop_before_it_is_ready_leaves_nothing(data_dir: Path, stop: signal.Signals) -> None:
     port = free_port()
     async with started(data_dir, port) as up:
-
-        async def has_parts() -> bool:
-            return len([one for one in up.children() if "deskhand.cli" in " ".join(one.cmdline())]) == 2
-
-        assert await until(has_parts, patience=200)
+        assert await until(lambda: has_parts(data_dir, up), patience=200)
         left = [*up.children(recursive=True), postmaster(data_dir)]
         up.send_signal(stop)
         await ended(*left)
         assert await asyncio.to_thread(up.wait, 60) == 1
     assert "Stopped before it was ready." in (data_dir / "up.log").read_text()
+
+
+@pytest.mark.parametrize("body", [b"welcome", b"{}", b'{"status": "ok"}'])
+async def test_another_product_that_took_the_port_meanwhile_is_not_taken_for_ours(body: bytes) -> None:
+    """It answers 200 to everything, and our API ends again and again because it cannot listen."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
+        await writer.drain()
+        writer.close()
+
+    ours: Any = SimpleNamespace(name="serve", restarts=GIVE_UP, log_file=None)
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        with pytest.raises(UnavailableError, match="'serve' ends again and again"):
+            await wait_until_ready(f"http://127.0.0.1:{port}/readyz", [ours])
+        with pytest.raises(ConfigurationError, match=f"Port {port} on 127.0.0.1 is in use"):
+            refuse_taken_port("127.0.0.1", port)
