@@ -143,8 +143,7 @@ def open_installation(settings: Settings) -> Iterator[Installation]:
     # Asked before the start: a server that another process began is that one's to stop.
     ours = not server.running
     try:
-        server.start()
-        with server.stopped_without_us() if ours else nullcontext(), _kept_running(server):
+        with server.stopped_without_us() if ours else nullcontext(), _started(server):
             yield Installation(
                 settings=settings,
                 database_url=server.app_url,
@@ -160,14 +159,15 @@ def open_installation(settings: Settings) -> Iterator[Installation]:
 
 
 @contextmanager
-def _kept_running(server: EmbeddedPostgres) -> Iterator[None]:
-    """Start the server again if it dies inside the block: nobody else would, and a run waits 30 s for its database."""
+def _started(server: EmbeddedPostgres) -> Iterator[None]:
+    """Start the server, and again if it dies inside the block: nobody else would, and a run waits 30 s for it."""
 
     def look() -> None:
         if not server.running:
             log.warning("postgres_died")
             server.start()
 
+    server.start()
     passing = (UnavailableError, OSError, subprocess.SubprocessError)
     with watched(look, every=WATCH_SECONDS, passing=passing, event="postgres_not_restarted"):
         yield

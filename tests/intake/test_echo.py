@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from typing import Any
+from uuid import UUID
 
 import pytest
 
 from deskhand.intake.echo import Write, is_echo
+from deskhand.intake.second_look import is_of_own_write
 from deskhand.kit.crypto import SecretBox
 from deskhand.kit.marks import MarkMaker, find_marks, strip_marks, with_mark
 from deskhand.plugins.contract import Ignored, TicketEvent, WebhookRequest
@@ -83,8 +85,23 @@ def test_a_note_is_ours_by_its_id_and_a_quotation_of_it_is_not(desk: str) -> Non
         assert is_echo(ours, by_us=by_us, writes=[written()]) is True
         assert is_echo(quoting, by_us=by_us, writes=[written()]) is False
     assert is_echo(quoting, by_us=False, writes=[written()]) is False
-    # An event that names nobody is held against the newest write alone.
-    assert is_echo(ours, by_us=None, writes=[written(receipt_id="n9"), written()]) is False
+    # An event that names nobody is held against the newest write, and against those of the last moments.
+    assert is_echo(ours, by_us=None, writes=[written(receipt_id="n9"), written(age=3600.0)]) is False
+    assert is_echo(ours, by_us=None, writes=[written(receipt_id="n9"), written()]) is True
+    # Under way is the next write, of which this event says nothing.
+    assert is_echo(ours, by_us=None, writes=[written(receipt_id=None, mark="dh-other"), written()]) is True
+
+
+@pytest.mark.parametrize("desk", DESKS)
+def test_of_quick_writes_each_is_known_and_a_persons_edit_right_after_them_is_the_persons(desk: str) -> None:
+    make, same, other = DESKS[desk]
+    event = event_of(desk, make({"id": "n1", "body": "edited", "description": "edited"}))
+    newest = written(receipt_id="n9", revision=other)
+    assert (
+        is_echo(event, by_us=None, writes=[newest, written(receipt_id=event.ticket.ticket_id, revision=same)]) is True
+    )
+    # The stamp is of none of our writes: somebody has changed the ticket since, and perhaps our note.
+    assert is_echo(event, by_us=None, writes=[newest, written(revision=f"{other}0")]) is False
 
 
 @pytest.mark.parametrize("desk", WITH_NOTES)
@@ -118,3 +135,13 @@ def test_what_a_person_changes_beside_our_comment_is_the_persons(kind: str) -> N
     detail = {"id": "1", "updated_at": "2026-11-21T10:00:00Z", "status": "OPEN", "actor_id": 8}
     told = event_of("zendesk", {"type": f"zen:event-type:{kind}", "detail": detail, "event": event})
     assert (told.actor.id, told.note_id, told.marks) == ("8", None, ())
+
+
+@pytest.mark.parametrize("payload", [{}, {"event": "request.deleted", "request_id": "1"}, sdp()])
+async def test_what_is_no_event_or_surely_somebody_elses_is_not_looked_at_again(payload: dict[str, Any]) -> None:
+    """Neither the database nor a pool is asked: there is none."""
+    nobody: Any = None
+    assert not await is_of_own_write(
+        nobody, nobody, payload, tenant_id="acme", execution_id=UUID(int=1), plugin=BUILT_IN["servicedesk_plus"],
+        is_own=lambda _: False,
+    )  # fmt: skip

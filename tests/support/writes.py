@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tests.support.desks import Desk
-from tests.support.product import Customer, until
+from tests.support.product import Customer, Product, until
 
 from deskhand.plugins.registry import BUILT_IN
 from deskhand.tools.desk import provider_of
@@ -51,6 +51,17 @@ async def run_of_event(customer: Customer, ticket_id: str) -> str:
         return next((str(run["id"]) for run in runs if run["ticket_ref"] == ticket_id), None)
 
     return str(await until(look))
+
+
+async def begin(product: Product, customer: Customer, subject: str) -> tuple[str, str]:
+    """File a ticket and let the desk tell of that alone; ids of the ticket and of the run that it began."""
+    assert customer.desk is not None
+    await product.point_desk_at(customer)
+    ticket_id = await customer.desk.file_ticket(subject)
+    run_id = await run_of_event(customer, ticket_id)
+    sender = customer.desk.simulator.sender
+    sender.target = sender.target.model_copy(update={"url": None})
+    return ticket_id, run_id
 
 
 async def silence(desk: Desk, customer: Customer) -> None:

@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from deskhand.engine.models import ExecutionStep
 from deskhand.engine.statements import RunStatements
-from deskhand.engine.status import ExecutionStatus
+from deskhand.engine.status import ExecutionStatus, StepState
 
 Claim = tuple[UUID, int]
 """An execution and the attempt by which a worker holds it."""
@@ -194,3 +194,30 @@ async def kept_marks(session: AsyncSession, execution_id: UUID) -> dict[str, str
         ExecutionStep.execution_id == execution_id, ExecutionStep.mark.is_not(None)
     )
     return {key: mark for key, mark in (await session.execute(query)).all() if mark}
+
+
+@dataclass(frozen=True, slots=True)
+class OpenWrite:
+    """A write that was begun and has no end, as the journal has it."""
+
+    key: str
+    name: str
+    mark: str
+    idempotent: bool
+    input: Any
+
+
+async def open_writes(session: AsyncSession, execution_id: UUID) -> list[OpenWrite]:
+    """Those of a run, in the order in which they were begun."""
+    s = ExecutionStep
+    query = (
+        select(s.step_key, s.name, s.mark, s.idempotent, s.input)
+        .where(
+            s.execution_id == execution_id,
+            s.kind == "write",
+            s.mark.is_not(None),
+            s.state.in_((StepState.STARTED, StepState.IN_DOUBT)),
+        )
+        .order_by(s.position)
+    )
+    return [OpenWrite(*row) for row in (await session.execute(query)).all()]

@@ -18,7 +18,7 @@
 -- finish_execution ends the run ('completed', 'failed', 'cancelled'), or parks it for another try ('queued', not before
 -- its time), or leaves it to a person ('waiting'; it may name a time at which the sweep lets it go on unanswered). One
 -- that waits for its ticket's requester listens, and an event of the ticket wakes it (wake_listener). The same transaction hands over what the freed slot makes room for
--- (promote_executions). What no transaction could do, since its worker died, sweep_executions does for all tenants every
+-- (promote_executions). Whoever ends a run, a trigger closes its journal (close_steps). What no transaction could do, since its worker died, sweep_executions does for all tenants every
 -- second: it hands over runs whose heartbeat stopped and queued runs that PgQueuer lost. A start that finds its run still
 -- 'running' counts a crash, and the fourth ends the run. A worker that was only away for a while hands its runs back
 -- when it wakes, which takes the crash off the count again.
@@ -366,6 +366,28 @@ BEGIN
 END
 $$;
 
+-- Closes the journal of a run that ends, whoever ends it: its worker, a start that finds it cancelled or too often
+-- crashed, a person. A trigger, because a write that stayed 'started' would be in doubt for ever and nobody would be told. The worker
+-- has asked the desks before (work/settling.py); what is open here nobody could settle, and the run says so.
+CREATE FUNCTION close_steps() RETURNS trigger
+LANGUAGE plpgsql AS $$
+DECLARE
+  v_doubts text;
+BEGIN
+  WITH closed AS (
+    UPDATE execution_steps y
+       SET state = CASE WHEN y.kind = 'write' OR NOT y.idempotent THEN 'in_doubt' ELSE 'failed' END,
+           error = coalesce(y.error, NEW.error_message, 'The run ended here.'), finished_at = clock_timestamp()
+     WHERE y.execution_id = NEW.id AND y.state IN ('started', 'in_doubt')
+    RETURNING y.state, y.position, y.name || coalesce(' (mark ' || y.mark || ')', '') AS what)
+  SELECT string_agg(c.what, ', ' ORDER BY c.position) INTO v_doubts FROM closed c WHERE c.state = 'in_doubt';
+  IF v_doubts IS NOT NULL THEN
+    NEW.error_message := concat_ws(' ', NEW.error_message, 'Nobody knows whether this was done: ' || v_doubts || '.');
+  END IF;
+  RETURN NEW;
+END
+$$;
+
 -- Ends a run, or hands it back for another try, and fills the slot it frees. Fenced.
 CREATE FUNCTION finish_execution(
   p_tenant text, p_execution uuid, p_attempt integer, p_status text, p_output jsonb, p_error_code text,
@@ -419,10 +441,12 @@ BEGIN
                       THEN coalesce(sum(cost_usd), 0) END AS cost
             FROM execution_steps WHERE execution_id = p_execution) s
    WHERE x.id = p_execution;
-  UPDATE execution_steps y SET state = 'failed', error = coalesce(y.error, p_error_message, 'The run ended here.'),
-         finished_at = clock_timestamp()
-   WHERE y.execution_id = p_execution AND y.state = 'started' AND y.idempotent
-     AND (p_status <> 'waiting' OR v_status = 'cancelled');
+  -- Of a run that ended, close_steps has closed them.
+  IF v_status = 'queued' AND p_status = 'queued' THEN
+    UPDATE execution_steps y SET state = 'failed', error = coalesce(y.error, p_error_message, 'The run ended here.'),
+           finished_at = clock_timestamp()
+     WHERE y.execution_id = p_execution AND y.state = 'started' AND y.idempotent AND y.kind <> 'write';
+  END IF;
   v_promoted := promote_executions(p_tenant);
   RETURN QUERY SELECT true, v_promoted;
 END

@@ -78,6 +78,8 @@ class Journal:
     ) -> None:
         self._marks = marks
         self._kept_marks = kept_marks or {}
+        # Also those of earlier attempts: until this one has met them again, nobody here knows what became of them.
+        self._open_writes = set(self._kept_marks)
         self.execution = execution
         self._lease = lease
         self._statements = statements
@@ -104,6 +106,11 @@ class Journal:
     def begun_writes(self) -> frozenset[str]:
         """Keys of the writes that earlier attempts of the run began."""
         return frozenset(self._kept_marks)
+
+    @property
+    def open_writes(self) -> frozenset[str]:
+        """Keys of the writes that were begun and have no end yet, as far as this attempt knows."""
+        return frozenset(self._open_writes)
 
     async def step(
         self,
@@ -143,9 +150,12 @@ class Journal:
         mark = self.mark_for(step_key) if kind == "write" else None
         intent = _Intent(step_key, kind, name, idempotent, mark, input)
         verdict, output = await self._begin(intent)
+        if kind == "write":
+            self._open_writes.add(step_key)
         # What the model used counts again, so that a resumed run has no second budget; Prometheus does not count it
         # twice.
         if verdict == "replay":
+            self._open_writes.discard(step_key)
             self._count(measure, output)
             self._telemetry.step(kind, outcome="replayed", seconds=0.0)
             return output
@@ -241,6 +251,7 @@ class Journal:
         # doubt.
         if not row["kept"]:
             raise LostClaimError(f"another worker took over execution {e.id}")
+        self._open_writes.discard(step_key)
 
 
 # What a step's body may fail with in the ordinary course (the agent library's own errors are RuntimeErrors); anything

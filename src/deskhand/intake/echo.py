@@ -4,7 +4,7 @@ The author alone proves nothing: people connect a desk with their own key and go
 alone proves nothing either: whoever reads our note can quote it. So an event is an echo if our account caused it *and*
 it names the note, or the stamp of the ticket, that one of our writes got from the desk; for a write whose answer is not
 recorded yet, if its mark is in the text that is new with the event. Where an event names nobody, only the newest
-write is looked at.
+write is looked at, and those of the last moments: a run that writes three times in a second is told so three times.
 """
 
 from __future__ import annotations
@@ -56,13 +56,22 @@ def is_echo(event: TicketEvent, *, by_us: bool | None, writes: Sequence[Write]) 
     if by_us is False:
         return False
     # Without an author the risk is to take a person's edit for our echo, so an old write of ours proves nothing.
-    looked_at = writes if by_us else writes[:1]
+    looked_at = writes if by_us else [*writes[:1], *_just_before(event, writes)]
     if any(_fits(event, write, by_us=bool(by_us)) for write in looked_at):
         return True
     # A desk may send its event before it answers our request. The inbox asks again instead of starting a run that would
     # answer its own note.
     waiting = any(write.receipt_id is None and write.age < PENDING_SECONDS for write in looked_at)
     return None if waiting else False
+
+
+def _just_before(event: TicketEvent, writes: Sequence[Write]) -> list[Write]:
+    """Writes of the last moments beside the newest, unless somebody else has changed the ticket since."""
+    stamps = [write.revision for write in writes if write.revision is not None]
+    # An edited note keeps its id, but the ticket gets a stamp that none of our writes left.
+    if event.revision is not None and stamps and not any(_same_stamp(event.revision, stamp) for stamp in stamps):
+        return []
+    return [write for write in writes[1:] if write.receipt_id is not None and write.age < PENDING_SECONDS]
 
 
 def _fits(event: TicketEvent, write: Write, *, by_us: bool) -> bool:

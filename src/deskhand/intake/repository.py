@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
-from sqlalchemy import select, tuple_
+from sqlalchemy import func, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from deskhand.agents.models import AgentTrigger
@@ -143,6 +143,14 @@ async def writes_on_ticket(
     """Our writes on a ticket, newest first."""
     rows = await pool.fetch("SELECT * FROM writes_on_ticket($1, $2, $3, $4)", tenant_id, tool_type, ticket_id, limit)
     return [Write(**row) for row in rows]
+
+
+async def deliveries_of_run(session: AsyncSession, execution_id: UUID) -> tuple[int, float]:
+    """How many events a run took up, and how many seconds ago the newest came."""
+    d = WebhookDelivery
+    since = func.extract("epoch", func.clock_timestamp() - func.max(d.received_at))
+    row = (await session.execute(select(func.count(), since).where(d.execution_id == execution_id))).one()
+    return int(row[0]), float(row[1] or 0.0)
 
 
 async def record(

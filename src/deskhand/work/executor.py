@@ -29,6 +29,7 @@ from deskhand.engine.listening import time_listened
 from deskhand.engine.statements import RunStatements
 from deskhand.engine.status import ExecutionStatus
 from deskhand.errors import NotApprovedError, WaitOverError
+from deskhand.intake.second_look import is_of_own_write
 from deskhand.kit.crypto import SecretBox
 from deskhand.kit.db.session import Database
 from deskhand.kit.http import HttpClientFactory
@@ -52,9 +53,10 @@ from deskhand.work.hands import DeskHands
 from deskhand.work.note_word import NoteWord
 from deskhand.work.opening import ToolboxMaker
 from deskhand.work.prompting import system_prompt
-from deskhand.work.repetition import LastNote, facts_digest, read_last_note
+from deskhand.work.repetition import LastNote, ReadNote, facts_digest, read_begun_note, read_last_note
 from deskhand.work.research import Findings, Researcher
 from deskhand.work.run import Run
+from deskhand.work.settling import settle_open_writes
 from deskhand.work.ticket_outcomes import WRITE_KEYS, Seen, TicketOutcomes
 from deskhand.work.timeliness import Timeliness
 from deskhand.work.toolbox import Toolbox
@@ -62,6 +64,7 @@ from deskhand.work.undo.performing import Undoer
 from deskhand.work.undo.schemas import UNDO
 
 NOTE_KEY, EXPIRED_KEY = "add_note:note", "add_note:expired"
+OWN_WRITE = "The event was a write of our own, coming back before the journal had it; nothing was written."
 LOOKS = 3
 """How often a run looks at a ticket that changes each time before what somebody approved is written."""
 
@@ -95,6 +98,7 @@ class Executor:
         telemetry: Telemetry,
     ) -> None:
         self._db = db
+        self._pool = pool
         self._statements = RunStatements(pool)
         self._secrets = secrets
         self._http = http
@@ -126,7 +130,7 @@ class Executor:
                     run = await self._prepare(execution, lease, budget)
                     if execution.mode == UNDO:
                         return await self._undoer.perform(run)
-                    return await (self._ticket_run(run) if execution.ticket_ref else self._free_run(run))
+                    return await self._agents_run(run)
         except TimeoutError as error:
             # A TimeoutError of a library inside the run is that library's failure, and its own sentence says more.
             if not limit.expired():
@@ -154,26 +158,53 @@ class Executor:
                 waited=waited,
             )
 
+    async def _agents_run(self, run: Run) -> Ending:
+        async with self._toolboxes.open(run) as toolbox:
+            ending = await (
+                self._ticket_run(run, toolbox)
+                if run.execution.ticket_ref
+                else FreeRun(self._gateway).perform(run, toolbox)
+            )
+            # Here and nowhere else, since every way in which a run completes comes by.
+            await settle_open_writes(run, toolbox, self._db)
+            return ending
+
     # -- a run about a ticket ----------------------------------------------------------------
 
-    async def _ticket_run(self, run: Run) -> Ending:
-        async with self._toolboxes.open(run) as toolbox:
-            own = toolbox.own
-            assert own is not None  # the run has a ticket, so its desk is there or the toolbox was refused
-            if run.note_word and (why := await NoteWord(own, run.journal, self._db).why_not_said(run.note_word)):
-                output = {"outcome": run.outcome.kind.value, "degraded": False, "not_written": why}
-                return Ending(ExecutionStatus.COMPLETED, output=output)
-            try:
-                ending = await self._looked(run, toolbox, own)
-            except WaitOverError as error:
-                output = {"outcome": run.outcome.kind.value, "degraded": False, "not_written": error.detail}
-                return Ending(ExecutionStatus.COMPLETED, output=output)
-            remarks = toolbox.approver.expired()
-            # A note of its own, for the other one has its 500 words. Where the agent may not write one unasked, the
-            # run's page alone says it.
-            if remarks and own.may("add_note") and not own.needs_approval("add_note"):
-                await own.add_note("\n\n".join(remarks), key=EXPIRED_KEY)
-            return replace(ending, output={**(ending.output or {}), **toolbox.approver.output()})
+    async def _ticket_run(self, run: Run, toolbox: Toolbox) -> Ending:
+        own = toolbox.own
+        assert own is not None  # the run has a ticket, so its desk is there or the toolbox was refused
+        if await self._is_echo(run, own):
+            return _withheld(run, OWN_WRITE)
+        if run.note_word and (why := await NoteWord(own, run.journal, self._db).why_not_said(run.note_word)):
+            output = {"outcome": run.outcome.kind.value, "degraded": False, "not_written": why}
+            return Ending(ExecutionStatus.COMPLETED, output=output)
+        try:
+            ending = await self._looked(run, toolbox, own)
+        except WaitOverError as error:
+            output = {"outcome": run.outcome.kind.value, "degraded": False, "not_written": error.detail}
+            return Ending(ExecutionStatus.COMPLETED, output=output)
+        remarks = toolbox.approver.expired()
+        # A note of its own, for the other one has its 500 words. Where the agent may not write one unasked, the
+        # run's page alone says it.
+        if remarks and own.may("add_note") and not own.needs_approval("add_note"):
+            await own.add_note("\n\n".join(remarks), key=EXPIRED_KEY)
+        return replace(ending, output={**(ending.output or {}), **toolbox.approver.output()})
+
+    async def _is_echo(self, run: Run, own: DeskHands) -> bool:
+        """Whether the run's event was our own write, coming back while nobody knew that it was ours."""
+        # What an earlier attempt has begun is finished.
+        if run.execution.mode != "live" or run.journal.begun_writes:
+            return False
+        return await is_of_own_write(
+            self._db,
+            self._pool,
+            run.execution.input_payload,
+            tenant_id=run.execution.tenant_id,
+            execution_id=run.execution.id,
+            plugin=type(own.desk),
+            is_own=lambda event: own.desk.is_own_event(own.desk.config, event),
+        )
 
     async def _looked(self, run: Run, toolbox: Toolbox, own: DeskHands) -> Ending:
         """What the run ends in; it looks at its ticket again where that changed before an approved write."""
@@ -205,7 +236,7 @@ class Executor:
         digest = facts_digest(facts, run.execution.agent_version_id)
         may_write = own.may("add_note")
         # A dry run shows the note that would be written, also where it repeats the last one.
-        last = await self._last_note(run, ticket) if live and may_write else None
+        last = await self._last_note(read_last_note, run, ticket) if live and may_write else None
         # Before the model is asked: the same facts would cost its tokens for a note that is thrown away. A run that has
         # asked people goes on to what they approved, whatever note another run wrote while it waited.
         if last is not None and last.facts_digest == digest and not run.waited:
@@ -213,8 +244,9 @@ class Executor:
         wording = await self._word(run, toolbox, seen)
         note, body = wording.note, wording.note.markdown
         # Again, with the words: other facts may lead to the same note.
-        if last is not None and last.says(body):
-            return await self._nothing_new(run, last)
+        begun = await self._last_note(read_begun_note, run, ticket) if live and may_write else None
+        if same := next((one for one in (last, begun) if one is not None and one.says(body)), None):
+            return await self._nothing_new(run, same)
         if why := await seen.timely.why_not(has_closed=toolbox.may_have_closed):
             return _withheld(run, why)
         receipt = None
@@ -244,8 +276,8 @@ class Executor:
             await self._remember(run, ticket, output, facts_digest=None if wording.failure else digest)
         return Ending(ExecutionStatus.COMPLETED, output=output)
 
-    async def _last_note(self, run: Run, ticket: Ticket) -> LastNote | None:
-        return await read_last_note(
+    async def _last_note(self, read: ReadNote, run: Run, ticket: Ticket) -> LastNote | None:
+        return await read(
             self._db,
             tenant_id=run.execution.tenant_id,
             agent_id=run.execution.agent_id,
@@ -294,12 +326,6 @@ class Executor:
                 note=output["note"]["markdown"],
                 took_ms=round((self._limits.timeout - (run.deadline - time.monotonic())) * 1000),
             )
-
-    # -- a run without a ticket (a schedule) -------------------------------------------------
-
-    async def _free_run(self, run: Run) -> Ending:
-        async with self._toolboxes.open(run) as toolbox:
-            return await FreeRun(self._gateway).perform(run, toolbox)
 
 
 async def _time_waited(session: AsyncSession, execution: RunningExecution) -> timedelta:

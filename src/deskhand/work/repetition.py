@@ -9,14 +9,20 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from uuid import UUID
 
 from pydantic_core import to_jsonable_python
+from sqlalchemy import select
 
+from deskhand.engine.models import AgentExecution, ExecutionStep
+from deskhand.engine.status import StepState
 from deskhand.kit.db.session import Database
 from deskhand.notes.facts import NoteFacts
 from deskhand.tenants.service import last_enhancement
+
+ReadNote = Callable[..., Awaitable["LastNote | None"]]
 
 # What a field has now is told beside a suggestion; that somebody changed the field is no news to who changed it.
 _CURRENT = re.compile(r", now [^)\n]{1,200}\)")
@@ -55,6 +61,28 @@ async def read_last_note(
         return None
     context = row.context_gathered or {}
     return LastNote(row.id, context.get("note_id"), row.llm_output or "", context.get("facts_digest"))
+
+
+async def read_begun_note(
+    db: Database, *, tenant_id: str, agent_id: UUID, tool_type: str, ticket_id: str, besides: UUID
+) -> LastNote | None:
+    """The newest note that another run of the agent wrote or began, also where nobody knows whether it is there.
+
+    A run that could not end after its note is not remembered, and one that waits over its note for a person is not yet;
+    an event that came in between starts a run that would write the same.
+    """
+    s, run = ExecutionStep, AgentExecution
+    query = (
+        select(s.execution_id, s.input["body"].astext, s.output["id"].astext)
+        .join(run, run.id == s.execution_id)
+        .where(run.agent_id == agent_id, run.tool_type == tool_type, run.ticket_ref == ticket_id, run.id != besides)
+        .where(s.kind == "write", s.name == "add_note", s.state != StepState.FAILED, s.input["target"].astext.is_(None))
+        .order_by(s.started_at.desc(), s.position.desc())
+        .limit(1)
+    )
+    async with db.tenant_session(tenant_id) as session:
+        row = (await session.execute(query)).one_or_none()
+    return None if row is None else LastNote(row[0], row[2], row[1] or "", None)
 
 
 def facts_digest(facts: NoteFacts, agent_version_id: UUID) -> str:

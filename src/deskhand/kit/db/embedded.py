@@ -118,7 +118,14 @@ class EmbeddedPostgres:
 
     @contextmanager
     def stopped_without_us(self) -> Iterator[None]:
-        """Inside the block, the server is stopped if this process dies without doing so, by SIGKILL too."""
+        """Inside the block, the server is stopped if this process dies without doing so, by SIGKILL too.
+
+        Entered before ``start``: making a cluster and its database takes seconds, in which we may be killed as well.
+        """
+        self._make_root()
+        with self._lock():
+            self._choose_home()
+            self._programs.stage_if_unreachable(self._home)
         guardian = self._programs.run_when_we_are_gone("pg_ctl", "-D", self.data, "-m", "fast", "stop")
         try:
             yield

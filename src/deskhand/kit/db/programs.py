@@ -102,8 +102,9 @@ class ServerPrograms:
         """
         command = [str(self.directory / program), *(str(arg) for arg in args)]
         return subprocess.Popen(  # noqa: S603 - a fixed script with our own arguments
-            # The shell reads a pipe that nobody writes to: it ends when the kernel closes our side of it.
-            ["/bin/sh", "-c", 'read -r _; exec "$@" >/dev/null 2>&1', "sh", *command],
+            # The shell reads a pipe that nobody writes to: it ends when the kernel closes our side of it. Once more
+            # after a second, for a child of ours that was about to start what the program stops.
+            ["/bin/sh", "-c", 'read -r _; "$@" || { sleep 1; exec "$@"; }', "sh", *command],
             cwd="/",
             env=_ENVIRONMENT,
             stdin=subprocess.PIPE,
