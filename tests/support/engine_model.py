@@ -20,6 +20,7 @@ class Step:
 
     state: str
     idempotent: bool
+    is_write: bool = False
 
 
 @dataclass
@@ -49,6 +50,13 @@ class Run:
     def held(self, attempt: int) -> bool:
         """Whether that attempt owns the run."""
         return self.status == "running" and self.attempt == attempt
+
+    def end(self, status: str) -> None:
+        """It ends so; of what was begun and had an effect, nobody knows whether it was done."""
+        self.status = status
+        for step in self.steps.values():
+            if step.state in ("started", "in_doubt"):
+                step.state = "in_doubt" if step.is_write or not step.idempotent else "failed"
 
 
 @dataclass
@@ -124,13 +132,13 @@ class Model:
         if run.status == "running" and run.heard_of:
             return "active"
         if self.stopped(run):
-            run.status = "cancelled"
+            run.end("cancelled")
             return "cancelled"
         if run.status == "queued" and not run.due:
             return "later"
         run.crashes += run.status == "running"
         if run.crashes >= CRASHES:
-            run.status = "failed"
+            run.end("failed")
             return "failed"
         if run.status == "queued" and self.blocked(run):
             return "parked"
@@ -147,7 +155,7 @@ class Model:
         if self.stopped(run):
             return "cancelled"
         if step is None:
-            run.steps[key] = Step("started", idempotent)
+            run.steps[key] = Step("started", idempotent, is_write=mark is not None)
             return "new"
         if step.state in ("started", "in_doubt") and not idempotent:
             step.state = "in_doubt"
@@ -167,10 +175,14 @@ class Model:
         if not run.held(attempt):
             return False
         # A run that was to go on, or to wait for a person, and was cancelled meanwhile does neither.
-        run.status = "cancelled" if run.cancel and status in ("queued", "waiting") else status
+        ends_as = "cancelled" if run.cancel and status in ("queued", "waiting") else status
         run.due = status != "queued"
+        if ends_as in FINAL:
+            run.end(ends_as)
+            return True
+        run.status = ends_as
         for step in run.steps.values():
-            if step.state == "started" and step.idempotent and status != "waiting":
+            if step.state == "started" and step.idempotent and not step.is_write and status == "queued":
                 step.state = "failed"
         return True
 
@@ -182,7 +194,7 @@ class Model:
             return False
         run.cancel = True
         if run.status != "running":
-            run.status = "cancelled"
+            run.end("cancelled")
         return True
 
     def retry(self, run: Run) -> bool:
