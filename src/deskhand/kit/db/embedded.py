@@ -96,8 +96,7 @@ class EmbeddedPostgres:
             # Another process may have started it since: whoever holds the lock second finds a server and uses it.
             if not self._attach(timeout):
                 (self.data / "postmaster.pid").unlink(missing_ok=True)  # nobody's any more
-                # Single-user mode needs the cluster to itself, so it comes before the server and after we know that
-                # none runs.
+                # Single-user mode needs the cluster to itself: after we know that none runs, and before one does.
                 self._mend_passwords()
                 self._launch(timeout)
             self._ensure_database()
@@ -118,10 +117,7 @@ class EmbeddedPostgres:
 
     @contextmanager
     def stopped_without_us(self) -> Iterator[None]:
-        """Inside the block, the server is stopped if this process dies without doing so, by SIGKILL too.
-
-        Entered before ``start``: making a cluster and its database takes seconds, in which we may be killed as well.
-        """
+        """Inside the block, which ``start`` belongs into, a death without ``stop`` stops the server; SIGKILL too."""
         self._make_root()
         with self._lock():
             self._choose_home()
@@ -191,8 +187,7 @@ class EmbeddedPostgres:
 
     @contextmanager
     def _lock(self) -> Iterator[None]:
-        # The kernel drops a flock with its last descriptor, also of a process that was killed; a lock file's mere
-        # presence would outlive it.
+        # The kernel drops a flock with its last descriptor, a killed process's too; a lock file by itself would stay.
         descriptor = os.open(self.root / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -326,8 +321,7 @@ class EmbeddedPostgres:
 
     def _recorded_port(self) -> int | None:
         lines = self._pid_file()
-        # The port of a running server stands in the fourth line of its file; PostgreSQL keeps that order for its own
-        # tools.
+        # The port of a running server stands in the fourth line of its file, an order that PostgreSQL's tools need.
         if len(lines) > 3 and is_number(lines[3]):
             return int(lines[3])
         return read_number(self._home / "port")
