@@ -98,8 +98,15 @@ async def has_database(data_dir: Path, _up: psutil.Popen) -> bool:
     return (data_dir / "postgres").exists() and EmbeddedPostgres(data_dir / "postgres").running
 
 
+def is_part(process: psutil.Process) -> bool:
+    try:
+        return "deskhand.cli" in " ".join(process.cmdline())
+    except psutil.Error:  # a program of PostgreSQL that has just ended
+        return False
+
+
 async def has_parts(_data_dir: Path, up: psutil.Popen) -> bool:
-    return len([one for one in up.children() if "deskhand.cli" in " ".join(one.cmdline())]) == 2
+    return sum(is_part(one) for one in up.children()) == 2
 
 
 async def test_killed_at_any_time_it_leaves_nothing_and_the_next_one_works_and_a_second_is_refused(
