@@ -2,7 +2,7 @@
 # Programs from Debian that some tests drive: Chromium (browser tests), PgBouncer (pooling proxy), PostgreSQL 15 (the
 # oldest server we support) and ip (network namespaces). Without them those tests skip and say why; nothing else needs them.
 # From npm: Spectral, for the rules of the OpenAPI document; oidc-provider, to sign in with; Prism, which
-# answers as an OpenAPI document says.
+# answers as an OpenAPI document says; server-everything, an MCP server whose tools are called.
 # benchmarks/executions.py also needs Redis and wrk:  tools/ci-setup.sh benchmarks
 set -euo pipefail
 
@@ -38,6 +38,7 @@ locked() { # a folder of tests/support with a lock of npm: what it locks, into t
 }
 locked strict_provider "the strict identity provider"
 locked prism "Prism"
+locked everything "the MCP project's own server"
 
 missing=() loses=()
 need() { # package, what goes without it

@@ -96,6 +96,7 @@ def _type_words(field: FieldInfo) -> str:
         bool: "true or false",
         Path: "path",
         SecretStr: "secret",
+        dict[str, list[str]]: "JSON object",
     }
     limits = [words for item in field.metadata for words in _limit_words(item)]
     return ", ".join([known[annotation], *limits])

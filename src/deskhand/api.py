@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -36,6 +36,7 @@ from deskhand.audit.refusals import Refusals
 from deskhand.audit.source import SourceOfRequests
 from deskhand.connectors.document_endpoints import router as openapi_sources_router
 from deskhand.connectors.endpoints import router as tool_sources_router
+from deskhand.connectors.server_endpoints import router as mcp_sources_router
 from deskhand.engine.queue import Waker, queue_depth
 from deskhand.errors import UnavailableError
 from deskhand.executions.console.pages import router as execution_pages
@@ -145,6 +146,7 @@ ROUTERS = (
     tools_router,
     tool_sources_router,
     openapi_sources_router,
+    mcp_sources_router,
     agents_router,
     agent_templates_router,
     executions_router,
@@ -189,6 +191,7 @@ class ApiConfig:
     reread_keys: Callable[[], tuple[str, ...]] | None = None
     public_url: str
     allow_private_addresses: bool = False
+    mcp_commands: Mapping[str, Sequence[str]] = field(default_factory=dict)
     llm_base_url: str | None = None
     llm_api_key: str | None = field(default=None, repr=False)
     embedded: Callable[[], EmbeddedEndpoint] | None = None
@@ -271,7 +274,7 @@ async def _open(config: ApiConfig, secrets: SecretBox, stack: AsyncExitStack) ->
         config.database_url, min_size=2, max_size=config.pool_size, process="door", prover=config.prover
     )
     stack.push_async_callback(pool.close)
-    http = HttpClientFactory(allow_private=config.allow_private_addresses)
+    http = HttpClientFactory(allow_private=config.allow_private_addresses, commands=config.mcp_commands)
     plugins = PluginManager()
     plugins.discover()
     listed_models = await _listed_models(config, http)

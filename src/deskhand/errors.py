@@ -62,6 +62,7 @@ defined there: desks in ``plugins.errors``, models in ``llm.errors``.
     │   └── OutsideInDoubtError (503 outside-in-doubt, retried)
     ├── SourceError (502 tool-error)
     │   ├── SourceRefusedError (422 tool-refused)
+    │   │   └── ToolChangedError (409 tool-changed)
     │   └── SourceUnavailableError (503 tool-unavailable, retried)
     │       └── SourceUnreachableError (503 tool-unreachable, retried)
     └── DeskError (502 desk-error)

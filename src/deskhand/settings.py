@@ -88,6 +88,11 @@ class Settings(BaseSettings):
         " editor, viewer, platform_admin. Whoever has none is led to set one up before anything else, also after single"
         " sign-on.",
     )
+    mcp_commands: dict[str, list[str]] = Field(
+        default_factory=dict,
+        description="Commands that speak MCP over standard input and output, and that tenants may use as tools: a JSON"
+        " object that maps a name to the command and its arguments, the command with its whole path.",
+    )
     log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR.")
     log_format: str = Field("json", description="json, or console for people.")
 
@@ -164,6 +169,15 @@ class Settings(BaseSettings):
         if unknown := role_names(text) - ROLE_NAMES:
             raise ValueError(f"{', '.join(sorted(unknown))}: no such role; there are {', '.join(sorted(ROLE_NAMES))}")
         return text
+
+    @field_validator("mcp_commands")
+    @classmethod
+    def _have_whole_paths(cls, commands: dict[str, list[str]]) -> dict[str, list[str]]:
+        # Looked up nowhere: no folder of ours, and no PATH, decides which command it is.
+        for name, command in commands.items():
+            if not command or not Path(command[0]).is_absolute():
+                raise ValueError(f"'{name}' must be a list that begins with the whole path of a command")
+        return commands
 
     @field_validator("keep_audit_days")
     @classmethod

@@ -49,7 +49,7 @@ async def run_worker(installation: Installation, *, stale_after: float = 5.0) ->
         secrets = SecretBox(installation.encryption_keys, reread=installation.reread_keys)
         db = await _database(installation, secrets, stack)
         pool = await _pool(installation, stack)
-        http = HttpClientFactory(allow_private=settings.allow_private_addresses)
+        http = HttpClientFactory(allow_private=settings.allow_private_addresses, commands=settings.mcp_commands)
         # Desks from outside packages are loaded before any work is taken: one that breaks the contract must stop the
         # start.
         plugins = PluginManager()

@@ -97,7 +97,11 @@ administrator   POST /api/v1/tenants/{tenant_id}/identity-providers
 administrator   PATCH /api/v1/tenants/{tenant_id}/identity-providers/{provider_id}
 administrator   DELETE /api/v1/tenants/{tenant_id}/identity-providers/{provider_id}
 viewer          GET /api/v1/tool-sources
+tenant_admin    POST /api/v1/tool-sources/mcp
 viewer          GET /api/v1/tool-sources/{source}
+tenant_admin    POST /api/v1/tool-sources/{source}/refresh
+viewer          GET /api/v1/tool-sources/{source}/changes
+tenant_admin    POST /api/v1/tool-sources/{source}/changes
 tenant_admin    PATCH /api/v1/tool-sources/{source}
 tenant_admin    POST /api/v1/tool-sources/openapi
 tenant_admin    POST /api/v1/tool-sources/{source}/document
@@ -206,6 +210,7 @@ JSON_BODIES: dict[str, dict[str, Any]] = {
     "POST /api/v1/tenants/{tenant_id}/people": {"email": "new@example.com", "role": "viewer"},
     "PATCH /api/v1/tenants/{tenant_id}/people/{person_id}": {"role": "viewer"},
     "/{provider_id}": {"name": "Still the same"},
+    "{source}/changes": {"operations": {"listOrders": "0" * 64}},
     "/{installation_provider_id}": {"name": "Still the same"},
     "PATCH /api/v1/tenants/{tenant_id}": {"name": "Still the same"},
     "PATCH /api/v1/agents/{agent_id}": {"description": "Still the same"},

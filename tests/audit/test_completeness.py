@@ -7,6 +7,7 @@ The routes are read from the application, so that a new one fails here until som
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
@@ -25,6 +26,7 @@ from tests.support.console import Console
 from tests.support.factors import phone_of, session_of, show
 from tests.support.identity import body as provider_body
 from tests.support.identity import register
+from tests.support.mcp_sources import acceptance, changed_source, made_source, unread_source
 from tests.support.people import PASSWORD, account, browser, token_of
 
 from deskhand.access.models import User
@@ -70,6 +72,7 @@ class World:
     ids: dict[str, str] = field(default_factory=dict)
     tickets: Any = field(default_factory=lambda: count(2000))
     agent: Agent | None = None
+    servers: ExitStack = field(default_factory=ExitStack)
 
     async def entries(self, after: int = 0) -> list[AuditLog]:
         async with self.api.db.platform_session() as session:
@@ -251,6 +254,9 @@ STEPS = {
         ("tool_source.create",), lambda _: {"slug": "new", "name": "New", **SHOP}
     ),
     "POST /api/v1/tool-sources/{source}/document": Step(("tool_source.renew",), lambda _: NEWER, prepare=World.source),
+    "POST /api/v1/tool-sources/mcp": Step(("tool_source.create",), made_source, prepare=unread_source),
+    "POST /api/v1/tool-sources/{source}/refresh": Step(("tool_source.refresh",), prepare=unread_source),
+    "POST /api/v1/tool-sources/{source}/changes": Step(("tool_source.accept",), acceptance, prepare=changed_source),
     "DELETE /api/v1/tool-sources/{source}": Step(("tool_source.delete",), prepare=World.source),
     "POST /api/v1/agents": Step(("agent.create",), lambda _: AGENT),
     "PATCH /api/v1/agents/{agent_id}": Step(("agent.update",), lambda _: {"name": "Renamed"}, prepare=World.new_agent),
@@ -415,7 +421,8 @@ async def world(clean_db: Database, database_urls: DatabaseUrls) -> AsyncIterato
             world.agent = await session.get_one(Agent, made["id"])
         trigger = next(one["id"] for one in made["triggers"] if one["trigger_type"] == "schedule")
         world.ids = {"tenant_id": "acme", "agent_id": made["id"], "trigger_id": trigger}
-        yield world
+        with world.servers:
+            yield world
 
 
 async def call(world: World, route: str, step: Step, ids: dict[str, str]) -> httpx2.Response:

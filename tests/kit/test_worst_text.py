@@ -206,6 +206,8 @@ EXEMPT = {
                 "knowledge.repository.search_statement",
                 "llm.modelinfo.price_of",
                 "llm.openai_chat.request_options",
+                "connectors.mcp.changes.ready",
+                "connectors.mcp.stdio.over_stdio",
             ),
         ],
         "looks its text up among names, or hands it on as it is",

@@ -38,6 +38,7 @@ def serve() -> None:
             reread_keys=installation.reread_keys,
             public_url=installation.public_url,
             allow_private_addresses=settings.allow_private_addresses,
+            mcp_commands=settings.mcp_commands,
             llm_base_url=settings.llm_base_url,
             sign_in_rules=SignInRules(
                 break_glass_only=settings.break_glass_only,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Response, status
 
@@ -10,14 +10,26 @@ from deskhand.access.guards import TenantAdmin, TenantSession, Viewer
 from deskhand.access.idempotency import IdempotentRoute
 from deskhand.appstate import App
 from deskhand.connectors import service
+from deskhand.connectors.errors import SourceRefusedError, SourceUnavailableError
+from deskhand.connectors.mcp.changes import change_of, is_gone, is_waiting
 from deskhand.connectors.models import SourceKind, ToolSource
-from deskhand.connectors.schemas import SourceChange, SourceOperationView, SourceSummary, SourceView
-from deskhand.errors import InvalidInputError, NotFoundError
+from deskhand.connectors.schemas import (
+    SourceChange,
+    SourceOperationView,
+    SourceSummary,
+    SourceView,
+)
+from deskhand.connectors.values import SourceOperation
+from deskhand.errors import ConflictError, InvalidInputError, NotFoundError
 from deskhand.kit.problem import problem_responses
 
 router = APIRouter(prefix="/api/v1/tool-sources", tags=["tools"], route_class=IdempotentRoute)
 
 SourceSlug = Annotated[str, Path(pattern="^[a-z][a-z0-9-]{0,19}$", description="The tool source.", examples=["shop"])]
+_FAILURES = (SourceRefusedError, SourceUnavailableError)
+_MADE = problem_responses(ConflictError, InvalidInputError, *_FAILURES)
+_READ = problem_responses(NotFoundError, InvalidInputError, *_FAILURES)
+_CHANGES = problem_responses(NotFoundError, InvalidInputError, ConflictError)
 _KNOWN = problem_responses(NotFoundError, InvalidInputError)
 
 
@@ -63,7 +75,10 @@ def shown(source: ToolSource) -> SourceView:
             description=one.description,
             enabled=one.is_enabled,
             access="write" if one.is_write else "read",
+            repeatable=one.repeatable,
             hint=one.hint,
+            state=_state(one),
+            fault=one.call.get("fault", ""),
         )
         for one in service.operations_of(source)
     ]
@@ -84,3 +99,16 @@ def summary(source: ToolSource) -> SourceSummary:
         created_at=source.created_at,
         updated_at=source.updated_at,
     )
+
+
+def _state(operation: SourceOperation) -> Literal["", "changed", "gone", "unread", "unusable"]:
+    if is_waiting(operation):
+        return state_of_change(operation)
+    return "unusable" if operation.call.get("fault") else ""
+
+
+def state_of_change(operation: SourceOperation) -> Literal["changed", "gone", "unread"]:
+    """What became of an operation that its source changed."""
+    if is_gone(operation):
+        return "gone"
+    return "unread" if change_of(operation) is None else "changed"

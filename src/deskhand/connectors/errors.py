@@ -27,6 +27,14 @@ class SourceRefusedError(SourceError):
     certainly_not_done = True
 
 
+class ToolChangedError(SourceRefusedError):
+    """A source says something else of a tool than what was accepted of it; it was not called."""
+
+    code = "tool-changed"
+    status = 409
+    title = "Tool changed"
+
+
 class SourceUnavailableError(SourceError):
     """The source cannot be reached, or is not able to answer now."""
 

@@ -75,6 +75,11 @@ class OperationChoice(InputModel):
     access: Literal["read", "write"] | None = Field(
         None, description="Whether it changes something. This decides, whatever the source says of itself."
     )
+    repeatable: bool | None = Field(
+        None,
+        description="Of a write: whether twice is as once. Where nobody knows whether it happened, it is made again;"
+        " otherwise a person is asked.",
+    )
 
 
 Choices = Annotated[
@@ -149,6 +154,80 @@ class DocumentUpdate(InputModel):
     document: DocumentText | None = Field(None, description="The document; left out, it is read again from its url.")
 
 
+class McpSource(InputModel):
+    """An MCP server: at an address, or behind a command of this machine that the installation lists."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "slug": "printers",
+                    "name": "Printers",
+                    "url": "https://tools.example.com/mcp",
+                    "credential": {"kind": "bearer", "secret": "the token"},
+                    "operations": {"look_up": {"enabled": True, "access": "read"}},
+                }
+            ]
+        }
+    )
+
+    slug: Slug = Field(description=SLUG_HELP)
+    name: SourceName = Field(description="Name for people.")
+    url: Server | None = Field(None, description="Where it speaks MCP over streamable HTTP.")
+    command: Slug | None = Field(None, description="Instead of an address: a name in DESKHAND_MCP_COMMANDS.")
+    credential: CredentialInput | None = Field(None, description="Of an address: `bearer`, `basic` or `header`.")
+    operations: Choices = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _is_one_way(self) -> McpSource:
+        if (self.url is None) == (self.command is None):
+            raise ValueError("needs a url or a command, and not both")
+        if self.credential is None:
+            return self
+        if self.command is not None:
+            raise ValueError("a command takes no credential: it has an empty environment")
+        # The protocol forbids it, and whoever logs addresses would log the credential.
+        if self.credential.kind is CredentialKind.QUERY:
+            raise ValueError("an MCP server takes no credential in its address: use bearer, basic or header")
+        return self
+
+    @property
+    def configuration(self) -> dict[str, Any]:
+        """What is kept of how it is reached."""
+        return {"command": self.command} if self.url is None else {"url": self.url}
+
+
+class Acceptance(InputModel):
+    """Changes that somebody has read and accepts."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"operations": {"look_up": "9f86d081884c7d65" * 4}}]})
+
+    operations: dict[OperationName, Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]] = Field(
+        min_length=1, max_length=MOST_OPERATIONS, description="By operation, the digest of the change that was read."
+    )
+
+
+class OperationWords(BaseModel):
+    """What a source says of one operation; all of it is a stranger's, and a model reads it."""
+
+    description: str
+    hint: str = Field(description="What it says of its effect.")
+    arguments: dict[str, Any] = Field(description="JSON schema of its arguments, as a model reads it.")
+
+
+class OperationChangeView(BaseModel):
+    """An operation that is off because its source says something else of it by now."""
+
+    name: str
+    state: Literal["changed", "gone", "unread"] = Field(
+        description="`gone`: the source has it no more. `unread`: a run found it changed; refresh the source to see."
+    )
+    accepted: OperationWords
+    now: OperationWords | None = Field(description="What would be accepted.")
+    digest: str | None = Field(description="Names what would be accepted: send it back to accept just that.")
+    fault: str = Field(description="Why it cannot be used as it is now; empty if it can.")
+
+
 class SourceOperationView(BaseModel):
     """One thing a source can do."""
 
@@ -156,7 +235,12 @@ class SourceOperationView(BaseModel):
     description: str
     enabled: bool = Field(description="Whether agents may be granted it.")
     access: Literal["read", "write"] = Field(description="The tenant's word, which decides.")
+    repeatable: bool = Field(description="Of a write: whether twice is as once, by the tenant's word.")
     hint: str = Field(description="What the source says of itself: read, write, or nothing.")
+    state: Literal["", "changed", "gone", "unread", "unusable"] = Field(
+        description="Why it is off though nobody switched it off: see the source's changes."
+    )
+    fault: str = Field(description="Why it cannot be switched on; empty if it can.")
 
 
 class SourceSummary(BaseModel):

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from deskhand.audit import service as audit
 from deskhand.connectors import repository
 from deskhand.connectors.kinds import KINDS
+from deskhand.connectors.mcp.changes import settled
 from deskhand.connectors.models import SourceKind, ToolSource
 from deskhand.connectors.schemas import CredentialInput, OperationChoice, SourceChange
 from deskhand.connectors.values import MOST_ENABLED, Connection, Credential, SourceOperation
@@ -197,10 +198,13 @@ def audited(source: ToolSource) -> dict[str, Any]:
 def _as_chosen(operation: SourceOperation, choice: OperationChoice | None) -> SourceOperation:
     if choice is None:
         return operation
+    if choice.enabled is False:
+        operation = settled(operation)
     return replace(
         operation,
         is_enabled=operation.is_enabled if choice.enabled is None else choice.enabled,
         is_write=operation.is_write if choice.access is None else choice.access == "write",
+        repeatable=operation.repeatable if choice.repeatable is None else choice.repeatable,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
@@ -89,6 +89,17 @@ class Connection:
     credential: Credential | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Described:
+    """What a source says of itself.
+
+    Attributes:
+        operations: Each switched off.
+    """
+
+    operations: Sequence[SourceOperation]
+
+
 class SourceCaller(Protocol):
     """Calls the operations of one source, for one run."""
 
@@ -118,5 +129,7 @@ class SourceCaller(Protocol):
         ...
 
 
+Reader = Callable[[Connection, HttpClientFactory], Awaitable[Described]]
+"""Asks a source what it can do."""
 Opener = Callable[[Connection, HttpClientFactory], AbstractAsyncContextManager[SourceCaller]]
 """Opens a source; nothing may be asked of it before the first call, because a run may not need it."""

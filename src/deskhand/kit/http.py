@@ -13,8 +13,8 @@ import asyncio
 import ipaddress
 import socket
 import ssl
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cache
 
 import httpcore2
@@ -37,6 +37,7 @@ class HttpClientFactory:
         read_timeout: Seconds between two bytes of an answer.
         answer_timeout: Seconds for a whole answer, however steadily it drips.
         answer_bytes: Length of an answer, unpacked.
+        commands: By name, commands of this machine that may be started and talked to instead of a host.
         before_send: Called just before each request; raises to stop it (a worker checks its claim here).
     """
 
@@ -45,6 +46,7 @@ class HttpClientFactory:
     read_timeout: float = 30.0
     answer_timeout: float = 120.0
     answer_bytes: int = 32 * 1024 * 1024
+    commands: Mapping[str, Sequence[str]] = field(default_factory=dict)
     before_send: Callable[[], None] | None = None
 
     def client(

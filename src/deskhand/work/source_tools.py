@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from deskhand.audit import service as audit
+from deskhand.connectors import servers
 from deskhand.connectors.answers import cut_answer
-from deskhand.connectors.errors import CallInDoubtError, SourceError, SourceRefusedError
+from deskhand.connectors.errors import CallInDoubtError, SourceError, SourceRefusedError, ToolChangedError
 from deskhand.connectors.values import SourceCaller, SourceOperation
 from deskhand.engine.journal import Journal
 from deskhand.errors import ForbiddenError, InDoubtError, NotApprovedError
@@ -146,7 +147,7 @@ class SourceHands:
     async def _read(self, called: SourceOperation, arguments: Mapping[str, Any], *, key: str) -> dict[str, Any]:
         async def ask() -> Any:
             try:
-                return self._cut(await self._source.caller.call(called, arguments, mark=""))
+                return await self._called(called, arguments, mark="")
             except SourceRefusedError:
                 raise
             except SourceError as error:
@@ -168,7 +169,7 @@ class SourceHands:
             if permit is not None:
                 await permit.ensure_fresh()
             try:
-                answer = self._cut(await self._source.caller.call(called, arguments, mark=mark))
+                answer = await self._called(called, arguments, mark=mark)
             except SourceRefusedError:
                 raise
             except SourceError as error:
@@ -217,6 +218,18 @@ class SourceHands:
     def _is_repeatable(self, name: str) -> bool:
         called = self._source.operations[name]
         return called.repeatable or not called.is_write
+
+    async def _called(self, called: SourceOperation, arguments: Mapping[str, Any], *, mark: str) -> dict[str, Any]:
+        try:
+            return self._cut(await self._source.caller.call(called, arguments, mark=mark))
+        except ToolChangedError:
+            execution = self._journal.execution
+            # For every run from now on, until somebody has read what it says of itself now.
+            async with self._db.tenant_session(execution.tenant_id) as session:
+                await servers.suspend_operation(
+                    session, self.provider.tool_id, called.name, revision=self._source.revision, actor=self._actor
+                )
+            raise
 
     async def _ensure_takes(self, called: SourceOperation, arguments: Mapping[str, Any]) -> None:
         try:

@@ -1,0 +1,1 @@
+"""MCP servers as tool sources: over streamable HTTP, or as a process that the installation names."""
