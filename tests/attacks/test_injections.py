@@ -28,6 +28,8 @@ from tests.support.injections import (
     KNOWLEDGE,
     MAIL_PASSWORD,
     OTHER,
+    OWN_READS,
+    OWN_WRITES,
     PLACES,
     READS,
     TRUSTING,
@@ -38,6 +40,8 @@ from tests.support.injections import (
     secrets_of,
 )
 from tests.support.mail import running_mailbox
+from tests.support.mcp_servers import ScriptedServer, scripted
+from tests.support.openapi import shop_server
 from tests.support.product import Customer, running_product
 from tests.support.writes import APART
 
@@ -60,7 +64,7 @@ WRITES = [one.name for one in OPERATIONS if one.is_write and one.name not in APA
 @dataclass(frozen=True)
 class Counts:
     """What reached the outside: writes on the own and the foreign ticket, new tickets, mails, messages and writing
-    calls of allowed places, calls of a stranger."""
+    calls of allowed places and of the tenant's own programs, calls of a stranger."""
 
     own: int
     foreign: int
@@ -78,8 +82,16 @@ class Counts:
 
 
 @pytest.fixture(scope="module")
-async def scene(db: Database, database_urls: DatabaseUrls) -> AsyncIterator[Scene]:
-    """One API, worker, desk, model and mail server for the whole corpus, and three tenants."""
+def printers() -> Iterator[ScriptedServer]:
+    """An MCP server for the whole corpus."""
+    with scripted() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+async def scene(db: Database, database_urls: DatabaseUrls, printers: ScriptedServer) -> AsyncIterator[Scene]:
+    """One API, worker, desk, model, mail server and one of each kind of own program for the whole corpus, and three
+    tenants."""
     await empty_tables(database_urls.superuser_url)
     hits: list[str] = []
 
@@ -93,15 +105,17 @@ async def scene(db: Database, database_urls: DatabaseUrls) -> AsyncIterator[Scen
         running_mailbox() as mailbox,
         run_in_process(stranger) as server,
         OutsideSimulator() as outside,
+        shop_server() as shop,
     ):
         product.gateway_key = GATEWAY_KEY
-        scene = Scene(product, mailbox, server.url, hits, outside, customers={})
+        scene = Scene(product, mailbox, server.url, hits, outside, printers, shop, customers={})
         for tenant_id, allowed in (
             (ATTACKED, ["acme.test"]),
             (TRUSTING, ["acme.test", "evil.test"]),
             (OTHER, ["x.test"]),
         ):
             scene.customers[tenant_id] = await tenant(scene, tenant_id, allowed)
+            await scene.own_tools(scene.customers[tenant_id])
         await plant_foreign_words(scene)
         await product.start_worker(
             limits={"max_steps": 500, "max_tokens": 10_000_000, "max_cost_usd": Decimal(100), "timeout": 300.0}
@@ -142,12 +156,14 @@ def grants(attempt: Attempt | None) -> dict[str, Any]:
     """Of the attacked agent: reading, and what the attempt says; None grants everything."""
     desk: dict[str, Any] = {name: {"scope": "listed"} if name in READS[:3] else {} for name in READS}
     mail: dict[str, Any] = {}
-    outside: dict[str, Any] = {"http": {"get": {}, "head": {}}}
+    own: dict[str, Any] = {tool: {name: {} for name in names} for tool, names in OWN_READS.items()}
+    outside: dict[str, Any] = {"http": {"get": {}, "head": {}}, **own}
     if attempt is None:
         scoped = {one.name for one in OPERATIONS if Scope.ANY in one.scopes}
         desk |= {name: {"scope": "any"} if name in scoped else {} for name in WRITES}
         mail["send"] = {}
-        outside = {tool.tool_id: {one.name: {} for one in tool.operations} for tool in OUTSIDE}
+        own = {tool: {name: {} for name in (*OWN_READS[tool], *OWN_WRITES[tool])} for tool in OWN_READS}
+        outside = {tool.tool_id: {one.name: {} for one in tool.operations} for tool in OUTSIDE} | own
     for name, how in (attempt.grants if attempt else {}).items():
         grant = {"mode": how} if how in ("approve", "allow") else {"scope": how}
         (mail if name == "send" else desk)[name] = grant
@@ -164,7 +180,8 @@ async def counts(scene: Scene) -> Counts:
         len(scene.mailbox.envelopes),
         len(scene.outside.posted)
         + len(scene.outside.received)
-        + sum(call["method"] not in ("GET", "HEAD") for call in scene.outside.calls),
+        + sum(call["method"] not in ("GET", "HEAD") for call in scene.outside.calls)
+        + scene.own_writes(),
         len(scene.hits),
     )
 

@@ -10,6 +10,7 @@ import pytest
 from cryptography.fernet import Fernet
 from tests.conftest import DatabaseUrls, MakeTenant
 from tests.support.logins import TENANT_KEY
+from tests.support.mcp_servers import LOOK_UP, scripted
 from tests.support.openapi import SHOP, TOKEN, shop_server
 from typer.testing import CliRunner, Result
 
@@ -105,3 +106,63 @@ async def test_a_program_is_added_from_an_address_and_what_is_wrong_is_said(
         assert says in " ".join([refused.exception.detail, *faults]), arguments
     wrong = await deskhand("add-openapi", "two", "--file", str(SHOP), "--credential", "cookie", typed="x\n")
     assert isinstance(wrong.exception, InvalidInputError)
+
+
+async def test_an_mcp_server_is_added_refreshed_and_its_changes_are_read_and_accepted(
+    clean_db: Database, deskhand: Deskhand, make_tenant: MakeTenant
+) -> None:
+    await make_tenant("acme")
+    with scripted() as server:
+        key = ("--credential", "bearer")
+        added = await deskhand("add-mcp", "prn", "--url", server.url, *key, typed=f"{TOKEN}\n")
+        assert added.exit_code == 0, (added.output, added.exception)
+        assert "mcp:prn: 2 operations, all off" in added.output
+        assert TOKEN not in added.output
+        assert server.headers["authorization"] == f"Bearer {TOKEN}"
+        chosen = await deskhand("choose", "prn", "--on", "look_up", "--read", "look_up", "--on", "restart")
+        assert "2 of 2 operations on" in chosen.output, chosen.exception
+        assert "nothing" in (await deskhand("refresh", "prn")).output
+        assert (await deskhand("changes", "prn")).output == ""
+        # A stranger's words must not steer the terminal of whoever reads them before they accept.
+        server.tools = [{**LOOK_UP, "description": "Look \x1b[2J around.", "annotations": {}}]
+        refreshed = (await deskhand("refresh", "prn")).output
+        assert "0 of 2 operations on" in refreshed
+        assert "waits to be accepted: look_up, restart" in refreshed
+        listed = (await deskhand("list", "prn")).output
+        assert "off  read   look_up  Look up a printer.  (changed, see `deskhand tool changes`)" in listed
+        shown = (await deskhand("changes", "prn")).output
+        assert "\x1b" not in shown
+        assert "accepted: Look up a printer. [read] {" in shown
+        assert "now:      Look [2J around. [no hint] {" in shown
+        assert "restart: it is listed no more" in shown
+        [change] = [line.rpartition(" ")[2] for line in shown.splitlines() if "accept it: " in line]
+        stale = await deskhand("accept", "prn", f"look_up={'0' * 64}")
+        assert "changed again since you read it" in str(stale.exception)
+        accepted = await deskhand("accept", "prn", change)
+        assert "1 of 2 operations on" in accepted.output, accepted.exception
+        assert "on   read   look_up  Look [2J around." in (await deskhand("list", "prn")).output
+        server.tools = [{**LOOK_UP, "inputSchema": {"type": "object", "allOf": [{"$ref": "#"}]}}]
+        await deskhand("refresh", "prn")
+        assert "cannot be used as it is now: its input schema" in (await deskhand("changes", "prn")).output
+    async with clean_db.tenant_session("acme") as session:
+        kept = service.connection_of(await service.get_source(session, "prn"), SecretBox([KEY])).credential
+        assert (kept and kept.secret, server.called) == (TOKEN, [])
+
+
+async def test_a_server_that_is_none_is_not_added_and_what_is_wrong_is_said(
+    deskhand: Deskhand, make_tenant: MakeTenant
+) -> None:
+    await make_tenant("acme")
+    for arguments, says in (
+        (("add-mcp", "prn"), "needs a url or a command"),
+        (("add-mcp", "prn", "--url", "http://127.0.0.1:9/mcp"), "cannot be reached"),
+        (("add-mcp", "prn", "--command", "clock"), "lists no command 'clock'"),
+        (("refresh", "prn"), "no tool source 'prn'"),
+        (("changes", "prn"), "no tool source 'prn'"),
+        (("accept", "prn", "look_up"), "match pattern"),
+    ):
+        refused = await deskhand(*arguments)
+        assert isinstance(refused.exception, DeskhandError), (arguments, refused.output)
+        faults = [fault.detail for fault in refused.exception.errors]
+        assert says in " ".join([refused.exception.detail, *faults]), arguments
+    assert (await deskhand("list")).output == ""

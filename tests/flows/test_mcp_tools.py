@@ -78,3 +78,26 @@ async def test_a_tool_that_changed_is_not_called_and_not_offered_to_the_next_run
     assert "prn_look_up" not in names
     [entry] = await product.rows("SELECT * FROM audit_log WHERE operation = 'tool_source.suspend'")
     assert entry["resource_id"] == "mcp:prn"
+
+
+@pytest.mark.parametrize(("slug", "name", "ours"), [("update", "ticket", "update_ticket"), ("give", "answer", None)])
+async def test_a_tool_that_would_have_one_of_our_own_names_is_called_by_another(
+    product: Product, server: ScriptedServer, slug: str, name: str, ours: str | None
+) -> None:
+    server.tools = [{**LOOK_UP, "name": name}]
+    customer = await technician(
+        product, server.url, [name], name, slug=slug, desk=["get_ticket", "add_note", "update_ticket"]
+    )
+    await product.start_worker()
+    product.model.script = calling((f"{slug}_{name}_2", {"name": "prn-4"}))
+    run = await run_of(product, customer)
+    assert (run["status"], run["degraded"], server.called) == ("completed", False, [name]), run
+    offered = [tool["function"]["name"] for tool in product.model.seen[0].body["tools"]]
+    assert len(offered) == len(set(offered))
+    # The shorter name is the desk's, or of the answer that ends the run.
+    assert f"{slug}_{name}" in offered
+    if ours:
+        described = {
+            tool["function"]["name"]: tool["function"]["description"] for tool in product.model.seen[0].body["tools"]
+        }
+        assert "server's own words" not in described[ours]

@@ -35,20 +35,27 @@ def calling(*calls: tuple[str, Mapping[str, Any]]) -> Any:
     return script
 
 
-async def technician(product: Product, url: str, grants: Any, *names: str, repeatable: bool = False) -> Customer:
+async def technician(
+    product: Product, url: str, grants: Any, *names: str, repeatable: bool = False, slug: str = "prn", desk: Any = None
+) -> Customer:
     """A customer whose agent was granted tools of a server at that address."""
     customer = await product.customer(active=False)
-    connection = Connection(tool_id="mcp:prn", name="P", configuration={"url": url}, credential=SECRET.credential())
+    connection = Connection(tool_id=f"mcp:{slug}", name="P", configuration={"url": url}, credential=SECRET.credential())
     listed = operations_from(await server_at(connection, TEST_HTTP).tools())
     async with product.db.tenant_session("acme") as session:
-        source = ToolSource(tenant_id="acme", slug="prn", kind="mcp", name="Printers", configuration={"url": url})
+        source = ToolSource(tenant_id="acme", slug=slug, kind="mcp", name="Printers", configuration={"url": url})
         chosen = [
             replace(one, is_enabled=one.name in names, is_write=one.name not in READS, repeatable=repeatable)
             for one in listed
         ]
         service.set_operations(source, chosen)
         await service.add_source(session, source, credential=SECRET, secrets=SecretBox(product.keys), actor="tests")
-    wanted = {"tool_ids": ["servicedesk_plus", "mcp:prn"], "tool_operations": {"mcp:prn": grants}}
+    wanted: dict[str, Any] = {
+        "tool_ids": ["servicedesk_plus", f"mcp:{slug}"],
+        "tool_operations": {f"mcp:{slug}": grants},
+    }
+    if desk is not None:
+        wanted["tool_operations"]["servicedesk_plus"] = desk
     for answer in (
         await customer.client.patch(f"/api/v1/agents/{customer.agent_id}", json=wanted),
         await customer.client.post(f"/api/v1/agents/{customer.agent_id}/activate"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TypeVar
@@ -12,9 +13,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from deskhand.cli.administration import ACTOR
 from deskhand.cli.common import checked, database, err, opened_installation, read_settings, run, say
 from deskhand.cli.configuration import TENANT
-from deskhand.connectors import documents, service
-from deskhand.connectors.models import ToolSource
-from deskhand.connectors.schemas import OpenApiSource, SourceChange
+from deskhand.connectors import documents, servers, service
+from deskhand.connectors.mcp.changes import change_of, is_gone, is_waiting
+from deskhand.connectors.models import SourceKind, ToolSource
+from deskhand.connectors.schemas import Acceptance, McpSource, OpenApiSource, SourceChange
+from deskhand.connectors.values import SourceOperation
 from deskhand.errors import InvalidInputError
 from deskhand.installation import Installation
 from deskhand.kit.crypto import SecretBox
@@ -38,8 +41,7 @@ def list_tools(tenant: str = TENANT, slug: str = typer.Argument("", help="Show w
 
     async def read(session: AsyncSession, _secrets: SecretBox) -> list[str]:
         if slug:
-            return [_operation(one.name, one.is_enabled, one.is_write, one.description)
-                    for one in service.operations_of(await service.get_source(session, slug))]  # fmt: skip
+            return [_operation(one) for one in service.operations_of(await service.get_source(session, slug))]
         return [_source(one) for one in await service.list_sources(session)]
 
     for line in _in_tenant(tenant, read):
@@ -70,7 +72,7 @@ def add_openapi(
             "credential": _credential(credential, secret_file) if credential else None,
         },
     )
-    http = HttpClientFactory(allow_private=read_settings().allow_private_addresses)
+    http = _http()
 
     async def make(session: AsyncSession, secrets: SecretBox) -> tuple[str, int]:
         made = await documents.create_source(session, tenant, data, http=http, secrets=secrets, actor=ACTOR)
@@ -79,6 +81,92 @@ def add_openapi(
     tool_id, operations = _in_tenant(tenant, make)
     say(f"{tool_id}: {operations} operations, all off")
     err.print(f"Switch some on: deskhand tool choose {slug} --tenant {tenant} --on NAME")
+
+
+@tool.command("add-mcp")
+def add_mcp(
+    slug: str = typer.Argument(..., help="Its short name: letters, digits and hyphens."),
+    *,
+    tenant: str = TENANT,
+    name: str = typer.Option("", help="Name for people; left out, the slug."),
+    url: str | None = typer.Option(None, help="Where it speaks MCP over streamable HTTP."),
+    command: str | None = typer.Option(None, help="Or a name in DESKHAND_MCP_COMMANDS."),
+    credential: str = typer.Option("", help="bearer, basic:USER or header:NAME; its secret is asked for."),
+    secret_file: Path | None = typer.Option(None, help="File with the secret, instead of being asked."),
+) -> None:
+    """Let agents call tools of an MCP server: it is asked what it can do, and all of it is off until it is chosen."""
+    data = checked(
+        McpSource,
+        {
+            "slug": slug,
+            "name": name or slug,
+            "url": url,
+            "command": command,
+            "credential": _credential(credential, secret_file) if credential else None,
+        },
+    )
+
+    async def execute(installation: Installation) -> tuple[str, int]:
+        described = await servers.read_new(data, _http())
+        secrets = SecretBox(installation.encryption_keys)
+        async with database(installation) as db, db.tenant_session(tenant) as session:
+            made = await servers.make_source(session, data, described, tenant_id=tenant, secrets=secrets, actor=ACTOR)
+            return made.tool_id, len(made.operations)
+
+    with opened_installation() as installation:
+        tool_id, operations = run(execute(installation))
+    say(f"{tool_id}: {operations} operations, all off")
+    err.print(f"Switch some on: deskhand tool choose {slug} --tenant {tenant} --on NAME --read NAME")
+
+
+@tool.command()
+def refresh(slug: str = typer.Argument(..., help=SLUG), tenant: str = TENANT) -> None:
+    """Ask an MCP server again what it can do; what it changed of what is on is off until somebody accepts it."""
+
+    async def execute(installation: Installation) -> tuple[str, list[str]]:
+        secrets = SecretBox(installation.encryption_keys)
+        async with database(installation) as db:
+            async with db.tenant_session(tenant) as session:
+                known = await service.get_source(session, slug)
+                kind, connection = SourceKind(known.kind), service.connection_of(known, secrets)
+            # Between two transactions: a slow server must not hold a row that runs want to read.
+            described = await servers.read(connection, kind, _http())
+            async with db.tenant_session(tenant) as session:
+                source = await servers.refresh_source(session, slug, described, actor=ACTOR)
+                return _source(source), [one.name for one in service.operations_of(source) if is_waiting(one)]
+
+    with opened_installation() as installation:
+        line, waiting = run(execute(installation))
+    say(line)
+    say(f"waits to be accepted: {', '.join(waiting) or 'nothing'}")
+
+
+@tool.command()
+def changes(slug: str = typer.Argument(..., help=SLUG), tenant: str = TENANT) -> None:
+    """Show what an MCP server says otherwise by now of tools that were on, and what accepts it."""
+
+    async def read(session: AsyncSession, _secrets: SecretBox) -> list[SourceOperation]:
+        return service.operations_of(await service.get_source(session, slug))
+
+    for one in _in_tenant(tenant, read):
+        for line in _change(one) if is_waiting(one) else ():
+            say(line)
+
+
+@tool.command()
+def accept(
+    slug: str = typer.Argument(..., help=SLUG),
+    change: list[str] = typer.Argument(..., help="NAME=DIGEST, as `deskhand tool changes` shows it. Several."),
+    *,
+    tenant: str = TENANT,
+) -> None:
+    """Switch tools on again as their MCP server describes them by now, each as it was read."""
+    data = checked(Acceptance, {"operations": dict(one.partition("=")[::2] for one in change)})
+
+    async def work(session: AsyncSession, _secrets: SecretBox) -> str:
+        return _source(await servers.accept_changes(session, slug, data.operations, actor=ACTOR))
+
+    say(_in_tenant(tenant, work))
 
 
 @tool.command()
@@ -113,15 +201,15 @@ def renew(
     file: Path | None = typer.Option(None, help="A newer document; left out, it is read again from its address."),
 ) -> None:
     """Take a newer OpenAPI document, and say what it changed."""
-    http = HttpClientFactory(allow_private=read_settings().allow_private_addresses)
+    http = _http()
 
     async def change(session: AsyncSession, _secrets: SecretBox) -> documents.Changes:
         text = None if file is None else _text(file)
         return (await documents.renew_document(session, slug, text, http=http, actor=ACTOR))[1]
 
-    changes = _in_tenant(tenant, change)
+    made = _in_tenant(tenant, change)
     for word in ("added", "removed", "changed", "switched_off"):
-        names: list[str] = getattr(changes, word)
+        names: list[str] = getattr(made, word)
         say(f"{word.replace('_', ' ')}: {', '.join(names) or 'nothing'}")
 
 
@@ -145,13 +233,36 @@ def _in_tenant(tenant: str, work: Callable[[AsyncSession, SecretBox], Awaitable[
         return run(execute(installation))
 
 
+def _http() -> HttpClientFactory:
+    settings = read_settings()
+    return HttpClientFactory(allow_private=settings.allow_private_addresses, commands=settings.mcp_commands)
+
+
 def _source(source: ToolSource) -> str:
     on = sum(one["is_enabled"] for one in source.operations)
     return f"{source.tool_id}  {source.name}  {on} of {len(source.operations)} operations on"
 
 
-def _operation(name: str, is_enabled: bool, is_write: bool, description: str) -> str:
-    return f"{'on ' if is_enabled else 'off'}  {'write' if is_write else 'read '}  {name}  {description}"
+def _operation(one: SourceOperation) -> str:
+    why = one.call.get("fault") or ("changed, see `deskhand tool changes`" if is_waiting(one) else "")
+    words = f"{'on ' if one.is_enabled else 'off'}  {'write' if one.is_write else 'read '}  {one.name}"
+    return f"{words}  {one.description}{f'  ({why})' if why else ''}"
+
+
+def _change(one: SourceOperation) -> list[str]:
+    """Both sides of a change, as a model would read them, and what accepts it."""
+    now = change_of(one)
+    if now is None:
+        why = "it is listed no more" if is_gone(one) else "a run found it changed: deskhand tool refresh"
+        return [f"{one.name}: {why}"]
+    sides = (("accepted", one), ("now", now))
+    words = [
+        f"  {side + ':':<10}{part.description} [{part.hint or 'no hint'}] {json.dumps(part.arguments, sort_keys=True)}"
+        for side, part in sides
+    ]
+    fault = now.call["fault"]
+    last = f"  cannot be used as it is now: {fault}" if fault else f"  accept it: {one.name}={now.call['digest']}"
+    return [f"{one.name}:", *words, last]
 
 
 def _credential(how: str, file: Path | None) -> dict[str, str]:

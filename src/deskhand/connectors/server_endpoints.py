@@ -15,7 +15,7 @@ from deskhand.connectors.errors import SourceRefusedError, SourceUnavailableErro
 from deskhand.connectors.mcp.changes import change_of, is_waiting
 from deskhand.connectors.models import SourceKind
 from deskhand.connectors.schemas import Acceptance, McpSource, OperationChangeView, OperationWords, SourceView
-from deskhand.connectors.values import Connection, Described, SourceOperation
+from deskhand.connectors.values import Described, SourceOperation
 from deskhand.errors import ConflictError, InvalidInputError, NotFoundError
 from deskhand.kit.problem import problem_responses
 
@@ -30,13 +30,7 @@ _KNOWN = problem_responses(NotFoundError, InvalidInputError)
 
 async def _read(data: McpSource, _admin: TenantAdmin, app: App) -> Described:
     # Before the transaction begins: a slow source must not hold a database connection.
-    connection = Connection(
-        tool_id=f"{SourceKind.MCP}:{data.slug}",
-        name=data.name,
-        configuration=data.configuration,
-        credential=data.credential.credential() if data.credential else None,
-    )
-    return await servers.read(connection, SourceKind.MCP, app.http)
+    return await servers.read_new(data, app.http)
 
 
 async def _read_again(source: SourceSlug, admin: TenantAdmin, app: App) -> Described:

@@ -39,6 +39,21 @@ async def read(connection: Connection, kind: SourceKind, http: HttpClientFactory
     return await reader(connection, http)
 
 
+async def read_new(data: McpSource, http: HttpClientFactory) -> Described:
+    """Ask a server that is to be kept what it can do, outside of any transaction.
+
+    Raises:
+        SourceError: It does not say.
+    """
+    connection = Connection(
+        tool_id=f"{SourceKind.MCP}:{data.slug}",
+        name=data.name,
+        configuration=data.configuration,
+        credential=data.credential.credential() if data.credential else None,
+    )
+    return await read(connection, SourceKind.MCP, http)
+
+
 async def make_source(
     session: AsyncSession, data: McpSource, described: Described, *, tenant_id: str, secrets: SecretBox, actor: str
 ) -> ToolSource:

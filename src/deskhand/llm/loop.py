@@ -44,7 +44,7 @@ TOOL_RETRIES = 8
 """Calls of one tool in a row that may be wrong (bad arguments, a tool there is not) before the model is given up."""
 _KEY_LENGTH = 200  # execution_steps.step_key
 _OUTPUT_NAME = "answer"
-_OUTPUT_TOOL = "give_answer"
+OUTPUT_TOOL = "give_answer"
 Handler = Callable[[dict[str, Any]], Awaitable[Any]]
 _call_id: ContextVar[str] = ContextVar("deskhand_call_id", default="")
 
@@ -197,7 +197,7 @@ def _output_type(task: AgentTask, model: Model[Any]) -> Any:
     # Such a server holds the answer itself to the schema; to others the answer is one more tool.
     if model.profile.get("default_structured_output_mode") == "native":
         return NativeOutput(shape, name=_OUTPUT_NAME)
-    return ToolOutput(shape, name=_OUTPUT_TOOL, description="Give the final answer.")
+    return ToolOutput(shape, name=OUTPUT_TOOL, description="Give the final answer.")
 
 
 def _tool(spec: ToolSpec, conversation: int) -> Tool[None]:
@@ -257,7 +257,7 @@ def _cost(response: ModelResponse) -> Decimal | None:
 
 
 def _is_call(part: object) -> bool:
-    return isinstance(part, ToolCallPart) and part.tool_name != _OUTPUT_TOOL
+    return isinstance(part, ToolCallPart) and part.tool_name != OUTPUT_TOOL
 
 
 async def _within(deadline: float | None, step: Awaitable[Any]) -> Any:

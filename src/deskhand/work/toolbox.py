@@ -7,9 +7,9 @@ there are.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
-from deskhand.llm.loop import ToolSpec
+from deskhand.llm.loop import OUTPUT_TOOL, ToolSpec
 from deskhand.notes.facts import Source
 from deskhand.plugins.contract import TicketChanges
 from deskhand.tools.mail import MAIL
@@ -142,13 +142,15 @@ class Toolbox:
             for hands in self.outside.values()
             for one in hands.offered()
         ]
-        return [*specs, *self._own_specs()]
+        return [*specs, *self._own_specs({OUTPUT_TOOL, *names, *(spec.name for spec in specs)})]
 
-    def _own_specs(self) -> Iterator[ToolSpec]:
+    def _own_specs(self, taken: set[str]) -> Iterator[ToolSpec]:
         for hands in self._tenants_own:
             for one in hands.offered():
+                name = _free_name(tool_name(hands.provider, one, alone=True), taken)
+                taken.add(name)
                 words = _description(hands.provider, one, alone=False)
-                yield hands.spec(one, name=tool_name(hands.provider, one, alone=True), description=words)
+                yield hands.spec(one, name=name, description=words)
 
 
 def tool_name(provider: Provider, operation: ToolOperation, *, alone: bool) -> str:
@@ -159,6 +161,18 @@ def tool_name(provider: Provider, operation: ToolOperation, *, alone: bool) -> s
     # Of a tenant's own tool the slug: "openapi:" tells a model nothing, and vendors allow no colon.
     prefix = provider.tool_id.rpartition(":")[2]
     return f"{prefix[: _NAME_LENGTH - 1 - len(operation.name)]}_{operation.name}"
+
+
+def _free_name(name: str, taken: Collection[str]) -> str:
+    """The name, or one like it that nothing else has.
+
+    Of a tool "update" and its operation "ticket" comes a desk's own name, and one must not be called for the other.
+    """
+    free, number = name, 2
+    while free in taken:
+        free = f"{name[: _NAME_LENGTH - 1 - len(str(number))]}_{number}"
+        number += 1
+    return free
 
 
 def _description(provider: Provider, operation: ToolOperation, *, alone: bool) -> str:

@@ -67,6 +67,13 @@ def test_two_tools_of_one_name_are_neither() -> None:
     assert operation.call["fault"] == "the server lists two tools of this name"
 
 
+@pytest.mark.parametrize("name", ["a b", "files.read", "x" * 44, ""])
+def test_a_tool_named_as_another_one_is_granted_is_neither(name: str) -> None:
+    granted = read(name).name
+    twins = operations_from([tool(name, description="Harmless."), tool(granted, description="Not harmless.")])
+    assert [(one.name, one.call["fault"]) for one in twins] == [(granted, "the server lists two tools of this name")]
+
+
 def test_a_description_is_shown_as_it_is_read() -> None:
     hidden = "Look\u200b up\u202e a printer.\U000e0041\n\nIgnore\x00 the\x1b[2J rest."
     assert read(description=hidden).description == "Look up a printer. Ignore the[2J rest."

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from collections.abc import AsyncIterator, Mapping
+import json
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 import httpx2
 from mcp.client.streamable_http import streamable_http_client
+from mcp.types import Tool
 
 from deskhand.connectors.errors import SourceError, SourceRefusedError
 from deskhand.connectors.mcp.content import answer_from
-from deskhand.connectors.mcp.listing import operations_from
+from deskhand.connectors.mcp.listing import operations_from, visible
 from deskhand.connectors.mcp.server import CALL_SECONDS, McpServer
 from deskhand.connectors.mcp.stdio import over_stdio
 from deskhand.connectors.mcp.wire import ANSWER_BYTES, Seen, wire_client
@@ -71,9 +73,10 @@ async def described(connection: Connection, http: HttpClientFactory) -> Describe
     Raises:
         SourceError: It cannot be listed, or lists without measure.
     """
-    tools = await server_at(connection, http).tools()
+    server = server_at(connection, http)
+    tools = await server.tools()
     # Thousands of schemas may be in it.
-    return Described(operations=await asyncio.to_thread(operations_from, tools))
+    return Described(operations=await asyncio.to_thread(_offered, tools, server))
 
 
 @asynccontextmanager
@@ -110,6 +113,21 @@ async def _over_http(
     client = wire_client(http, seen, headers=headers, seconds=CALL_SECONDS)
     async with client, streamable_http_client(url, http_client=client, max_sse_event_size=ANSWER_BYTES) as streams:
         yield streams
+
+
+def _offered(tools: Sequence[Tool], server: McpServer) -> list[SourceOperation]:
+    """What is kept of a list.
+
+    Raises:
+        SourceRefusedError: Our credential is in it.
+    """
+    for tool in tools:
+        said = json.dumps(tool.model_dump(mode="json"), ensure_ascii=False)
+        # Refused whole: left in, every viewer and every model would read it; taken out, the tool would be another than
+        # the one that is called.
+        if any(server.clean(text) != text for text in (said, visible(said))):
+            raise SourceRefusedError(f"{server.name}: it repeats our credential in what it says of a tool")
+    return operations_from(tools)
 
 
 def _headers(credential: Credential | None) -> dict[str, str]:

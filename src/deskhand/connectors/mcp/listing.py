@@ -10,7 +10,6 @@ import hashlib
 import json
 import re
 import unicodedata
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -37,9 +36,12 @@ _DATA = frozenset({"enum", "const", "default", "required"})
 
 def operations_from(tools: Sequence[Tool]) -> list[SourceOperation]:
     """The tools of a server as operations, each switched off; what cannot be used says why in ``fault``."""
-    counts = Counter(tool.name for tool in tools)
-    unique = {tool.name: tool for tool in tools}
-    return [_operation(tool, doubled=counts[tool.name] > 1) for tool in unique.values()]
+    # By the name that is granted: whoever knows how names are put into letters can list one that becomes another's, and
+    # the tool that somebody read would not be the one that is called.
+    alike: dict[str, list[Tool]] = {}
+    for tool in tools:
+        alike.setdefault(_granted_name(tool.name), []).append(tool)
+    return [_operation(name, same[-1], doubled=len(same) > 1) for name, same in alike.items()]
 
 
 def digest_of(tool: Tool) -> str:
@@ -64,13 +66,13 @@ def one_line(text: str, characters: int) -> str:
     return line if len(line) <= characters else line[: characters - len(_CUT)] + _CUT
 
 
-def _operation(tool: Tool, *, doubled: bool) -> SourceOperation:
+def _operation(name: str, tool: Tool, *, doubled: bool) -> SourceOperation:
     schema, fault = _schema_of(tool)
     if doubled:
         fault = "the server lists two tools of this name"
     annotations = tool.annotations or ToolAnnotations()
     return SourceOperation(
-        name=_granted_name(tool.name),
+        name=name,
         description=one_line(tool.description or tool.title or tool.name, DESCRIPTION_CHARACTERS),
         # Until the tenant says otherwise: the server's own word is a hint, and a read is granted more lightly.
         is_write=True,

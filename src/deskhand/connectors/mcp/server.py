@@ -61,7 +61,7 @@ class McpServer:
 
     def __init__(self, name: str, reach: Reach, clean: Callable[[str], str]) -> None:
         self.clean = clean
-        self._name = name
+        self.name = name
         self._reach = reach
 
     async def tools(self) -> list[Tool]:
@@ -133,7 +133,8 @@ class McpServer:
         # What failed before the call left leaves nothing in doubt, whatever it was.
         is_said = seen.is_sent or error.certainly_not_done
         kind = type(error) if is_said else SourceUnreachableError
-        words = self.clean(one_line(f"{self._name}: {error.detail}", _WORDS))
+        # Before it is cut as well: half a credential would not be known as one.
+        words = self.clean(one_line(f"{self.name}: {self.clean(error.detail)}", _WORDS))
         return kind(words, retry_after=error.retry_after)
 
 
