@@ -30,6 +30,7 @@ from deskhand.access.trail import router as audit_router
 from deskhand.agents.endpoints import router as agents_router
 from deskhand.agents.templates.endpoints import router as agent_templates_router
 from deskhand.approvals.endpoints import router as approvals_router
+from deskhand.approvals.link_pages import router as approval_links
 from deskhand.approvals.pages import router as approval_pages
 from deskhand.appstate import App, SignInRules
 from deskhand.audit.refusals import Refusals
@@ -164,6 +165,7 @@ ROUTERS = (
     tenant_pages,
     undo_pages,
     execution_pages,
+    approval_links,
     approval_pages,
     schedule_pages,
     reference_pages,

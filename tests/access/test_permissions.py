@@ -55,6 +55,8 @@ public          POST /login/sso/{provider_id}
 public          GET /login/sso/{provider_id}/callback
 public          GET /set-password
 public          POST /set-password
+public          GET /approvals/link
+public          POST /approvals/link
 public          POST /agents/{agent_id}/webhook
 public          POST /webhooks/{tenant_id}/{tool_type}
 anybody         GET /

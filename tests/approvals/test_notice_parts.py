@@ -46,7 +46,9 @@ def call(**columns: Any) -> WaitingCall:
 
 def notice(*calls: WaitingCall, to: Recipient | None = None) -> Notice:
     tenant = TenantConfig(tenant_id="acme", name="Acme Corp", tool_type="jira")
-    return Notice(tenant=tenant, message_id=uuid4(), recipient=to or Recipient(MAIL, ANN, "operator"), calls=calls)
+    recipient = to or Recipient(MAIL, ANN, "operator", uuid4())
+    tokens = {one.id: f"dha_{one.id.int}" for one in calls}
+    return Notice(tenant=tenant, message_id=uuid4(), recipient=recipient, calls=calls, tokens=tokens)
 
 
 @pytest.mark.parametrize(
@@ -80,11 +82,13 @@ def test_a_mail_says_of_each_call_what_it_is_and_where_it_is_answered() -> None:
         "",
         "1. Update ticket on #1042, medium risk",
         "   First look, version 3, waits until 2026-11-28 20:00 UTC",
-        f"   {HERE}/approvals/acme/{UUID(int=7)}",
+        f"   {HERE}/approvals/link?token=dha_7",
         "",
         "2. Send, high risk",
         "   Digest, version 3, waits until 2026-11-28 20:00 UTC",
-        f"   {HERE}/approvals/acme/{UUID(int=8)}",
+        f"   {HERE}/approvals/link?token=dha_8",
+        "",
+        "Each link shows its call first, and then answers once, in your name: keep this mail to yourself.",
         "",
         f"All that waits for you: {HERE}/approvals",
     ]
@@ -98,7 +102,7 @@ def test_a_mail_about_more_than_anybody_reads_lists_the_first_and_counts_the_res
     many = notice(*(call(id=UUID(int=number)) for number in range(words.SHOWN + 3)))
     said = words.body(many, HERE)
     assert said.startswith(f"{words.SHOWN + 3} calls wait")
-    assert said.count("/approvals/acme/") == words.SHOWN
+    assert said.count("/approvals/link?token=") == words.SHOWN
     assert "… and 3 more." in said
     assert said.endswith(f"All that waits for you: {HERE}/approvals\n")
 
@@ -241,7 +245,8 @@ async def test_a_worker_that_was_slow_sends_nothing_that_another_one_has_taken(o
 
 async def test_members_are_those_who_may_answer_and_a_tenant_that_names_nobody_tells_nobody(office: Office) -> None:
     async with office.api.db.tenant_session("acme") as session:
-        assert await approving_members(session) == {ANN: "operator", BOB: "tenant_admin"}
+        members = await approving_members(session)
+        assert {address: one.role for address, one in members.items()} == {ANN: "operator", BOB: "tenant_admin"}
         first = await first_notice_at(session, "acme")
         assert first is not None
         assert first > await database_now(session)

@@ -27,6 +27,7 @@ from tests.support.factors import phone_of, session_of, show
 from tests.support.identity import body as provider_body
 from tests.support.identity import register
 from tests.support.mcp_sources import acceptance, changed_source, made_source, unread_source
+from tests.support.notices import mailed_link
 from tests.support.people import PASSWORD, account, browser, token_of
 
 from deskhand.access.models import User
@@ -175,6 +176,12 @@ class World:
         )
         return {"approval_id": str(await waiting_approval(self.api.db, "acme", run)), "ticket": ticket}
 
+    async def mailed_question(self) -> dict[str, str]:
+        asked = await self.question()
+        email = f"told-{next(self.tickets)}@acme.example"
+        await account(self.api, email, acme="operator")
+        return {**asked, "token": await mailed_link(self.api.db, "acme", asked["approval_id"], email)}
+
     async def changed_agent(self) -> dict[str, str]:
         ids = await self.new_agent()
         await self.clients["key"].patch(
@@ -321,6 +328,9 @@ STEPS = {
     ),
     "POST /approvals/{tenant_id}/{approval_id}/change": Step(
         ("approval.change",), lambda _: {**SHOWN, "arguments": '{"priority": "medium"}'}, "ann", World.question
+    ),
+    "POST /approvals/link": Step(
+        ("approval.approve",), lambda ids: {"token": ids["token"], "verb": "approve"}, "nobody", World.mailed_question
     ),
     "POST /tenants/{tenant_id}/people": Step(
         ("person.invite",), lambda _: {"email": "newer@example.com", "role": "viewer"}, "ann"

@@ -32,6 +32,7 @@ from deskhand.access.people.factor import pages as factor_pages
 from deskhand.access.people.invitations import pages as invitation_pages
 from deskhand.agents.models import Agent, AgentTrigger, AgentVersion
 from deskhand.approvals import endpoints as approval_endpoints
+from deskhand.approvals import link_pages
 from deskhand.approvals import pages as approval_pages
 from deskhand.appstate import AppState
 from deskhand.engine.models import AgentExecution, ExecutionStep
@@ -63,6 +64,7 @@ MODULES = (
     execution_pages,
     approval_endpoints,
     approval_pages,
+    link_pages,
     endpoints,
     pages,
     undo_pages,

@@ -7,10 +7,10 @@ import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import httpx2
-from sqlalchemy import text
+from sqlalchemy import select, text
 from tests.support.api import Api
 from tests.support.approvals import waiting_approval
 from tests.support.console import Console
@@ -18,8 +18,12 @@ from tests.support.logins import open_pool
 from tests.support.mail import Mailbox, running_mailbox
 from tests.support.people import account
 
+from deskhand.access.models import User
 from deskhand.agents.models import Agent
+from deskhand.approvals.models import ApprovalNotice, NoticeState
+from deskhand.approvals.notices import LINK, MAIL
 from deskhand.kit.clock import utc_now
+from deskhand.kit.crypto import key_digest, new_api_key
 from deskhand.kit.db.session import Database
 from deskhand.kit.http import HttpClientFactory
 from deskhand.simulators.outside import OutsideSimulator
@@ -41,6 +45,27 @@ async def notice_states(db: Database, tenant_id: str) -> list[str]:
     async with db.tenant_session(tenant_id) as session:
         rows = await session.execute(text("SELECT state FROM approval_notices ORDER BY recipient, approval_id"))
         return [row.state for row in rows]
+
+
+async def mailed_link(db: Database, tenant_id: str, approval_id: str, email: str) -> str:
+    """The secret of a link to a call, as it stood in a mail to a member."""
+    token = new_api_key(LINK)
+    async with db.platform_session() as session:
+        user_id = (await session.execute(select(User.id).where(User.email == email))).scalar_one()
+    async with db.tenant_session(tenant_id) as session:
+        session.add(
+            ApprovalNotice(
+                tenant_id=tenant_id,
+                approval_id=UUID(approval_id),
+                recipient=f"{MAIL}:{email}",
+                message_id=uuid4(),
+                state=NoticeState.SENT,
+                user_id=user_id,
+                secret_hash=key_digest(token),
+                digest="0" * 64,
+            )
+        )
+    return token
 
 
 @dataclass

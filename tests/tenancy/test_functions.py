@@ -18,6 +18,7 @@ ACROSS_TENANTS = {
     "due_schedules(integer)",
     "end_steps(jsonb)",
     "find_api_key(bytea)",
+    "find_approval_link(bytea)",
     "find_platform_key(bytea)",
     "find_tenant_hook(text,text)",
     "find_user_session(bytea)",
@@ -40,6 +41,7 @@ ACROSS_TENANTS = {
 }
 BY_HASH = {
     "find_api_key(bytea)",
+    "find_approval_link(bytea)",
     "find_platform_key(bytea)",
     "find_user_session(bytea)",
     "note_use(bytea,timestamp with time zone)",

@@ -83,7 +83,7 @@ class Principal:
 
     Attributes:
         kind: How the caller proved who it is: a machine's key, a platform key, a console session that a key opened,
-            or a person's own session.
+            a person's own session, or a link in a mail to that person.
         tenant_id: The one tenant it acts in; None for a platform administrator.
         role: One of ``access.models.ROLES``, or ``platform_admin``.
         actor: Name in the audit log, e.g. ``api-key:dhk_ab12cd34``.
@@ -92,7 +92,7 @@ class Principal:
         person: Who it is, where a person signed in.
     """
 
-    kind: Literal["api_key", "platform", "session", "person"]
+    kind: Literal["api_key", "platform", "session", "person", "link"]
     tenant_id: str | None
     role: str
     actor: str

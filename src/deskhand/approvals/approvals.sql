@@ -19,3 +19,22 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_te
        AND m.tenant_id = NULLIF(current_setting('app.current_tenant_id', true), '')
        AND m.role IN ('operator', 'tenant_admin') AND u.is_active
 $$;
+
+-- What a link in a mail is for, by the hash of its secret: asked before the tenant is known. Nothing where its person may
+-- not answer in the tenant any more. `must_sign_in`: the account is guarded by more than a password that its mailbox
+-- could reset, or its role is a provider's word, which is asked anew at each sign-in.
+CREATE FUNCTION find_approval_link(p_secret_hash bytea)
+RETURNS TABLE (tenant_id varchar, approval_id uuid, digest varchar, user_id uuid, email varchar, role varchar,
+               must_sign_in boolean, roles varchar[])
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+    SELECT n.tenant_id, n.approval_id, n.digest, u.id, u.email, m.role,
+           m.provider_id IS NOT NULL OR u.is_platform_admin OR u.is_break_glass OR u.password_hash IS NULL
+           OR COALESCE(u.password_vouched_in <> n.tenant_id, false)
+           OR EXISTS (SELECT FROM second_factors f WHERE f.user_id = u.id),
+           (SELECT array_agg(o.role) FROM memberships o WHERE o.user_id = u.id)
+      FROM approval_notices n
+      JOIN tenant_configs t ON t.tenant_id = n.tenant_id AND t.is_active
+      JOIN users u ON u.id = n.user_id AND u.is_active
+      JOIN memberships m ON m.user_id = u.id AND m.tenant_id = n.tenant_id AND m.role IN ('operator', 'tenant_admin')
+     WHERE n.secret_hash = p_secret_hash
+$$;

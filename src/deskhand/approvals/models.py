@@ -10,8 +10,10 @@ from uuid import UUID
 from sqlalchemy import (
     CheckConstraint,
     DateTime,
+    ForeignKey,
     ForeignKeyConstraint,
     Index,
+    LargeBinary,
     PrimaryKeyConstraint,
     String,
     Text,
@@ -123,7 +125,8 @@ _NOTICE_STATES = ", ".join(f"'{state}'" for state in NoticeState)
 class ApprovalNotice(TenantModel, Base):
     """That one call was told to one recipient; rows of one ``message_id`` went out as one message.
 
-    ``recipient`` is ``mail:`` and an address, or a chat and its channel.
+    ``recipient`` is ``mail:`` and an address, or a chat and its channel. A mail's link is its person's (``user_id``);
+    of its secret the hash alone is stored, and it holds for the call with this ``digest``.
     """
 
     __tablename__ = "approval_notices"
@@ -138,6 +141,8 @@ class ApprovalNotice(TenantModel, Base):
         CheckConstraint(f"state IN ({_NOTICE_STATES})", name="state"),
         Index("idx_approval_notices_recipient", "tenant_id", "recipient", "changed_at"),
         Index("idx_approval_notices_message_id", "tenant_id", "message_id"),
+        Index("uq_approval_notices_secret_hash", "secret_hash", unique=True),
+        Index("idx_approval_notices_user_id", "user_id"),
     )
 
     approval_id: Mapped[UUID]
@@ -145,6 +150,9 @@ class ApprovalNotice(TenantModel, Base):
     message_id: Mapped[UUID]
     state: Mapped[str] = mapped_column(String(10))
     changed_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.clock_timestamp())
+    user_id: Mapped[UUID | None] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
+    secret_hash: Mapped[bytes | None] = mapped_column(LargeBinary(32))
+    digest: Mapped[str | None] = mapped_column(String(64))
 
     def __repr__(self) -> str:
         return f"<ApprovalNotice(approval_id={self.approval_id}, recipient={self.recipient}, state={self.state})>"

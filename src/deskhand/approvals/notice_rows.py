@@ -113,15 +113,12 @@ async def lost_ones(session: AsyncSession, *, before: datetime) -> list[list[App
     return [list(notices) for _, notices in groupby(lost, key=lambda one: one.message_id)]
 
 
-async def begin(
-    session: AsyncSession, tenant_id: str, message_id: UUID, recipient: str, calls: Sequence[UUID], *, now: datetime
-) -> None:
-    """Take calls for one message; whoever took them before has lost them."""
-    state = {"message_id": message_id, "state": NoticeState.BEGUN, "changed_at": now}
-    values = [{"tenant_id": tenant_id, "approval_id": call, "recipient": recipient, **state} for call in calls]
+async def begin(session: AsyncSession, values: Sequence[Mapping[str, Any]]) -> None:
+    """Take calls for one message; whoever took them before has lost them, and the links that never left."""
     statement = insert(ApprovalNotice).values(values)
     keys = ("tenant_id", "approval_id", "recipient")
-    await session.execute(statement.on_conflict_do_update(index_elements=keys, set_=state))
+    taken = {name: statement.excluded[name] for name in values[0] if name not in keys}
+    await session.execute(statement.on_conflict_do_update(index_elements=keys, set_=taken))
 
 
 _HAND_OVER = text(

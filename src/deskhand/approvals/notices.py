@@ -8,7 +8,7 @@ certainly did not is sent again, and one that may have is not.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
@@ -21,12 +21,14 @@ from deskhand.approvals.models import ApprovalNotice, NoticeState
 from deskhand.approvals.notice_rows import WaitingCall
 from deskhand.audit.service import record
 from deskhand.engine.status import ExecutionStatus
+from deskhand.kit.crypto import key_digest, new_api_key
 from deskhand.kit.db.session import database_now
 from deskhand.tenants.approval_rules import NoticeRules, approval_rules
 from deskhand.tenants.models import TenantConfig
 from deskhand.tenants.notices import approving_members
 
 MAIL = "mail"
+LINK = "dha"
 ACTOR = "deskhand"
 MOST_TENANTS = 20
 """Tenants that one look takes; the next look takes further ones."""
@@ -45,11 +47,13 @@ class Recipient:
         kind: ``mail``, or the chat.
         name: The address or the channel.
         role: What the member may answer; None for a channel, which is told everything.
+        user_id: The member's account.
     """
 
     kind: str
     name: str
     role: str | None = None
+    user_id: UUID | None = None
 
     @property
     def key(self) -> str:
@@ -63,12 +67,17 @@ class Recipient:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notice:
-    """One message that a worker has taken, about calls that nobody has told its recipient of."""
+    """One message that a worker has taken, about calls that nobody has told its recipient of.
+
+    Attributes:
+        tokens: Secrets of the links of a mail, by call; known at this moment alone.
+    """
 
     tenant: TenantConfig
     message_id: UUID
     recipient: Recipient
     calls: Sequence[WaitingCall]
+    tokens: Mapping[UUID, str] = field(default_factory=dict, repr=False)
 
     @property
     def tenant_id(self) -> str:
@@ -109,10 +118,7 @@ async def take(session: AsyncSession, tenant_id: str) -> list[Notice]:
         for call_id, at in later.items():
             looks[call_id].append(at)
         if untold:
-            notice = Notice(tenant=tenant, message_id=uuid4(), recipient=recipient, calls=untold)
-            ids = [call.id for call in untold]
-            await rows.begin(session, tenant_id, notice.message_id, recipient.key, ids, now=now)
-            notices.append(notice)
+            notices.append(await _begin(session, tenant, recipient, untold, now))
     await rows.look_again(session, {call_id: min(times, default=None) for call_id, times in looks.items()})
     return notices
 
@@ -146,11 +152,36 @@ async def settle(
     )
 
 
+async def _begin(
+    session: AsyncSession, tenant: TenantConfig, recipient: Recipient, calls: Sequence[WaitingCall], now: datetime
+) -> Notice:
+    # A channel is read by whoever is in it: its links are nobody's, and so lead to signing in.
+    tokens = {call.id: new_api_key(LINK) for call in calls} if recipient.user_id is not None else {}
+    notice = Notice(tenant=tenant, message_id=uuid4(), recipient=recipient, calls=calls, tokens=tokens)
+    values = [
+        {
+            "tenant_id": notice.tenant_id,
+            "approval_id": call.id,
+            "recipient": recipient.key,
+            "message_id": notice.message_id,
+            "state": NoticeState.BEGUN,
+            "changed_at": now,
+            "user_id": recipient.user_id,
+            "secret_hash": key_digest(tokens[call.id]) if tokens else None,
+            "digest": call.digest,
+        }
+        for call in calls
+    ]
+    await rows.begin(session, values)
+    return notice
+
+
 async def _members(session: AsyncSession, rules: NoticeRules) -> Iterator[Recipient]:
     """The people who are named and who may answer something at this moment."""
-    roles: Mapping[str, str] = await approving_members(session) if rules.mail else {}
+    members = await approving_members(session) if rules.mail else {}
     addresses = dict.fromkeys(address.lower() for address in rules.mail)
-    return (Recipient(MAIL, address, roles[address]) for address in addresses if address in roles)
+    people = ((address, members[address]) for address in addresses if address in members)
+    return (Recipient(MAIL, address, member.role, member.user_id) for address, member in people)
 
 
 async def _untold(

@@ -29,11 +29,12 @@ async def ensure_may_answer(
     if not principal.may(approval.approver):
         raise ForbiddenError(f"This needs the role {approval.approver}; yours is {principal.role}.")
     # A no harms nobody, whoever says it.
-    if approving and await _wants_four_eyes(session, approval.tenant_id):
+    if approving and await wants_four_eyes(session, approval.tenant_id):
         await _ensure_new_eyes(session, approval, execution, principal)
 
 
-async def _wants_four_eyes(session: AsyncSession, tenant_id: str) -> bool:
+async def wants_four_eyes(session: AsyncSession, tenant_id: str) -> bool:
+    """Whether whoever approves has to be a person who signed in, and new to the call."""
     statement = select(TenantConfig.enhancement_preferences).where(TenantConfig.tenant_id == tenant_id)
     return approval_rules((await session.execute(statement)).scalar_one()).four_eyes
 
@@ -41,7 +42,8 @@ async def _wants_four_eyes(session: AsyncSession, tenant_id: str) -> bool:
 async def _ensure_new_eyes(
     session: AsyncSession, approval: Approval, execution: AgentExecution, principal: Principal
 ) -> None:
-    # Anybody may hold a key, also who wrote the agent: only a person who signed in is known to be somebody else.
+    # Anybody may hold a key or read a mailbox, also who wrote the agent: only a person who signed in is known to be
+    # somebody else.
     if principal.person is None:
         raise ForbiddenError("This tenant wants four eyes: sign in as a person to approve; a key is nobody's eyes.")
     started_by = await actors_of_run(

@@ -160,6 +160,12 @@ async def get_approval(session: AsyncSession, approval_id: UUID) -> ApprovalView
     return _view(row)
 
 
+async def get_open(session: AsyncSession, approval_id: UUID, digest: str) -> ApprovalView:
+    """One call that still waits with this digest. Raises as ``approve``."""
+    await _open(session, approval_id, digest)
+    return await get_approval(session, approval_id)
+
+
 async def approve(session: AsyncSession, approval_id: UUID, digest: str, *, principal: Principal) -> ApprovalView:
     """Let the run make the write, if the ticket is still as it was shown when the run comes to it.
 
@@ -299,7 +305,8 @@ async def _answer(
             raise ConflictError("Another run of this ticket waits for its start; let it end first.")
     verb = "approval.approve" if state is ApprovalState.APPROVED else "approval.decline"
     before, after = {"state": ApprovalState.WAITING.value}, {"state": state.value}
-    await _record(session, approval, verb, principal.actor, {"reason": words}, before=before, after=after)
+    details = {"reason": words, **({"by": "a link in a mail"} if principal.kind == "link" else {})}
+    await _record(session, approval, verb, principal.actor, details, before=before, after=after)
 
 
 async def _record(

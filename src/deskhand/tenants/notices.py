@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Set
+from dataclasses import dataclass
+from uuid import UUID
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -19,10 +21,18 @@ from deskhand.tenants.outside import outside_settings
 _PLACE = ("enhancement_preferences", "approvals", "notices")
 
 
-async def approving_members(session: AsyncSession) -> dict[str, str]:
-    """Roles of the members of the session's tenant who may answer something, by address in lower case."""
-    rows = await session.execute(text("SELECT lower(email) AS email, role FROM approving_members()"))
-    return {row.email: row.role for row in rows}
+@dataclass(frozen=True, slots=True)
+class ApprovingMember:
+    """A member who may answer something."""
+
+    user_id: UUID
+    role: str
+
+
+async def approving_members(session: AsyncSession) -> dict[str, ApprovingMember]:
+    """Members of the session's tenant who may answer something, by address in lower case."""
+    rows = await session.execute(text("SELECT user_id, lower(email) AS email, role FROM approving_members()"))
+    return {row.email: ApprovingMember(row.user_id, row.role) for row in rows}
 
 
 async def ensure_notices_reach(session: AsyncSession, tenant: TenantConfig, secrets: SecretBox) -> None:

@@ -30,7 +30,9 @@ def body(notice: Notice, public_url: str) -> str:
     """A mail to one person."""
     parts = [f"{_how_many(notice)} for an answer in {plain(notice.tenant.name)}.", ""]
     for number, call in enumerate(notice.calls[:SHOWN], 1):
-        parts += [f"{number}. {_what(call)}", f"   {_whose(call)}", f"   {address_of(notice, call, public_url)}", ""]
+        link = f"{public_url}/approvals/link?token={notice.tokens[call.id]}"
+        parts += [f"{number}. {_what(call)}", f"   {_whose(call)}", f"   {link}", ""]
+    parts += ["Each link shows its call first, and then answers once, in your name: keep this mail to yourself.", ""]
     parts += [*_rest(notice), f"All that waits for you: {public_url}/approvals"]
     return "\n".join(parts) + "\n"
 

@@ -1,0 +1,1 @@
+DROP FUNCTION find_approval_link(bytea)
