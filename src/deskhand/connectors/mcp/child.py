@@ -1,8 +1,8 @@
 """A process between us and a command that speaks MCP: it lives no longer than it must, and sees nothing of us.
 
-Started by ``stdio`` as ``python -m deskhand.connectors.mcp.child PARENT COMMAND…``. The command has an empty
-environment, the root as its folder and no standard error; what it writes is passed on, up to a length. It and all that
-it started are killed when we end, however we do, and after a time in any case. Linux alone can promise that.
+Started by ``stdio`` as ``python child.py PARENT COMMAND…``; it needs the standard library alone. The command has an
+empty environment, the root as its folder and no standard error; what it writes is passed on, up to a length. It and all
+that it started are killed when we end, however we do, and after a time in any case. Linux alone can promise that.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from mcp.client.stdio import StdioServerParameters, stdio_client
 
 from deskhand.connectors.errors import SourceRefusedError
 
-_CHILD = "deskhand.connectors.mcp.child"
+_CHILD = Path(__file__).with_name("child.py")  # its file: of this very installation, and without the package's imports
 
 
 @asynccontextmanager
@@ -31,7 +31,7 @@ async def over_stdio(name: str, *, commands: Mapping[str, Sequence[str]]) -> Asy
     # The SDK passes HOME, PATH and the like on; the child between passes nothing on.
     parameters = StdioServerParameters(
         command=sys.executable,
-        args=["-P", "-m", _CHILD, str(os.getpid()), *command],
+        args=["-I", str(_CHILD), str(os.getpid()), *command],
         encoding_error_handler="replace",
     )
     with _nowhere() as errlog:
