@@ -80,6 +80,14 @@ def test_every_operation_is_described(document: dict[str, Any]) -> None:
     assert all(declared.values())
 
 
+def test_no_pattern_of_what_comes_in_allows_what_cannot_be_stored(document: dict[str, Any]) -> None:
+    """NUL is refused everywhere; a schema that says otherwise has callers send it."""
+    sent = [value for place, value in walk(document) if "responses" not in place]
+    patterns = {part["pattern"] for part in sent if isinstance(part, dict) and isinstance(part.get("pattern"), str)}
+    assert len(patterns) > 5
+    assert [one for one in patterns if any(re.search(one, text) for text in ("\0", "a\0", "a\0a", "1\0"))] == []
+
+
 def test_parameters_are_those_of_the_path_and_named_once(document: dict[str, Any]) -> None:
     for name, operation in operations(document):
         places = [(parameter["in"], parameter["name"]) for parameter in operation.get("parameters", ())]

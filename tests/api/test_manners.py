@@ -105,8 +105,8 @@ async def test_every_get_has_a_head_and_405_names_every_method(api: Api) -> None
                 assert seen.status_code == (await acme.get(address)).status_code, path
         refused = await acme.put(address, json={})
         allowed = {method.strip() for method in refused.headers["allow"].split(",")}
-        assert (refused.status_code, methods <= allowed) == (405, True), (path, allowed)
-        assert ("HEAD" in allowed) == ("GET" in allowed)
+        expected = methods | ({"HEAD"} if "GET" in methods else set())
+        assert (refused.status_code, allowed) == (405, expected), path
 
 
 async def test_a_resource_the_caller_has_is_not_sent_again(api: Api) -> None:

@@ -53,11 +53,11 @@ async def show_login(
     request: Request,
     app: App,
     *,
-    next_path: Annotated[str, Query(alias="next", max_length=2000, description="Page to go on to.")] = "/",
-    token: Annotated[str, Query(max_length=500, description="A sign-in token, instead of a password.")] = "",
+    next_path: Annotated[StorableText, Query(alias="next", max_length=2000, description="Page to go on to.")] = "/",
+    token: Annotated[StorableText, Query(max_length=500, description="A sign-in token, instead of a password.")] = "",
     way: Annotated[Literal["", "key"], Query(alias="with", description="`key` asks for an API key.")] = "",
     via: Annotated[UUID | None, Query(description="An identity provider of one tenant, whose button is shown.")] = None,
-    was_set: Annotated[str, Query(alias="set", max_length=20, description="After a password was set.")] = "",
+    was_set: Annotated[StorableText, Query(alias="set", max_length=20, description="After a password was set.")] = "",
 ) -> HTMLResponse:
     """The page to sign in to the console on."""
     done = "Your password is set. Sign in with it." if was_set else ""

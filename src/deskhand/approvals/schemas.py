@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from deskhand.approvals.models import ApprovalState
 from deskhand.kit.page import DEFAULT_LIMIT, PageCursor, PageLimit
-from deskhand.kit.schema import InputModel, StorableText
+from deskhand.kit.schema import NOT_BLANK, InputModel, StorableText
 from deskhand.tools.schemas import Approver
 from deskhand.tools.values import Risk
 
@@ -102,7 +102,7 @@ class Decline(InputModel):
     """A no to the call as it was shown; the model reads why."""
 
     digest: Digest
-    reason: StorableText = Field(min_length=1, max_length=1000, pattern=r"\S")
+    reason: StorableText = Field(min_length=1, max_length=1000, pattern=r"\S", json_schema_extra=NOT_BLANK)
 
 
 class Change(InputModel):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
+from fastapi.routing import iter_route_contexts
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.routing import BaseRoute, Match
+from starlette.routing import BaseRoute, compile_path
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
@@ -13,12 +14,19 @@ _KEPT_IN_304 = frozenset({"etag", "cache-control", "content-location", "date", "
 
 
 def allowed_methods(routes: list[BaseRoute], scope: Scope) -> list[str]:
-    """Every method that the resource at this path has (Starlette names those of the first route only)."""
-    known = [
-        method
-        for method in METHODS
-        if any(route.matches({**scope, "method": method})[0] is Match.FULL for route in routes)
-    ]
+    """Every method that the resource at this path has (Starlette names those of the first route only).
+
+    Where a path is one of its own and fits a template too, as `/approvals/approve` and `/approvals/{id}`, it is the
+    former's methods that count: the latter's names no such resource.
+    """
+    path = str(scope["path"]).removeprefix(scope.get("root_path", ""))
+    methods: dict[str, set[str]] = {}
+    for route in iter_route_contexts(routes):
+        template = route.path or ""
+        if route.methods and compile_path(template)[0].match(path):
+            methods.setdefault(template, set()).update(route.methods)
+    closest = min(methods, key=lambda template: template.count("{"), default="")
+    known = [method for method in METHODS if method in methods.get(closest, ())]
     return ["HEAD", *known] if "GET" in known else known
 
 

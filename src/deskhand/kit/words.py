@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import StringConstraints
 
-Word = Annotated[str, StringConstraints(min_length=2, max_length=100, pattern=r"^\S+$")]
+Word = Annotated[str, StringConstraints(min_length=2, max_length=100, pattern=r"^[^\s\x00]+$")]
 """A word as somebody configures it: anything without white space."""
 
 

@@ -208,7 +208,7 @@ DONE = {
 
 @router.get("/account")
 async def account_page(
-    request: Request, app: App, viewer: SignedInPerson, changed: Annotated[str, Query(max_length=20)] = ""
+    request: Request, app: App, viewer: SignedInPerson, changed: Annotated[StorableText, Query(max_length=20)] = ""
 ) -> Response:
     return await _account(request, app, viewer, done=DONE.get(changed, ""))
 
