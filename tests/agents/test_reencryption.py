@@ -35,6 +35,7 @@ MakeTenant = Callable[..., Awaitable[TenantConfig]]
 OLD, NEW = (Fernet.generate_key().decode() for _ in range(2))
 NOT_FERNET = {
     "api_keys.key_hash",
+    "approval_notices.secret_hash",
     "invitations.secret_hash",
     "password_links.secret_hash",
     "platform_keys.key_hash",
