@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -16,6 +16,7 @@ from tests.conftest import DatabaseUrls, MakeTenant
 from tests.support.commands import commands
 from tests.support.identity import CLIENT_SECRET, pretender
 from tests.support.logins import TENANT_KEY
+from tests.support.mcp_servers import LOOK_UP, ScriptedServer, scripted
 from typer.testing import CliRunner
 
 from deskhand.access.models import Membership, SecondFactor, User
@@ -67,6 +68,11 @@ COMMANDS: dict[str, tuple[list[str], tuple[str, ...]]] = {
     ),
     "tool choose": (["shop", "--tenant", "acme", "--on", "listOrders"], ("tool_source.update",)),
     "tool renew": (["shop", "--tenant", "acme", "--file", "{document}"], ("tool_source.renew",)),
+    "tool add-mcp": (["prn", "--tenant", "acme", "--url", "{mcp}"], ("tool_source.create",)),
+    "tool choose --mcp": (["prn", "--tenant", "acme", "--on", "look_up"], ("tool_source.update",)),
+    "tool refresh": (["prn", "--tenant", "acme"], ("tool_source.refresh",)),
+    "tool changes": (["prn", "--tenant", "acme"], ()),
+    "tool accept": (["prn", "--tenant", "acme", "{change}"], ("tool_source.accept",)),
     "tool remove": (["shop", "--tenant", "acme"], ("tool_source.delete",)),
     "sso switch-off": (["{provider}", "--tenant", "acme"], ("identity_provider.update",)),
     "sso remove": (["{provider}", "--tenant", "acme"], ("identity_provider.delete",)),
@@ -135,10 +141,19 @@ async def things(
         yield {**files, "issuer": source.url}
 
 
-async def test_every_changing_command_records_who_sat_there(clean_db: Database, things: dict[str, str]) -> None:
+@pytest.fixture
+def mcp() -> Iterator[ScriptedServer]:
+    """A server whose tools change."""
+    with scripted() as server:
+        yield server
+
+
+async def test_every_changing_command_records_who_sat_there(
+    clean_db: Database, things: dict[str, str], mcp: ScriptedServer
+) -> None:
     known = {" ".join(word for word in name.split() if not word.startswith("--")) for name in COMMANDS}
     assert commands(typer.main.get_command(command_line)) == known | READS | NO_TENANTS_DATA | UNDO_COMMANDS
-    said: dict[str, str] = dict(things)
+    said: dict[str, str] = {**things, "mcp": mcp.url}
     sequence, wrong = 0, []
     for name, (arguments, operations) in COMMANDS.items():
         words = [word for word in name.split() if not word.startswith("--")]
@@ -152,6 +167,10 @@ async def test_every_changing_command_records_who_sat_there(clean_db: Database, 
             wrong.append(f"{name}: {[entry.operation for entry in entries]} {result.output} {result.exception}")
         if any(entry.actor != "command-line" or " of " not in (entry.user_agent or "") for entry in entries):
             wrong.append(f"{name}: {entries[0].actor}, {entries[0].user_agent}")
+        if name == "tool choose --mcp":
+            mcp.tools = [{**LOOK_UP, "description": "Look around."}]  # refreshed and accepted next
+        if name == "tool changes":
+            said["change"] = result.output.rpartition("accept it: ")[2].split()[-1]
         if name.startswith("key create") and entries:
             said["platform_key" if "--platform" in name else "key"] = entries[0].details["after"]["prefix"]
         if name.startswith("sso add") and entries:
