@@ -6,7 +6,7 @@ import asyncio
 
 from fastapi.routing import iter_route_contexts
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.routing import BaseRoute, compile_path
+from starlette.routing import BaseRoute, Match, compile_path
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
@@ -23,8 +23,12 @@ def allowed_methods(routes: list[BaseRoute], scope: Scope) -> list[str]:
     methods: dict[str, set[str]] = {}
     for route in iter_route_contexts(routes):
         template = route.path or ""
-        if route.methods and compile_path(template)[0].match(path):
-            methods.setdefault(template, set()).update(route.methods)
+        if route.methods:
+            if compile_path(template)[0].match(path):
+                methods.setdefault(template, set()).update(route.methods)
+        # What is mounted decides for itself.
+        elif route.original_route.matches(scope)[0] is Match.FULL:
+            methods.setdefault(template, set()).update(METHODS)
     closest = min(methods, key=lambda template: template.count("{"), default="")
     known = [method for method in METHODS if method in methods.get(closest, ())]
     return ["HEAD", *known] if "GET" in known else known
