@@ -7,9 +7,9 @@ import signal
 
 import pytest
 from tests.chaos.conftest import STALE_AFTER, StartProcess
-from tests.support.mcp_runs import calling, technician
 from tests.support.mcp_servers import scripted
 from tests.support.product import Product
+from tests.support.source_runs import calling, technician
 
 pytestmark = pytest.mark.chaos
 

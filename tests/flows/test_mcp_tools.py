@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
-from tests.support.mcp_runs import CANARY, calling, run_of, technician, told
 from tests.support.mcp_servers import LOOK_UP, ScriptedServer, everything, scripted, text
 from tests.support.product import Product
+from tests.support.source_runs import CANARY, calling, run_of, technician, told
 
 from deskhand.simulators.models import Reply, obliging
 

@@ -11,6 +11,7 @@ from starlette.responses import JSONResponse
 from tests.support.openapi import SHOP as DOCUMENT
 from tests.support.openapi import TOKEN, Seen, prism, shop_server
 from tests.support.product import Customer, Product
+from tests.support.source_runs import run_of, told
 
 from deskhand.simulators.models import Reply, obliging
 
@@ -47,18 +48,6 @@ def calling(*calls: tuple[str, Mapping[str, Any]]) -> Any:
         return Reply(tool_calls=(calls[told],)) if told < len(calls) else obliging(body)
 
     return script
-
-
-async def run_of(product: Product, customer: Customer) -> dict[str, Any]:
-    ticket = await product.desk.file_ticket()
-    answer = await product.deliver(customer, ticket, delivery_id=ticket)
-    return await product.ended(customer, answer.json()["execution_id"])
-
-
-def told(product: Product) -> str:
-    """Everything that tools answered the model."""
-    bodies = [seen.body for seen in product.model.seen]
-    return json.dumps([m["content"] for body in bodies for m in body["messages"] if m["role"] == "tool"])
 
 
 def targets(shop: Seen) -> list[str]:

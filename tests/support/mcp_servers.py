@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import socket
 import sqlite3
 import subprocess
@@ -18,7 +17,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-import pytest
+from tests.support.npm import need_npm
 from tests.support.real_providers import accepts
 
 EVERYTHING = (
@@ -192,20 +191,13 @@ def scripted() -> Iterator[ScriptedServer]:
         server.server_close()
 
 
-def need_everything() -> None:
-    """Skip where npm's server is not installed; in CI that is a failure."""
-    if shutil.which("node") and EVERYTHING.is_file():
-        return
-    reason = "npm's server-everything is not installed: tools/ci-setup.sh does it where npm is"
-    if os.environ.get("CI"):
-        pytest.fail(reason)
-    pytest.skip(reason)
-
-
 @contextmanager
 def everything() -> Iterator[str]:
-    """npm's @modelcontextprotocol/server-everything over streamable HTTP; its address."""
-    need_everything()
+    """npm's @modelcontextprotocol/server-everything over streamable HTTP; its address.
+
+    Skips where it is not installed; in CI that is a failure.
+    """
+    need_npm(EVERYTHING, "server-everything")
     port = free_port()
     with _running(["node", str(EVERYTHING), "streamableHttp"], port, env={**os.environ, "PORT": str(port)}):
         yield f"http://127.0.0.1:{port}/mcp"

@@ -113,18 +113,7 @@ def switch_off(
     """Let nobody sign in with a provider; the sessions that it opened end at once."""
     change = (ProviderChange if tenant else InstallationProviderChange)(is_active=undo)
 
-    async def work(session: AsyncSession, secrets: SecretBox, _oidc: OidcClient) -> None:
-        await providers.change_provider(
-            session,
-            tenant_id=tenant or None,
-            provider_id=provider,
-            data=change,
-            secrets=secrets,
-            actor=ACTOR,
-            now=utc_now(),
-        )
-
-    _on_platform(work)
+    _change(provider, tenant, change)
     out.print(f"{provider} is switched {'on' if undo else 'off'}.", highlight=False, markup=False)
 
 
@@ -151,6 +140,12 @@ def trust(
     values = {"vouches_for_second_factor": not undo}
     change = checked(ProviderChange, values) if tenant else checked(InstallationProviderChange, values)
 
+    _change(provider, tenant, change)
+    state = "not trusted" if undo else "trusted"
+    out.print(f"{provider} is {state} with the second factor.", highlight=False, markup=False)
+
+
+def _change(provider: UUID, tenant: str, change: ProviderChange | InstallationProviderChange) -> None:
     async def work(session: AsyncSession, secrets: SecretBox, _oidc: OidcClient) -> None:
         await providers.change_provider(
             session,
@@ -163,8 +158,6 @@ def trust(
         )
 
     _on_platform(work)
-    state = "not trusted" if undo else "trusted"
-    out.print(f"{provider} is {state} with the second factor.", highlight=False, markup=False)
 
 
 def _on_platform(

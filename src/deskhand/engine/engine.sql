@@ -17,10 +17,11 @@
 --
 -- finish_execution ends the run ('completed', 'failed', 'cancelled'), or parks it for another try ('queued', not before
 -- its time), or leaves it to a person ('waiting'; it may name a time at which the sweep lets it go on unanswered). One
--- that waits for its ticket's requester listens, and an event of the ticket wakes it (wake_listener). The same transaction hands over what the freed slot makes room for
--- (promote_executions). Whoever ends a run, a trigger closes its journal (close_steps). What no transaction could do, since its worker died, sweep_executions does for all tenants every
--- second: it hands over runs whose heartbeat stopped and queued runs that PgQueuer lost. A start that finds its run still
--- 'running' counts a crash, and the fourth ends the run. A worker that was only away for a while hands its runs back
+-- that waits for its ticket's requester listens, and an event of the ticket wakes it (wake_listener). The same
+-- transaction hands over what the freed slot makes room for (promote_executions). Whoever ends a run, a trigger closes
+-- its journal (close_steps). What no transaction could do, since its worker died, sweep_executions does for all tenants
+-- every second: it hands over runs whose heartbeat stopped and queued runs that PgQueuer lost. A start that finds its
+-- run still 'running' counts a crash, and the fourth ends the run. A worker that was only away for a while hands its runs back
 -- when it wakes, which takes the crash off the count again.
 --
 -- Tenants share the workers by weight (next_queue_tag), and each has limits of its own: how many run at once
@@ -367,8 +368,9 @@ END
 $$;
 
 -- Closes the journal of a run that ends, whoever ends it: its worker, a start that finds it cancelled or too often
--- crashed, a person. A trigger, because a write that stayed 'started' would be in doubt for ever and nobody would be told. The worker
--- has asked the desks before (work/settling.py); what is open here nobody could settle, and the run says so.
+-- crashed, a person. A trigger, because a write that stayed 'started' would be in doubt for ever and nobody would be
+-- told. The worker has asked the desks before (work/settling.py); what is open here nobody could settle, and the run
+-- says so.
 CREATE FUNCTION close_steps() RETURNS trigger
 LANGUAGE plpgsql AS $$
 DECLARE

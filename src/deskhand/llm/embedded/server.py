@@ -280,7 +280,7 @@ def _run_the_smaller(arguments: argparse.Namespace) -> NoReturn:
     command += ["--name", arguments.smaller_name, "--state-file", str(arguments.state_file)]
     command += ["--context", str(arguments.context), "--threads", str(arguments.threads), "--port", str(arguments.port)]
     # In this process, whose niceness stays: whoever keeps it keeps it, and llama.cpp's memory goes with the old image.
-    os.execv(sys.executable, command)  # noqa: S606  # nosec B606
+    os.execv(sys.executable, command)  # noqa: S606 - our own interpreter and file names  # nosec B606
 
 
 def _write_private(path: Path, text: str) -> None:

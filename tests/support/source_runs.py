@@ -1,4 +1,4 @@
-"""A customer whose agent was granted tools of an MCP server, and what its runs came to."""
+"""Runs whose agent calls tools of a tenant's own, of an MCP server or a described API, and what they came to."""
 
 from __future__ import annotations
 
