@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import os
 import subprocess
-import sys
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +17,7 @@ from cryptography.fernet import Fernet
 from sqlalchemy import Table, select, text
 from tests.conftest import DatabaseUrls
 from tests.support.logins import PROVER, TENANT_KEY
+from tests.support.program import deskhand
 
 from deskhand.access.models import IdentityProvider, SecondFactor, User, UserSession
 from deskhand.access.sessions import Proof, open_session
@@ -212,10 +212,7 @@ def _deskhand(
     }
     if keys is not None:
         environment["DESKHAND_ENCRYPTION_KEYS"] = keys
-    return subprocess.run(
-        [sys.executable, "-m", "deskhand.cli", *arguments],
-        env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=200, check=False,
-    )  # fmt: skip
+    return deskhand(*arguments, environment=environment, directory=tmp_path)
 
 
 async def test_the_command_rotates_while_the_database_serves(

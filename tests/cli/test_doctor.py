@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import subprocess
-import sys
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +18,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from tests.conftest import TEMPLATE, DatabaseUrls, urls_of
 from tests.support.logins import TENANT_KEY
+from tests.support.program import deskhand
 
 from deskhand.cli.doctor import _models_of
 from deskhand.cli.outside import _fault, _places
@@ -57,10 +57,7 @@ def _deskhand(urls: DatabaseUrls, directory: Path, *arguments: str, **more: str)
         "COLUMNS": "500",
         **more,
     }
-    return subprocess.run(
-        [sys.executable, "-m", "deskhand.cli", *arguments],
-        env=environment, cwd=directory, capture_output=True, text=True, timeout=200, check=False,
-    )  # fmt: skip
+    return deskhand(*arguments, environment=environment, directory=directory)
 
 
 async def test_it_names_what_lets_tenants_meet(own_database: DatabaseUrls, tmp_path: Path) -> None:

@@ -235,7 +235,7 @@ async def test_output_is_corrected_twice_and_then_given_up(
 ) -> None:
     simulator.replies.extend([Reply(content={"category": "plumbing"}), OK])
     assert (await ask(gateway, http)).output == {"category": "access"}
-    assert "'plumbing' is not one of" in simulator.chats[1].body["messages"][-1]["content"]
+    assert '"plumbing" is not one of' in simulator.chats[1].body["messages"][-1]["content"]
 
     simulator.replies.extend([Reply(content={"category": "plumbing"})] * 3)
     with pytest.raises(InvalidOutputError, match="after 2 corrections"):

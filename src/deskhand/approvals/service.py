@@ -12,7 +12,6 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-import jsonschema
 from sqlalchemy import RowMapping
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -37,6 +36,7 @@ from deskhand.engine.models import AgentExecution
 from deskhand.engine.status import ExecutionStatus
 from deskhand.errors import ConflictError, FieldProblem, InvalidInputError, NotFoundError
 from deskhand.kit.db.session import database_now
+from deskhand.kit.judge import Judge
 from deskhand.kit.page import Page, cut_page, decode_cursor
 from deskhand.kit.pointer import pointer
 from deskhand.plugins.registry import PluginManager
@@ -256,10 +256,9 @@ def ensure_fitting(
     operation = find_provider(approval.tool_id, plugins, sources).operation(approval.operation)
     if operation is None:
         raise ConflictError(f"'{approval.tool_id}' cannot do '{approval.operation}' any more; decline it.")
-    validator = jsonschema.Draft202012Validator(dict(operation.arguments))
     faults = [
-        FieldProblem(pointer(["arguments", *error.absolute_path]), error.message[:300])
-        for error in validator.iter_errors(dict(arguments))
+        FieldProblem(pointer(["arguments", *fault.path]), fault.sentence[:300])
+        for fault in Judge(operation.arguments).faults(dict(arguments))
     ]
     if TICKET in arguments and operation.scopes:
         # What was shown is one ticket's state; another ticket would have to be read, by the run.

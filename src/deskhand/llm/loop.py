@@ -16,7 +16,6 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Literal
 
-import jsonschema
 from pydantic_ai import (
     Agent,
     AgentRun,
@@ -35,6 +34,7 @@ from pydantic_ai.models import Model
 from pydantic_ai.settings import ModelSettings
 from pydantic_ai.usage import UsageLimits
 
+from deskhand.kit.judge import Judge, dotted
 from deskhand.llm.calls import DistinctCalls
 from deskhand.llm.durability import JournalDurability, StepJournal, ToolJournalConfig
 from deskhand.llm.errors import InvalidOutputError, ModelTimeoutError
@@ -180,11 +180,11 @@ def _agent(task: AgentTask, model: Model[Any], journal: StepJournal | None) -> A
         capabilities=[] if journal is None else [JournalDurability(journal, task.run_id)],
         retries=AgentRetries(tools=TOOL_RETRIES, output=OUTPUT_RETRIES),
     )
-    validator = jsonschema.Draft202012Validator(dict(task.output_schema))
+    judge = Judge(task.output_schema)
 
     @agent.output_validator
     def fits(output: dict[str, Any]) -> dict[str, Any]:
-        fault = _fault(validator, output)
+        fault = _fault(judge, output)
         if fault:
             raise ModelRetry(fault)
         return output
@@ -201,10 +201,10 @@ def _output_type(task: AgentTask, model: Model[Any]) -> Any:
 
 
 def _tool(spec: ToolSpec, conversation: int) -> Tool[None]:
-    validator = jsonschema.Draft202012Validator(dict(spec.parameters))
+    judge = Judge(spec.parameters)
 
     async def call(context: RunContext[None], /, **args: Any) -> Any:
-        fault = _fault(validator, args)
+        fault = _fault(judge, args)
         if fault:
             raise ModelRetry(fault)
         ident = context.tool_call_id or ""
@@ -230,11 +230,10 @@ def _tool(spec: ToolSpec, conversation: int) -> Tool[None]:
     return tool
 
 
-def _fault(validator: jsonschema.Draft202012Validator, value: object) -> str:
+def _fault(judge: Judge, value: object) -> str:
     """What is wrong with a value, in one line the model can act on; empty if nothing is."""
     # Three faults, in the order of the fields: a model mends a few at a time, and a long list crowds out its task.
-    errors = sorted(validator.iter_errors(value), key=lambda error: list(map(str, error.absolute_path)))
-    return "; ".join(f"{error.json_path}: {error.message}"[:300] for error in errors[:3])
+    return "; ".join(f"{dotted(fault.path)}: {fault.sentence}"[:300] for fault in judge.faults(value)[:3])
 
 
 def _usage(messages: Sequence[ModelMessage]) -> tuple[RunUsage, list[Decimal | None]]:
