@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from cryptography.fernet import Fernet
 from tests.conftest import DatabaseUrls
+from tests.support.program import deskhand
 
 
 def _serve(url: str, directory: Path, part: str = "serve") -> subprocess.CompletedProcess[str]:
@@ -22,10 +22,7 @@ def _serve(url: str, directory: Path, part: str = "serve") -> subprocess.Complet
         "DESKHAND_PORT": "0",
         "NO_COLOR": "1",
     }
-    return subprocess.run(
-        [sys.executable, "-m", "deskhand.cli", part],
-        env=environment, cwd=directory, capture_output=True, text=True, timeout=200, check=False,
-    )  # fmt: skip
+    return deskhand(part, environment=environment, directory=directory)
 
 
 @pytest.mark.parametrize(

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from tests.support.program import deskhand
 
 from deskhand.settings import Settings, mistyped_variables
 
@@ -47,12 +47,11 @@ def test_a_slip_in_the_file_counts_too(tmp_path: Path) -> None:
 def test_a_command_says_it_once_and_goes_on(tmp_path: Path) -> None:
     def listed(**more: str) -> subprocess.CompletedProcess[str]:
         environment = {**os.environ, "DESKHAND_DATABSE_URL": "postgresql://x", "COLUMNS": "300", **more}
-        return subprocess.run(
-            [sys.executable, "-m", "deskhand.cli", "models", "list"],
-            env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=True,
-        )  # fmt: skip
+        return deskhand("models", "list", environment=environment, directory=tmp_path)
 
-    said = listed().stderr
+    answer = listed()
+    assert answer.returncode == 0, answer.stderr
+    said = answer.stderr
     assert said.count("DESKHAND_DATABSE_URL is no setting and is ignored; did you mean 'DESKHAND_DATABASE_URL'?") == 1
     assert "postgresql://x" not in said
     assert "DATABSE" not in listed(DESKHAND_CHILD="1").stderr
