@@ -70,7 +70,7 @@ def _be_the_program(request: dict[str, object]) -> int:
 
 def _main() -> None:
     cli = import_module("deskhand.cli")
-    for module in sorted(set(cli.COMMANDS.values())):
+    for module in sorted({module for module, _ in cli.COMMANDS.values()}):
         import_module(f"deskhand.cli.{module}")
     gc.freeze()
     for line in sys.stdin:

@@ -12,51 +12,65 @@ from types import TracebackType
 from typing import Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from deskhand import __version__
 
-COMMANDS = {
-    "demo": "demo",
-    "up": "up",
-    "serve": "serve",
-    "worker": "work",
-    "db": "database",
-    "models": "models",
-    "simulator": "simulate",
-    "import-tickets": "content",
-    "import-articles": "content",
-    "import-systems": "content",
-    "user": "people",
-    "key": "people",
-    "sso": "sso",
-    "keys": "encryption",
-    "tenant": "administration",
-    "audit": "administration",
-    "desk": "administration",
-    "apply": "configuration",
-    "export": "configuration",
-    "templates": "templates",
-    "agent": "templates",
-    "undo": "undo",
-    "tool": "sources",
-    "doctor": "doctor",
+COMMANDS: dict[str, tuple[str, str]] = {
+    "demo": ("demo", "File tickets in a simulated desk and read the notes the agent writes on them."),
+    "up": ("up", "Run everything on this machine: PostgreSQL (if embedded), the embedded model, API, worker."),
+    "serve": ("serve", "Run the API and the console."),
+    "worker": ("work", "Run a worker; any number of them, on any number of machines."),
+    "db": ("database", "The database schema."),
+    "models": ("models", "The model that runs on this machine."),
+    "simulator": (
+        "simulate",
+        "Run a simulated desk (or model gateway) with a web page, for demos, tests and training.",
+    ),
+    "import-tickets": ("content", "Import resolved tickets; running it again resumes and never doubles."),
+    "import-articles": ("content", "Import articles and procedures."),
+    "import-systems": ("content", "Import the system inventory."),
+    "user": ("people", "People's accounts."),
+    "key": ("people", "API keys of tenants and of platform administrators."),
+    "sso": ("sso", "Identity providers with which people sign in."),
+    "keys": ("encryption", "The encryption keys of stored secrets."),
+    "tenant": ("administration", "Tenants."),
+    "audit": ("administration", "The audit log."),
+    "desk": ("administration", "Setting up a desk."),
+    "apply": (
+        "configuration",
+        "Make a tenant's agents what the files of a folder say: shows what changes, asks, then changes all or nothing.",
+    ),
+    "export": ("configuration", "Write a tenant's agents into a folder, as ``apply`` reads them; secrets stay out."),
+    "templates": ("templates", "Agents to begin from."),
+    "agent": ("templates", "Agents."),
+    "undo": ("undo", "Take back what agents wrote."),
+    "tool": ("sources", "Programs of a tenant's own that its agents may call."),
+    "doctor": (
+        "doctor",
+        "Check database, schema, roles, keys, exposure and model; exits with 1 if something needs fixing.",
+    ),
 }
-"""Command to the module under ``deskhand.cli`` that has it; each module's ``app`` holds its commands by name."""
+"""Command to the module under ``deskhand.cli`` that has it (in its ``app``, by name), and what help says of it."""
 
 
 class LazyGroup(TyperGroup):
-    """Finds a command by importing its module."""
+    """Finds a command by importing its module; lists them, and guesses at a mistyped one, without."""
 
-    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - Click's signature
-        return list(COMMANDS)
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        self.commands = {name: TyperCommand(name, help=words) for name, (_, words) in COMMANDS.items()}
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        module = COMMANDS.get(cmd_name)
-        if module is None:
+        if cmd_name not in COMMANDS:
             return None
+        module, _ = COMMANDS[cmd_name]
         group = typer.main.get_group(import_module(f"deskhand.cli.{module}").app)
         return group.get_command(ctx, cmd_name)
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        names = TyperGroup(name=self.name, commands=dict(self.commands), help=self.help, params=self.params)
+        names.format_help(ctx, formatter)
 
 
 app = typer.Typer(
