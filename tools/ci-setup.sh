@@ -3,6 +3,7 @@
 # oldest server we support) and ip (network namespaces). Without them those tests skip and say why; nothing else needs them.
 # From npm: Spectral, for the rules of the OpenAPI document; oidc-provider, to sign in with; Prism, which
 # answers as an OpenAPI document says; server-everything, an MCP server whose tools are called.
+# From the package index, apart from our own environment: Glances, which serves its own OpenAPI document.
 # benchmarks/executions.py also needs Redis and wrk:  tools/ci-setup.sh benchmarks
 set -euo pipefail
 
@@ -39,6 +40,19 @@ locked() { # a folder of tests/support with a lock of npm: what it locks, into t
 locked strict_provider "the strict identity provider"
 locked prism "Prism"
 locked everything "the MCP project's own server"
+
+glances() { # what its lock pins would not go along with our own pins, so it has an environment to itself
+  local lock home uv; lock="$(dirname "${BASH_SOURCE[0]}")/../tests/support/glances/requirements.lock"
+  home="$(dirname "${BASH_SOURCE[0]}")/../.cache/glances"; uv="$(dirname "${BASH_SOURCE[0]}")/../.venv/bin/uv"
+  cmp -s "$lock" "$home/installed.lock" && return
+  if ! [ -x "$uv" ]; then echo "[tests] tools/environment.sh dev has not run: tests with Glances will be skipped" >&2; return; fi
+  echo "[tests] installing Glances" >&2
+  { "$uv" venv --quiet --clear --python "${uv%/uv}/python" "$home" &&
+    timeout 180 "$uv" pip install --quiet --python "$home/bin/python" --require-hashes -r "$lock" &&
+    cp "$lock" "$home/installed.lock"; } </dev/null >/dev/null 2>&1 ||
+    { rm -rf "$home"; echo "[tests] Glances could not be installed: its tests will be skipped" >&2; }
+}
+glances
 
 missing=() loses=()
 need() { # package, what goes without it

@@ -18,6 +18,7 @@ PIN = re.compile(r"^([A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[^]]*\])?==(\S+?)(?:\s*;.*)
 PERMISSIVE = re.compile(
     r"(?i)\b(MIT(-0|-CMU)?|0?BSD|Apache|ISC|PSF|Python Software Foundation|PostgreSQL|Unlicense|Zlib|HPND|CC0)\b"
 )
+LOCKS = ("requirements*.lock", "tests/support/*/requirements*.lock")
 WEAK_COPYLEFT = frozenset({"pathspec"})
 """MPL-2.0: changes to their own files stay open; what is built with them is free."""
 STRONG = re.compile(r"(?i)\b(A?GPL|LGPL|SSPL|BUSL|Commons Clause|Proprietary|Commercial)\b")
@@ -98,7 +99,11 @@ def parts_faults(sbom: Mapping[str, object], locked: Collection[Package]) -> Ite
 
 def main(arguments: list[str]) -> int:
     root = Path(__file__).resolve().parents[2]
-    texts = {path.name: path.read_text(encoding="utf-8") for path in sorted(root.glob("requirements*.lock"))}
+    texts = {
+        path.relative_to(root).as_posix(): path.read_text(encoding="utf-8")
+        for pattern in LOCKS
+        for path in sorted(root.glob(pattern))
+    }
     runtime = pins(texts["requirements.lock"])
     findings = [fault for name, text in texts.items() for fault in unpinned(name, text)]
     findings += licences({name for name, _ in runtime})

@@ -33,6 +33,7 @@ LOCK_PATTERNS = (
     ("names an address; a lock file pins by version and hash only", re.compile(r"https?://|file:/|^\s*--(?!hash)\S*")),
 )
 OTHER_LOCKS = re.compile(r"(^|/)(uv\.lock|poetry\.lock|pdm\.lock|pylock[\w.-]*\.toml|yarn\.lock)$")
+OUR_LOCK = re.compile(r"(^|/)requirements[^/]*$")
 NPM_LOCK = re.compile(r"(^|/)package-lock\.json$")
 # npm pins by hash alone with --omit-lockfile-registry-resolved; without it each package carries its registry's address.
 NPM_SOURCE = re.compile(r'"resolved":')
@@ -49,7 +50,7 @@ def check(path: str, text: str) -> Iterator[str]:
         yield f"{path}: a lock file that records where packages came from; `make lock` writes ours"
     if NPM_LOCK.search(path) and NPM_SOURCE.search(text):
         yield f"{path}: records where packages came from; make it with npm's --omit-lockfile-registry-resolved"
-    patterns = PATTERNS + (LOCK_PATTERNS if path.startswith("requirements") else ())
+    patterns = PATTERNS + (LOCK_PATTERNS if OUR_LOCK.search(path) else ())
     for number, line in enumerate(text.splitlines(), start=1):
         for what, pattern in patterns:
             found = pattern.search(line)
