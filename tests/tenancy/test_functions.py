@@ -31,7 +31,7 @@ ACROSS_TENANTS = {
     "prune_history(text,interval,integer)",
     "prune_audit_log(interval,integer)",
     "queue_depth()",
-    "record_delivery(text,uuid,text,text,text,integer,text,text,text,text,text,integer)",
+    "record_delivery(text,uuid,text,text,text,integer,text,text,text,text,text,integer,jsonb)",
     "schedule_delay()",
     "start_executions(jsonb)",
     "sweep_executions(double precision)",
@@ -51,7 +51,7 @@ FOR_THE_DOOR = {
     "find_tenant_hook(text,text)",
     "find_webhook_triggers(uuid)",
     "queue_depth()",
-    "record_delivery(text,uuid,text,text,text,integer,text,text,text,text,text,integer)",
+    "record_delivery(text,uuid,text,text,text,integer,text,text,text,text,text,integer,jsonb)",
     "wake_listener(text,uuid,text,text)",
     "writes_on_ticket(text,text,text,integer)",
 }

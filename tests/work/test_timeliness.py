@@ -10,7 +10,7 @@ import pytest
 from tests.support.product import Customer, Product
 
 from deskhand.simulators.models import Reply, obliging
-from deskhand.work import timeliness
+from deskhand.work import due, timeliness
 
 GRANTS = {"servicedesk_plus": ["get_ticket", "add_note", "reply", "resolve"]}
 SOLVED = "A person solved the ticket meanwhile; nothing was written."
@@ -83,13 +83,17 @@ async def test_a_ticket_that_was_solved_long_after_its_event_and_before_the_run_
     assert dry["note"]["markdown"]
 
 
-async def test_an_event_about_a_solved_ticket_brings_its_note(product: Product) -> None:
+async def test_an_event_about_a_solved_ticket_brings_a_note_only_where_a_person_asks(product: Product) -> None:
     customer = await product.customer(tool_operations=GRANTS)
     await product.start_worker()
     ticket_id = await product.desk.file_ticket()
     await solve(product, ticket_id)
     run = await product.ended(customer, await delivered(product, customer, ticket_id))
-    assert (run["status"], run["not_written"]) == ("completed", None)
+    assert (run["status"], run["not_written"]) == ("completed", due.SOLVED)
+    assert ((await product.desk.effects(ticket_id))["notes"], product.model.chats) == (0, [])
+    answer = await customer.client.post(f"/api/v1/executions/{run['id']}/replay", json={"mode": "live"})
+    asked = await product.ended(customer, answer.json()["id"])
+    assert (asked["status"], asked["not_written"]) == ("completed", None)
     assert (await product.desk.effects(ticket_id))["notes"] == 1
 
 

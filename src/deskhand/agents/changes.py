@@ -74,7 +74,7 @@ def restore_triggers(agent: Agent, stored: Sequence[Mapping[str, Any]], *, secre
         for name in ("trigger_type", "payload_schema", *SCHEDULE_FIELDS):
             if name in part:
                 setattr(trigger, name, part[name])
-        trigger.note_word = part.get("note_word")
+        trigger.note_word, trigger.event_filter = part.get("note_word"), part.get("event_filter")
         if trigger.trigger_type == TriggerType.WEBHOOK:
             trigger.webhook_url = webhook_path(agent.id)
             if trigger.hmac_secret is None:
@@ -202,6 +202,7 @@ def _fill(trigger: AgentTrigger, data: AgentTriggerCreate) -> None:
     trigger.trigger_type = data.trigger_type.value
     trigger.payload_schema = data.payload_schema
     trigger.note_word = data.note_word
+    trigger.event_filter = data.event_filter.as_stored() if data.event_filter else None
     trigger.webhook_url = webhook_path(trigger.agent_id) if data.trigger_type == TriggerType.WEBHOOK else None
     for name in SCHEDULE_FIELDS:
         setattr(trigger, name, getattr(data, name))

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, ConfigDict, Field, SecretStr, field_validator, model_validator
 
+from deskhand.agents.event_filter import EventFilter
 from deskhand.agents.llm_config import LLMConfig, SentLLMConfig
 from deskhand.agents.models import Agent, AgentTrigger
 from deskhand.agents.outcomes import Outcome, read_outcome
@@ -156,7 +157,11 @@ def _trigger_content(trigger: AgentTriggerCreate | AgentTrigger, *, is_paused: b
     kind = TriggerType(trigger.trigger_type)
     if kind is TriggerType.WEBHOOK:
         said = {name: getattr(trigger, name) for name in WEBHOOK_STATE}
-        own: dict[str, Any] = {name: value for name, value in said.items() if value is not None}
+        own: dict[str, Any] = {
+            name: value.as_stored() if isinstance(value, EventFilter) else value
+            for name, value in said.items()
+            if value is not None
+        }
     else:
         own = {name: getattr(trigger, name) for name in SCHEDULE_FIELDS}
         own |= {"is_paused": True} if is_paused else {}

@@ -81,8 +81,8 @@ class AgentTrigger(TenantModel, Base):
     A webhook trigger has a URL path and a Fernet-encrypted secret; during a rotation the previous
     secret stays valid until ``previous_hmac_secret_expires_at``. A schedule trigger has a cron
     expression; ``next_fire_at`` is computed in its zone. With a ``note_word``, a webhook starts a run only
-    for a technician's internal note that says it. ``tenant_id`` with the composite foreign
-    key makes it impossible to hang a trigger under another tenant's agent.
+    for a technician's internal note that says it; with an ``event_filter``, only for events that fit.
+    ``tenant_id`` with the composite foreign key makes it impossible to hang a trigger under another tenant's agent.
     """
 
     __tablename__ = "agent_triggers"
@@ -123,6 +123,7 @@ class AgentTrigger(TenantModel, Base):
     next_fire_at: Mapped[Timestamp | None]
     payload_schema: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
     note_word: Mapped[str | None] = mapped_column(String(100))
+    event_filter: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
     created_at: Mapped[CreatedAt]
     updated_at: Mapped[UpdatedAt]
 

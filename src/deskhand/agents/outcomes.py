@@ -13,11 +13,13 @@ from deskhand.errors import FieldProblem
 from deskhand.kit.schema import InputModel
 from deskhand.tenants.fields import EMAIL, OUTSIDE, PLACE, SLACK, TEAMS
 from deskhand.tenants.mail import MailAddress, MailSettings
+from deskhand.tenants.note_rules import NothingFound
 from deskhand.tenants.outside import OutsideSettings
 from deskhand.tools.mail import MOST_RECIPIENTS, SUBJECT_LIMIT
 from deskhand.tools.values import Grants
 
 MOST_CHANNELS = 10
+_OPTIONAL = ("mail_to", "chat_to", "on_ticket", "max_age_minutes", "nothing_found")
 CHANNEL = f"^(?:{SLACK}|{TEAMS}):{PLACE.removeprefix('^')}"
 """A channel as an outcome names it: the chat, and the tenant's name of the channel."""
 
@@ -82,8 +84,16 @@ class Outcome(InputModel):
         " words; needs `add_note`.",
     )
 
+    nothing_found: NothingFound | None = Field(
+        None,
+        description="Of a note: whether it is written where it could only say that nothing was found. Left out, the"
+        " tenant's preferences decide (`notes.nothing_found`).",
+    )
+
     @model_validator(mode="after")
     def _only_a_report_is_sent(self) -> Outcome:
+        if self.nothing_found is not None and self.kind is not OutcomeKind.NOTE:
+            raise ValueError(f"nothing_found belongs to the kind 'note', and this is '{self.kind.value}'")
         for name in ("mail_to", "chat_to", "on_ticket"):
             if getattr(self, name) and self.kind is not OutcomeKind.REPORT:
                 raise ValueError(f"{name} belongs to the kind 'report', and this is '{self.kind.value}'")
@@ -97,7 +107,7 @@ class Outcome(InputModel):
     def as_stored(self) -> dict[str, Any]:
         """What is written to the column; members of mails and messages only where there is one."""
         # Left out, so that a changed default subject makes no new version of agents that send nothing.
-        unused = {name for name in ("mail_to", "chat_to", "on_ticket", "max_age_minutes") if not getattr(self, name)}
+        unused = {name for name in _OPTIONAL if not getattr(self, name)}
         untitled = {"mail_subject"} if unused >= {"mail_to", "chat_to"} else set()
         return self.model_dump(mode="json", exclude=unused | untitled)
 

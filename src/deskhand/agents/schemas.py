@@ -19,6 +19,7 @@ from pydantic import (
 )
 from pydantic.config import JsonDict
 
+from deskhand.agents.event_filter import EventFilter
 from deskhand.agents.llm_config import LLMConfig
 from deskhand.agents.models import Agent, AgentTrigger
 from deskhand.agents.outcomes import Outcome, read_outcome
@@ -77,8 +78,8 @@ Zone = Annotated[str, StringConstraints(max_length=64), Field(json_schema_extra=
 NEVER_DRAFT_AGAIN = "Invalid status transition: an agent cannot go back to draft, for example active → draft"
 
 SCHEDULE_FIELDS = ("schedule_cron", "schedule_timezone", "misfire_policy", "misfire_max_age_seconds")
-_WEBHOOK_ONLY = ("webhook_url", "hmac_secret", "payload_schema", "note_word")
-WEBHOOK_STATE = ("payload_schema", "note_word")
+_WEBHOOK_ONLY = ("webhook_url", "hmac_secret", "payload_schema", "note_word", "event_filter")
+WEBHOOK_STATE = ("payload_schema", "note_word", "event_filter")
 
 
 class AgentTriggerCreate(InputModel):
@@ -123,6 +124,9 @@ class AgentTriggerCreate(InputModel):
         description="A webhook starts a run only for an internal note in which a technician, never the requester,"
         " writes this word; left out, every event does.",
         examples=["#handover"],
+    )
+    event_filter: EventFilter | None = Field(
+        None, description="Which events of a webhook start a run; left out, all that the desk's plugin acts on."
     )
 
     @field_validator("schedule_timezone")
@@ -375,6 +379,7 @@ def trigger_view(trigger: AgentTrigger) -> dict[str, Any]:
             "previous_secret_valid_until": trigger.previous_hmac_secret_expires_at,
             "payload_schema": trigger.payload_schema,
             "note_word": trigger.note_word,
+            "event_filter": trigger.event_filter,
         }
     else:
         shown |= {name: getattr(trigger, name) for name in (*SCHEDULE_FIELDS, "next_fire_at")}

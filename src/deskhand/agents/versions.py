@@ -119,7 +119,8 @@ def _trigger_snapshot(trigger: AgentTrigger) -> dict[str, Any]:
     names = WEBHOOK_FIELDS if trigger.trigger_type == TriggerType.WEBHOOK else SCHEDULE_FIELDS
     own = {name: getattr(trigger, name) for name in names}
     # Left out where it is not set, so that versions made before there was one still equal their agent.
-    own |= {} if trigger.note_word is None else {"note_word": trigger.note_word}
+    chosen = {"note_word": trigger.note_word, "event_filter": trigger.event_filter}
+    own |= {name: value for name, value in chosen.items() if value is not None}
     return {"id": str(trigger.id), "trigger_type": trigger.trigger_type, **own}
 
 

@@ -17,6 +17,7 @@ from uuid import UUID
 import asyncpg
 from pydantic import BaseModel
 
+from deskhand.agents.event_filter import EventFilter, read_filter
 from deskhand.engine.births import why_not_startable
 from deskhand.intake import repository
 from deskhand.intake.repository import TriggerRow
@@ -43,6 +44,7 @@ class KnownTrigger:
     tenant_secrets: tuple[str, ...]
     readers: tuple[tuple[str, type[TicketingToolPlugin]], ...]
     configs: dict[str, BaseModel] = field(default_factory=dict)
+    event_filter: EventFilter | None = None
 
     @property
     def plugins(self) -> tuple[type[TicketingToolPlugin], ...]:
@@ -191,4 +193,5 @@ class TriggerBook:
             tenant_secrets=(decrypt(row.webhook_signing_secret_encrypted),),
             readers=tuple((tool, self._plugins.get_plugin(tool)) for tool in row.tool_ids if not is_beside_desks(tool)),
             configs=configs,
+            event_filter=read_filter(row.event_filter),
         )

@@ -20,6 +20,7 @@ from deskhand.errors import (
     UnavailableError,
 )
 from deskhand.intake import repository
+from deskhand.intake.filtering import FilterTrial, TriedFilter, try_filter
 from deskhand.intake.inbox import Inbox
 from deskhand.intake.schemas import DeliveryAnswer, DeliveryQuery, DeliveryRecord, TenantHookAnswer
 from deskhand.kit.page import Page
@@ -117,6 +118,21 @@ async def list_deliveries(
 ) -> Page[DeliveryRecord]:
     """Deliveries to the tenant's triggers, newest first: accepted, ignored and rejected ones, each with its reason."""
     return await repository.list_deliveries(session, query, limit=query.limit, cursor=query.cursor)
+
+
+@router.post(
+    "/api/v1/deliveries/try-filter",
+    operation_id="try_event_filter",
+    responses=problem_responses(InvalidInputError),
+    summary="Try an event filter on what came in",
+)
+async def try_event_filter(_viewer: Viewer, session: TenantSession, trial: FilterTrial) -> TriedFilter:
+    """Which of the tenant's newest deliveries would have started a run, and why the others would not.
+
+    Nothing is started and nothing is stored. A delivery that was refused, or that came while the agent was off, was
+    never read, and is not in it or keeps its reason.
+    """
+    return await try_filter(session, trial)
 
 
 async def read_request(request: Request) -> WebhookRequest:

@@ -30,6 +30,7 @@ from deskhand.errors import (
 from deskhand.intake import repository
 from deskhand.intake.book import KnownTrigger, TriggerBook
 from deskhand.intake.echo import could_be_known, is_echo
+from deskhand.intake.filtering import facts_of
 from deskhand.intake.notes import change_of, why_no_word
 from deskhand.intake.reading import Reading, describe, read_delivery
 from deskhand.intake.repository import Arrival, Delivery
@@ -240,6 +241,11 @@ class Inbox:
         event = reading.event
         if isinstance(event, Ignored):
             return await self._ignore(trigger, delivery, await self._wake(trigger, reading.tool_type, event))
+        wanted = trigger.event_filter
+        if wanted is not None and (why := wanted.why_not(facts_of(reading.tool_type, event))):
+            # What starts no run may be the answer that one waits for.
+            unwanted = Ignored(event=event.event, reason=why, ticket_id=event.ticket.ticket_id)
+            return await self._ignore(trigger, delivery, await self._wake(trigger, reading.tool_type, unwanted))
         if await self._is_own_echo(trigger, reading.tool_type, event):
             return await self._ignore(trigger, delivery, OWN_WRITE)
         if why := why_no_word(event, trigger.row.note_word):

@@ -12,12 +12,14 @@ RETURNS TABLE (trigger_id uuid, tenant_id varchar, agent_id uuid, agent_name var
                current_version integer, agent_revision integer, webhook_url varchar, hmac_secret text,
                previous_hmac_secret text, previous_hmac_secret_expires_at timestamptz, is_paused boolean,
                payload_schema jsonb, tool_ids text[], tool_type varchar, tenant_is_active boolean,
-               webhook_signing_secret_encrypted text, rate_limits jsonb, note_word varchar)
+               webhook_signing_secret_encrypted text, rate_limits jsonb, note_word varchar,
+               event_filter jsonb)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
     SELECT t.id, t.tenant_id, a.id, a.name, a.status, a.current_version, a.revision, t.webhook_url, t.hmac_secret,
                    t.previous_hmac_secret, t.previous_hmac_secret_expires_at, t.is_paused, t.payload_schema,
                    ARRAY(SELECT o.tool_id::text FROM agent_tools o WHERE o.agent_id = a.id ORDER BY o.tool_id),
-                   c.tool_type, c.is_active, c.webhook_signing_secret_encrypted, c.rate_limits, t.note_word
+                   c.tool_type, c.is_active, c.webhook_signing_secret_encrypted, c.rate_limits, t.note_word,
+                   t.event_filter
       FROM agent_triggers t
               JOIN agents a ON a.id = t.agent_id
               JOIN tenant_configs c ON c.tenant_id = t.tenant_id
@@ -31,12 +33,14 @@ RETURNS TABLE (trigger_id uuid, tenant_id varchar, agent_id uuid, agent_name var
                current_version integer, agent_revision integer, webhook_url varchar, hmac_secret text,
                previous_hmac_secret text, previous_hmac_secret_expires_at timestamptz, is_paused boolean,
                payload_schema jsonb, tool_ids text[], tool_type varchar, tenant_is_active boolean,
-               webhook_signing_secret_encrypted text, rate_limits jsonb, note_word varchar)
+               webhook_signing_secret_encrypted text, rate_limits jsonb, note_word varchar,
+               event_filter jsonb)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
     SELECT t.id, t.tenant_id, a.id, a.name, a.status, a.current_version, a.revision, t.webhook_url, t.hmac_secret,
                    t.previous_hmac_secret, t.previous_hmac_secret_expires_at, t.is_paused, t.payload_schema,
                    ARRAY(SELECT o.tool_id::text FROM agent_tools o WHERE o.agent_id = a.id ORDER BY o.tool_id),
-                   c.tool_type, c.is_active, c.webhook_signing_secret_encrypted, c.rate_limits, t.note_word
+                   c.tool_type, c.is_active, c.webhook_signing_secret_encrypted, c.rate_limits, t.note_word,
+                   t.event_filter
       FROM agent_triggers t
               JOIN agents a ON a.id = t.agent_id
               JOIN tenant_configs c ON c.tenant_id = t.tenant_id
@@ -64,7 +68,8 @@ $$;
 -- it tells of (its note, the ticket's stamp and time after it), and null where it is surely no requester's answer.
 CREATE FUNCTION accept_event(
   p_tenant text, p_agent uuid, p_trigger uuid, p_revision integer, p_delivery text, p_scheme text, p_event text,
-  p_tool text, p_ticket text, p_body_sha256 text, p_body_bytes integer, p_payload jsonb, p_change jsonb
+  p_tool text, p_ticket text, p_body_sha256 text, p_body_bytes integer, p_payload jsonb, p_change jsonb,
+  p_facts jsonb
 ) RETURNS TABLE (outcome text, execution_id uuid, reason text)
 LANGUAGE plpgsql AS $$
 #variable_conflict use_column
@@ -89,9 +94,9 @@ BEGIN
 
   -- First of all: the unique row is what makes one of two that bring the same delivery at once wait, and then find it.
   INSERT INTO webhook_deliveries (tenant_id, trigger_id, delivery_id, outcome, http_status, scheme, event, tool_type,
-                                  ticket_ref, body_sha256, body_bytes, execution_id)
+                                  ticket_ref, body_sha256, body_bytes, execution_id, facts)
   VALUES (p_tenant, p_trigger, p_delivery, 'accepted', 202, p_scheme, p_event, p_tool, p_ticket, p_body_sha256,
-          p_body_bytes, v_execution)
+          p_body_bytes, v_execution, p_facts)
   ON CONFLICT (trigger_id, delivery_id) WHERE outcome <> 'rejected' DO NOTHING
   RETURNING id INTO v_delivery;
   -- A redelivery gets the first answer again; a rejected one is no answer, for nothing proved who sent it.
@@ -135,18 +140,19 @@ LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $
   SELECT e.ordinal, a.outcome, a.execution_id, a.reason
     FROM ROWS FROM (jsonb_to_recordset(p_events) AS (
            tenant text, agent uuid, trigger uuid, revision integer, delivery text, scheme text, event text, tool text,
-           ticket text, body_sha256 text, body_bytes integer, payload jsonb, change jsonb)) WITH ORDINALITY
+           ticket text, body_sha256 text, body_bytes integer, payload jsonb, change jsonb, facts jsonb)) WITH ORDINALITY
          AS e (tenant, agent, trigger, revision, delivery, scheme, event, tool, ticket, body_sha256, body_bytes,
-               payload, change, ordinal),
+               payload, change, facts, ordinal),
          LATERAL accept_event(e.tenant, e.agent, e.trigger, e.revision, e.delivery, e.scheme, e.event, e.tool, e.ticket,
-                              e.body_sha256, e.body_bytes, e.payload, nullif(e.change, 'null'::jsonb)) a
+                              e.body_sha256, e.body_bytes, e.payload, nullif(e.change, 'null'::jsonb),
+                              nullif(e.facts, 'null'::jsonb)) a
    WHERE demand_process('door', 'worker')
 $$;
 
 -- Keeps a delivery that starts nothing: ignored (a redelivery gets the same answer) or rejected.
 CREATE FUNCTION record_delivery(
   p_tenant text, p_trigger uuid, p_delivery text, p_outcome text, p_reason text, p_status integer, p_scheme text,
-  p_event text, p_tool text, p_ticket text, p_body_sha256 text, p_body_bytes integer
+  p_event text, p_tool text, p_ticket text, p_body_sha256 text, p_body_bytes integer, p_facts jsonb
 ) RETURNS TABLE (outcome text, execution_id uuid, reason text)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 #variable_conflict use_column
@@ -154,9 +160,9 @@ BEGIN
   PERFORM demand_process('door', 'worker');
   PERFORM set_config('app.current_tenant_id', p_tenant, true);
   INSERT INTO webhook_deliveries (tenant_id, trigger_id, delivery_id, outcome, reason, http_status, scheme, event,
-                                  tool_type, ticket_ref, body_sha256, body_bytes)
+                                  tool_type, ticket_ref, body_sha256, body_bytes, facts)
   VALUES (p_tenant, p_trigger, p_delivery, p_outcome, p_reason, p_status, p_scheme, p_event, p_tool, p_ticket,
-          p_body_sha256, p_body_bytes)
+          p_body_sha256, p_body_bytes, p_facts)
   ON CONFLICT (trigger_id, delivery_id) WHERE outcome <> 'rejected' DO NOTHING;
   IF NOT FOUND THEN
     RETURN QUERY SELECT d.outcome::text, d.execution_id, d.reason FROM webhook_deliveries d

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
@@ -17,13 +18,17 @@ from sqlalchemy import (
     func,
     text,
 )
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from deskhand.kit.db.base import Base, TenantModel, UuidPk
 
 
 class WebhookDelivery(TenantModel, Base):
-    """One HTTP delivery, accepted or not, with the reason. A redelivery finds this row and gets the first answer."""
+    """One HTTP delivery, accepted or not, with the reason. A redelivery finds this row and gets the first answer.
+
+    ``facts`` is what the event said that a filter may ask of it, so that a filter can be tried on what came in.
+    """
 
     __tablename__ = "webhook_deliveries"
     __table_args__ = (
@@ -59,6 +64,7 @@ class WebhookDelivery(TenantModel, Base):
     body_sha256: Mapped[str | None] = mapped_column(String(64))
     body_bytes: Mapped[int | None] = mapped_column(Integer)
     execution_id: Mapped[UUID | None]
+    facts: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
     received_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
 
     def __repr__(self) -> str:

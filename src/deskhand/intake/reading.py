@@ -6,6 +6,7 @@ import hashlib
 from dataclasses import dataclass
 
 from deskhand.intake.book import KnownTrigger
+from deskhand.intake.filtering import facts_of, kept_facts
 from deskhand.intake.repository import Delivery
 from deskhand.plugins.contract import Ignored, TicketEvent, TicketMetadata, VerifiedWebhook, WebhookRequest
 from deskhand.plugins.errors import NotAVendorPayloadError
@@ -69,6 +70,7 @@ def describe(
         ticket_ref=event.ticket.ticket_id if isinstance(event, TicketEvent) else None,
         body_sha256=hashlib.sha256(request.body).hexdigest(),
         body_bytes=len(request.body),
+        facts=kept_facts(facts_of(reading.tool_type, event)) if reading and isinstance(event, TicketEvent) else None,
     )
 
 

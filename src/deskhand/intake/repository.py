@@ -38,6 +38,7 @@ class TriggerRow:
     webhook_signing_secret_encrypted: str
     rate_limits: dict[str, Any]
     note_word: str | None = None
+    event_filter: dict[str, Any] | None = None
 
 
 # Where the SQL functions call a column otherwise than the field is called here.
@@ -55,6 +56,7 @@ class Delivery:
     ticket_ref: str | None = None
     body_sha256: str | None
     body_bytes: int | None
+    facts: dict[str, Any] | None = None
 
 
 async def triggers_of_agent(pool: asyncpg.Pool[asyncpg.Record], agent_id: UUID) -> list[TriggerRow]:
@@ -110,6 +112,7 @@ class Arrival:
             "body_bytes": d.body_bytes,
             "payload": self.payload,
             "change": self.change,
+            "facts": d.facts,
         }
 
 
@@ -164,7 +167,8 @@ async def record(
 ) -> DeliveryAnswer | None:
     """Keep a delivery that starts nothing; a redelivery of an ignored one gets its first answer."""
     row = await pool.fetchrow(
-        "SELECT outcome, execution_id, reason FROM record_delivery($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+        "SELECT outcome, execution_id, reason FROM record_delivery("
+        "$1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
         trigger.tenant_id,
         trigger.trigger_id,
         delivery.delivery_id,
@@ -177,6 +181,7 @@ async def record(
         delivery.ticket_ref,
         delivery.body_sha256,
         delivery.body_bytes,
+        delivery.facts,
     )
     # A rejected request gets no stored answer: nothing proves that the next one of that id is from the same sender.
     return None if outcome is Outcome.REJECTED or row is None else _answer(row)

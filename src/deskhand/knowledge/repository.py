@@ -322,6 +322,14 @@ async def newest_listing(session: AsyncSession, tool_type: str) -> datetime | No
     return await session.scalar(select(func.max(t.listed_at)).where(t.tool_type == tool_type))
 
 
+async def holds_at_least(session: AsyncSession, count: int) -> bool:
+    """Whether the tenant has so many solved tickets and articles together."""
+    # Bounded: a million rows are not counted to learn that they are more than a hundred.
+    parts = (select(column).limit(count).subquery() for column in (TicketHistory.id, KnowledgeArticle.id))
+    known = [await session.scalar(select(func.count()).select_from(part)) or 0 for part in parts]
+    return sum(known) >= count
+
+
 async def count_tickets(session: AsyncSession) -> int:
     """How many resolved tickets the tenant has."""
     return await session.scalar(select(func.count()).select_from(TicketHistory)) or 0

@@ -324,8 +324,14 @@ def _is_address(token: str) -> bool:
     return True
 
 
+async def holds_at_least(session: AsyncSession, count: int) -> bool:
+    """Whether the tenant has so many solved tickets and articles together."""
+    return await repository.holds_at_least(session, count)
+
+
 __all__ = [
     "find_systems",
+    "holds_at_least",
     "nearest_history",
     "prepare_query",
     "read_article",

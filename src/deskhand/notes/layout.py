@@ -25,6 +25,7 @@ from deskhand.notes.draft import (
 )
 from deskhand.notes.facts import NEAR, STRONG, NoteFacts, Source, Suggestion
 from deskhand.notes.markup import clip, inert_lines, plain, procedure_steps, quoted, unmarked
+from deskhand.notes.news import Content, content_of, in_words, only
 from deskhand.notes.sections import Section
 
 __all__ = [
@@ -37,6 +38,7 @@ __all__ = [
     "Step",
     "Suggestion",
     "check_draft",
+    "compose_follow_up",
     "compose_note",
     "draft_prompt",
     "draft_schema",
@@ -64,6 +66,7 @@ class ComposedNote:
         word_count: At most 500.
         dropped: What the model wrote and was not kept.
         extractive: The steps are quotations, because no step of the model could be kept.
+        says: What it says, as facts: what a later note is compared with.
     """
 
     markdown: str
@@ -73,6 +76,7 @@ class ComposedNote:
     word_count: int
     dropped: tuple[Dropped, ...]
     extractive: bool
+    says: Content
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,11 +107,29 @@ def compose_note(facts: NoteFacts, checked: CheckedDraft) -> ComposedNote:
         facts: The ticket and what was found.
         checked: From ``note.check_draft``; an empty one makes a note of what was found alone.
     """
-    confidence, reason = rate(facts, checked)
+    return _compose(facts, checked, rate(facts, checked), "")
+
+
+def compose_follow_up(facts: NoteFacts, checked: CheckedDraft, *, news: Content, note: ComposedNote) -> ComposedNote:
+    """Lay out a note that says what an earlier one does not.
+
+    Args:
+        facts: The ticket and everything that was found.
+        checked: From ``note.check_draft``.
+        news: What is new in it.
+        note: The note that says all of it, whose confidence this one has.
+    """
+    opening = f"New on this ticket: {plain(clip(in_words(news), limit=40))}."
+    return _compose(*only(news, facts, checked), (note.confidence, note.confidence_reason), opening)
+
+
+def _compose(facts: NoteFacts, checked: CheckedDraft, rated: tuple[Confidence, str], opening: str) -> ComposedNote:
+    confidence, reason = rated
     markdown, cited = "", tuple[str, ...]()
     # The next smaller size is tried, so that the note loses its least important pieces and is never cut at a word.
     for size in _SIZES:
-        markdown, cited = _Layout(facts, checked, size).text(confidence, reason)
+        layout = _Layout(facts, checked, size, opening)
+        markdown, cited = layout.text(confidence, reason)
         if len(markdown.split()) <= MAX_WORDS:
             break
     return ComposedNote(
@@ -118,13 +140,15 @@ def compose_note(facts: NoteFacts, checked: CheckedDraft) -> ComposedNote:
         word_count=len(markdown.split()),
         dropped=checked.dropped,
         extractive=checked.extractive,
+        says=content_of(facts, checked, systems=layout.systems),
     )
 
 
 class _Layout:
     """One attempt at one size; numbers sources in the order they are first met."""
 
-    def __init__(self, facts: NoteFacts, checked: CheckedDraft, size: _Size) -> None:
+    def __init__(self, facts: NoteFacts, checked: CheckedDraft, size: _Size, opening: str = "") -> None:
+        self._opening = opening
         self._facts = facts
         self._checked = checked
         self._size = size
@@ -137,11 +161,12 @@ class _Layout:
         self._tickets = _first(tickets, _close(tickets, size.tickets) | stepped)
         self._articles = _first(articles, {source.ref for source in articles[: size.articles]} | stepped)
         # Only what the ticket's own words name: a near-spelling in a long text sends a technician to the wrong machine.
-        self._systems = [source for source in facts.of_kind("system") if _is_said(source, facts)][: size.systems]
+        self.systems = [source for source in facts.of_kind("system") if _is_said(source, facts)][: size.systems]
 
     def text(self, confidence: Confidence, reason: str) -> tuple[str, tuple[str, ...]]:
         blocks = [
             self._headline(),
+            self._lead(confidence, reason),
             *(self._section(section) for section in self._sections),
             self._steps(),
             self._similar(),
@@ -149,7 +174,6 @@ class _Layout:
             self._live(),
             self._affected(),
             self._values(),
-            f"**Confidence:** {confidence} – {reason}.",
             self._missing(),
             self._shortfall(),
             self._footer(),
@@ -168,9 +192,22 @@ class _Layout:
         return f"{heading}{text} {cited}".rstrip()
 
     def _headline(self) -> str:
+        if self._opening:
+            return f"**{self._opening}**"
         return (
             f"**{plain(self._checked.summary or clip(self._facts.subject, limit=25)) or 'Ticket without a subject'}**"
         )
+
+    def _lead(self, confidence: Confidence, reason: str) -> str:
+        """What somebody reads who reads no further: the best lead, and how far to trust it."""
+        trust = f"**Confidence:** {confidence} – {reason}."
+        shown = {source.ref: source for source in (*self._tickets, *self._articles)}
+        first = [shown[step.ref] for step in self._checked.steps[:1] if step.ref in shown]
+        best = next(iter((*first, *(one for one in shown.values() if one.closeness >= NEAR))), None)
+        if best is None:
+            return trust
+        title = plain(clip(best.title, limit=14))
+        return f"**Best lead:** {self._number(best.ref)} {_named(best)} {title}{_match(best.score)}. {trust}"
 
     def _steps(self) -> str:
         if not self._checked.steps:
@@ -228,10 +265,10 @@ class _Layout:
         return "\n".join(["**Tickets**", *lines]) if lines else ""
 
     def _affected(self) -> str:
-        named = [_system(source) for source in self._systems if _names(source)]
+        named = [_system(source) for source in self.systems if _names(source)]
         meant = [
             f"{_system(source)} – the ticket says “{plain(source.named)}”"
-            for source in self._systems
+            for source in self.systems
             if not _names(source)
         ]
         lines = [

@@ -21,6 +21,9 @@ class TicketMetadata:
         ticket_id: The desk's stable id (never the display number).
         display_id: The number people see.
         updated_at: The desk's own stamp of the change, if the event carries it.
+        group: Name of the group it is with; empty where the event says that it is with none.
+        requester_email: Of who filed it.
+        description: What the ticket says, in whatever markup the event has.
     """
 
     tool_type: str
@@ -30,6 +33,9 @@ class TicketMetadata:
     priority: str | None = None
     status: str | None = None
     updated_at: datetime | None = None
+    group: str | None = None
+    requester_email: str | None = None
+    description: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

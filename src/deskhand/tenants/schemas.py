@@ -29,6 +29,7 @@ from deskhand.plugins.priorities import Priority
 from deskhand.tenants.approval_rules import ApprovalRules
 from deskhand.tenants.fields import SECRET_FIELDS, TOOL_FIELDS
 from deskhand.tenants.models import DEFAULT_TOOL_TYPE, TenantConfig
+from deskhand.tenants.note_rules import NoteRules
 
 MAX_EXTRAS_BYTES = 32_768
 MAX_LIMITS_BYTES = 4_096
@@ -140,6 +141,7 @@ class EnhancementPreferences(InputModel):
     custom_fields: dict[str, Any] = Field(default_factory=dict, description="Fields to set on the desk.")
     workflow_config: dict[str, Any] = Field(default_factory=dict, description="What to do on status changes.")
     approvals: ApprovalRules = Field(default_factory=ApprovalRules, description="Who may approve, and who is told.")
+    notes: NoteRules = Field(default_factory=NoteRules, description="When agents write notes.")
 
 
 _EXAMPLE: JsonDict = {

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
@@ -142,12 +142,14 @@ class Wording:
         facts: What it is made of, with what the model found by itself.
         model_name: The model that was asked, or was to be.
         failure: Why it was no help, for the people who look after it; empty if it answered.
+        checked: What of the model's words the note is made of.
     """
 
     note: ComposedNote
     facts: NoteFacts
     model_name: str
     failure: str = ""
+    checked: CheckedDraft = field(default_factory=CheckedDraft)
 
 
 class Drafter:
@@ -218,7 +220,7 @@ class Drafter:
         known = {source.ref for source in facts.sources}
         # What the model looked at and did not use is not the reader's business.
         facts = replace(facts, sources=tuple(one for one in seen.sources if one.ref in known | cited))
-        return Wording(compose_note(facts, draft), facts, model.model_name)
+        return Wording(compose_note(facts, draft), facts, model.model_name, checked=draft)
 
     async def ask(self, task: AgentTask, model: Model[Any]) -> dict[str, Any] | Exception:
         """The model's answer, or what kept it from giving one.
@@ -245,7 +247,7 @@ class Drafter:
     def _done_without(self, facts: NoteFacts, model_name: str, error: Exception) -> Wording:
         failure = self.give_up(error)
         draft = without_model(facts, shortfall=shortfall(error))
-        return Wording(compose_note(facts, draft), facts, model_name, failure)
+        return Wording(compose_note(facts, draft), facts, model_name, failure, draft)
 
     def give_up(self, error: Exception) -> str:
         """Why the model was no help, if the run is to go on without it.

@@ -8,13 +8,10 @@ and words the next steps, and what it words is checked against the sources befor
 from __future__ import annotations
 
 import asyncio
-import time
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
 
 import asyncpg
-from pydantic_core import to_jsonable_python
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from deskhand.agents.names import agent_name
@@ -37,24 +34,18 @@ from deskhand.kit.marks import MarkMaker
 from deskhand.kit.telemetry import Telemetry
 from deskhand.knowledge.embedding import Embedder
 from deskhand.llm.connection import GatewaySettings
-from deskhand.notes.layout import (
-    ComposedNote,
-    NoteFacts,
-)
-from deskhand.plugins.contract import Ticket
 from deskhand.plugins.registry import PluginManager
-from deskhand.tenants.service import TenantService, record_enhancement
+from deskhand.tenants.service import TenantService
 from deskhand.tools.asking import ASK
 from deskhand.work.asking import AWAIT
-from deskhand.work.drafting import Drafter, Share, Wording
+from deskhand.work.due import Due
 from deskhand.work.facts import note_input
 from deskhand.work.free_run import FreeRun
 from deskhand.work.hands import DeskHands
+from deskhand.work.note_outcome import NOTE_KEY, NoteOutcome, withheld
 from deskhand.work.note_word import NoteWord
 from deskhand.work.opening import ToolboxMaker
-from deskhand.work.prompting import system_prompt
-from deskhand.work.repetition import LastNote, ReadNote, facts_digest, read_begun_note, read_last_note
-from deskhand.work.research import Findings, Researcher
+from deskhand.work.research import Researcher
 from deskhand.work.run import Run
 from deskhand.work.settling import settle_open_writes
 from deskhand.work.ticket_outcomes import WRITE_KEYS, Seen, TicketOutcomes
@@ -62,8 +53,9 @@ from deskhand.work.timeliness import Timeliness
 from deskhand.work.toolbox import Toolbox
 from deskhand.work.undo.performing import Undoer
 from deskhand.work.undo.schemas import UNDO
+from deskhand.work.wanted import why_unwanted
 
-NOTE_KEY, EXPIRED_KEY = "add_note:note", "add_note:expired"
+EXPIRED_KEY = "add_note:expired"
 OWN_WRITE = "The event was a write of our own, coming back before the journal had it; nothing was written."
 LOOKS = 3
 """How often a run looks at a ticket that changes each time before what somebody approved is written."""
@@ -175,7 +167,7 @@ class Executor:
         own = toolbox.own
         assert own is not None  # the run has a ticket, so its desk is there or the toolbox was refused
         if await self._is_echo(run, own):
-            return _withheld(run, OWN_WRITE)
+            return withheld(run, OWN_WRITE)
         if run.note_word and (why := await NoteWord(own, run.journal, self._db).why_not_said(run.note_word)):
             output = {"outcome": run.outcome.kind.value, "degraded": False, "not_written": why}
             return Ending(ExecutionStatus.COMPLETED, output=output)
@@ -223,124 +215,22 @@ class Executor:
         ticket = await own.own_ticket()
         timely = Timeliness(run, own, ticket, WRITE_KEYS.get(run.outcome.kind, NOTE_KEY))
         # Before anything is looked up: nobody reads what comes of it.
-        if why := await timely.why_not():
-            return _withheld(run, why)
+        due = Due(self._db, run, NOTE_KEY)
+        if (
+            why := await why_unwanted(self._db, run, ticket)
+            or await timely.why_not()
+            or await due.why_not_at_all(ticket)
+        ):
+            return withheld(run, why)
         findings = await Researcher(self._db, run.journal, self._embedder).research(ticket)
         seen = Seen(ticket, note_input(ticket, findings), timely, look)
         if run.outcome.kind is not OutcomeKind.NOTE:
             return await TicketOutcomes(self._gateway, self._limits.timeout).perform(run, toolbox, own, seen)
-        return await self._note(run, toolbox, own, seen, findings)
-
-    async def _note(self, run: Run, toolbox: Toolbox, own: DeskHands, seen: Seen, findings: Findings) -> Ending:
-        live, ticket, facts = run.execution.mode == "live", seen.ticket, seen.facts
-        digest = facts_digest(facts, run.execution.agent_version_id)
-        may_write = own.may("add_note")
-        # A dry run shows the note that would be written, also where it repeats the last one.
-        last = await self._last_note(read_last_note, run, ticket) if live and may_write else None
-        # Before the model is asked: the same facts would cost its tokens for a note that is thrown away. A run that has
-        # asked people goes on to what they approved, whatever note another run wrote while it waited.
-        if last is not None and last.facts_digest == digest and not run.waited:
-            return await self._nothing_new(run, last)
-        wording = await self._word(run, toolbox, seen)
-        note, body = wording.note, wording.note.markdown
-        # Again, with the words: other facts may lead to the same note.
-        begun = await self._last_note(read_begun_note, run, ticket) if live and may_write else None
-        if same := next((one for one in (last, begun) if one is not None and one.says(body)), None):
-            return await self._nothing_new(run, same)
-        if why := await seen.timely.why_not(has_closed=toolbox.may_have_closed):
-            return _withheld(run, why)
-        receipt = None
-        if may_write:
-            key = seen.key(NOTE_KEY)
-            approved = await own.ask("add_note", {"body": body}, key=key, reason="The run ends in this note.")
-            body = str(approved["body"])
-            receipt = await own.add_note(body, key=key)
-        output = {
-            "note": {
-                "markdown": body,
-                "confidence": note.confidence,
-                "word_count": note.word_count,
-                # None for a dry run, and where a person who answered a doubt did not know the note's id
-                "note_id": (receipt.id or None) if receipt and live else None,
-                "sources": _cited(wording.facts, note),
-                "dropped": to_jsonable_python(note.dropped),
-            },
-            "triage": to_jsonable_python(findings.triage),
-            "unavailable": list(facts.unavailable),
-            "model": wording.model_name,
-            "degraded": bool(wording.failure),
-            "degraded_reason": wording.failure or None,
-        }
-        # A degraded note keeps no digest, so that the next event of the ticket tries the model again.
-        if live:
-            await self._remember(run, ticket, output, facts_digest=None if wording.failure else digest)
-        return Ending(ExecutionStatus.COMPLETED, output=output)
-
-    async def _last_note(self, read: ReadNote, run: Run, ticket: Ticket) -> LastNote | None:
-        return await read(
-            self._db,
-            tenant_id=run.execution.tenant_id,
-            agent_id=run.execution.agent_id,
-            tool_type=ticket.tool_type,
-            ticket_id=ticket.id,
-            besides=run.execution.id,
+        return await NoteOutcome(self._db, self._gateway, self._limits.timeout).perform(
+            run, toolbox, own, seen, findings
         )
-
-    async def _nothing_new(self, run: Run, last: LastNote) -> Ending:
-        """End a run whose note the ticket already has: nothing is written, and its trace and page say so."""
-        same = {"execution_id": str(last.run_id), "note_id": last.note_id}
-
-        async def keep() -> Any:
-            return same
-
-        await run.journal.step(name="keep_last_note", kind="compute", body=keep, owed=True)
-        return Ending(ExecutionStatus.COMPLETED, output={"note": None, "same_as": same, "degraded": False})
-
-    async def _word(self, run: Run, toolbox: Toolbox, seen: Seen) -> Wording:
-        timeout = self._limits.timeout
-        share = Share.of(run.execution, deadline=run.deadline, timeout=timeout, for_people=run.waited)
-        return await Drafter(self._gateway, run.http, run.journal, share).word(
-            seen.facts,
-            toolbox,
-            llm_config=run.version.llm_config,
-            prompt=lambda specs: system_prompt(run, specs, seen.ticket),
-            look=seen.look,
-        )
-
-    async def _remember(self, run: Run, ticket: Ticket, output: dict[str, Any], *, facts_digest: str | None) -> None:
-        context = {
-            "sources": output["note"]["sources"],
-            "unavailable": output["unavailable"],
-            "agent_id": str(run.execution.agent_id),
-            "tool_type": ticket.tool_type,
-            "note_id": output["note"]["note_id"],
-            "facts_digest": facts_digest,
-        }
-        async with self._db.tenant_session(run.execution.tenant_id) as session:
-            await record_enhancement(
-                session,
-                run_id=run.execution.id,
-                tenant_id=run.execution.tenant_id,
-                ticket_id=ticket.id,
-                context=context,
-                note=output["note"]["markdown"],
-                took_ms=round((self._limits.timeout - (run.deadline - time.monotonic())) * 1000),
-            )
 
 
 async def _time_waited(session: AsyncSession, execution: RunningExecution) -> timedelta:
     """How long a run has waited for people, those who approve and the one who filed its ticket."""
     return await time_waited(session, execution.id) + await time_listened(session, execution, ASK, AWAIT)
-
-
-def _withheld(run: Run, why: str) -> Ending:
-    output = {"outcome": run.outcome.kind.value, "note": None, "degraded": False, "not_written": why}
-    return Ending(ExecutionStatus.COMPLETED, output=output)
-
-
-def _cited(facts: NoteFacts, note: ComposedNote) -> list[dict[str, Any]]:
-    by_ref = {source.ref: source for source in facts.sources}
-    return [
-        {"ref": by_ref[ref].label, "kind": by_ref[ref].kind, "title": by_ref[ref].title, "url": by_ref[ref].url}
-        for ref in note.cited
-    ]

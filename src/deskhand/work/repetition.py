@@ -10,7 +10,8 @@ import hashlib
 import json
 import re
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 from uuid import UUID
 
 from pydantic_core import to_jsonable_python
@@ -19,7 +20,10 @@ from sqlalchemy import select
 from deskhand.engine.models import AgentExecution, ExecutionStep
 from deskhand.engine.status import StepState
 from deskhand.kit.db.session import Database
+from deskhand.kit.marks import find_marks
 from deskhand.notes.facts import NoteFacts
+from deskhand.notes.news import Content, read_content
+from deskhand.plugins.contract import Ticket
 from deskhand.tenants.service import last_enhancement
 
 ReadNote = Callable[..., Awaitable["LastNote | None"]]
@@ -38,12 +42,21 @@ class LastNote:
         text: Its Markdown.
         facts_digest: Digest of what it was made of; None for a note without the model's words, which a later run may
             do better.
+        says_so_far: What it and the agent's notes before it say, as facts.
+        about: Digest of the ticket's words that it was about.
     """
 
     run_id: UUID
     note_id: str | None
     text: str
     facts_digest: str | None
+    says_so_far: Content = field(default_factory=Content)
+    about: str | None = None
+
+    @property
+    def lacks_model(self) -> bool:
+        """Whether it was written without the model's words."""
+        return self.facts_digest is None
 
     def says(self, text: str) -> bool:
         """Whether it says the same as another note."""
@@ -60,7 +73,9 @@ async def read_last_note(
     if row is None or row.id == besides:
         return None
     context = row.context_gathered or {}
-    return LastNote(row.id, context.get("note_id"), row.llm_output or "", context.get("facts_digest"))
+    says = read_content(context.get("says") or {"sources": [_name(one) for one in context.get("sources") or ()]})
+    digest = context.get("facts_digest")
+    return LastNote(row.id, context.get("note_id"), row.llm_output or "", digest, says, context.get("about"))
 
 
 async def read_begun_note(
@@ -92,6 +107,18 @@ def facts_digest(facts: NoteFacts, agent_version_id: UUID) -> str:
     made_of["suggestions"] = [(one.field, one.value) for one in facts.suggestions]
     made_of["agent_version"] = str(agent_version_id)
     return hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()
+
+
+def about(ticket: Ticket, agent_version_id: UUID) -> str:
+    """Digest of what people wrote on a ticket, and of the agent that reads it: on the same, only findings are news."""
+    # Our own notes are no news to us; what a person wrote is, whoever they are.
+    said = sorted(note.body for note in ticket.notes if not find_marks(note.body))
+    words = [str(agent_version_id), ticket.subject, ticket.description, ticket.category or "", *said]
+    return hashlib.sha256(json.dumps(words).encode()).hexdigest()
+
+
+def _name(source: dict[str, Any]) -> str:
+    return f"{source.get('kind')}:{source.get('ref')}"
 
 
 def _essence(note: str) -> str:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
+from deskhand.agents.event_filter import EventFilter, read_filter
 from deskhand.agents.models import AgentVersion
 from deskhand.agents.outcomes import Outcome, read_outcome
 from deskhand.engine.claims import RunningExecution
@@ -46,8 +49,16 @@ class Run:
     @property
     def note_word(self) -> str | None:
         """The word of an internal note without which the run's trigger starts nothing."""
+        return self._trigger().get("note_word")
+
+    @property
+    def event_filter(self) -> EventFilter | None:
+        """Which events of the run's trigger start a run."""
+        return read_filter(self._trigger().get("event_filter"))
+
+    def _trigger(self) -> Mapping[str, Any]:
         started_by = str(self.execution.trigger_id)
-        return next((one.get("note_word") for one in self.version.triggers if str(one["id"]) == started_by), None)
+        return next((one for one in self.version.triggers if str(one["id"]) == started_by), {})
 
     @property
     def actor(self) -> str:

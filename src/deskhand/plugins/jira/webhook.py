@@ -101,13 +101,17 @@ def extract(request: WebhookRequest) -> TicketEvent | Ignored:
             priority=_word(fields.get("priority")),
             status=_word(fields.get("status")),
             updated_at=read_time(fields.get("updated")) or read_time(payload.get("timestamp")),
+            requester_email=(read_person(fields.get("reporter")) or Person()).email,
+            description=_word(fields.get("description")),
         ),
         actor=_actor(payload, event),
         occurred_at=read_time(payload.get("timestamp")) or read_time(fields.get("updated")),
         note_id=_word(comment.get("id")),
         note_public=bool(comment["jsdPublic"]) if "jsdPublic" in comment else None,
         note_text=_word(comment.get("body")),
-        revision=_word(fields.get("updated")),
+        revision=_word(_mapping(payload.get("comment")).get("updated"))
+        if _is_edit(payload)
+        else _word(fields.get("updated")),
         marks=find_marks(_word(comment.get("body")) or ""),
     )
 

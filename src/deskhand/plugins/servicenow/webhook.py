@@ -42,6 +42,7 @@ def extract(request: WebhookRequest) -> TicketEvent | Ignored:
             priority=_word(payload, "priority"),
             status=_word(payload, "state"),
             updated_at=updated,
+            description=_word(payload, "description"),
         ),
         # The stored user name, which is what a record has; ServiceNow sends no id of the user with it.
         actor=Person(name=_word(payload, "sys_updated_by")),

@@ -1,0 +1,177 @@
+"""What a run does whose outcome is a note: word it, find out whether it is due, write it once, remember it."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic_core import to_jsonable_python
+
+from deskhand.engine.claims import Ending
+from deskhand.engine.status import ExecutionStatus
+from deskhand.kit.db.session import Database
+from deskhand.llm.connection import GatewaySettings
+from deskhand.notes.layout import ComposedNote, NoteFacts, compose_follow_up
+from deskhand.notes.news import Content
+from deskhand.plugins.contract import Ticket
+from deskhand.tenants.service import record_enhancement
+from deskhand.work.drafting import Drafter, Share, Wording
+from deskhand.work.due import Due
+from deskhand.work.hands import DeskHands
+from deskhand.work.prompting import system_prompt
+from deskhand.work.repetition import LastNote, ReadNote, about, facts_digest, read_begun_note, read_last_note
+from deskhand.work.research import Findings
+from deskhand.work.run import Run
+from deskhand.work.ticket_outcomes import Seen
+from deskhand.work.toolbox import Toolbox
+
+NOTE_KEY = "add_note:note"
+
+
+@dataclass(frozen=True, slots=True)
+class NoteOutcome:
+    """Does such runs.
+
+    Attributes:
+        db: Sessions.
+        gateway: How models are reached.
+        timeout: Seconds of one attempt.
+    """
+
+    db: Database
+    gateway: GatewaySettings
+    timeout: float
+
+    async def perform(self, run: Run, toolbox: Toolbox, own: DeskHands, seen: Seen, findings: Findings) -> Ending:
+        """Do one, to its end.
+
+        Raises:
+            ModelError: It may pass by itself, and there is time for another try.
+            NotApprovedError: A person did not approve the note.
+        """
+        live, ticket, facts = run.execution.mode == "live", seen.ticket, seen.facts
+        due = Due(self.db, run, seen.key(NOTE_KEY))
+        digest = facts_digest(facts, run.execution.agent_version_id)
+        may_write = own.may("add_note")
+        # A dry run shows the note that would be written, also where it repeats the last one.
+        last = await self._last_note(read_last_note, run, ticket) if live and may_write else None
+        # Before the model is asked: the same facts would cost its tokens for a note that is thrown away. A run that has
+        # asked people goes on to what they approved, whatever note another run wrote while it waited.
+        if last is not None and last.facts_digest == digest and not run.waited:
+            return await _nothing_new(run, last)
+        wording = await self._word(run, toolbox, seen)
+        note, body = wording.note, wording.note.markdown
+        # Again, with the words: other facts may lead to the same note.
+        begun = await self._last_note(read_begun_note, run, ticket) if live and may_write else None
+        if same := next((one for one in (last, begun) if one is not None and one.says(body)), None):
+            return await _nothing_new(run, same)
+        if may_write and not note.says and (why := await due.why_not_nothing()):
+            return withheld(run, why)
+        subject = about(ticket, run.execution.agent_version_id)
+        news = await due.news(note.says, last, about=subject)
+        if last is not None and news is not None and not news:
+            return await _nothing_new(run, last)
+        if why := await seen.timely.why_not(has_closed=toolbox.may_have_closed):
+            return withheld(run, why)
+        shown = _shown(wording, news, last)
+        body, receipt = shown.markdown, None
+        if may_write:
+            key = seen.key(NOTE_KEY)
+            approved = await own.ask("add_note", {"body": body}, key=key, reason="The run ends in this note.")
+            body = str(approved["body"])
+            receipt = await own.add_note(body, key=key)
+        output = {
+            "note": {
+                "markdown": body,
+                "confidence": note.confidence,
+                "word_count": shown.word_count,
+                # None for a dry run, and where a person who answered a doubt did not know the note's id
+                "note_id": (receipt.id or None) if receipt and live else None,
+                "sources": _cited(wording.facts, shown),
+                "dropped": to_jsonable_python(note.dropped),
+            },
+            "triage": to_jsonable_python(findings.triage),
+            "unavailable": list(facts.unavailable),
+            "model": wording.model_name,
+            "degraded": bool(wording.failure),
+            "degraded_reason": wording.failure or None,
+        }
+        if live:
+            # A degraded note keeps no digest, so that the next event of the ticket tries the model again.
+            told = note.says if last is None else note.says.after(last.says_so_far)
+            marks = {"facts_digest": None if wording.failure else digest, "about": subject, "says": told.as_stored()}
+            await self._remember(run, ticket, output, marks)
+        return Ending(ExecutionStatus.COMPLETED, output=output)
+
+    async def _last_note(self, read: ReadNote, run: Run, ticket: Ticket) -> LastNote | None:
+        return await read(
+            self.db,
+            tenant_id=run.execution.tenant_id,
+            agent_id=run.execution.agent_id,
+            tool_type=ticket.tool_type,
+            ticket_id=ticket.id,
+            besides=run.execution.id,
+        )
+
+    async def _word(self, run: Run, toolbox: Toolbox, seen: Seen) -> Wording:
+        share = Share.of(run.execution, deadline=run.deadline, timeout=self.timeout, for_people=run.waited)
+        return await Drafter(self.gateway, run.http, run.journal, share).word(
+            seen.facts,
+            toolbox,
+            llm_config=run.version.llm_config,
+            prompt=lambda specs: system_prompt(run, specs, seen.ticket),
+            look=seen.look,
+        )
+
+    async def _remember(self, run: Run, ticket: Ticket, output: dict[str, Any], marks: dict[str, Any]) -> None:
+        context = {
+            "sources": output["note"]["sources"],
+            "unavailable": output["unavailable"],
+            "agent_id": str(run.execution.agent_id),
+            "tool_type": ticket.tool_type,
+            "note_id": output["note"]["note_id"],
+            **marks,
+        }
+        async with self.db.tenant_session(run.execution.tenant_id) as session:
+            await record_enhancement(
+                session,
+                run_id=run.execution.id,
+                tenant_id=run.execution.tenant_id,
+                ticket_id=ticket.id,
+                context=context,
+                note=output["note"]["markdown"],
+                took_ms=round((self.timeout - (run.deadline - time.monotonic())) * 1000),
+            )
+
+
+def withheld(run: Run, why: str) -> Ending:
+    """The end of a run that writes nothing, and says why."""
+    output = {"outcome": run.outcome.kind.value, "note": None, "degraded": False, "not_written": why}
+    return Ending(ExecutionStatus.COMPLETED, output=output)
+
+
+async def _nothing_new(run: Run, last: LastNote) -> Ending:
+    """End a run whose note the ticket already has: nothing is written, and its trace and page say so."""
+    same = {"execution_id": str(last.run_id), "note_id": last.note_id}
+
+    async def keep() -> Any:
+        return same
+
+    await run.journal.step(name="keep_last_note", kind="compute", body=keep, owed=True)
+    return Ending(ExecutionStatus.COMPLETED, output={"note": None, "same_as": same, "degraded": False})
+
+
+def _shown(wording: Wording, news: Content | None, last: LastNote | None) -> ComposedNote:
+    """The note as it is written: whole, or what the ticket's earlier notes do not say."""
+    if news is None or last is None or not last.says_so_far:
+        return wording.note
+    return compose_follow_up(wording.facts, wording.checked, news=news, note=wording.note)
+
+
+def _cited(facts: NoteFacts, note: ComposedNote) -> list[dict[str, Any]]:
+    by_ref = {source.ref: source for source in facts.sources}
+    return [
+        {"ref": by_ref[ref].label, "kind": by_ref[ref].kind, "title": by_ref[ref].title, "url": by_ref[ref].url}
+        for ref in note.cited
+    ]
