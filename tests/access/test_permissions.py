@@ -168,6 +168,7 @@ operator        POST /api/v1/approvals/{approval_id}/approve
 operator        POST /api/v1/approvals/{approval_id}/decline
 operator        POST /api/v1/approvals/{approval_id}/change
 viewer          GET /api/v1/deliveries
+viewer          POST /api/v1/deliveries/try-filter
 viewer          POST /api/v1/schedules/preview
 viewer          GET /api/v1/schedules
 viewer          GET /api/v1/agents/{agent_id}/triggers/{trigger_id}/next

@@ -43,6 +43,7 @@ PROGRAM = "an-auditor/1.0"
 SILENT = {
     "POST /login/sso/{provider_id}": "begins a sign-in; how it ends is recorded (tests/access/sso, test_refusals.py)",
     "POST /api/v1/schedules/preview": "computes times and stores nothing",
+    "POST /api/v1/deliveries/try-filter": "compares a filter with what came in and stores nothing",
     "POST /api/v1/tenants/{tenant_id}/connections/{tool_type}/test": "asks the desk and stores nothing",
     "POST /api/v1/executions/{execution_id}/undo/preview": "asks the desk and stores nothing",
     "POST /api/v1/agents/{agent_id}/versions/{number}/undo/preview": "asks the desk and stores nothing",

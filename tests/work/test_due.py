@@ -12,6 +12,7 @@ from deskhand.knowledge.embedding import LexicalOnly
 from deskhand.knowledge.importer import import_tickets
 from deskhand.tenants.note_rules import NoteRules, NothingFound, note_rules
 from deskhand.work import due
+from deskhand.work.note_outcome import NOTE_KEY
 
 
 def solved(count: int) -> str:
@@ -56,7 +57,9 @@ async def test_nothing_found_is_a_note_where_somebody_wants_it(
         # Who runs it again by hand wants an answer.
         body = {"mode": "live"}
         asked = (await customer.client.post(f"/api/v1/executions/{runs[1]['id']}/replay", json=body)).json()
-        assert (await product.ended(customer, asked["id"]))["note"]["markdown"]
+        ended = await product.ended(customer, asked["id"])
+        assert ended["note"]["markdown"]
+        assert [step["step_key"] for step in ended["steps"] if step["kind"] == "write"] == [NOTE_KEY]
 
 
 @pytest.mark.parametrize("stored", [None, {}, {"notes": "loud"}, {"notes": {"nothing_found": "sometimes"}}])

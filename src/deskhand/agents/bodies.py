@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from typing import Annotated
+from uuid import UUID
 
-from pydantic import Field
+from pydantic import BaseModel, Field
 
 from deskhand.agents.llm_config import SentLLMConfig
-from deskhand.agents.schemas import AgentCreate, AgentResponse, AgentUpdate, WebhookSecret
+from deskhand.agents.schemas import AgentCreate, AgentResponse, AgentUpdate
 
 Warnings = Annotated[
     list[str],
@@ -16,6 +17,15 @@ Warnings = Annotated[
         " nobody serves. One sentence each; empty where it is not active."
     ),
 ]
+
+
+class WebhookSecret(BaseModel):
+    """The secret of a webhook trigger, at the only time it is shown."""
+
+    trigger_id: UUID
+    webhook_url: str = Field(description="Path on this server.")
+    endpoint: str = Field(description="Full address to enter at the sender.")
+    secret: str = Field(description="Sign with it (Standard Webhooks, or `X-Hub-Signature-256`).")
 
 
 class ActivatedAgent(AgentResponse):

@@ -13,16 +13,12 @@ from pydantic import Field
 from deskhand.access.guards import Authenticated, Editor, Operator, TenantSession, Viewer
 from deskhand.access.idempotency import IdempotentRoute
 from deskhand.access.principal import Principal
-from deskhand.agents.bodies import ActivatedAgent, AgentPatch, AgentPost, ChangedAgent
+from deskhand.agents.bodies import ActivatedAgent, AgentPatch, AgentPost, ChangedAgent, WebhookSecret
 from deskhand.agents.lifecycle import AgentNotReadyError
 from deskhand.agents.models import Agent
 from deskhand.agents.preflight import preflight
 from deskhand.agents.repository import AgentFilter
-from deskhand.agents.schemas import (
-    AgentResponse,
-    AgentStatus,
-    WebhookSecret,
-)
+from deskhand.agents.schemas import AgentResponse, AgentStatus
 from deskhand.agents.service import AgentService, Made, etag
 from deskhand.agents.versions import AgentVersionResponse, VersionDiff
 from deskhand.agents.webhook_secrets import RotatedSecret, RotateSecret

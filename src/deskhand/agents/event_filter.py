@@ -7,7 +7,7 @@ asks it again of the ticket that it reads, before it looks anything up and befor
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -77,7 +77,7 @@ class EventConditions(InputModel):
 
     def verdicts(self, facts: EventFacts) -> Iterator[tuple[str, bool | None]]:
         """Each condition there is, and whether it holds; None where the facts do not say."""
-        asked = {
+        asked: dict[str, Callable[[list[str]], bool | None]] = {
             "desk": lambda wanted: _any_equal(wanted, facts.desk),
             "events": lambda wanted: _any_named(wanted, facts.event),
             "status": lambda wanted: _any_equal(wanted, facts.status),

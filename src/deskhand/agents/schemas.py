@@ -286,15 +286,6 @@ class AgentUpdate(_ToolRules):
         return False
 
 
-class WebhookSecret(BaseModel):
-    """The secret of a webhook trigger, at the only time it is shown."""
-
-    trigger_id: UUID
-    webhook_url: str = Field(description="Path on this server.")
-    endpoint: str = Field(description="Full address to enter at the sender.")
-    secret: str = Field(description="Sign with it (Standard Webhooks, or `X-Hub-Signature-256`).")
-
-
 _RESPONSE_EXAMPLE: JsonDict = {
     "id": "550e8400-e29b-41d4-a716-446655440000",
     "tenant_id": "acme-corp",
@@ -400,5 +391,4 @@ __all__ = [
     "AgentUpdate",
     "LLMConfig",
     "TriggerType",
-    "WebhookSecret",
 ]

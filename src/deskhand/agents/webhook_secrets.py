@@ -7,8 +7,9 @@ from uuid import UUID
 
 from pydantic import ConfigDict, Field
 
+from deskhand.agents.bodies import WebhookSecret
 from deskhand.agents.models import Agent, AgentTrigger
-from deskhand.agents.schemas import TriggerType, WebhookSecret
+from deskhand.agents.schemas import TriggerType
 from deskhand.errors import ConflictError, FieldProblem, InvalidInputError
 from deskhand.kit.clock import Clock
 from deskhand.kit.crypto import SecretBox, new_webhook_secret

@@ -104,7 +104,7 @@ def content_of(facts: NoteFacts, checked: CheckedDraft, *, systems: Iterable[Sou
     cited = [one for one in leads if one.kind != "live" or one.ref in stepped]
     steps = [(names.get(step.ref, ""), step.text) for step in checked.steps]
     sections = [(names.get(one.refs[0], "") if one.refs else "", one.text) for one in checked.sections]
-    values = {
+    values: dict[str, str] = {
         one.field: str(one.value) for one in facts.suggestions if one.value and not _stands(one.value, one.current)
     }
     return Content(tuple(_name(one) for one in cited), tuple(one.label for one in systems), values, (*steps, *sections))

@@ -6,23 +6,6 @@ DROP FUNCTION accept_event(text, uuid, uuid, integer, text, text, text, text, te
 ;;
 DROP FUNCTION record_delivery(text, uuid, text, text, text, integer, text, text, text, text, text, integer, jsonb)
 ;;
-CREATE OR REPLACE FUNCTION public.accept_events(p_events jsonb)
- RETURNS TABLE(ordinal bigint, outcome text, execution_id uuid, reason text)
- LANGUAGE sql
- SECURITY DEFINER
- SET search_path TO 'pg_catalog', 'public', 'pg_temp'
-AS $function$
-  SELECT e.ordinal, a.outcome, a.execution_id, a.reason
-    FROM ROWS FROM (jsonb_to_recordset(p_events) AS (
-           tenant text, agent uuid, trigger uuid, revision integer, delivery text, scheme text, event text, tool text,
-           ticket text, body_sha256 text, body_bytes integer, payload jsonb, change jsonb)) WITH ORDINALITY
-         AS e (tenant, agent, trigger, revision, delivery, scheme, event, tool, ticket, body_sha256, body_bytes,
-               payload, change, ordinal),
-         LATERAL accept_event(e.tenant, e.agent, e.trigger, e.revision, e.delivery, e.scheme, e.event, e.tool, e.ticket,
-                              e.body_sha256, e.body_bytes, e.payload, nullif(e.change, 'null'::jsonb)) a
-   WHERE demand_process('door', 'worker')
-$function$
-;;
 CREATE OR REPLACE FUNCTION public.record_delivery(p_tenant text, p_trigger uuid, p_delivery text, p_outcome text, p_reason text, p_status integer, p_scheme text, p_event text, p_tool text, p_ticket text, p_body_sha256 text, p_body_bytes integer)
  RETURNS TABLE(outcome text, execution_id uuid, reason text)
  LANGUAGE plpgsql
@@ -175,6 +158,23 @@ BEGIN
   END IF;
   RETURN QUERY SELECT 'accepted'::text, v_execution, NULL::text;
 END
+$function$
+;;
+CREATE OR REPLACE FUNCTION public.accept_events(p_events jsonb)
+ RETURNS TABLE(ordinal bigint, outcome text, execution_id uuid, reason text)
+ LANGUAGE sql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+AS $function$
+  SELECT e.ordinal, a.outcome, a.execution_id, a.reason
+    FROM ROWS FROM (jsonb_to_recordset(p_events) AS (
+           tenant text, agent uuid, trigger uuid, revision integer, delivery text, scheme text, event text, tool text,
+           ticket text, body_sha256 text, body_bytes integer, payload jsonb, change jsonb)) WITH ORDINALITY
+         AS e (tenant, agent, trigger, revision, delivery, scheme, event, tool, ticket, body_sha256, body_bytes,
+               payload, change, ordinal),
+         LATERAL accept_event(e.tenant, e.agent, e.trigger, e.revision, e.delivery, e.scheme, e.event, e.tool, e.ticket,
+                              e.body_sha256, e.body_bytes, e.payload, nullif(e.change, 'null'::jsonb)) a
+   WHERE demand_process('door', 'worker')
 $function$
 ;;
 REVOKE ALL ON FUNCTION accept_event(text, uuid, uuid, integer, text, text, text, text, text, text, integer, jsonb, jsonb) FROM PUBLIC

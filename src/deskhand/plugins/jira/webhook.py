@@ -109,9 +109,7 @@ def extract(request: WebhookRequest) -> TicketEvent | Ignored:
         note_id=_word(comment.get("id")),
         note_public=bool(comment["jsdPublic"]) if "jsdPublic" in comment else None,
         note_text=_word(comment.get("body")),
-        revision=_word(_mapping(payload.get("comment")).get("updated"))
-        if _is_edit(payload)
-        else _word(fields.get("updated")),
+        revision=_word(fields.get("updated")),
         marks=find_marks(_word(comment.get("body")) or ""),
     )
 
