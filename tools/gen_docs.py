@@ -21,13 +21,14 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 import annotated_types
 import typer
 from prometheus_client import CollectorRegistry
-from pydantic import SecretStr
+from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
 
 import deskhand
 from deskhand.agents.documents import AgentDocument
+from deskhand.configuration.tool_document import ToolDocument
 from deskhand.errors import DeskhandError, RunInterrupted
 from deskhand.kit.problem import TYPE_PREFIX
 from deskhand.kit.telemetry import Telemetry
@@ -340,7 +341,16 @@ def desks_page() -> str:
 
 def agent_file_schema() -> str:
     """The JSON schema of a file of `deskhand apply`, for editors."""
-    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **AgentDocument.model_json_schema()}
+    return _file_schema(AgentDocument)
+
+
+def tool_file_schema() -> str:
+    """The JSON schema of a tool's file."""
+    return _file_schema(ToolDocument)
+
+
+def _file_schema(model: type[BaseModel]) -> str:
+    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **model.model_json_schema()}
     return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
 
 
@@ -352,6 +362,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "cli.md": cli_page,
     "metrics.md": metrics_page,
     "agent-file.schema.json": agent_file_schema,
+    "tool-file.schema.json": tool_file_schema,
 }
 
 

@@ -280,7 +280,7 @@ async def test_an_export_does_not_write_over_files(commands: Commands, tmp_path:
     await commands.apply(folder)
     assert "holds 1 YAML files already" in await commands.run("export", "-f", str(folder), code=1)
     told = await commands.run("export", "-f", str(folder), "--overwrite")
-    assert "! 0.yaml is of no agent" in told
+    assert "! 0.yaml is of nothing that was exported" in told
     assert "There is no tenant" in await commands.run("export", "-f", str(tmp_path / "x"), tenant="nobody", code=1)
 
 

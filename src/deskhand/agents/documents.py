@@ -45,6 +45,10 @@ def _reference(value: SecretStr) -> SecretStr:
     return value
 
 
+SecretReference = Annotated[SecretStr, AfterValidator(_reference)]
+"""Where a secret is, ``env:NAME`` or ``file:PATH``; never the secret."""
+
+
 class TriggerDocument(AgentTriggerCreate):
     """A trigger in a file."""
 
@@ -55,7 +59,7 @@ class TriggerDocument(AgentTriggerCreate):
     )
 
     webhook_url: None = Field(None, description="Made by the server; not written here.")
-    hmac_secret: Annotated[SecretStr, AfterValidator(_reference)] | None = Field(
+    hmac_secret: SecretReference | None = Field(
         None,
         description="Where the secret of a webhook is: `env:NAME`, or `file:PATH` (from the file's own folder). Left"
         " out, the stored one stays, and a new webhook gets one, which is shown once.",

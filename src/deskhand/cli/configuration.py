@@ -1,11 +1,11 @@
-"""Commands about agents as files: apply, export."""
+"""Commands about agents and tools as files: apply, export."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -20,7 +20,10 @@ from deskhand.cli.administration import ACTOR
 from deskhand.cli.common import database, err, opened_installation, out, run, say
 from deskhand.configuration.folder import read_folder, yaml_files
 from deskhand.configuration.service import Configuration
-from deskhand.configuration.values import Action, Plan, SourceFile, Step
+from deskhand.configuration.tools import Tools
+from deskhand.configuration.values import Action, Export, Folder, Plan, Step
+from deskhand.connectors import servers
+from deskhand.connectors.values import Described
 from deskhand.errors import ConflictError, InvalidInputError
 from deskhand.installation import Installation
 from deskhand.kit.crypto import SecretBox
@@ -32,7 +35,7 @@ from deskhand.llm.errors import ModelError
 from deskhand.plugins.registry import PluginManager
 from deskhand.tenants.service import TenantService
 
-FOLDER = typer.Option(..., "-f", "--folder", help="A folder of YAML files, one agent each.")
+FOLDER = typer.Option(..., "-f", "--folder", help="A folder of YAML files, one agent or tool each.")
 TENANT = typer.Option(..., "--tenant", help="The tenant's id.")
 GATEWAY_SECONDS = 10.0
 SIGNS = {Action.CREATE: "+", Action.CHANGE: "~", Action.DELETE: "-", Action.LEFT: "!"}
@@ -46,7 +49,7 @@ class _TrialError(Exception):
 
 @app.callback()
 def main() -> None:
-    """Agents as files."""
+    """Agents and tools as files."""
 
 
 @app.command("apply")
@@ -54,15 +57,16 @@ def apply_folder(
     folder: Path = FOLDER,
     tenant: str = TENANT,
     dry_run: bool = typer.Option(False, "--dry-run", help="Show what would change, and change nothing."),
-    prune: bool = typer.Option(False, "--prune", help="Delete agents that no file says."),
+    prune: bool = typer.Option(False, "--prune", help="Delete what no file says, of the kinds the folder holds."),
     yes: bool = typer.Option(False, "--yes", help="Do not ask before changing."),
 ) -> None:
-    """Make a tenant's agents what the files of a folder say: shows what changes, asks, then changes all or nothing."""
+    """Make agents and tools what the files of a folder say: shows what changes, asks, then changes all or nothing."""
     if not folder.is_dir():
         raise InvalidInputError(f"{folder} is no folder.")
-    sources = read_folder(folder)
+    files = read_folder(folder)
     with opened_installation() as installation:
-        plan = run(_applied(installation, tenant, sources, prune=prune, trial=True))
+        described = run(_described(installation, tenant, files))
+        plan = run(_applied(installation, tenant, files, described, prune=prune, trial=True))
         _show(plan)
         if plan.is_empty:
             out.print("Nothing to change.")
@@ -72,7 +76,7 @@ def apply_folder(
             return
         if not yes and not typer.confirm("Apply this?"):
             raise typer.Exit(1)
-        done = run(_applied(installation, tenant, sources, prune=prune, shown=plan))
+        done = run(_applied(installation, tenant, files, described, prune=prune, shown=plan))
         touched = {step.name for step in done.steps if step.action in (Action.CREATE, Action.CHANGE)}
         warnings = run(_warnings(installation, tenant, touched))
         public_url = installation.public_url
@@ -90,14 +94,14 @@ def export_folder(
     tenant: str = TENANT,
     overwrite: bool = typer.Option(False, "--overwrite", help="Write over files of the same name."),
 ) -> None:
-    """Write a tenant's agents into a folder, as ``apply`` reads them; secrets stay out."""
+    """Write a tenant's agents and tools into a folder, as ``apply`` reads them; secrets stay out."""
 
-    async def read(installation: Installation) -> dict[str, str]:
+    async def read(installation: Installation) -> Export:
         async with database(installation) as db, db.tenant_session(tenant) as session:
             return await (await _configuration(installation, session, tenant)).export()
 
     with opened_installation() as installation:
-        files = run(read(installation))
+        export = run(read(installation))
     folder.mkdir(parents=True, exist_ok=True)
     present = [path.name for path in yaml_files(folder)]
     if present and not overwrite:
@@ -105,17 +109,29 @@ def export_folder(
             f"{folder} holds {len(present)} YAML files already, first {present[0]}. Export into an empty folder, or say"
             " --overwrite: references to secrets and comments in files of the same name are lost then."
         )
-    for name, text in files.items():
+    for name, text in export.files.items():
         (folder / name).write_text(text, encoding="utf-8", newline="\n")
-    out.print(f"{len(files)} agents written to {folder}", highlight=False)
-    for name in sorted(set(present) - files.keys()):
-        out.print(f"! {name} is of no agent that was exported, and was left", highlight=False, markup=False)
+    out.print(f"{len(export.files)} files written to {folder}", highlight=False)
+    for name in sorted(set(present) - export.files.keys()):
+        out.print(f"! {name} is of nothing that was exported, and was left", highlight=False, markup=False)
+    for name in export.without_credential:
+        err.print(f"{name} says no credential: where the tool is not yet, say credential: there", highlight=False)
+
+
+async def _described(installation: Installation, tenant: str, files: Folder) -> dict[str, Described]:
+    """What MCP servers that are to be added say of themselves."""
+    async with database(installation) as db, db.tenant_session(tenant) as session:
+        unread = await _tools(installation, session, tenant, {}).unread(files.tools)
+    http = _http(installation)
+    # Behind the transaction: a server that is slow to answer must not hold rows that others want.
+    return {file.document.tool_id: await servers.read_new(data, http) for file, data in unread}
 
 
 async def _applied(
     installation: Installation,
     tenant: str,
-    sources: Sequence[SourceFile],
+    files: Folder,
+    described: Mapping[str, Described],
     *,
     prune: bool,
     trial: bool = False,
@@ -125,10 +141,10 @@ async def _applied(
     plan: Plan | None = None
     try:
         async with database(installation) as db, db.tenant_session(tenant) as session:
-            configuration = await _configuration(installation, session, tenant)
-            plan = await configuration.apply(sources, prune=prune)
+            configuration = await _configuration(installation, session, tenant, described)
+            plan = await configuration.apply(files, prune=prune)
             if shown is not None and plan.digest() != shown.digest():
-                raise ConflictError("Somebody changed agents meanwhile, so nothing was changed. Apply again.")
+                raise ConflictError("Somebody changed agents or tools meanwhile, so nothing was changed. Apply again.")
             if trial:
                 raise _TrialError
     except _TrialError:
@@ -164,12 +180,32 @@ async def _warnings(installation: Installation, tenant: str, names: Collection[s
     return [f"warning: {agent.name}: {sentence}" for agent, said in zip(agents, told, strict=True) for sentence in said]
 
 
-async def _configuration(installation: Installation, session: AsyncSession, tenant: str) -> Configuration:
+def _http(installation: Installation) -> HttpClientFactory:
+    settings = installation.settings
+    return HttpClientFactory(allow_private=settings.allow_private_addresses, commands=settings.mcp_commands)
+
+
+def _tools(installation: Installation, session: AsyncSession, tenant: str, described: Mapping[str, Described]) -> Tools:
+    return Tools(
+        session=session,
+        tenant_id=tenant,
+        actor=ACTOR,
+        secrets=SecretBox(installation.encryption_keys),
+        environment=os.environ,
+        http=_http(installation),
+        described=described,
+    )
+
+
+async def _configuration(
+    installation: Installation, session: AsyncSession, tenant: str, described: Mapping[str, Described] | None = None
+) -> Configuration:
     return Configuration(
         session,
         tenant_id=tenant,
         actor=ACTOR,
         agents=await agent_service(installation, session, tenant),
+        tools=_tools(installation, session, tenant, described or {}),
         secrets=SecretBox(installation.encryption_keys),
         environment=os.environ,
     )

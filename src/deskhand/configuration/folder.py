@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from errno import EFBIG
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,11 @@ from pydantic import SecretStr, ValidationError
 
 from deskhand.agents.documents import AgentDocument, as_file
 from deskhand.configuration.places import fault_at, refused
-from deskhand.configuration.values import SourceFile
+from deskhand.configuration.tool_document import ToolDocument, document_text, tool_file
+from deskhand.configuration.values import AgentFile, Folder, SourceFile, ToolFile
+from deskhand.connectors.openapi.document import MAX_BYTES
 from deskhand.errors import ConflictError, FieldProblem, InvalidInputError
+from deskhand.kit.nearest import what_exists
 from deskhand.kit.pointer import fault_sentence
 from deskhand.kit.yaml import MAX_CHARACTERS, UnreadableYamlError, read_yaml, write_yaml
 
@@ -25,6 +28,7 @@ SECRET_BYTES = 10_000
 _FILE_NAME_CHARACTERS = 60
 
 Environment = Mapping[str, str]
+KINDS: Mapping[str, type[AgentDocument | ToolDocument]] = {"Agent": AgentDocument, "Tool": ToolDocument}
 
 
 def yaml_files(folder: Path) -> list[Path]:
@@ -33,8 +37,8 @@ def yaml_files(folder: Path) -> list[Path]:
     return sorted(path for path in paths if not any(part.startswith(".") for part in path.relative_to(folder).parts))
 
 
-def read_folder(folder: Path) -> list[SourceFile]:
-    """Every agent of a folder.
+def read_folder(folder: Path) -> Folder:
+    """Everything that the files of a folder say.
 
     Raises:
         InvalidInputError: There is none, or files are wrong; each fault is named with file, line and key.
@@ -45,7 +49,7 @@ def read_folder(folder: Path) -> list[SourceFile]:
         raise InvalidInputError(f"There is no .yaml file in {folder}.")
     if len(paths) > MOST_FILES:
         raise InvalidInputError(f"{folder} holds {len(paths)} files, and {MOST_FILES} are the most that are applied.")
-    sources: list[SourceFile] = []
+    sources: list[AgentFile | ToolFile] = []
     faults: list[FieldProblem] = []
     for path in paths:
         try:
@@ -55,10 +59,13 @@ def read_folder(folder: Path) -> list[SourceFile]:
     faults.extend(_named_twice(sources))
     if faults:
         raise refused(faults)
-    return sources
+    return Folder(
+        agents=tuple(one for one in sources if isinstance(one.document, AgentDocument)),
+        tools=tuple(one for one in sources if isinstance(one.document, ToolDocument)),
+    )
 
 
-def _read(path: Path, name: str) -> SourceFile:
+def _read(path: Path, name: str) -> AgentFile | ToolFile:
     try:
         yaml = read_yaml(_bytes_of(path, 4 * MAX_CHARACTERS).decode("utf-8-sig"))
     except OSError as error:
@@ -67,8 +74,13 @@ def _read(path: Path, name: str) -> SourceFile:
         raise refused([FieldProblem(f"{name}, line {error.line}", str(error))]) from error
     except UnicodeDecodeError as error:
         raise refused([FieldProblem(name, f"it is not UTF-8 (byte {error.start + 1}); save it as UTF-8")]) from error
+    kind = yaml.value.get("kind") if isinstance(yaml.value, dict) else None
+    if isinstance(kind, str) and kind not in KINDS:
+        sentence = f"there is no kind '{kind}'; {what_exists(kind, KINDS)}"
+        raise refused([fault_at(name, yaml, ("kind",), sentence)])
+    model = KINDS.get(str(kind), AgentDocument)
     try:
-        document = AgentDocument.model_validate(yaml.value)
+        document: Any = model.model_validate(yaml.value)
     except ValidationError as error:
         raise refused(
             fault_at(name, yaml, fault["loc"], fault_sentence(fault)) for fault in error.errors(include_url=False)
@@ -76,42 +88,63 @@ def _read(path: Path, name: str) -> SourceFile:
     return SourceFile(name=name, folder=path.parent, yaml=yaml, document=document)
 
 
-def _named_twice(sources: Iterable[SourceFile]) -> Iterable[FieldProblem]:
-    first: dict[str, str] = {}
+def _named_twice(sources: Iterable[AgentFile | ToolFile]) -> Iterable[FieldProblem]:
+    first: dict[tuple[str, str], str] = {}
     for source in sources:
-        name = source.document.name
-        if name in first:
-            sentence = f"'{name}' is the agent of {first[name]} already; files know agents by name"
-            yield fault_at(source.name, source.yaml, ("name",), sentence)
-        first.setdefault(name, source.name)
+        key, name = _key_of(source.document)
+        kind = source.document.kind
+        if (kind, name) in first:
+            sentence = (
+                f"'{name}' is the {kind.lower()} of {first[kind, name]} already; files know {kind.lower()}s by {key}"
+            )
+            yield fault_at(source.name, source.yaml, (key,), sentence)
+        first.setdefault((kind, name), source.name)
 
 
-def secret_of(source: SourceFile, index: int, environment: Environment) -> SecretStr | None:
-    """The secret that a trigger of a file refers to.
+def _key_of(document: AgentDocument | ToolDocument) -> tuple[str, str]:
+    return ("name", document.name) if isinstance(document, AgentDocument) else ("slug", document.slug)
+
+
+def secret_of(
+    source: AgentFile | ToolFile, reference: SecretStr, place: Sequence[str | int], environment: Environment
+) -> SecretStr:
+    """The secret that a file refers to.
 
     Args:
         source: The file.
-        index: Which trigger.
+        reference: As it is written there.
+        place: Where.
         environment: Variables of the process.
 
     Raises:
         InvalidInputError: It is not there.
     """
-    reference = source.document.triggers[index].hmac_secret
-    if reference is None:
-        return None
     kind, _, name = reference.get_secret_value().partition(":")
     try:
         secret = environment[name] if kind == "env" else _secret_file(source.folder / name)
     except KeyError:
-        sentence = f"the environment has no variable {name}; set it, or leave hmac_secret out"
+        sentence = f"the environment has no variable {name}; set it, or leave the secret out"
     except (OSError, UnicodeDecodeError) as error:
         sentence = f"{name} cannot be read: {getattr(error, 'strerror', None) or error}"
     else:
         if secret:
             return SecretStr(secret)
         sentence = f"{name} is empty"
-    raise refused([fault_at(source.name, source.yaml, ("triggers", index, "hmac_secret"), sentence)])
+    raise refused([fault_at(source.name, source.yaml, place, sentence)])
+
+
+def beside(source: ToolFile, reference: str) -> str:
+    """The text of the document that a tool's file refers to.
+
+    Raises:
+        InvalidInputError: It cannot be read.
+    """
+    name = reference.removeprefix("file:")
+    try:
+        return _bytes_of(source.folder / name, MAX_BYTES).decode("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        sentence = f"{name} cannot be read: {getattr(error, 'strerror', None) or error}"
+        raise refused([fault_at(source.name, source.yaml, ("document",), sentence)]) from error
 
 
 def _secret_file(path: Path) -> str:
@@ -141,6 +174,19 @@ def files_of(contents: Iterable[Mapping[str, Any]]) -> dict[str, str]:
     files: dict[str, str] = {}
     for content in ordered:
         files[_free(_slug(content["name"]), files.__contains__)] = write_yaml(as_file(content))
+    return files
+
+
+def tool_files(tools: Iterable[tuple[Mapping[str, Any], str | None]]) -> dict[str, str]:
+    """File name to text, for tools as ``tool_content`` says them, each with its document if nothing else has it."""
+    files: dict[str, str] = {}
+    for content, document in tools:
+        # No agent's file is called so: its name is made of letters, digits and hyphens alone.
+        name = f"tool.{content['slug']}"
+        beside_it = None if document is None else f"{name}.openapi.json"
+        files[f"{name}.yaml"] = write_yaml(tool_file(content, document=beside_it))
+        if beside_it is not None and document is not None:
+            files[beside_it] = document_text(document)
     return files
 
 

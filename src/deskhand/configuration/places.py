@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from deskhand.agents.documents import AgentDocument
-from deskhand.configuration.values import SourceFile
+from deskhand.configuration.tool_document import ToolDocument
+from deskhand.configuration.values import AgentFile, ToolFile
 from deskhand.errors import DeskhandError, FieldProblem, InvalidInputError
 from deskhand.kit.yaml import Place, YamlDocument
 
@@ -37,7 +38,7 @@ def refused(faults: Iterable[FieldProblem]) -> InvalidInputError:
     return InvalidInputError(HEADING, errors=list(faults))
 
 
-def in_file(source: SourceFile, error: DeskhandError, *, place: Place = ()) -> InvalidInputError:
+def in_file(source: AgentFile | ToolFile, error: DeskhandError, *, place: Place = ()) -> InvalidInputError:
     """What a service refused, said of the file that asked for it.
 
     Args:
@@ -53,13 +54,13 @@ def in_file(source: SourceFile, error: DeskhandError, *, place: Place = ()) -> I
     )
 
 
-def _place(document: AgentDocument, pointer: str) -> Place:
-    """Where a fault of the API stands in a file, which keeps tools and their grants under one key."""
+def _place(document: AgentDocument | ToolDocument, pointer: str) -> Place:
+    """Where a fault of the API stands in a file; an agent's keeps tools and their grants under one key."""
     parts: list[str | int] = [
         int(part) if part.isdecimal() and len(part) < 4 else part.replace("~1", "/").replace("~0", "~")
         for part in pointer.split("/")[1:]
     ]
-    if parts[:1] == ["tool_ids"]:
+    if isinstance(document, AgentDocument) and parts[:1] == ["tool_ids"]:
         named = [list(document.tools)[part] for part in parts[1:] if isinstance(part, int)]
         return ("tools", *named)
     return ("tools", *parts[1:]) if parts[:1] == ["tool_operations"] else tuple(parts)

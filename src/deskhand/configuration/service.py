@@ -1,4 +1,4 @@
-"""Agents as files say them: what applying would do, doing it, and writing down what there is.
+"""Agents and tools as files say them: what applying would do, doing it, and writing down what there is.
 
 Everything goes through the services that the API uses, in the caller's one transaction, so a file can do nothing that
 a request cannot, and a folder is applied whole or not at all.
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from typing import TypeVar
-from uuid import UUID
 
 from pydantic import SecretStr, ValidationError
 from sqlalchemy import text
@@ -27,22 +26,19 @@ from deskhand.agents.schemas import (
 )
 from deskhand.agents.service import AgentService, Made
 from deskhand.agents.versions import VersionChange, differences, prompt_diff
-from deskhand.audit import service as audit
-from deskhand.audit.filters import AuditFilters
-from deskhand.audit.models import AuditLog
+from deskhand.configuration.drift import Log
 from deskhand.configuration.folder import Environment, files_of, secret_of
 from deskhand.configuration.places import fault_at, in_file, refused
-from deskhand.configuration.values import Action, Drift, NewSecret, Plan, SourceFile, Step
+from deskhand.configuration.tools import Tools
+from deskhand.configuration.values import Action, AgentFile, Drift, Export, Folder, NewSecret, Plan, Step
 from deskhand.errors import DeskhandError
 from deskhand.kit.crypto import SecretBox
 from deskhand.kit.pointer import fault_sentence
 from deskhand.schedules.service import set_paused
 
 Sent = TypeVar("Sent", bound=AgentTriggerCreate)
-APPLIED = "configuration.apply"
 _BREAKS_ALONE = ("(the prompt's line breaks alone)",)
 _PAGE = 200
-_SHOWN_DRIFT = 10
 _TRIGGER_FIELDS = (
     *("trigger_type", "schedule_cron", "schedule_timezone", "misfire_policy", "misfire_max_age_seconds"),
     *WEBHOOK_STATE,
@@ -50,13 +46,14 @@ _TRIGGER_FIELDS = (
 
 
 class Configuration:
-    """The agents of one tenant and the files that say them.
+    """The agents and tools of one tenant and the files that say them.
 
     Args:
         session: A session of the tenant.
         tenant_id: The tenant.
         actor: Who acts, for the audit log.
-        agents: Does what is to be done.
+        agents: Does what is to be done with agents.
+        tools: Does it with tools.
         secrets: Reads the stored webhook secrets, to see whether a file brings another one.
         environment: Variables that references of files name.
     """
@@ -68,22 +65,25 @@ class Configuration:
         tenant_id: str,
         actor: str,
         agents: AgentService,
+        tools: Tools,
         secrets: SecretBox,
         environment: Environment,
     ) -> None:
         self._session = session
         self._tenant_id = tenant_id
         self._actor = actor
+        self._log = Log(session, tenant_id, actor)
+        self._tools = tools
         self._agents = agents
         self._secrets = secrets
         self._environment = environment
 
-    async def apply(self, sources: Sequence[SourceFile], *, prune: bool = False) -> Plan:
-        """Make the tenant's agents what the files say.
+    async def apply(self, folder: Folder, *, prune: bool = False) -> Plan:
+        """Make the tenant's tools and agents what the files say.
 
         Args:
-            sources: The files.
-            prune: Delete agents that no file says.
+            folder: The files.
+            prune: Delete what no file says, of the kinds that the folder holds.
 
         Returns:
             What was done, with the webhook secrets that it made.
@@ -97,24 +97,36 @@ class Configuration:
             text("SELECT pg_advisory_xact_lock(hashtextextended('deskhand.configuration/' || :tenant_id, 0))"),
             {"tenant_id": self._tenant_id},
         )
-        present = await self._present()
+        # First, because agents are granted them; and removed last, when no file's agent is granted them any more.
+        steps = await self._tools.apply(folder.tools)
+        agent_steps, made = await self._apply_agents(folder.agents, prune=prune)
+        steps += [*agent_steps, *await self._tools.without_file(folder.tools, prune=prune)]
+        return Plan(steps=tuple(steps), secrets=tuple(made))
+
+    async def export(self) -> Export:
+        """Every tool and every agent that is not deleted, without secrets.
+
+        Raises:
+            ConflictError: Two agents have one name.
+        """
+        files = files_of([content_of(agent) for agent in await self._all()])
+        tools, without_credential = await self._tools.export()
+        return Export(files=files | tools, without_credential=without_credential)
+
+    async def _apply_agents(self, sources: Sequence[AgentFile], *, prune: bool) -> tuple[list[Step], list[NewSecret]]:
         steps: list[Step] = []
         made: list[NewSecret] = []
+        # Who keeps only tools in files has said nothing of agents, not even that there are to be none.
+        if not sources:
+            return steps, made
+        present = await self._present()
         for source in sources:
             agent = present.pop(source.document.name, None)
             step, secrets = await (self._create(source) if agent is None else self._change(source, agent))
             steps.append(step)
             made.extend(secrets)
         steps.extend([await self._without_file(agent, prune=prune) for _, agent in sorted(present.items())])
-        return Plan(steps=tuple(steps), secrets=tuple(made))
-
-    async def export(self) -> dict[str, str]:
-        """Every agent that is not deleted, as file name to text; without secrets.
-
-        Raises:
-            ConflictError: Two agents have one name.
-        """
-        return files_of([content_of(agent) for agent in await self._all()])
+        return steps, made
 
     async def active(self, names: Collection[str]) -> list[Agent]:
         """The agents of these names that may run."""
@@ -135,7 +147,7 @@ class Configuration:
         files_of([content_of(agent) for agent in agents])  # refuses two of one name
         return {agent.name: agent for agent in agents}
 
-    async def _create(self, source: SourceFile) -> tuple[Step, list[NewSecret]]:
+    async def _create(self, source: AgentFile) -> tuple[Step, list[NewSecret]]:
         document = source.document
         data = AgentCreate(
             name=document.name,
@@ -156,7 +168,7 @@ class Configuration:
         await self._note(agent, source)
         return Step(action=Action.CREATE, name=document.name, file=source.name), _shown(agent, made)
 
-    async def _change(self, source: SourceFile, agent: Agent) -> tuple[Step, list[NewSecret]]:
+    async def _change(self, source: AgentFile, agent: Agent) -> tuple[Step, list[NewSecret]]:
         document = source.document
         pairs = pair(document.triggers, agent.triggers)
         secrets = self._new_secrets(source, pairs)
@@ -205,10 +217,15 @@ class Configuration:
             await set_paused(self._session, agent.id, trigger_id, actor=self._actor, paused=paused)
         return await self._agents.get_agent(agent.id)
 
-    def _secrets_of_file(self, source: SourceFile) -> list[SecretStr | None]:
-        return [secret_of(source, index, self._environment) for index in range(len(source.document.triggers))]
+    def _secrets_of_file(self, source: AgentFile) -> list[SecretStr | None]:
+        return [
+            None
+            if (trigger := one.hmac_secret) is None
+            else secret_of(source, trigger, ("triggers", index, "hmac_secret"), self._environment)
+            for index, one in enumerate(source.document.triggers)
+        ]
 
-    def _new_secrets(self, source: SourceFile, pairs: Sequence[AgentTrigger | None]) -> list[SecretStr | None]:
+    def _new_secrets(self, source: AgentFile, pairs: Sequence[AgentTrigger | None]) -> list[SecretStr | None]:
         """Secrets that the stored ones are to be replaced with; None where they are the same, or none is named."""
         return [
             None if secret is None or self._has(stored, secret) else secret
@@ -220,44 +237,11 @@ class Configuration:
             return False
         return self._secrets.decrypt(stored.hmac_secret) == secret.get_secret_value()
 
-    async def _note(self, agent: Agent, source: SourceFile) -> None:
-        """Leave the mark behind which a change is drift."""
-        await audit.record(
-            self._session,
-            tenant_id=self._tenant_id,
-            actor=self._actor,
-            operation=APPLIED,
-            resource_type="agent",
-            resource_id=agent.id,
-            details={"file": source.name, "version": agent.current_version},
-        )
+    async def _note(self, agent: Agent, source: AgentFile) -> None:
+        await self._log.note("agent", agent.id, {"file": source.name, "version": agent.current_version})
 
     async def _drift(self, agent: Agent) -> list[Drift]:
-        """Who changed an agent past the files, newest first: since they were applied last, or ever."""
-        last = await self._entries(agent.id, limit=1, operation=APPLIED)
-        since = last[0].sequence if last else 0
-        entries = await self._entries(agent.id, limit=_SHOWN_DRIFT)
-        for trigger in agent.triggers:
-            entries += await self._entries(trigger.id, limit=_SHOWN_DRIFT)
-        changes = [
-            entry
-            for entry in sorted(entries, key=lambda entry: entry.sequence, reverse=True)
-            if entry.sequence > since and entry.operation.startswith(("agent.", "schedule."))
-        ]
-        return [
-            Drift(
-                actor=entry.actor,
-                at=entry.created_at,
-                operation=entry.operation,
-                fields=tuple(map(str, (entry.details or {}).get("changed", ()))),
-            )
-            for entry in changes[:_SHOWN_DRIFT]
-        ]
-
-    async def _entries(self, ident: UUID, *, limit: int, operation: str | None = None) -> list[AuditLog]:
-        wanted = AuditFilters(resource_id=str(ident), operation=operation)
-        page = await audit.list_entries(self._session, tenant_id=self._tenant_id, filters=wanted, limit=limit)
-        return list(page.items)
+        return await self._log.drift(agent.id, [trigger.id for trigger in agent.triggers], ("agent.", "schedule."))
 
 
 def pair(documents: Sequence[TriggerDocument], stored: Iterable[AgentTrigger]) -> list[AgentTrigger | None]:
@@ -306,7 +290,7 @@ def _secret_changes(secrets: Sequence[SecretStr | None]) -> list[VersionChange]:
 
 def _triggers(
     kind: type[Sent],
-    source: SourceFile,
+    source: AgentFile,
     secrets: Sequence[SecretStr | None],
     stored: Sequence[AgentTrigger | None] = (),
 ) -> list[Sent]:
@@ -332,7 +316,7 @@ def _triggers(
 
 
 def _update(
-    source: SourceFile,
+    source: AgentFile,
     agent: Agent,
     pairs: Sequence[AgentTrigger | None],
     secrets: Sequence[SecretStr | None],

@@ -6,15 +6,18 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from deskhand.agents.documents import AgentDocument
 from deskhand.agents.versions import VersionChange
+from deskhand.configuration.tool_document import ToolDocument
 from deskhand.kit.yaml import YamlDocument
+
+Document = TypeVar("Document", AgentDocument, ToolDocument)
 
 
 class Action(StrEnum):
-    """What becomes of one agent."""
+    """What becomes of one agent or tool."""
 
     CREATE = "create"
     CHANGE = "change"
@@ -24,7 +27,7 @@ class Action(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SourceFile:
+class SourceFile(Generic[Document]):
     """One file of a folder.
 
     Attributes:
@@ -36,7 +39,19 @@ class SourceFile:
     name: str
     folder: Path
     yaml: YamlDocument
-    document: AgentDocument
+    document: Document
+
+
+AgentFile = SourceFile[AgentDocument]
+ToolFile = SourceFile[ToolDocument]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Folder:
+    """Everything that the files of a folder say."""
+
+    agents: tuple[AgentFile, ...] = ()
+    tools: tuple[ToolFile, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +66,7 @@ class Drift:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """What a plan does with one agent.
+    """What a plan does with one agent or tool.
 
     Attributes:
         changes: Field by field; the prompt is in ``prompt_diff``.
@@ -92,3 +107,16 @@ class Plan:
     def digest(self) -> Any:
         """What two plans have in common that do the same: by it, what was shown is what is done."""
         return [(step.action, step.name, step.changes, step.prompt_diff, step.drift) for step in self.steps]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Export:
+    """What a folder is to hold.
+
+    Attributes:
+        files: File name to text.
+        without_credential: Files of tools that have a credential, which no file says.
+    """
+
+    files: dict[str, str]
+    without_credential: tuple[str, ...] = ()
