@@ -39,9 +39,12 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "desk": ("administration", "Setting up a desk."),
     "apply": (
         "configuration",
-        "Make a tenant's agents what the files of a folder say: shows what changes, asks, then changes all or nothing.",
+        "Make agents and tools what the files of a folder say: shows what changes, asks, then changes all or nothing.",
     ),
-    "export": ("configuration", "Write a tenant's agents into a folder, as ``apply`` reads them; secrets stay out."),
+    "export": (
+        "configuration",
+        "Write a tenant's agents and tools into a folder, as ``apply`` reads them; secrets stay out.",
+    ),
     "templates": ("templates", "Agents to begin from."),
     "agent": ("templates", "Agents."),
     "undo": ("undo", "Take back what agents wrote."),
