@@ -103,6 +103,11 @@ class Journal:
         return self._kept_marks.get(step_key) or self._marks.make(self.execution.id, step_key)
 
     @property
+    def max_tokens(self) -> int:
+        """Tokens that the run may use, input and output together."""
+        return self._budget.limits.max_tokens
+
+    @property
     def begun_writes(self) -> frozenset[str]:
         """Keys of the writes that earlier attempts of the run began."""
         return frozenset(self._kept_marks)

@@ -234,6 +234,7 @@ class ExecutionDetail(ExecutionSummary):
         description="Why a run that was to end on its ticket wrote nothing: it was solved meanwhile, or too late.",
     )
 
+    read: list[str] = Field([], description="How much of its ticket the model was given, in sentences.")
     waited_ms: int | None = Field(description="Milliseconds from the event to the first start; null after a retry.")
     total_ms: int | None = Field(description="Milliseconds from the event to the end.")
     worker_id: str | None

@@ -105,6 +105,7 @@ async def get_execution(session: AsyncSession, execution_id: UUID) -> ExecutionD
             "same_as": (result or {}).get("same_as"),
             "not_written": (result or {}).get("not_written"),
             "not_approved": (result or {}).get("not_approved") or [],
+            "read": (result or {}).get("read") or [],
             "undo": read_undo(row),
             "question": find_question(row["status"], steps),
             "approval_id": await _asked(session, row),

@@ -16,6 +16,7 @@ from typing import Any
 from deskhand.notes import grounding
 from deskhand.notes.facts import NEAR, STRONG, NoteFacts, Source
 from deskhand.notes.markup import clip, unmarked
+from deskhand.notes.reading import SMALL, Room, read_ticket
 from deskhand.notes.sections import Section, check_sections, sections_schema
 from deskhand.notes.steps import ArticleStep, article_steps, chosen, offered, owed
 from deskhand.notes.support import Grounds, parts
@@ -35,10 +36,11 @@ _ROUGHLY = 0.2
 
 @dataclass(frozen=True, slots=True)
 class DraftPrompt:
-    """What the model gets."""
+    """What the model gets; ``extent`` says how much of the ticket that is."""
 
     instructions: str
     prompt: str
+    extent: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,32 +125,32 @@ def citable(facts: NoteFacts) -> list[Source]:
     return [*tickets, *articles]
 
 
-def draft_prompt(facts: NoteFacts, *, house_rules: str = "", drives: bool = False) -> DraftPrompt:
-    """The question to the model, kept short: reading 1,000 tokens takes the embedded model 20 s.
+def draft_prompt(
+    facts: NoteFacts, *, house_rules: str = "", drives: bool = False, room: Room = SMALL
+) -> DraftPrompt:
+    """The question to the model, kept within its room: reading 1,000 tokens takes the embedded model 20 s.
 
     Args:
         facts: The ticket and what was found.
         house_rules: The agent's own prompt, whole.
         drives: Whether the model calls tools: then the agent's prompt is its system prompt and nothing else is in it.
             A small model is asked in the words it was measured with, and the agent's prompt stands after them.
+        room: What the model has room for.
     """
     lines = ["SOURCES"]
     for source in citable(facts):
         if source.kind == "ticket":
-            problem = clip(f"{source.title}. {source.problem}", limit=30)
-            lines.append(f"[{source.ref}] Problem: {problem}\n  Solution: {clip(source.text, limit=60)}")
+            problem = clip(f"{source.title}. {source.problem}", limit=room.problem)
+            lines.append(f"[{source.ref}] Problem: {problem}\n  Solution: {clip(source.text, limit=room.solution)}")
         else:
-            steps = [f"  {step.ref} {clip(step.text, limit=28)}" for step in _offered(source, facts)]
-            body = steps or [f"  {clip(unmarked(source.text), limit=90)}"]
+            steps = [f"  {step.ref} {clip(step.text, limit=room.step)}" for step in _offered(source, facts)]
+            body = steps or [f"  {clip(unmarked(source.text), limit=room.article)}"]
             lines.append("\n".join([f"[{source.ref}] Article: {clip(source.title, limit=15)}", *body]))
-    lines.append(f"\nNEW TICKET\nSubject: {clip(facts.subject, limit=30)}")
-    # Many people write the subject into the description again; to read it twice costs time and adds weight.
-    if facts.description.strip() and facts.description.strip() != facts.subject.strip():
-        lines.append(f"Text: {clip(facts.description, limit=150)}")
-    question = "\n".join(lines)
+    reading = read_ticket(facts, room)
+    question = "\n".join([*lines, "\nNEW TICKET", *reading.lines])
     if drives:
-        return DraftPrompt(house_rules, f"{DRIVEN}\n\n{question}")
-    return DraftPrompt(f"{INSTRUCTIONS}\n\n{house_rules.strip()}".strip(), question)
+        return DraftPrompt(house_rules, f"{DRIVEN}\n\n{question}", reading.extent)
+    return DraftPrompt(f"{INSTRUCTIONS}\n\n{house_rules.strip()}".strip(), question, reading.extent)
 
 
 def _offered(source: Source, facts: NoteFacts) -> list[ArticleStep]:
@@ -314,8 +316,8 @@ def _summary(text: str, facts: NoteFacts) -> tuple[str, str]:
     if grounding.speaks_as_user(text):
         return "", "speaks as if it were the user"
     # A summary speaks of the ticket alone, so a name that is only in a source is out of place in it.
-    strange = grounding.invented(text, facts=[facts.ticket_text], link_facts=[facts.ticket_text])
-    strange.extend(grounding.proper_names(text, known=facts.ticket_text, first=True))
+    strange = grounding.invented(text, facts=[facts.known_text], link_facts=[facts.ticket_text])
+    strange.extend(grounding.proper_names(text, known=facts.known_text, first=True))
     if strange:
         return "", f"not in the ticket: {', '.join(strange[:3])}"
     if grounding.share_in(text, facts.ticket_text) < _SUMMARY_SHARE:

@@ -55,6 +55,23 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """What somebody said on the ticket after it was filed.
+
+    Attributes:
+        who: ``requester``, ``technician``, or ``somebody`` where the desk does not say.
+        text: Their own words; what they quote only where it stands nowhere else on the ticket.
+        public: Whether the requester reads it.
+        at: When, in UTC to the minute; empty where the desk does not say.
+    """
+
+    who: Literal["requester", "technician", "somebody"]
+    text: str
+    public: bool = True
+    at: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Suggestion:
     """A value for one field of the ticket, with its evidence.
 
@@ -85,6 +102,8 @@ class NoteFacts:
         suggestions: Category and priority.
         unavailable: Sources that could not be asked, with why: ``"articles (timeout)"``.
         model_label: Names the model in the footer of a note that has words of it.
+        conversation: What people said on the ticket since, oldest first; no note of ours or of another machine.
+        particulars: What is known of the ticket besides its texts, by name.
     """
 
     ticket_ref: str
@@ -94,6 +113,8 @@ class NoteFacts:
     suggestions: tuple[Suggestion, ...] = ()
     unavailable: tuple[str, ...] = ()
     model_label: str = ""
+    conversation: tuple[Turn, ...] = ()
+    particulars: tuple[tuple[str, str], ...] = ()
 
     def of_kind(self, kind: str) -> list[Source]:
         """Its sources of one kind, best first."""
@@ -101,5 +122,11 @@ class NoteFacts:
 
     @property
     def ticket_text(self) -> str:
-        """Subject and description."""
-        return f"{self.subject}\n{self.description}"
+        """Everything people wrote on it: subject, description, and the conversation, the newest first."""
+        # The newest first, because whoever reads only a beginning is to miss what is old.
+        return "\n".join((self.subject, self.description, *(turn.text for turn in reversed(self.conversation))))
+
+    @property
+    def known_text(self) -> str:
+        """The same with what else is known of the ticket: what a sentence about it may name."""
+        return "\n".join((self.ticket_text, *(value for _, value in self.particulars)))

@@ -69,7 +69,7 @@ def _section(entry: Mapping[str, Any], text: str, facts: NoteFacts) -> Section |
     sources = [source for ref in cited if (source := find_source(ref, facts)) is not None]
     if not sources and OWN not in cited:
         return text, "cites nothing that this run has seen"
-    known = [facts.ticket_text, facts.ticket_ref, *(_whole(source) for source in sources)]
+    known = [facts.known_text, facts.ticket_ref, *(_whole(source) for source in sources)]
     strange = grounding.invented(text, facts=known, link_facts=known)
     if strange:
         return text, f"is not in what it cites: {', '.join(strange[:_SHOWN])}"

@@ -21,7 +21,7 @@ OFFERED = 7
 CHOSEN = 4
 """Steps of one article that code chooses where no model does."""
 _READ = 40
-_TICKET_CHARS = 4000
+_TICKET_CHARS = 20_000
 _CASE = re.compile(r"([^:\n]{2,80}):\s")
 _CONDITION = re.compile(r"((?:If|When|For)\s[^,\n]{2,80}),\s")
 _REMARKS = frozenset(

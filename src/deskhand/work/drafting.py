@@ -52,6 +52,7 @@ from deskhand.notes.layout import (
     without_model,
 )
 from deskhand.plugins.errors import DeskError
+from deskhand.work.rooms import room_for
 from deskhand.work.toolbox import Toolbox
 
 log = structlog.get_logger(__name__)
@@ -143,6 +144,7 @@ class Wording:
         model_name: The model that was asked, or was to be.
         failure: Why it was no help, for the people who look after it; empty if it answered.
         checked: What of the model's words the note is made of.
+        extent: How much of the ticket it was given, in sentences.
     """
 
     note: ComposedNote
@@ -150,6 +152,7 @@ class Wording:
     model_name: str
     failure: str = ""
     checked: CheckedDraft = field(default_factory=CheckedDraft)
+    extent: tuple[str, ...] = ()
 
 
 class Drafter:
@@ -200,7 +203,8 @@ class Drafter:
         if not needs_model(facts) and not tools:
             # Without sources a model could only invent; the note says what was looked for and not found.
             return Wording(compose_note(facts, CheckedDraft()), facts, model.model_name)
-        question = draft_prompt(facts, house_rules=prompt(tools), drives=drives)
+        room = room_for(llm_config, driven=not drives, max_tokens=self._journal.max_tokens)
+        question = draft_prompt(facts, house_rules=prompt(tools), drives=drives, room=room)
         task = AgentTask(
             instructions=question.instructions,
             prompt=LOOK_AGAIN * (look > 1) + question.prompt,
@@ -220,7 +224,7 @@ class Drafter:
         known = {source.ref for source in facts.sources}
         # What the model looked at and did not use is not the reader's business.
         facts = replace(facts, sources=tuple(one for one in seen.sources if one.ref in known | cited))
-        return Wording(compose_note(facts, draft), facts, model.model_name, checked=draft)
+        return Wording(compose_note(facts, draft), facts, model.model_name, checked=draft, extent=question.extent)
 
     async def ask(self, task: AgentTask, model: Model[Any]) -> dict[str, Any] | Exception:
         """The model's answer, or what kept it from giving one.

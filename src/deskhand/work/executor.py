@@ -22,7 +22,7 @@ from deskhand.engine.claims import Ending, RunningExecution, kept_marks
 from deskhand.engine.journal import Journal
 from deskhand.engine.lease import Lease
 from deskhand.engine.limits import RunBudget, RunLimits
-from deskhand.engine.listening import time_listened
+from deskhand.engine.listening import receipts, time_listened
 from deskhand.engine.statements import RunStatements
 from deskhand.engine.status import ExecutionStatus
 from deskhand.errors import NotApprovedError, WaitOverError
@@ -34,10 +34,12 @@ from deskhand.kit.marks import MarkMaker
 from deskhand.kit.telemetry import Telemetry
 from deskhand.knowledge.embedding import Embedder
 from deskhand.llm.connection import GatewaySettings
+from deskhand.plugins.contract import Ticket
 from deskhand.plugins.registry import PluginManager
 from deskhand.tenants.service import TenantService
 from deskhand.tools.asking import ASK
 from deskhand.work.asking import AWAIT
+from deskhand.work.conversation import Conversation, read_conversation
 from deskhand.work.due import Due
 from deskhand.work.facts import note_input
 from deskhand.work.free_run import FreeRun
@@ -222,13 +224,21 @@ class Executor:
             or await due.why_not_at_all(ticket)
         ):
             return withheld(run, why)
-        findings = await Researcher(self._db, run.journal, self._embedder).research(ticket)
-        seen = Seen(ticket, note_input(ticket, findings), timely, look)
+        conversation = await self._conversation(run, own, ticket)
+        findings = await Researcher(self._db, run.journal, self._embedder).research(ticket, conversation.turns)
+        seen = Seen(ticket, note_input(ticket, findings, conversation), timely, look, conversation.extent)
         if run.outcome.kind is not OutcomeKind.NOTE:
             return await TicketOutcomes(self._gateway, self._limits.timeout).perform(run, toolbox, own, seen)
         return await NoteOutcome(self._db, self._gateway, self._limits.timeout).perform(
             run, toolbox, own, seen, findings
         )
+
+    async def _conversation(self, run: Run, own: DeskHands, ticket: Ticket) -> Conversation:
+        if not ticket.notes:
+            return Conversation()
+        async with self._db.tenant_session(run.execution.tenant_id) as session:
+            ours = await receipts(session, run.execution)
+        return read_conversation(ticket, own.desk, ours)
 
 
 async def _time_waited(session: AsyncSession, execution: RunningExecution) -> timedelta:

@@ -7,17 +7,20 @@ from deskhand.knowledge.schemas import ArticleHit, HistoryHit, SystemHit
 from deskhand.knowledge.triage import LabelSuggestion
 from deskhand.notes.facts import NoteFacts, Source, Suggestion
 from deskhand.plugins.contract import Ticket
+from deskhand.work.conversation import Conversation
 from deskhand.work.research import Findings
+from deskhand.work.views import person_words
 
 SYNTHETIC = "synthetic"
 
 
-def note_input(ticket: Ticket, findings: Findings) -> NoteFacts:
+def note_input(ticket: Ticket, findings: Findings, conversation: Conversation | None = None) -> NoteFacts:
     """Everything the note is made of, in the model layer's own terms.
 
     Args:
         ticket: The new ticket.
         findings: What research found, best first.
+        conversation: What people said on it since.
     """
     sources = (
         # Short names instead of ids: a small model copies "T1" without a fault, and a ticket's long id only sometimes.
@@ -37,7 +40,25 @@ def note_input(ticket: Ticket, findings: Findings) -> NoteFacts:
             _suggestion(triage.priority, findings, current=ticket.priority),
         ),
         unavailable=(*findings.unavailable, *ticket.unread),
+        conversation=conversation.turns if conversation else (),
+        particulars=particulars(ticket),
     )
+
+
+def particulars(ticket: Ticket) -> tuple[tuple[str, str], ...]:
+    """What is known of a ticket besides its texts; what it has not is left out."""
+    requester = ticket.requester
+    known = {
+        # Who somebody is to a reader; an id is no name.
+        "Requester": (person_words(requester) if requester and (requester.name or requester.email) else None),
+        "Company": ticket.company.name if ticket.company else None,
+        "Status": ticket.status,
+        "Priority": ticket.priority or ticket.vendor_priority,
+        "Category": ticket.category,
+        "Group": ticket.group,
+        "Tags": ", ".join(ticket.tags),
+    }
+    return tuple((name, strip_marks(value)) for name, value in known.items() if value)
 
 
 def history_source(hit: HistoryHit, *, ref: str) -> Source:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,17 +62,18 @@ class NoteOutcome:
         if last is not None and last.facts_digest == digest and not run.waited:
             return await _nothing_new(run, last)
         wording = await self._word(run, toolbox, seen)
+        read = [*wording.extent, *seen.left_out]
         note, body = wording.note, wording.note.markdown
         # Again, with the words: other facts may lead to the same note.
         begun = await self._last_note(read_begun_note, run, ticket) if live and may_write else None
         if same := next((one for one in (last, begun) if one is not None and one.says(body)), None):
-            return await _nothing_new(run, same)
+            return await _nothing_new(run, same, read)
         if may_write and not note.says and (why := await due.why_not_nothing()):
             return withheld(run, why)
         subject = about(ticket, run.execution.agent_version_id)
         news = await due.news(note.says, last, about=subject)
         if last is not None and news is not None and not news:
-            return await _nothing_new(run, last)
+            return await _nothing_new(run, last, read)
         if why := await seen.timely.why_not(has_closed=toolbox.may_have_closed):
             return withheld(run, why)
         shown = _shown(wording, news, last)
@@ -96,6 +98,7 @@ class NoteOutcome:
             "model": wording.model_name,
             "degraded": bool(wording.failure),
             "degraded_reason": wording.failure or None,
+            "read": read,
         }
         if live:
             # A degraded note keeps no digest, so that the next event of the ticket tries the model again.
@@ -151,7 +154,7 @@ def withheld(run: Run, why: str) -> Ending:
     return Ending(ExecutionStatus.COMPLETED, output=output)
 
 
-async def _nothing_new(run: Run, last: LastNote) -> Ending:
+async def _nothing_new(run: Run, last: LastNote, read: Sequence[str] = ()) -> Ending:
     """End a run whose note the ticket already has: nothing is written, and its trace and page say so."""
     same = {"execution_id": str(last.run_id), "note_id": last.note_id}
 
@@ -159,7 +162,7 @@ async def _nothing_new(run: Run, last: LastNote) -> Ending:
         return same
 
     await run.journal.step(name="keep_last_note", kind="compute", body=keep, owed=True)
-    return Ending(ExecutionStatus.COMPLETED, output={"note": None, "same_as": same, "degraded": False})
+    return Ending(ExecutionStatus.COMPLETED, output={"note": None, "same_as": same, "degraded": False, "read": list(read)})
 
 
 def _shown(wording: Wording, news: Content | None, last: LastNote | None) -> ComposedNote:

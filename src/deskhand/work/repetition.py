@@ -105,6 +105,8 @@ def facts_digest(facts: NoteFacts, agent_version_id: UUID) -> str:
     made_of = to_jsonable_python(facts)
     # Without votes and current values: they change with every ticket that is imported, and the note's advice does not.
     made_of["suggestions"] = [(one.field, one.value) for one in facts.suggestions]
+    # The same of a status or a group that somebody set.
+    del made_of["particulars"]
     made_of["agent_version"] = str(agent_version_id)
     return hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()
 

@@ -6,7 +6,7 @@ note with half the sources is worth more than none.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -22,11 +22,17 @@ from deskhand.knowledge.embedding import Embedder
 from deskhand.knowledge.ranking import HISTORY
 from deskhand.knowledge.schemas import ArticleHit, HistoryHit, SystemHit, TicketNames
 from deskhand.knowledge.triage import NEIGHBOURS, Label, Triage, suggest
-from deskhand.notes.facts import NEAR
+from deskhand.notes import grounding
+from deskhand.notes.facts import NEAR, Turn
 from deskhand.plugins.contract import Ticket
 
 QUERY_CHARACTERS = 1500
+ADDED_CHARACTERS = 500
+"""Of these, what the conversation may add to subject and description."""
+PARTICULARS = 25
 SHOWN = 5
+_DOTS = 3  # of an IPv4 address
+_LONGEST = 80
 
 Hit = TypeVar("Hit")
 
@@ -97,16 +103,22 @@ class Researcher:
         self._embedder = embedder
         self._tenant_id = journal.execution.tenant_id
 
-    async def research(self, ticket: Ticket) -> Findings:
-        """Past tickets, articles and systems for a ticket, and what its neighbours suggest."""
-        query = query_for(ticket)
+    async def research(self, ticket: Ticket, conversation: Sequence[Turn] = ()) -> Findings:
+        """Past tickets, articles and systems for a ticket, and what its neighbours suggest.
+
+        Args:
+            ticket: The ticket.
+            conversation: What people said on it since, oldest first.
+        """
+        query = query_for(ticket, conversation)
         # One after the other: each is a step of the trace, and together they would take three of the worker's
         # connections.
         history = await self._look_up(PAST_TICKETS, query, lambda s: self._nearest(s, query, ticket))
         articles = await self._look_up(
             ARTICLES, query, lambda s: knowledge.search_articles(s, query, embedder=self._embedder)
         )
-        systems = await self._look_up(SYSTEMS, query, lambda s: knowledge.find_systems(s, query))
+        named = systems_query(ticket, conversation)
+        systems = await self._look_up(SYSTEMS, named, lambda s: knowledge.find_systems(s, named))
         return Findings(
             # More neighbours vote on category and priority than are near enough to be shown.
             history=[hit for hit in history.hits if hit.score >= HISTORY.floor][:SHOWN],
@@ -140,6 +152,32 @@ class Researcher:
         return LookUp(source.name, source.hits.validate_python(answer["found"]))
 
 
-def query_for(ticket: Ticket) -> str:
-    """What is searched for: the subject and the start of the description."""
-    return strip_marks(f"{ticket.subject}\n{ticket.description}").strip()[:QUERY_CHARACTERS]
+def query_for(ticket: Ticket, conversation: Sequence[Turn] = ()) -> str:
+    """What is searched for: subject, the start of the description, and what the rest of the ticket adds.
+
+    Added are codes, addresses and hosts from wherever they stand, and the requester's last answer: often the first
+    that says what it is about.
+    """
+    start = strip_marks(f"{ticket.subject}\n{ticket.description}").strip()
+    answer = next((turn.text for turn in reversed(conversation) if turn.who == "requester"), "")
+    names = particulars((ticket.description, *(turn.text for turn in reversed(conversation))))
+    added = " ".join(name for name in names if name not in start[: QUERY_CHARACTERS - ADDED_CHARACTERS])
+    # Strangers type long words, too; what is cut here is read by the model all the same.
+    addition = f"{added[: ADDED_CHARACTERS // 2]}\n{' '.join(answer.split())[: ADDED_CHARACTERS // 2]}".strip()
+    if not addition:
+        return start[:QUERY_CHARACTERS]
+    return f"{start[: QUERY_CHARACTERS - len(addition) - 1].rstrip()}\n{addition}"
+
+
+def systems_query(ticket: Ticket, conversation: Sequence[Turn] = ()) -> str:
+    """Where systems are looked for: what people wrote, with every name of the whole text before it."""
+    texts = (ticket.subject, ticket.description, *(turn.text for turn in reversed(conversation)))
+    start = "\n".join(strip_marks(text)[:QUERY_CHARACTERS] for text in texts[: 2 + SHOWN])
+    return f"{start}\n{' '.join(particulars(texts))}".strip()
+
+
+def particulars(texts: Iterable[str]) -> list[str]:
+    """Codes, addresses and hosts of texts in their order; numbers alone, dates and times are none."""
+    names = (name for text in texts for name in grounding.names(strip_marks(text)))
+    telling = (name for name in names if any(map(str.isalpha, name)) or name.count(".") == _DOTS)
+    return list(dict.fromkeys(name for name in telling if len(name) <= _LONGEST))[:PARTICULARS]

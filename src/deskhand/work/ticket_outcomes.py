@@ -30,6 +30,7 @@ from deskhand.work.free_run import REPORT_KEY, REPORT_SCHEMA, deliver, ensure_de
 from deskhand.work.hands import DeskHands
 from deskhand.work.instructions import holds_instructions
 from deskhand.work.prompting import system_prompt
+from deskhand.work.rooms import room_for
 from deskhand.work.run import Run
 from deskhand.work.timeliness import Timeliness
 from deskhand.work.toolbox import Toolbox
@@ -86,6 +87,7 @@ class Seen:
 
     Attributes:
         timely: Judges whether what comes of it still helps.
+        left_out: What of the ticket was no evidence, in sentences.
         look: Which look it is; a run looks again where its ticket changed before a write that somebody approved.
     """
 
@@ -93,10 +95,20 @@ class Seen:
     facts: NoteFacts
     timely: Timeliness
     look: int = 1
+    left_out: tuple[str, ...] = ()
 
     def key(self, key: str) -> str:
         """Journal key of what this look ends in: of its own, since an earlier look's stays as it was."""
         return key if self.look == 1 else f"{key}:{self.look}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Answered:
+    """What came of asking the model, and how much of the ticket it was given."""
+
+    answer: dict[str, Any] | Exception
+    model_name: str
+    extent: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +134,8 @@ class TicketOutcomes:
         ensure_deliverable(run, toolbox)
         share = Share.of(run.execution, deadline=run.deadline, timeout=self.timeout, for_people=run.waited)
         drafter = Drafter(self.gateway, run.http, run.journal, share)
-        answer, name = await self._answer(run, toolbox, seen, drafter)
+        answered = await self._answer(run, toolbox, seen, drafter)
+        answer, name = answered.answer, answered.model_name
         # Completed and not failed: nothing that is tried again would make the model able, and people see why on the
         # run's page.
         if isinstance(answer, Exception):
@@ -134,31 +147,32 @@ class TicketOutcomes:
             output = {"outcome": kind.value, "model": name, "degraded": False, "not_written": why}
             return Ending(ExecutionStatus.COMPLETED, output=output)
         done = await self._write(run, toolbox, own, answer, seen)
-        output = {"outcome": kind.value, **done, "model": name, "degraded": False}
+        output = {"outcome": kind.value, **done, "model": name, "degraded": False, "read": list(answered.extent)}
         return Ending(ExecutionStatus.COMPLETED, output=output)
 
     async def _answer(
         self, run: Run, toolbox: Toolbox, seen: Seen, drafter: Drafter
-    ) -> tuple[dict[str, Any] | Exception, str]:
+    ) -> _Answered:
         kind, config = run.outcome.kind, run.version.llm_config
         try:
             model = build_model(config, self.gateway, run.http)
         except (ModelError, ConfigurationError) as error:
-            return error, str(config.get("model") or "")
+            return _Answered(error, str(config.get("model") or ""))
         driven = isinstance(model, ConstrainedModel)
         # A constrained model fills a schema and calls nothing, so it is asked with what code has looked up.
         tools = [] if driven else toolbox.specs(spoken_for=SPOKEN_FOR.get(kind, frozenset()))
-        question = draft_prompt(seen.facts).prompt
+        room = room_for(config, driven=driven, max_tokens=run.journal.max_tokens)
+        question = draft_prompt(seen.facts, room=room)
         task = AgentTask(
             instructions=system_prompt(run, tools, seen.ticket),
-            prompt=LOOK_AGAIN * (seen.look > 1) + TASK.format(asked=ASKED[kind], question=question),
+            prompt=LOOK_AGAIN * (seen.look > 1) + TASK.format(asked=ASKED[kind], question=question.prompt),
             output_schema=SCHEMAS[kind],
             tools=tools,
             deadline=drafter.deadline,
             run_id=str(run.execution.id),
             conversation=seen.look,
         )
-        return await drafter.ask(task, model), model.model_name
+        return _Answered(await drafter.ask(task, model), model.model_name, (*question.extent, *seen.left_out))
 
     async def _write(
         self, run: Run, toolbox: Toolbox, own: DeskHands, answer: Mapping[str, Any], seen: Seen

@@ -1,0 +1,101 @@
+"""A mail's own words are parted from what it quotes and from its signature; nothing is lost on the way."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from deskhand.kit.replies import Known, split_mail
+
+OLD = "The VPN drops every ten minutes."
+HEADINGS = {
+    "english": "On Mon, Nov 2, 2026 at 9:00 AM Ann Lee <[ann@acme.test](mailto:ann@acme.test)> wrote:",
+    "english over two lines": "On Mon, Nov 2, 2026 at 9:00 AM Ann Lee\n<ann@acme.test> wrote:",
+    "german": "Am 02.11.2026 um 09:00 schrieb Ann Lee <ann@acme.test>:",
+    "german, gmail": "Am Mo., 2. Nov. 2026 um 09:00 Uhr schrieb Ann Lee <\nann@acme.test>:",
+    "french": "Le lun. 2 nov. 2026 à 09:00, Ann Lee <ann@acme.test> a écrit :",
+    "spanish": "El lun, 2 nov 2026 a las 9:00, Ann Lee (<ann@acme.test>) escribió:",
+    "portuguese": "Em seg., 2 de nov. de 2026 às 09:00, Ann Lee <ann@acme.test> escreveu:",
+    "a rule": "-----Original Message-----",
+    "a german rule": "-----Ursprüngliche Nachricht-----\nVon: Ann Lee\nGesendet: Montag\nAn: Hilfe\nBetreff: VPN",
+    "a french rule": "-----Message d'origine-----",
+    "a spanish rule": "-----Mensaje original-----",
+    "a portuguese rule": "-----Mensagem original-----",
+    "outlook": "From: Ann Lee <ann@acme.test>\nSent: Monday, November 2, 2026 9:00 AM\nTo: Help\nSubject: VPN",
+    "outlook, bold": "**Von:** Ann Lee\n**Gesendet:** Montag, 2. November 2026 09:00\n**An:** Hilfe\n**Betreff:** VPN",
+    "outlook, under a line": "________________________________\nDe : Ann Lee\nEnvoyé : lundi\nÀ : Aide\nObjet : VPN",
+    "outlook, spanish": "De: Ann Lee\nEnviado el: lunes\nPara: Ayuda\nAsunto: VPN",
+    "outlook, portuguese": "De: Ann Lee\nEnviada em: segunda-feira\nPara: Ajuda\nAssunto: VPN",
+    "forwarded": "---------- Forwarded message ---------\nFrom: Ann <ann@acme.test>\nDate: Mon, Nov 2\nSubject: VPN",
+}
+
+
+@pytest.mark.parametrize("heading", HEADINGS.values(), ids=HEADINGS)
+@pytest.mark.parametrize("sign", ["", "> ", "\\> "], ids=["plain", "quoted", "escaped"])
+def test_what_is_quoted_is_parted_from_what_is_said(heading: str, sign: str) -> None:
+    mail = split_mail(f"It was the driver.\n\n{heading}\n\n{sign}{OLD}\n{sign}Please help.")
+    assert (mail.own, mail.quoted) == ("It was the driver.", f"{OLD}\nPlease help.")
+
+
+def test_answers_between_and_under_quoted_lines_are_the_authors() -> None:
+    mail = split_mail(f"On Monday Ann wrote:\n> {OLD}\nSince when?\n> > Older.\n> On Sunday Bob wrote:\n\nSince Monday.")
+    assert mail.own == "Since when?\n\nSince Monday."
+    assert mail.quoted == f"{OLD}\nOlder."
+
+
+@pytest.mark.parametrize(
+    "signature",
+    [
+        "--\nAnn Lee\nAcme Ltd, +49 30 5550100",
+        "Best regards,\nAnn Lee\n\nAcme Ltd",
+        "Mit freundlichen Grüßen\n\nAnn Lee\nAcme GmbH",
+        "Viele Grüsse\nAnn",
+        "Cordialement,\n**Ann Lee**",
+        "Un cordial saludo,\nAnn",
+        "Atenciosamente,\nAnn",
+        "Sent from my iPhone",
+        "Von meinem iPhone gesendet",
+        "Best regards\nAnn\n\nEnvoyé de mon iPhone",
+    ],
+)
+@pytest.mark.parametrize("heading", ["", "\n\nAm 2.11. schrieb Bob:\n> alt"], ids=["alone", "above a quoted mail"])
+def test_a_signature_is_no_part_of_what_is_said(signature: str, heading: str) -> None:
+    assert split_mail(f"The code is 0x80070005.\n\n{signature}{heading}").own == "The code is 0x80070005."
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "From: Berlin\nTo: Hamburg\nDate: 3 May",  # a form of the desk's own
+        "On Monday I wrote a mail and nothing came back.",
+        "Run it with\n--\nverbose, and tell me what it says.",
+        "Best regards,\nAnn\nP.S. the code is 0x80070005",
+        "Regards\nThe second printer has the same fault. It is srv-prn02.",
+        "De nada: it works",
+        "Data: 2026-05-04\nHost: srv-vpn01\nCode: 809",
+        "a <b> c > d",
+    ],
+)
+def test_what_only_looks_like_a_mail_is_left_as_it_is(text: str) -> None:
+    assert (split_mail(text).own, split_mail(text).quoted) == (text, "")
+
+
+def test_of_a_quoted_text_what_was_read_before_is_known_again_however_its_lines_are_broken() -> None:
+    known = Known()
+    known.add(f"{OLD} It says error 809.")
+    assert known.new_lines("The VPN drops every\nten minutes. It says\nerror 809.") == ""
+    assert known.new_lines(f"{OLD}\nThe gateway is srv-vpn07, says the vendor.") == (
+        "The gateway is srv-vpn07, says the vendor."
+    )
+    assert known.new_lines("error 809") == ""
+    assert known.new_lines("error 810 again") == "error 810 again"
+
+
+@given(st.lists(st.sampled_from(["word", "> quoted", "On a", "wrote:", "--", "From: a", "Subject: b", ""]), max_size=12))
+def test_every_word_of_a_text_is_its_authors_or_quoted_or_of_a_heading_or_a_signature(lines: list[str]) -> None:
+    text = "\n".join(lines)
+    mail = split_mail(text)
+    kept = mail.own.split() + mail.quoted.split()
+    # A heading, a signature and signs of quoting are what goes; nothing is made up, and nothing comes twice.
+    assert all(kept.count(word) <= text.split().count(word) for word in kept)
