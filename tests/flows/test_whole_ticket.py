@@ -63,12 +63,15 @@ async def test_what_only_the_third_reply_says_reaches_the_model_and_the_note(pro
     say(product, "It is the laptop LT-4711, with error 809.")
     await product.point_desk_at(customer)
     await product.start_worker()
-    await write(desk, ticket_id, f"{ANSWER}\n\nOn Monday the help desk wrote:\n\n> {QUESTION}", author=ALICE, public=True)
+    await write(
+        desk, ticket_id, f"{ANSWER}\n\nOn Monday the help desk wrote:\n\n> {QUESTION}", author=ALICE, public=True
+    )
 
     first = await having_read(product, customer, "3 of 3 comments read.")
     prompt = asked(product, "LT-4711")
     assert " ".join(LONG.split()) in " ".join(prompt.split())
-    assert [prompt.count(one) for one in ("LT-4711", QUESTION, "- [requester, ", "- [technician, internal, ")] == [1] * 4
+    once = ("LT-4711", QUESTION, "- [requester, ", "- [technician, internal, ")
+    assert [prompt.count(one) for one in once] == [1] * 4
     assert "LT-4711" in first["note"]["markdown"]
     assert first["read"] == ["The whole description was read.", "3 of 3 comments read."]
     query = next(step for step in first["steps"] if step["name"] == "search_tickets")["input"]["query"]

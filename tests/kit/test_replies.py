@@ -39,7 +39,8 @@ def test_what_is_quoted_is_parted_from_what_is_said(heading: str, sign: str) -> 
 
 
 def test_answers_between_and_under_quoted_lines_are_the_authors() -> None:
-    mail = split_mail(f"On Monday Ann wrote:\n> {OLD}\nSince when?\n> > Older.\n> On Sunday Bob wrote:\n\nSince Monday.")
+    quoted = f"> {OLD}\nSince when?\n> > Older.\n> On Sunday Bob wrote:"
+    mail = split_mail(f"On Monday Ann wrote:\n{quoted}\n\nSince Monday.")
     assert mail.own == "Since when?\n\nSince Monday."
     assert mail.quoted == f"{OLD}\nOlder."
 
@@ -92,7 +93,10 @@ def test_of_a_quoted_text_what_was_read_before_is_known_again_however_its_lines_
     assert known.new_lines("error 810 again") == "error 810 again"
 
 
-@given(st.lists(st.sampled_from(["word", "> quoted", "On a", "wrote:", "--", "From: a", "Subject: b", ""]), max_size=12))
+LINES = ["word", "> quoted", "On a", "wrote:", "--", "From: a", "Subject: b", ""]
+
+
+@given(st.lists(st.sampled_from(LINES), max_size=12))
 def test_every_word_of_a_text_is_its_authors_or_quoted_or_of_a_heading_or_a_signature(lines: list[str]) -> None:
     text = "\n".join(lines)
     mail = split_mail(text)

@@ -36,8 +36,9 @@ _HEADERS = 8
 _SIGN_OFF = re.compile(
     r"(?:(?:kind|best|warm|many|with) (?:kind |best )?regards|regards|best wishes|cheers|sincerely|yours (?:sincerely|"
     r"truly)|mit (?:freundlichen|besten|herzlichen) grü(?:ß|ss)en|(?:viele|beste|liebe|freundliche|schöne) grü(?:ß|ss)e"
-    r"|mfg|lg|(?:bien )?cordialement|sincères salutations|bien à vous|(?:un )?(?:cordial(?:es)? )?saludos?(?: cordiales)?"
-    r"|atentamente|atenciosamente|com os melhores cumprimentos|(?:melhores )?cumprimentos|abraços?)[,.! ]{0,3}",
+    r"|mfg|lg|(?:bien )?cordialement|sincères salutations|bien à vous|(?:un )?(?:cordial(?:es)? )?saludos?"
+    r"(?: cordiales)?|atentamente|atenciosamente|com os melhores cumprimentos|(?:melhores )?cumprimentos|abraços?)"
+    r"[,.! ]{0,3}",
     re.IGNORECASE,
 )
 _DEVICE = re.compile(

@@ -125,9 +125,7 @@ def citable(facts: NoteFacts) -> list[Source]:
     return [*tickets, *articles]
 
 
-def draft_prompt(
-    facts: NoteFacts, *, house_rules: str = "", drives: bool = False, room: Room = SMALL
-) -> DraftPrompt:
+def draft_prompt(facts: NoteFacts, *, house_rules: str = "", drives: bool = False, room: Room = SMALL) -> DraftPrompt:
     """The question to the model, kept within its room: reading 1,000 tokens takes the embedded model 20 s.
 
     Args:

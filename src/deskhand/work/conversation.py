@@ -50,7 +50,9 @@ class Conversation:
     def extent(self) -> tuple[str, ...]:
         """What of the ticket's notes was no evidence, in sentences."""
         counted = ((self.ours, "of our own"), (self.machines, "of another machine"))
-        return tuple(f"{count} {'note' if count == 1 else 'notes'} {whose} left out." for count, whose in counted if count)
+        return tuple(
+            f"{count} {'note' if count == 1 else 'notes'} {whose} left out." for count, whose in counted if count
+        )
 
 
 def read_conversation(ticket: Ticket, desk: TicketingToolPlugin, receipts: Collection[str]) -> Conversation:

@@ -70,7 +70,7 @@ class NoteOutcome:
             return await _nothing_new(run, same, read)
         if may_write and not note.says and (why := await due.why_not_nothing()):
             return withheld(run, why)
-        subject = about(ticket, run.execution.agent_version_id)
+        subject = about(facts, run.execution.agent_version_id)
         news = await due.news(note.says, last, about=subject)
         if last is not None and news is not None and not news:
             return await _nothing_new(run, last, read)
@@ -162,7 +162,9 @@ async def _nothing_new(run: Run, last: LastNote, read: Sequence[str] = ()) -> En
         return same
 
     await run.journal.step(name="keep_last_note", kind="compute", body=keep, owed=True)
-    return Ending(ExecutionStatus.COMPLETED, output={"note": None, "same_as": same, "degraded": False, "read": list(read)})
+    return Ending(
+        ExecutionStatus.COMPLETED, output={"note": None, "same_as": same, "degraded": False, "read": list(read)}
+    )
 
 
 def _shown(wording: Wording, news: Content | None, last: LastNote | None) -> ComposedNote:

@@ -20,10 +20,8 @@ from sqlalchemy import select
 from deskhand.engine.models import AgentExecution, ExecutionStep
 from deskhand.engine.status import StepState
 from deskhand.kit.db.session import Database
-from deskhand.kit.marks import find_marks
 from deskhand.notes.facts import NoteFacts
 from deskhand.notes.news import Content, read_content
-from deskhand.plugins.contract import Ticket
 from deskhand.tenants.service import last_enhancement
 
 ReadNote = Callable[..., Awaitable["LastNote | None"]]
@@ -111,11 +109,12 @@ def facts_digest(facts: NoteFacts, agent_version_id: UUID) -> str:
     return hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()
 
 
-def about(ticket: Ticket, agent_version_id: UUID) -> str:
+def about(facts: NoteFacts, agent_version_id: UUID) -> str:
     """Digest of what people wrote on a ticket, and of the agent that reads it: on the same, only findings are news."""
-    # Our own notes are no news to us; what a person wrote is, whoever they are.
-    said = sorted(note.body for note in ticket.notes if not find_marks(note.body))
-    words = [str(agent_version_id), ticket.subject, ticket.description, ticket.category or "", *said]
+    current = next((one.current for one in facts.suggestions if one.field == "category"), None)
+    # Our own notes are no news to us and no part of the conversation; what a person wrote is, whoever they are.
+    said = sorted(turn.text for turn in facts.conversation)
+    words = [str(agent_version_id), facts.subject, facts.description, current or "", *said]
     return hashlib.sha256(json.dumps(words).encode()).hexdigest()
 
 

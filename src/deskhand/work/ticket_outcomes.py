@@ -147,12 +147,10 @@ class TicketOutcomes:
             output = {"outcome": kind.value, "model": name, "degraded": False, "not_written": why}
             return Ending(ExecutionStatus.COMPLETED, output=output)
         done = await self._write(run, toolbox, own, answer, seen)
-        output = {"outcome": kind.value, **done, "model": name, "degraded": False, "read": list(answered.extent)}
-        return Ending(ExecutionStatus.COMPLETED, output=output)
+        ending = {"outcome": kind.value, **done, "model": name, "degraded": False}
+        return Ending(ExecutionStatus.COMPLETED, output={**ending, "read": list(answered.extent)})
 
-    async def _answer(
-        self, run: Run, toolbox: Toolbox, seen: Seen, drafter: Drafter
-    ) -> _Answered:
+    async def _answer(self, run: Run, toolbox: Toolbox, seen: Seen, drafter: Drafter) -> _Answered:
         kind, config = run.outcome.kind, run.version.llm_config
         try:
             model = build_model(config, self.gateway, run.http)
