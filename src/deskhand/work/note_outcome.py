@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pydantic_core import to_jsonable_python
@@ -62,18 +62,17 @@ class NoteOutcome:
         if last is not None and last.facts_digest == digest and not run.waited:
             return await _nothing_new(run, last)
         wording = await self._word(run, toolbox, seen)
-        read = [*wording.extent, *seen.left_out]
         note, body = wording.note, wording.note.markdown
         # Again, with the words: other facts may lead to the same note.
         begun = await self._last_note(read_begun_note, run, ticket) if live and may_write else None
         if same := next((one for one in (last, begun) if one is not None and one.says(body)), None):
-            return await _nothing_new(run, same, read)
+            return await _nothing_new(run, same, wording.extent)
         if may_write and not note.says and (why := await due.why_not_nothing()):
             return withheld(run, why)
         subject = about(facts, run.execution.agent_version_id)
         news = await due.news(note.says, last, about=subject)
         if last is not None and news is not None and not news:
-            return await _nothing_new(run, last, read)
+            return await _nothing_new(run, last, wording.extent)
         if why := await seen.timely.why_not(has_closed=toolbox.may_have_closed):
             return withheld(run, why)
         shown = _shown(wording, news, last)
@@ -95,10 +94,7 @@ class NoteOutcome:
             },
             "triage": to_jsonable_python(findings.triage),
             "unavailable": list(facts.unavailable),
-            "model": wording.model_name,
-            "degraded": bool(wording.failure),
-            "degraded_reason": wording.failure or None,
-            "read": read,
+            **_worded(wording),
         }
         if live:
             # A degraded note keeps no digest, so that the next event of the ticket tries the model again.
@@ -119,13 +115,14 @@ class NoteOutcome:
 
     async def _word(self, run: Run, toolbox: Toolbox, seen: Seen) -> Wording:
         share = Share.of(run.execution, deadline=run.deadline, timeout=self.timeout, for_people=run.waited)
-        return await Drafter(self.gateway, run.http, run.journal, share).word(
+        wording = await Drafter(self.gateway, run.http, run.journal, share).word(
             seen.facts,
             toolbox,
             llm_config=run.version.llm_config,
             prompt=lambda specs: system_prompt(run, specs, seen.ticket),
             look=seen.look,
         )
+        return replace(wording, extent=(*wording.extent, *seen.left_out))
 
     async def _remember(self, run: Run, ticket: Ticket, output: dict[str, Any], marks: dict[str, Any]) -> None:
         context = {
@@ -172,6 +169,16 @@ def _shown(wording: Wording, news: Content | None, last: LastNote | None) -> Com
     if news is None or last is None or not last.says_so_far:
         return wording.note
     return compose_follow_up(wording.facts, wording.checked, news=news, note=wording.note)
+
+
+def _worded(wording: Wording) -> dict[str, Any]:
+    """What the model had to do with the note, and how much of the ticket it was given."""
+    return {
+        "model": wording.model_name,
+        "degraded": bool(wording.failure),
+        "degraded_reason": wording.failure or None,
+        "read": list(wording.extent),
+    }
 
 
 def _cited(facts: NoteFacts, note: ComposedNote) -> list[dict[str, Any]]:
