@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from deskhand.kit.html.read import SOURCE_LIMIT
 from deskhand.plugins.jira.adf_read import adf_to_markdown
-from deskhand.plugins.text import html_to_markdown
+from deskhand.plugins.text import html_to_markdown, markdown_to_html, sanitize_html
 
 
 @pytest.mark.parametrize(
@@ -82,6 +82,21 @@ def test_the_worst_is_read_and_its_words_are_there(name: str) -> None:
 
 def test_what_is_too_long_is_named_not_dropped_in_silence() -> None:
     assert html_to_markdown("x" * (SOURCE_LIMIT + 7)).endswith("[7 characters of HTML left out]")
+
+
+BODY = "<p>before <b>bold</b> {odd} <a href='https://a.test/'>link</a> after</p><ul><li>one</li><li>two</li></ul>"
+
+
+@pytest.mark.parametrize("odd", ["\ud800", "\udfff\ud800", "\x00", "&#xd800;", "\ufdd0"])
+@pytest.mark.parametrize("times", [1, 500], ids=["short", "long"])
+def test_what_no_text_may_hold_costs_nothing_else(odd: str, times: int) -> None:
+    source = BODY.format(odd=odd) * times
+    for read in (html_to_markdown, sanitize_html, lambda text: markdown_to_html(html_to_markdown(text))):
+        text = read(source)
+        for word in ("before", "bold", "https://a.test/", "link", "after", "one", "two"):
+            assert text.count(word) == times, word
+    # What is shown can be sent and stored.
+    assert sanitize_html(source).encode()
 
 
 @given(st.text(alphabet="<>/&;\"'= \nabtdrliupsx!-[]", max_size=200))

@@ -14,6 +14,7 @@ import nh3
 from markdown_it import MarkdownIt
 
 from deskhand.kit.html.tokens import Tag, tokens
+from deskhand.kit.storable import storable_text
 
 TAGS = frozenset(
     {"h1", "h2", "h3", "h4", "h5", "h6", "p", "div", "br", "hr", "blockquote", "pre", "code", "abbr", "a", "b", "del"}
@@ -64,7 +65,9 @@ def clean_html(source: str, **policy: Any) -> str:
     nh3 writes each no-break space out by moving all that follows it: 1 MB of them took six seconds of CPU. A character
     that no text may hold stands in for them meanwhile.
     """
-    standing_in = _NO_BREAK.sub(_STAND_IN, shallow(source).replace(_STAND_IN, ""))
+    # A desk's JSON may escape half a character, and nh3 refuses the whole text for it.
+    whole = storable_text(source)
+    standing_in = _NO_BREAK.sub(_STAND_IN, shallow(whole).replace(_STAND_IN, ""))
     return nh3.clean(standing_in, **policy).replace(_STAND_IN, "&nbsp;")
 
 
