@@ -64,6 +64,7 @@ from deskhand.kit.parameters import KnownParameters
 from deskhand.kit.problem import install_problem_handlers, public_problem_responses
 from deskhand.kit.telemetry import Telemetry
 from deskhand.kit.watchdog import watching_loop
+from deskhand.knowledge.upkeep.endpoints import router as knowledge_jobs_router
 from deskhand.llm.connection import GatewaySettings, list_models
 from deskhand.llm.embedded.models import EmbeddedEndpoint
 from deskhand.llm.errors import ModelError
@@ -98,6 +99,7 @@ TAGS = {
     "audit": "What was done, by whom, and from where.",
     "executions": "What was run, and what to do about it.",
     "health": "Whether the process works, and its figures.",
+    "knowledge": "What a tenant knows: past tickets, articles, and how they are kept current.",
     "people": "Who works in a tenant, in which role, and how they sign in.",
     "plugins": "The desks this installation can talk to.",
     "schedules": "When agents run by the clock.",
@@ -154,6 +156,7 @@ ROUTERS = (
     undo_router,
     approvals_router,
     webhooks_router,
+    knowledge_jobs_router,
     schedules_router,
     login_pages,
     sso_pages,

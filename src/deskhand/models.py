@@ -12,6 +12,7 @@ from deskhand.intake.models import WebhookDelivery
 from deskhand.kit.db.base import Base, TenantModel
 from deskhand.kit.db.proofs import ProofKey
 from deskhand.knowledge.models import EnhancementFeedback, KnowledgeArticle, SystemInventory, TicketHistory
+from deskhand.knowledge.upkeep.models import HistoryRefresh, KnowledgeJob
 from deskhand.schedules.models import ScheduleFire
 from deskhand.tenants.models import EnhancementHistory, TenantConfig
 
@@ -28,8 +29,10 @@ __all__ = [
     "EnhancementFeedback",
     "EnhancementHistory",
     "ExecutionStep",
+    "HistoryRefresh",
     "IdentityProvider",
     "KnowledgeArticle",
+    "KnowledgeJob",
     "Membership",
     "PlatformKey",
     "ProofKey",

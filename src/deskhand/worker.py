@@ -26,6 +26,7 @@ from deskhand.kit.http import HttpClientFactory
 from deskhand.kit.telemetry import Telemetry
 from deskhand.kit.watchdog import watching_loop
 from deskhand.knowledge.embedding import load_embedder
+from deskhand.knowledge.upkeep.keeper import KnowledgeKeeper, Reach
 from deskhand.llm.connection import GatewaySettings, open_client
 from deskhand.llm.embedded.line import ServerLine
 from deskhand.llm.embedded.server import read_endpoint
@@ -86,12 +87,14 @@ async def run_worker(installation: Installation, *, stale_after: float = 5.0) ->
         address = stack.enter_context(closing(listen(settings.host, settings.worker_metrics_port)))
         scheduler, housekeeper = Scheduler(pool), Housekeeper(pool, installation.retention)
         notifier = Notifier(pool, db, secrets, http, public_url=installation.public_url)
+        reach = Reach(db, secrets, http, plugins, load_embedder())
+        keeper = KnowledgeKeeper(pool, reach)
         stack.enter_context(watching_loop(telemetry.loop_stall))  # from here on: what was loaded takes long
-        _on_signal(scheduler.request_stop, housekeeper.request_stop, notifier.request_stop, runner.request_stop)
+        helpers = (scheduler, housekeeper, notifier, keeper)
+        _on_signal(*(helper.request_stop for helper in helpers), runner.request_stop)
         async with asyncio.TaskGroup() as group:
-            group.create_task(scheduler.run(), name="scheduler")
-            group.create_task(housekeeper.run(), name="housekeeper")
-            group.create_task(notifier.run(), name="notifier")
+            for helper in helpers:
+                group.create_task(helper.run(), name=type(helper).__name__.lower())
             group.create_task(page.serve(address), name="figures")
             await runner.run()
             # Last, so that Prometheus can still read what the drain did.

@@ -30,6 +30,8 @@ from deskhand.agents.models import Agent, AgentTrigger
 from deskhand.api import ApiConfig, create_app
 from deskhand.connectors.models import ToolSource
 from deskhand.kit.db.session import Database
+from deskhand.knowledge.upkeep import jobs
+from deskhand.knowledge.upkeep.models import JobKind
 from deskhand.ui.csrf import SESSION_COOKIE, csrf_token_of
 
 # What each may do, said here once more and on purpose: a change of it is a decision.
@@ -169,6 +171,11 @@ operator        POST /api/v1/approvals/{approval_id}/decline
 operator        POST /api/v1/approvals/{approval_id}/change
 viewer          GET /api/v1/deliveries
 viewer          POST /api/v1/deliveries/try-filter
+viewer          GET /api/v1/knowledge/jobs
+operator        POST /api/v1/knowledge/jobs
+viewer          GET /api/v1/knowledge/jobs/{job_id}
+operator        POST /api/v1/knowledge/jobs/{job_id}/pause
+operator        POST /api/v1/knowledge/jobs/{job_id}/resume
 viewer          POST /api/v1/schedules/preview
 viewer          GET /api/v1/schedules
 viewer          GET /api/v1/agents/{agent_id}/triggers/{trigger_id}/next
@@ -341,6 +348,8 @@ async def one_of_everything(world: World, tenant: str) -> dict[str, str]:
     provider = await register(api, "https://login.example.com", tenant)
     async with api.db.tenant_session(tenant) as session:
         session.add(ToolSource(tenant_id=tenant, slug=f"shop-{tenant}", kind="openapi", name="Shop"))
+    async with api.db.tenant_session(tenant) as session:
+        job = await jobs.start(session, tenant, JobKind.RECONCILE, tool_type="jira", actor="tests")
     other = await account(api, f"other@{tenant}.example", **{tenant: "viewer"})
     invitations = []
     for name in ("guest", "other-guest"):
@@ -353,6 +362,7 @@ async def one_of_everything(world: World, tenant: str) -> dict[str, str]:
         "trigger_id": str(trigger),
         "execution_id": str(run),
         "approval_id": str(approval),
+        "job_id": str(job.id),
         "key_id": key.json()["id"],
         "provider_id": provider,
         "installation_provider_id": await register(api, "https://login.example.com", None, role_rules=PLATFORM)

@@ -29,7 +29,16 @@ UNDO_COMMANDS = {"undo run", "undo version"}
 """What needs a desk with something on it, and is not called here; tests/flows/test_undo.py reads its entries."""
 READS = {
     *("audit export", "audit verify", "db current", "desk setup", "doctor", "key list", "keys new", "models list"),
-    *("tool list", "sso list", "tenant list", "user list", "export", "templates list", "templates show"),
+    *(
+        "knowledge jobs",
+        "tool list",
+        "sso list",
+        "tenant list",
+        "user list",
+        "export",
+        "templates list",
+        "templates show",
+    ),
 }
 NO_TENANTS_DATA = {
     *("db upgrade", "db downgrade", "db prune", "demo", "models pull", "serve", "simulator", "up", "worker"),
@@ -52,6 +61,9 @@ COMMANDS: dict[str, tuple[list[str], tuple[str, ...]]] = {
     "import-tickets": (["{tickets}", "--tenant", "acme"], ("knowledge.import", "knowledge.import_end")),
     "import-articles": (["{article}", "--tenant", "acme"], ("knowledge.import", "knowledge.import_end")),
     "import-systems": (["{systems}", "--tenant", "acme"], ("knowledge.import", "knowledge.import_end")),
+    "knowledge start": (["--tenant", "acme"], ("knowledge_job.start",)),
+    "knowledge pause": (["{job}", "--tenant", "acme"], ("knowledge_job.pause",)),
+    "knowledge resume": (["{job}", "--tenant", "acme"], ("knowledge_job.resume",)),
     "user reset-second-factor": (["lost@example.com"], ("person.second_factor_reset",)),
     "agent new": (["--template", "triage", "--tenant", "acme"], ("agent.create",)),
     "apply": (["-f", "{agents}", "--tenant", "acme", "--yes"], ("agent.create", "configuration.apply")),
@@ -173,6 +185,8 @@ async def test_every_changing_command_records_who_sat_there(
             said["change"] = result.output.rpartition("accept it: ")[2].split()[-1]
         if name.startswith("key create") and entries:
             said["platform_key" if "--platform" in name else "key"] = entries[0].details["after"]["prefix"]
+        if name == "knowledge start" and entries:
+            said["job"] = str(entries[0].resource_id)
         if name.startswith("sso add") and entries:
             said["provider"] = str(entries[0].resource_id)
     assert not wrong, "\n".join(wrong)

@@ -37,6 +37,7 @@ from deskhand.agents.models import Agent
 from deskhand.audit.models import AuditLog
 from deskhand.connectors.models import ToolSource
 from deskhand.kit.db.session import Database
+from deskhand.knowledge.upkeep.models import KnowledgeJob
 from deskhand.ui.csrf import SESSION_COOKIE, csrf_token_of
 
 PROGRAM = "an-auditor/1.0"
@@ -158,6 +159,19 @@ class World:
         made = (await self.clients["key"].post("/api/v1/tenants/acme/people", json=asked)).json()
         return {"invitation_id": made["id"], "token": token_of(made["link"]["url"]), "person_id": str(guest.id)}
 
+    async def job(self) -> dict[str, str]:
+        async with self.api.db.tenant_session("acme") as session:
+            job = KnowledgeJob(tenant_id="acme", kind="history", tool_type=f"desk{next(self.tickets)}")
+            session.add(job)
+            await session.flush()
+            return {"job_id": str(job.id)}
+
+    async def paused_job(self) -> dict[str, str]:
+        ids = await self.job()
+        async with self.api.db.tenant_session("acme") as session:
+            (await session.get_one(KnowledgeJob, UUID(ids["job_id"]))).state = "paused"
+        return ids
+
     async def key_signed_in(self) -> dict[str, str]:
         self.clients["session"] = await self.api.client(Accept="text/html")
         answer = await self.clients["session"].post("/login", data={"api_key": await self.console.key()})
@@ -257,6 +271,9 @@ STEPS = {
     "DELETE /api/v1/tenants/{tenant_id}/invitations/{invitation_id}": Step(
         ("person.invite_withdraw",), prepare=World.invitation
     ),
+    "POST /api/v1/knowledge/jobs": Step(("knowledge_job.start",)),
+    "POST /api/v1/knowledge/jobs/{job_id}/pause": Step(("knowledge_job.pause",), prepare=World.job),
+    "POST /api/v1/knowledge/jobs/{job_id}/resume": Step(("knowledge_job.resume",), prepare=World.paused_job),
     "PATCH /api/v1/tool-sources/{source}": Step(("tool_source.update",), lambda _: {"name": "S"}, prepare=World.source),
     "POST /api/v1/tool-sources/openapi": Step(
         ("tool_source.create",), lambda _: {"slug": "new", "name": "New", **SHOP}

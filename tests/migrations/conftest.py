@@ -116,6 +116,8 @@ NEW_ROWS = (
     """INSERT INTO platform_keys (name, prefix, key_hash) VALUES ('p', 'dhp_x', sha256('y'))""",
     """INSERT INTO knowledge_articles (tenant_id, article_id, title, body)
        VALUES ('acme', 'KB1', 'Fire', 'Use water')""",
+    """INSERT INTO knowledge_jobs (tenant_id, kind, tool_type) VALUES ('acme', 'history', 'jira')""",
+    """INSERT INTO history_refreshes (tenant_id, tool_type, ticket_id) VALUES ('acme', 'jira', '1')""",
     """INSERT INTO system_inventory (tenant_id, hostname) VALUES ('acme', 'srv-1')""",
     """INSERT INTO enhancement_feedback (tenant_id, ticket_id, feedback_type) VALUES ('acme', '1', 'thumbs_up')""",
     """INSERT INTO execution_starts (tenant_id, minute, starts) VALUES ('acme', date_trunc('minute', now()), 3)""",

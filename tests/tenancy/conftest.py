@@ -62,6 +62,10 @@ SEEDS = {
         VALUES ('{t}', sha256('{t}'), sha256('{t}'), 'secret of {t}')""",
     "api_keys": """INSERT INTO api_keys (tenant_id, name, prefix, key_hash, role)
         VALUES ('{t}', 'secret of {t}', 'dhk_{t}', sha256('{t}'), 'viewer')""",
+    "knowledge_jobs": """INSERT INTO knowledge_jobs (tenant_id, kind, tool_type, asked_by)
+        VALUES ('{t}', 'history', 'jira', 'secret of {t}')""",
+    "history_refreshes": """INSERT INTO history_refreshes (tenant_id, tool_type, ticket_id, error)
+        VALUES ('{t}', 'jira', '1', 'secret of {t}')""",
     "knowledge_articles": """INSERT INTO knowledge_articles (tenant_id, article_id, title, body)
         VALUES ('{t}', 'KB1', 'secret of {t}', 'x')""",
     "system_inventory": "INSERT INTO system_inventory (tenant_id, hostname) VALUES ('{t}', 'secret-of-{t}')",

@@ -15,10 +15,12 @@ from deskhand.kit.db.proofs import LIFETIME, Prover
 ACROSS_TENANTS = {
     "accept_events(jsonb)",
     "begin_steps(jsonb)",
+    "claim_knowledge_job(double precision)",
     "due_schedules(integer)",
     "end_steps(jsonb)",
     "find_api_key(bytea)",
     "find_approval_link(bytea)",
+    "find_desk_secret(text,text)",
     "find_platform_key(bytea)",
     "find_tenant_hook(text,text)",
     "find_user_session(bytea)",
@@ -35,7 +37,10 @@ ACROSS_TENANTS = {
     "schedule_delay()",
     "start_executions(jsonb)",
     "sweep_executions(double precision)",
+    "tenants_due_history(integer)",
     "tenants_to_notify(integer)",
+    "tenants_to_refresh(integer)",
+    "touch_history(jsonb)",
     "wake_listener(text,uuid,text,text)",
     "writes_on_ticket(text,text,text,integer)",
 }
@@ -48,10 +53,12 @@ BY_HASH = {
 }  # whoever knows the key of which it is may ask whose it is
 FOR_THE_DOOR = {
     "accept_events(jsonb)",
+    "find_desk_secret(text,text)",
     "find_tenant_hook(text,text)",
     "find_webhook_triggers(uuid)",
     "queue_depth()",
     "record_delivery(text,uuid,text,text,text,integer,text,text,text,text,text,integer,jsonb)",
+    "touch_history(jsonb)",
     "wake_listener(text,uuid,text,text)",
     "writes_on_ticket(text,text,text,integer)",
 }

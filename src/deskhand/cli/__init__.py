@@ -30,6 +30,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "import-tickets": ("content", "Import resolved tickets; running it again resumes and never doubles."),
     "import-articles": ("content", "Import articles and procedures."),
     "import-systems": ("content", "Import the system inventory."),
+    "knowledge": ("upkeep", "Imports of a desk's past, and the vectors of the search."),
     "user": ("people", "People's accounts."),
     "key": ("people", "API keys of tenants and of platform administrators."),
     "sso": ("sso", "Identity providers with which people sign in."),

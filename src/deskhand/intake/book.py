@@ -85,6 +85,15 @@ class KnownTrigger:
         return None if config is None or plugin is None else plugin.is_own_event(config, event)
 
 
+@dataclass(frozen=True, slots=True)
+class DeskAddress:
+    """A tenant's desk, at whose address no agent listens."""
+
+    plugin: type[TicketingToolPlugin]
+    secrets: tuple[str, ...]
+    rate_limits: dict[str, int]
+
+
 class TriggerBook:
     """Finds triggers, from the database or from memory.
 
@@ -130,6 +139,16 @@ class TriggerBook:
         return await self._cached(
             f"desk/{tenant_id}/{tool_type}", lambda: repository.triggers_of_desk(self._pool, tenant_id, tool_type)
         )
+
+    async def address_of_desk(self, tenant_id: str, tool_type: str) -> DeskAddress | None:
+        """What proves and bounds a delivery to a tenant's desk itself; None under names that no tenant has."""
+        if len(tenant_id) > MAX_NAME or tool_type not in self._plugins.tool_types:
+            return None
+        row = await repository.secret_of_desk(self._pool, tenant_id, tool_type)
+        if row is None:
+            return None
+        secret = self._secrets.decrypt(row["webhook_signing_secret_encrypted"])
+        return DeskAddress(self._plugins.get_plugin(tool_type), (secret,), row["rate_limits"] or {})
 
     async def reread(self, trigger: KnownTrigger) -> KnownTrigger:
         """The same trigger as it is now; unchanged if it is gone (the accepting statement refuses it then)."""

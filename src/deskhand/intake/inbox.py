@@ -31,6 +31,7 @@ from deskhand.intake import repository
 from deskhand.intake.book import KnownTrigger, TriggerBook
 from deskhand.intake.echo import could_be_known, is_echo
 from deskhand.intake.filtering import facts_of
+from deskhand.intake.freshness import HistoryBell
 from deskhand.intake.notes import change_of, why_no_word
 from deskhand.intake.reading import Reading, describe, read_delivery
 from deskhand.intake.repository import Arrival, Delivery
@@ -100,6 +101,7 @@ class Inbox:
         self._clock = clock
         self._count = count
         self._limits = RateLimiter()
+        self._bell = HistoryBell(pool, book, limits=self._limits, clock=clock, refusal=(REFUSED, REFUSAL_SECONDS))
         self._intake = GroupCommit(partial(repository.accept, pool), order=lambda arrival: arrival.order)
 
     async def receive_for_agent(self, agent_id: UUID, request: WebhookRequest) -> DeliveryAnswer:
@@ -121,11 +123,13 @@ class Inbox:
 
         Raises:
             BadRequestError, InvalidInputError: Every agent refused it; what the first one said.
-            SignatureError: The tenant's webhook secret does not fit; or no agent listens, or tenant and tool do not
-                exist, since a stranger must not learn which.
+            SignatureError: The tenant's webhook secret does not fit; or tenant and tool do not exist, since a stranger
+                must not learn which. Where no agent listens, the event still keeps the history current.
         """
         with self._storing():
             known = await self._book.of_desk(tenant_id, tool_type)
+            if not known:
+                return [await self._bell.receive(tenant_id, tool_type, request)]
             # One secret stands for the whole tenant, so it is tried once, however many agents listen.
             candidates = [(trigger, trigger.tenant_secrets) for trigger in known[:1]]
             plugins = known[0].plugins_for(tool_type) if known else self._book.desks
@@ -220,7 +224,8 @@ class Inbox:
             )
             await self._refuse(trigger, delivery, limited, may_flood=True)
             raise limited
-        # Before the body is parsed: an agent that is off costs no parsing, and its schema refuses nothing.
+        await self._ring(trigger, request)
+        # Before the agent reads it: one that is off refuses nothing by its schema.
         if why := trigger.why_ignored():
             return await self._ignore(trigger, delivery, why)
         try:
@@ -234,6 +239,13 @@ class Inbox:
             unstorable = BadRequestError(f"The event cannot be stored as it is: {error}.")
             await self._refuse(trigger, delivery, unstorable)
             raise unstorable from error
+
+    async def _ring(self, trigger: KnownTrigger, request: WebhookRequest) -> None:
+        try:
+            reading = await _off_loop(request, partial(read_delivery, request, trigger))
+        except BadRequestError:
+            return  # refused in its own words where the agent reads it
+        await self._bell.ring(trigger.row.tenant_id, reading.tool_type, reading.event)
 
     async def _act(
         self, trigger: KnownTrigger, delivery: Delivery, reading: Reading, request: WebhookRequest

@@ -69,6 +69,11 @@ async def triggers_of_desk(pool: asyncpg.Pool[asyncpg.Record], tenant_id: str, t
     return [_row(r) for r in await pool.fetch("SELECT * FROM find_tenant_hook($1, $2)", tenant_id, tool_type)]
 
 
+async def secret_of_desk(pool: asyncpg.Pool[asyncpg.Record], tenant_id: str, tool_type: str) -> asyncpg.Record | None:
+    """What a tenant's desk signs with, where no agent has a trigger for it."""
+    return await pool.fetchrow("SELECT * FROM find_desk_secret($1, $2)", tenant_id, tool_type)
+
+
 def _row(record: asyncpg.Record) -> TriggerRow:
     values = {name: record[_COLUMNS.get(name, name)] for name in TriggerRow.__dataclass_fields__}
     return TriggerRow(

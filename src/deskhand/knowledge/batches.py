@@ -25,6 +25,8 @@ from deskhand.knowledge.schemas import ImportProblem, ImportReport
 Row = TypeVar("Row", bound=BaseModel)
 Progress = Callable[[ImportReport], None]
 OnError = Literal["stop", "continue"]
+OnStored = Callable[[AsyncSession, ImportReport], Awaitable[None]]
+"""Called inside the transaction that stores a batch, with what the batch adds to the report."""
 
 BATCH_SIZE = 50
 # All are counted, the first hundred are kept: a file of a million wrong rows must not fill the memory.
@@ -94,6 +96,7 @@ class Import(Generic[Row]):
         embedder: None for the installation's own, which is loaded when the first text needs it.
         progress: Called after every batch.
         prepare: Turns a row as it was read into fields of the kind's model.
+        on_stored: Keeps the place where an import goes on with what was stored until there.
     """
 
     def __init__(
@@ -106,6 +109,7 @@ class Import(Generic[Row]):
         embedder: Embedder | None = None,
         progress: Progress | None = None,
         prepare: Callable[[dict[str, Any]], dict[str, Any]] = lambda row: row,
+        on_stored: OnStored | None = None,
     ) -> None:
         self._db = db
         self._tenant_id = tenant_id
@@ -114,6 +118,7 @@ class Import(Generic[Row]):
         self._given_embedder = embedder
         self._progress = progress
         self._prepare = prepare
+        self._on_stored = on_stored
         self.report = ImportReport()
 
     @property
@@ -202,15 +207,21 @@ class Import(Generic[Row]):
         restated = [one for one in changed if self._needs_vector(one)]
         # The model runs between the two transactions, so that none is held open for seconds.
         vectors = await self._vectors([one.values for one in restated])
+        created = sum(one.stored is None for one in changed)
+        batch_report = ImportReport(
+            created=created, updated=len(changed) - created, unchanged=len(batch) - len(changed)
+        )
         async with self._db.tenant_session(self._tenant_id) as session:
             await kind.write(session, [self._owned(one, vector) for one, vector in zip(restated, vectors, strict=True)])
             # Two statements: rows whose text is as before keep their vector, and an upsert sets the same columns for
             # all its rows.
             embedded = {one.place for one in restated}
             await kind.write(session, [self._owned(one, {}) for one in changed if one.place not in embedded])
-        report.created += sum(one.stored is None for one in changed)
-        report.updated += sum(one.stored is not None for one in changed)
-        report.unchanged += len(batch) - len(changed)
+            if self._on_stored is not None:
+                await self._on_stored(session, batch_report)
+        report.created += batch_report.created
+        report.updated += batch_report.updated
+        report.unchanged += batch_report.unchanged
 
     def _completed(self, settled: Settled, row: Row) -> Settled:
         stored = settled.stored
@@ -263,4 +274,4 @@ def _words_of(error: DBAPIError) -> str:
     return str(error.orig).partition(">: ")[2].partition("\n")[0][:200] or type(error.orig).__name__
 
 
-__all__ = ["BATCH_SIZE", "Import", "ImportStoppedError", "Kind", "OnError", "Progress"]
+__all__ = ["BATCH_SIZE", "Import", "ImportStoppedError", "Kind", "OnError", "OnStored", "Progress"]

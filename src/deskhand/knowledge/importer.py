@@ -33,6 +33,7 @@ from deskhand.knowledge.exports.tickets import TicketFields, ticket_fields
 from deskhand.knowledge.identity import DESK_SOURCE
 from deskhand.knowledge.listing import ListingWatch
 from deskhand.knowledge.schemas import ArticleIn, DeskTicketRow, ImportReport, SystemRow, TicketRow
+from deskhand.knowledge.solutions import is_solution
 from deskhand.plugins.contract import Ticket, TicketingToolPlugin, TicketPage
 from deskhand.plugins.errors import DeskError
 
@@ -48,7 +49,7 @@ _TICKETS = Kind(
     write=repository.write_tickets,
 )
 # A desk's own listing also says when the desk listed a ticket; the next import resumes from that instant.
-_DESK_TICKETS = replace(_TICKETS, model=DeskTicketRow, compared=(*repository.TICKET_FIELDS, "listed_at"))
+DESK_TICKETS = replace(_TICKETS, model=DeskTicketRow, compared=(*repository.TICKET_FIELDS, "listed_at", "opened_at"))
 _ARTICLES = Kind(
     model=ArticleIn,
     values=lambda row: row.model_dump(),
@@ -225,7 +226,7 @@ async def import_from_desk(
         DeskError: The desk refused, or was still failing at the last try; the pages before are stored.
     """
     # Never "stop": one malformed ticket among ten thousand must not keep the desk's history out for good.
-    importing = Import(db, tenant_id, _DESK_TICKETS, on_error="continue", embedder=embedder, progress=progress)
+    importing = Import(db, tenant_id, DESK_TICKETS, on_error="continue", embedder=embedder, progress=progress)
     report, watch = importing.report, ListingWatch()
     report.cursor = cursor
     while True:
@@ -236,7 +237,7 @@ async def import_from_desk(
         # the page.
         report.cursor = page.next_cursor
         report.ended_early = watch.why_stop(page)
-        await importing.run(_rows_of(page, solved_since))
+        await importing.run(rows_of(page, solved_since))
         if page.next_cursor is None or report.ended_early:
             return report
 
@@ -263,7 +264,8 @@ def _wait_for_desk(error: Exception) -> bool | float:
     return True if error.retry_after is None else error.retry_after
 
 
-def _rows_of(page: TicketPage, solved_since: datetime | None) -> list[ExportRow]:
+def rows_of(page: TicketPage, solved_since: datetime | None = None) -> list[ExportRow]:
+    """Rows of a page of a desk's history: its tickets, and those that could not be read."""
     wanted = [
         ticket
         for ticket in page.tickets
@@ -284,13 +286,15 @@ def _desk_fields(ticket: Ticket) -> TicketFields:
         "desk_id": ticket.id if ticket.id != ticket.display_id else None,
         "subject": ticket.subject,
         "description": ticket.description,
-        "resolution": ticket.resolution,
+        # A word that says only that it is over answers nobody; the ticket still votes for its category.
+        "resolution": ticket.resolution if is_solution(ticket.resolution) else None,
         "category": ticket.category,
         "priority": ticket.priority or ticket.vendor_priority,
         "url": ticket.url,
         "tags": list(ticket.tags),
         "resolved_date": ticket.resolved_at or ticket.updated_at,
         "listed_at": ticket.listed_at,
+        "opened_at": ticket.created_at,
         "source": DESK_SOURCE,
     }
     # What the desk did not say is left out, so that it does not delete what an earlier import brought (Kind.keeps).
@@ -299,6 +303,7 @@ def _desk_fields(ticket: Ticket) -> TicketFields:
 
 __all__ = [
     "BATCH_SIZE",
+    "DESK_TICKETS",
     "ImportReport",
     "ImportStoppedError",
     "count_tickets",
@@ -307,4 +312,5 @@ __all__ = [
     "import_systems",
     "import_tickets",
     "resume_point",
+    "rows_of",
 ]

@@ -105,6 +105,7 @@ class Query:
         model: Name of the model that made it.
         coefficients: ``intercept, cosine, words, lexical_intercept, lexical_words`` and the cosine's centre.
         exclude: Names of a ticket to leave out, as number or internal id, and its desk.
+        solved_before: Only tickets that were solved by then: what somebody could have known at that time.
     """
 
     terms: Sequence[Term]
@@ -112,21 +113,24 @@ class Query:
     model: str | None
     coefficients: Mapping[str, float]
     exclude: TicketNames | None = None
+    solved_before: datetime | None = None
 
 
-def search_statement(table: str, *, excluding: bool) -> str:
+def search_statement(table: str, *, excluding: bool, solved_before: bool = False) -> str:
     """The search of one table: both measurements of every row of the tenant, exactly, in one pass.
 
     No index can help: row-level security lets only leakproof operators be tried before the policy, and
     neither ``@@`` nor the vectors' product is one. A tenant's rows are found by their index, then measured.
     """
     assert table in SEARCHABLE
-    condition = (
-        "WHERE NOT (tool_type = :excluded_tool"
+    conditions = [
+        "NOT (tool_type = :excluded_tool"
         " AND (ticket_id = ANY(CAST(:excluded AS text[])) OR coalesce(desk_id, '') = ANY(CAST(:excluded AS text[]))))"
         if excluding
-        else ""
-    )
+        else "",
+        "r.resolved_date < :solved_before" if solved_before else "",
+    ]
+    condition = f"WHERE {' AND '.join(filter(None, conditions))}" if any(conditions) else ""
     ties = ", ".join(f'{column} COLLATE "C"' for column in TIES[table])
     keys = ", ".join(f"r.{column}" for column in TIES[table])
     return f"""
@@ -155,13 +159,14 @@ def search_statement(table: str, *, excluding: bool) -> str:
 
 async def search(session: AsyncSession, table: str, query: Query, *, limit: int) -> Sequence[Row[Any]]:
     """The best rows of one table, best first."""
-    statement = text(search_statement(table, excluding=query.exclude is not None))
+    bounds = {"excluding": query.exclude is not None, "solved_before": query.solved_before is not None}
+    statement = text(search_statement(table, **bounds))
     return (await session.execute(statement, search_parameters(query, limit=limit))).all()
 
 
 def search_parameters(query: Query, *, limit: int) -> dict[str, Any]:
     """Parameters of ``search_statement``."""
-    parameters = {
+    parameters: dict[str, Any] = {
         # Subject and description say what a ticket is about; a word of its resolution alone says less.
         "near": [_tsquery([term.stem], "ab") for term in query.terms],
         "synonyms": [_tsquery(term.synonyms, "ab") for term in query.terms],
@@ -175,6 +180,8 @@ def search_parameters(query: Query, *, limit: int) -> dict[str, Any]:
         "limit": limit,
         **query.coefficients,
     }
+    if query.solved_before is not None:
+        parameters["solved_before"] = query.solved_before
     if query.exclude is None:
         return parameters
     return {**parameters, "excluded_tool": query.exclude.tool_type, "excluded": list(query.exclude.names)}
@@ -238,7 +245,7 @@ async def stored_tickets(session: AsyncSession, names: Sequence[str]) -> list[di
     t = TicketHistory
     columns = [getattr(t, name) for name in TICKET_FIELDS]
     rows = await session.execute(
-        select(t.id, t.tool_type, t.listed_at, t.embedding_model, *columns).where(
+        select(t.id, t.tool_type, t.listed_at, t.opened_at, t.embedding_model, *columns).where(
             or_(t.ticket_id.in_(names), t.desk_id.in_(names))
         )
     )

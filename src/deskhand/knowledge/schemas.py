@@ -113,6 +113,7 @@ class DeskTicketRow(TicketRow):
     """A ticket read from a desk itself, with its place in the desk's listing."""
 
     listed_at: Instant = None
+    opened_at: Instant = None
 
 
 class ArticleIn(BaseModel):

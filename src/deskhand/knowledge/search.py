@@ -5,6 +5,8 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
 from typing import Any, Literal
 
 from sqlalchemy import Row
@@ -45,6 +47,7 @@ async def search_history(
     exclude_ticket: TicketNames | None = None,
     embedder: Embedder | None = None,
     floor: float | None = None,
+    solved_before: datetime | None = None,
 ) -> list[HistoryHit]:
     """Find resolved tickets about the same kind of problem.
 
@@ -55,13 +58,15 @@ async def search_history(
         exclude_ticket: The ticket being worked on, under all its names, so that it does not find itself.
         embedder: None for the installation's own.
         floor: Score below which a hit is not shown; None for the calibrated one.
+        solved_before: Only what was solved by then.
 
     Returns:
         Best first; empty when nothing is near enough.
     """
     rows = await _ranked(
-        session, "ticket_history", query, HISTORY, limit=limit, embedder=embedder, floor=floor, exclude=exclude_ticket
-    )
+        session, "ticket_history", query, HISTORY, limit=limit, embedder=embedder, floor=floor, exclude=exclude_ticket,
+        solved_before=solved_before,
+    )  # fmt: skip
     codes = exact_codes(query)
     return [
         HistoryHit(
@@ -165,6 +170,7 @@ async def _ranked(
     embedder: Embedder | None,
     floor: float | None,
     exclude: TicketNames | None = None,
+    solved_before: datetime | None = None,
 ) -> list[tuple[Row[Any], float]]:
     query = _storable(query)
     if not query:
@@ -176,6 +182,8 @@ async def _ranked(
     # A ticket is always most similar to itself; an edit of it would cite its own past.
     if exclude is not None:
         prepared = repository.excluding(prepared, exclude)
+    if solved_before is not None:
+        prepared = replace(prepared, solved_before=solved_before)
     rows = await repository.search(session, table, prepared, limit=limit)
     least = calibration.floor if floor is None else floor
     best = rows[0].log_odds if rows else 0.0

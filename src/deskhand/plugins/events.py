@@ -122,8 +122,10 @@ class Ignored:
 
     Attributes:
         ticket_id: The desk's stable id of the ticket that it is about: a run that waits there may have to look.
+        ended: Whether the ticket was solved or closed, or is gone: what is known of past tickets has to look.
     """
 
     event: str
     reason: str
     ticket_id: str | None = None
+    ended: bool = False

@@ -25,6 +25,9 @@ class TenantConfig(TenantModel, Base):
     __table_args__ = (
         Index("ix_tenant_configs_tenant_id", "tenant_id", unique=True),
         Index("idx_tenant_configs_tool_type", "tool_type"),
+        Index(
+            "idx_tenant_configs_history_due_at", "history_due_at", postgresql_where=text("history_due_at IS NOT NULL")
+        ),
         Index("idx_tenant_configs_preferences", "enhancement_preferences", postgresql_using="gin"),
         CheckConstraint("tenant_id ~ '^[a-z0-9][a-z0-9-]*$'", name="tenant_id_shape"),
     )
@@ -54,6 +57,8 @@ class TenantConfig(TenantModel, Base):
         ),
     )
     is_active: Mapped[bool] = mapped_column(server_default=text("true"))
+    # When its desks are next asked for their history; null: nobody has connected one since there are such imports.
+    history_due_at: Mapped[Timestamp | None]
     created_at: Mapped[CreatedAt]
     updated_at: Mapped[UpdatedAt]
 

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from deskhand.audit import service as audit
 from deskhand.errors import ConflictError, FieldProblem, ForbiddenError, InvalidInputError, NotFoundError
+from deskhand.kit.clock import utc_now
 from deskhand.kit.crypto import SecretBox
 from deskhand.kit.page import Page
 from deskhand.kit.schema import ensure_size
@@ -63,6 +64,8 @@ class TenantService:
             tool_type=data.tool_type,
             enhancement_preferences=data.enhancement_preferences.model_dump(mode="json", exclude_unset=True),
             rate_limits=data.rate_limits.model_dump(mode="json"),
+            # At once: a desk that was just connected is of use when its past is known.
+            history_due_at=utc_now(),
             **{name: getattr(data, name) for name in PLAIN_FIELDS},
         )
         for name in _SECRETS:
@@ -119,6 +122,7 @@ class TenantService:
             self._set_limits(tenant, data.rate_limits, allowed=may_set_limits)
         if connects:
             self._ensure_connections_hold(tenant, before, sent)
+            tenant.history_due_at = utc_now()
         ensure_mail_settings(tenant, self._secrets)
         ensure_outside_settings(tenant, self._secrets)
         if sent:

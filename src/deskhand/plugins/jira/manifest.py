@@ -34,6 +34,7 @@ IGNORED_EVENTS = {
     "issue_property_deleted": "our own mark, or an app's",
     "automation:deleted": "the ticket is gone",
 }
+GONE_EVENTS = {"jira:issue_deleted", "automation:deleted"}
 
 MANIFEST = Manifest(
     tool_type=TOOL_TYPE,

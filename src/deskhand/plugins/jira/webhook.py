@@ -21,7 +21,7 @@ from typing import Any
 from deskhand.kit.marks import find_marks
 from deskhand.plugins.contract import Ignored, Person, TicketEvent, TicketMetadata, WebhookRequest
 from deskhand.plugins.errors import NotAVendorPayloadError
-from deskhand.plugins.jira.manifest import DESK, EVENTS, IGNORED_EVENTS, TOOL_TYPE
+from deskhand.plugins.jira.manifest import DESK, EVENTS, GONE_EVENTS, IGNORED_EVENTS, TOOL_TYPE
 from deskhand.plugins.jira.mapping import is_done, name_of, read_person, read_time
 
 _ID = re.compile(r"[0-9]{1,20}")
@@ -79,7 +79,7 @@ def extract(request: WebhookRequest) -> TicketEvent | Ignored:
     payload = request.payload
     event = _event_name(payload)
     if event in IGNORED_EVENTS:
-        return Ignored(event=event, reason=IGNORED_EVENTS[event])
+        return _ignored(payload, event)
     if event not in EVENTS:
         return Ignored(event=event, reason="not an event Deskhand acts on")
     issue = payload if event == "automation:issue" else _mapping(payload.get("issue"))
@@ -90,7 +90,7 @@ def extract(request: WebhookRequest) -> TicketEvent | Ignored:
         raise NotAVendorPayloadError(f"The body is not a {DESK} event: `issue.id` is not a number.")
     comment = _new_comment(payload, event)
     if _became_done(payload, fields):
-        return Ignored(event=event, reason="the work on the ticket is done", ticket_id=ticket_id)
+        return Ignored(event=event, reason="the work on the ticket is done", ticket_id=ticket_id, ended=True)
     return TicketEvent(
         event=event,
         ticket=TicketMetadata(
@@ -112,6 +112,12 @@ def extract(request: WebhookRequest) -> TicketEvent | Ignored:
         revision=_word(fields.get("updated")),
         marks=find_marks(_word(comment.get("body")) or ""),
     )
+
+
+def _ignored(payload: Payload, event: str) -> Ignored:
+    ticket_id = str(_mapping(payload.get("issue")).get("id") or "")
+    gone = event in GONE_EVENTS and _ID.fullmatch(ticket_id) is not None
+    return Ignored(event=event, reason=IGNORED_EVENTS[event], ticket_id=ticket_id if gone else None, ended=gone)
 
 
 def _event_name(payload: Payload) -> str:

@@ -35,7 +35,7 @@ def extract(request: WebhookRequest) -> TicketEvent | Ignored:
     if not isinstance(event, str) or not event or not _ID.fullmatch(ticket_id):
         raise NotAVendorPayloadError(f"The body is not a {DESK} event: it needs `event` and a numeric `request_id`.")
     if event in IGNORED_EVENTS:
-        return Ignored(event=event, reason=IGNORED_EVENTS[event], ticket_id=ticket_id)
+        return Ignored(event=event, reason=IGNORED_EVENTS[event], ticket_id=ticket_id, ended=True)
     if event not in EVENTS:
         return Ignored(event=event, reason="not an event Deskhand acts on")
     note = payload.get("note")

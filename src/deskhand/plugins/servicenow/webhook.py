@@ -28,7 +28,7 @@ def extract(request: WebhookRequest) -> TicketEvent | Ignored:
             f"The body is not a {DESK} event: it needs `event` and a `sys_id` of 32 hex digits."
         )
     if event in IGNORED_EVENTS:
-        return Ignored(event=event, reason=IGNORED_EVENTS[event], ticket_id=sys_id)
+        return Ignored(event=event, reason=IGNORED_EVENTS[event], ticket_id=sys_id, ended=True)
     if event not in EVENTS:
         return Ignored(event=event, reason="not an event Deskhand acts on")
     updated = mapping.read_time(payload, "sys_updated_on")

@@ -56,6 +56,7 @@ IGNORED_EVENTS = {
     "ticket.tags_changed": "tags are set by every business rule, our own included",
     "ticket.task_due_at_changed": "nothing an agent acts on",
 }
+GONE_EVENTS = {"ticket.marked_as_spam", "ticket.merged", "ticket.permanently_deleted", "ticket.soft_deleted"}
 DONE_STATUSES = {
     "solved": "the work on the ticket is done",
     "closed": "the ticket is closed and accepts no comment",

@@ -19,6 +19,7 @@ from deskhand.plugins.zendesk.manifest import (
     DESK,
     DONE_STATUSES,
     EVENT_PREFIX,
+    GONE_EVENTS,
     IGNORED_EVENTS,
     MANIFEST,
     TOOL_TYPE,
@@ -116,11 +117,11 @@ def _event(  # the two kinds of body end here
     if not _ID.fullmatch(number):
         raise NotAVendorPayloadError(f"The {DESK} event has no ticket id.")
     if event in IGNORED_EVENTS:
-        return Ignored(event=event, reason=IGNORED_EVENTS[event], ticket_id=number)
+        return Ignored(event=event, reason=IGNORED_EVENTS[event], ticket_id=number, ended=event in GONE_EVENTS)
     if event not in MANIFEST.events:
         return Ignored(event=event, reason="not an event Deskhand acts on")
     if event in _STATUS_EVENTS and state in DONE_STATUSES:
-        return Ignored(event=event, reason=DONE_STATUSES[state], ticket_id=number)
+        return Ignored(event=event, reason=DONE_STATUSES[state], ticket_id=number, ended=True)
     stamp = read_time(updated)
     return TicketEvent(
         event=event,

@@ -1,0 +1,124 @@
+"""Events keep the history of solved tickets current, whether an agent listens or not.
+
+What an event says is a hint: it only leads to a look, which a worker takes at the ticket itself (``knowledge.upkeep``).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import asyncpg
+
+from deskhand.errors import RateLimitedError, SignatureError
+from deskhand.intake.book import DEFAULT_WEBHOOKS_PER_MINUTE, TriggerBook
+from deskhand.intake.reading import TICKET_CHARACTERS
+from deskhand.intake.schemas import DeliveryAnswer, Outcome
+from deskhand.intake.verification import refuse_unknown_address, verify_delivery
+from deskhand.kit.clock import Clock
+from deskhand.kit.db.group_commit import GroupCommit
+from deskhand.kit.rates import RateLimiter
+from deskhand.plugins.contract import Ignored, TicketEvent, WebhookRequest
+
+NO_AGENT = "no agent listens here; what is known of solved tickets is kept current"
+_SOLVED = {"resolved", "closed", "done", "solved", "completed", "cancelled", "canceled"}
+"""Statuses as desks name them. One that is missing costs a night: then the desk is asked what was solved."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """That something happened to a ticket; ``ended``: as far as the event says, it is over."""
+
+    tenant_id: str
+    tool_type: str
+    ticket_id: str
+    ended: bool
+
+    @property
+    def order(self) -> tuple[str, ...]:
+        """By which reports of one statement are stored."""
+        return (self.tenant_id, self.tool_type, self.ticket_id)
+
+    def as_row(self) -> dict[str, Any]:
+        """What ``touch_history`` reads."""
+        return {"tenant": self.tenant_id, "tool": self.tool_type, "ticket": self.ticket_id, "ended": self.ended}
+
+
+def report_of(tenant_id: str, tool_type: str, event: TicketEvent | Ignored) -> Report | None:
+    """What an event means for the history; None where it is about no ticket."""
+    ticket_id = event.ticket_id if isinstance(event, Ignored) else event.ticket.ticket_id
+    if ticket_id is None or len(ticket_id) > TICKET_CHARACTERS:
+        return None
+    ended = event.ended if isinstance(event, Ignored) else (event.ticket.status or "").casefold() in _SOLVED
+    return Report(tenant_id, tool_type, ticket_id, ended)
+
+
+class HistoryBell:
+    """Tells the workers which tickets to look at, and answers where no agent does.
+
+    Args:
+        pool: Connections of the application role.
+        book: Knows the desks' own addresses.
+        limits: The tenants' rates, shared with the agents' addresses.
+        clock: Current time.
+        refusal: What every stranger is told, and after how many seconds.
+    """
+
+    def __init__(
+        self,
+        pool: asyncpg.Pool[asyncpg.Record],
+        book: TriggerBook,
+        *,
+        limits: RateLimiter,
+        clock: Clock,
+        refusal: tuple[str, float],
+    ) -> None:
+        self._book = book
+        self._limits = limits
+        self._clock = clock
+        self._refusal = refusal
+        self._reports = GroupCommit(partial(_store, pool), order=lambda report: report.order)
+
+    async def ring(self, tenant_id: str, tool_type: str, event: TicketEvent | Ignored) -> None:
+        """Keep that a ticket is to be looked at, before the event itself is stored: a redelivery then repeats both."""
+        report = report_of(tenant_id, tool_type, event)
+        if report is not None:
+            await self._reports.put(report)
+
+    async def receive(self, tenant_id: str, tool_type: str, request: WebhookRequest) -> DeliveryAnswer:
+        """A delivery to a desk's own address at which no agent listens.
+
+        Raises:
+            SignatureError: It is not signed with the tenant's secret, or there is no such tenant or desk: a stranger
+                gets one answer after one time.
+            RateLimitedError: The tenant's limit of webhooks is used up.
+            NotAVendorPayloadError: The desk sends no such body.
+        """
+        arrived_at = time.monotonic()
+        address = await self._book.address_of_desk(tenant_id, tool_type)
+        try:
+            if address is None:
+                raise refuse_unknown_address(request, plugins=self._book.desks, now=self._clock())
+            verify_delivery(request, secrets=address.secrets, plugins=(address.plugin,), now=self._clock())
+        except SignatureError as error:
+            words, seconds = self._refusal
+            await asyncio.sleep(max(0.0, seconds - (time.monotonic() - arrived_at)))
+            raise SignatureError(words) from error
+        per_minute = int(address.rate_limits.get("webhooks_per_minute", DEFAULT_WEBHOOKS_PER_MINUTE))
+        wait = self._limits.wait_for(tenant_id, per_minute=per_minute)
+        if wait > 0:
+            raise RateLimitedError(
+                f"The tenant's limit of {per_minute} webhooks a minute is used up.", retry_after=wait
+            )
+        read: Callable[[], TicketEvent | Ignored] = partial(address.plugin.extract_metadata, request)
+        await self.ring(tenant_id, tool_type, await asyncio.to_thread(read))
+        return DeliveryAnswer(status=Outcome.IGNORED, reason=NO_AGENT)
+
+
+async def _store(pool: asyncpg.Pool[asyncpg.Record], reports: Sequence[Report]) -> Sequence[None]:
+    await pool.fetchval("SELECT touch_history($1)", [report.as_row() for report in reports])
+    return [None] * len(reports)

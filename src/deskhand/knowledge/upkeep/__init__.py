@@ -1,0 +1,1 @@
+"""What keeps knowledge fresh by itself: imports as jobs, events of solved tickets, a look each night."""
