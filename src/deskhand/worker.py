@@ -87,8 +87,7 @@ async def run_worker(installation: Installation, *, stale_after: float = 5.0) ->
         address = stack.enter_context(closing(listen(settings.host, settings.worker_metrics_port)))
         scheduler, housekeeper = Scheduler(pool), Housekeeper(pool, installation.retention)
         notifier = Notifier(pool, db, secrets, http, public_url=installation.public_url)
-        reach = Reach(db, secrets, http, plugins, load_embedder())
-        keeper = KnowledgeKeeper(pool, reach)
+        keeper = KnowledgeKeeper(pool, Reach(db, secrets, http, plugins, load_embedder()))
         stack.enter_context(watching_loop(telemetry.loop_stall))  # from here on: what was loaded takes long
         helpers = (scheduler, housekeeper, notifier, keeper)
         _on_signal(*(helper.request_stop for helper in helpers), runner.request_stop)

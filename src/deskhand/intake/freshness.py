@@ -48,7 +48,7 @@ class Report:
         return {"tenant": self.tenant_id, "tool": self.tool_type, "ticket": self.ticket_id, "ended": self.ended}
 
 
-def report_of(tenant_id: str, tool_type: str, event: TicketEvent | Ignored) -> Report | None:
+def report_of(event: TicketEvent | Ignored, tenant_id: str, tool_type: str) -> Report | None:
     """What an event means for the history; None where it is about no ticket."""
     ticket_id = event.ticket_id if isinstance(event, Ignored) else event.ticket.ticket_id
     if ticket_id is None or len(ticket_id) > TICKET_CHARACTERS:
@@ -85,7 +85,7 @@ class HistoryBell:
 
     async def ring(self, tenant_id: str, tool_type: str, event: TicketEvent | Ignored) -> None:
         """Keep that a ticket is to be looked at, before the event itself is stored: a redelivery then repeats both."""
-        report = report_of(tenant_id, tool_type, event)
+        report = report_of(event, tenant_id, tool_type)
         if report is not None:
             await self._reports.put(report)
 

@@ -115,11 +115,11 @@ def test_what_an_event_says_of_the_end_is_a_hint() -> None:
         return TicketEvent(event="e", ticket=TicketMetadata(tool_type="jira", ticket_id=ticket_id, status=status))
 
     for status, ended in (("Done", True), ("RESOLVED", True), ("Open", False), (None, False)):
-        report = report_of("acme", "jira", event(status))
+        report = report_of(event(status), "acme", "jira")
         assert report is not None
         assert (report.ended, report.order) == (ended, ("acme", "jira", "7"))
-    assert report_of("acme", "jira", Ignored(event="e", reason="r")) is None
-    assert report_of("acme", "jira", event("Done", "7" * 101)) is None
-    gone = report_of("acme", "jira", Ignored(event="e", reason="r", ticket_id="7", ended=True))
+    assert report_of(Ignored(event="e", reason="r"), "acme", "jira") is None
+    assert report_of(event("Done", "7" * 101), "acme", "jira") is None
+    gone = report_of(Ignored(event="e", reason="r", ticket_id="7", ended=True), "acme", "jira")
     assert gone is not None
     assert gone.ended

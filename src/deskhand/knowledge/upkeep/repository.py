@@ -66,7 +66,7 @@ async def set_history_due(session: AsyncSession, at: datetime) -> None:
 
 
 async def job(session: AsyncSession, job_id: UUID, *, lock: bool = False) -> KnowledgeJob | None:
-    """One job."""
+    """The job of that id, held until the transaction ends where it is to be moved."""
     query = select(KnowledgeJob).where(KnowledgeJob.id == job_id)
     return await session.scalar(query.with_for_update() if lock else query)
 

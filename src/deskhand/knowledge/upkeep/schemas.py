@@ -25,7 +25,7 @@ class JobQuery(BaseModel):
 
 
 class JobStart(InputModel):
-    """A job to start."""
+    """What somebody asks a worker to do."""
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"kind": "history", "tool_type": "jira", "since": "2025-01-01T00:00:00Z"}]}
