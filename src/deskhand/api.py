@@ -64,6 +64,7 @@ from deskhand.kit.parameters import KnownParameters
 from deskhand.kit.problem import install_problem_handlers, public_problem_responses
 from deskhand.kit.telemetry import Telemetry
 from deskhand.kit.watchdog import watching_loop
+from deskhand.knowledge.shelves.endpoints import router as knowledge_router
 from deskhand.knowledge.upkeep.endpoints import router as knowledge_jobs_router
 from deskhand.llm.connection import GatewaySettings, list_models
 from deskhand.llm.embedded.models import EmbeddedEndpoint
@@ -157,6 +158,7 @@ ROUTERS = (
     approvals_router,
     webhooks_router,
     knowledge_jobs_router,
+    knowledge_router,
     schedules_router,
     login_pages,
     sso_pages,

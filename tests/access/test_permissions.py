@@ -30,6 +30,7 @@ from deskhand.agents.models import Agent, AgentTrigger
 from deskhand.api import ApiConfig, create_app
 from deskhand.connectors.models import ToolSource
 from deskhand.kit.db.session import Database
+from deskhand.knowledge.models import KnowledgeArticle, TicketHistory
 from deskhand.knowledge.upkeep import jobs
 from deskhand.knowledge.upkeep.models import JobKind
 from deskhand.ui.csrf import SESSION_COOKIE, csrf_token_of
@@ -176,6 +177,15 @@ operator        POST /api/v1/knowledge/jobs
 viewer          GET /api/v1/knowledge/jobs/{job_id}
 operator        POST /api/v1/knowledge/jobs/{job_id}/pause
 operator        POST /api/v1/knowledge/jobs/{job_id}/resume
+viewer          GET /api/v1/knowledge/articles
+editor          POST /api/v1/knowledge/articles
+viewer          GET /api/v1/knowledge/articles/{article_id}
+editor          PATCH /api/v1/knowledge/articles/{article_id}
+editor          DELETE /api/v1/knowledge/articles/{article_id}
+viewer          GET /api/v1/knowledge/history
+viewer          GET /api/v1/knowledge/history/{solved_id}
+editor          DELETE /api/v1/knowledge/history/{solved_id}
+viewer          GET /api/v1/knowledge/search
 viewer          POST /api/v1/schedules/preview
 viewer          GET /api/v1/schedules
 viewer          GET /api/v1/agents/{agent_id}/triggers/{trigger_id}/next
@@ -237,6 +247,7 @@ JSON_BODIES: dict[str, dict[str, Any]] = {
     "{execution_id}/replay": {"mode": "dry_run"},
     "/preview": {"schedule_cron": "0 9 * * *"},
     "POST /api/v1/agents": AGENT,
+    "POST /api/v1/knowledge/articles": {"article_id": "KB-9", "title": "Printers", "body": "Open the lid."},
 }
 FORMS: dict[str, dict[str, str]] = {
     "{execution_id}/undo": {"digest": "0" * 64},
@@ -251,7 +262,7 @@ FORMS: dict[str, dict[str, str]] = {
     "/answer": {"step_key": "nothing", "done": "false"},
     "/retry-with": {"ticket_ref": "1042", "tool_type": "servicedesk_plus", "input": "{}"},
 }
-QUERIES = {"/diff": {"from": "1", "to": "1"}, "{number}/undo": SINCE}
+QUERIES = {"/knowledge/search": {"q": "printer"}, "/diff": {"from": "1", "to": "1"}, "{number}/undo": SINCE}
 PLATFORM = [{"group": "Admins", "role": "platform_admin"}]
 SHARED = {"tool_type", "number", "slug"}
 """Path parameters that name nothing of a tenant."""
@@ -349,6 +360,9 @@ async def one_of_everything(world: World, tenant: str) -> dict[str, str]:
     async with api.db.tenant_session(tenant) as session:
         session.add(ToolSource(tenant_id=tenant, slug=f"shop-{tenant}", kind="openapi", name="Shop"))
     async with api.db.tenant_session(tenant) as session:
+        article = KnowledgeArticle(tenant_id=tenant, article_id="KB-1", title="Printers", body="Open the lid.")
+        solved = TicketHistory(tenant_id=tenant, ticket_id="1", description="It jams.")
+        session.add_all([article, solved])
         job = await jobs.start(session, tenant, JobKind.RECONCILE, tool_type="jira", actor="tests")
     other = await account(api, f"other@{tenant}.example", **{tenant: "viewer"})
     invitations = []
@@ -363,6 +377,8 @@ async def one_of_everything(world: World, tenant: str) -> dict[str, str]:
         "execution_id": str(run),
         "approval_id": str(approval),
         "job_id": str(job.id),
+        "article_id": str(article.id),
+        "solved_id": str(solved.id),
         "key_id": key.json()["id"],
         "provider_id": provider,
         "installation_provider_id": await register(api, "https://login.example.com", None, role_rules=PLATFORM)

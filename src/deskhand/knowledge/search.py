@@ -82,6 +82,7 @@ async def search_history(
             source=row.source,
             score=score,
             codes=_codes_in(codes, row.subject, row.description, row.resolution or ""),
+            closeness=row.cosine,
         )
         for row, score in rows
     ]
@@ -145,6 +146,7 @@ async def search_articles(
             source=row.source,
             score=score,
             codes=_codes_in(codes, row.title, row.body),
+            closeness=row.cosine,
         )
         for row, score in rows
     ]

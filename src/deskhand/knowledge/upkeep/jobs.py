@@ -57,6 +57,15 @@ async def start(
     return job
 
 
+async def embed_soon(session: AsyncSession, tenant_id: str) -> None:
+    """Let a worker make the vectors of what this transaction wrote."""
+    # An open job is held until the commit: its last look then sees what was written, or it has ended and a new one is
+    # queued.
+    if await repository.hold_open(session, JobKind.EMBEDDINGS):
+        return
+    await repository.add_job(session, tenant_id=tenant_id, kind=JobKind.EMBEDDINGS, asked_by=SYSTEM)
+
+
 async def pause(session: AsyncSession, job_id: UUID, *, actor: str) -> KnowledgeJob:
     """Let a job rest; what the worker is about to store of the page at hand is read again after.
 

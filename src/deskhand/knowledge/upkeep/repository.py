@@ -92,6 +92,13 @@ async def is_open(session: AsyncSession, job: KnowledgeJob) -> bool:
     return await session.scalar(select(k.id).where(same, k.state.in_(OPEN_STATES)).limit(1)) is not None
 
 
+async def hold_open(session: AsyncSession, kind: JobKind) -> bool:
+    """Keep the tenant's open job of a kind from ending before this transaction has; whether there is one."""
+    k = KnowledgeJob
+    query = select(k.id).where(k.kind == kind, k.state.in_(OPEN_STATES)).with_for_update()
+    return await session.scalar(query) is not None
+
+
 async def list_jobs(
     session: AsyncSession, *, kind: JobKind | None, state: JobState | None, limit: int, cursor: str | None
 ) -> Page[KnowledgeJob]:

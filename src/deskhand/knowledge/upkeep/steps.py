@@ -215,5 +215,11 @@ async def _embed(work: Work, job: KnowledgeJob) -> bool:
                 session, total=max(total, seen), seen=seen, updated=seen, stepped_at=func.clock_timestamp(), error=None
             )
         return True
-    await work.save_alone(state=JobState.DONE, total=total, ended_at=func.clock_timestamp())
+    async with work.db.tenant_session(work.claim.tenant_id) as session:
+        await repository.job(session, work.claim.id, lock=True)
+        # Counted under the lock: whoever writes a text meanwhile waits for it, or has made us wait.
+        if left := await repository.count_foreign_vectors(session, model):
+            await work.save(session, total=total + left)
+            return True
+        await work.save(session, state=JobState.DONE, total=total, ended_at=func.clock_timestamp())
     return False
