@@ -47,9 +47,14 @@ def filled(upkeep: Upkeep, tickets: int) -> None:
 
 
 async def test_connecting_a_desk_imports_its_past_and_says_what_that_is_worth(upkeep: Upkeep) -> None:
-    for solution in ("Restarted the spooler and cleared its folder.", "Done."):
-        upkeep.desk.solve("Label printer in the warehouse prints nothing", solution)
-        upkeep.desk.solve(f"Unlike the others {len(solution)}", solution)
+    for subject, description, solution in (
+        ("Label printer prints nothing", "Labels of the warehouse stay white.", "Restarted the spooler."),
+        ("VPN client wants a certificate", "It asks for a smart card.", "Renewed the certificate of the gateway."),
+        ("Label printer prints nothing", "Labels of the warehouse stay white.", "Done."),
+        ("Badge opens no garage", "The reader blinks red.", "Fixed!"),
+    ):
+        ticket_id = upkeep.desk.file(subject, description)
+        upkeep.desk.close(ticket_id, solution)
     job = await upkeep.asked()
     assert (job.state, job.tool_type, job.asked_by) == ("queued", "servicedesk_plus", "upkeep")
     await upkeep.keeper.tend()  # a second look in the same night asks for nothing

@@ -53,7 +53,7 @@ async def test_people_start_pause_resume_and_see_jobs_of_their_own_tenant(api: A
     asked = {"kind": "history", "since": "2025-01-01T00:00:00Z"}
     job = await ok(acme.post(JOBS, json=asked), 201)
     assert (job["state"], job["tool_type"], job["since"]) == ("queued", "servicedesk_plus", asked["since"])
-    assert job["asked_by"].startswith("api_key:")
+    assert job["asked_by"].startswith("api-key:")
     assert job["finding"] is None
     refused = await ok(acme.post(JOBS, json=asked), 409)
     assert "is open already" in refused["detail"]

@@ -118,12 +118,11 @@ async def list_jobs(
 async def save(session: AsyncSession, claimed: JobClaim, lease: float, **values: Any) -> bool:
     """Write what a worker did on its job; False where the job is no longer its own, or was paused."""
     k = KnowledgeJob
+    held = {"lease_until": func.clock_timestamp() + timedelta(seconds=lease), "updated_at": func.clock_timestamp()}
     statement = (
         update(k)
         .where(k.id == claimed.id, k.attempt == claimed.attempt, k.state == JobState.RUNNING)
-        .values(
-            lease_until=func.clock_timestamp() + timedelta(seconds=lease), updated_at=func.clock_timestamp(), **values
-        )
+        .values({**held, **values})
         .returning(k.id)
     )
     return await session.scalar(statement) is not None
