@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic.config import JsonDict
 
 from deskhand.kit.page import DEFAULT_LIMIT, PageCursor, PageLimit
 from deskhand.kit.schema import NOT_BLANK, InputModel, StorableText
@@ -19,7 +20,7 @@ Address = Annotated[str, Field(max_length=500, pattern=r"^https?://[^\s\u0000]+$
 Tags = Annotated[list[Annotated[StorableText, Field(min_length=1, max_length=100)]], Field(max_length=50)]
 Format = Literal["markdown", "html"]
 _FORMAT = "How `body` is written; HTML becomes Markdown."
-_ARTICLE = {
+_ARTICLE: JsonDict = {
     "article_id": "KB-12",
     "title": "VPN drops after an update",
     "body": "# VPN drops after an update\n\nUpdate the client, then disable power management of the adapter.",
