@@ -75,7 +75,7 @@ def test_a_change_tells_what_it_leaves_from_what_it_clears() -> None:
 
 
 @pytest.fixture
-async def db(clean_db: Database, make_tenant: Any, monkeypatch: pytest.MonkeyPatch) -> Database:
+async def shelf(clean_db: Database, make_tenant: Any, monkeypatch: pytest.MonkeyPatch) -> Database:
     """The tenants acme and globex; words alone."""
     monkeypatch.setattr(service, "has_model", lambda: True)
     monkeypatch.setattr("deskhand.knowledge.search.load_embedder", LexicalOnly)
@@ -84,19 +84,19 @@ async def db(clean_db: Database, make_tenant: Any, monkeypatch: pytest.MonkeyPat
     return clean_db
 
 
-async def added(db: Database, tenant_id: str = "acme", **more: Any) -> KnowledgeArticle:
-    async with db.tenant_session(tenant_id) as session:
+async def added(shelf: Database, tenant_id: str = "acme", **more: Any) -> KnowledgeArticle:
+    async with shelf.tenant_session(tenant_id) as session:
         data = ArticleUpload.model_validate({**GOOD, **more})
         return await service.add_article(session, tenant_id, data, actor="test")
 
 
-async def test_each_change_of_an_article_is_on_record(db: Database) -> None:
-    article = await added(db)
-    async with db.tenant_session("acme") as session:
+async def test_each_change_of_an_article_is_on_record(shelf: Database) -> None:
+    article = await added(shelf)
+    async with shelf.tenant_session("acme") as session:
         change = ArticleChange.model_validate({"title": "Other printers"})
         await service.change_article(session, article.id, change, actor="test")
         await service.remove_article(session, article.id, actor="test")
-    async with db.platform_session() as session:
+    async with shelf.platform_session() as session:
         query = select(AuditLog).where(AuditLog.operation.like("article.%")).order_by(AuditLog.sequence)
         entries = list(await session.scalars(query))
     assert [entry.operation for entry in entries] == ["article.create", "article.update", "article.delete"]
@@ -107,24 +107,24 @@ async def test_each_change_of_an_article_is_on_record(db: Database) -> None:
     assert all("Open the lid" not in str(entry.details) for entry in entries)
 
 
-async def test_another_tenants_rows_are_not_there(db: Database) -> None:
-    article = await added(db, "globex")
-    async with db.tenant_session("acme") as session:
+async def test_another_tenants_rows_are_not_there(shelf: Database) -> None:
+    article = await added(shelf, "globex")
+    async with shelf.tenant_session("acme") as session:
         with pytest.raises(NotFoundError):
             await service.get_article(session, article.id)
         await repository.remove(session, KnowledgeArticle, article.id)
         assert (await service.list_articles(session, ArticleQuery(q=None, cursor=None))).items == []
         with pytest.raises(NotFoundError):
             await service.get_solved_ticket(session, article.id)
-    async with db.tenant_session("globex") as session:
+    async with shelf.tenant_session("globex") as session:
         assert (await service.get_article(session, article.id)).title == "Printers"
 
 
 @pytest.mark.parametrize("words", ["%", "_", "50%_off", "\\", "'", "ß"])
-async def test_words_are_looked_for_as_they_are(db: Database, words: str) -> None:
-    await added(db, title="Nothing of that")
-    await added(db, article_id="KB-2", title=f"About {words} and more")
-    async with db.tenant_session("acme") as session:
+async def test_words_are_looked_for_as_they_are(shelf: Database, words: str) -> None:
+    await added(shelf, title="Nothing of that")
+    await added(shelf, article_id="KB-2", title=f"About {words} and more")
+    async with shelf.tenant_session("acme") as session:
         session.add(TicketHistory(tenant_id="acme", ticket_id="1", subject=f"x {words} y", description="It jams."))
         session.add(TicketHistory(tenant_id="acme", ticket_id="2", subject="other", description="It jams."))
         await session.flush()
@@ -134,15 +134,15 @@ async def test_words_are_looked_for_as_they_are(db: Database, words: str) -> Non
     assert [one.ticket_id for one in tickets.items] == ["1"]
 
 
-async def test_a_hit_shows_its_text_where_nobody_wrote_how_it_was_solved(db: Database) -> None:
-    await added(db, title="Label printer prints nothing", body="Look at the ribbon of the label printer.")
-    async with db.tenant_session("acme") as session:
+async def test_a_hit_shows_its_text_where_nobody_wrote_how_it_was_solved(shelf: Database) -> None:
+    await added(shelf, title="Label printer prints nothing", body="Look at the ribbon of the label printer.")
+    async with shelf.tenant_session("acme") as session:
         session.add(
             TicketHistory(
                 tenant_id="acme", ticket_id="7", subject="Label printer prints nothing", description="Since noon."
             )
         )
-    async with db.tenant_session("acme") as session:
+    async with shelf.tenant_session("acme") as session:
         query = SearchQuery(q="Label printer prints nothing", kind="all", limit=5)
         solved, article = await service.search(session, query)
         assert (solved.kind, solved.ref, solved.excerpt) == ("history", "7", "Since noon.")
@@ -152,31 +152,31 @@ async def test_a_hit_shows_its_text_where_nobody_wrote_how_it_was_solved(db: Dat
         assert [one.kind for one in only] == ["article"]
 
 
-async def test_a_text_that_comes_while_the_last_look_is_made_is_not_forgotten(db: Database) -> None:
+async def test_a_text_that_comes_while_the_last_look_is_made_is_not_forgotten(shelf: Database) -> None:
     """The job that makes vectors ends only when nothing is left, also of what is being written at that moment."""
-    await added(db)
+    await added(shelf)
     writing, ending = asyncio.Event(), asyncio.Event()
 
     async def write() -> None:
-        async with db.tenant_session("acme") as session:
+        async with shelf.tenant_session("acme") as session:
             await jobs.embed_soon(session, "acme")
             writing.set()
             await ending.wait()
 
     writer = asyncio.create_task(write())
     await writing.wait()
-    async with db.tenant_session("acme") as session:
+    async with shelf.tenant_session("acme") as session:
         # Held by the writer: a worker that would end the job now waits for it.
         free = await session.scalar(text("SELECT id FROM knowledge_jobs FOR UPDATE SKIP LOCKED"))
         assert free is None
     ending.set()
     await writer
-    async with db.tenant_session("acme") as session:
+    async with shelf.tenant_session("acme") as session:
         rows = list(await session.scalars(select(KnowledgeJob)))
         assert [(row.kind, row.state) for row in rows] == [(JobKind.EMBEDDINGS, "queued")]
         rows[0].state = "done"
-    await added(db, article_id="KB-2")
-    async with db.tenant_session("acme") as session:
+    await added(shelf, article_id="KB-2")
+    async with shelf.tenant_session("acme") as session:
         states = await session.scalars(select(KnowledgeJob.state).order_by(KnowledgeJob.created_at))
         assert list(states) == ["done", "queued"]
 
