@@ -23,7 +23,7 @@ REFUSED = "The event filter"
 _SHOWN = 5
 
 Label = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
-EventName = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=r"^[^*\s]*\*?[^*\s]*$")]
+EventName = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=r"^[^*\s\u0000]*\*?[^*\s\u0000]*$")]
 Domain = Annotated[
     str, StringConstraints(to_lower=True, max_length=253, pattern=r"^[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63})+$")
 ]

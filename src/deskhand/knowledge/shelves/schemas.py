@@ -131,7 +131,7 @@ class SearchQuery(BaseModel):
         description="Subject and description of a problem, or any words.", examples=["VPN drops, error 809"]
     )
     kind: Literal["all", "history", "articles"] = Field("all", description="Where to look.")
-    limit: Annotated[int, Field(ge=1, le=20)] = 5
+    limit: Annotated[int, Field(ge=1, le=20, description="Hits of each place.")] = 5
 
 
 class Why(BaseModel):
