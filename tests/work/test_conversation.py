@@ -10,7 +10,7 @@ import pytest
 from tests.support.runs import ticket
 
 from deskhand.plugins.contract import Note, Person, Ticket, TicketingToolPlugin
-from deskhand.work.conversation import Conversation, read_conversation
+from deskhand.work.conversation import Conversation, is_ours, read_conversation
 
 ANN = Person(id="1", name="Ann Lee", email="ann@acme.test", is_staff=False)
 BOB = Person(id="2", name="Bob", email="bob@desk.test", is_staff=True)
@@ -18,7 +18,11 @@ BOT = Person(id="9", name="Deskhand", email="bot@desk.test", is_staff=True)
 MARK = "dh-0123456789abcdef0123"
 DESK = cast(
     TicketingToolPlugin,
-    SimpleNamespace(config=None, is_own_event=lambda _config, event: event.actor.id == BOT.id or None),
+    SimpleNamespace(
+        config=None,
+        manifest=SimpleNamespace(tool_type="jira"),
+        is_own_event=lambda _config, event: event.actor.id == BOT.id or None,
+    ),
 )
 
 
@@ -66,6 +70,19 @@ def test_our_own_note_is_no_evidence_nor_is_what_others_quote_of_it(ours: Note, 
     one = conversation(ours, answer, receipts=receipts)
     assert [turn.text for turn in one.turns] == ["No, the cable."]
     assert (one.ours, one.extent) == (1, ("1 note of our own left out.",))
+
+
+@pytest.mark.parametrize(
+    ("one", "ours"),
+    [
+        (note(1, "Likely the driver.", BOT), True),
+        (note(1, f"Likely the driver. Ref: {MARK}"), True),
+        (note(1, f"Thanks.\n\n> Likely the driver. Ref: {MARK}"), False),
+        (note(1, "Likely the driver."), False),
+    ],
+)
+def test_a_note_that_looks_like_ours_is_known_by_itself(one: Note, ours: bool) -> None:
+    assert is_ours(one, DESK) is ours
 
 
 def test_a_mark_that_a_requester_writes_hides_nothing() -> None:

@@ -11,9 +11,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.support.runs import ticket
 
+from deskhand.notes.reading import Room
 from deskhand.plugins.contract import Note, Person
 from deskhand.tools.desk import OPERATIONS
-from deskhand.work.views import NOTE_LIMIT, changes_view, notes_view, person_words, shortened, ticket_view
+from deskhand.work.views import (
+    NOTE_LIMIT,
+    Limits,
+    changes_view,
+    limits_of,
+    notes_view,
+    person_words,
+    shortened,
+    ticket_view,
+)
 
 MARK = "dh-0123456789abcdef0123"
 WHEN = datetime(2026, 5, 4, 9, tzinfo=UTC)
@@ -97,6 +107,26 @@ def test_the_newest_notes_are_shown_and_the_older_ones_counted(
     view = notes_view(tuple(note(number) for number in range(count)), most=most)
     assert [one["id"] for one in view["notes"]] == [str(number) for number in shown]
     assert view.get("older_notes", 0) == older
+    jsonschema.validate(view, RESULTS["list_notes"])
+
+
+@pytest.mark.parametrize(
+    ("room", "limits"),
+    [
+        (800, Limits(3_000, 1_000, 10)),
+        (13_000, Limits(6_500, 1_000, 10)),
+        (40_000, Limits(20_000, 2_000, 20)),
+        (400_000, Limits(200_000, 20_000, 20)),
+    ],
+)
+def test_what_a_tool_shows_follows_the_models_room(room: int, limits: Limits) -> None:
+    assert limits_of(Room(ticket=room)) == limits
+
+
+def test_a_note_of_ours_is_shown_as_one_and_a_long_one_as_far_as_there_is_room() -> None:
+    view = notes_view((note(1, "a" * 3_000), note(2)), limit=2_000, is_ours=lambda one: one.id == "2")
+    assert [one.get("is_ours") for one in view["notes"]] == [None, True]
+    assert view["notes"][0]["body"].endswith(" … (1000 more characters)")
     jsonschema.validate(view, RESULTS["list_notes"])
 
 

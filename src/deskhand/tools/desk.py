@@ -63,6 +63,10 @@ _NOTE = {
         "public": {"type": "boolean"},
         "author": _PERSON,
         "created_at": {"type": ["string", "null"]},
+        "is_ours": {
+            "type": "boolean",
+            "description": "True of a note that you or another agent of this product wrote: it proves nothing.",
+        },
     },
 }
 _TICKET = {

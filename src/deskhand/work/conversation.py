@@ -63,14 +63,14 @@ def read_conversation(ticket: Ticket, desk: TicketingToolPlugin, receipts: Colle
         desk: Its connection, which knows our account there.
         receipts: Ids of the notes that our journal knows as ours.
     """
-    is_ours = _of_ours(ticket, desk, receipts)
+    is_known = _of_ours(ticket, desk, receipts)
     known = Known()
     known.add(f"{ticket.subject}\n{ticket.description}")
     turns: list[Turn] = []
     ours = machines = 0
     for note in ticket.notes:
         mail = split_mail(note.body)
-        if is_ours(note, mail.own):
+        if is_known(note, mail.own):
             ours += 1
             # What people quote of it is not theirs either.
             known.add(note.body)
@@ -87,6 +87,11 @@ def read_conversation(ticket: Ticket, desk: TicketingToolPlugin, receipts: Colle
     return Conversation(tuple(turns), ours, machines)
 
 
+def is_ours(note: Note, desk: TicketingToolPlugin) -> bool:
+    """Whether a note looks like ours, told by nothing but itself: by its author's account, or our mark in own words."""
+    return _is_account(desk, note.author) or bool(find_marks(split_mail(note.body).own))
+
+
 def _turn(note: Note, ticket: Ticket, text: str) -> Turn:
     at = note.created_at.astimezone(UTC).strftime("%Y-%m-%d %H:%M") if note.created_at else ""
     return Turn(who=_who(note, ticket), text=text, public=note.public, at=at)
@@ -101,18 +106,18 @@ def _who(note: Note, ticket: Ticket) -> Literal["requester", "technician", "some
 
 
 def _of_ours(ticket: Ticket, desk: TicketingToolPlugin, receipts: Collection[str]) -> Callable[[Note, str], bool]:
-    about = TicketMetadata(tool_type=ticket.tool_type, ticket_id=ticket.id)
-
-    def is_account(author: Person) -> bool:
-        return desk.is_own_event(desk.config, TicketEvent(event="note", ticket=about, actor=author)) is True
-
-    def is_ours(note: Note, own_words: str) -> bool:
+    def is_known(note: Note, own_words: str) -> bool:
         if note.id in receipts:
             return True
         # Whoever files tickets could hide an answer from us by writing a mark into it.
-        return not is_requester(note.author, ticket) and (is_account(note.author) or bool(find_marks(own_words)))
+        return not is_requester(note.author, ticket) and (_is_account(desk, note.author) or bool(find_marks(own_words)))
 
-    return is_ours
+    return is_known
+
+
+def _is_account(desk: TicketingToolPlugin, author: Person) -> bool:
+    about = TicketMetadata(tool_type=desk.manifest.tool_type, ticket_id="")
+    return desk.is_own_event(desk.config, TicketEvent(event="note", ticket=about, actor=author)) is True
 
 
 def _is_machines(note: Note, own_words: str) -> bool:

@@ -29,9 +29,10 @@ from deskhand.tools.asking import ASK, REASON, with_reason
 from deskhand.tools.desk import MOST_TICKETS
 from deskhand.tools.values import Scope, ToolOperation
 from deskhand.work.asking import Requester
+from deskhand.work.conversation import is_ours
 from deskhand.work.hands import TICKET, DeskHands
 from deskhand.work.timeliness import CLOSING
-from deskhand.work.views import LISTED_LIMIT, changes_view, notes_view, ticket_view
+from deskhand.work.views import LISTED_LIMIT, Limits, changes_view, notes_view, ticket_view
 
 PAGE = 100
 PAGES = 10
@@ -52,10 +53,12 @@ class DeskTools:
         hands: The road to the desk.
         seen: Told of every ticket that the model was shown.
         requester: Asks who filed the run's ticket.
+        limits: How much of a ticket the model is shown at once.
     """
 
-    def __init__(self, hands: DeskHands, seen: Seen, requester: Requester) -> None:
+    def __init__(self, hands: DeskHands, seen: Seen, requester: Requester, limits: Limits) -> None:
         self._hands = hands
+        self._limits = limits
         self._requester = requester
         self._seen = seen
         self.moved_own = False
@@ -171,14 +174,19 @@ class DeskTools:
 
     async def _get_ticket(self, args: Args) -> Any:
         ticket = await self._ticket("get_ticket", args)
-        return {**ticket_view(ticket), **notes_view(ticket.notes)}
+        return {**ticket_view(ticket, limit=self._limits.description), **self._notes(ticket.notes)}
+
+    def _notes(self, notes: tuple[Note, ...], most: int | None = None) -> dict[str, Any]:
+        limits, desk = self._limits, self._hands.desk
+        most = limits.notes if most is None else most
+        return notes_view(notes, most=most, limit=limits.note, is_ours=lambda note: is_ours(note, desk))
 
     async def _list_notes(self, args: Args) -> Any:
         hands, public = self._hands, args.get("public")
         # Some desks send all notes with the ticket and have no list of their own.
         if Operation.LIST_NOTES not in hands.desk.manifest.operations:
             notes = (await self._ticket("list_notes", args)).notes
-            return notes_view(tuple(note for note in notes if public is None or note.public is public))
+            return self._notes(tuple(note for note in notes if public is None or note.public is public))
         hands.require("list_notes")
         ticket_id = await hands.find_ticket("list_notes", args.get("ticket_id"))
         raw = await hands.journal.step(
@@ -190,7 +198,7 @@ class DeskTools:
         )
         notes = tuple(NOTES.validate_python(raw["notes"]))
         # The desk's page is newest first and the view wants the oldest first.
-        return {**notes_view(notes[::-1], most=len(notes)), "more": raw["next_cursor"] is not None}
+        return {**self._notes(notes[::-1], len(notes)), "more": raw["next_cursor"] is not None}
 
     async def _ticket_changes(self, args: Args) -> Any:
         hands = self._hands

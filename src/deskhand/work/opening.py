@@ -26,9 +26,11 @@ from deskhand.work.hands import DeskHands
 from deskhand.work.knowledge_tools import KnowledgeTools
 from deskhand.work.mail_tools import MailHands
 from deskhand.work.outside.opening import open_outside
+from deskhand.work.rooms import room_for
 from deskhand.work.run import Run
 from deskhand.work.source_tools import OpenSource, SourceHands
 from deskhand.work.toolbox import Sources, Toolbox
+from deskhand.work.views import limits_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +93,8 @@ class ToolboxMaker:
                 mail=mail,
                 outside=tuple(outside),
                 sources_of_tenant=own_tools,
+                # A driven model is offered no tools, so the limits are those of one that drives.
+                limits=limits_of(room_for(run.version.llm_config, driven=False, max_tokens=run.journal.max_tokens)),
             )
 
     async def _sources(self, run: Run) -> list[ToolSource]:

@@ -23,6 +23,7 @@ from deskhand.work.knowledge_tools import KnowledgeTools
 from deskhand.work.mail_tools import MailHands
 from deskhand.work.outside.hands import OutsideHands
 from deskhand.work.source_tools import SourceHands
+from deskhand.work.views import USUAL, Limits
 
 _NAME_LENGTH = 64  # what model vendors allow
 
@@ -57,6 +58,7 @@ class Toolbox:
         mail: The tenant's mail, if it is granted and set up.
         outside: Chats, receivers and hosts, the same way.
         sources_of_tenant: The tenant's own tools that are granted.
+        limits: How much of a ticket a desk's tools show at once.
     """
 
     def __init__(
@@ -69,13 +71,17 @@ class Toolbox:
         mail: MailHands | None = None,
         outside: Sequence[OutsideHands] = (),
         sources_of_tenant: Sequence[SourceHands] = (),
+        limits: Limits = USUAL,
     ) -> None:
         self.sources = sources
         self.approver = approver
         self.desks = tuple(desks)
         self._desk_tools = {
             hands.tool_id: DeskTools(
-                hands, lambda ticket: sources.add(live_source(ticket)), Requester(hands, hands.journal, hands.db)
+                hands,
+                lambda ticket: sources.add(live_source(ticket)),
+                Requester(hands, hands.journal, hands.db),
+                limits,
             )
             for hands in desks
         }

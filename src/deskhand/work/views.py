@@ -6,10 +6,12 @@ cannot change what the agent may do.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from deskhand.kit.marks import strip_marks
+from deskhand.notes.reading import Room
 from deskhand.plugins.contract import Note, Person, Ticket
 
 DESCRIPTION_LIMIT = 3_000
@@ -17,6 +19,38 @@ LISTED_LIMIT = 300
 NOTE_LIMIT = 1_000
 NOTES = 10
 NO_SUBJECT = "(no subject)"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much of a ticket a tool shows in one answer.
+
+    Attributes:
+        description: Characters of its text, and of its resolution.
+        note: Characters of one note.
+        notes: Notes, the newest.
+    """
+
+    description: int = DESCRIPTION_LIMIT
+    note: int = NOTE_LIMIT
+    notes: int = NOTES
+
+
+USUAL = Limits()
+
+
+def limits_of(room: Room) -> Limits:
+    """The limits of a model's room: never below what a small one gets, and all notes together within the room."""
+    return Limits(
+        description=max(DESCRIPTION_LIMIT, room.ticket // 2),
+        note=max(NOTE_LIMIT, room.ticket // 20),
+        notes=max(NOTES, min(20, room.ticket // 1_500)),
+    )
+
+
+def nobodys(_note: Note) -> bool:
+    """Stands for "none of these notes is ours"."""
+    return False
 
 
 def ticket_view(ticket: Ticket, *, limit: int = DESCRIPTION_LIMIT) -> dict[str, Any]:
@@ -55,17 +89,27 @@ def ticket_facts(ticket: Ticket) -> dict[str, str | None]:
     }
 
 
-def notes_view(notes: tuple[Note, ...], *, most: int = NOTES) -> dict[str, Any]:
-    """The newest notes, oldest first, and how many older ones there are."""
+def notes_view(
+    notes: tuple[Note, ...], *, most: int = NOTES, limit: int = NOTE_LIMIT, is_ours: Callable[[Note], bool] = nobodys
+) -> dict[str, Any]:
+    """The newest notes, oldest first, and how many older ones there are.
+
+    Args:
+        notes: Oldest first.
+        most: How many.
+        limit: Characters of one.
+        is_ours: Whether this product wrote one; it is shown, and that it proves nothing.
+    """
     shown = notes[-most:] if most else ()
     older = len(notes) - len(shown)
-    return {"notes": [_note(note) for note in shown], **({"older_notes": older} if older else {})}
+    views = [{**_note(note, limit), **({"is_ours": True} if is_ours(note) else {})} for note in shown]
+    return {"notes": views, **({"older_notes": older} if older else {})}
 
 
-def _note(note: Note) -> dict[str, Any]:
+def _note(note: Note, limit: int) -> dict[str, Any]:
     return {
         "id": note.id,
-        "body": shortened(note.body, NOTE_LIMIT),
+        "body": shortened(note.body, limit),
         "public": note.public,
         "author": person_words(note.author),
         "created_at": note.created_at.isoformat() if note.created_at else None,
