@@ -57,7 +57,7 @@ async def test_what_only_the_third_reply_says_reaches_the_model_and_the_note(pro
     desk = await product.open_desk(tool_type)
     customer = await product.customer(desk=desk, **WIDE)
     await knowledge.import_tickets(product.db, customer.tenant_id, HISTORY, embedder=LexicalOnly())
-    ticket_id = await desk.file_ticket(SUBJECT, f"{DESCRIPTION}\n\n{LONG}", requester=ALICE)
+    ticket_id = await desk.file_ticket(SUBJECT, f"{DESCRIPTION}\n\n{LONG}", requester=ALICE, attachments=["crash.log"])
     await write(desk, ticket_id, QUESTION, author=BOB, public=True)
     await write(desk, ticket_id, "I looked at the gateway, nothing there.", author=BOB, public=False)
     say(product, "It is the laptop LT-4711, with error 809.")
@@ -72,6 +72,8 @@ async def test_what_only_the_third_reply_says_reaches_the_model_and_the_note(pro
     assert " ".join(LONG.split()) in " ".join(prompt.split())
     once = ("LT-4711", QUESTION, "- [requester, ", "- [technician, internal, ")
     assert [prompt.count(one) for one in once] == [1] * 4
+    # ServiceNow keeps files in a table of their own, which is not asked.
+    assert ("crash.log" in prompt) is (tool_type != "servicenow")
     assert "LT-4711" in first["note"]["markdown"]
     assert first["read"] == ["The whole description was read.", "3 of 3 comments read."]
     query = next(step for step in first["steps"] if step["name"] == "search_tickets")["input"]["query"]

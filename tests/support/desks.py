@@ -103,7 +103,7 @@ class Desk:
         }
 
     async def file_ticket(
-        self, subject: str = "VPN drops", description: str = "It drops every ten minutes.", **fields: str
+        self, subject: str = "VPN drops", description: str = "It drops every ten minutes.", **fields: Any
     ) -> str:
         answer = await self.client.post(
             "/_sim/tickets",

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
+
+import pytest
 
 from deskhand.knowledge.schemas import HistoryHit, SystemHit
 from deskhand.knowledge.triage import suggest
-from deskhand.plugins.contract import Ticket
-from deskhand.work.facts import note_input
+from deskhand.plugins.contract import Company, Person, Ticket
+from deskhand.work.facts import CUSTOM_FIELDS, note_input, particulars
 from deskhand.work.research import Findings
 
 
@@ -50,6 +53,48 @@ def test_a_source_keeps_its_number_and_a_system_the_words_that_name_it() -> None
         ("T1", "INC1", ""),
         ("S1", "srv-sap01", "SAP"),
     ]
+
+
+def test_what_else_is_known_of_a_ticket_is_told_and_what_it_has_not_is_left_out() -> None:
+    assert dict(note_input(TICKET, findings()).particulars) == {"Category": "other"}
+    ticket = replace(
+        TICKET,
+        requester=Person(id="5", name="Ann Lee"),
+        company=Company(id="1", name="Acme"),
+        vendor_priority="P2",
+        tags=("vpn", "home"),
+        attachments=("crash.log", "screen.png"),
+    )
+    assert dict(note_input(ticket, findings()).particulars) == {
+        "Requester": "Ann Lee",
+        "Company": "Acme",
+        "Priority": "P2",
+        "Category": "other",
+        "Tags": "vpn, home",
+        "Attachments (names alone, nobody has read them)": "crash.log, screen.png",
+    }
+    assert "Requester" not in dict(note_input(replace(ticket, requester=Person(id="5")), findings()).particulars)
+
+
+@pytest.mark.parametrize(
+    ("custom", "shown"),
+    [
+        ({"cmdb_ci": "srv-vpn01"}, {"Asset": "srv-vpn01"}),
+        ({"assets": [{"name": "LT-4711"}, {"name": "LT-4712"}, {"id": "3"}]}, {"Asset": "LT-4711, LT-4712"}),
+        ({"due_by_time": {"display_value": "May 4, 2026", "value": "1"}}, {"Due": "May 4, 2026"}),
+        ({"sla_due": "2026-05-04 09:00:00"}, {"Due": "2026-05-04 09:00:00"}),
+        ({"udf_fields": {"udf_sline_1": "Floor three", "udf_sline_2": None}}, {"udf_sline_1": "Floor three"}),
+        ({"u_building": "North", "sys_domain": "global", "made_sla": "true"}, {"u_building": "North"}),
+        ({"customfield_10019": "0|i0001z:", "customfield_10071": "srv-vpn01"}, {"customfield_10071": "srv-vpn01"}),
+        ({"360001": "windows laptop", "360002": True, "360003": 7}, {"360001": "windows laptop"}),
+        ({"u_long": "word " * 100, "u_none": "", "u_odd": object()}, {}),
+        ({f"u_{number}": "word" for number in range(40)}, {f"u_{number}": "word" for number in range(CUSTOM_FIELDS)}),
+    ],
+)
+def test_of_a_desks_other_fields_those_are_told_that_say_something(
+    custom: dict[str, Any], shown: dict[str, str]
+) -> None:
+    assert dict(particulars(replace(TICKET, category=None, custom=custom))) == shown
 
 
 def test_what_could_not_be_read_of_the_ticket_is_named_beside_the_sources_that_were_away() -> None:

@@ -111,6 +111,7 @@ class Ticket:
         company: The client it is for, on desks that serve several.
         links: Tickets it is linked with, as far as the desk shows them with the ticket.
         custom: Vendor fields that have no place of their own, by the vendor's name.
+        attachments: Names of the files that hang on it and on its notes, as far as the desk sends them with the ticket.
         unread: What could not be read of it, each in a few words; empty for a ticket that is here as a whole.
     """
 
@@ -139,6 +140,7 @@ class Ticket:
     company: Company | None = None
     links: tuple[TicketLink, ...] = ()
     custom: Mapping[str, Any] = field(default_factory=dict)
+    attachments: tuple[str, ...] = ()
     unread: tuple[str, ...] = ()
 
 

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
+from typing import Any
+
 from deskhand.kit.marks import strip_marks
 from deskhand.knowledge.schemas import ArticleHit, HistoryHit, SystemHit
 from deskhand.knowledge.triage import LabelSuggestion
@@ -12,6 +17,16 @@ from deskhand.work.research import Findings
 from deskhand.work.views import person_words
 
 SYNTHETIC = "synthetic"
+CUSTOM_FIELDS = 10
+_FIELD_CHARS = 200
+_KNOWN_FIELDS = {
+    **dict.fromkeys(("cmdb_ci", "asset", "assets", "configuration_items"), "Asset"),
+    **dict.fromkeys(("business_service", "service_category"), "Service"),
+    **dict.fromkeys(("sla_due", "due_date", "due_by_time", "due_at", "duedate"), "Due"),
+    **{name: name.capitalize() for name in ("location", "site", "impact", "urgency")},
+}
+_OWN_FIELD = re.compile(r"u_\w{1,60}|udf_\w{1,60}|customfield_\d{1,20}|\d{1,20}")
+_SAYS_SOMETHING = re.compile(r"[^\W\d_]{2}|\d{4}-\d\d-\d\d")
 
 
 def note_input(ticket: Ticket, findings: Findings, conversation: Conversation | None = None) -> NoteFacts:
@@ -57,8 +72,33 @@ def particulars(ticket: Ticket) -> tuple[tuple[str, str], ...]:
         "Category": ticket.category,
         "Group": ticket.group,
         "Tags": ", ".join(ticket.tags),
+        "Attachments (names alone, nobody has read them)": ", ".join(ticket.attachments),
+        **dict(islice(custom_fields(ticket.custom), CUSTOM_FIELDS)),
     }
     return tuple((name, strip_marks(value)) for name, value in known.items() if value)
+
+
+def custom_fields(custom: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Of a desk's other fields, those that tell a technician something: asset, service, due times, the tenant's own."""
+    for name, value in (*custom.items(), *_members(custom.get("udf_fields"))):
+        label = _KNOWN_FIELDS.get(name) or (name if _OWN_FIELD.fullmatch(name) else None)
+        words = _words_of(value) if label else ""
+        # Ids, ranks and flags are fields of the tenant's own, too, and say nothing.
+        if label and len(words) <= _FIELD_CHARS and _SAYS_SOMETHING.search(words):
+            yield label, words
+
+
+def _members(value: object) -> Iterable[tuple[str, Any]]:
+    return value.items() if isinstance(value, Mapping) else ()
+
+
+def _words_of(value: object) -> str:
+    """A field's value as its desk shows it; one with members is called by its name."""
+    if isinstance(value, list | tuple):
+        return ", ".join(words for one in value if (words := _words_of(one)))
+    if isinstance(value, Mapping):
+        return next((str(value[key]) for key in ("display_value", "name", "value") if value.get(key)), "")
+    return " ".join(value.split()) if isinstance(value, str) else ""
 
 
 def history_source(hit: HistoryHit, *, ref: str) -> Source:

@@ -17,7 +17,7 @@ from deskhand.plugins.jira.adf_read import adf_to_markdown
 from deskhand.plugins.jira.config import JiraConfig
 from deskhand.plugins.jira.manifest import DESK, TOOL_TYPE
 from deskhand.plugins.priorities import PriorityMap
-from deskhand.plugins.shapes import texts
+from deskhand.plugins.shapes import file_names, texts
 
 SUMMARY_LIMIT = 255
 TEXT_LIMIT = 32_767
@@ -33,8 +33,8 @@ _FIELDS = (
     *("resolution", "resolutiondate", "statuscategorychangedate"),
 )
 _TIME_FIELDS = {"resolved": "resolutiondate", "createddate": "created", "updateddate": "updated"}
-# Comments are read by pages of their own; the other three fill an answer with what no note says.
-_HEAVY = ("comment", "worklog", "attachment", "subtasks")
+# Comments are read by pages of their own; the other two fill an answer with what no note says.
+_HEAVY = ("comment", "worklog", "subtasks")
 _ORGANIZATION = re.compile(r"/rest/servicedeskapi/organization/\w+/?$")
 
 
@@ -102,7 +102,7 @@ def read_ticket(
     comments = embedded_notes(fields) if notes is None else notes
     reporter = read_person(fields.get("reporter"))
     key = str(raw.get("key") or raw["id"])
-    known = {*list_fields(config), "project", "issuelinks"}
+    known = {*list_fields(config), "project", "issuelinks", "attachment"}
     return Ticket(
         tool_type=TOOL_TYPE,
         id=str(raw["id"]),
@@ -128,6 +128,7 @@ def read_ticket(
         notes=notes or (),
         company=_company(fields, config),
         custom={name: plain(value) for name, value in fields.items() if name not in known and plain(value) is not None},
+        attachments=file_names(fields.get("attachment"), "filename"),
     )
 
 

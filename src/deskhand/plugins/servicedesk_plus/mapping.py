@@ -14,6 +14,7 @@ from deskhand.plugins.errors import DeskProtocolError
 from deskhand.plugins.priorities import PriorityMap
 from deskhand.plugins.servicedesk_plus.config import ServiceDeskPlusConfig
 from deskhand.plugins.servicedesk_plus.manifest import DESK, TOOL_TYPE
+from deskhand.plugins.shapes import file_names
 from deskhand.plugins.text import html_to_markdown, markdown_to_html, truncate
 
 SUBJECT_LIMIT = 250
@@ -30,7 +31,7 @@ REFERENCES = {
 """Fields that are a value of a list, given by its name."""
 _UNSET = datetime.fromtimestamp(0, UTC)
 """A time before it ("-1") is the vendor's way to leave one out."""
-_MAPPED = {*LIST_FIELDS, "notes", "has_notes"}
+_MAPPED = {*LIST_FIELDS, "notes", "has_notes", "attachments"}
 
 
 def priority_map(tenant: Mapping[str, str]) -> PriorityMap:
@@ -97,6 +98,7 @@ def read_ticket(
         notes=notes,
         company=_company(raw.get(config.servicedesk_company_field)),
         custom={name: value for name, value in raw.items() if name not in _MAPPED and value is not None},
+        attachments=file_names(raw.get("attachments"), "name"),
     )
 
 

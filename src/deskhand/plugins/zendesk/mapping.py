@@ -17,7 +17,7 @@ from deskhand.plugins.contract import Company, LinkKind, Note, NoteDraft, Person
 from deskhand.plugins.errors import DeskProtocolError
 from deskhand.plugins.history import solution_among
 from deskhand.plugins.priorities import PriorityMap
-from deskhand.plugins.shapes import texts
+from deskhand.plugins.shapes import file_names, texts
 from deskhand.plugins.text import html_to_markdown, markdown_to_html, truncate
 from deskhand.plugins.zendesk.config import ZendeskConfig
 from deskhand.plugins.zendesk.manifest import DESK, TOOL_TYPE
@@ -155,6 +155,7 @@ def read_ticket(
         company=side.company(raw.get("organization_id")),
         links=_links(raw),
         custom={**custom, **{name: value for name, value in fields.items() if value is not None}},
+        attachments=tuple(name for one in comments or () for name in file_names(one.get("attachments"), "file_name")),
     )
 
 

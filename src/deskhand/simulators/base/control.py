@@ -40,6 +40,7 @@ class TicketBody(_Body):
     category: str | None = None
     group: str | None = None
     company: str | None = None
+    attachments: list[str] | None = None
 
 
 class ChangeBody(_Body):
@@ -196,7 +197,7 @@ def _note_json(sim: SimulatedDesk, note: SimNote) -> dict[str, Any]:
 def _file(sim: SimulatedDesk, body: TicketBody) -> dict[str, Any]:
     fields = {
         name: value
-        for name in ("priority", "category", "group", "company")
+        for name in ("priority", "category", "group", "company", "attachments")
         if (value := getattr(body, name)) is not None
     }
     ticket = sim.file_ticket(

@@ -99,6 +99,7 @@ class SimTicket:
         revision: Counts saves, for vendors that show it.
         indexed: The state that search sees while the index lags (a copy), with the time of the change.
         custom: Vendor fields without a place of their own.
+        attachments: Names of the files that were filed with it.
     """
 
     id: str
@@ -124,6 +125,7 @@ class SimTicket:
     kind: str | None = None
     history: list[SimChange] = field(default_factory=list)
     links: list[SimLink] = field(default_factory=list)
+    attachments: list[str] = field(default_factory=list)
 
 
 @dataclass(slots=True)

@@ -79,6 +79,7 @@ class Issues:
             world.HOST_FIELD: ticket.custom.get(world.HOST_FIELD),
             world.ORGANIZATION_FIELD: [world.organization_json(base, ticket.company)] if ticket.company else [],
             "issuelinks": issue_links(self._store, ticket, base),
+            "attachment": [{"id": str(n), "filename": name} for n, name in enumerate(ticket.attachments, 1)],
             "comment": self.comment_page(ticket, base, text),
         }
 
