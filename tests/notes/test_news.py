@@ -82,6 +82,18 @@ def test_a_follow_up_has_the_new_alone_and_begins_with_it() -> None:
     assert not whole.says.beyond(both, is_moved=True)
 
 
+def test_what_a_follow_up_leaves_out_it_does_not_call_missing() -> None:
+    urgent = replace(FACTS, suggestions=(replace(URGENT, value="Urgent"),))
+    ticket = replace(FACTS, sources=(RESTART, UPDATE, HOST))
+    for facts, told in ((urgent, "New on this ticket: priority Urgent"), (ticket, "New on this ticket: 2")):
+        whole = compose_note(facts, CheckedDraft(steps=(STEP,)))
+        news = whole.says.beyond(FIRST.says, is_moved=True)
+        text = compose_follow_up(facts, CheckedDraft(steps=(STEP,)), news=news, note=whole).markdown
+        assert told in text
+        assert "No similar" not in text
+        assert "no article" not in text
+
+
 def test_the_first_three_lines_say_what_it_is_about_the_best_lead_and_how_far_to_trust_it() -> None:
     lines = FIRST.markdown.splitlines()
     assert lines[0] == "**VPN drops**"

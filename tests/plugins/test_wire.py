@@ -27,7 +27,7 @@ from deskhand.plugins.further import FurtherOperations
 from deskhand.plugins.operations import BASIC_OPERATIONS, Inverse, Operation
 from deskhand.plugins.registry import PluginManager
 from deskhand.plugins.values import TicketLink
-from deskhand.plugins.writes import TicketDraft
+from deskhand.plugins.writes import NoteDraft, TicketDraft
 
 KEY = "kEy-of-the-desk-0123456789"
 
@@ -135,6 +135,7 @@ class Plain(FurtherOperations):
 REFUSED: dict[str, Callable[[Plain], Awaitable[object]]] = {
     "list_notes": lambda desk: desk.list_notes("1"),
     "ticket_changes": lambda desk: desk.ticket_changes("1"),
+    "update_note": lambda desk: desk.update_note("1", "2", NoteDraft(body="x")),
     "create_ticket": lambda desk: desk.create_ticket(TicketDraft(subject="x")),
     "find_created": lambda desk: desk.find_created("m", begun_at=utc_now()),
     "link_tickets": lambda desk: desk.link_tickets("1", TicketLink(ticket_id="2")),

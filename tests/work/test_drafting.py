@@ -125,7 +125,8 @@ async def test_when_the_model_is_back_the_next_event_brings_its_words(product: P
     product.model.script = obliging
     last = await run_on(product, customer, ticket_id, event="last")
     assert (last["degraded"], last["same_as"]) == (False, None)
-    assert len(await product.desk.notes(ticket_id)) == 2
+    assert "with the model" in last["note"]["markdown"].splitlines()[0]
+    assert len(await product.desk.notes(ticket_id)) == 1
 
 
 def execution(*, waited: float = 0.0, attempt: int = 1) -> Any:

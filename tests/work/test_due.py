@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
+from uuid import UUID
 
 import pytest
 from tests.support.product import Product
 
 from deskhand.knowledge.embedding import LexicalOnly
 from deskhand.knowledge.importer import import_tickets
+from deskhand.notes.news import Content
 from deskhand.tenants.note_rules import NoteRules, NothingFound, note_rules
 from deskhand.work import due
 from deskhand.work.note_outcome import NOTE_KEY
+from deskhand.work.repetition import LastNote
 
 
 def solved(count: int) -> str:
@@ -60,6 +65,19 @@ async def test_nothing_found_is_a_note_where_somebody_wants_it(
         ended = await product.ended(customer, asked["id"])
         assert ended["note"]["markdown"]
         assert [step["step_key"] for step in ended["steps"] if step["kind"] == "write"] == [NOTE_KEY]
+
+
+async def test_of_a_note_from_before_contents_were_kept_the_sources_alone_are_known() -> None:
+    journal = SimpleNamespace(begun_writes=())
+    run: Any = SimpleNamespace(execution=SimpleNamespace(mode="live"), waited=timedelta(), journal=journal)
+    judge = due.Due(None, run, NOTE_KEY)  # type: ignore[arg-type]
+    old = LastNote(UUID(int=1), "7", "text", "digest", Content(("ticket:1",)))
+    says = Content(("ticket:1",), ("host",), {"priority": "high"}, (("ticket:1", "Restart it."),))
+    # Nobody's tickets get one more note each because the product was upgraded.
+    assert not await judge.news(says, old, about="x", replaces=False)
+    more = Content((*says.sources, "ticket:2"), says.systems, says.values, says.claims)
+    assert await judge.news(more, old, about="x", replaces=False) == Content(("ticket:2",))
+    assert await judge.news(says, None, about="x", replaces=False) is None
 
 
 @pytest.mark.parametrize("stored", [None, {}, {"notes": "loud"}, {"notes": {"nothing_found": "sometimes"}}])

@@ -46,7 +46,8 @@ async def test_an_edit_that_brings_nothing_new_writes_nothing_and_asks_no_model(
     await learn(product, customer, tmp_path, MORE)
     learned = await run_on(product, customer, ticket_id, event="learned")
     assert learned["same_as"] is None
-    assert len(await product.desk.notes(ticket_id)) == 2
+    assert learned["note"]["replaces"] == edited["same_as"]
+    assert len(await product.desk.notes(ticket_id)) == 1
 
 
 async def test_another_ticket_and_another_agent_get_their_own_note(product: Product, tmp_path: Path) -> None:

@@ -30,6 +30,7 @@ YES = typer.Option(False, "--yes", help="Undo it; left out, only show what would
 _DONE = {
     Effect.RESTORE_FIELDS: "put back",
     Effect.WITHDRAW_NOTE: "delete the note",
+    Effect.RESTORE_NOTE: "give the note its earlier text back",
     Effect.CORRECT_NOTE: "write a correcting note",
     Effect.UNLINK_TICKETS: "remove the link",
     Effect.LINK_TICKETS: "link again",

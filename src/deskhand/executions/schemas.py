@@ -154,6 +154,7 @@ class NoteView(BaseModel):
     note_id: str | None = Field(description="The desk's id of the note.")
     sources: list[NoteSource] = Field(description="In the order of their numbers in the note.")
     left_out: list[LeftOut] = Field([], description="What the model wrote that no source supports.")
+    replaces: SameNote | None = Field(None, description="The run whose text this one took the place of, in one note.")
 
 
 class Question(BaseModel):

@@ -312,6 +312,7 @@ def read_note(result: Mapping[str, Any] | None) -> NoteView | None:
         note_id=None if note.get("note_id") is None else str(note["note_id"]),
         sources=[NoteSource.model_validate(item) for item in note.get("sources") or []],
         left_out=[LeftOut.model_validate(item) for item in note.get("dropped") or []],
+        replaces=note.get("replaces"),
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from deskhand.notes.confidence import Confidence, rate
 from deskhand.notes.draft import (
@@ -40,6 +41,7 @@ __all__ = [
     "check_draft",
     "compose_follow_up",
     "compose_note",
+    "compose_update",
     "draft_prompt",
     "draft_schema",
     "needs_model",
@@ -123,12 +125,28 @@ def compose_follow_up(facts: NoteFacts, checked: CheckedDraft, *, news: Content,
     return _compose(*only(news, facts, checked), (note.confidence, note.confidence_reason), opening)
 
 
-def _compose(facts: NoteFacts, checked: CheckedDraft, rated: tuple[Confidence, str], opening: str) -> ComposedNote:
+def compose_update(facts: NoteFacts, checked: CheckedDraft, *, news: Content, at: datetime) -> ComposedNote:
+    """Lay out a note that takes an earlier one's place: whole, and it begins with what changed and when.
+
+    Args:
+        facts: The ticket and everything that was found.
+        checked: From ``note.check_draft``.
+        news: What the earlier one did not say; empty where the model's words are all that is new.
+        at: When.
+    """
+    told = plain(clip(in_words(news), limit=40)) or "now with the model's words"
+    first = f"*Updated {at:%Y-%m-%d %H:%M} UTC: {told}.*"
+    return _compose(facts, checked, rate(facts, checked), "", first)
+
+
+def _compose(
+    facts: NoteFacts, checked: CheckedDraft, rated: tuple[Confidence, str], opening: str, first: str = ""
+) -> ComposedNote:
     confidence, reason = rated
     markdown, cited = "", tuple[str, ...]()
     # The next smaller size is tried, so that the note loses its least important pieces and is never cut at a word.
     for size in _SIZES:
-        layout = _Layout(facts, checked, size, opening)
+        layout = _Layout(facts, checked, size, opening, first)
         markdown, cited = layout.text(confidence, reason)
         if len(markdown.split()) <= MAX_WORDS:
             break
@@ -147,8 +165,9 @@ def _compose(facts: NoteFacts, checked: CheckedDraft, rated: tuple[Confidence, s
 class _Layout:
     """One attempt at one size; numbers sources in the order they are first met."""
 
-    def __init__(self, facts: NoteFacts, checked: CheckedDraft, size: _Size, opening: str = "") -> None:
+    def __init__(self, facts: NoteFacts, checked: CheckedDraft, size: _Size, opening: str, first: str) -> None:
         self._opening = opening
+        self._first = first
         self._facts = facts
         self._checked = checked
         self._size = size
@@ -165,6 +184,7 @@ class _Layout:
 
     def text(self, confidence: Confidence, reason: str) -> tuple[str, tuple[str, ...]]:
         blocks = [
+            self._first,
             self._headline(),
             self._lead(confidence, reason),
             *(self._section(section) for section in self._sections),
@@ -211,7 +231,8 @@ class _Layout:
 
     def _steps(self) -> str:
         if not self._checked.steps:
-            return "" if self._tickets or self._articles else _NOTHING_KNOWN
+            # A follow-up leaves out what is known already; that it is not there says nothing.
+            return "" if self._tickets or self._articles or self._opening else _NOTHING_KNOWN
         first = self._checked.steps[0]
         source = next(source for source in self._facts.sources if source.ref == first.ref)
         if first.quoted and source.kind == "ticket":
@@ -234,7 +255,8 @@ class _Layout:
 
     def _similar(self) -> str:
         if not self._tickets:
-            return "" if self._articles else ("" if not self._checked.steps else "No similar solved ticket was found.")
+            is_news = self._checked.steps and not self._articles and not self._opening
+            return "No similar solved ticket was found." if is_news else ""
         lines = [self._ticket(source) for source in self._tickets]
         return "\n".join(["**Similar solved tickets**", *lines])
 
@@ -248,7 +270,8 @@ class _Layout:
         if not self._articles:
             # "No article fits" may be said only where somebody looked.
             was_asked = not any("article" in name or "knowledge" in name for name in self._facts.unavailable)
-            return "**Procedure:** no article fits this ticket." if was_asked and self._tickets else ""
+            is_news = was_asked and self._tickets and not self._opening
+            return "**Procedure:** no article fits this ticket." if is_news else ""
         lines = [
             f"- {self._number(source.ref)} {_named(source)} {plain(clip(source.title, limit=14))}"
             f"{_extent(source, self._size.words, shown=self._shown)}"

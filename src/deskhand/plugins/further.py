@@ -14,7 +14,7 @@ from typing import ClassVar
 from deskhand.plugins.errors import DeskUnsupportedError
 from deskhand.plugins.operations import Inverse, Manifest, Operation
 from deskhand.plugins.values import NotePage, PastChangePage, TicketLink
-from deskhand.plugins.writes import FieldChange, Restored, TicketDraft, WriteReceipt
+from deskhand.plugins.writes import FieldChange, NoteDraft, Restored, TicketDraft, WriteReceipt
 
 
 class FurtherOperations:
@@ -50,6 +50,19 @@ class FurtherOperations:
         raise self._cannot(Operation.TICKET_CHANGES)
 
     # -- writing -----------------------------------------------------------------------------
+
+    async def update_note(self, ticket_id: str, note_id: str, note: NoteDraft) -> WriteReceipt:
+        """Write an internal note of ours anew: the same note, with another text and another mark.
+
+        Args:
+            ticket_id: Stable id.
+            note_id: ``id`` of the receipt that the note had.
+            note: What it says from now on; ``note.mark`` ends up where ``find_write`` will find it.
+
+        Raises:
+            DeskNotFoundError: The note is gone.
+        """
+        raise self._cannot(Operation.UPDATE_NOTE)
 
     async def create_ticket(self, draft: TicketDraft, *, mark: str = "") -> WriteReceipt:
         """File a ticket.

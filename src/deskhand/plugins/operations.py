@@ -24,6 +24,7 @@ class Operation(StrEnum):
     LIST_HISTORY = "list_history"
     LIST_VALUES = "list_values"
     ADD_NOTE = "add_note"
+    UPDATE_NOTE = "update_note"
     REPLY = "reply"
     UPDATE_TICKET = "update_ticket"
     ASSIGN = "assign"
@@ -47,11 +48,14 @@ class Operation(StrEnum):
 
 
 _REPEATABLE = frozenset(
-    {Operation.UPDATE_TICKET, Operation.ASSIGN, Operation.TRANSITION, Operation.RESOLVE, Operation.LINK_TICKETS}
+    {
+        *(Operation.UPDATE_NOTE, Operation.UPDATE_TICKET, Operation.ASSIGN, Operation.TRANSITION, Operation.RESOLVE),
+        Operation.LINK_TICKETS,
+    }
 )
 # What is there twice after being done twice; no desk compares notes or new tickets.
 _ONCE = frozenset({Operation.ADD_NOTE, Operation.REPLY, Operation.CREATE_TICKET})
-BASIC_OPERATIONS = (_REPEATABLE - {Operation.LINK_TICKETS}) | {
+BASIC_OPERATIONS = (_REPEATABLE - {Operation.LINK_TICKETS, Operation.UPDATE_NOTE}) | {
     *(Operation.GET_TICKET, Operation.SEARCH_TICKETS, Operation.LIST_HISTORY, Operation.LIST_VALUES),
     *(Operation.ADD_NOTE, Operation.REPLY),
 }

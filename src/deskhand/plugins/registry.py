@@ -185,6 +185,7 @@ def _manifest_faults(manifest: Manifest) -> Iterator[tuple[str, str]]:
 def _method_faults(plugin: type[TicketingToolPlugin], manifest: Manifest) -> Iterator[tuple[str, str]]:
     """What the manifest offers must have a method of the plugin's own, and the other way round."""
     optional = {Operation.LIST_NOTES, Operation.TICKET_CHANGES, Operation.CREATE_TICKET, Operation.LINK_TICKETS}
+    optional |= {Operation.UPDATE_NOTE}
     for name, offered in (
         *((operation.value, operation in manifest.operations) for operation in sorted(optional)),
         ("find_created", Operation.CREATE_TICKET in manifest.operations),

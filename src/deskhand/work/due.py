@@ -53,13 +53,23 @@ class Due:
             return None
         return None if await self._was_asked() else SOLVED
 
-    async def news(self, content: Content, last: LastNote | None, *, about: str) -> Content | None:
-        """What the note is to say: everything, what is new alone, or nothing (an empty one)."""
+    async def news(self, content: Content, last: LastNote | None, *, about: str, replaces: bool) -> Content | None:
+        """What of a note is new, an empty one if nothing is; None where the question does not arise.
+
+        Args:
+            content: What the note would say.
+            last: The agent's last one on the ticket.
+            about: Digest of the ticket's words.
+            replaces: The note would take the last one's place, and be no further one.
+        """
         if last is None or not self._is_open_question:
             return None
-        # A note without the model's words says so itself; the next one brings them.
-        if last.lacks_model:
+        # A note that says of itself that the model was no help is made good where that costs nobody another note.
+        if last.lacks_model and replaces:
             return None
+        # Of notes that were written before contents were kept, the sources alone are known.
+        if last.about is None:
+            return Content(content.sources).beyond(last.says_so_far, is_moved=False)
         return content.beyond(last.says_so_far, is_moved=about != last.about or await self._was_asked())
 
     async def why_not_nothing(self) -> str | None:

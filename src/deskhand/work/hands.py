@@ -7,7 +7,7 @@ scope leaves out. In a dry run a write becomes an intent in the trace.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -34,6 +34,7 @@ from deskhand.work.instructions import READ_OUTSIDE, ensure_no_instructions
 
 TICKET = TypeAdapter(Ticket)
 RECEIPT = TypeAdapter(WriteReceipt)
+Shown = Mapping[str, Any]
 Make = Callable[[str, str], Awaitable[WriteReceipt]]
 """Makes a write: of a ticket's id and the write's mark."""
 NEW = "new"
@@ -289,10 +290,10 @@ class DeskHands:
     # -- the one road of a write -------------------------------------------------------------
 
     async def write(
-        self, name: str, ref: str | None, *, key: str, shown: Mapping[str, Any], make: Make, owed: bool = False
+        self, name: str, ref: str | None, *, key: str, shown: Shown, make: Make, owed: bool = False, called: str = ""
     ) -> WriteReceipt:
-        """Grant, scope, intent, mark, effect, audit; a dry run ends after the intent."""
-        operation = self.require(name)
+        """Grant, scope, intent, mark, effect, audit; a dry run ends after the intent. Its trace says ``called``."""
+        operation = replace(self.require(name), name=called or name)
         permit = self._permit(name, key)
         ticket_id = await self.find_ticket(name, ref)
         trace = {**shown, **self._target(ticket_id)}
@@ -300,9 +301,8 @@ class DeskHands:
         async def find(mark: str) -> WriteReceipt | None:
             return await self.desk.find_write(ticket_id, mark)
 
-        return await self._once(
-            _Write(operation, ticket_id, key, trace, lambda mark: make(ticket_id, mark), find, permit), owed=owed
-        )
+        write = _Write(operation, ticket_id, key, trace, lambda mark: make(ticket_id, mark), find, permit)
+        return await self._once(write, owed=owed)
 
     async def create_ticket(self, draft: TicketDraft, *, key: str) -> WriteReceipt:
         """File a ticket, once; the run may go on with it as with one it found."""

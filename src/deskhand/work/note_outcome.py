@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from pydantic_core import to_jsonable_python
@@ -13,16 +14,26 @@ from deskhand.engine.claims import Ending
 from deskhand.engine.status import ExecutionStatus
 from deskhand.kit.db.session import Database
 from deskhand.llm.connection import GatewaySettings
-from deskhand.notes.layout import ComposedNote, NoteFacts, compose_follow_up
+from deskhand.notes.layout import ComposedNote, NoteFacts, compose_follow_up, compose_update
 from deskhand.notes.news import Content
-from deskhand.plugins.contract import Ticket
+from deskhand.plugins.contract import Ticket, WriteReceipt
+from deskhand.plugins.errors import DeskNotFoundError
 from deskhand.tenants.service import record_enhancement
 from deskhand.work.drafting import Drafter, Share, Wording
 from deskhand.work.due import Due
 from deskhand.work.hands import DeskHands
 from deskhand.work.prompting import system_prompt
-from deskhand.work.repetition import LastNote, ReadNote, about, facts_digest, read_begun_note, read_last_note
+from deskhand.work.repetition import (
+    LastNote,
+    ReadNote,
+    about,
+    facts_digest,
+    is_untouched,
+    read_begun_note,
+    read_last_note,
+)
 from deskhand.work.research import Findings
+from deskhand.work.rewriting import may_rewrite, rewrite_note
 from deskhand.work.run import Run
 from deskhand.work.ticket_outcomes import Seen
 from deskhand.work.toolbox import Toolbox
@@ -70,18 +81,16 @@ class NoteOutcome:
         if may_write and not note.says and (why := await due.why_not_nothing()):
             return withheld(run, why)
         subject = about(facts, run.execution.agent_version_id)
-        news = await due.news(note.says, last, about=subject)
+        living = last if last is not None and may_rewrite(own) and is_untouched(last, ticket) else None
+        news = await due.news(note.says, last, about=subject, replaces=living is not None)
         if last is not None and news is not None and not news:
             return await _nothing_new(run, last, wording.extent)
         if why := await seen.timely.why_not(has_closed=toolbox.may_have_closed):
             return withheld(run, why)
-        shown = _shown(wording, news, last)
+        shown = _shown(wording, news, last, at=run.execution.queued_at, is_living=living is not None)
         body, receipt = shown.markdown, None
         if may_write:
-            key = seen.key(NOTE_KEY)
-            approved = await own.ask("add_note", {"body": body}, key=key, reason="The run ends in this note.")
-            body = str(approved["body"])
-            receipt = await own.add_note(body, key=key)
+            body, receipt = await _write(own, body, living, key=seen.key(NOTE_KEY))
         output = {
             "note": {
                 "markdown": body,
@@ -91,6 +100,7 @@ class NoteOutcome:
                 "note_id": (receipt.id or None) if receipt and live else None,
                 "sources": _cited(wording.facts, shown),
                 "dropped": to_jsonable_python(note.dropped),
+                "replaces": {"execution_id": str(living.run_id), "note_id": living.note_id} if living else None,
             },
             "triage": to_jsonable_python(findings.triage),
             "unavailable": list(facts.unavailable),
@@ -164,8 +174,25 @@ async def _nothing_new(run: Run, last: LastNote, read: Sequence[str] = ()) -> En
     )
 
 
-def _shown(wording: Wording, news: Content | None, last: LastNote | None) -> ComposedNote:
-    """The note as it is written: whole, or what the ticket's earlier notes do not say."""
+async def _write(own: DeskHands, body: str, living: LastNote | None, *, key: str) -> tuple[str, WriteReceipt]:
+    """Write the note, in the last one's place where it has one; what was written, and its receipt."""
+    if living is not None and living.note_id is not None:
+        try:
+            return body, await rewrite_note(own, living.note_id, body, key=key, before=living.text)
+        except DeskNotFoundError:
+            # Somebody deleted it since the ticket was read.
+            key = f"{key}:anew"
+    approved = await own.ask("add_note", {"body": body}, key=key, reason="The run ends in this note.")
+    body = str(approved["body"])
+    return body, await own.add_note(body, key=key)
+
+
+def _shown(
+    wording: Wording, news: Content | None, last: LastNote | None, *, at: datetime, is_living: bool
+) -> ComposedNote:
+    """The note as it is written: whole, with what changed in it, or what the ticket's earlier notes do not say."""
+    if last is not None and is_living:
+        return compose_update(wording.facts, wording.checked, news=news or Content(), at=at)
     if news is None or last is None or not last.says_so_far:
         return wording.note
     return compose_follow_up(wording.facts, wording.checked, news=news, note=wording.note)

@@ -20,13 +20,17 @@ from sqlalchemy import select
 from deskhand.engine.models import AgentExecution, ExecutionStep
 from deskhand.engine.status import StepState
 from deskhand.kit.db.session import Database
+from deskhand.kit.marks import strip_marks
 from deskhand.notes.facts import NoteFacts
 from deskhand.notes.news import Content, read_content
+from deskhand.plugins.contract import Ticket
 from deskhand.tenants.service import last_enhancement
 
+WRITTEN = ("add_note", "update_note")
 ReadNote = Callable[..., Awaitable["LastNote | None"]]
 
 # What a field has now is told beside a suggestion; that somebody changed the field is no news to who changed it.
+_LETTERS = re.compile(r"[^\W_]+")
 _CURRENT = re.compile(r", now [^)\n]{1,200}\)")
 
 
@@ -89,7 +93,7 @@ async def read_begun_note(
         select(s.execution_id, s.input["body"].astext, s.output["id"].astext)
         .join(run, run.id == s.execution_id)
         .where(run.agent_id == agent_id, run.tool_type == tool_type, run.ticket_ref == ticket_id, run.id != besides)
-        .where(s.kind == "write", s.name == "add_note", s.state != StepState.FAILED, s.input["target"].astext.is_(None))
+        .where(s.kind == "write", s.name.in_(WRITTEN), s.state != StepState.FAILED, s.input["target"].astext.is_(None))
         .order_by(s.started_at.desc(), s.position.desc())
         .limit(1)
     )
@@ -116,6 +120,17 @@ def about(facts: NoteFacts, agent_version_id: UUID) -> str:
     said = sorted(turn.text for turn in facts.conversation)
     words = [str(agent_version_id), facts.subject, facts.description, current or "", *said]
     return hashlib.sha256(json.dumps(words).encode()).hexdigest()
+
+
+def is_untouched(last: LastNote, ticket: Ticket) -> bool:
+    """Whether a note still stands among the ticket's newest as it was written, so that it may be written anew."""
+    note = next((one for one in ticket.notes if one.id == last.note_id), None)
+    # By its words: what a desk gives back is never the text that it was given.
+    return note is not None and not note.public and _words(strip_marks(note.body)) == _words(last.text)
+
+
+def _words(text: str) -> list[str]:
+    return _LETTERS.findall(text)
 
 
 def _name(source: dict[str, Any]) -> str:

@@ -69,6 +69,8 @@ EXPECTED: dict[str, tuple[Write, Effect, str]] = {
     "nothing to do": (write("assign", adopted=True), Effect.NONE, "said so already"),
     "died over": (write("assign", adopted=True, resumed=True), Effect.RESTORE_FIELDS, ""),
     "note": (write("add_note", receipt_id="77"), Effect.WITHDRAW_NOTE, ""),
+    "written anew": (write("update_note", receipt_id="77", trace={"before": "first"}), Effect.RESTORE_NOTE, ""),
+    "its first text again": (write("restore_note", receipt_id="77"), Effect.NONE, "stands again"),
     "question": (write("ask_requester", receipt_id="77"), Effect.WITHDRAW_NOTE, ""),
     "withdrawn": (write("reply", receipt_id="77", withdrawn=True), Effect.NONE, "earlier undo"),
     "link": (write("link_tickets", receipt_id="2", trace={"kind": "blocks"}), Effect.UNLINK_TICKETS, ""),

@@ -176,6 +176,9 @@ class JiraPlugin(TicketingToolPlugin):
         note_id = await self._desk.write_note(ticket_id, note)
         return WriteReceipt(id=note_id, ticket_id=ticket_id, mark=note.mark)
 
+    async def update_note(self, ticket_id: str, note_id: str, note: NoteDraft) -> WriteReceipt:
+        return await self._desk.rewrite_note(ticket_id, note_id, note)
+
     async def update_ticket(
         self, ticket_id: str, changes: TicketChanges, *, mark: str = "", if_revision: str | None = None
     ) -> WriteReceipt:

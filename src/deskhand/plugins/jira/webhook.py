@@ -109,7 +109,7 @@ def extract(request: WebhookRequest) -> TicketEvent | Ignored:
         note_id=_word(comment.get("id")),
         note_public=bool(comment["jsdPublic"]) if "jsdPublic" in comment else None,
         note_text=_word(comment.get("body")),
-        revision=_word(fields.get("updated")),
+        revision=_word((_mapping(payload.get("comment")) if _is_edit(payload) else fields).get("updated")),
         marks=find_marks(_word(comment.get("body")) or ""),
     )
 
@@ -143,6 +143,12 @@ def _new_comment(payload: Payload, event: str) -> Payload:
         payload.get("issue_event_type_name") == "issue_commented"
     )
     return _mapping(payload.get("comment")) if written else {}
+
+
+def _is_edit(payload: Payload) -> bool:
+    """Whether a comment was edited: its own stamp tells our edit, which is one of a note, from anybody's."""
+    named = payload.get("webhookEvent") == "comment_updated"
+    return named or payload.get("issue_event_type_name") == "issue_comment_edited"
 
 
 def _actor(payload: Payload, event: str) -> Person:

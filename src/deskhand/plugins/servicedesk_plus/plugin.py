@@ -195,6 +195,12 @@ class ServiceDeskPlusPlugin(TicketingToolPlugin):
             id=note_id, ticket_id=ticket_id, mark=note.mark, revision=await self._requests.stamp(ticket_id)
         )
 
+    async def update_note(self, ticket_id: str, note_id: str, note: NoteDraft) -> WriteReceipt:
+        path = f"{path_of(ticket_id)}/notes/{quote(note_id, safe='')}"
+        await self._client.write("PUT", path, mapping.note_body(note, self.config))
+        stamp = await self._requests.stamp(ticket_id)
+        return WriteReceipt(id=note_id, ticket_id=ticket_id, mark=note.mark, revision=stamp)
+
     async def update_ticket(
         self, ticket_id: str, changes: TicketChanges, *, mark: str = "", if_revision: str | None = None
     ) -> WriteReceipt:

@@ -66,7 +66,7 @@ DONE_STATUSES = {
 MANIFEST = Manifest(
     tool_type=TOOL_TYPE,
     name="Zendesk Support",
-    operations=frozenset(Operation),
+    operations=frozenset(Operation) - {Operation.UPDATE_NOTE},
     settable=frozenset(
         {"subject", "priority", "category", "group", "assignee_email", "add_tags", "remove_tags", "custom"}
     ),

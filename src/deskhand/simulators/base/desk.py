@@ -116,6 +116,11 @@ class SimulatedDesk(ABC):
         self._announce("note", ticket, author, note)
         return note
 
+    def rewrite(self, ticket: SimTicket, note: SimNote, body: str) -> None:
+        """Edit a note as the account that calls, and announce it as a change of the ticket."""
+        self.store.edit_note(ticket, note, body, by=self.store.bot)
+        self._announce("updated", ticket, self.store.bot)
+
     def change(self, ticket: SimTicket, changes: dict[str, Any], *, by: SimPerson, texts: Iterable[str] = ()) -> None:
         """Set fields in one save and announce it; ``texts`` are where an idempotency mark may stand."""
         self.store.update(ticket, changes, by=by, texts=texts)

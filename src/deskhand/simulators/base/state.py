@@ -67,6 +67,7 @@ class SimNote:
     public: bool
     author: SimPerson
     created_at: datetime
+    edited_at: datetime | None = None
 
 
 @dataclass(slots=True)
@@ -136,6 +137,7 @@ class Effects:
     updates: int = 0
     created: int = 0
     removed: int = 0
+    edited: int = 0
     marks: Counter[str] = field(default_factory=Counter)
 
     def as_json(self) -> dict[str, Any]:
@@ -144,6 +146,7 @@ class Effects:
             "updates": self.updates,
             "created": self.created,
             "removed": self.removed,
+            "edited": self.edited,
             "marks": dict(self.marks),
         }
 
@@ -270,6 +273,12 @@ class TicketStore:
         ticket.links.remove(link)
         self.touch(ticket, by)
         self._count(ticket).removed += 1
+
+    def edit_note(self, ticket: SimTicket, note: SimNote, body: str, *, by: SimPerson) -> None:
+        """Give a note another text and count it."""
+        self.touch(ticket, by)
+        note.body, note.edited_at = body, ticket.updated_at
+        self._count(ticket, body).edited += 1
 
     def remove_note(self, ticket: SimTicket, note: SimNote, *, by: SimPerson) -> None:
         """Delete a note."""

@@ -93,6 +93,23 @@ def commented_body(sim: JiraSite, ticket: SimTicket, actor: SimPerson, note: Sim
     return "jira:issue_updated", ticket, payload
 
 
+def edited_body(sim: JiraSite, ticket: SimTicket, actor: SimPerson, note: SimNote) -> Built:
+    """``comment_updated``: the comment as it is now, without what it was."""
+    _, _, payload = admin_body(sim, "note", ticket, actor, note)
+    return (
+        "comment_updated",
+        ticket,
+        {**payload, "webhookEvent": "comment_updated", "timestamp": _milliseconds(note.edited_at or note.created_at)},
+    )
+
+
+def edited_issue_body(sim: JiraSite, ticket: SimTicket, actor: SimPerson, note: SimNote) -> Built:
+    """The second event of an edited comment."""
+    name, _, payload = commented_body(sim, ticket, actor, note)
+    stamp = _milliseconds(note.edited_at or note.created_at)
+    return name, ticket, {**payload, "issue_event_type_name": "issue_comment_edited", "timestamp": stamp}
+
+
 def automation_body(
     _sim: JiraSite, kind: EventKind, ticket: SimTicket, actor: SimPerson, note: SimNote | None
 ) -> Built:

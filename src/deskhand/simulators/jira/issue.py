@@ -120,7 +120,7 @@ class Issues:
             "body": text(note.body),
             "updateAuthor": author,
             "created": stamp,
-            "updated": stamp,
+            "updated": world.iso(note.edited_at or note.created_at),
             "jsdPublic": note.public,
             "properties": self._comment_properties.get(note.id, []),
         }

@@ -50,6 +50,7 @@ class PlatformApi(Part):
             (issue + "/comment", "GET", partial(self._comments, speech=speech)),
             (issue + "/comment", "POST", partial(self._add_comment, speech=speech)),
             (issue + "/comment/{comment}", "GET", partial(self._comment, speech=speech)),
+            (issue + "/comment/{comment}", "PUT", partial(self._edit_comment, speech=speech)),
             *self._links.table(),
             (issue + "/transitions", "GET", self._transitions),
             (issue + "/transitions", "POST", partial(self._move, speech=speech)),
@@ -170,6 +171,17 @@ class PlatformApi(Part):
             if note.id == request.path_params["comment"]:
                 return ok(sim.issues.comment(ticket, note, sim.base(request), speech.write))
         raise refuse(request, 404, "Can not find a comment for the id: " + request.path_params["comment"] + ".")
+
+    async def _edit_comment(self, request: Request, *, speech: Speech) -> Response:
+        sim, ticket = self._sim, self._sim.ticket(request)
+        note = next((one for one in ticket.notes if one.id == request.path_params["comment"]), None)
+        if note is None:
+            raise refuse(request, 404, "Can not find a comment for the id: " + request.path_params["comment"] + ".")
+        stored = speech.read((await json_body(request, _COMMENT_KEYS)).get("body"))
+        if not stored:
+            raise refuse(request, 400, errors={"comment": "Comment body is not valid!"})
+        sim.rewrite(ticket, note, stored)
+        return ok(sim.issues.comment(ticket, note, sim.base(request), speech.write))
 
     async def _add_comment(self, request: Request, *, speech: Speech) -> Response:
         sim, ticket = self._sim, self._sim.ticket(request)

@@ -192,6 +192,12 @@ class JiraSimulator(JiraSite):
             # The vendor reports a comment twice; see ``webhook``.
             self.sender.emit(self._outbound(*events.commented_body(self, ticket, actor, note)))
 
+    def rewrite(self, ticket: SimTicket, note: SimNote, body: str) -> None:
+        super().rewrite(ticket, note, body)
+        # Twice, as a new one is, and with the comment's own stamp in both.
+        for build in (events.edited_body, events.edited_issue_body):
+            self.sender.emit(self._outbound(*build(self, ticket, self.store.bot, note)))
+
     def _outbound(self, name: str, ticket: SimTicket, payload: dict[str, Any]) -> OutboundEvent:
         body = json.dumps(payload, ensure_ascii=False).encode()
         # By its content, so that the retry of an event names the same delivery and another event never does.

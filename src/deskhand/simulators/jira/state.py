@@ -78,6 +78,10 @@ class JiraSite(DeskSimulator):
         self._comment_properties[note.id] = properties
         return note
 
+    def rewrite(self, ticket: SimTicket, note: SimNote, body: str) -> None:
+        """Edit a comment as the account that calls; a site announces it."""
+        self.store.edit_note(ticket, note, body, by=self.store.bot)
+
     def set_properties(self, ticket: SimTicket, rows: Iterable[dict[str, Any]]) -> dict[str, Any]:
         """The ticket's own dictionary with entity properties added."""
         properties = dict(ticket.custom.get("properties", {}))

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from starlette.requests import Request
 from starlette.responses import Response
 
-from deskhand.simulators.base.state import SimLink, SimTicket, TicketStore
+from deskhand.simulators.base.state import SimLink, SimNote, SimTicket, TicketStore
 from deskhand.simulators.servicedesk_plus import query, wire
 from deskhand.simulators.servicedesk_plus.wire import refuse
 
@@ -20,12 +20,19 @@ class Desk(Protocol):
     """What these routes need of the simulator."""
 
     store: TicketStore
+    dialect: wire.Dialect
 
     def ticket(self, request: Request) -> SimTicket:
         """The request that an address names."""
 
     def ensure_open(self, ticket: SimTicket, fields: dict[str, Any]) -> None:
         """A closed request takes nothing but a new status."""
+
+    async def read_input(self, request: Request, key: str) -> dict[str, Any]:
+        """What a request's form says under a key."""
+
+    def rewrite(self, ticket: SimTicket, note: SimNote, body: str) -> None:
+        """Edit a note and announce it."""
 
     def answer(self, body: dict[str, Any], *, status: int = 200, as_list: bool = False) -> Response:
         """A successful answer."""
@@ -45,6 +52,7 @@ class FurtherRoutes:
         """Method, path and handler."""
         return [
             ("GET", "/requests/{id}/history", self._history),
+            ("PUT", "/requests/{id}/notes/{note}", self._edit_note),
             ("DELETE", "/requests/{id}/notes/{note}", self._delete_note),
             ("GET", "/requests/{id}/link_requests", self._links),
             ("POST", "/requests/{id}/link_requests", self._link),
@@ -55,6 +63,19 @@ class FurtherRoutes:
         rows = [wire.history_json(change) for change in self._desk.ticket(request).history]
         page, info = query.apply(rows, query.read_list_info(request.query_params.get("input_data")))
         return self._desk.answer({"list_info": info, "history": page}, as_list=True)
+
+    async def _edit_note(self, request: Request) -> Response:
+        ticket = self._desk.ticket(request)
+        self._desk.ensure_open(ticket, {})
+        note = next((one for one in ticket.notes if one.id == request.path_params["note"]), None)
+        if note is None:
+            raise refuse(4007, message="Invalid note id")
+        key = "request_note" if self._desk.dialect is wire.Dialect.CLOUD else "note"
+        fields = await self._desk.read_input(request, key)
+        if not fields.get("description"):
+            raise refuse(4012, "description")
+        self._desk.rewrite(ticket, note, str(fields["description"]))
+        return self._desk.answer({key: wire.note_json(note)})
 
     async def _delete_note(self, request: Request) -> Response:
         ticket = self._desk.ticket(request)

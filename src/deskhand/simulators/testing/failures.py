@@ -45,6 +45,7 @@ CALLS: dict[str, Call] = {
     "ticket_changes": lambda plugin, _words, ticket: plugin.ticket_changes(ticket),
     "list_values": lambda plugin, _words, _ticket: plugin.list_values(ValueKind.PRIORITIES),
     "add_note": lambda plugin, _words, ticket: plugin.add_note(ticket, NoteDraft(body="hello", mark=MARK)),
+    "update_note": lambda plugin, _words, ticket: plugin.update_note(ticket, "1", NoteDraft(body="anew", mark=MARK)),
     "reply": lambda plugin, _words, ticket: plugin.reply(ticket, "hello", mark=MARK),
     "create_ticket": lambda plugin, _words, _ticket: plugin.create_ticket(DRAFT, mark=MARK),
     "link_tickets": lambda plugin, _words, ticket: plugin.link_tickets(ticket, ELSEWHERE, mark=MARK),

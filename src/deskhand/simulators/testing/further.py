@@ -17,7 +17,7 @@ from deskhand.plugins.contract import (
     TicketLink,
     TicketQuery,
 )
-from deskhand.plugins.errors import DeskUnavailableError, DeskUnsupportedError, DeskValidationError
+from deskhand.plugins.errors import DeskError, DeskUnavailableError, DeskUnsupportedError, DeskValidationError
 from deskhand.simulators.base import Fault
 from deskhand.simulators.testing.failures import DRAFT, ELSEWHERE, MARK, OTHER_MARK, offers, raised
 from deskhand.simulators.testing.harness import DeskHarness
@@ -39,6 +39,26 @@ _FILTERS: dict[str, Callable[[DeskHarness, datetime], tuple[Any, Any]]] = {
 
 class FurtherContract:
     """Part of ``PluginContract``."""
+
+    async def test_a_note_is_written_anew_and_stays_the_same_note(self, desk: DeskHarness) -> None:
+        ticket_id = await desk.create_ticket("Printer jams", "It jams.")
+        if not offers(desk.plugin, "update_note"):
+            await raised(DeskUnsupportedError, desk.plugin.update_note(ticket_id, "1", NoteDraft(body="anew")))
+            return
+        first = await desk.plugin.add_note(ticket_id, NoteDraft(body="Restart it.", mark=MARK))
+        anew = NoteDraft(body="Restart it, then **update** it.", mark=OTHER_MARK)
+        # Twice, as after an answer that was lost: it is the same note with the same text.
+        for _ in range(2):
+            receipt = await desk.plugin.update_note(ticket_id, first.id, anew)
+            assert (receipt.id, receipt.ticket_id, receipt.mark) == (first.id, ticket_id, OTHER_MARK)
+        (note,) = (await desk.plugin.get_ticket(ticket_id)).notes
+        assert (note.id, note.public) == (first.id, False)
+        assert "**update**" in note.body
+        found = await desk.plugin.find_write(ticket_id, OTHER_MARK)
+        assert found is not None
+        assert found.id == first.id
+        assert await desk.plugin.find_write(ticket_id, MARK) is None
+        await raised(DeskError, desk.plugin.update_note(ticket_id, "987654321", anew))
 
     # -- reading -----------------------------------------------------------------------------
 

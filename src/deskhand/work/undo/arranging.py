@@ -14,10 +14,13 @@ from deskhand.work.undo.schemas import Effect, PlannedItem, UndoneWrite
 READ_OUTSIDE = frozenset({"reply", "ask_requester"})
 """Notes that the requester reads."""
 NOTES = READ_OUTSIDE | {"add_note"}
+REWRITTEN = "update_note"
+"""A note of ours that got another text."""
 _FIELDS = frozenset({"update_ticket", "assign", "transition", "resolve", Effect.RESTORE_FIELDS})
 _LINKS = frozenset({"link_tickets", Effect.UNLINK_TICKETS, Effect.LINK_TICKETS})
 _FINAL = {
     Effect.WITHDRAW_NOTE: "A note that was deleted is not written again; replay the run for a new one.",
+    Effect.RESTORE_NOTE: "The earlier text stands again; replay the run for the later one.",
     Effect.CORRECT_NOTE: "The correcting note stays: a third one would help nobody.",
 }
 
@@ -62,7 +65,7 @@ class Write:
         if self.receipt is None:
             return None
         is_told = self.operation == "link_tickets" and self.trace.get("url") and self.receipt.id != self.trace["url"]
-        return self.receipt.id if self.operation in NOTES or is_told else None
+        return self.receipt.id if self.operation in NOTES | {REWRITTEN} or is_told else None
 
     @property
     def link(self) -> TicketLink | None:
@@ -136,6 +139,9 @@ def _on_ticket(writes: Sequence[Write]) -> Iterator[PlannedItem]:
             # Settled after its look at the desk's history: the receipt of a resumed write knows nothing of before.
             told = None if write.resumed else "The ticket said so already when the agent set it; nothing was changed."
             yield _item([write], Effect.RESTORE_FIELDS if write.resumed else Effect.NONE, why=told)
+        elif write.operation == REWRITTEN and not write.withdrawn:
+            earlier = {"note_id": write.note_id or "", "note_text": str(write.trace.get("before") or "")}
+            yield _item([write], Effect.RESTORE_NOTE).model_copy(update=earlier)
         elif write.note_id is not None:
             why = "An earlier undo withdrew this note." if write.withdrawn else None
             effect = Effect.NONE if write.withdrawn else Effect.WITHDRAW_NOTE

@@ -108,6 +108,8 @@ class Looker:
                     yield restoring
             elif item.effect is Effect.WITHDRAW_NOTE:
                 yield self._note(seen, item)
+            elif item.effect is Effect.RESTORE_NOTE:
+                yield self._rewritten(seen, item)
             elif item.effect is Effect.CLOSE_CREATED:
                 yield self._closing(seen, item)
             elif item.effect is Effect.UNLINK_TICKETS:
@@ -220,6 +222,15 @@ class Looker:
             f"{self._desk.manifest.name} keeps every note: another one will say that it is withdrawn. It is not undone."
         )
         return item.model_copy(update={"effect": Effect.CORRECT_NOTE, "why": why})
+
+    def _rewritten(self, seen: _Seen, item: PlannedItem) -> PlannedItem:
+        note = next((one for one in seen.ticket.notes if one.id == item.note_id), None)
+        if note is None:
+            return _left(item, "The note is not on the ticket any more, or not among its newest.")
+        # Each text of ours has a mark of its own: another one is of a later run's text, which stays.
+        if not {self._writes[one.key].mark for one in item.writes} & set(find_marks(note.body)):
+            return _left(item, "The note was written anew since; it is left as it is.")
+        return item
 
     async def _unlinking(self, seen: _Seen, item: PlannedItem) -> PlannedItem:
         if not self._can(Inverse.UNLINK_TICKETS):

@@ -122,6 +122,7 @@ class _OnTicket:
             Effect.RESTORE_FIELDS: self._restore,
             Effect.WITHDRAW_NOTE: self._withdraw,
             Effect.CORRECT_NOTE: self._withdraw,
+            Effect.RESTORE_NOTE: self._rewrite,
             Effect.UNLINK_TICKETS: self._unlink,
             Effect.LINK_TICKETS: self._link,
             Effect.CLOSE_CREATED: lambda _, mark: self._close(mark),
@@ -219,6 +220,10 @@ class _OnTicket:
         public = any(one.operation in READ_OUTSIDE for one in item.writes)
         note = NoteDraft(body=reason, public=public, mark=mark)
         return to_jsonable_python(known or await self._desk.add_note(self._ticket_id, note))
+
+    async def _rewrite(self, item: PlannedItem, mark: str) -> Any:
+        note = NoteDraft(body=item.note_text, mark=mark)
+        return to_jsonable_python(await self._desk.update_note(self._ticket_id, item.note_id, note))
 
     async def _unlink(self, item: PlannedItem, mark: str) -> Any:
         assert item.link is not None  # the plan has one for this effect

@@ -20,7 +20,7 @@ from deskhand.work.undo.schemas import UNDO, Effect, UndoneWrite
 
 _OVER = (ExecutionStatus.COMPLETED, ExecutionStatus.FAILED, ExecutionStatus.CANCELLED)
 _RECEIPT = ("id", "ticket_id", "mark", "revision", "adopted", "changes", "display_id", "url")
-_TAKEN = (Effect.WITHDRAW_NOTE.value, Effect.CORRECT_NOTE.value)
+_TAKEN = (Effect.WITHDRAW_NOTE.value, Effect.CORRECT_NOTE.value, Effect.RESTORE_NOTE.value)
 
 
 async def get_run(session: AsyncSession, execution_id: UUID) -> AgentExecution | None:

@@ -22,6 +22,7 @@ class Effect(StrEnum):
 
     - ``restore_fields``: fields are set to what they were.
     - ``withdraw_note``: the note is deleted.
+    - ``restore_note``: a note that was written anew gets its earlier text back.
     - ``correct_note``: the desk keeps every note, so another one says that it is withdrawn.
     - ``unlink_tickets``: the link is removed.
     - ``link_tickets``: a link that an undo removed is made again.
@@ -31,6 +32,7 @@ class Effect(StrEnum):
 
     RESTORE_FIELDS = "restore_fields"
     WITHDRAW_NOTE = "withdraw_note"
+    RESTORE_NOTE = "restore_note"
     CORRECT_NOTE = "correct_note"
     UNLINK_TICKETS = "unlink_tickets"
     LINK_TICKETS = "link_tickets"
@@ -91,6 +93,7 @@ class PlannedItem(UndoItem):
 
     changes: list[FieldChange] = []
     note_id: str = ""
+    note_text: str = ""
     link: TicketLink | None = None
 
     def shown(self) -> UndoItem:

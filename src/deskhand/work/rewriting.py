@@ -1,0 +1,32 @@
+"""Writing the agent's own note anew, on desks that let a note be edited."""
+
+from __future__ import annotations
+
+from deskhand.plugins.contract import NoteDraft, Operation, WriteReceipt
+from deskhand.work.hands import DeskHands
+
+
+def may_rewrite(own: DeskHands) -> bool:
+    """Whether the agent may write a note of its own anew: what it may write unasked, it may correct."""
+    can = Operation.UPDATE_NOTE in own.desk.manifest.operations
+    return can and own.may("add_note") and not own.needs_approval("add_note")
+
+
+async def rewrite_note(own: DeskHands, note_id: str, body: str, *, key: str, before: str) -> WriteReceipt:
+    """Write an internal note of the agent's own on its own ticket anew, once.
+
+    Args:
+        own: The road to the desk of the run's ticket.
+        note_id: ``id`` of the note's receipt.
+        body: Markdown, whole.
+        key: Journal key.
+        before: What it says until then, for taking it back.
+    """
+
+    async def make(ticket_id: str, mark: str) -> WriteReceipt:
+        return await own.desk.update_note(ticket_id, note_id, NoteDraft(body=body, mark=mark))
+
+    shown = {"body": body, "note_id": note_id, "before": before, "public": False}
+    # No operation of its own among the grants: it lets nobody write more than add_note does.
+    called = Operation.UPDATE_NOTE.value
+    return await own.write("add_note", None, key=key, shown=shown, make=make, owed=True, called=called)
