@@ -55,6 +55,15 @@ def test_a_model_has_to_be_one_that_can_be_asked(config: dict[str, Any]) -> None
     assert _missing(_agent(llm_config=config)) == ["/llm_config/model"]
 
 
+def test_a_filter_that_names_a_desk_which_the_agent_has_not_is_named_by_its_place() -> None:
+    good = _trigger(event_filter={"desk": ["Jira"]})
+    wrong = _trigger(event_filter={"desk": ["jira", "jria"], "status": ["open"]})
+    agent = _agent(triggers=[good, wrong])
+    (place,) = _missing(agent)
+    number = [trigger.id for trigger in sorted(agent.triggers, key=lambda one: str(one.id))].index(wrong.id)
+    assert place == f"/triggers/{number}/event_filter/desk/1"
+
+
 def test_a_schedule_whose_zone_is_gone_is_named_by_its_place() -> None:
     gone = _trigger("schedule", schedule_cron="0 9 * * *", schedule_timezone="Mars/Olympus")
     good = _trigger("schedule", schedule_cron="0 9 * * *", schedule_timezone="Europe/Berlin")

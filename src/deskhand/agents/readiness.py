@@ -9,6 +9,7 @@ from deskhand.agents.models import Agent
 from deskhand.agents.schemas import PROMPT_LENGTH, TriggerType, in_order
 from deskhand.errors import FieldProblem
 from deskhand.kit.cron import check_cron
+from deskhand.kit.nearest import what_exists
 from deskhand.kit.pointer import pointer
 from deskhand.llm import catalogue
 from deskhand.plugins.registry import is_beside_desks
@@ -39,6 +40,7 @@ def missing_for_activation(
     if not agent.triggers:
         missing.append(FieldProblem("/triggers", "at least one trigger is needed"))
     missing.extend(_schedule_faults(agent))
+    missing.extend(_filter_faults(agent))
     missing.extend(_tool_faults(agent, connected))
     return missing
 
@@ -77,6 +79,18 @@ def _schedule_faults(agent: Agent) -> list[FieldProblem]:
                 check_cron(trigger.schedule_cron or "", trigger.schedule_timezone)
         except ValueError as error:
             faults.append(FieldProblem(pointer(["triggers", index]), str(error)))
+    return faults
+
+
+def _filter_faults(agent: Agent) -> list[FieldProblem]:
+    """Filters that let nothing through: they name a desk that the agent has not."""
+    desks = sorted(tool.tool_id for tool in agent.tools if not is_beside_desks(tool.tool_id))
+    faults = []
+    for index, trigger in enumerate(in_order(agent.triggers)):
+        for number, desk in enumerate((trigger.event_filter or {}).get("desk") or ()):
+            if desk.casefold() not in {name.casefold() for name in desks}:
+                place = pointer(["triggers", index, "event_filter", "desk", number])
+                faults.append(FieldProblem(place, f"'{desk}' is no desk of the agent: {what_exists(desk, desks)}"))
     return faults
 
 
