@@ -107,7 +107,7 @@ def test_each_write_has_its_way_back_or_a_reason(case: str) -> None:
     assert (item.effect, [done.key for done in item.writes]) == (effect, [one.key.key])
     assert why in (item.why or "")
     assert bool(item.why) is (effect is Effect.NONE)
-    assert item.shown().model_dump().keys() == {*item.model_dump()} - {"changes", "note_id", "link"}
+    assert item.shown().model_dump().keys() == {*item.model_dump()} - {"changes", "note_id", "note_text", "link"}
     if effect is Effect.WITHDRAW_NOTE:
         assert item.note_id == "77"
     if effect in (Effect.LINK_TICKETS, Effect.UNLINK_TICKETS):
