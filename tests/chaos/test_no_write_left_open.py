@@ -147,6 +147,15 @@ async def test_however_the_run_goes_on_no_write_is_left_open(
         assert (told["status"], told["not_written"] is not None) == ("completed", True), told
         assert len(mailbox.mails) == 1
 
+        # One that ended asks the same, and stays ended: its write was found by a person.
+        stopped = runs["reply cancelled"]
+        answer = {"step_key": stopped["question"]["step_key"], "done": True}
+        settled = await customer.client.post(f"/api/v1/executions/{stopped['id']}/answer", json=answer)
+        assert settled.is_success, settled.text
+        told = (await customer.client.get(f"/api/v1/executions/{stopped['id']}")).json()
+        assert (told["status"], told["question"]) == ("cancelled", None)
+        assert stopped["question"]["mark"] not in (told["error_message"] or "")
+
 
 async def test_an_agent_that_is_paused_leaves_its_doubts_on_its_runs_and_settles_them_when_they_are_retried(
     product: Product, worker_process: StartProcess

@@ -12,6 +12,7 @@ from tests.support.decisions import MARK, in_doubt, second_version, set_agent, s
 
 from deskhand.audit.models import AuditLog
 from deskhand.engine.models import AgentExecution
+from deskhand.executions.doubts import UNKNOWN
 
 LIST = "/api/v1/executions"
 LANE = "servicedesk_plus/1042"
@@ -231,6 +232,42 @@ async def test_an_answer_settles_the_step_and_queues_the_run(console: Console, d
     assert "api-key:" in who
     assert await jobs(console) == 1
     assert await audited(console) == [("execution.answer", str(run))]
+
+
+@pytest.mark.parametrize("status", ["completed", "failed", "cancelled"])
+@pytest.mark.parametrize(("done", "state"), [(True, "finished"), (False, "failed")])
+async def test_a_run_that_ended_in_doubt_asks_and_is_answered_as_one_that_waits_and_stays_ended(
+    console: Console, status: str, done: bool, state: str
+) -> None:
+    reason = "" if status == "completed" else "It ended early. "
+    told = f"{reason}{UNKNOWN}add_note (mark {MARK}), update_ticket (mark {MARK}x)."
+    run = await in_doubt(console, await console.agent(), status=status, error_message=told)
+    second = {"step_key": "update_ticket#1", "mark": f"{MARK}x", "kind": "write", "state": "in_doubt"}
+    await console.step("acme", run, "update_ticket", idempotent=True, finished_at=None, **second)
+    client = await console.client(role="operator")
+
+    for key, left in (("add_note:note", f"{UNKNOWN}update_ticket (mark {MARK}x)."), ("update_ticket#1", "")):
+        before = (await client.get(f"{LIST}/{run}")).json()
+        assert before["question"]["step_key"] == key
+        answer = await client.post(f"{LIST}/{run}/answer", json={"step_key": key, "done": done})
+        assert (answer.status_code, answer.json()["status"]) == (200, status), answer.text
+        assert answer.json()["error_message"] == (f"{reason}{left}".strip() or None)
+        assert (await client.post(f"{LIST}/{run}/answer", json={"step_key": key, "done": done})).status_code == 409
+
+    after = (await client.get(f"{LIST}/{run}")).json()
+    assert after["question"] is None
+    assert {step["state"] for step in after["steps"] if step["kind"] == "write"} == {state}
+    assert await jobs(console) == 0
+    assert await audited(console) == [("execution.answer", str(run))] * 2
+
+
+@pytest.mark.parametrize("status", ["queued", "running"])
+async def test_a_run_that_goes_on_is_not_answered(console: Console, status: str) -> None:
+    run = await in_doubt(console, await console.agent(), status=status)
+    client = await console.client(role="operator")
+    assert (await client.get(f"{LIST}/{run}")).json()["question"] is None
+    refused = await client.post(f"{LIST}/{run}/answer", json={"step_key": "add_note:note", "done": True})
+    assert (refused.status_code, status in refused.json()["detail"]) == (409, True)
 
 
 # -- many at once, and who may ---------------------------------------------------------------

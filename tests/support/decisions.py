@@ -17,14 +17,9 @@ NOTE = "**Check the certificate** of LT-4471 first; ticket #1007 was the same [1
 
 async def in_doubt(console: Console, agent: Agent, **columns: Any) -> UUID:
     """A run that waits for somebody to look at the ticket."""
-    run = await console.execution(
-        agent,
-        status="waiting",
-        attempt=2,
-        error_code="in-doubt",
-        error_message="'add_note' was begun and the desk cannot say whether it happened (ServiceDesk Plus refused.)",
-        **columns,
-    )
+    why = "'add_note' was begun and the desk cannot say whether it happened (ServiceDesk Plus refused.)"
+    values = {"status": "waiting", "attempt": 2, "error_code": "in-doubt", "error_message": why, **columns}
+    run = await console.execution(agent, **values)
     url = "https://desk.example.com/WorkOrder.do?woID=1042"
     await console.step(agent.tenant_id, run, "get_ticket", output={"id": "1042", "url": url})
     await write(console, run, agent.tenant_id, state="in_doubt", finished_at=None)

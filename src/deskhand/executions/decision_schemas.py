@@ -62,7 +62,7 @@ class DoubtAnswer(InputModel):
     )
 
     step_key: str = Field(min_length=1, max_length=200, description="The step that is in doubt.")
-    done: bool = Field(description="True: the write is on the ticket. False: it is not, and is made now.")
+    done: bool = Field(description="True: the write is on the ticket. False: it is not; a run that waits makes it now.")
     receipt_id: ReceiptId | None = Field(None, description="The desk's id of what was written, if you can see it.")
 
     @model_validator(mode="after")

@@ -1,8 +1,9 @@
 """A doubt and its answer: a write that was begun, whose outcome nobody but a person who looks at the ticket can tell.
 
 The answer becomes part of the journal: *done* makes the step finished, with a receipt that names who gave it;
-*not done* makes it failed, so that the resumed run makes the write now. Either way the run is queued again, in the
-transaction of the answer.
+*not done* makes it failed, so that the resumed run makes the write now. Either way a run that waits is queued again, in
+the transaction of the answer. A run that ended in doubt asks the same, and stays ended: whether it is to be repeated is
+for the person who answers.
 """
 
 from __future__ import annotations
@@ -28,11 +29,14 @@ from deskhand.executions.schemas import ExecutionSummary, Question
 from deskhand.kit.db.session import database_now
 from deskhand.plugins.contract import WriteReceipt
 
+UNKNOWN = "Nobody knows whether this was done: "
+"""How ``close_steps`` (``engine/engine.sql``) begins what it says of a run that ends in doubt."""
+
 
 async def answer_doubt(
     session: AsyncSession, execution_id: UUID, answer: DoubtAnswer, *, principal: Principal
 ) -> ExecutionSummary:
-    """Settle a write that is in doubt, and let the run go on.
+    """Settle a write that is in doubt; a run that waits goes on, and one that has ended stays ended.
 
     Args:
         session: A tenant session.
@@ -42,13 +46,14 @@ async def answer_doubt(
 
     Raises:
         NotFoundError: There is no such run.
-        ConflictError: It does not wait for an answer, or not about this step.
+        ConflictError: It is at work, or has no doubt about this step.
     """
     execution = await lock_execution(session, execution_id)
+    status = ExecutionStatus(execution.status)
     # Two people may look at the same ticket; the second answer must not overrule the first, on which the run has gone
     # on.
-    if execution.status != ExecutionStatus.WAITING:
-        raise ConflictError(f"The execution is {execution.status}; only one that waits for a person has a question.")
+    if not _asks(status):
+        raise ConflictError(f"The execution is {status}; only one that waits or has ended has a question.")
     step = await repository.get_step(session, execution_id, answer.step_key)
     if step is None or step.state != StepState.IN_DOUBT:
         raise ConflictError(f"There is no doubt about a step '{answer.step_key}' of this execution.")
@@ -59,8 +64,11 @@ async def answer_doubt(
         # A failed write is begun anew by the resumed run; one in doubt would be asked about again.
         step.state, step.error = StepState.FAILED, f"{principal.actor} looked at the ticket: this write was not done."
     await session.flush()
+    if status.is_final:
+        left = [one for one in await repository.list_steps(session, execution_id) if one["state"] == StepState.IN_DOUBT]
+        execution.error_message = _still_unknown(execution.error_message or "", left)
     # The error takes the answer back with it: settled without a run to go on, the doubt would be lost.
-    if not await requeue_run(session, execution):
+    elif not await requeue_run(session, execution):
         raise ConflictError("Another run of this ticket waits for its start; let it end first.")
     details = {"step_key": step.step_key, "mark": step.mark, "done": answer.done, "receipt_id": answer.receipt_id}
     await record_change(
@@ -69,16 +77,28 @@ async def answer_doubt(
         execution,
         principal,
         details,
-        before={"status": ExecutionStatus.WAITING.value},
-        after={"status": ExecutionStatus.QUEUED.value},
+        before={"status": status.value, "step": StepState.IN_DOUBT.value},
+        after={"status": (status if status.is_final else ExecutionStatus.QUEUED).value, "step": step.state},
     )
     return await read_summary(session, execution_id)
+
+
+def _asks(status: ExecutionStatus) -> bool:
+    # A run that ended without its worker, or before it met a begun write again, has nobody else to settle the write.
+    return status is ExecutionStatus.WAITING or status.is_final
+
+
+def _still_unknown(message: str, left: Sequence[RowMapping]) -> str | None:
+    """What an ended run says, without the writes that somebody has told of since."""
+    reason = message.partition(UNKNOWN)[0].rstrip()
+    writes = ", ".join(f"{step['name']} (mark {step['mark']})" if step["mark"] else step["name"] for step in left)
+    return " ".join(filter(None, (reason, writes and f"{UNKNOWN}{writes}."))) or None
 
 
 def find_question(status: str, steps: Sequence[RowMapping]) -> Question | None:
     """What a run asks, read from its journal; None where it asks nothing."""
     doubt = next((step for step in steps if step["state"] == StepState.IN_DOUBT), None)
-    if status != ExecutionStatus.WAITING or doubt is None:
+    if doubt is None or not _asks(ExecutionStatus(status)):
         return None
     written = doubt["input"] if isinstance(doubt["input"], dict) else {}
     return Question(

@@ -164,5 +164,5 @@ async def answer_execution(
     execution_id: ExecutionId,
     answer: DoubtAnswer,
 ) -> ExecutionSummary:
-    """Say whether a write that is in doubt was done; the execution then goes on."""
+    """Say whether a write that is in doubt was done; an execution that waits for it then goes on."""
     return await doubts.answer_doubt(session, execution_id, answer, principal=operator)

@@ -158,7 +158,7 @@ class NoteView(BaseModel):
 
 
 class Question(BaseModel):
-    """What a waiting run asks a person: was this write done?"""
+    """What a run asks a person that waits or ended in doubt: was this write done?"""
 
     step_key: str = Field(description="Send it back with the answer.")
     operation: str = Field(description="The write, e.g. `add_note`.")
@@ -244,7 +244,7 @@ class ExecutionDetail(ExecutionSummary):
     retried_as: RelatedRun | None = Field(description="The run that repeats this failed one with other input.")
     not_approved: list[NotApproved] = Field(description="Writes that a person was asked about and that were not made.")
     undo: UndoResult | None = Field(None, description="Of an undo, what became of each write.")
-    question: Question | None = Field(description="What a waiting run asks a person.")
+    question: Question | None = Field(description="What a run that is in doubt asks a person.")
     approval_id: UUID | None = Field(description="The call that a waiting run asks a person to approve.")
     waits_for: RequesterWait | None = Field(None, description="What a run waits for that asked the ticket's requester.")
     input_payload: dict[str, Any] | None

@@ -8,6 +8,7 @@ import re
 from uuid import UUID
 
 import httpx2
+import pytest
 from tests.support.console import Console
 from tests.support.decisions import in_doubt, replayed, second_version, write
 
@@ -55,6 +56,21 @@ async def test_forms_are_for_operators_of_the_tenant_with_the_sessions_token(con
     assert (await viewer.post("/executions/bulk", data={**bulk, "csrf": looking})).status_code == 403
     assert (await operator.post("/executions/bulk", data=bulk)).status_code == 403
     assert (await viewer.get("/executions/bulk?verb=retry")).status_code == 403
+
+
+@pytest.mark.parametrize("status", ["waiting", "completed", "failed", "cancelled"])
+async def test_the_page_asks_whoever_may_answer_and_says_what_comes_of_it(console: Console, status: str) -> None:
+    run = await in_doubt(console, await console.agent(), status=status)
+    viewer, operator = await console.browser(role="viewer"), await console.browser(role="operator")
+    page, looking = [(await one.get(f"/executions/{run}")).text for one in (operator, viewer)]
+    assert "Was this written?" in page
+    assert "Was this written?" in looking
+    assert ("Not done: the run writes it now" in page) == (status == "waiting")
+    assert ("the run has ended and does not write it" in page) == (status != "waiting")
+    assert ("do-answer-done" in page, "do-answer-done" in looking) == (True, False)
+    form = {**FORMS["answer"], "csrf": await token_of(operator)}
+    assert (await operator.post(f"/executions/{run}/answer", data=form)).status_code == 303
+    assert "Was this written?" not in (await operator.get(f"/executions/{run}")).text
 
 
 async def test_what_a_ticket_says_stays_text_and_credentials_stay_hidden(console: Console) -> None:
