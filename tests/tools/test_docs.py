@@ -26,7 +26,10 @@ def docs(tool: Callable[[str], ModuleType]) -> ModuleType:
 
 @pytest.mark.parametrize(
     "name",
-    ["settings.md", "errors.md", "cli.md", "tools.md", "desks.md", "agent-file.schema.json", "tool-file.schema.json"],
+    [
+        *("settings.md", "errors.md", "cli.md", "tools.md", "desks.md"),
+        *("agent-file.schema.json", "tool-file.schema.json", "article-file.schema.json"),
+    ],
 )
 def test_a_generated_page_is_current(docs: ModuleType, name: str) -> None:
     written = (ROOT / "docs" / "reference" / name).read_text(encoding="utf-8")

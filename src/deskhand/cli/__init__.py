@@ -40,11 +40,11 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "desk": ("administration", "Setting up a desk."),
     "apply": (
         "configuration",
-        "Make agents and tools what the files of a folder say: shows what changes, asks, then changes all or nothing.",
+        "Make agents, tools, articles what a folder says: shows what changes, asks, then changes all or nothing.",
     ),
     "export": (
         "configuration",
-        "Write a tenant's agents and tools into a folder, as ``apply`` reads them; secrets stay out.",
+        "Write a tenant's agents, tools and articles into a folder, as ``apply`` reads them; secrets stay out.",
     ),
     "templates": ("templates", "Agents to begin from."),
     "agent": ("templates", "Agents."),

@@ -1,4 +1,4 @@
-"""Commands about agents and tools as files: apply, export."""
+"""Commands about agents, tools and articles as files: apply, export."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from deskhand.agents.preflight import preflight
 from deskhand.agents.service import AgentService
 from deskhand.cli.administration import ACTOR
 from deskhand.cli.common import database, err, opened_installation, out, run, say
+from deskhand.configuration.articles import Articles
 from deskhand.configuration.folder import read_folder, yaml_files
 from deskhand.configuration.service import Configuration
 from deskhand.configuration.tools import Tools
@@ -29,15 +30,17 @@ from deskhand.installation import Installation
 from deskhand.kit.crypto import SecretBox
 from deskhand.kit.db.session import Database
 from deskhand.kit.http import HttpClientFactory
+from deskhand.knowledge.articles import Vectors, make_vectors
 from deskhand.llm.connection import GatewaySettings, list_models
 from deskhand.llm.embedded.server import read_endpoint
 from deskhand.llm.errors import ModelError
 from deskhand.plugins.registry import PluginManager
 from deskhand.tenants.service import TenantService
 
-FOLDER = typer.Option(..., "-f", "--folder", help="A folder of YAML files, one agent or tool each.")
+FOLDER = typer.Option(..., "-f", "--folder", help="A folder of YAML files, one agent, tool or article each.")
 TENANT = typer.Option(..., "--tenant", help="The tenant's id.")
 GATEWAY_SECONDS = 10.0
+NO_VECTORS = Vectors()
 SIGNS = {Action.CREATE: "+", Action.CHANGE: "~", Action.DELETE: "-", Action.LEFT: "!"}
 
 app = typer.Typer()
@@ -49,7 +52,7 @@ class _TrialError(Exception):
 
 @app.callback()
 def main() -> None:
-    """Agents and tools as files."""
+    """Agents, tools and articles as files."""
 
 
 @app.command("apply")
@@ -60,7 +63,7 @@ def apply_folder(
     prune: bool = typer.Option(False, "--prune", help="Delete what no file says, of the kinds the folder holds."),
     yes: bool = typer.Option(False, "--yes", help="Do not ask before changing."),
 ) -> None:
-    """Make agents and tools what the files of a folder say: shows what changes, asks, then changes all or nothing."""
+    """Make agents, tools, articles what a folder says: shows what changes, asks, then changes all or nothing."""
     if not folder.is_dir():
         raise InvalidInputError(f"{folder} is no folder.")
     files = read_folder(folder)
@@ -76,7 +79,8 @@ def apply_folder(
             return
         if not yes and not typer.confirm("Apply this?"):
             raise typer.Exit(1)
-        done = run(_applied(installation, tenant, files, described, prune=prune, shown=plan))
+        vectors = run(_vectors(files, plan))
+        done = run(_applied(installation, tenant, files, described, vectors, prune=prune, shown=plan))
         touched = {step.name for step in done.steps if step.action in (Action.CREATE, Action.CHANGE)}
         warnings = run(_warnings(installation, tenant, touched))
         public_url = installation.public_url
@@ -94,7 +98,7 @@ def export_folder(
     tenant: str = TENANT,
     overwrite: bool = typer.Option(False, "--overwrite", help="Write over files of the same name."),
 ) -> None:
-    """Write a tenant's agents and tools into a folder, as ``apply`` reads them; secrets stay out."""
+    """Write a tenant's agents, tools and articles into a folder, as ``apply`` reads them; secrets stay out."""
 
     async def read(installation: Installation) -> Export:
         async with database(installation) as db, db.tenant_session(tenant) as session:
@@ -127,11 +131,18 @@ async def _described(installation: Installation, tenant: str, files: Folder) -> 
     return {file.document.tool_id: await servers.read_new(data, http) for file, data in unread}
 
 
+async def _vectors(files: Folder, plan: Plan) -> Vectors:
+    """Vectors of the articles that a plan stores; made before its transaction, which the model would hold open."""
+    touched = {step.file for step in plan.steps if step.action in (Action.CREATE, Action.CHANGE)}
+    return await make_vectors([file.document.article for file in files.articles if file.name in touched])
+
+
 async def _applied(
     installation: Installation,
     tenant: str,
     files: Folder,
     described: Mapping[str, Described],
+    vectors: Vectors = NO_VECTORS,
     *,
     prune: bool,
     trial: bool = False,
@@ -141,10 +152,12 @@ async def _applied(
     plan: Plan | None = None
     try:
         async with database(installation) as db, db.tenant_session(tenant) as session:
-            configuration = await _configuration(installation, session, tenant, described)
+            configuration = await _configuration(installation, session, tenant, described, vectors)
             plan = await configuration.apply(files, prune=prune)
             if shown is not None and plan.digest() != shown.digest():
-                raise ConflictError("Somebody changed agents or tools meanwhile, so nothing was changed. Apply again.")
+                raise ConflictError(
+                    "Somebody changed agents, tools or articles meanwhile, so nothing was changed. Apply again."
+                )
             if trial:
                 raise _TrialError
     except _TrialError:
@@ -198,7 +211,11 @@ def _tools(installation: Installation, session: AsyncSession, tenant: str, descr
 
 
 async def _configuration(
-    installation: Installation, session: AsyncSession, tenant: str, described: Mapping[str, Described] | None = None
+    installation: Installation,
+    session: AsyncSession,
+    tenant: str,
+    described: Mapping[str, Described] | None = None,
+    vectors: Vectors = NO_VECTORS,
 ) -> Configuration:
     return Configuration(
         session,
@@ -206,6 +223,7 @@ async def _configuration(
         actor=ACTOR,
         agents=await agent_service(installation, session, tenant),
         tools=_tools(installation, session, tenant, described or {}),
+        articles=Articles(session=session, tenant_id=tenant, actor=ACTOR, vectors=vectors),
         secrets=SecretBox(installation.encryption_keys),
         environment=os.environ,
     )

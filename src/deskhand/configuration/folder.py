@@ -13,14 +13,16 @@ from typing import Any
 from pydantic import SecretStr, ValidationError
 
 from deskhand.agents.documents import AgentDocument, as_file
+from deskhand.configuration.article_document import ArticleDocument, article_file
 from deskhand.configuration.places import fault_at, refused
 from deskhand.configuration.tool_document import ToolDocument, document_text, tool_file
-from deskhand.configuration.values import AgentFile, Folder, SourceFile, ToolFile
+from deskhand.configuration.values import AnyFile, Folder, SourceFile, ToolFile
 from deskhand.connectors.openapi.document import MAX_BYTES
 from deskhand.errors import ConflictError, FieldProblem, InvalidInputError
 from deskhand.kit.nearest import what_exists
 from deskhand.kit.pointer import fault_sentence
 from deskhand.kit.yaml import MAX_CHARACTERS, UnreadableYamlError, read_yaml, write_yaml
+from deskhand.knowledge.schemas import ArticleIn
 
 SUFFIXES = (".yaml", ".yml")
 MOST_FILES = 1_000
@@ -28,7 +30,11 @@ SECRET_BYTES = 10_000
 _FILE_NAME_CHARACTERS = 60
 
 Environment = Mapping[str, str]
-KINDS: Mapping[str, type[AgentDocument | ToolDocument]] = {"Agent": AgentDocument, "Tool": ToolDocument}
+KINDS: Mapping[str, type[AgentDocument | ToolDocument | ArticleDocument]] = {
+    "Agent": AgentDocument,
+    "Tool": ToolDocument,
+    "Article": ArticleDocument,
+}
 
 
 def yaml_files(folder: Path) -> list[Path]:
@@ -49,7 +55,7 @@ def read_folder(folder: Path) -> Folder:
         raise InvalidInputError(f"There is no .yaml file in {folder}.")
     if len(paths) > MOST_FILES:
         raise InvalidInputError(f"{folder} holds {len(paths)} files, and {MOST_FILES} are the most that are applied.")
-    sources: list[AgentFile | ToolFile] = []
+    sources: list[AnyFile] = []
     faults: list[FieldProblem] = []
     for path in paths:
         try:
@@ -62,10 +68,11 @@ def read_folder(folder: Path) -> Folder:
     return Folder(
         agents=tuple(one for one in sources if isinstance(one.document, AgentDocument)),
         tools=tuple(one for one in sources if isinstance(one.document, ToolDocument)),
+        articles=tuple(one for one in sources if isinstance(one.document, ArticleDocument)),
     )
 
 
-def _read(path: Path, name: str) -> AgentFile | ToolFile:
+def _read(path: Path, name: str) -> AnyFile:
     try:
         yaml = read_yaml(_bytes_of(path, 4 * MAX_CHARACTERS).decode("utf-8-sig"))
     except OSError as error:
@@ -88,7 +95,7 @@ def _read(path: Path, name: str) -> AgentFile | ToolFile:
     return SourceFile(name=name, folder=path.parent, yaml=yaml, document=document)
 
 
-def _named_twice(sources: Iterable[AgentFile | ToolFile]) -> Iterable[FieldProblem]:
+def _named_twice(sources: Iterable[AnyFile]) -> Iterable[FieldProblem]:
     first: dict[tuple[str, str], str] = {}
     for source in sources:
         key, name = _key_of(source.document)
@@ -101,13 +108,15 @@ def _named_twice(sources: Iterable[AgentFile | ToolFile]) -> Iterable[FieldProbl
         first.setdefault((kind, name), source.name)
 
 
-def _key_of(document: AgentDocument | ToolDocument) -> tuple[str, str]:
-    return ("name", document.name) if isinstance(document, AgentDocument) else ("slug", document.slug)
+def _key_of(document: AgentDocument | ToolDocument | ArticleDocument) -> tuple[str, str]:
+    if isinstance(document, AgentDocument):
+        return "name", document.name
+    if isinstance(document, ToolDocument):
+        return "slug", document.slug
+    return "article_id", document.article.article_id
 
 
-def secret_of(
-    source: AgentFile | ToolFile, reference: SecretStr, place: Sequence[str | int], environment: Environment
-) -> SecretStr:
+def secret_of(source: AnyFile, reference: SecretStr, place: Sequence[str | int], environment: Environment) -> SecretStr:
     """The secret that a file refers to.
 
     Args:
@@ -187,6 +196,15 @@ def tool_files(tools: Iterable[tuple[Mapping[str, Any], str | None]]) -> dict[st
         files[f"{name}.yaml"] = write_yaml(tool_file(content, document=beside_it))
         if beside_it is not None and document is not None:
             files[beside_it] = document_text(document)
+    return files
+
+
+def article_files(articles: Iterable[ArticleIn]) -> dict[str, str]:
+    """File name to text, for articles by their ids."""
+    files: dict[str, str] = {}
+    for article in articles:
+        name = _free(f"article.{_slug(article.article_id)}", files.__contains__)
+        files[name] = write_yaml(article_file(article))
     return files
 
 

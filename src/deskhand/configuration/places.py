@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from deskhand.agents.documents import AgentDocument
-from deskhand.configuration.tool_document import ToolDocument
-from deskhand.configuration.values import AgentFile, ToolFile
+from deskhand.configuration.values import AnyFile
 from deskhand.errors import DeskhandError, FieldProblem, InvalidInputError
 from deskhand.kit.yaml import Place, YamlDocument
 
@@ -38,7 +37,7 @@ def refused(faults: Iterable[FieldProblem]) -> InvalidInputError:
     return InvalidInputError(HEADING, errors=list(faults))
 
 
-def in_file(source: AgentFile | ToolFile, error: DeskhandError, *, place: Place = ()) -> InvalidInputError:
+def in_file(source: AnyFile, error: DeskhandError, *, place: Place = ()) -> InvalidInputError:
     """What a service refused, said of the file that asked for it.
 
     Args:
@@ -54,7 +53,7 @@ def in_file(source: AgentFile | ToolFile, error: DeskhandError, *, place: Place 
     )
 
 
-def _place(document: AgentDocument | ToolDocument, pointer: str) -> Place:
+def _place(document: object, pointer: str) -> Place:
     """Where a fault of the API stands in a file; an agent's keeps tools and their grants under one key."""
     parts: list[str | int] = [
         int(part) if part.isdecimal() and len(part) < 4 else part.replace("~1", "/").replace("~0", "~")

@@ -1,4 +1,4 @@
-"""Agents and tools as files say them: what applying would do, doing it, and writing down what there is.
+"""Agents, tools and articles as files say them: what applying would do, doing it, and writing down what there is.
 
 Everything goes through the services that the API uses, in the caller's one transaction, so a file can do nothing that
 a request cannot, and a folder is applied whole or not at all.
@@ -26,8 +26,9 @@ from deskhand.agents.schemas import (
 )
 from deskhand.agents.service import AgentService, Made
 from deskhand.agents.versions import VersionChange, differences, prompt_diff
+from deskhand.configuration.articles import Articles
 from deskhand.configuration.drift import Log
-from deskhand.configuration.folder import Environment, files_of, secret_of
+from deskhand.configuration.folder import Environment, article_files, files_of, secret_of
 from deskhand.configuration.places import fault_at, in_file, refused
 from deskhand.configuration.tools import Tools
 from deskhand.configuration.values import Action, AgentFile, Drift, Export, Folder, NewSecret, Plan, Step
@@ -46,7 +47,7 @@ _TRIGGER_FIELDS = (
 
 
 class Configuration:
-    """The agents and tools of one tenant and the files that say them.
+    """Agents, tools and articles of one tenant and the files that say them.
 
     Args:
         session: A session of the tenant.
@@ -54,6 +55,7 @@ class Configuration:
         actor: Who acts, for the audit log.
         agents: Does what is to be done with agents.
         tools: Does it with tools.
+        articles: Does it with articles.
         secrets: Reads the stored webhook secrets, to see whether a file brings another one.
         environment: Variables that references of files name.
     """
@@ -66,6 +68,7 @@ class Configuration:
         actor: str,
         agents: AgentService,
         tools: Tools,
+        articles: Articles,
         secrets: SecretBox,
         environment: Environment,
     ) -> None:
@@ -74,12 +77,13 @@ class Configuration:
         self._actor = actor
         self._log = Log(session, tenant_id, actor)
         self._tools = tools
+        self._articles = articles
         self._agents = agents
         self._secrets = secrets
         self._environment = environment
 
     async def apply(self, folder: Folder, *, prune: bool = False) -> Plan:
-        """Make the tenant's tools and agents what the files say.
+        """Make the tenant's articles, tools and agents what the files say.
 
         Args:
             folder: The files.
@@ -98,20 +102,24 @@ class Configuration:
             {"tenant_id": self._tenant_id},
         )
         # First, because agents are granted them; and removed last, when no file's agent is granted them any more.
-        steps = await self._tools.apply(folder.tools)
+        steps = [
+            *await self._articles.apply(folder.articles, prune=prune),
+            *await self._tools.apply(folder.tools),
+        ]
         agent_steps, made = await self._apply_agents(folder.agents, prune=prune)
         steps += [*agent_steps, *await self._tools.without_file(folder.tools, prune=prune)]
         return Plan(steps=tuple(steps), secrets=tuple(made))
 
     async def export(self) -> Export:
-        """Every tool and every agent that is not deleted, without secrets.
+        """Every tool, every agent that is not deleted, and the articles of files; without secrets.
 
         Raises:
             ConflictError: Two agents have one name.
         """
         files = files_of([content_of(agent) for agent in await self._all()])
         tools, without_credential = await self._tools.export()
-        return Export(files=files | tools, without_credential=without_credential)
+        articles = article_files(await self._articles.export())
+        return Export(files=files | tools | articles, without_credential=without_credential)
 
     async def _apply_agents(self, sources: Sequence[AgentFile], *, prune: bool) -> tuple[list[Step], list[NewSecret]]:
         steps: list[Step] = []

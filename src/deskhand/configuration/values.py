@@ -10,14 +10,15 @@ from typing import Any, Generic, TypeVar
 
 from deskhand.agents.documents import AgentDocument
 from deskhand.agents.versions import VersionChange
+from deskhand.configuration.article_document import ArticleDocument
 from deskhand.configuration.tool_document import ToolDocument
 from deskhand.kit.yaml import YamlDocument
 
-Document = TypeVar("Document", AgentDocument, ToolDocument)
+Document = TypeVar("Document", AgentDocument, ToolDocument, ArticleDocument)
 
 
 class Action(StrEnum):
-    """What becomes of one agent or tool."""
+    """What becomes of one agent, tool or article."""
 
     CREATE = "create"
     CHANGE = "change"
@@ -44,6 +45,8 @@ class SourceFile(Generic[Document]):
 
 AgentFile = SourceFile[AgentDocument]
 ToolFile = SourceFile[ToolDocument]
+ArticleFile = SourceFile[ArticleDocument]
+AnyFile = AgentFile | ToolFile | ArticleFile
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +55,7 @@ class Folder:
 
     agents: tuple[AgentFile, ...] = ()
     tools: tuple[ToolFile, ...] = ()
+    articles: tuple[ArticleFile, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +70,7 @@ class Drift:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """What a plan does with one agent or tool.
+    """What a plan does with one agent, tool or article.
 
     Attributes:
         changes: Field by field; the prompt is in ``prompt_diff``.
