@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from deskhand.knowledge import repository
 from deskhand.knowledge.embedding import Embedder, article_text, embed_texts, load_embedder
+from deskhand.knowledge.models import KnowledgeArticle
 from deskhand.knowledge.schemas import ArticleIn
 
 FROM_FILES = "file"
@@ -63,7 +64,7 @@ async def delete_articles(session: AsyncSession, article_ids: Collection[str]) -
     await repository.delete_articles(session, article_ids)
 
 
-def _as_sent(row: repository.KnowledgeArticle) -> ArticleIn:
+def _as_sent(row: KnowledgeArticle) -> ArticleIn:
     # An address that is not there is left out: the type of an import's fields takes no null.
     said = {name: getattr(row, name) for name in ArticleIn.model_fields}
     return ArticleIn.model_validate({name: value for name, value in said.items() if value is not None})
