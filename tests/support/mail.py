@@ -16,5 +16,5 @@ Mailbox = MailSimulator
 @contextlib.asynccontextmanager
 async def running_mailbox(**options: Any) -> AsyncIterator[MailSimulator]:
     """The server on a free port of loopback."""
-    async with MailSimulator(options=options) as box:
+    async with Mailbox(options=options) as box:
         yield box

@@ -12,7 +12,7 @@ from email import message_from_bytes, policy
 from email.message import EmailMessage
 from typing import Any, Self
 
-from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword
+from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
 USER = "deskhand"
 
@@ -48,6 +48,16 @@ class MailSimulator:
         if self._server is not None:
             self._server.close()
 
+    async def handle_MAIL(  # noqa: N802 - aiosmtpd's name
+        self, _server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
+    ) -> str:
+        """Begin a message, for somebody who has said the key."""
+        if self.key and not session.authenticated:
+            return "530 5.7.0 Authentication required"
+        envelope.mail_from = address
+        envelope.mail_options.extend(options)
+        return "250 OK"
+
     async def handle_DATA(self, _server: SMTP, _session: Any, envelope: Envelope) -> str:  # noqa: N802 - aiosmtpd's name
         """Take a message, or refuse it as somebody has ordered."""
         answer = self.answers.pop(0) if self.answers else "250 OK"
@@ -82,7 +92,7 @@ class MailSimulator:
         if not self.key:
             return {}
         # Without TLS, which on this machine has nobody to keep out.
-        return {"authenticator": self._admits, "auth_required": True, "auth_require_tls": False}
+        return {"authenticator": self._admits, "auth_require_tls": False}
 
     def _admits(self, _server: SMTP, _session: Any, _envelope: Envelope, _mechanism: str, said: Any) -> AuthResult:
         right = isinstance(said, LoginPassword) and said == LoginPassword(USER.encode(), self.key.encode())
@@ -93,7 +103,8 @@ def in_words(mail: EmailMessage) -> str:
     """A mail as a person reads it on a terminal."""
     body = mail.get_body(("plain", "html"))
     heads = [f"{name}: {mail[name]}" for name in ("From", "To", "Subject", "Message-ID") if mail[name]]
-    return "\n".join([*heads, "", str(body.get_content()) if body is not None else ""]).rstrip() + "\n"
+    text = "" if body is None or body.get_payload() is None else str(body.get_content())
+    return "\n".join([*heads, "", text]).rstrip() + "\n"
 
 
 def _parsed(envelope: Envelope) -> EmailMessage:
