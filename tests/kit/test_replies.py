@@ -27,6 +27,9 @@ HEADINGS = {
     "outlook, under a line": "________________________________\nDe : Ann Lee\nEnvoyé : lundi\nÀ : Aide\nObjet : VPN",
     "outlook, spanish": "De: Ann Lee\nEnviado el: lunes\nPara: Ayuda\nAsunto: VPN",
     "outlook, portuguese": "De: Ann Lee\nEnviada em: segunda-feira\nPara: Ajuda\nAssunto: VPN",
+    "a desk's own rule": "##- Please type your reply above this line -##",
+    "apple mail": "On 2 Nov 2026, at 09:00, Ann Lee <ann@acme.test> wrote:",
+    "under a rule of Markdown": "---\n\n**From:** Ann Lee\n**Sent:** Monday\n**To:** Help\n**Subject:** VPN",
     "forwarded": "---------- Forwarded message ---------\nFrom: Ann <ann@acme.test>\nDate: Mon, Nov 2\nSubject: VPN",
 }
 
@@ -36,6 +39,19 @@ HEADINGS = {
 def test_what_is_quoted_is_parted_from_what_is_said(heading: str, sign: str) -> None:
     mail = split_mail(f"It was the driver.\n\n{heading}\n\n{sign}{OLD}\n{sign}Please help.")
     assert (mail.own, mail.quoted) == ("It was the driver.", f"{OLD}\nPlease help.")
+
+
+@pytest.mark.parametrize(
+    "heading",
+    [
+        "Den 2 nov 2026 kl. 09:00 skrev Ann Lee <ann@acme.test>:",
+        "2026-11-02 9:00 GMT+01:00 Ann Lee <ann@acme.test>:",
+        "2026年11月2日(月) 9:00 Ann Lee <ann@acme.test>:",
+    ],
+)
+def test_in_other_languages_a_heading_is_known_by_its_address_and_what_follows(heading: str) -> None:
+    mail = split_mail(f"It was the driver.\n\n{heading}\n\n> {OLD}")
+    assert (mail.own, mail.quoted) == ("It was the driver.", OLD)
 
 
 def test_answers_between_and_under_quoted_lines_are_the_authors() -> None:
@@ -56,6 +72,7 @@ def test_answers_between_and_under_quoted_lines_are_the_authors() -> None:
         "Un cordial saludo,\nAnn",
         "Atenciosamente,\nAnn",
         "Sent from my iPhone",
+        "Get [Outlook for iOS](https://aka.ms/o0ukef)",
         "Von meinem iPhone gesendet",
         "Best regards\nAnn\n\nEnvoyé de mon iPhone",
     ],
@@ -76,6 +93,9 @@ def test_a_signature_is_no_part_of_what_is_said(signature: str, heading: str) ->
         "De nada: it works",
         "Data: 2026-05-04\nHost: srv-vpn01\nCode: 809",
         "a <b> c > d",
+        "Run this:\n```\n> SELECT 1;\nFrom: x\nSubject: y\n```\nand tell me.",
+        "~~~\n> never closed",
+        "Write to ann@acme.test:\nshe knows.",
     ],
 )
 def test_what_only_looks_like_a_mail_is_left_as_it_is(text: str) -> None:

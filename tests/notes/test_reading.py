@@ -92,3 +92,27 @@ def test_a_source_is_shown_at_the_length_that_the_model_has_room_for() -> None:
     assert (small.prompt.count("step "), wide.prompt.count("step ")) == (60, 199)
     assert "srv-vpn07" in small.prompt
     assert wide.extent == small.extent == ("The whole description was read.", "1 of 1 comments read.")
+
+
+@pytest.mark.parametrize(
+    "text", ["日本語の返事です。" * 400, "ответ " * 2_000, "\ud800 half " * 500], ids=["ja", "ru", "half"]
+)
+def test_room_is_counted_in_bytes_and_a_cut_never_breaks_a_character(text: str) -> None:
+    reading = read_ticket(facts("short", said("old"), said(text)), Room(ticket=2_000))
+    comment = reading.lines[-1]
+    assert comment.endswith(" …")
+    assert len(comment.encode("utf-8", "replace")) <= 2_000
+    assert "\ufffd" not in comment.replace("?", "")
+    assert reading.extent[-1] == "1 of 2 comments read (the oldest of them in part)."
+
+
+def test_a_comment_that_there_is_no_room_to_begin_is_left_out() -> None:
+    reading = read_ticket(facts("d" * 5_000, said("x" * 500)), Room(ticket=300))
+    assert reading.extent[-1] == "0 of 1 comments read."
+    assert reading.lines[-1] == "CONVERSATION, oldest first; 0 of 1 comments read."
+
+
+def test_what_is_said_on_the_ticket_is_what_a_sentence_about_it_may_name() -> None:
+    one = facts("It drops.", said("It is LT-4711."), particulars=(("Asset", "srv-vpn01"),))
+    assert one.ticket_text == "VPN\nIt drops.\nIt is LT-4711."
+    assert one.known_text == "VPN\nIt drops.\nIt is LT-4711.\nsrv-vpn01"

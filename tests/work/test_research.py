@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from pydantic_core import to_jsonable_python
@@ -15,8 +15,9 @@ from tests.conftest import MakeTenant
 from deskhand.kit.db.session import Database
 from deskhand.knowledge import importer as knowledge
 from deskhand.knowledge.embedding import LexicalOnly
+from deskhand.notes.facts import Turn
 from deskhand.plugins.contract import Ticket
-from deskhand.work.research import Researcher, query_for
+from deskhand.work.research import PARTICULARS, Researcher, particulars, query_for, systems_query
 
 TICKET = Ticket(tool_type="servicedesk_plus", id="7", display_id="7", subject="VPN drops", description="On srv-vpn01.")
 SOLVED = (
@@ -94,3 +95,46 @@ def test_what_is_searched_for_has_no_marks_of_ours_and_an_end() -> None:
     assert query.startswith("VPN")
     assert "dh-" not in query
     assert len(query) <= 1500
+
+
+def turn(text: str, who: Literal["requester", "technician", "somebody"] = "requester") -> Turn:
+    return Turn(who=who, text=text)
+
+
+def test_the_query_has_the_requesters_last_answer_and_names_from_wherever_they_stand() -> None:
+    long = "word " * 600 + "and it says 0x80070005 on 10.1.2.3."
+    ticket = Ticket(tool_type="x", id="1", display_id="1", subject="VPN", description=long)
+    talk = [
+        turn("Only at home."),
+        turn("The gateway is wgate07.example.com.", "technician"),
+        turn("Since Monday 2026."),
+    ]
+    query = query_for(ticket, talk)
+    assert len(query) <= 1_500
+    assert query.startswith("VPN\nword")
+    for name in ("0x80070005", "10.1.2.3", "wgate07.example.com", "Since Monday 2026."):
+        assert name in query
+    assert "Only at home" not in query
+
+
+def test_systems_are_looked_for_in_the_whole_text() -> None:
+    ticket = Ticket(tool_type="x", id="1", display_id="1", subject="VPN", description="word " * 600 + "srv-vpn01")
+    query = systems_query(ticket, [turn("old"), turn("x " * 2_000 + "10.1.2.3")])
+    assert query.startswith("VPN\nword")
+    assert all(name in query for name in ("srv-vpn01", "10.1.2.3", "old"))
+
+
+def test_names_are_codes_addresses_and_hosts_once_and_no_numbers_alone() -> None:
+    texts = ["Error 809 at 12:30 on srv-vpn01, KB5034441; 10.1.2.3", "srv-vpn01 again, and " + "A1" * 100]
+    assert particulars(texts) == ["srv-vpn01", "KB5034441", "10.1.2.3"]
+    assert len(particulars([" ".join(f"host-{number}" for number in range(90))])) == PARTICULARS
+
+
+async def test_what_only_the_conversation_says_finds_its_system(history: Database) -> None:
+    steps = Steps()
+    ticket = Ticket(
+        tool_type="servicedesk_plus", id="9", display_id="9", subject="It drops", description="Please help."
+    )
+    assert (await researcher(history, steps).research(ticket)).systems == []
+    found = await researcher(history, steps).research(ticket, [turn("It is srv-vpn01.")])
+    assert [hit.hostname for hit in found.systems] == ["srv-vpn01"]

@@ -23,7 +23,12 @@ _RULE = re.compile(
     r"|Mensaje reenviado|Mensagem (?:encaminhada|reencaminhada)|Begin forwarded message)\b:?[-_=* ]{0,40}",
     re.IGNORECASE,
 )
-_LINE = re.compile(r"[_*\-=─—]{5,200}")
+_LINE = re.compile(r"[_*\-=─—]{3,200}")
+_REPLY_ABOVE = re.compile(
+    r"[#\-=_* ]{0,20}(?:please )?(?:type|write|enter) your reply above this line[.#\-=_* ]{0,20}", re.IGNORECASE
+)
+_FENCE = re.compile(r" {0,3}(?:```|~~~)")
+_WHOSE = re.compile(r"[^\n]{0,200}@[^\n]{0,200}:")
 _HEADER = re.compile(r"[*_ ]{0,4}([A-Za-zÀ-ÿ][A-Za-zÀ-ÿ ]{0,20}?)[*_ ]{0,4}[ \xa0]?:[*_]{0,3}(?:[ \t\xa0]|$)")
 _FROM = frozenset({"from", "von", "de", "da"})
 _OTHERS = frozenset(
@@ -43,7 +48,7 @@ _SIGN_OFF = re.compile(
 )
 _DEVICE = re.compile(
     r"(?:sent from|von meinem|gesendet (?:mit|von)|envoyé (?:de|depuis)|enviado (?:desde|do|de|a partir)|obter o|get"
-    r" outlook)\b.{0,80}",
+    r" \[?outlook)\b.{0,120}",
     re.IGNORECASE,
 )
 _SIGNATURE_LINES, _SIGNATURE_CHARS = 8, 70
@@ -72,8 +77,14 @@ def split_mail(text: str) -> Mail:
     quoted: list[str] = []
     lines = [line.rstrip() for line in text.replace("\r\n", "\n").split("\n")]
     at = 0
+    in_code = False
     while at < len(lines):
-        if _QUOTED.match(lines[at]):
+        in_code ^= _FENCE.match(lines[at]) is not None
+        if in_code:
+            # ">" is a prompt there, and "From:" a key.
+            own.append(lines[at])
+            at += 1
+        elif _QUOTED.match(lines[at]):
             quoted.append(_MARKS.sub("", lines[at], count=1))
             at += 1
         elif after := _heading_end(lines, at):
@@ -97,13 +108,16 @@ def _heading_end(lines: list[str], at: int) -> int:
     line = lines[at].strip()[:_SENTENCE_CHARS]
     if not line:
         return 0
-    if _RULE.fullmatch(line):
+    if _RULE.fullmatch(line) or _REPLY_ABOVE.fullmatch(line):
         return _headers_end(lines, at + 1) or at + 1
     if _SENTENCE_START.match(line.lstrip("*_ ")):
         for count in range(1, _SENTENCE_LINES + 1):
             sentence = " ".join(part[:_SENTENCE_CHARS] for part in lines[at : at + count]).strip(" *_")
             if _SENTENCE_END.search(sentence[-_SENTENCE_CHARS:]):
                 return at + count
+    # In any language: a line with an address and a colon, and then what it introduces.
+    if _WHOSE.fullmatch(line) and _QUOTED.match(next((one for one in lines[at + 1 : at + 3] if one), "")):
+        return at + 1
     start = at + 1 if _LINE.fullmatch(line) else at
     return _headers_end(lines, start)
 
