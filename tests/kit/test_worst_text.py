@@ -200,6 +200,7 @@ EXEMPT = {
                 "configuration.places.fault_at",
                 "kit.yaml.write_yaml",
                 "approvals.differences.differences",
+                "intake.filtering.facts_of",
                 "work.outside.places.ensure_taken",
                 "tenants.outside.outside_faults",
                 "schedules.pages.misfire_words",
