@@ -35,6 +35,7 @@ from deskhand.approvals.pages import router as approval_pages
 from deskhand.appstate import App, SignInRules
 from deskhand.audit.refusals import Refusals
 from deskhand.audit.source import SourceOfRequests
+from deskhand.budgets.endpoints import router as budgets_router
 from deskhand.connectors.document_endpoints import router as openapi_sources_router
 from deskhand.connectors.endpoints import router as tool_sources_router
 from deskhand.connectors.server_endpoints import router as mcp_sources_router
@@ -98,6 +99,7 @@ TAGS = {
     "agents": "What agents are, their versions, and when they may run.",
     "approvals": "What agents ask people before they write.",
     "audit": "What was done, by whom, and from where.",
+    "budgets": "What models may cost, and what they do.",
     "executions": "What was run, and what to do about it.",
     "health": "Whether the process works, and its figures.",
     "knowledge": "What a tenant knows: past tickets, articles, and how they are kept current.",
@@ -156,6 +158,7 @@ ROUTERS = (
     executions_router,
     undo_router,
     approvals_router,
+    budgets_router,
     webhooks_router,
     knowledge_jobs_router,
     knowledge_router,

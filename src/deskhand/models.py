@@ -6,6 +6,7 @@ from deskhand.access.models import ApiKey, IdentityProvider, Membership, Platfor
 from deskhand.agents.models import Agent, AgentTool, AgentTrigger, AgentVersion
 from deskhand.approvals.models import Approval
 from deskhand.audit.models import AuditLog
+from deskhand.budgets.models import Budget, BudgetUse, ModelSpending
 from deskhand.connectors.models import ToolSource
 from deskhand.engine.models import AgentExecution, ExecutionStep
 from deskhand.intake.models import WebhookDelivery
@@ -26,6 +27,8 @@ __all__ = [
     "Approval",
     "AuditLog",
     "Base",
+    "Budget",
+    "BudgetUse",
     "EnhancementFeedback",
     "EnhancementHistory",
     "ExecutionStep",
@@ -34,6 +37,7 @@ __all__ = [
     "KnowledgeArticle",
     "KnowledgeJob",
     "Membership",
+    "ModelSpending",
     "PlatformKey",
     "ProofKey",
     "ScheduleFire",

@@ -101,6 +101,12 @@ administrator   GET /api/v1/tenants/{tenant_id}/identity-providers
 administrator   POST /api/v1/tenants/{tenant_id}/identity-providers
 administrator   PATCH /api/v1/tenants/{tenant_id}/identity-providers/{provider_id}
 administrator   DELETE /api/v1/tenants/{tenant_id}/identity-providers/{provider_id}
+viewer          GET /api/v1/budgets
+tenant_admin    POST /api/v1/budgets
+viewer          GET /api/v1/budgets/spending
+viewer          GET /api/v1/budgets/{budget_id}
+tenant_admin    PATCH /api/v1/budgets/{budget_id}
+tenant_admin    DELETE /api/v1/budgets/{budget_id}
 viewer          GET /api/v1/tool-sources
 tenant_admin    POST /api/v1/tool-sources/mcp
 viewer          GET /api/v1/tool-sources/{source}
@@ -365,6 +371,7 @@ async def one_of_everything(world: World, tenant: str) -> dict[str, str]:
         session.add_all([article, solved])
         job = await jobs.start(session, tenant, JobKind.RECONCILE, tool_type="jira", actor="tests")
     other = await account(api, f"other@{tenant}.example", **{tenant: "viewer"})
+    budget = await admin.post("/api/v1/budgets", json={"scope": "tenant", "period": "month", "amount_usd": "1"})
     invitations = []
     for name in ("guest", "other-guest"):
         guest = {"email": f"{name}@{tenant}.example", "role": "viewer"}
@@ -380,6 +387,7 @@ async def one_of_everything(world: World, tenant: str) -> dict[str, str]:
         "article_id": str(article.id),
         "solved_id": str(solved.id),
         "key_id": key.json()["id"],
+        "budget_id": budget.json()["id"],
         "provider_id": provider,
         "installation_provider_id": await register(api, "https://login.example.com", None, role_rules=PLATFORM)
         if tenant == "acme"

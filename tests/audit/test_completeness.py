@@ -104,6 +104,13 @@ class World:
         person = await account(self.api, f"m{next(self.tickets)}@example.com", acme="viewer")
         return {"person_id": str(person.id), "email": person.email}
 
+    async def budget(self) -> dict[str, str]:
+        """One of the present agent alone, since a tenant has one of each scope and period."""
+        made = await self.api.agent(self.clients["key"])
+        of_agent = {"scope": "agent", "agent_id": made["id"], "period": "day", "amount_usd": "1"}
+        answer = await self.clients["key"].post("/api/v1/budgets", json=of_agent)
+        return {"budget_id": answer.json()["id"]}
+
     async def source(self) -> dict[str, str]:
         slug = f"s{next(self.tickets)}"
         async with self.api.db.tenant_session("acme") as session:
@@ -298,6 +305,13 @@ STEPS = {
     "POST /api/v1/knowledge/jobs": Step(("knowledge_job.start",)),
     "POST /api/v1/knowledge/jobs/{job_id}/pause": Step(("knowledge_job.pause",), prepare=World.job),
     "POST /api/v1/knowledge/jobs/{job_id}/resume": Step(("knowledge_job.resume",), prepare=World.paused_job),
+    "POST /api/v1/budgets": Step(
+        ("budget.create",),
+        lambda ids: {"scope": "agent", "agent_id": ids["agent_id"], "period": "month", "amount_usd": "1"},
+        prepare=World.new_agent,
+    ),
+    "PATCH /api/v1/budgets/{budget_id}": Step(("budget.update",), lambda _: {"amount_usd": "2"}, prepare=World.budget),
+    "DELETE /api/v1/budgets/{budget_id}": Step(("budget.delete",), prepare=World.budget),
     "PATCH /api/v1/tool-sources/{source}": Step(("tool_source.update",), lambda _: {"name": "S"}, prepare=World.source),
     "POST /api/v1/tool-sources/openapi": Step(
         ("tool_source.create",), lambda _: {"slug": "new", "name": "New", **SHOP}

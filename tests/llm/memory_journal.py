@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from deskhand.kit.purse import Purse
 from deskhand.llm.durability import StepUsage
 
 
@@ -36,6 +37,8 @@ class MemoryJournal:
     ran: list[str] = field(default_factory=list)
     kill_before: str | None = None
     kill_after: str | None = None
+    die_at: str | None = None
+    purse: Purse | None = None
     _numbers: Counter[str] = field(default_factory=Counter)
 
     def next_attempt(self) -> MemoryJournal:
@@ -65,7 +68,7 @@ class MemoryJournal:
             raise Killed(key)
         self.ran.append(key)
         output = await body()
-        if self.kill_after == name:
+        if self.kill_after == name or self.die_at == key:
             raise Killed(key)
         row.output = json.dumps(output)
         row.usage = measure(output) if measure else None

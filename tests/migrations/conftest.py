@@ -83,6 +83,13 @@ NEW_ROWS = (
                'operator', now())""",
     """INSERT INTO approval_notices (tenant_id, approval_id, recipient, message_id, state)
        SELECT tenant_id, id, 'mail:ann@example.com', gen_random_uuid(), 'sent' FROM approvals""",
+    """INSERT INTO budgets (id, tenant_id, scope, period, amount_usd)
+       VALUES ('00000000-0000-4000-8000-0000000000c1', 'acme', 'tenant', 'month', 1)""",
+    """INSERT INTO budget_use (tenant_id, budget_id, period_start)
+       VALUES ('acme', '00000000-0000-4000-8000-0000000000c1', '2026-01-01')""",
+    """INSERT INTO model_spending (tenant_id, execution_id, agent_id, model, charges, reserved_usd, expires_at)
+       VALUES ('acme', '00000000-0000-4000-8000-0000000000e1', '00000000-0000-4000-8000-00000000000a', 'm', '[]', 1,
+               now())""",
     """INSERT INTO tool_sources (tenant_id, slug, kind, name) VALUES ('acme', 'shop', 'openapi', 'Shop')""",
     """INSERT INTO webhook_deliveries (tenant_id, trigger_id, delivery_id, outcome, http_status)
        VALUES ('acme', '00000000-0000-4000-8000-0000000000a1', 'd1', 'accepted', 202)""",

@@ -44,6 +44,15 @@ SEEDS = {
         SELECT '{t}', id, 'mail:secret of {t}', gen_random_uuid(), 'sent' FROM approvals WHERE tenant_id = '{t}'""",
     "tool_sources": """INSERT INTO tool_sources (tenant_id, slug, kind, name, credential_encrypted)
         VALUES ('{t}', 'shop', 'openapi', 'secret of {t}', 'secret of {t}')""",
+    "budgets": """INSERT INTO budgets (id, tenant_id, scope, period, amount_usd, extra_usd, extra_until, extra_reason)
+        VALUES ('{n}0000000-0000-4000-8000-00000000000e', '{t}', 'tenant', 'month', 1, 1, '2027-01-01T00:00:00Z',
+                'secret of {t}')""",
+    "budget_use": """INSERT INTO budget_use (tenant_id, budget_id, period_start, ticket)
+        VALUES ('{t}', '{n}0000000-0000-4000-8000-00000000000e', '2026-01-01', 'secret of {t}')""",
+    "model_spending": """INSERT INTO model_spending (tenant_id, execution_id, agent_id, model, charges, reserved_usd,
+                                                     expires_at)
+        VALUES ('{t}', '{n}0000000-0000-4000-8000-00000000000d', '{n}0000000-0000-4000-8000-00000000000a',
+                'secret of {t}', '[]', 1, '2027-01-01T00:00:00Z')""",
     "webhook_deliveries": """INSERT INTO webhook_deliveries (tenant_id, trigger_id, delivery_id, outcome, http_status)
         VALUES ('{t}', '{n}0000000-0000-4000-8000-00000000000b', 'd1', 'accepted', 202)""",
     "schedule_fires": """INSERT INTO schedule_fires (tenant_id, trigger_id, fire_at)

@@ -21,6 +21,10 @@ MOST = 50
 REFUSED = "The event filter"
 """How every sentence begins that says why an event started nothing."""
 _SHOWN = 5
+EXAMPLES: tuple[dict[str, Any], ...] = (
+    {"events": ["*created"], "priority": ["critical", "high"]},
+    {"words": ["vpn"], "not": {"requester_domain": ["monitoring.example.com"]}},
+)
 
 Label = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
 EventName = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=r"^[^*\s\u0000]*\*?[^*\s\u0000]*$")]
@@ -47,8 +51,19 @@ class EventFacts:
     description: str | None = None
 
 
+def _say_that_one_is_needed(schema: dict[str, Any]) -> None:
+    """In the document: at least one condition, and null is none."""
+    if "not" in schema["properties"]:
+        schema["examples"] = [dict(one) for one in EXAMPLES]
+    schema["anyOf"] = [
+        {"required": [name], "properties": {name: {"not": {"type": "null"}}}} for name in schema["properties"]
+    ]
+
+
 class EventConditions(InputModel):
     """Conditions; of each list any member will do."""
+
+    model_config = ConfigDict(json_schema_extra=_say_that_one_is_needed)
 
     desk: list[Label] | None = Field(None, min_length=1, max_length=MOST, description="Desks, such as `jira`.")
     events: list[EventName] | None = Field(
@@ -94,14 +109,7 @@ class EventConditions(InputModel):
 class EventFilter(EventConditions):
     """Which events start a run: those that fit every condition, and none of `not`."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {"events": ["*created"], "priority": ["critical", "high"]},
-                {"words": ["vpn"], "not": {"requester_domain": ["monitoring.example.com"]}},
-            ]
-        }
-    )
+    model_config = ConfigDict(json_schema_extra=_say_that_one_is_needed)
 
     not_: EventConditions | None = Field(None, alias="not", description="What fits any of these starts nothing.")
 

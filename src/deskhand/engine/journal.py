@@ -24,6 +24,7 @@ from deskhand.engine.statements import RunStatements
 from deskhand.engine.status import StepState
 from deskhand.errors import DeskhandError, InDoubtError, LostClaimError, RunCancelledError, RunInterrupted
 from deskhand.kit.marks import MarkMaker
+from deskhand.kit.purse import Purse
 from deskhand.kit.telemetry import Telemetry
 from deskhand.kit.usage import StepUsage
 
@@ -63,6 +64,7 @@ class Journal:
         telemetry: Takes each step's time and what its model used.
         marks: Makes the marks of writes.
         kept_marks: By step key, the marks of writes that an earlier attempt began; they hold though the key is another.
+        purse: What its model calls are paid from.
     """
 
     def __init__(
@@ -75,7 +77,9 @@ class Journal:
         *,
         marks: MarkMaker,
         kept_marks: Mapping[str, str] | None = None,
+        purse: Purse | None = None,
     ) -> None:
+        self.purse = purse
         self._marks = marks
         self._kept_marks = kept_marks or {}
         # Also those of earlier attempts: until this one has met them again, nobody here knows what became of them.

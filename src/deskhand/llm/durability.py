@@ -31,6 +31,7 @@ from pydantic_ai.durable_exec import (
 from pydantic_ai.messages import ModelMessage, ModelRequest, UserPromptPart
 from pydantic_ai.toolsets import ToolsetTool
 
+from deskhand.kit.purse import Purse
 from deskhand.kit.usage import StepUsage
 
 StepKind = Literal["model", "tool", "write", "compute"]
@@ -39,6 +40,11 @@ Body = Callable[[], Awaitable[Any]]
 
 class StepJournal(Protocol):
     """One execution's journal, as one owner (one fencing token) sees it."""
+
+    @property
+    def purse(self) -> Purse | None:
+        """What the run's model calls are paid from; None pays for nothing."""
+        ...
 
     async def step(
         self,

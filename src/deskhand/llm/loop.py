@@ -37,7 +37,9 @@ from pydantic_ai.usage import UsageLimits
 from deskhand.kit.judge import Judge, dotted
 from deskhand.llm.calls import DistinctCalls
 from deskhand.llm.durability import JournalDurability, StepJournal, ToolJournalConfig
+from deskhand.llm.embedded.constrained import ConstrainedModel
 from deskhand.llm.errors import InvalidOutputError, ModelTimeoutError
+from deskhand.llm.paid import Paid
 
 OUTPUT_RETRIES = 2
 TOOL_RETRIES = 8
@@ -168,8 +170,9 @@ async def run_agent(task: AgentTask, model: Model[Any], journal: StepJournal | N
 
 
 def _agent(task: AgentTask, model: Model[Any], journal: StepJournal | None) -> Agent[None, dict[str, Any]]:
+    purse = None if journal is None or isinstance(model, ConstrainedModel) else journal.purse
     agent: Agent[None, dict[str, Any]] = Agent(
-        DistinctCalls(model),
+        DistinctCalls(model if purse is None else Paid(model, purse)),
         name=task.name,
         instructions=task.instructions,
         output_type=_output_type(task, model),

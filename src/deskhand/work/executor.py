@@ -18,6 +18,7 @@ from deskhand.agents.names import agent_name
 from deskhand.agents.outcomes import OutcomeKind
 from deskhand.agents.service import get_version
 from deskhand.approvals.service import time_waited
+from deskhand.budgets.purse import purse_of
 from deskhand.engine.claims import Ending, RunningExecution, kept_marks
 from deskhand.engine.journal import Journal
 from deskhand.engine.lease import Lease
@@ -144,7 +145,14 @@ class Executor:
                 agent_name=await agent_name(session, execution.agent_id),
                 tenant=await tenants.get_tenant(execution.tenant_id),
                 journal=Journal(
-                    self._statements, execution, budget, lease, self._telemetry, marks=self._marks, kept_marks=marks
+                    self._statements,
+                    execution,
+                    budget,
+                    lease,
+                    self._telemetry,
+                    marks=self._marks,
+                    kept_marks=marks,
+                    purse=purse_of(self._db, execution),
                 ),
                 # The last look at the claim is just before a request leaves.
                 http=replace(self._http, before_send=lease.check),

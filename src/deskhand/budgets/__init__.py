@@ -1,0 +1,1 @@
+"""What models may cost: budgets, reserved before each call and settled after it."""
