@@ -67,7 +67,7 @@ def test_where_space_is_short_the_oldest_comments_are_left_out_and_counted() -> 
 
 def test_the_last_comment_is_cut_rather_than_left_out() -> None:
     reading = read_ticket(facts("short", said("old"), said("new " * 900)), Room(ticket=1_000))
-    assert reading.extent[1] == "1 of 2 comments read (the oldest of them in part)."
+    assert reading.extent[1] == "1 of 2 comments read (1 of them in part)."
     assert "old" not in reading.lines[-1].split()
 
 
@@ -103,7 +103,7 @@ def test_room_is_counted_in_bytes_and_a_cut_never_breaks_a_character(text: str) 
     assert comment.endswith(" …")
     assert len(comment.encode("utf-8", "replace")) <= 2_000
     assert "\ufffd" not in comment.replace("?", "")
-    assert reading.extent[-1] == "1 of 2 comments read (the oldest of them in part)."
+    assert reading.extent[-1] == "1 of 2 comments read (1 of them in part)."
 
 
 def test_a_comment_that_there_is_no_room_to_begin_is_left_out() -> None:
@@ -116,3 +116,9 @@ def test_what_is_said_on_the_ticket_is_what_a_sentence_about_it_may_name() -> No
     one = facts("It drops.", said("It is LT-4711."), particulars=(("Asset", "srv-vpn01"),))
     assert one.ticket_text == "VPN\nIt drops.\nIt is LT-4711."
     assert one.known_text == "VPN\nIt drops.\nIt is LT-4711.\nsrv-vpn01"
+
+
+def test_a_small_model_is_told_how_many_comments_it_has_in_part() -> None:
+    reading = read_ticket(facts("short", said("word " * 90), said("word " * 90), said("Now it works.")), SMALL)
+    assert reading.extent[-1] == "3 of 3 comments read (2 of them in part)."
+    assert all("\n" not in line for line in reading.lines)

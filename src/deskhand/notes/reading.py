@@ -91,8 +91,8 @@ def _extent_of_description(description: str, text: str, *, whole: bool) -> str:
 
 
 def _extent_of_conversation(turns: list[str], conversation: tuple[Turn, ...]) -> str:
-    cut = " (the oldest of them in part)" if turns and turns[0].endswith(" …") else ""
-    return f"{len(turns)} of {len(conversation)} comments read{cut}."
+    cut = sum(turn.endswith(" …") for turn in turns)
+    return f"{len(turns)} of {len(conversation)} comments read{f' ({cut} of them in part)' if cut else ''}."
 
 
 def _newest(conversation: tuple[Turn, ...], room: int, *, one_line: bool) -> list[str]:

@@ -83,6 +83,20 @@ async def test_markup_in_a_ticket_stays_text(console: Console) -> None:
         assert "&lt;img src=x" in page
 
 
+async def test_a_run_says_how_much_of_its_ticket_was_read(console: Console) -> None:
+    extent = ["The whole description was read.", "12 of 40 comments read.", "1 note of our own left out."]
+    agent = await console.agent()
+    run = await console.execution(agent, status="completed", output_result={"note": None, "read": extent})
+    older = await console.execution(agent, status="completed", output_result={"note": None})
+    browser = await console.browser(role="viewer")
+    page = (await browser.get(f"/executions/{run}")).text
+    assert [f"<li>{one}</li>" in page for one in extent] == [True] * 3
+    assert "Read of the ticket" not in (await browser.get(f"/executions/{older}")).text
+    client = await console.client()
+    shown = [(await client.get(f"/api/v1/executions/{one}")).json()["read"] for one in (run, older)]
+    assert shown == [extent, []]
+
+
 async def test_a_run_that_asked_the_requester_says_what_and_until_when_as_text(console: Console) -> None:
     agent = await console.agent()
     until = await console.now() + timedelta(days=2)
