@@ -83,9 +83,9 @@ async def test_an_event_of_a_ticket_nobody_keeps_rings_for_nothing(product: Prod
     assert await waiting(product) == []
 
 
-@pytest.mark.parametrize("body", [b"{", b"[]", b"null", b'{"hello": 1}', b'{"event": "request.resolved"}'])
-async def test_a_body_that_this_desk_does_not_send_is_refused(product: Product, body: bytes) -> None:
-    assert (await send(product, body)).status_code == 400
+async def test_a_body_that_this_desk_does_not_send_is_refused(product: Product) -> None:
+    for body in (b"{", b"[]", b"null", b'{"hello": 1}', b'{"event": "request.resolved"}'):
+        assert (await send(product, body)).status_code == 400, body
     assert await waiting(product) == []
 
 

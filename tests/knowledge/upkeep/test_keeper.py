@@ -59,38 +59,41 @@ ENDS: list[Exception] = [
 ]
 
 
-@pytest.mark.parametrize(("error", "wait"), WAITS, ids=lambda value: str(value)[:40])
-async def test_what_may_pass_is_waited_for(
-    upkeep: Upkeep, monkeypatch: pytest.MonkeyPatch, error: DeskhandError, wait: float
-) -> None:
-    monkeypatch.setattr(keeper, "step", raises(error))
+ANEW = "UPDATE knowledge_jobs SET state = 'queued', tries = 0, not_before = now(), error = NULL, ended_at = NULL"
+
+
+async def test_what_may_pass_is_waited_for(upkeep: Upkeep, monkeypatch: pytest.MonkeyPatch) -> None:
     await upkeep.asked()
-    before = utc_now()
-    assert await upkeep.keeper.work() == 0.0
-    job = await upkeep.job()
-    assert job.state == JobState.QUEUED
-    assert job.tries == (error.retry_after is None)
-    assert job.error == f"{error.detail} It goes on by itself in {wait:.0f} seconds."
-    # The database's clock is this machine's; what is between the two looks only makes it later.
-    assert job.not_before >= before + timedelta(seconds=wait) - timedelta(seconds=1)
+    for error, wait in WAITS:
+        monkeypatch.setattr(keeper, "step", raises(error))
+        await upkeep.rows(ANEW)
+        before = utc_now()
+        assert await upkeep.keeper.work() == 0.0
+        job = await upkeep.job()
+        assert job.state == JobState.QUEUED, error
+        assert job.tries == (error.retry_after is None), error
+        assert job.error == f"{error.detail} It goes on by itself in {wait:.0f} seconds."
+        # The database's clock is this machine's; what is between the two looks only makes it later.
+        assert job.not_before >= before + timedelta(seconds=wait) - timedelta(seconds=1), error
 
 
-@pytest.mark.parametrize("error", ENDS, ids=lambda error: type(error).__name__)
 async def test_what_people_have_to_mend_ends_the_job_and_not_the_worker(
-    upkeep: Upkeep, monkeypatch: pytest.MonkeyPatch, error: Exception
+    upkeep: Upkeep, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(keeper, "step", raises(error))
     await upkeep.asked()
-    assert await upkeep.keeper.work() == 0.0
-    job = await upkeep.job()
-    assert job.state == JobState.FAILED
-    assert job.ended_at is not None
-    assert job.error is not None
-    if isinstance(error, DeskhandError):
-        assert job.error == f"{error.detail} Mend it, then resume the job: it goes on where it was."
-    else:
-        assert "a fault of ours" not in job.error, "a fault's words may hold a customer's"
-        assert type(error).__name__ in job.error
+    for error in ENDS:
+        monkeypatch.setattr(keeper, "step", raises(error))
+        await upkeep.rows(ANEW)
+        assert await upkeep.keeper.work() == 0.0
+        job = await upkeep.job()
+        assert job.state == JobState.FAILED, error
+        assert job.ended_at is not None
+        assert job.error is not None
+        if isinstance(error, DeskhandError):
+            assert job.error == f"{error.detail} Mend it, then resume the job: it goes on where it was."
+        else:
+            assert "a fault of ours" not in job.error, "a fault's words may hold a customer's"
+            assert type(error).__name__ in job.error
 
 
 async def test_an_outage_without_end_is_tried_so_often(upkeep: Upkeep, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -127,36 +130,36 @@ async def test_a_job_makes_way_for_other_tenants_and_for_a_stop(
     await upkeep.keeper.run()  # stopped already: it ends at once
 
 
-@pytest.mark.parametrize(
-    ("status", "not_before", "live"),
-    [
-        ("running", "NULL", True),
-        ("queued", "NULL", True),
-        ("queued", "now() - interval '1 minute'", True),
-        ("queued", "now() + interval '1 hour'", False),
-        ("completed", "NULL", False),
-        ("failed", "NULL", False),
-        ("waiting", "NULL", False),
-    ],
-)
-async def test_a_run_that_is_at_work_or_due_is_live(upkeep: Upkeep, status: str, not_before: str, live: bool) -> None:
+RUNS: list[tuple[str, str, bool]] = [
+    ("running", "NULL", True),
+    ("queued", "NULL", True),
+    ("queued", "now() - interval '1 minute'", True),
+    ("queued", "now() + interval '1 hour'", False),
+    ("completed", "NULL", False),
+    ("failed", "NULL", False),
+    ("waiting", "NULL", False),
+]
+
+
+async def test_a_run_that_is_at_work_or_due_is_live(upkeep: Upkeep) -> None:
     agent, version = "10000000-0000-4000-8000-00000000000a", "10000000-0000-4000-8000-00000000000c"
     await upkeep.rows(
-        "WITH a AS (INSERT INTO agents (id, tenant_id, name, status, system_prompt)"
-        f" VALUES ('{agent}', 'acme', 'A', 'active', 'Do what is asked of you.') RETURNING id)"
-        " SELECT id FROM a"
+        "INSERT INTO agents (id, tenant_id, name, status, system_prompt)"
+        f" VALUES ('{agent}', 'acme', 'A', 'active', 'Do what is asked of you.')"
     )
     await upkeep.rows(
         "INSERT INTO agent_versions (id, tenant_id, agent_id, version_number, system_prompt, llm_config)"
         f" VALUES ('{version}', 'acme', '{agent}', 1, 'Do what is asked of you.', '{{}}')"
     )
-    await upkeep.rows(
-        "INSERT INTO agent_executions (tenant_id, agent_id, agent_version_id, status, not_before, completed_at)"
-        f" VALUES ('acme', '{agent}', '{version}', '{status}', {not_before},"
-        f" CASE WHEN '{status}' IN ('completed', 'failed') THEN now() END)"
-    )
-    async with upkeep.db.tenant_session(TENANT) as session:
-        assert await repository.is_live(session) is live
+    for status, not_before, live in RUNS:
+        await upkeep.rows("DELETE FROM agent_executions")
+        await upkeep.rows(
+            "INSERT INTO agent_executions (tenant_id, agent_id, agent_version_id, status, not_before, completed_at)"
+            f" VALUES ('acme', '{agent}', '{version}', '{status}', {not_before},"
+            f" CASE WHEN '{status}' IN ('completed', 'failed') THEN now() END)"
+        )
+        async with upkeep.db.tenant_session(TENANT) as session:
+            assert await repository.is_live(session) is live, (status, not_before)
 
 
 async def test_a_tenant_whose_secrets_cannot_be_read_costs_the_others_nothing(
@@ -229,27 +232,25 @@ async def test_a_failed_job_is_not_resumed_beside_another(upkeep: Upkeep) -> Non
             await jobs.resume(session, asked.id, actor="test")
 
 
-@pytest.mark.parametrize(
-    ("judged", "answerable", "words"),
-    [
-        (None, None, None),
-        (None, 3, None),
-        (0, 0, "Of your last 0 tickets I would have found a solution for 0."),
-        (200, 121, "Of your last 200 tickets I would have found a solution for 121."),
-    ],
-)
-async def test_a_job_shows_all_that_people_ask_about(
-    upkeep: Upkeep, judged: int | None, answerable: int | None, words: str | None
-) -> None:
+FINDINGS: list[tuple[int | None, int | None, str | None]] = [
+    (None, None, None),
+    (None, 3, None),
+    (0, 0, "Of your last 0 tickets I would have found a solution for 0."),
+    (200, 121, "Of your last 200 tickets I would have found a solution for 121."),
+]
+
+
+async def test_a_job_shows_all_that_people_ask_about(upkeep: Upkeep) -> None:
     await upkeep.asked()
-    async with upkeep.db.tenant_session(TENANT) as session:
-        job = (await jobs.list_jobs(session)).items[0]
-        job.judged, job.answerable = judged, answerable
-        shown = jobs.view(job)
-    assert (shown.finding, shown.judged, shown.answerable) == (words, judged, answerable)
-    assert (shown.kind, shown.state, shown.tool_type) == ("history", "queued", "servicedesk_plus")
-    assert not hasattr(shown, "cursor"), "a desk's cursor is its own business"
-    assert not hasattr(shown, "attempt")
+    for judged, answerable, words in FINDINGS:
+        async with upkeep.db.tenant_session(TENANT) as session:
+            job = (await jobs.list_jobs(session)).items[0]
+            job.judged, job.answerable = judged, answerable
+            shown = jobs.view(job)
+        assert (shown.finding, shown.judged, shown.answerable) == (words, judged, answerable)
+        assert (shown.kind, shown.state, shown.tool_type) == ("history", "queued", "servicedesk_plus")
+        assert not hasattr(shown, "cursor"), "a desk's cursor is its own business"
+        assert not hasattr(shown, "attempt")
 
 
 async def test_an_unknown_tenant_has_no_desk(upkeep: Upkeep) -> None:
