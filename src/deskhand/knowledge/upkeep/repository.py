@@ -53,7 +53,8 @@ async def tenants_to_refresh(pool: asyncpg.Pool[asyncpg.Record]) -> list[str]:
 async def tenant_of(session: AsyncSession, *, lock: bool = False) -> TenantConfig | None:
     """The session's tenant."""
     query = select(TenantConfig)
-    return await session.scalar(query.with_for_update() if lock else query)
+    # NO KEY UPDATE: rows that refer to the tenant, of events that come in, do not wait for us.
+    return await session.scalar(query.with_for_update(key_share=True) if lock else query)
 
 
 async def set_history_due(session: AsyncSession, at: datetime) -> None:
