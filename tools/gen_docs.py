@@ -29,6 +29,7 @@ from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
 import deskhand
 from deskhand.agents.documents import AgentDocument
 from deskhand.configuration.article_document import ArticleDocument
+from deskhand.configuration.tenant_document import TenantDocument
 from deskhand.configuration.tool_document import ToolDocument
 from deskhand.errors import DeskhandError, RunInterrupted
 from deskhand.kit.problem import TYPE_PREFIX
@@ -355,6 +356,11 @@ def article_file_schema() -> str:
     return _file_schema(ArticleDocument)
 
 
+def tenant_file_schema() -> str:
+    """The JSON schema of the file of a tenant's rules."""
+    return _file_schema(TenantDocument)
+
+
 def _file_schema(model: type[BaseModel]) -> str:
     schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **model.model_json_schema()}
     return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
@@ -370,6 +376,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "agent-file.schema.json": agent_file_schema,
     "tool-file.schema.json": tool_file_schema,
     "article-file.schema.json": article_file_schema,
+    "tenant-file.schema.json": tenant_file_schema,
 }
 
 

@@ -181,7 +181,7 @@ async def test_a_newer_document_is_taken_and_an_mcp_tool_that_changed_waits_for_
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        ({"kind": "Tol"}, "kind: there is no kind 'Tol'; there are 'Agent', 'Tool', 'Article'; did you mean 'Tool'?"),
+        ({"kind": "Tol"}, "kind 'Tol'; there are 'Agent', 'Tool', 'Article', 'Tenant'; did you mean 'Tool'?"),
         ({"type": "soap"}, "line 4: type: Input should be 'openapi' or 'mcp'"),
         ({"command": "x"}, "command is not a field of the type 'openapi'"),
         ({"operations": {"nothing": {"access": "read"}}}, "operations.nothing: the source has no operation 'nothing'"),

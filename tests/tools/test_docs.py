@@ -28,7 +28,7 @@ def docs(tool: Callable[[str], ModuleType]) -> ModuleType:
     "name",
     [
         *("settings.md", "errors.md", "cli.md", "tools.md", "desks.md"),
-        *("agent-file.schema.json", "tool-file.schema.json", "article-file.schema.json"),
+        *("agent-file.schema.json", "tool-file.schema.json", "article-file.schema.json", "tenant-file.schema.json"),
     ],
 )
 def test_a_generated_page_is_current(docs: ModuleType, name: str) -> None:

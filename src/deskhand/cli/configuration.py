@@ -20,6 +20,7 @@ from deskhand.cli.administration import ACTOR
 from deskhand.cli.common import database, err, opened_installation, out, run, say
 from deskhand.configuration.articles import Articles
 from deskhand.configuration.folder import read_folder, yaml_files
+from deskhand.configuration.rules import Rules
 from deskhand.configuration.service import Configuration
 from deskhand.configuration.tools import Tools
 from deskhand.configuration.values import Action, Export, Folder, Plan, Step
@@ -217,6 +218,7 @@ async def _configuration(
     described: Mapping[str, Described] | None = None,
     vectors: Vectors = NO_VECTORS,
 ) -> Configuration:
+    secrets = SecretBox(installation.encryption_keys)
     return Configuration(
         session,
         tenant_id=tenant,
@@ -224,7 +226,8 @@ async def _configuration(
         agents=await agent_service(installation, session, tenant),
         tools=_tools(installation, session, tenant, described or {}),
         articles=Articles(session=session, tenant_id=tenant, actor=ACTOR, vectors=vectors),
-        secrets=SecretBox(installation.encryption_keys),
+        rules=Rules(session=session, tenant_id=tenant, actor=ACTOR, secrets=secrets, plugins=PluginManager.installed()),
+        secrets=secrets,
         environment=os.environ,
     )
 

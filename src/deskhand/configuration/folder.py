@@ -15,6 +15,7 @@ from pydantic import SecretStr, ValidationError
 from deskhand.agents.documents import AgentDocument, as_file
 from deskhand.configuration.article_document import ArticleDocument, article_file
 from deskhand.configuration.places import fault_at, refused
+from deskhand.configuration.tenant_document import TenantDocument
 from deskhand.configuration.tool_document import ToolDocument, document_text, tool_file
 from deskhand.configuration.values import AnyFile, Folder, SourceFile, ToolFile
 from deskhand.connectors.openapi.document import MAX_BYTES
@@ -30,10 +31,11 @@ SECRET_BYTES = 10_000
 _FILE_NAME_CHARACTERS = 60
 
 Environment = Mapping[str, str]
-KINDS: Mapping[str, type[AgentDocument | ToolDocument | ArticleDocument]] = {
+KINDS: Mapping[str, type[AgentDocument | ToolDocument | ArticleDocument | TenantDocument]] = {
     "Agent": AgentDocument,
     "Tool": ToolDocument,
     "Article": ArticleDocument,
+    "Tenant": TenantDocument,
 }
 
 
@@ -69,6 +71,7 @@ def read_folder(folder: Path) -> Folder:
         agents=tuple(one for one in sources if isinstance(one.document, AgentDocument)),
         tools=tuple(one for one in sources if isinstance(one.document, ToolDocument)),
         articles=tuple(one for one in sources if isinstance(one.document, ArticleDocument)),
+        tenants=tuple(one for one in sources if isinstance(one.document, TenantDocument)),
     )
 
 
@@ -108,12 +111,15 @@ def _named_twice(sources: Iterable[AnyFile]) -> Iterable[FieldProblem]:
         first.setdefault((kind, name), source.name)
 
 
-def _key_of(document: AgentDocument | ToolDocument | ArticleDocument) -> tuple[str, str]:
+def _key_of(document: AgentDocument | ToolDocument | ArticleDocument | TenantDocument) -> tuple[str, str]:
     if isinstance(document, AgentDocument):
         return "name", document.name
     if isinstance(document, ToolDocument):
         return "slug", document.slug
-    return "article_id", document.article.article_id
+    if isinstance(document, ArticleDocument):
+        return "article_id", document.article.article_id
+    # A folder is about one tenant, which whoever applies it names.
+    return "kind", document.kind
 
 
 def secret_of(source: AnyFile, reference: SecretStr, place: Sequence[str | int], environment: Environment) -> SecretStr:

@@ -1,4 +1,4 @@
-"""Agents, tools and articles as files say them: what applying would do, doing it, and writing down what there is.
+"""What files say of a tenant: what applying them would do, doing it, and writing down what there is.
 
 Everything goes through the services that the API uses, in the caller's one transaction, so a file can do nothing that
 a request cannot, and a folder is applied whole or not at all.
@@ -30,16 +30,20 @@ from deskhand.configuration.articles import Articles
 from deskhand.configuration.drift import Log
 from deskhand.configuration.folder import Environment, article_files, files_of, secret_of
 from deskhand.configuration.places import fault_at, in_file, refused
+from deskhand.configuration.rules import Rules
 from deskhand.configuration.tools import Tools
 from deskhand.configuration.values import Action, AgentFile, Drift, Export, Folder, NewSecret, Plan, Step
 from deskhand.errors import DeskhandError
 from deskhand.kit.crypto import SecretBox
 from deskhand.kit.pointer import fault_sentence
+from deskhand.kit.yaml import write_yaml
 from deskhand.schedules.service import set_paused
 
 Sent = TypeVar("Sent", bound=AgentTriggerCreate)
 _BREAKS_ALONE = ("(the prompt's line breaks alone)",)
 _PAGE = 200
+TENANT_FILE = "tenant.rules.yaml"
+"""With a dot, which no agent's file name has."""
 _TRIGGER_FIELDS = (
     *("trigger_type", "schedule_cron", "schedule_timezone", "misfire_policy", "misfire_max_age_seconds"),
     *WEBHOOK_STATE,
@@ -56,6 +60,7 @@ class Configuration:
         agents: Does what is to be done with agents.
         tools: Does it with tools.
         articles: Does it with articles.
+        rules: Does it with the tenant's rules.
         secrets: Reads the stored webhook secrets, to see whether a file brings another one.
         environment: Variables that references of files name.
     """
@@ -69,6 +74,7 @@ class Configuration:
         agents: AgentService,
         tools: Tools,
         articles: Articles,
+        rules: Rules,
         secrets: SecretBox,
         environment: Environment,
     ) -> None:
@@ -78,6 +84,7 @@ class Configuration:
         self._log = Log(session, tenant_id, actor)
         self._tools = tools
         self._articles = articles
+        self._rules = rules
         self._agents = agents
         self._secrets = secrets
         self._environment = environment
@@ -103,6 +110,7 @@ class Configuration:
         )
         # First, because agents are granted them; and removed last, when no file's agent is granted them any more.
         steps = [
+            *[await self._rules.apply(file) for file in folder.tenants],
             *await self._articles.apply(folder.articles, prune=prune),
             *await self._tools.apply(folder.tools),
         ]
@@ -119,6 +127,8 @@ class Configuration:
         files = files_of([content_of(agent) for agent in await self._all()])
         tools, without_credential = await self._tools.export()
         articles = article_files(await self._articles.export())
+        rules = await self._rules.export()
+        files |= {TENANT_FILE: write_yaml(rules)} if rules else {}
         return Export(files=files | tools | articles, without_credential=without_credential)
 
     async def _apply_agents(self, sources: Sequence[AgentFile], *, prune: bool) -> tuple[list[Step], list[NewSecret]]:

@@ -11,10 +11,11 @@ from typing import Any, Generic, TypeVar
 from deskhand.agents.documents import AgentDocument
 from deskhand.agents.versions import VersionChange
 from deskhand.configuration.article_document import ArticleDocument
+from deskhand.configuration.tenant_document import TenantDocument
 from deskhand.configuration.tool_document import ToolDocument
 from deskhand.kit.yaml import YamlDocument
 
-Document = TypeVar("Document", AgentDocument, ToolDocument, ArticleDocument)
+Document = TypeVar("Document", AgentDocument, ToolDocument, ArticleDocument, TenantDocument)
 
 
 class Action(StrEnum):
@@ -46,7 +47,8 @@ class SourceFile(Generic[Document]):
 AgentFile = SourceFile[AgentDocument]
 ToolFile = SourceFile[ToolDocument]
 ArticleFile = SourceFile[ArticleDocument]
-AnyFile = AgentFile | ToolFile | ArticleFile
+TenantFile = SourceFile[TenantDocument]
+AnyFile = AgentFile | ToolFile | ArticleFile | TenantFile
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +58,7 @@ class Folder:
     agents: tuple[AgentFile, ...] = ()
     tools: tuple[ToolFile, ...] = ()
     articles: tuple[ArticleFile, ...] = ()
+    tenants: tuple[TenantFile, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
