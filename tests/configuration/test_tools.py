@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from tests.configuration.conftest import Commands
-from tests.support.mcp_servers import ScriptedServer, scripted
+from tests.support.mcp_servers import ScriptedServer, free_port, scripted
 from tests.support.openapi import TOKEN, Seen, shop_server
 
 from deskhand.configuration.drift import Log
@@ -203,6 +203,15 @@ async def test_a_mistake_is_a_sentence_with_file_line_and_key(
     assert told in said, said
     assert "shop.yaml, line " in said
     assert TOKEN not in said
+    assert await tools(commands) == {}
+
+
+async def test_a_server_that_does_not_answer_is_named_with_its_file(
+    commands: Commands, tmp_path: Path, printers: ScriptedServer
+) -> None:
+    away = printers_file(printers, url=f"http://127.0.0.1:{free_port()}/mcp")
+    said = await commands.apply(put(tmp_path / "f", prn=away), code=1)
+    assert "prn.yaml, line 6: url: Printers " in said
     assert await tools(commands) == {}
 
 

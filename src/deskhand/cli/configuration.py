@@ -20,11 +20,13 @@ from deskhand.cli.administration import ACTOR
 from deskhand.cli.common import database, err, opened_installation, out, run, say
 from deskhand.configuration.articles import Articles
 from deskhand.configuration.folder import read_folder, yaml_files
+from deskhand.configuration.places import in_file
 from deskhand.configuration.rules import Rules
 from deskhand.configuration.service import Configuration
 from deskhand.configuration.tools import Tools
 from deskhand.configuration.values import Action, Export, Folder, Plan, Step
 from deskhand.connectors import servers
+from deskhand.connectors.errors import SourceError
 from deskhand.connectors.values import Described
 from deskhand.errors import ConflictError, InvalidInputError
 from deskhand.installation import Installation
@@ -129,7 +131,13 @@ async def _described(installation: Installation, tenant: str, files: Folder) -> 
         unread = await _tools(installation, session, tenant, {}).unread(files.tools)
     http = _http(installation)
     # Behind the transaction: a server that is slow to answer must not hold rows that others want.
-    return {file.document.tool_id: await servers.read_new(data, http) for file, data in unread}
+    described = {}
+    for file, data in unread:
+        try:
+            described[file.document.tool_id] = await servers.read_new(data, http)
+        except SourceError as error:
+            raise in_file(file, error, place=("url",)) from error
+    return described
 
 
 async def _vectors(files: Folder, plan: Plan) -> Vectors:
