@@ -87,7 +87,7 @@ async def test_what_was_changed_past_the_file_is_drift_and_what_it_leaves_out_is
     [
         (
             {"enhancement_preferences": {"approvals": {"four_eyes": "perhaps"}}},
-            "approvals.four_eyes: ",
+            "approvals: four_eyes must be true or false",
         ),
         (
             {"enhancement_preferences": {"approvals": {"notices": {"mail": ["ann@acme.test"]}}}},

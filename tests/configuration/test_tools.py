@@ -211,7 +211,7 @@ async def test_a_server_that_does_not_answer_is_named_with_its_file(
 ) -> None:
     away = printers_file(printers, url=f"http://127.0.0.1:{free_port()}/mcp")
     said = await commands.apply(put(tmp_path / "f", prn=away), code=1)
-    assert "prn.yaml, line 6: url: Printers " in said
+    assert "prn.yaml, line 6: url: Printers: it cannot be reached" in said
     assert await tools(commands) == {}
 
 

@@ -33,7 +33,6 @@ from deskhand.installation import Installation
 from deskhand.kit.crypto import SecretBox
 from deskhand.kit.db.session import Database
 from deskhand.kit.http import HttpClientFactory
-from deskhand.knowledge.articles import Vectors, make_vectors
 from deskhand.llm.connection import GatewaySettings, list_models
 from deskhand.llm.embedded.server import read_endpoint
 from deskhand.llm.errors import ModelError
@@ -43,7 +42,6 @@ from deskhand.tenants.service import TenantService
 FOLDER = typer.Option(..., "-f", "--folder", help="A folder of YAML files, one agent, tool or article each.")
 TENANT = typer.Option(..., "--tenant", help="The tenant's id.")
 GATEWAY_SECONDS = 10.0
-NO_VECTORS = Vectors()
 SIGNS = {Action.CREATE: "+", Action.CHANGE: "~", Action.DELETE: "-", Action.LEFT: "!"}
 
 app = typer.Typer()
@@ -82,8 +80,7 @@ def apply_folder(
             return
         if not yes and not typer.confirm("Apply this?"):
             raise typer.Exit(1)
-        vectors = run(_vectors(files, plan))
-        done = run(_applied(installation, tenant, files, described, vectors, prune=prune, shown=plan))
+        done = run(_applied(installation, tenant, files, described, prune=prune, shown=plan))
         touched = {step.name for step in done.steps if step.action in (Action.CREATE, Action.CHANGE)}
         warnings = run(_warnings(installation, tenant, touched))
         public_url = installation.public_url
@@ -140,18 +137,11 @@ async def _described(installation: Installation, tenant: str, files: Folder) -> 
     return described
 
 
-async def _vectors(files: Folder, plan: Plan) -> Vectors:
-    """Vectors of the articles that a plan stores; made before its transaction, which the model would hold open."""
-    touched = {step.file for step in plan.steps if step.action in (Action.CREATE, Action.CHANGE)}
-    return await make_vectors([file.document.article for file in files.articles if file.name in touched])
-
-
 async def _applied(
     installation: Installation,
     tenant: str,
     files: Folder,
     described: Mapping[str, Described],
-    vectors: Vectors = NO_VECTORS,
     *,
     prune: bool,
     trial: bool = False,
@@ -161,7 +151,7 @@ async def _applied(
     plan: Plan | None = None
     try:
         async with database(installation) as db, db.tenant_session(tenant) as session:
-            configuration = await _configuration(installation, session, tenant, described, vectors)
+            configuration = await _configuration(installation, session, tenant, described)
             plan = await configuration.apply(files, prune=prune)
             if shown is not None and plan.digest() != shown.digest():
                 raise ConflictError(
@@ -224,7 +214,6 @@ async def _configuration(
     session: AsyncSession,
     tenant: str,
     described: Mapping[str, Described] | None = None,
-    vectors: Vectors = NO_VECTORS,
 ) -> Configuration:
     secrets = SecretBox(installation.encryption_keys)
     return Configuration(
@@ -233,7 +222,7 @@ async def _configuration(
         actor=ACTOR,
         agents=await agent_service(installation, session, tenant),
         tools=_tools(installation, session, tenant, described or {}),
-        articles=Articles(session=session, tenant_id=tenant, actor=ACTOR, vectors=vectors),
+        articles=Articles(session=session, tenant_id=tenant, actor=ACTOR),
         rules=Rules(session=session, tenant_id=tenant, actor=ACTOR, secrets=secrets, plugins=PluginManager.installed()),
         secrets=secrets,
         environment=os.environ,

@@ -1,24 +1,22 @@
-"""Articles as files say them. Those that came otherwise, by an import, are nobody's here until a file names them."""
+"""Articles as files say them. Those that an import brought are nobody's here until a file names them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from deskhand.agents.versions import differences, prompt_diff
-from deskhand.audit import service as audit
-from deskhand.configuration.article_document import article_file
-from deskhand.configuration.values import Action, ArticleFile, Step
-from deskhand.knowledge.articles import (
-    Vectors,
-    delete_articles,
-    find_article,
-    list_articles,
-    store_article,
-)
-from deskhand.knowledge.schemas import ArticleIn
+from deskhand.agents.versions import VersionChange, differences, prompt_diff
+from deskhand.configuration.article_document import article_content
+from deskhand.configuration.drift import Log
+from deskhand.configuration.places import in_file
+from deskhand.configuration.values import Action, ArticleFile, Drift, Step
+from deskhand.errors import InvalidInputError
+from deskhand.knowledge.models import KnowledgeArticle
+from deskhand.knowledge.shelves import service
+from deskhand.knowledge.shelves.schemas import ArticleChange, ArticleUpload
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,73 +25,78 @@ class Articles:
 
     Attributes:
         session: A session of the tenant.
-        vectors: Of the articles that are to be stored; made before the transaction began.
     """
 
     session: AsyncSession
     tenant_id: str
     actor: str
-    vectors: Vectors
 
     async def apply(self, files: Sequence[ArticleFile], *, prune: bool) -> list[Step]:
-        """Make articles what the files say; those of other files go with ``prune``."""
+        """Make articles what the files say; with ``prune`` those go that people keep and no file says."""
         steps = [await self._apply(file) for file in files]
-        said = {file.document.article.article_id for file in files}
+        said = {file.document.article_id for file in files}
         # Who keeps no article in files has said nothing of articles.
-        others = [one for one in await list_articles(self.session) if said and one.article_id not in said]
-        if not prune:
-            note = "no file says it; --prune deletes it"
-            return [*steps, *(Step(action=Action.LEFT, name=_name(one), note=note) for one in others)]
-        await delete_articles(self.session, [one.article_id for one in others])
-        for one in others:
-            await self._record("article.delete", one, before=one)
-        return [*steps, *(Step(action=Action.DELETE, name=_name(one)) for one in others)]
+        kept = await service.kept_articles(self.session) if said else ()
+        return [*steps, *[await self._without_file(one, prune=prune) for one in kept if one.article_id not in said]]
 
-    async def export(self) -> list[ArticleIn]:
-        """The articles that files say, by id."""
-        return await list_articles(self.session)
+    async def export(self) -> list[dict[str, Any]]:
+        """The articles that people keep, by id, as ``article_content`` says them."""
+        return [article_content(one) for one in await service.kept_articles(self.session)]
 
     async def _apply(self, file: ArticleFile) -> Step:
-        article = file.document.article
-        stored = await find_article(self.session, article.article_id)
-        if stored is None:
-            await store_article(self.session, self.tenant_id, article, self.vectors)
-            await self._record("article.create", article, after=article, file=file.name)
-            return Step(action=Action.CREATE, name=_name(article), file=file.name)
-        if stored == article:
-            return Step(action=Action.UNCHANGED, name=_name(article), file=file.name)
-        await store_article(self.session, self.tenant_id, article, self.vectors)
-        await self._record("article.update", article, before=stored, after=article, file=file.name)
-        now, wanted = (one.model_dump(exclude={"body"}) for one in (stored, article))
+        wanted = file.document.content()
+        stored = await service.find_article(self.session, wanted["article_id"])
+        try:
+            if stored is None:
+                data = ArticleUpload.model_validate(wanted)
+                added = await service.add_article(self.session, self.tenant_id, data, actor=self.actor)
+                await self._note(added, file)
+                return Step(action=Action.CREATE, name=_name(added), file=file.name)
+            now, source = article_content(stored), stored.source
+            taken_over = [VersionChange(pointer="/source", before=source, after=service.UPLOADED)]
+            changes = differences({**now, "body": ""}, {**wanted, "body": ""}) + taken_over * (
+                source != service.UPLOADED
+            )
+            if not changes and now == wanted:
+                return Step(action=Action.UNCHANGED, name=_name(stored), file=file.name)
+            drift = await self._drift(stored)
+            change = ArticleChange.model_validate({name: wanted[name] for name in wanted if wanted[name] != now[name]})
+            stored.source = service.UPLOADED
+            changed = await service.change_article(self.session, stored.id, change, actor=self.actor)
+        except InvalidInputError as error:
+            raise in_file(file, error) from error
+        await self._note(changed, file)
         return Step(
             action=Action.CHANGE,
-            name=_name(article),
+            name=_name(changed),
             file=file.name,
-            changes=tuple(differences(now, wanted)),
-            prompt_diff=tuple(prompt_diff(stored.body.splitlines(), article.body.splitlines(), ("now", file.name))),
+            changes=tuple(changes),
+            prompt_diff=tuple(prompt_diff(now["body"].splitlines(), wanted["body"].splitlines(), ("now", file.name))),
+            drift=tuple(drift),
         )
 
-    async def _record(
-        self,
-        operation: str,
-        article: ArticleIn,
-        *,
-        before: ArticleIn | None = None,
-        after: ArticleIn | None = None,
-        file: str = "",
-    ) -> None:
-        await audit.record(
-            self.session,
-            tenant_id=self.tenant_id,
-            actor=self.actor,
-            operation=operation,
-            resource_type="article",
-            resource_id=article.article_id,
-            before=None if before is None else article_file(before),
-            after=None if after is None else article_file(after),
-            details={"file": file} if file else {},
-        )
+    async def _without_file(self, article: KnowledgeArticle, *, prune: bool) -> Step:
+        if not prune:
+            return Step(action=Action.LEFT, name=_name(article), note="no file says it; --prune deletes it")
+        drift = await self._drift(article)
+        await service.remove_article(self.session, article.id, actor=self.actor)
+        return Step(action=Action.DELETE, name=_name(article), drift=tuple(drift))
+
+    async def _drift(self, article: KnowledgeArticle) -> list[Drift]:
+        return await Log(self.session, self.tenant_id, self.actor).drift(article.id, (), ("article.",))
+
+    async def _note(self, article: KnowledgeArticle, file: ArticleFile) -> None:
+        await Log(self.session, self.tenant_id, self.actor).note("knowledge", article.id, {"file": file.name})
 
 
-def _name(article: ArticleIn) -> str:
+def _changes(stored: KnowledgeArticle, wanted: dict[str, Any]) -> list[VersionChange]:
+    """What differs but for the text, which is shown by lines; an imported article becomes one that people keep."""
+    sides = [
+        {**content, "body": "", "source": source}
+        for content, source in ((article_content(stored), stored.source), (wanted, service.UPLOADED))
+    ]
+    return differences(*sides)
+
+
+def _name(article: KnowledgeArticle) -> str:
     return f"article {article.article_id}"

@@ -23,7 +23,6 @@ from deskhand.errors import ConflictError, FieldProblem, InvalidInputError
 from deskhand.kit.nearest import what_exists
 from deskhand.kit.pointer import fault_sentence
 from deskhand.kit.yaml import MAX_CHARACTERS, UnreadableYamlError, read_yaml, write_yaml
-from deskhand.knowledge.schemas import ArticleIn
 
 SUFFIXES = (".yaml", ".yml")
 MOST_FILES = 1_000
@@ -117,7 +116,7 @@ def _key_of(document: AgentDocument | ToolDocument | ArticleDocument | TenantDoc
     if isinstance(document, ToolDocument):
         return "slug", document.slug
     if isinstance(document, ArticleDocument):
-        return "article_id", document.article.article_id
+        return "article_id", document.article_id
     # A folder is about one tenant, which whoever applies it names.
     return "kind", document.kind
 
@@ -205,11 +204,11 @@ def tool_files(tools: Iterable[tuple[Mapping[str, Any], str | None]]) -> dict[st
     return files
 
 
-def article_files(articles: Iterable[ArticleIn]) -> dict[str, str]:
-    """File name to text, for articles by their ids."""
+def article_files(articles: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """File name to text, for articles as ``article_content`` says them, by their ids."""
     files: dict[str, str] = {}
     for article in articles:
-        name = _free(f"article.{_slug(article.article_id)}", files.__contains__)
+        name = _free(f"article.{_slug(article['article_id'])}", files.__contains__)
         files[name] = write_yaml(article_file(article))
     return files
 

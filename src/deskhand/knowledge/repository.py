@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -235,22 +235,6 @@ async def article(session: AsyncSession, article_id: str) -> KnowledgeArticle | 
     """The article of that id."""
     query = select(KnowledgeArticle).where(KnowledgeArticle.article_id == article_id).limit(1)
     return (await session.execute(query)).scalar_one_or_none()
-
-
-async def articles_of(session: AsyncSession, source: str) -> Sequence[KnowledgeArticle]:
-    """Articles of one source, by id."""
-    query = select(KnowledgeArticle).where(KnowledgeArticle.source == source).order_by(KnowledgeArticle.article_id)
-    return (await session.scalars(query)).all()
-
-
-async def put_article(session: AsyncSession, values: dict[str, Any]) -> None:
-    """Insert one, or replace the one of its id."""
-    await _upsert(session, KnowledgeArticle, [values], ("tenant_id", "article_id"))
-
-
-async def delete_articles(session: AsyncSession, article_ids: Collection[str]) -> None:
-    """Delete those of these ids."""
-    await session.execute(delete(KnowledgeArticle).where(KnowledgeArticle.article_id.in_(list(article_ids))))
 
 
 # -- imports -------------------------------------------------------------------------------------

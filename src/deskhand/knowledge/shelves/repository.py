@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -37,6 +38,18 @@ async def article(session: AsyncSession, row_id: UUID, *, lock: bool = False) ->
     """The article of that row; held until the transaction ends where it is to be changed."""
     query = select(KnowledgeArticle).where(KnowledgeArticle.id == row_id)
     return await session.scalar(query.with_for_update() if lock else query)
+
+
+async def find_article(session: AsyncSession, article_id: str) -> KnowledgeArticle | None:
+    """The article of that id; held until the transaction ends, because it is about to be changed."""
+    query = select(KnowledgeArticle).where(KnowledgeArticle.article_id == article_id).with_for_update()
+    return await session.scalar(query)
+
+
+async def articles_of(session: AsyncSession, source: str) -> Sequence[KnowledgeArticle]:
+    """Articles of one source, by their ids."""
+    query = select(KnowledgeArticle).where(KnowledgeArticle.source == source).order_by(KnowledgeArticle.article_id)
+    return (await session.scalars(query)).all()
 
 
 async def add_article(session: AsyncSession, **values: Any) -> KnowledgeArticle | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -28,6 +29,8 @@ from deskhand.knowledge.shelves.schemas import (
 )
 from deskhand.knowledge.upkeep import jobs
 
+UPLOADED = "upload"
+"""The source of an article that people here keep; others came by an import, which would bring them again."""
 _EXCERPT = 400
 _MOST_WORDS = 12
 _WORD = re.compile(r"[^\W_]{3,40}")
@@ -50,6 +53,16 @@ async def get_article(session: AsyncSession, row_id: UUID, *, lock: bool = False
     return article
 
 
+async def kept_articles(session: AsyncSession) -> Sequence[KnowledgeArticle]:
+    """Every article that people here keep, by its id, with its text."""
+    return await repository.articles_of(session, UPLOADED)
+
+
+async def find_article(session: AsyncSession, article_id: str) -> KnowledgeArticle | None:
+    """The article of that id, wherever it came from."""
+    return await repository.find_article(session, article_id)
+
+
 async def add_article(session: AsyncSession, tenant_id: str, data: ArticleUpload, *, actor: str) -> KnowledgeArticle:
     """Add an article; it is found by its words at once, and by its meaning when a worker has made its vector.
 
@@ -59,7 +72,7 @@ async def add_article(session: AsyncSession, tenant_id: str, data: ArticleUpload
     """
     article = await repository.add_article(
         session, tenant_id=tenant_id, article_id=data.article_id, title=data.title,
-        body=_markdown(data.body, data.format), url=data.url, tags=data.tags, source="upload",
+        body=_markdown(data.body, data.format), url=data.url, tags=data.tags, source=UPLOADED,
     )  # fmt: skip
     if article is None:
         raise ConflictError(f"There is an article '{data.article_id}' already; change that one.")
