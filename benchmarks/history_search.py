@@ -26,6 +26,7 @@ from benchmarks.support import tenant_database
 from sqlalchemy import text
 from tests.knowledge.paraphrases import DATA, paraphrases
 
+from deskhand.kit.db.companies import EVERY_COMPANY
 from deskhand.kit.db.session import Database
 from deskhand.knowledge import repository, search
 from deskhand.knowledge.embedding import LexicalOnly, embed_texts, load_embedder, ticket_text
@@ -55,7 +56,7 @@ async def fill(db: Database, tenant: str, count: int, rows: list[dict[str, Any]]
                     "embedding": [value / length for value in noisy], "embedding_model": load_embedder().name,
                 }
             )  # fmt: skip
-        async with db.tenant_session(tenant) as session:
+        async with db.tenant_session(tenant, companies=EVERY_COMPANY) as session:
             await repository.upsert_tickets(session, batch)
 
 
@@ -73,7 +74,7 @@ async def timed(name: str, work: Any, queries: list[str]) -> None:
 async def vectors_alone(db: Database, query: str) -> None:
     """The cheapest search there is: the nearest vectors in one statement."""
     (vector,) = await embed_texts(load_embedder(), [query])
-    async with db.tenant_session(TENANTS[0]) as session:
+    async with db.tenant_session(TENANTS[0], companies=EVERY_COMPANY) as session:
         await session.execute(
             text(
                 "SELECT ticket_id, embedding_similarity(embedding, CAST(:v AS real[])) AS near FROM ticket_history"
@@ -86,7 +87,7 @@ async def vectors_alone(db: Database, query: str) -> None:
 async def plan(db: Database, query: str) -> list[str]:
     """The plan of the search statement, as executed."""
     (vector,) = load_embedder().embed([query])
-    async with db.tenant_session(TENANTS[0]) as session:
+    async with db.tenant_session(TENANTS[0], companies=EVERY_COMPANY) as session:
         prepared = await search.prepare_query(
             session, "ticket_history", query, HISTORY, vector=vector, model=load_embedder().name
         )
@@ -109,7 +110,7 @@ async def main() -> None:
             print(f"{count} tickets in each of {len(TENANTS)} tenants, {os.cpu_count()} cores")
 
             async def product(query: str, embedder: Any = None) -> None:
-                async with db.tenant_session(TENANTS[0]) as session:
+                async with db.tenant_session(TENANTS[0], companies=EVERY_COMPANY) as session:
                     await search.search_history(session, query, embedder=embedder)
 
             async def by_words(query: str) -> None:

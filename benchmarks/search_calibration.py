@@ -18,6 +18,7 @@ import numpy as np
 from benchmarks.support import tenant_database
 from tests.knowledge.paraphrases import DATA, TENANT, article_of, paraphrases, topics_of_history
 
+from deskhand.kit.db.companies import EVERY_COMPANY
 from deskhand.kit.db.session import Database
 from deskhand.knowledge import importer, repository, search
 from deskhand.knowledge.embedding import load_embedder
@@ -32,7 +33,7 @@ async def measure(
 ) -> list[Pair]:
     """Cosine, shared words and truth of one query against every row."""
     (vector,) = load_embedder().embed([text])
-    async with db.tenant_session(TENANT) as session:
+    async with db.tenant_session(TENANT, companies=EVERY_COMPANY) as session:
         query = await search.prepare_query(session, table, text, calibration, vector=vector, model=load_embedder().name)
         query = repository.excluding(query, TicketNames("servicedesk_plus", (leave,))) if leave else query
         rows = await repository.search(session, table, query, limit=10_000)
@@ -99,7 +100,7 @@ async def gather(db: Database) -> None:
 async def each_other(db: Database, topics: dict[str, str]) -> list[Pair]:
     """Every invented ticket, as it was before it was resolved, against the others."""
     pairs: list[Pair] = []
-    async with db.tenant_session(TENANT) as session:
+    async with db.tenant_session(TENANT, companies=EVERY_COMPANY) as session:
         stored = await repository.stored_tickets(session, list(topics))
     for row in stored:
         ticket_id = row["ticket_id"]

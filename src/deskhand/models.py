@@ -15,7 +15,7 @@ from deskhand.kit.db.proofs import ProofKey
 from deskhand.knowledge.models import EnhancementFeedback, KnowledgeArticle, SystemInventory, TicketHistory
 from deskhand.knowledge.upkeep.models import HistoryRefresh, KnowledgeJob
 from deskhand.schedules.models import ScheduleFire
-from deskhand.tenants.models import EnhancementHistory, TenantConfig
+from deskhand.tenants.models import DeskCompany, EnhancementHistory, TenantConfig
 
 __all__ = [
     "Agent",
@@ -29,6 +29,7 @@ __all__ = [
     "Base",
     "Budget",
     "BudgetUse",
+    "DeskCompany",
     "EnhancementFeedback",
     "EnhancementHistory",
     "ExecutionStep",

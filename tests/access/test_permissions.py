@@ -29,6 +29,7 @@ from deskhand.access import guards
 from deskhand.agents.models import Agent, AgentTrigger
 from deskhand.api import ApiConfig, create_app
 from deskhand.connectors.models import ToolSource
+from deskhand.kit.db.companies import EVERY_COMPANY
 from deskhand.kit.db.session import Database
 from deskhand.knowledge.models import KnowledgeArticle, TicketHistory
 from deskhand.knowledge.upkeep import jobs
@@ -363,9 +364,9 @@ async def one_of_everything(world: World, tenant: str) -> dict[str, str]:
     approval = await waiting_approval(api.db, tenant, run)
     person = await account(api, f"member@{tenant}.example", **{tenant: "viewer"})
     provider = await register(api, "https://login.example.com", tenant)
-    async with api.db.tenant_session(tenant) as session:
+    async with api.db.tenant_session(tenant, companies=EVERY_COMPANY) as session:
         session.add(ToolSource(tenant_id=tenant, slug=f"shop-{tenant}", kind="openapi", name="Shop"))
-    async with api.db.tenant_session(tenant) as session:
+    async with api.db.tenant_session(tenant, companies=EVERY_COMPANY) as session:
         article = KnowledgeArticle(tenant_id=tenant, article_id="KB-1", title="Printers", body="Open the lid.")
         solved = TicketHistory(tenant_id=tenant, ticket_id="1", description="It jams.")
         session.add_all([article, solved])

@@ -36,6 +36,7 @@ from deskhand.access.principal import Principal
 from deskhand.agents.models import Agent
 from deskhand.audit.models import AuditLog
 from deskhand.connectors.models import ToolSource
+from deskhand.kit.db.companies import EVERY_COMPANY
 from deskhand.kit.db.session import Database
 from deskhand.knowledge.models import KnowledgeArticle, TicketHistory
 from deskhand.knowledge.upkeep.models import KnowledgeJob
@@ -176,12 +177,12 @@ class World:
 
     async def paused_job(self) -> dict[str, str]:
         ids = await self.job()
-        async with self.api.db.tenant_session("acme") as session:
+        async with self.api.db.tenant_session("acme", companies=EVERY_COMPANY) as session:
             (await session.get_one(KnowledgeJob, UUID(ids["job_id"]))).state = "paused"
         return ids
 
     async def article(self) -> dict[str, str]:
-        async with self.api.db.tenant_session("acme") as session:
+        async with self.api.db.tenant_session("acme", companies=EVERY_COMPANY) as session:
             name = f"KB-{next(self.tickets)}"
             article = KnowledgeArticle(tenant_id="acme", article_id=name, title="Printers", body="Open the lid.")
             session.add(article)
@@ -189,7 +190,7 @@ class World:
             return {"article_id": str(article.id)}
 
     async def solved(self) -> dict[str, str]:
-        async with self.api.db.tenant_session("acme") as session:
+        async with self.api.db.tenant_session("acme", companies=EVERY_COMPANY) as session:
             solved = TicketHistory(tenant_id="acme", ticket_id=str(next(self.tickets)), description="It jams.")
             session.add(solved)
             await session.flush()

@@ -12,6 +12,7 @@ from sqlalchemy import text
 from tests.knowledge.desks import SolvingDesk, solving_desk
 from tests.support.desks import DESKS
 
+from deskhand.kit.db.companies import EVERY_COMPANY
 from deskhand.kit.db.session import Database
 from deskhand.knowledge import importer, search
 from deskhand.knowledge.embedding import LexicalOnly
@@ -34,7 +35,7 @@ async def desk(request: pytest.FixtureRequest) -> AsyncIterator[SolvingDesk]:
 
 
 async def stored(db: Database, tenant: str, columns: str = "subject") -> list[tuple[object, ...]]:
-    async with db.tenant_session(tenant) as session:
+    async with db.tenant_session(tenant, companies=EVERY_COMPANY) as session:
         return [tuple(row) for row in await session.execute(text(f"SELECT {columns} FROM ticket_history ORDER BY 1"))]
 
 
@@ -96,7 +97,7 @@ async def test_a_ticket_is_one_ticket_under_both_its_names(
     assert await stored(clean_db, tenant, "ticket_id, coalesce(desk_id, ticket_id), resolution") == [
         (shown, ticket_id, "Cleaned the rollers.")  # what the file says nothing about is kept
     ]
-    async with clean_db.tenant_session(tenant) as session:
+    async with clean_db.tenant_session(tenant, companies=EVERY_COMPANY) as session:
         for name in (shown, ticket_id):
             own = TicketNames(desk.tool_type, (name,))
             assert (
@@ -112,7 +113,7 @@ async def test_a_history_that_was_imported_under_internal_ids_gets_its_numbers(
 ) -> None:
     ticket_id = desk.solve("Outlook asks for the password")
     desk.simulator.clock.advance(86_400)
-    async with clean_db.tenant_session(tenant) as session:
+    async with clean_db.tenant_session(tenant, companies=EVERY_COMPANY) as session:
         await session.execute(
             text(
                 "INSERT INTO ticket_history (tenant_id, tool_type, ticket_id, subject, description, source)"

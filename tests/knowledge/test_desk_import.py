@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import text
 
+from deskhand.kit.db.companies import EVERY_COMPANY
 from deskhand.kit.db.session import Database
 from deskhand.kit.http import HttpClientFactory
 from deskhand.knowledge import importer
@@ -72,7 +73,7 @@ async def test_resolved_tickets_arrive_page_by_page_through_limits_and_outages(
     assert pages[-1] == 120
     assert 50 in pages
     assert (again.created, again.updated, again.unchanged) == (0, 0, 1)
-    async with clean_db.tenant_session(tenant) as session:
+    async with clean_db.tenant_session(tenant, companies=EVERY_COMPANY) as session:
         row = (
             await session.execute(
                 text("SELECT description, resolution, priority, source FROM ticket_history WHERE desk_id = '1000'")

@@ -17,6 +17,7 @@ from tests.knowledge.conftest import Remembering
 from tests.knowledge.paraphrases import DATA, TENANT
 
 from deskhand.errors import InvalidInputError, NotFoundError
+from deskhand.kit.db.companies import EVERY_COMPANY
 from deskhand.kit.db.session import Database
 from deskhand.knowledge import importer, search
 from deskhand.knowledge.batches import ImportStoppedError
@@ -38,7 +39,7 @@ def write_lines(path: Path, rows: list[object]) -> Path:
 
 
 async def stored(db: Database, columns: str = "ticket_id") -> list[tuple[object, ...]]:
-    async with db.tenant_session(TENANT) as session:
+    async with db.tenant_session(TENANT, companies=EVERY_COMPANY) as session:
         return [tuple(row) for row in await session.execute(text(f"SELECT {columns} FROM ticket_history ORDER BY 1"))]
 
 
@@ -178,7 +179,7 @@ async def test_rows_that_name_no_desk_belong_to_the_tenants_own(
     clean_db: Database, make_tenant: MakeTenant, tmp_path: Path
 ) -> None:
     await make_tenant(TENANT)
-    async with clean_db.tenant_session(TENANT) as session:
+    async with clean_db.tenant_session(TENANT, companies=EVERY_COMPANY) as session:
         await session.execute(text("UPDATE tenant_configs SET tool_type = 'zendesk'"))
     path = write_lines(tmp_path / "t.jsonl", [ticket(1), ticket(2, tool_type="jira")])
     await importer.import_tickets(clean_db, TENANT, path, embedder=WORDS)
@@ -325,7 +326,7 @@ async def test_progress_moves_from_start_to_end(clean_db: Database, tenant: str,
 
 
 async def test_the_demo_articles_arrive_as_markdown_with_their_source(known: Database) -> None:
-    async with known.tenant_session(TENANT) as session:
+    async with known.tenant_session(TENANT, companies=EVERY_COMPANY) as session:
         rows = await session.execute(text("SELECT article_id, title, body, tags, source FROM knowledge_articles"))
     articles = {row.article_id: row for row in rows}
     sources = [row.source for row in articles.values()]
@@ -369,7 +370,7 @@ async def test_systems_keep_what_has_no_column(clean_db: Database, tenant: str, 
     report = await importer.import_systems(clean_db, tenant, path)
     again = await importer.import_systems(clean_db, tenant, path)
     assert (report.created, again.unchanged) == (2, 2)
-    async with clean_db.tenant_session(tenant) as session:
+    async with clean_db.tenant_session(tenant, companies=EVERY_COMPANY) as session:
         hits = await search.find_systems(session, "The ERP does not start")
     assert hits[0].hostname == "srv-1"
     assert hits[0].attributes == {"owner": "Finance"}

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
+from deskhand.kit.db.companies import EVERY_COMPANY
 from deskhand.kit.db.session import Database
 from deskhand.knowledge import importer
 from deskhand.knowledge.embedding import LexicalOnly
@@ -104,7 +105,7 @@ async def test_a_bad_row_is_one_bad_row(clean_db: Database, tenant: str, tmp_pat
     report = await importer.import_tickets(clean_db, tenant, path, on_error="continue", embedder=LexicalOnly())
     assert (report.created, report.failed) == (2, 1)
     assert "3" in report.problems[0].where, "the place in the file is told"
-    async with clean_db.tenant_session(tenant) as session:
+    async with clean_db.tenant_session(tenant, companies=EVERY_COMPANY) as session:
         numbers = await session.scalars(text("SELECT ticket_id FROM ticket_history ORDER BY ticket_id"))
         assert list(numbers) == ["10482", "10484"]
 

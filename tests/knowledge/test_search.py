@@ -10,6 +10,7 @@ from tests.conftest import MakeTenant
 from tests.knowledge.conftest import Remembering
 from tests.knowledge.paraphrases import DATA, TENANT, article_of, paraphrases, topics_of_history
 
+from deskhand.kit.db.companies import EVERY_COMPANY
 from deskhand.kit.db.session import Database
 from deskhand.knowledge import search
 from deskhand.knowledge.embedding import Embedder, LexicalOnly
@@ -23,7 +24,7 @@ async def first_and_third(db: Database, embedder: Embedder, use: str) -> tuple[i
     """How often a hit of the right kind is first, is among three; and how many were asked."""
     topics, first, third = topics_of_history(), 0, 0
     asked = paraphrases(use)
-    async with db.tenant_session(TENANT) as session:
+    async with db.tenant_session(TENANT, companies=EVERY_COMPANY) as session:
         for one in asked:
             hits = await search.search_history(session, one.text, limit=3, embedder=embedder)
             kinds = [topics[hit.ticket_id] for hit in hits]
@@ -48,7 +49,7 @@ async def test_words_alone_still_find_most(known: Database) -> None:
 async def test_articles_are_found_for_what_they_answer(known: Database, embedder: Remembering) -> None:
     right = shown = 0
     asked = [one for one in paraphrases("held-out") if article_of(one.topic, one.text)]
-    async with known.tenant_session(TENANT) as session:
+    async with known.tenant_session(TENANT, companies=EVERY_COMPANY) as session:
         for one in asked:
             hits = await search.search_articles(session, one.text, embedder=embedder)
             shown += bool(hits)
@@ -60,7 +61,7 @@ async def test_articles_are_found_for_what_they_answer(known: Database, embedder
 
 @pytest.mark.parametrize("query", [one.text for one in paraphrases("no-answer")])
 async def test_no_procedure_is_offered_where_none_fits(known: Database, embedder: Remembering, query: str) -> None:
-    async with known.tenant_session(TENANT) as session:
+    async with known.tenant_session(TENANT, companies=EVERY_COMPANY) as session:
         assert await search.search_articles(session, query, embedder=embedder) == []
         strong = [hit for hit in await search.search_history(session, query, embedder=embedder) if hit.score > 0.4]
     assert strong == []
@@ -82,13 +83,13 @@ async def test_each_real_demo_ticket_gets_its_procedure_and_no_other(
     known: Database, embedder: Remembering, ticket: dict[str, str]
 ) -> None:
     query = f"{ticket['short_description']}\n{ticket['description']}"
-    async with known.tenant_session(TENANT) as session:
+    async with known.tenant_session(TENANT, companies=EVERY_COMPANY) as session:
         hits = await search.search_articles(session, query, embedder=embedder)
     assert [hit.article_id for hit in hits] == [PROCEDURE[ticket["number"]]]
 
 
 async def test_a_printer_ticket_is_not_offered_the_expenses(known: Database, embedder: Remembering) -> None:
-    async with known.tenant_session(TENANT) as session:
+    async with known.tenant_session(TENANT, companies=EVERY_COMPANY) as session:
         offered = await search.search_articles(session, "Printer is out of toner", embedder=embedder, limit=10)
         asked_for = await search.search_articles(session, "duplicate expense lines", embedder=embedder)
     assert "WA-managing-your-existing-expenses" not in {hit.article_id for hit in offered}
@@ -108,7 +109,7 @@ async def test_a_printer_ticket_is_not_offered_the_expenses(known: Database, emb
 async def test_an_exact_code_finds_the_ticket_that_has_it(
     known: Database, embedder: Remembering, code: str, subject: str, by_words: bool
 ) -> None:
-    async with known.tenant_session(TENANT) as session:
+    async with known.tenant_session(TENANT, companies=EVERY_COMPANY) as session:
         hits = await search.search_history(
             session, f"what does {code} mean?", embedder=LexicalOnly() if by_words else embedder
         )
@@ -117,7 +118,7 @@ async def test_an_exact_code_finds_the_ticket_that_has_it(
 
 
 async def test_hits_say_where_they_come_from_and_scores_stay_in_range(known: Database, embedder: Remembering) -> None:
-    async with known.tenant_session(TENANT) as session:
+    async with known.tenant_session(TENANT, companies=EVERY_COMPANY) as session:
         hits = await search.search_history(session, "I forgot my email password", embedder=embedder)
     by_id = {hit.ticket_id: hit for hit in hits}
     assert by_id["INC0000004"].source == "workarena"
@@ -129,7 +130,7 @@ async def test_hits_say_where_they_come_from_and_scores_stay_in_range(known: Dat
 
 async def test_equal_scores_stand_in_the_order_of_their_ids(known: Database) -> None:
     """Else the same history would give another note after each import, whose rows have random keys."""
-    async with known.tenant_session(TENANT) as session:
+    async with known.tenant_session(TENANT, companies=EVERY_COMPANY) as session:
         every, few = [
             await search.search_history(session, "VPN drops", limit=limit, floor=0.0, embedder=LexicalOnly())
             for limit in (50, 9)
@@ -141,7 +142,7 @@ async def test_equal_scores_stand_in_the_order_of_their_ids(known: Database) -> 
 
 async def test_the_ticket_itself_is_left_out(known: Database, embedder: Remembering) -> None:
     query = "Printer offline\nPrinter PRN-204 shows offline for everybody in accounting."
-    async with known.tenant_session(TENANT) as session:
+    async with known.tenant_session(TENANT, companies=EVERY_COMPANY) as session:
         with_it = await search.search_history(session, query, embedder=embedder)
         without = await search.search_history(
             session, query, embedder=embedder, exclude_ticket=TicketNames("servicedesk_plus", ("INV-1031",))
@@ -165,7 +166,7 @@ ODD = [
 
 @pytest.mark.parametrize("query", ODD, ids=[str(place) for place in range(len(ODD))])
 async def test_odd_queries_find_nothing_and_break_nothing(known: Database, embedder: Remembering, query: str) -> None:
-    async with known.tenant_session(TENANT) as session:
+    async with known.tenant_session(TENANT, companies=EVERY_COMPANY) as session:
         for one in (embedder, LexicalOnly()):
             assert await search.search_articles(session, query, embedder=one) == []
             await search.search_history(session, query, embedder=one)
@@ -176,21 +177,21 @@ async def test_another_tenant_finds_nothing_of_it(
     known: Database, make_tenant: MakeTenant, embedder: Remembering
 ) -> None:
     await make_tenant("other")
-    async with known.tenant_session("other") as session:
+    async with known.tenant_session("other", companies=EVERY_COMPANY) as session:
         assert await search.search_history(session, "error 809", embedder=embedder, floor=0.0) == []
         assert await search.search_articles(session, "VPN error 809", embedder=embedder, floor=0.0) == []
         assert await search.find_systems(session, "prn-204 and 10.20.30.12") == []
 
 
 async def test_vectors_of_another_model_are_not_compared(known: Database, embedder: Remembering) -> None:
-    async with known.tenant_session(TENANT) as session:
+    async with known.tenant_session(TENANT, companies=EVERY_COMPANY) as session:
         await session.execute(text("UPDATE ticket_history SET embedding_model = 'older-model'"))
         hits = await search.search_history(session, "error 809", embedder=embedder)
     assert hits[0].codes == ("809",)  # by its words
 
 
 async def test_german_finds_english_tickets(known: Database, embedder: Remembering) -> None:
-    async with known.tenant_session(TENANT) as session:
+    async with known.tenant_session(TENANT, companies=EVERY_COMPANY) as session:
         hits = await search.search_history(
             session, "Passwort vergessen\nIch habe mein Kennwort vergessen und kann mich nicht anmelden.",
             embedder=embedder, floor=0.0,
@@ -218,7 +219,7 @@ def test_floors_are_where_they_were_measured() -> None:
     ],
 )
 async def test_systems_are_recognised(known: Database, words: str, hostname: str, match: str) -> None:
-    async with known.tenant_session(TENANT) as session:
+    async with known.tenant_session(TENANT, companies=EVERY_COMPANY) as session:
         hits = await search.find_systems(session, words)
     assert (hits[0].hostname, hits[0].match) == (hostname, match)
 
@@ -227,5 +228,5 @@ async def test_systems_are_recognised(known: Database, words: str, hostname: str
     "words", ["srv-fs02 is down", "sapling in the garden", "10.20.30.121 is slow", "prn-2045", "nothing named here"]
 )
 async def test_a_near_miss_names_no_system(known: Database, words: str) -> None:
-    async with known.tenant_session(TENANT) as session:
+    async with known.tenant_session(TENANT, companies=EVERY_COMPANY) as session:
         assert await search.find_systems(session, words) == []

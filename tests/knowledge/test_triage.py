@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from tests.knowledge.conftest import Remembering
 from tests.knowledge.paraphrases import TENANT, paraphrases, topics_of_history
 
+from deskhand.kit.db.companies import EVERY_COMPANY
 from deskhand.kit.db.session import Database
 from deskhand.knowledge import search
 from deskhand.knowledge.triage import NEIGHBOURS, suggest
@@ -62,7 +63,7 @@ async def test_suggestions_on_paraphrased_tickets_are_right(known: Database, emb
     """Measured: 26 of 36 categories and 26 of 36 priorities suggested, every one of them right."""
     suggested = {"category": 0, "priority": 0}
     wrong = []
-    async with known.tenant_session(TENANT) as session:
+    async with known.tenant_session(TENANT, companies=EVERY_COMPANY) as session:
         for one in [*paraphrases("tuning"), *paraphrases("held-out")]:
             triage = await search.triage_ticket(session, one.text, embedder=embedder)
             for label in (triage.category, triage.priority):
@@ -75,7 +76,7 @@ async def test_suggestions_on_paraphrased_tickets_are_right(known: Database, emb
 
 
 async def test_it_keeps_silent_on_what_the_history_does_not_know(known: Database, embedder: Remembering) -> None:
-    async with known.tenant_session(TENANT) as session:
+    async with known.tenant_session(TENANT, companies=EVERY_COMPANY) as session:
         for one in paraphrases("no-answer"):
             triage = await search.triage_ticket(session, one.text, embedder=embedder)
             assert triage.category.value is None, one.text
@@ -85,7 +86,7 @@ async def test_it_keeps_silent_on_what_the_history_does_not_know(known: Database
 async def test_it_mostly_keeps_silent_when_the_kind_of_problem_is_new(known: Database, embedder: Remembering) -> None:
     """Each ticket with its own kind of problem taken out of the history. Measured: 5 suggestions, 3 of them wrong."""
     topics, wrong = topics_of_history(), 0
-    async with known.tenant_session(TENANT) as session:
+    async with known.tenant_session(TENANT, companies=EVERY_COMPANY) as session:
         for one in [*paraphrases("tuning"), *paraphrases("held-out")]:
             hits = await search.search_history(session, one.text, limit=58, floor=0.0, embedder=embedder)
             category = suggest([hit for hit in hits if topics[hit.ticket_id] != one.topic]).category

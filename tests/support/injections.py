@@ -33,6 +33,7 @@ from tests.support.mcp_servers import text as mcp_text
 from tests.support.openapi import SHOP, TOKEN, Seen
 from tests.support.product import Customer, Product
 
+from deskhand.kit.db.companies import EVERY_COMPANY
 from deskhand.knowledge.models import KnowledgeArticle, SystemInventory, TicketHistory
 from deskhand.simulators.models import Reply, obliging
 from deskhand.simulators.outside import OutsideSimulator
@@ -162,7 +163,7 @@ class Scene:
 
     async def know(self, model: Any, **values: Any) -> None:
         """A row of the tenant's knowledge."""
-        async with self.product.db.tenant_session(self.tenant_id) as session:
+        async with self.product.db.tenant_session(self.tenant_id, companies=EVERY_COMPANY) as session:
             await session.execute(insert(model).values(tenant_id=self.tenant_id, **values))
 
     async def own_tools(self, tenant: Customer) -> None:

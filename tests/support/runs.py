@@ -12,6 +12,7 @@ from deskhand.engine.journal import Journal
 from deskhand.kit.http import HttpClientFactory
 from deskhand.plugins.contract import Ticket
 from deskhand.tenants.models import TenantConfig
+from deskhand.work.companies import CompanyWall
 from deskhand.work.run import Run
 
 AGENT_ID = UUID(int=7)
@@ -45,6 +46,7 @@ def run_of(running: RunningExecution | None = None, **version: Any) -> Run:
         version=made,
         agent_name="Night digest",
         tenant=TenantConfig(tenant_id="acme", name="Acme", tool_type="jira"),
+        wall=CompanyWall({}, frozenset()),
         journal=cast(Journal, None),
         http=HttpClientFactory(),
         deadline=0.0,

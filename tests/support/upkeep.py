@@ -15,6 +15,7 @@ from tests.support.desks import KINDS
 from tests.support.logins import open_pool
 
 from deskhand.kit.crypto import SecretBox
+from deskhand.kit.db.companies import EVERY_COMPANY
 from deskhand.kit.db.session import Database
 from deskhand.kit.http import HttpClientFactory
 from deskhand.knowledge.embedding import Embedder, LexicalOnly
@@ -39,7 +40,7 @@ class Upkeep:
 
     async def job(self, kind: str = "history") -> KnowledgeJob:
         """The newest job of a kind."""
-        async with self.db.tenant_session(TENANT) as session:
+        async with self.db.tenant_session(TENANT, companies=EVERY_COMPANY) as session:
             page = await jobs.list_jobs(session)
             return next(job for job in page.items if job.kind == kind)
 
@@ -55,15 +56,15 @@ class Upkeep:
         return await self.job(kind)
 
     async def paused(self, job_id: UUID) -> None:
-        async with self.db.tenant_session(TENANT) as session:
+        async with self.db.tenant_session(TENANT, companies=EVERY_COMPANY) as session:
             assert (await jobs.pause(session, job_id, actor="test")).state == JobState.PAUSED
 
     async def resumed(self, job_id: UUID) -> None:
-        async with self.db.tenant_session(TENANT) as session:
+        async with self.db.tenant_session(TENANT, companies=EVERY_COMPANY) as session:
             assert (await jobs.resume(session, job_id, actor="test")).state == JobState.QUEUED
 
     async def rows(self, statement: str, **values: Any) -> list[tuple[Any, ...]]:
-        async with self.db.tenant_session(TENANT) as session:
+        async with self.db.tenant_session(TENANT, companies=EVERY_COMPANY) as session:
             result = await session.execute(text(statement), values)
             return [tuple(row) for row in result.all()] if result.returns_rows else []
 

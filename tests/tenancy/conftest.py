@@ -17,8 +17,11 @@ SEEDS = {
         VALUES ('{t}', 'secret of {t}', 'secret of {t}')""",
     "enhancement_history": """INSERT INTO enhancement_history (id, tenant_id, ticket_id, llm_output)
         VALUES ('{n}0000000-0000-4000-8000-000000000001', '{t}', '1', 'secret of {t}')""",
-    "ticket_history": """INSERT INTO ticket_history (tenant_id, ticket_id, description)
-        VALUES ('{t}', '1', 'secret of {t}')""",
+    # Shared, so that the tenant's wall is attacked here alone; the one between companies is in test_companies.py.
+    "ticket_history": """INSERT INTO ticket_history (tenant_id, ticket_id, description, shared)
+        VALUES ('{t}', '1', 'secret of {t}', true)""",
+    "desk_companies": """INSERT INTO desk_companies (tenant_id, tool_type, company_id, name)
+        VALUES ('{t}', 'jira', '1', 'secret of {t}')""",
     "audit_log": """INSERT INTO audit_log (tenant_id, actor, operation, resource_type, entry_hash)
         VALUES ('{t}', 'secret of {t}', 'x', 'x', sha256('{t}'))""",
     "agents": """INSERT INTO agents (id, tenant_id, name, status, system_prompt)
@@ -75,9 +78,10 @@ SEEDS = {
         VALUES ('{t}', 'history', 'jira', 'secret of {t}')""",
     "history_refreshes": """INSERT INTO history_refreshes (tenant_id, tool_type, ticket_id, error)
         VALUES ('{t}', 'jira', '1', 'secret of {t}')""",
-    "knowledge_articles": """INSERT INTO knowledge_articles (tenant_id, article_id, title, body)
-        VALUES ('{t}', 'KB1', 'secret of {t}', 'x')""",
-    "system_inventory": "INSERT INTO system_inventory (tenant_id, hostname) VALUES ('{t}', 'secret-of-{t}')",
+    "knowledge_articles": """INSERT INTO knowledge_articles (tenant_id, article_id, title, body, shared)
+        VALUES ('{t}', 'KB1', 'secret of {t}', 'x', true)""",
+    "system_inventory": "INSERT INTO system_inventory (tenant_id, hostname, shared)"
+    " VALUES ('{t}', 'secret-of-{t}', true)",
     "enhancement_feedback": """INSERT INTO enhancement_feedback
         (tenant_id, ticket_id, enhancement_id, feedback_type, feedback_comment)
         VALUES ('{t}', '1', '{n}0000000-0000-4000-8000-000000000001', 'thumbs_up', 'secret of {t}')""",

@@ -63,7 +63,7 @@ FOR_THE_DOOR = {
     "writes_on_ticket(text,text,text,integer)",
 }
 OF_ITS_OWN_TENANT = {"approving_members()"}  # reads accounts, which belong to no tenant, and answers members alone
-CHECKER = "session_proof()"  # reads the key, so it is its owner's and nobody else's
+CHECKERS = {"session_proof()", "session_companies()"}  # read the key, so they are its owner's and nobody else's
 
 DEFINERS = """
     SELECT p.oid::regprocedure::text AS signature, pg_get_userbyid(p.proowner) AS owner, p.proconfig AS config,
@@ -76,9 +76,9 @@ DEFINERS = """
 
 async def test_the_list_is_complete_and_each_is_shut(acme):
     found = {row["signature"]: row for row in await acme.fetch(DEFINERS)}
-    assert set(found) == {*ACROSS_TENANTS, *OF_ITS_OWN_TENANT, CHECKER}
+    assert set(found) == {*ACROSS_TENANTS, *OF_ITS_OWN_TENANT, *CHECKERS}
     for signature, row in found.items():
-        assert row["owner"] == ("deskhand_owner" if signature == CHECKER else "deskhand_platform"), signature
+        assert row["owner"] == ("deskhand_owner" if signature in CHECKERS else "deskhand_platform"), signature
         assert row["config"] == ["search_path=pg_catalog, public, pg_temp"], signature
         assert (row["open_to_all"], row["open_to_app"]) == (False, True), signature
 

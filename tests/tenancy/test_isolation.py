@@ -343,6 +343,15 @@ SABOTAGE = {
         "ALTER POLICY agents_proof_policy ON agents TO deskhand_platform",
         "agents_proof_policy is not",
     ),
+    "companies let together": (
+        "DROP POLICY ticket_history_company_policy ON ticket_history",
+        "policy ticket_history_company_policy is missing",
+    ),
+    "companies unproven": (
+        "ALTER POLICY system_inventory_company_policy ON system_inventory"
+        " USING (shared OR company_id = current_setting('app.companies', true))",
+        "system_inventory_company_policy is not",
+    ),
     "platform unbound": (
         "ALTER POLICY agents_platform_policy ON agents USING (true)",
         "agents_platform_policy is not",

@@ -12,11 +12,13 @@ from pydantic_core import to_jsonable_python
 from sqlalchemy.ext.asyncio import AsyncSession
 from tests.conftest import MakeTenant
 
+from deskhand.kit.db.companies import EVERY_COMPANY
 from deskhand.kit.db.session import Database
 from deskhand.knowledge import importer as knowledge
 from deskhand.knowledge.embedding import LexicalOnly
 from deskhand.notes.facts import Turn
 from deskhand.plugins.contract import Ticket
+from deskhand.work.companies import CompanyWall
 from deskhand.work.research import PARTICULARS, Researcher, particulars, query_for, systems_query
 
 TICKET = Ticket(tool_type="servicedesk_plus", id="7", display_id="7", subject="VPN drops", description="On srv-vpn01.")
@@ -45,11 +47,11 @@ class Broken:
     def __init__(self, db: Database, turn: int) -> None:
         self._db, self._turn, self._asked = db, turn, 0
 
-    def tenant_session(self, tenant_id: str) -> AbstractAsyncContextManager[AsyncSession]:
+    def tenant_session(self, tenant_id: str, **scope: Any) -> AbstractAsyncContextManager[AsyncSession]:
         self._asked += 1
         if self._asked == self._turn:
             raise ConnectionRefusedError("no route to the database")
-        return self._db.tenant_session(tenant_id)
+        return self._db.tenant_session(tenant_id, **scope)
 
 
 @pytest.fixture
@@ -63,7 +65,8 @@ async def history(clean_db: Database, make_tenant: MakeTenant, tmp_path: Any) ->
 
 
 def researcher(db: Any, steps: Steps) -> Researcher:
-    return Researcher(db, steps, LexicalOnly())  # type: ignore[arg-type]  # a journal that forgets is enough here
+    wall = CompanyWall({}, frozenset(), scope=EVERY_COMPANY)
+    return Researcher(db, steps, LexicalOnly(), wall)  # type: ignore[arg-type]  # a journal that forgets is enough here
 
 
 async def test_every_source_is_a_step_of_its_own_and_the_ticket_does_not_find_itself(history: Database) -> None:

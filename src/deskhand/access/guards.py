@@ -22,6 +22,7 @@ from deskhand.audit.refusals import KEY
 from deskhand.audit.service import PLATFORM
 from deskhand.errors import ForbiddenError, NotFoundError, UnauthenticatedError
 from deskhand.kit.db.base import TENANT_ID_LENGTH
+from deskhand.kit.db.companies import EVERY_COMPANY
 from deskhand.ui import csrf
 
 SESSION_COOKIE = csrf.SESSION_COOKIE
@@ -108,7 +109,8 @@ async def tenant_session(request: Request, app: App, principal: Authenticated) -
     """The request's transaction in the caller's tenant; commits before the answer is sent."""
     if principal.tenant_id is None:
         raise ForbiddenError(_refusal(principal, "viewer"))
-    async with app.db.tenant_session(principal.tenant_id) as session:
+    # Members of a tenant see what it has of every client company; it is runs that work for one.
+    async with app.db.tenant_session(principal.tenant_id, companies=EVERY_COMPANY) as session:
         await claim_key(request, app, principal, session, principal.tenant_id)
         yield session
 

@@ -31,6 +31,7 @@ from deskhand.connectors.values import Described
 from deskhand.errors import ConflictError, InvalidInputError
 from deskhand.installation import Installation
 from deskhand.kit.crypto import SecretBox
+from deskhand.kit.db.companies import EVERY_COMPANY
 from deskhand.kit.db.session import Database
 from deskhand.kit.http import HttpClientFactory
 from deskhand.llm.connection import GatewaySettings, list_models
@@ -101,7 +102,7 @@ def export_folder(
     """Write a tenant's agents, tools and articles into a folder, as ``apply`` reads them; secrets stay out."""
 
     async def read(installation: Installation) -> Export:
-        async with database(installation) as db, db.tenant_session(tenant) as session:
+        async with database(installation) as db, db.tenant_session(tenant, companies=EVERY_COMPANY) as session:
             return await (await _configuration(installation, session, tenant)).export()
 
     with opened_installation() as installation:
@@ -124,7 +125,7 @@ def export_folder(
 
 async def _described(installation: Installation, tenant: str, files: Folder) -> dict[str, Described]:
     """What MCP servers that are to be added say of themselves."""
-    async with database(installation) as db, db.tenant_session(tenant) as session:
+    async with database(installation) as db, db.tenant_session(tenant, companies=EVERY_COMPANY) as session:
         unread = await _tools(installation, session, tenant, {}).unread(files.tools)
     http = _http(installation)
     # Behind the transaction: a server that is slow to answer must not hold rows that others want.
@@ -150,7 +151,7 @@ async def _applied(
     """Apply in one transaction; a trial does the same and takes it back, so a plan that is shown can be done."""
     plan: Plan | None = None
     try:
-        async with database(installation) as db, db.tenant_session(tenant) as session:
+        async with database(installation) as db, db.tenant_session(tenant, companies=EVERY_COMPANY) as session:
             configuration = await _configuration(installation, session, tenant, described)
             plan = await configuration.apply(files, prune=prune)
             if shown is not None and plan.digest() != shown.digest():
@@ -179,7 +180,7 @@ class _Reach:
 async def _warnings(installation: Installation, tenant: str, names: Collection[str]) -> list[str]:
     """What will fail when these agents run; asked after the commit, because others may be slow to answer."""
     async with database(installation) as db:
-        async with db.tenant_session(tenant) as session:
+        async with db.tenant_session(tenant, companies=EVERY_COMPANY) as session:
             agents = await (await _configuration(installation, session, tenant)).active(names)
         reach = _Reach(
             db=db,

@@ -21,6 +21,7 @@ from deskhand.kit.db.session import Database
 from deskhand.kit.http import HttpClientFactory
 from deskhand.knowledge import importer
 from deskhand.knowledge.exports.dates import DateOrder
+from deskhand.knowledge.importer import CompanyOf
 from deskhand.knowledge.schemas import ImportReport
 from deskhand.plugins.registry import PluginManager
 from deskhand.tenants.connections import desk_for
@@ -33,6 +34,11 @@ OnError = Literal["stop", "continue"]
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 TENANT = typer.Option(..., "--tenant", help="The tenant's id.")
+COMPANY = typer.Option(
+    None, "--company", help="From a file: the client company of rows that name none, by the name the desk has for it."
+)
+COMPANY_ID = typer.Option(None, "--company-id", help="From a file: the same by the desk's own id.")
+SHARED = typer.Option(False, "--shared", help="From a file: rows that name no company help every client company.")
 ON_ERROR = typer.Option("stop", "--on-error", help="stop at the first bad row, or leave it out and continue.")
 
 
@@ -58,9 +64,13 @@ def import_tickets(  # noqa: PLR0917 - options of a command
     dates: str | None = typer.Option(
         None, "--dates", help="From a file: day-first or month-first, where its dates do not tell."
     ),
+    company: str | None = COMPANY,
+    company_id: str | None = COMPANY_ID,
+    shared: bool = SHARED,
     on_error: str = ON_ERROR,
 ) -> None:
     """Import resolved tickets; running it again resumes and never doubles."""
+    owner = CompanyOf(company_id, company, shared)
     path = Path(source)
     desks = [str(plugin["tool_type"]) for plugin in PluginManager.installed().list_registered_plugins()]
     if tool is not None and tool not in desks:
@@ -83,6 +93,7 @@ def import_tickets(  # noqa: PLR0917 - options of a command
                     path,
                     tool_type=tool,
                     columns=columns,
+                    company=owner,
                     dates=_date_order(dates),
                     on_error=_choice(on_error),
                     progress=moved,
@@ -145,34 +156,46 @@ async def _from_desk(
 
 
 @app.command("import-articles")
-def import_articles(
+def import_articles(  # noqa: PLR0917 - options of a command
     path: Path = typer.Argument(..., exists=True, help="A file or a directory of Markdown, HTML, JSON or CSV."),
     tenant: str = TENANT,
+    company: str | None = COMPANY,
+    company_id: str | None = COMPANY_ID,
+    shared: bool = SHARED,
     on_error: str = ON_ERROR,
 ) -> None:
     """Import articles and procedures."""
+    owner = CompanyOf(company_id, company, shared)
     with opened_installation() as installation:
         _import(
             installation,
             tenant,
             f"articles from {path.name}",
-            lambda db, moved: importer.import_articles(db, tenant, path, on_error=_choice(on_error), progress=moved),
+            lambda db, moved: importer.import_articles(
+                db, tenant, path, company=owner, on_error=_choice(on_error), progress=moved
+            ),
         )
 
 
 @app.command("import-systems")
-def import_systems(
+def import_systems(  # noqa: PLR0917 - options of a command
     path: Path = typer.Argument(..., exists=True, help="A .csv, .json or .jsonl file."),
     tenant: str = TENANT,
+    company: str | None = COMPANY,
+    company_id: str | None = COMPANY_ID,
+    shared: bool = SHARED,
     on_error: str = ON_ERROR,
 ) -> None:
     """Import the system inventory."""
+    owner = CompanyOf(company_id, company, shared)
     with opened_installation() as installation:
         _import(
             installation,
             tenant,
             f"systems from {path.name}",
-            lambda db, moved: importer.import_systems(db, tenant, path, on_error=_choice(on_error), progress=moved),
+            lambda db, moved: importer.import_systems(
+                db, tenant, path, company=owner, on_error=_choice(on_error), progress=moved
+            ),
         )
 
 

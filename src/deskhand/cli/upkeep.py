@@ -15,6 +15,7 @@ from deskhand.cli.common import database, opened_installation, run, say
 from deskhand.cli.configuration import TENANT
 from deskhand.errors import InvalidInputError
 from deskhand.kit.crypto import SecretBox
+from deskhand.kit.db.companies import EVERY_COMPANY
 from deskhand.knowledge.upkeep import jobs
 from deskhand.knowledge.upkeep.models import JobKind, KnowledgeJob
 from deskhand.plugins.registry import PluginManager
@@ -78,7 +79,10 @@ def resume(job_id: UUID = JOB, tenant: str = TENANT) -> None:
 
 def _in_tenant(tenant_id: str, work: Callable[[AsyncSession, SecretBox], Awaitable[T]]) -> T:
     async def execute() -> T:
-        async with database(installation, pool_size=1) as db, db.tenant_session(tenant_id) as session:
+        async with (
+            database(installation, pool_size=1) as db,
+            db.tenant_session(tenant_id, companies=EVERY_COMPANY) as session,
+        ):
             return await work(session, SecretBox(installation.encryption_keys))
 
     with opened_installation() as installation:

@@ -15,6 +15,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from deskhand.errors import FieldProblem, InvalidInputError
+from deskhand.kit.db.companies import EVERY_COMPANY
 from deskhand.kit.db.session import Database
 from deskhand.kit.pointer import fault_sentence
 from deskhand.knowledge.embedding import Embedder, embed_texts, load_embedder
@@ -200,7 +201,7 @@ class Import(Generic[Row]):
 
     async def _write_once(self, batch: Sequence[_Checked[Row]]) -> None:
         kind, report = self._kind, self.report
-        async with self._db.tenant_session(self._tenant_id) as session:
+        async with self._db.tenant_session(self._tenant_id, companies=EVERY_COMPANY) as session:
             settled = await kind.settle(session, [kind.values(one.row) for one in batch])
         completed = [self._completed(one, batch[one.place].row) for one in settled]
         changed = [one for one in completed if self._differs(one)]
@@ -211,7 +212,7 @@ class Import(Generic[Row]):
         batch_report = ImportReport(
             created=created, updated=len(changed) - created, unchanged=len(batch) - len(changed)
         )
-        async with self._db.tenant_session(self._tenant_id) as session:
+        async with self._db.tenant_session(self._tenant_id, companies=EVERY_COMPANY) as session:
             await kind.write(session, [self._owned(one, vector) for one, vector in zip(restated, vectors, strict=True)])
             # Two statements: rows whose text is as before keep their vector, and an upsert sets the same columns for
             # all its rows.

@@ -6,13 +6,15 @@ An import can be repeated and cut off: what is stored is only compared, and noth
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import stamina
 
 from deskhand.errors import InvalidInputError, NotFoundError
+from deskhand.kit.db.companies import EVERY_COMPANY
 from deskhand.kit.db.session import Database
 from deskhand.knowledge import repository
 from deskhand.knowledge.batches import BATCH_SIZE, Import, ImportStoppedError, Kind, OnError, Progress
@@ -39,6 +41,41 @@ from deskhand.plugins.errors import DeskError
 
 _DESK_ATTEMPTS = 6
 
+
+@dataclass(frozen=True, slots=True)
+class CompanyOf:
+    """Whose the rows of a file are that do not say so themselves.
+
+    Attributes:
+        name: Id of a company, or its name.
+        shared: They help tickets of every company.
+    """
+
+    company_id: str | None = None
+    name: str | None = None
+    shared: bool = False
+
+
+NOBODYS = CompanyOf()
+
+
+def of_company(row: Mapping[str, Any], company: CompanyOf, *, desk: str | None = None) -> dict[str, Any]:
+    """A row with its company: its own word first, then what the caller says of the whole file.
+
+    Args:
+        row: Fields by our own names.
+        company: Of rows that name none.
+        desk: The desk whose company it is, where the row does not say.
+    """
+    fields = dict(row)
+    if not any(fields.get(name) for name in ("company_id", "company_name", "shared", "client")):
+        said = {"company_id": company.company_id, "company_name": company.name, "shared": company.shared or None}
+        fields |= {name: value for name, value in said.items() if value is not None}
+    if desk and any(fields.get(name) for name in ("company_id", "company_name", "client")):
+        fields.setdefault("tool_type", desk)
+    return fields
+
+
 _TICKETS = Kind(
     model=TicketRow,
     values=lambda row: row.model_dump(),
@@ -62,7 +99,7 @@ _ARTICLES = Kind(
 _SYSTEMS = Kind(
     model=SystemRow,
     values=lambda row: {
-        **row.model_dump(include={"hostname", "ip_address", "role", "client", "location"}),
+        **row.model_dump(include={"hostname", "ip_address", "role", "client", "location", *repository.OF_COMPANY}),
         "attributes": row.attributes(),
     },
     compared=repository.SYSTEM_FIELDS,
@@ -81,6 +118,7 @@ async def import_tickets(
     tool_type: str | None = None,
     source: str | None = None,
     columns: Mapping[str, str] | None = None,
+    company: CompanyOf = NOBODYS,
     dates: DateOrder | None = None,
     on_error: OnError = "stop",
     embedder: Embedder | None = None,
@@ -98,6 +136,7 @@ async def import_tickets(
         tool_type: Desk of rows that do not name one; None for the tenant's own.
         source: Origin of rows that do not name one; None for ``import``.
         columns: What the file calls a field, where it is none of the names that are known.
+        company: Whose the rows are that name no company.
         dates: What ``03/04/2026`` means where the file's own dates do not tell.
         on_error: Stop at the first refused row, or leave it out, count it and go on.
         embedder: None for the installation's own.
@@ -117,7 +156,9 @@ async def import_tickets(
     order = dates or overview.order
     importing = Import(
         db, tenant_id, _TICKETS, on_error=on_error, embedder=embedder, progress=progress,
-        prepare=lambda row: ticket_fields({**defaults, **row}, vocabulary=vocabulary, order=order),
+        prepare=lambda row: TicketFields(
+            of_company(ticket_fields({**defaults, **row}, vocabulary=vocabulary, order=order), company)
+        ),
     )  # fmt: skip
     importing.report.ignored_columns = list(overview.ignored)
     return await importing.run(read_rows(path, vocabulary))
@@ -128,6 +169,7 @@ async def import_articles(
     tenant_id: str,
     path: Path,
     *,
+    company: CompanyOf = NOBODYS,
     on_error: OnError = "stop",
     embedder: Embedder | None = None,
     progress: Progress | None = None,
@@ -138,6 +180,7 @@ async def import_articles(
         db: As ``deskhand_app``.
         tenant_id: Whose articles.
         path: File or directory.
+        company: Whose the rows are that name no company.
         on_error: As ``import_tickets``.
         embedder: None for the installation's own.
         progress: Called after every batch.
@@ -147,14 +190,23 @@ async def import_articles(
         ImportStoppedError: A row was refused and ``on_error`` is ``stop``.
         UnreadableFileError: A file is not what its name says, is empty, or lacks a column.
     """
-    await _default_desk(db, tenant_id)
+    desk = await _default_desk(db, tenant_id)
     survey(path.name, read_articles(path), ARTICLE_VOCABULARY)
-    importing = Import(db, tenant_id, _ARTICLES, on_error=on_error, embedder=embedder, progress=progress)
+    importing = Import(
+        db, tenant_id, _ARTICLES, on_error=on_error, embedder=embedder, progress=progress,
+        prepare=lambda row: of_company(row, company, desk=desk),
+    )  # fmt: skip
     return await importing.run(read_articles(path))
 
 
 async def import_systems(
-    db: Database, tenant_id: str, path: Path, *, on_error: OnError = "stop", progress: Progress | None = None
+    db: Database,
+    tenant_id: str,
+    path: Path,
+    *,
+    company: CompanyOf = NOBODYS,
+    on_error: OnError = "stop",
+    progress: Progress | None = None,
 ) -> ImportReport:
     """Import the system inventory from a file of JSON or a table; see ``schemas.SystemRow``.
 
@@ -163,16 +215,17 @@ async def import_systems(
         ImportStoppedError: A row was refused and ``on_error`` is ``stop``.
         UnreadableFileError: The file is not what its name says, is empty, or lacks a column.
     """
-    await _default_desk(db, tenant_id)
+    desk = await _default_desk(db, tenant_id)
     survey(path.name, read_rows(path, SYSTEM_VOCABULARY), SYSTEM_VOCABULARY)
     importing = Import(
-        db, tenant_id, _SYSTEMS, on_error=on_error, progress=progress, prepare=SYSTEM_VOCABULARY.under_own_names
-    )
+        db, tenant_id, _SYSTEMS, on_error=on_error, progress=progress,
+        prepare=lambda row: of_company(SYSTEM_VOCABULARY.under_own_names(row), company, desk=desk),
+    )  # fmt: skip
     return await importing.run(read_rows(path, SYSTEM_VOCABULARY))
 
 
 async def _default_desk(db: Database, tenant_id: str) -> str:
-    async with db.tenant_session(tenant_id) as session:
+    async with db.tenant_session(tenant_id, companies=EVERY_COMPANY) as session:
         tool_type = await repository.default_desk(session)
     if tool_type is None:
         raise NotFoundError(f"There is no tenant {tenant_id!r}.")
@@ -247,13 +300,13 @@ async def resume_point(db: Database, tenant_id: str, tool_type: str) -> datetime
 
     A desk lists its history oldest first on one clock, so everything before that instant is stored.
     """
-    async with db.tenant_session(tenant_id) as session:
+    async with db.tenant_session(tenant_id, companies=EVERY_COMPANY) as session:
         return await repository.newest_listing(session, tool_type)
 
 
 async def count_tickets(db: Database, tenant_id: str) -> int:
     """How many resolved tickets the tenant's history has."""
-    async with db.tenant_session(tenant_id) as session:
+    async with db.tenant_session(tenant_id, companies=EVERY_COMPANY) as session:
         return await repository.count_tickets(session)
 
 
@@ -295,6 +348,8 @@ def _desk_fields(ticket: Ticket) -> TicketFields:
         "resolved_date": ticket.resolved_at or ticket.updated_at,
         "listed_at": ticket.listed_at,
         "opened_at": ticket.created_at,
+        "company_id": ticket.company.id if ticket.company else None,
+        "company_name": ticket.company.name if ticket.company else None,
         "source": DESK_SOURCE,
     }
     # What the desk did not say is left out, so that it does not delete what an earlier import brought (Kind.keeps).
@@ -304,6 +359,8 @@ def _desk_fields(ticket: Ticket) -> TicketFields:
 __all__ = [
     "BATCH_SIZE",
     "DESK_TICKETS",
+    "NOBODYS",
+    "CompanyOf",
     "ImportReport",
     "ImportStoppedError",
     "count_tickets",

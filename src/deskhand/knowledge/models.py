@@ -23,12 +23,12 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, REAL, TSVECTOR
 from sqlalchemy.orm import Mapped, mapped_column
 
-from deskhand.kit.db.base import Base, CreatedAt, TenantModel, Timestamp, UpdatedAt, UuidPk
+from deskhand.kit.db.base import Base, CompanyModel, CreatedAt, TenantModel, Timestamp, UpdatedAt, UuidPk
 
 EMBEDDING_DIMENSIONS = 384
 
 
-class TicketHistory(TenantModel, Base):
+class TicketHistory(CompanyModel, Base):
     """A resolved ticket, imported for search. One row per tenant, desk and ticket; an import upserts.
 
     ``ticket_id`` is the number people know. ``desk_id`` is the desk's internal id where that is another one, so that
@@ -103,7 +103,7 @@ class TicketHistory(TenantModel, Base):
         return f"<TicketHistory(tenant_id={self.tenant_id}, ticket_id={self.ticket_id})>"
 
 
-class KnowledgeArticle(TenantModel, Base):
+class KnowledgeArticle(CompanyModel, Base):
     """A procedure or article a technician would follow; ``body`` is Markdown."""
 
     __tablename__ = "knowledge_articles"
@@ -114,6 +114,7 @@ class KnowledgeArticle(TenantModel, Base):
 
     id: Mapped[UuidPk]
     tenant_id: Mapped[str] = mapped_column(String(100), ForeignKey("tenant_configs.tenant_id"))
+    tool_type: Mapped[str | None] = mapped_column(String(50))
     article_id: Mapped[str] = mapped_column(String(100))
     title: Mapped[str] = mapped_column(String(500))
     body: Mapped[str] = mapped_column(Text)
@@ -137,7 +138,7 @@ class KnowledgeArticle(TenantModel, Base):
         return f"<KnowledgeArticle(tenant_id={self.tenant_id}, article_id={self.article_id})>"
 
 
-class SystemInventory(TenantModel, Base):
+class SystemInventory(CompanyModel, Base):
     """A system a ticket may be about: server, printer, application, network device."""
 
     __tablename__ = "system_inventory"
@@ -154,6 +155,7 @@ class SystemInventory(TenantModel, Base):
 
     id: Mapped[UuidPk]
     tenant_id: Mapped[str] = mapped_column(String(100), ForeignKey("tenant_configs.tenant_id"))
+    tool_type: Mapped[str | None] = mapped_column(String(50))
     hostname: Mapped[str] = mapped_column(String(255))
     # 45 characters: an IPv6 address with an IPv4 one at its end.
     ip_address: Mapped[str | None] = mapped_column(String(45))

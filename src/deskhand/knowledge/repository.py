@@ -16,14 +16,16 @@ from deskhand.knowledge.identity import Settled, settle
 from deskhand.knowledge.models import KnowledgeArticle, SystemInventory, TicketHistory
 from deskhand.knowledge.ranking import FAR_SHARE, SYNONYM_SHARE, Term
 from deskhand.knowledge.schemas import TicketNames
+from deskhand.tenants.companies import note_companies
 from deskhand.tenants.models import TenantConfig
 
 TICKET_FIELDS = (
     "ticket_id", "desk_id", "subject", "description", "resolution", "category", "priority", "url", "tags",
-    "resolved_date", "source",
+    "resolved_date", "source", "company_id", "company_name", "shared",
 )  # fmt: skip
-ARTICLE_FIELDS = ("title", "body", "url", "tags", "source")
-SYSTEM_FIELDS = ("ip_address", "role", "client", "location", "attributes")
+OF_COMPANY = ("tool_type", "company_id", "company_name", "shared")
+ARTICLE_FIELDS = ("title", "body", "url", "tags", "source", *OF_COMPANY)
+SYSTEM_FIELDS = ("ip_address", "role", "client", "location", "attributes", *OF_COMPANY)
 
 SEARCHABLE = {
     "ticket_history": "tool_type, ticket_id, subject, description, resolution, category, priority, url,"
@@ -292,7 +294,13 @@ async def write_tickets(session: AsyncSession, settled: Sequence[Settled]) -> No
         names = {name: one.values[name] for name in ("ticket_id", "desk_id")}
         if one.stored is not None and any(one.stored[name] != value for name, value in names.items()):
             await session.execute(update(t).where(t.id == one.stored["id"]).values(**names))
-    await _upsert(session, t, [one.values for one in settled], ("tenant_id", "tool_type", "ticket_id"), ingested=True)
+    rows = [one.values for one in settled]
+    await _upsert(session, t, rows, ("tenant_id", "tool_type", "ticket_id"), ingested=True)
+    # In the transaction that stores the first ticket of a company, so that no run finds it while the wall is not up.
+    named = [(row["tool_type"], row["company_id"], row["company_name"] or row["company_id"]) for row in rows
+             if row["company_id"] is not None]  # fmt: skip
+    if named:
+        await note_companies(session, rows[0]["tenant_id"], named)
 
 
 async def write_articles(session: AsyncSession, settled: Sequence[Settled]) -> None:

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from deskhand.kit.db.companies import id_by_name
 from deskhand.kit.storable import storable_text
 from deskhand.knowledge.exports.dates import read_date
 from deskhand.knowledge.exports.tickets import ticket_fields
@@ -63,26 +64,51 @@ def _address(value: str) -> str:
     return str(ipaddress.ip_address(value))
 
 
+def _as_yes(value: Any) -> Any:
+    # An empty cell of a column that somebody added says no.
+    return False if _empty_is_none(value) is None else value
+
+
 TicketId = Annotated[str, BeforeValidator(_as_ticket_id), Field(min_length=1, max_length=100)]
 Identifier = Annotated[str, BeforeValidator(_as_text), Field(min_length=1, max_length=100)]
 LongText = Annotated[str, BeforeValidator(_as_text), Field(max_length=TEXT_LIMIT)]
-Short50 = Annotated[str | None, BeforeValidator(_empty_is_none), Field(max_length=50)]
-Short100 = Annotated[str | None, BeforeValidator(_empty_is_none), Field(max_length=100)]
-Short255 = Annotated[str | None, BeforeValidator(_empty_is_none), Field(max_length=255)]
-Url = Annotated[str | None, BeforeValidator(_empty_is_none), Field(max_length=500, pattern=r"^https?://")]
+Short50 = Annotated[Annotated[str, Field(max_length=50)] | None, BeforeValidator(_empty_is_none)]
+Short100 = Annotated[Annotated[str, Field(max_length=100)] | None, BeforeValidator(_empty_is_none)]
+Short255 = Annotated[Annotated[str, Field(max_length=255)] | None, BeforeValidator(_empty_is_none)]
+Url = Annotated[Annotated[str, Field(max_length=500, pattern=r"^https?://")] | None, BeforeValidator(_empty_is_none)]
 Tag = Annotated[str, BeforeValidator(_as_tag), Field(max_length=255)]
 Tags = Annotated[list[Tag], BeforeValidator(_as_tags), Field(max_length=1000)]
 Source = Annotated[str, Field(min_length=1, max_length=50, pattern=r"^[a-z0-9][a-z0-9_-]*$")]
 Instant = Annotated[datetime | None, BeforeValidator(read_date)]
 
 
-class TicketRow(BaseModel):
+ToolName = Annotated[str, Field(min_length=1, max_length=50, pattern=r"^[a-z0-9_]+$")]
+
+
+class OfCompany(BaseModel):
+    """Whose a row is: a client company of the tenant's desk, or everybody's."""
+
+    company_id: Short255 = None
+    company_name: Short255 = None
+    shared: Annotated[bool, BeforeValidator(_as_yes)] = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _name_company(cls, data: Any) -> Any:
+        # Where a source has the name alone, the name stands for the id; sessions ask for both.
+        if not isinstance(data, dict) or _empty_is_none(data.get("company_id")) is not None:
+            return data
+        name = _empty_is_none(data.get("company_name"))
+        return {**data, "company_id": id_by_name(name)} if isinstance(name, str) else data
+
+
+class TicketRow(OfCompany):
     """One resolved ticket to import; what the desks call its fields is understood (``exports.tickets``)."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
     # The specification's default desk, for files that name none.
-    tool_type: Annotated[str, Field(min_length=1, max_length=50, pattern=r"^[a-z0-9_]+$")] = "servicedesk_plus"
+    tool_type: ToolName = "servicedesk_plus"
     ticket_id: TicketId
     desk_id: Annotated[TicketId | None, BeforeValidator(_empty_is_none)] = None
     subject: LongText = ""
@@ -116,7 +142,7 @@ class DeskTicketRow(TicketRow):
     opened_at: Instant = None
 
 
-class ArticleIn(BaseModel):
+class ArticleIn(OfCompany):
     """An article to store; ``body`` is Markdown."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
@@ -127,9 +153,10 @@ class ArticleIn(BaseModel):
     url: Url = None
     tags: Tags = Field(default_factory=list)
     source: Source = "import"
+    tool_type: ToolName | None = None
 
 
-class SystemRow(BaseModel):
+class SystemRow(OfCompany):
     """One system of the inventory. Fields of other names are kept as attributes.
 
     ``aliases`` are the names people use for it in tickets ("SAP", "file server"), separated by semicolons.
@@ -145,6 +172,15 @@ class SystemRow(BaseModel):
     client: Short255 = None
     location: Short255 = None
     aliases: Annotated[list[str], BeforeValidator(_as_tags)] = Field(default_factory=list)
+    tool_type: ToolName | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _is_clients(cls, data: Any) -> Any:
+        # An inventory's client is the company; one that names the company by itself is believed.
+        if not isinstance(data, dict) or data.get("company_name") or data.get("company_id") or not data.get("client"):
+            return data
+        return {**data, "company_name": data["client"]}
 
     def attributes(self) -> dict[str, Any]:
         """Everything that has no column of its own."""

@@ -50,6 +50,7 @@ class TenantConfig(TenantModel, Base):
 
     webhook_signing_secret_encrypted: Mapped[str] = mapped_column(Text)
     enhancement_preferences: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default=text("'{}'::jsonb"))
+    company_mapping: Mapped[dict[str, str]] = mapped_column(JSONB, server_default=text("'{}'::jsonb"))
     rate_limits: Mapped[dict[str, Any] | None] = mapped_column(
         JSONB,
         server_default=text(
@@ -64,6 +65,22 @@ class TenantConfig(TenantModel, Base):
 
     def __repr__(self) -> str:
         return f"<TenantConfig(tenant_id={self.tenant_id}, tool_type={self.tool_type})>"
+
+
+class DeskCompany(TenantModel, Base):
+    """A client company that a desk has named: by it the tenant's desk is known to serve several."""
+
+    __tablename__ = "desk_companies"
+
+    tenant_id: Mapped[str] = mapped_column(String(100), ForeignKey("tenant_configs.tenant_id"), primary_key=True)
+    tool_type: Mapped[str] = mapped_column(String(50), primary_key=True)
+    company_id: Mapped[str] = mapped_column(String(255), primary_key=True)
+    name: Mapped[str] = mapped_column(String(255))
+    created_at: Mapped[CreatedAt]
+    updated_at: Mapped[UpdatedAt]
+
+    def __repr__(self) -> str:
+        return f"<DeskCompany(tool_type={self.tool_type}, company_id={self.company_id})>"
 
 
 class EnhancementHistory(TenantModel, Base):
@@ -93,4 +110,4 @@ class EnhancementHistory(TenantModel, Base):
         return f"<EnhancementHistory(id={self.id}, ticket_id={self.ticket_id}, status={self.status})>"
 
 
-__all__ = ["DEFAULT_TOOL_TYPE", "EnhancementHistory", "TenantConfig"]
+__all__ = ["DEFAULT_TOOL_TYPE", "DeskCompany", "EnhancementHistory", "TenantConfig"]

@@ -27,6 +27,7 @@ from deskhand.kit.schema import KNOWN, NOT_BLANK, InputModel
 from deskhand.kit.storable import read_json
 from deskhand.plugins.priorities import Priority
 from deskhand.tenants.approval_rules import ApprovalRules
+from deskhand.tenants.companies import EVERY_DESK, CompanyMode
 from deskhand.tenants.fields import SECRET_FIELDS, TOOL_FIELDS
 from deskhand.tenants.models import DEFAULT_TOOL_TYPE, TenantConfig
 from deskhand.tenants.note_rules import NoteRules
@@ -128,6 +129,22 @@ class RateLimits(InputModel):
     weight: float = Field(1.0, ge=0.01, le=100, description="Share of busy workers, beside the others'.")
 
 
+def _say_which_desks(schema: JsonDict) -> None:
+    # Made anew each time: the document takes the mark out of what it is given.
+    schema["propertyNames"] = {"anyOf": [{"const": EVERY_DESK}, {KNOWN: "desks"}]}
+
+
+CompanyMapping = Annotated[
+    dict[str, CompanyMode],
+    Field(
+        max_length=100,
+        description="By desk (`*`: every other one): `company` keeps what belongs to one of its client companies from"
+        " the others, `one` says that all of it is one company. A desk without either is one until it names a company.",
+        json_schema_extra=_say_which_desks,
+    ),
+]
+
+
 class EnhancementPreferences(InputModel):
     """How notes are written and values mapped; further keys are kept, up to a size."""
 
@@ -185,6 +202,7 @@ class TenantConfigCreate(_Connections):
         " random bytes in base64; a weaker one is refused. Left out, one is made and shown once in the answer.",
     )
     enhancement_preferences: EnhancementPreferences = Field(default_factory=EnhancementPreferences)
+    company_mapping: CompanyMapping = Field(default_factory=dict)
     rate_limits: RateLimits = Field(default_factory=RateLimits)
 
     @model_validator(mode="after")
@@ -209,6 +227,7 @@ class TenantConfigUpdate(_Connections):
     tool_type: ToolType | None = None
     webhook_signing_secret: SigningSecret | None = None
     enhancement_preferences: EnhancementPreferences | None = None
+    company_mapping: CompanyMapping | None = None
     rate_limits: RateLimits | None = None
 
 
@@ -231,6 +250,7 @@ class TenantConfigResponse(BaseModel):
                     "servicenow_instance_url": None,
                     "secrets_set": ["jira_api_token", "webhook_signing_secret"],
                     "enhancement_preferences": {"priority_mapping": {"critical": "Highest"}},
+                    "company_mapping": {"jira": "company"},
                     "rate_limits": {"webhooks_per_minute": 600},
                     "is_active": True,
                     "created_at": "2026-05-04T09:00:00Z",
@@ -251,6 +271,7 @@ class TenantConfigResponse(BaseModel):
     servicenow_instance_url: str | None
     secrets_set: list[str] = Field(default_factory=list, description="Names of the secrets that are stored.")
     enhancement_preferences: dict[str, Any]
+    company_mapping: dict[str, str]
     rate_limits: dict[str, Any] | None
     is_active: bool
     created_at: datetime

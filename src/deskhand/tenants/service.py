@@ -13,11 +13,13 @@ from deskhand.audit import service as audit
 from deskhand.errors import ConflictError, FieldProblem, ForbiddenError, InvalidInputError, NotFoundError
 from deskhand.kit.clock import utc_now
 from deskhand.kit.crypto import SecretBox
+from deskhand.kit.nearest import what_exists
 from deskhand.kit.page import Page
 from deskhand.kit.schema import ensure_size
 from deskhand.kit.secret_strength import ensure_strong
 from deskhand.plugins.registry import PluginManager
 from deskhand.tenants import repository
+from deskhand.tenants.companies import EVERY_DESK
 from deskhand.tenants.connections import connection_faults, ensure_extras_known
 from deskhand.tenants.destinations import Destination, ensure_secrets_stay, stored_destinations
 from deskhand.tenants.fields import PLAIN_FIELDS, SECRET_FIELDS, TOOL_FIELDS
@@ -25,7 +27,13 @@ from deskhand.tenants.mail import ensure_mail_settings
 from deskhand.tenants.models import EnhancementHistory, TenantConfig
 from deskhand.tenants.notices import ensure_notices_reach
 from deskhand.tenants.outside import ensure_outside_settings
-from deskhand.tenants.schemas import MAX_LIMITS_BYTES, RateLimits, TenantConfigCreate, TenantConfigUpdate
+from deskhand.tenants.schemas import (
+    MAX_LIMITS_BYTES,
+    CompanyMapping,
+    RateLimits,
+    TenantConfigCreate,
+    TenantConfigUpdate,
+)
 
 _SECRETS = (*SECRET_FIELDS, "connection_extras", "webhook_signing_secret")
 
@@ -63,6 +71,7 @@ class TenantService:
             name=data.name,
             tool_type=data.tool_type,
             enhancement_preferences=data.enhancement_preferences.model_dump(mode="json", exclude_unset=True),
+            company_mapping=self._known_desks(data.company_mapping),
             rate_limits=data.rate_limits.model_dump(mode="json"),
             # At once: a desk that was just connected is of use when its past is known.
             history_due_at=utc_now(),
@@ -115,9 +124,7 @@ class TenantService:
         if data.webhook_signing_secret is not None:
             ensure_strong(data.webhook_signing_secret.get_secret_value(), "/webhook_signing_secret")
             self._store_secret(tenant, "webhook_signing_secret", data.webhook_signing_secret)
-        if data.enhancement_preferences is not None:
-            tenant.enhancement_preferences = data.enhancement_preferences.model_dump(mode="json", exclude_unset=True)
-            await ensure_notices_reach(self._session, tenant, self._secrets)
+        await self._set_preferences(tenant, data)
         if data.rate_limits is not None:
             self._set_limits(tenant, data.rate_limits, allowed=may_set_limits)
         if connects:
@@ -178,6 +185,22 @@ class TenantService:
             ConflictError: It is active.
         """
         return await self._set_active(tenant_id, actor, active=True)
+
+    async def _set_preferences(self, tenant: TenantConfig, data: TenantConfigUpdate) -> None:
+        if data.enhancement_preferences is not None:
+            tenant.enhancement_preferences = data.enhancement_preferences.model_dump(mode="json", exclude_unset=True)
+            await ensure_notices_reach(self._session, tenant, self._secrets)
+        if data.company_mapping is not None:
+            tenant.company_mapping = self._known_desks(data.company_mapping)
+
+    def _known_desks(self, mapping: CompanyMapping) -> dict[str, str]:
+        strange = [tool for tool in mapping if tool != EVERY_DESK and tool not in self._plugins.tool_types]
+        # Under a name that no desk has it would act on nothing, and its writer would believe in a wall.
+        if strange:
+            words = what_exists(strange[0], [*self._plugins.tool_types, EVERY_DESK])
+            detail = f"there is no desk '{strange[0]}'; {words}"
+            raise InvalidInputError(detail, errors=[FieldProblem(f"/company_mapping/{strange[0]}", detail)])
+        return dict(mapping)
 
     def _set_limits(self, tenant: TenantConfig, limits: RateLimits, *, allowed: bool) -> None:
         stored = tenant.rate_limits or {}
@@ -267,7 +290,15 @@ class TenantService:
 
 def _facts(tenant: TenantConfig) -> dict[str, Any]:
     """What the audit log says of a tenant; of secrets only that a request named them."""
-    names = ("name", "tool_type", "is_active", "enhancement_preferences", "rate_limits", *PLAIN_FIELDS)
+    names = (
+        "name",
+        "tool_type",
+        "is_active",
+        "enhancement_preferences",
+        "company_mapping",
+        "rate_limits",
+        *PLAIN_FIELDS,
+    )
     return {name: value for name in names if (value := getattr(tenant, name)) is not None}
 
 

@@ -29,8 +29,9 @@ from deskhand.tools.asking import ASK, REASON, with_reason
 from deskhand.tools.desk import MOST_TICKETS
 from deskhand.tools.values import Scope, ToolOperation
 from deskhand.work.asking import Requester
+from deskhand.work.companies import TICKET, read_ticket
 from deskhand.work.conversation import is_ours
-from deskhand.work.hands import TICKET, DeskHands
+from deskhand.work.hands import DeskHands
 from deskhand.work.timeliness import CLOSING
 from deskhand.work.views import LISTED_LIMIT, Limits, changes_view, notes_view, ticket_view
 
@@ -222,9 +223,9 @@ class DeskTools:
             key=call_key(name),
             kind="tool",
             input={"ticket_id": ticket_id, "tool": hands.tool_id},
-            body=lambda: hands.desk.get_ticket(ticket_id),
+            body=lambda: hands.wall.read(hands.desk, ticket_id, with_notes=True),
         )
-        ticket = TICKET.validate_python(raw)
+        ticket = read_ticket(raw)
         self._seen(ticket)
         return ticket
 
@@ -271,7 +272,8 @@ class DeskTools:
         # Bounded: a desk that filters badly could make a worker read its whole history for one search.
         for _ in range(PAGES):
             page = await self._hands.desk.search_tickets(replace(query, cursor=cursor, page_size=PAGE))
-            tickets.extend(one for one in page.tickets if created is None or _filed_since(one, created))
+            admitted = self._hands.wall.admitted(page.tickets)
+            tickets.extend(one for one in admitted if created is None or _filed_since(one, created))
             cursor = page.next_cursor
             if cursor is None or len(tickets) > limit:
                 break

@@ -12,6 +12,7 @@ from sqlalchemy import or_, select
 
 from deskhand.agents.outcomes import OutcomeKind
 from deskhand.engine.models import AgentExecution
+from deskhand.kit.db.companies import EVERY_COMPANY
 from deskhand.kit.db.session import Database
 from deskhand.knowledge.search import holds_at_least
 from deskhand.notes.news import Content
@@ -78,7 +79,9 @@ class Due:
             return None
         wanted = self.run.outcome.nothing_found or note_rules(self.run.tenant.enhancement_preferences).nothing_found
         if wanted is NothingFound.AUTO:
-            async with self.db.tenant_session(self.run.execution.tenant_id) as session:
+            # Only whether the tenant has many, of whichever company: nothing of them is looked at.
+            everything = self.db.tenant_session(self.run.execution.tenant_id, companies=EVERY_COMPANY)
+            async with everything as session:
                 is_silent = await holds_at_least(session, YOUNG)
         else:
             is_silent = wanted is NothingFound.SILENT

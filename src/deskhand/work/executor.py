@@ -40,6 +40,7 @@ from deskhand.plugins.registry import PluginManager
 from deskhand.tenants.service import TenantService
 from deskhand.tools.asking import ASK
 from deskhand.work.asking import AWAIT
+from deskhand.work.companies import CompanyWall
 from deskhand.work.conversation import Conversation, read_conversation
 from deskhand.work.due import Due
 from deskhand.work.facts import note_input
@@ -60,6 +61,7 @@ from deskhand.work.wanted import why_unwanted
 
 EXPIRED_KEY = "add_note:expired"
 OWN_WRITE = "The event was a write of our own, coming back before the journal had it; nothing was written."
+MOVED = "The ticket went from one company to another again and again; nothing was written."
 LOOKS = 3
 """How often a run looks at a ticket that changes each time before what somebody approved is written."""
 
@@ -139,11 +141,13 @@ class Executor:
             again = execution.attempt > 1
             marks = await kept_marks(session, execution.id) if again else {}
             waited = await _time_waited(session, execution) if again else timedelta()
+            tenant = await tenants.get_tenant(execution.tenant_id)
             return Run(
                 execution=execution,
                 version=await get_version(session, execution.agent_version_id),
                 agent_name=await agent_name(session, execution.agent_id),
-                tenant=await tenants.get_tenant(execution.tenant_id),
+                tenant=tenant,
+                wall=CompanyWall(tenant.company_mapping, frozenset(self._plugins.tool_types)),
                 journal=Journal(
                     self._statements,
                     execution,
@@ -162,6 +166,8 @@ class Executor:
 
     async def _agents_run(self, run: Run) -> Ending:
         async with self._toolboxes.open(run) as toolbox:
+            if not run.execution.ticket_ref:
+                await self._enter(run, None)
             ending = await (
                 self._ticket_run(run, toolbox)
                 if run.execution.ticket_ref
@@ -170,6 +176,10 @@ class Executor:
             # Here and nowhere else, since every way in which a run completes comes by.
             await settle_open_writes(run, toolbox, self._db)
             return ending
+
+    async def _enter(self, run: Run, ticket: Ticket | None) -> None:
+        async with self._db.tenant_session(run.execution.tenant_id) as session:
+            await run.wall.enter(session, run.execution.tenant_id, ticket)
 
     # -- a run about a ticket ----------------------------------------------------------------
 
@@ -191,7 +201,7 @@ class Executor:
         # run's page alone says it.
         if remarks and own.may("add_note") and not own.needs_approval("add_note"):
             await own.add_note("\n\n".join(remarks), key=EXPIRED_KEY)
-        return replace(ending, output={**(ending.output or {}), **toolbox.approver.output()})
+        return replace(ending, output={**(ending.output or {}), **run.wall.output(), **toolbox.approver.output()})
 
     async def _is_echo(self, run: Run, own: DeskHands) -> bool:
         """Whether the run's event was our own write, coming back while nobody knew that it was ours."""
@@ -214,14 +224,21 @@ class Executor:
         while True:
             look += 1
             try:
-                return await self._look(run, toolbox, own, look)
+                ending = await self._look(run, toolbox, own, look)
             except NotApprovedError as error:
                 if toolbox.approver.is_void and look < LOOKS:
                     continue
                 output = {"outcome": run.outcome.kind.value, "degraded": False, "not_written": error.detail}
                 return Ending(ExecutionStatus.COMPLETED, output=output)
+            if ending is not None:
+                return ending
+            # The ticket is another company's now: nothing that was found for the first one may help it.
+            toolbox.forget()
+            if look >= LOOKS:
+                return withheld(run, MOVED)
 
-    async def _look(self, run: Run, toolbox: Toolbox, own: DeskHands, look: int) -> Ending:
+    async def _look(self, run: Run, toolbox: Toolbox, own: DeskHands, look: int) -> Ending | None:
+        """What one look ends in; None where the ticket went to another company meanwhile."""
         ticket = await own.own_ticket()
         timely = Timeliness(run, own, ticket, WRITE_KEYS.get(run.outcome.kind, NOTE_KEY))
         # Before anything is looked up: nobody reads what comes of it.
@@ -233,7 +250,9 @@ class Executor:
         ):
             return withheld(run, why)
         conversation = await self._conversation(run, own, ticket)
-        findings = await Researcher(self._db, run.journal, self._embedder).research(ticket, conversation.turns)
+        await self._enter(run, ticket)
+        researcher = Researcher(self._db, run.journal, self._embedder, run.wall)
+        findings = await researcher.research(ticket, conversation.turns)
         seen = Seen(ticket, note_input(ticket, findings, conversation), timely, look, conversation.extent)
         if run.outcome.kind is not OutcomeKind.NOTE:
             return await TicketOutcomes(self._gateway, self._limits.timeout).perform(run, toolbox, own, seen)

@@ -17,22 +17,16 @@ from deskhand.audit import service as audit
 from deskhand.engine.journal import NOT_DONE, Journal
 from deskhand.errors import ForbiddenError, InDoubtError
 from deskhand.kit.db.session import Database
-from deskhand.plugins.contract import (
-    NoteDraft,
-    Ticket,
-    TicketChanges,
-    TicketDraft,
-    TicketingToolPlugin,
-    WriteReceipt,
-)
+from deskhand.plugins.contract import NoteDraft, Ticket, TicketChanges, TicketDraft, TicketingToolPlugin, WriteReceipt
 from deskhand.plugins.errors import CANNOT_TELL
 from deskhand.tools.asking import ASK, REPLY, with_asking
 from deskhand.tools.desk import provider_of
 from deskhand.tools.values import Doubt, Grants, Mode, Scope, ToolOperation
 from deskhand.work.approvals import Approver, Call, Look, Permit
+from deskhand.work.companies import TICKET, CompanyWall, read_ticket
 from deskhand.work.instructions import READ_OUTSIDE, ensure_no_instructions
+from deskhand.work.views import shown
 
-TICKET = TypeAdapter(Ticket)
 RECEIPT = TypeAdapter(WriteReceipt)
 Shown = Mapping[str, Any]
 Make = Callable[[str, str], Awaitable[WriteReceipt]]
@@ -72,6 +66,7 @@ class DeskHands:
         approver: Asks people about what is granted as `approve`.
         own_look: Reads the ticket that started the run, where that is one of another desk.
         prompt: The agent's instructions, which no requester may read.
+        wall: Keeps tickets of other client companies out.
     """
 
     def __init__(
@@ -84,10 +79,12 @@ class DeskHands:
         db: Database,
         actor: str,
         approver: Approver,
+        wall: CompanyWall,
         own_look: Look | None = None,
         prompt: str = "",
     ) -> None:
         self.desk = desk
+        self.wall = wall
         self.provider = provider_of(desk.manifest)
         self.own = own
         self.journal = journal
@@ -143,6 +140,10 @@ class DeskHands:
         # Ids win over numbers: on a desk where both are digits, one ticket's number may be another one's id.
         self._listed[ticket_id] = ticket_id
         self._listed.setdefault(number, ticket_id)
+
+    def forget_listed(self) -> None:
+        """Forget every ticket that a search found."""
+        self._listed.clear()
 
     async def find_ticket(self, name: str, ref: str | None) -> str:
         """Id of the ticket an operation is to touch.
@@ -240,9 +241,9 @@ class DeskHands:
             key=f"get_ticket:{self.tool_id}/{ref}"[:200],
             kind="tool",
             input={"ticket_id": ref},
-            body=lambda: self.desk.get_ticket(ref, with_notes=False),
+            body=lambda: self.wall.read(self.desk, ref, with_notes=False),
         )
-        return TICKET.validate_python(raw)
+        return read_ticket(raw)
 
     # -- what the run itself does ------------------------------------------------------------
 
@@ -307,6 +308,7 @@ class DeskHands:
     async def create_ticket(self, draft: TicketDraft, *, key: str) -> WriteReceipt:
         """File a ticket, once; the run may go on with it as with one it found."""
         operation = self.require("create_ticket")
+        self.wall.ensure_may_file(self.tool_id, draft.company)
 
         async def make(mark: str) -> WriteReceipt:
             return await self.desk.create_ticket(draft, mark=mark)
@@ -393,8 +395,3 @@ class DeskHands:
                 details={"execution_id": str(execution.id), "receipt": receipt.id, "mark": receipt.mark}
                 | {"adopted": adopted},
             )
-
-
-def shown(changes: TicketChanges | TicketDraft) -> dict[str, Any]:
-    """What a change sets, for the trace; fields it leaves alone are left out."""
-    return {name: value for name, value in to_jsonable_python(changes).items() if value not in (None, [], {})}

@@ -18,6 +18,7 @@ from deskhand.llm.loop import ToolInputError, ToolSpec, call_key
 from deskhand.notes.facts import Source
 from deskhand.tools.knowledge import KNOWLEDGE
 from deskhand.tools.values import Grants, Mode, ToolOperation
+from deskhand.work.companies import CompanyWall
 from deskhand.work.facts import article_source, history_source, system_source
 from deskhand.work.views import shortened
 
@@ -41,16 +42,25 @@ class KnowledgeTools:
         journal: Records each look-up.
         embedder: For semantic search.
         seen: Told of everything that was found, so that it can be cited.
+        wall: Says for which company.
     """
 
     def __init__(
-        self, *, grants: Grants, db: Database, journal: Journal, embedder: Embedder, seen: Callable[[Source], None]
+        self,
+        *,
+        grants: Grants,
+        db: Database,
+        journal: Journal,
+        embedder: Embedder,
+        seen: Callable[[Source], None],
+        wall: CompanyWall,
     ) -> None:
         self._grants = grants
         self._db = db
         self._journal = journal
         self._embedder = embedder
         self._seen = seen
+        self._wall = wall
         self._handlers: dict[str, Callable[[Args], Awaitable[Any]]] = {
             "search_past_tickets": self._past_tickets,
             "search_articles": self._articles,
@@ -151,7 +161,8 @@ class KnowledgeTools:
 
         async def ask() -> Any:
             try:
-                async with self._db.tenant_session(self._journal.execution.tenant_id) as session:
+                tenant_id, scope = self._journal.execution.tenant_id, self._wall.scope
+                async with self._db.tenant_session(tenant_id, companies=scope) as session:
                     return {"found": await search(session)}
             except DATABASE_ERRORS as error:
                 # An answer rather than an error, so that the journal keeps it and a run taken up again goes the same

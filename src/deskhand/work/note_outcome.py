@@ -55,8 +55,10 @@ class NoteOutcome:
     gateway: GatewaySettings
     timeout: float
 
-    async def perform(self, run: Run, toolbox: Toolbox, own: DeskHands, seen: Seen, findings: Findings) -> Ending:
-        """Do one, to its end.
+    async def perform(
+        self, run: Run, toolbox: Toolbox, own: DeskHands, seen: Seen, findings: Findings
+    ) -> Ending | None:
+        """Do one, to its end; None where the ticket went to another company meanwhile, and nothing was written.
 
         Raises:
             ModelError: It may pass by itself, and there is time for another try.
@@ -85,23 +87,15 @@ class NoteOutcome:
         news = await due.news(note.says, last, about=subject, replaces=living is not None)
         if last is not None and news is not None and not news:
             return await _nothing_new(run, last, wording.extent)
-        if why := await seen.timely.why_not(has_closed=toolbox.may_have_closed):
-            return withheld(run, why)
+        why = await seen.timely.why_not(has_closed=toolbox.may_have_closed)
+        if why or await seen.timely.has_moved():
+            return withheld(run, why) if why else None
         shown = _shown(wording, news, last, at=run.execution.queued_at, is_living=living is not None)
         body, receipt = shown.markdown, None
         if may_write:
             body, receipt = await _write(own, body, living, key=seen.key(NOTE_KEY))
         output = {
-            "note": {
-                "markdown": body,
-                "confidence": note.confidence,
-                "word_count": shown.word_count,
-                # None for a dry run, and where a person who answered a doubt did not know the note's id
-                "note_id": (receipt.id or None) if receipt and live else None,
-                "sources": _cited(wording.facts, shown),
-                "dropped": to_jsonable_python(note.dropped),
-                "replaces": {"execution_id": str(living.run_id), "note_id": living.note_id} if living else None,
-            },
+            "note": _noted(wording, shown, living, body=body, note_id=receipt.id if receipt and live else None),
             "triage": to_jsonable_python(findings.triage),
             "unavailable": list(facts.unavailable),
             **_worded(wording),
@@ -172,6 +166,21 @@ async def _nothing_new(run: Run, last: LastNote, read: Sequence[str] = ()) -> En
     return Ending(
         ExecutionStatus.COMPLETED, output={"note": None, "same_as": same, "degraded": False, "read": list(read)}
     )
+
+
+def _noted(
+    wording: Wording, shown: ComposedNote, living: LastNote | None, *, body: str, note_id: str | None
+) -> dict[str, Any]:
+    return {
+        "markdown": body,
+        "confidence": wording.note.confidence,
+        "word_count": shown.word_count,
+        # None for a dry run, and where a person who answered a doubt did not know the note's id
+        "note_id": note_id or None,
+        "sources": _cited(wording.facts, shown),
+        "dropped": to_jsonable_python(wording.note.dropped),
+        "replaces": {"execution_id": str(living.run_id), "note_id": living.note_id} if living else None,
+    }
 
 
 async def _write(own: DeskHands, body: str, living: LastNote | None, *, key: str) -> tuple[str, WriteReceipt]:

@@ -75,7 +75,12 @@ class ToolboxMaker:
             knowledge = None
             if granted:
                 knowledge = KnowledgeTools(
-                    grants=granted, db=self.db, journal=run.journal, embedder=self.embedder, seen=sources.add
+                    grants=granted,
+                    db=self.db,
+                    journal=run.journal,
+                    embedder=self.embedder,
+                    seen=sources.add,
+                    wall=run.wall,
                 )
             mail = self._mail(run, approver, own_look)
             outside = open_outside(
@@ -173,6 +178,7 @@ class ToolboxMaker:
             approver=approver,
             own_look=own_look,
             prompt=run.version.system_prompt,
+            wall=run.wall,
         )
 
 

@@ -25,6 +25,7 @@ from deskhand.knowledge.triage import NEIGHBOURS, Label, Triage, suggest
 from deskhand.notes import grounding
 from deskhand.notes.facts import NEAR, Turn
 from deskhand.plugins.contract import Ticket
+from deskhand.work.companies import CompanyWall
 
 QUERY_CHARACTERS = 1500
 ADDED_CHARACTERS = 500
@@ -95,12 +96,14 @@ class Researcher:
         db: Sessions.
         journal: Records each look-up.
         embedder: Turns the ticket into a vector, or searches by words alone.
+        wall: Says for which company.
     """
 
-    def __init__(self, db: Database, journal: Journal, embedder: Embedder) -> None:
+    def __init__(self, db: Database, journal: Journal, embedder: Embedder, wall: CompanyWall) -> None:
         self._db = db
         self._journal = journal
         self._embedder = embedder
+        self._wall = wall
         self._tenant_id = journal.execution.tenant_id
 
     async def research(self, ticket: Ticket, conversation: Sequence[Turn] = ()) -> Findings:
@@ -140,7 +143,7 @@ class Researcher:
 
         async def ask() -> Any:
             try:
-                async with self._db.tenant_session(self._tenant_id) as session:
+                async with self._db.tenant_session(self._tenant_id, companies=self._wall.scope) as session:
                     return {"found": await search(session)}
             except DATABASE_ERRORS as error:
                 # The type alone: a driver's message may name hosts, and this goes into the journal that people read.

@@ -15,6 +15,7 @@ from deskhand.engine.journal import Journal
 from deskhand.kit.http import HttpClientFactory
 from deskhand.tenants.models import TenantConfig
 from deskhand.tools.values import Grants, read_grants
+from deskhand.work.companies import CompanyWall
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +25,7 @@ class Run:
     Attributes:
         agent_name: The agent's name for people, as it is now.
         deadline: ``time.monotonic()`` at which the attempt must be over.
+        wall: Keeps what belongs to other client companies out.
         waited: How long the run has waited for people; none of it counts as its own time.
     """
 
@@ -34,6 +36,7 @@ class Run:
     journal: Journal
     http: HttpClientFactory
     deadline: float
+    wall: CompanyWall
     waited: timedelta = timedelta()
 
     @property

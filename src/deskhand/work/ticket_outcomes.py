@@ -123,8 +123,8 @@ class TicketOutcomes:
     gateway: GatewaySettings
     timeout: float
 
-    async def perform(self, run: Run, toolbox: Toolbox, own: DeskHands, seen: Seen) -> Ending:
-        """Do one, to its end.
+    async def perform(self, run: Run, toolbox: Toolbox, own: DeskHands, seen: Seen) -> Ending | None:
+        """Do one, to its end; None where the ticket went to another company meanwhile, and nothing was written.
 
         Raises:
             ModelError: It may pass by itself, and there is time for another try.
@@ -146,6 +146,8 @@ class TicketOutcomes:
         if why := await seen.timely.why_not(has_closed=toolbox.may_have_closed):
             output = {"outcome": kind.value, "model": name, "degraded": False, "not_written": why}
             return Ending(ExecutionStatus.COMPLETED, output=output)
+        if await seen.timely.has_moved():
+            return None
         done = await self._write(run, toolbox, own, answer, seen)
         ending = {"outcome": kind.value, **done, "model": name, "degraded": False}
         return Ending(ExecutionStatus.COMPLETED, output={**ending, "read": list(answered.extent)})

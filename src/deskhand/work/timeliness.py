@@ -62,6 +62,14 @@ class Timeliness:
         now = await self._look()
         return _SOLVED if now.is_closed and not self.ticket.is_closed else None
 
+    async def has_moved(self) -> bool:
+        """Whether the ticket is another company's by now, so that what was found is not for it."""
+        run = self.run
+        # Asked where companies are kept apart alone: elsewhere each run would pay a request for nothing.
+        if not run.wall.is_up or self.key in run.journal.begun_writes:
+            return False
+        return run.wall.has_moved(await self._look())
+
     async def _look(self) -> Ticket:
         self.seen_at = time.monotonic()
         return await self.own.desk.get_ticket(self.ticket.id, with_notes=False)

@@ -18,12 +18,12 @@ from deskhand.work.approvals import Approver
 from deskhand.work.asking import Requester
 from deskhand.work.desk_tools import DeskTools
 from deskhand.work.facts import live_source
-from deskhand.work.hands import DeskHands, shown
+from deskhand.work.hands import DeskHands
 from deskhand.work.knowledge_tools import KnowledgeTools
 from deskhand.work.mail_tools import MailHands
 from deskhand.work.outside.hands import OutsideHands
 from deskhand.work.source_tools import SourceHands
-from deskhand.work.views import USUAL, Limits
+from deskhand.work.views import USUAL, Limits, shown
 
 _NAME_LENGTH = 64  # what model vendors allow
 
@@ -38,6 +38,10 @@ class Sources:
         """Remember something that was shown."""
         # The newest view of a source counts: a tool may show a ticket that a search listed once more, in full.
         self._by_ref[source.ref] = source
+
+    def forget(self) -> None:
+        """Let nothing be cited that was shown so far."""
+        self._by_ref.clear()
 
     def beside(self, known: Sequence[Source]) -> tuple[Source, ...]:
         """Everything that is not among the known ones, in the order of first sight."""
@@ -99,6 +103,12 @@ class Toolbox:
     def may_have_closed(self) -> bool:
         """Whether the run has moved its own ticket to another status, so that nobody else need have solved it."""
         return any(tools.moved_own for tools in self._desk_tools.values())
+
+    def forget(self) -> None:
+        """Forget what was found and listed: the run's ticket is another company's now."""
+        self.sources.forget()
+        for hands in self.desks:
+            hands.forget_listed()
 
     def searching(self) -> Iterator[tuple[DeskHands, DeskTools]]:
         """Desks on which the run may look for tickets."""

@@ -10,9 +10,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic_core import to_jsonable_python
+
 from deskhand.kit.marks import strip_marks
 from deskhand.notes.reading import Room
-from deskhand.plugins.contract import Note, Person, Ticket
+from deskhand.plugins.contract import Note, Person, Ticket, TicketChanges, TicketDraft
 
 DESCRIPTION_LIMIT = 3_000
 LISTED_LIMIT = 300
@@ -134,6 +136,11 @@ def changes_view(page: Mapping[str, Any]) -> dict[str, Any]:
         for change in page["changes"]
     ]
     return {"changes": changes, "more": page["next_cursor"] is not None}
+
+
+def shown(changes: TicketChanges | TicketDraft) -> dict[str, Any]:
+    """What a change sets, for the trace; fields it leaves alone are left out."""
+    return {name: value for name, value in to_jsonable_python(changes).items() if value not in (None, [], {})}
 
 
 def person_words(person: Person | None) -> str | None:

@@ -15,6 +15,7 @@ from tests.support.api import Api, running_api
 
 from deskhand.audit.models import AuditLog
 from deskhand.errors import NotFoundError
+from deskhand.kit.db.companies import EVERY_COMPANY
 from deskhand.kit.db.session import Database
 from deskhand.knowledge.embedding import LexicalOnly
 from deskhand.knowledge.models import KnowledgeArticle, TicketHistory
@@ -85,14 +86,14 @@ async def shelf(clean_db: Database, make_tenant: Any, monkeypatch: pytest.Monkey
 
 
 async def added(shelf: Database, tenant_id: str = "acme", **more: Any) -> KnowledgeArticle:
-    async with shelf.tenant_session(tenant_id) as session:
+    async with shelf.tenant_session(tenant_id, companies=EVERY_COMPANY) as session:
         data = ArticleUpload.model_validate({**GOOD, **more})
         return await service.add_article(session, tenant_id, data, actor="test")
 
 
 async def test_each_change_of_an_article_is_on_record(shelf: Database) -> None:
     article = await added(shelf)
-    async with shelf.tenant_session("acme") as session:
+    async with shelf.tenant_session("acme", companies=EVERY_COMPANY) as session:
         change = ArticleChange.model_validate({"title": "Other printers"})
         await service.change_article(session, article.id, change, actor="test")
         await service.remove_article(session, article.id, actor="test")
@@ -109,14 +110,14 @@ async def test_each_change_of_an_article_is_on_record(shelf: Database) -> None:
 
 async def test_another_tenants_rows_are_not_there(shelf: Database) -> None:
     article = await added(shelf, "globex")
-    async with shelf.tenant_session("acme") as session:
+    async with shelf.tenant_session("acme", companies=EVERY_COMPANY) as session:
         with pytest.raises(NotFoundError):
             await service.get_article(session, article.id)
         await repository.remove(session, KnowledgeArticle, article.id)
         assert (await service.list_articles(session, ArticleQuery(q=None, cursor=None))).items == []
         with pytest.raises(NotFoundError):
             await service.get_solved_ticket(session, article.id)
-    async with shelf.tenant_session("globex") as session:
+    async with shelf.tenant_session("globex", companies=EVERY_COMPANY) as session:
         assert (await service.get_article(session, article.id)).title == "Printers"
 
 
@@ -124,7 +125,7 @@ async def test_another_tenants_rows_are_not_there(shelf: Database) -> None:
 async def test_words_are_looked_for_as_they_are(shelf: Database, words: str) -> None:
     await added(shelf, title="Nothing of that")
     await added(shelf, article_id="KB-2", title=f"About {words} and more")
-    async with shelf.tenant_session("acme") as session:
+    async with shelf.tenant_session("acme", companies=EVERY_COMPANY) as session:
         session.add(TicketHistory(tenant_id="acme", ticket_id="1", subject=f"x {words} y", description="It jams."))
         session.add(TicketHistory(tenant_id="acme", ticket_id="2", subject="other", description="It jams."))
         await session.flush()
@@ -136,13 +137,13 @@ async def test_words_are_looked_for_as_they_are(shelf: Database, words: str) -> 
 
 async def test_a_hit_shows_its_text_where_nobody_wrote_how_it_was_solved(shelf: Database) -> None:
     await added(shelf, title="Label printer prints nothing", body="Look at the ribbon of the label printer.")
-    async with shelf.tenant_session("acme") as session:
+    async with shelf.tenant_session("acme", companies=EVERY_COMPANY) as session:
         session.add(
             TicketHistory(
                 tenant_id="acme", ticket_id="7", subject="Label printer prints nothing", description="Since noon."
             )
         )
-    async with shelf.tenant_session("acme") as session:
+    async with shelf.tenant_session("acme", companies=EVERY_COMPANY) as session:
         query = SearchQuery(q="Label printer prints nothing", kind="all", limit=5)
         solved, article = await service.search(session, query)
         assert (solved.kind, solved.ref, solved.excerpt) == ("history", "7", "Since noon.")
@@ -158,25 +159,25 @@ async def test_a_text_that_comes_while_the_last_look_is_made_is_not_forgotten(sh
     writing, ending = asyncio.Event(), asyncio.Event()
 
     async def write() -> None:
-        async with shelf.tenant_session("acme") as session:
+        async with shelf.tenant_session("acme", companies=EVERY_COMPANY) as session:
             await jobs.embed_soon(session, "acme")
             writing.set()
             await ending.wait()
 
     writer = asyncio.create_task(write())
     await writing.wait()
-    async with shelf.tenant_session("acme") as session:
+    async with shelf.tenant_session("acme", companies=EVERY_COMPANY) as session:
         # Held by the writer: a worker that would end the job now waits for it.
         free = await session.scalar(text("SELECT id FROM knowledge_jobs FOR UPDATE SKIP LOCKED"))
         assert free is None
     ending.set()
     await writer
-    async with shelf.tenant_session("acme") as session:
+    async with shelf.tenant_session("acme", companies=EVERY_COMPANY) as session:
         rows = list(await session.scalars(select(KnowledgeJob)))
         assert [(row.kind, row.state) for row in rows] == [(JobKind.EMBEDDINGS, "queued")]
         rows[0].state = "done"
     await added(shelf, article_id="KB-2")
-    async with shelf.tenant_session("acme") as session:
+    async with shelf.tenant_session("acme", companies=EVERY_COMPANY) as session:
         states = await session.scalars(select(KnowledgeJob.state).order_by(KnowledgeJob.created_at))
         assert list(states) == ["done", "queued"]
 

@@ -15,6 +15,7 @@ from tests.support.api import Api, running_api
 from tests.support.logins import open_pool
 from tests.support.upkeep import reach_of
 
+from deskhand.kit.db.companies import EVERY_COMPANY
 from deskhand.kit.db.session import Database
 from deskhand.knowledge import embedding, importer
 from deskhand.knowledge.batches import Import
@@ -165,7 +166,7 @@ async def test_a_changed_text_gets_its_vector_by_a_worker(
     job = await worked(api, database_urls.app_url, model)
     assert (job["state"], job["seen"]) == ("done", 1)
     assert model.texts[-1].startswith("Another title")
-    async with api.db.tenant_session("acme") as session:
+    async with api.db.tenant_session("acme", companies=EVERY_COMPANY) as session:
         counts = await session.execute(
             text("SELECT count(*), count(embedding) FROM knowledge_articles WHERE embedding_model = 'counting-1'")
         )
@@ -186,7 +187,7 @@ async def worked(api: Api, app_url: str, model: Any) -> dict[str, Any]:
     """The newest job of vectors, once a keeper found nothing more to do."""
     pool = await open_pool(app_url, min_size=1, max_size=1)
     try:
-        async with api.db.tenant_session("acme") as session:
+        async with api.db.tenant_session("acme", companies=EVERY_COMPANY) as session:
             # The desk of this tenant is nowhere: its history is not what is looked at here.
             await session.execute(text("DELETE FROM knowledge_jobs WHERE kind <> 'embeddings'"))
         keeper = KnowledgeKeeper(pool, reach_of(api.db, Fernet.generate_key().decode(), model))

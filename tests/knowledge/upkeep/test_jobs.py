@@ -19,6 +19,7 @@ from tests.support.upkeep import TENANT, Upkeep, running_upkeep
 
 from deskhand.errors import ConflictError, NotFoundError
 from deskhand.kit.clock import utc_now
+from deskhand.kit.db.companies import EVERY_COMPANY
 from deskhand.kit.db.session import Database
 from deskhand.knowledge.solutions import is_solution
 from deskhand.knowledge.upkeep import jobs, lookback, repository, steps
@@ -111,7 +112,7 @@ async def test_a_desk_that_asks_us_to_wait_is_waited_for_and_people_pause_and_re
     await upkeep.paused(asked.id)
     upkeep.desk.simulator.faults.clear()
     assert (await upkeep.worked()).state == JobState.PAUSED
-    async with upkeep.db.tenant_session(TENANT) as session:
+    async with upkeep.db.tenant_session(TENANT, companies=EVERY_COMPANY) as session:
         with pytest.raises(ConflictError, match="is open already"):
             await jobs.start(session, TENANT, JobKind.HISTORY, tool_type="servicedesk_plus", actor="test")
     await upkeep.resumed(asked.id)
@@ -131,7 +132,7 @@ async def test_a_desk_that_refuses_us_ends_the_job_in_words_and_mended_it_goes_o
     await upkeep.resumed(asked.id)
     job = await upkeep.worked()
     assert (job.state, job.created, job.error) == ("done", 3, None)
-    async with upkeep.db.tenant_session(TENANT) as session:
+    async with upkeep.db.tenant_session(TENANT, companies=EVERY_COMPANY) as session:
         for steer in (jobs.pause, jobs.resume):
             with pytest.raises(ConflictError, match="The job is done"):
                 await steer(session, asked.id, actor="test")
@@ -142,7 +143,7 @@ async def test_a_desk_that_refuses_us_ends_the_job_in_words_and_mended_it_goes_o
 async def test_a_job_that_was_taken_over_changes_nothing(upkeep: Upkeep) -> None:
     asked = await upkeep.asked()
     stale = repository.JobClaim(TENANT, asked.id, attempt=7)
-    async with upkeep.db.tenant_session(TENANT) as session:
+    async with upkeep.db.tenant_session(TENANT, companies=EVERY_COMPANY) as session:
         assert not await repository.save(session, stale, 30.0, seen=99)
     assert (await upkeep.job()).seen == 0
 
@@ -168,7 +169,7 @@ async def test_each_night_what_changed_comes_and_what_was_deleted_goes(upkeep: U
     del store.tickets["1000"]
     store.tickets["1001"].status = "Open"
     upkeep.desk.solve("Solved since then", "Exchanged the drum of the printer.")
-    async with upkeep.db.tenant_session(TENANT) as session:
+    async with upkeep.db.tenant_session(TENANT, companies=EVERY_COMPANY) as session:
         await repository.set_history_due(session, utc_now())
     await upkeep.keeper.tend()
     job = await upkeep.worked("reconcile")
@@ -206,5 +207,5 @@ async def test_a_look_back_ends_in_time_and_tells_how_far_it_came(
     await upkeep.asked()
     job = await upkeep.worked()
     assert (job.state, job.judged, job.answerable) == ("done", 0, 0)
-    async with upkeep.db.tenant_session(TENANT) as session:
+    async with upkeep.db.tenant_session(TENANT, companies=EVERY_COMPANY) as session:
         assert await session.scalar(text("SELECT count(*) FROM ticket_history")) == 3

@@ -14,6 +14,7 @@ from tests.support.upkeep import TENANT, Upkeep, reach_of, running_upkeep
 
 from deskhand.errors import DeskhandError, InvalidInputError
 from deskhand.kit.clock import utc_now
+from deskhand.kit.db.companies import EVERY_COMPANY
 from deskhand.kit.db.session import Database
 from deskhand.knowledge.embedding import LexicalOnly
 from deskhand.knowledge.upkeep import jobs, keeper, repository
@@ -158,7 +159,7 @@ async def test_a_run_that_is_at_work_or_due_is_live(upkeep: Upkeep) -> None:
             f" VALUES ('acme', '{agent}', '{version}', '{status}', {not_before},"
             f" CASE WHEN '{status}' IN ('completed', 'failed') THEN now() END)"
         )
-        async with upkeep.db.tenant_session(TENANT) as session:
+        async with upkeep.db.tenant_session(TENANT, companies=EVERY_COMPANY) as session:
             assert await repository.is_live(session) is live, (status, not_before)
 
 
@@ -171,7 +172,7 @@ async def test_a_tenant_whose_secrets_cannot_be_read_costs_the_others_nothing(
     assert await upkeep.rows("SELECT 1 FROM knowledge_jobs") == []
     (due,) = (await upkeep.rows("SELECT history_due_at FROM tenant_configs"))[0]
     assert due > utc_now(), "it is not tried every second"
-    async with upkeep.db.tenant_session(TENANT) as session:
+    async with upkeep.db.tenant_session(TENANT, companies=EVERY_COMPANY) as session:
         await repository.set_history_due(session, utc_now())
     assert (await upkeep.asked()).state == JobState.QUEUED
 
@@ -194,10 +195,10 @@ async def test_a_pause_holds_whoever_works_on_it(upkeep: Upkeep) -> None:
     claimed = await repository.claim(upkeep.keeper._pool, 30.0)
     assert claimed is not None
     await upkeep.paused(asked.id)
-    async with upkeep.db.tenant_session(TENANT) as session:
+    async with upkeep.db.tenant_session(TENANT, companies=EVERY_COMPANY) as session:
         assert not await repository.save(session, claimed, 30.0, seen=5)
     await upkeep.resumed(asked.id)
-    async with upkeep.db.tenant_session(TENANT) as session:
+    async with upkeep.db.tenant_session(TENANT, companies=EVERY_COMPANY) as session:
         assert not await repository.save(session, claimed, 30.0, seen=5), "nobody has taken it yet"
         assert (await jobs.get(session, asked.id)).seen == 0
 
@@ -209,7 +210,7 @@ async def test_the_longest_unchecked_are_asked_about_first(upkeep: Upkeep) -> No
             "INSERT INTO ticket_history (tenant_id, ticket_id, description, source, checked_at)"
             f" VALUES ('acme', '{number}', 'It jams.', '{'import' if number == 4 else 'desk'}', {checked})"
         )
-    async with upkeep.db.tenant_session(TENANT) as session:
+    async with upkeep.db.tenant_session(TENANT, companies=EVERY_COMPANY) as session:
         rows = await repository.to_check(session, "servicedesk_plus", before=utc_now(), limit=9)
         assert [row.desk_id for row in rows][:2] == ["2", "1"]
         assert "4" not in [row.desk_id for row in rows], "a file's ticket is not the desk's to confirm"
@@ -225,9 +226,9 @@ async def test_the_longest_unchecked_are_asked_about_first(upkeep: Upkeep) -> No
 async def test_a_failed_job_is_not_resumed_beside_another(upkeep: Upkeep) -> None:
     asked = await upkeep.asked()
     await upkeep.rows("UPDATE knowledge_jobs SET state = 'failed'")
-    async with upkeep.db.tenant_session(TENANT) as session:
+    async with upkeep.db.tenant_session(TENANT, companies=EVERY_COMPANY) as session:
         await jobs.start(session, TENANT, JobKind.HISTORY, tool_type="servicedesk_plus", actor="test")
-    async with upkeep.db.tenant_session(TENANT) as session:
+    async with upkeep.db.tenant_session(TENANT, companies=EVERY_COMPANY) as session:
         with pytest.raises(DeskhandError, match="Another job of this kind is open"):
             await jobs.resume(session, asked.id, actor="test")
 
@@ -243,7 +244,7 @@ FINDINGS: list[tuple[int | None, int | None, str | None]] = [
 async def test_a_job_shows_all_that_people_ask_about(upkeep: Upkeep) -> None:
     await upkeep.asked()
     for judged, answerable, words in FINDINGS:
-        async with upkeep.db.tenant_session(TENANT) as session:
+        async with upkeep.db.tenant_session(TENANT, companies=EVERY_COMPANY) as session:
             job = (await jobs.list_jobs(session)).items[0]
             job.judged, job.answerable = judged, answerable
             shown = jobs.view(job)
@@ -255,7 +256,7 @@ async def test_a_job_shows_all_that_people_ask_about(upkeep: Upkeep) -> None:
 
 async def test_an_unknown_tenant_has_no_desk(upkeep: Upkeep) -> None:
     reach, asked = upkeep.keeper._reach, await upkeep.asked()
-    async with upkeep.db.tenant_session("nobody") as session:
+    async with upkeep.db.tenant_session("nobody", companies=EVERY_COMPANY) as session:
         with pytest.raises(DeskhandError, match="no such tenant"):
             await jobs.desk_of(session, None, secrets=reach.secrets, plugins=reach.plugins)
         with pytest.raises(DeskhandError, match="There is no job"):

@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import text
 from tests.conftest import MakeTenant
 
+from deskhand.kit.db.companies import EVERY_COMPANY
 from deskhand.kit.db.session import Database
 from deskhand.knowledge.embedding import LexicalOnly
 from deskhand.knowledge.schemas import TicketNames
@@ -79,7 +80,7 @@ async def fill(db: Database, past: list[Past], *, tool_type: str = "jira") -> No
     def at(hours: int | None) -> datetime | None:
         return None if hours is None else MORNING + timedelta(hours=hours)
 
-    async with db.tenant_session("acme") as session:
+    async with db.tenant_session("acme", companies=EVERY_COMPANY) as session:
         for number, one in enumerate(past):
             await session.execute(
                 text(
@@ -127,7 +128,7 @@ async def test_the_newest_are_judged(acme: Database, monkeypatch: pytest.MonkeyP
 async def test_a_search_of_a_time_knows_nothing_of_later(acme: Database) -> None:
     await fill(acme, [Past(PRINTER, 0, 1), Past(PRINTER, 2, 3), Past(PRINTER, 4, 5)])
     found = {}
-    async with acme.tenant_session("acme") as session:
+    async with acme.tenant_session("acme", companies=EVERY_COMPANY) as session:
         for hours in range(7):
             hits = await search_history(
                 session,
@@ -159,7 +160,7 @@ async def test_what_is_looked_at_again(
 ) -> None:
     await make_tenant("globex")
     await fill(acme, [Past(PRINTER, 0, 1)])
-    async with acme.tenant_session("acme") as session:
+    async with acme.tenant_session("acme", companies=EVERY_COMPANY) as session:
         await session.execute(text("UPDATE ticket_history SET desk_id = '10001'"))
     event, noted = TOUCHES[name]
     sent = [{"tenant": "acme", "tool": "jira", **event}] * 2

@@ -16,6 +16,7 @@ from tests.conftest import DatabaseUrls, MakeTenant
 from tests.support.api import Api, running_api
 from tests.support.upkeep import TENANT, Upkeep, running_upkeep
 
+from deskhand.kit.db.companies import EVERY_COMPANY
 from deskhand.kit.db.session import Database
 from deskhand.knowledge import importer
 from deskhand.knowledge.batches import Import
@@ -165,7 +166,7 @@ def row(number: str, desk_id: str | None = None, source: str = "desk", **more: A
 async def test_a_ticket_goes_by_its_desks_id_and_a_files_number_is_not_one(clean_db: Database, tenant: str) -> None:
     importing = Import(clean_db, tenant, importer.DESK_TICKETS, on_error="stop", embedder=LexicalOnly())
     await importing.run([row("7", "1000"), row("1001"), row("1002", source="import"), row("8", "9")])
-    async with clean_db.tenant_session(tenant) as session:
+    async with clean_db.tenant_session(tenant, companies=EVERY_COMPANY) as session:
         gone = {
             name: await repository.drop_ticket(session, "servicedesk_plus", name)
             for name in ("1000", "1001", "1002", "7", "9")
@@ -189,7 +190,7 @@ async def test_what_is_kept_with_a_batch_is_kept_or_lost_with_it(clean_db: Datab
     )
     with pytest.raises(DeskUnavailableError):
         await losing.run(rows)
-    async with clean_db.tenant_session(tenant) as session:
+    async with clean_db.tenant_session(tenant, companies=EVERY_COMPANY) as session:
         assert await session.scalar(text("SELECT count(*) FROM ticket_history")) == 0
     for expected in ((2, 0), (0, 2)):
         keeping = Import(
@@ -221,7 +222,7 @@ async def test_a_look_that_breaks_costs_the_other_tickets_nothing(
 ) -> None:
     good = upkeep.desk.solve("Printer jams", "Cleaned the rollers of tray 2.")
     reports = [{"tool": "nothing", "ticket": "1"}, {"tool": "servicedesk_plus", "ticket": good}]
-    async with upkeep.db.tenant_session(TENANT) as session:
+    async with upkeep.db.tenant_session(TENANT, companies=EVERY_COMPANY) as session:
         for one in reports:
             await session.execute(
                 text("INSERT INTO history_refreshes (tenant_id, tool_type, ticket_id) VALUES ('acme', :tool, :ticket)"),
@@ -250,13 +251,13 @@ async def test_a_look_that_breaks_costs_the_other_tickets_nothing(
 async def test_a_report_during_a_look_leads_to_another(upkeep: Upkeep) -> None:
     insert = "INSERT INTO history_refreshes (tenant_id, tool_type, ticket_id) VALUES ('acme', 'servicedesk_plus', '1')"
     await upkeep.rows(insert)
-    async with upkeep.db.tenant_session(TENANT) as session:
+    async with upkeep.db.tenant_session(TENANT, companies=EVERY_COMPANY) as session:
         (looked,) = await repository.take_refreshes(session, 5)
         assert await repository.take_refreshes(session, 5) == [], "another worker leaves it alone"
     await upkeep.rows("UPDATE history_refreshes SET asks = asks + 1")
-    async with upkeep.db.tenant_session(TENANT) as session:
+    async with upkeep.db.tenant_session(TENANT, companies=EVERY_COMPANY) as session:
         await repository.end_refresh(session, looked)
-    async with upkeep.db.tenant_session(TENANT) as session:
+    async with upkeep.db.tenant_session(TENANT, companies=EVERY_COMPANY) as session:
         (again,) = await repository.take_refreshes(session, 5)
         await repository.end_refresh(session, again)
     assert await upkeep.rows("SELECT 1 FROM history_refreshes") == []

@@ -51,3 +51,21 @@ class TenantModel:
     __tenant_policy__: ClassVar[str | None] = None
 
     tenant_id: Mapped[TenantId]
+
+
+class CompanyModel(TenantModel):
+    """Mixin of every table whose rows may belong to one client company of the tenant.
+
+    A restrictive policy shows a session the companies that it has proven to work for (``companies.py``), and what is
+    shared. A row that names no company belongs to the tenant itself where that is one company, and else to nobody.
+
+    Attributes:
+        tool_type: The desk whose company it is; a row of no desk has none.
+        company_id: The desk's own id, or ``=`` and the folded name where only that is known.
+        shared: Helps tickets of every company.
+    """
+
+    tool_type: Mapped[Any]
+    company_id: Mapped[str | None] = mapped_column(String(255))
+    company_name: Mapped[str | None] = mapped_column(String(255))
+    shared: Mapped[bool] = mapped_column(server_default=text("false"))

@@ -7,7 +7,7 @@ is the installation's; beside our processes only the database's owner can read i
 Three kinds of sessions show one. A tenant's, good for that tenant alone, in ``Database.tenant_session``. The API's door
 and a worker's pool serve many tenants and read the tables of none: each shows who it is and calls functions. The door's
 tell whom an address belongs to and accept events; a worker's take jobs and look after every tenant's runs. A proof ends
-after half a day.
+after half a day. Which client companies a tenant's session sees is proven the same way (``companies.py``).
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from deskhand.kit.db.base import Base
 from deskhand.kit.secret_strength import is_strong
 
 PROOF_SETTING = "app.proof"
+COMPANIES_PROOF_SETTING = "app.companies_proof"
 LIFETIME = 12 * 3600
 """Seconds. Long, because the clocks of two machines differ, and what is stolen ends all the same."""
 
@@ -67,6 +68,10 @@ class Prover:
     def of_tenant(self, tenant_id: str) -> str:
         """Lets a session into this tenant."""
         return self._proof("tenant", tenant_id)
+
+    def of_companies(self, tenant_id: str, scope: str) -> str:
+        """Lets a tenant's session see the client companies of a scope, as it is written in the setting."""
+        return self._proof("companies", f"{tenant_id} {scope}")
 
     def of_process(self, process: Process) -> str:
         """Says which process of ours a pool belongs to."""

@@ -25,8 +25,15 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
 from deskhand.errors import ConfigurationError, UnavailableError
 from deskhand.kit.db.away import READ_ONLY, sqlstate
+from deskhand.kit.db.companies import COMPANIES_SETTING, SHARED_ONLY, Scope, scope_text
 from deskhand.kit.db.connections import PooledConnection, ProxiedConnection, add_codecs, is_proxied
-from deskhand.kit.db.proofs import HOW_TO_MAKE_A_TENANT_KEY, PROOF_SETTING, Process, Prover
+from deskhand.kit.db.proofs import (
+    COMPANIES_PROOF_SETTING,
+    HOW_TO_MAKE_A_TENANT_KEY,
+    PROOF_SETTING,
+    Process,
+    Prover,
+)
 from deskhand.kit.db.roles import PLATFORM_LOGIN, PLATFORM_ROLE
 
 TENANT_SETTING = "app.current_tenant_id"
@@ -36,6 +43,10 @@ _HANDED_OVER = "deskhand.handed_over"
 _ADDRESS = re.compile(r"(?:postgres|postgresql)://\S+")
 _SET_TENANT = text(
     f"SELECT set_config('{TENANT_SETTING}', :tenant_id, true), set_config('{PROOF_SETTING}', :proof, true)"
+)
+_SET_COMPANIES = text(
+    f"{_SET_TENANT.text}, set_config('{COMPANIES_SETTING}', :scope, true),"
+    f" set_config('{COMPANIES_PROOF_SETTING}', :of, true)"
 )
 _REFUSES_WRITES = text("SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean")
 _SET_PLATFORM = text(f"SET LOCAL ROLE {PLATFORM_ROLE}")
@@ -161,11 +172,12 @@ class Database:
             self.on_handover()
 
     @asynccontextmanager
-    async def tenant_session(self, tenant_id: str) -> AsyncIterator[AsyncSession]:
+    async def tenant_session(self, tenant_id: str, *, companies: Scope = SHARED_ONLY) -> AsyncIterator[AsyncSession]:
         """One transaction that sees and writes the rows of one tenant; commits on normal exit.
 
         Args:
             tenant_id: From the authenticated principal or from a stored row, never from a request's body.
+            companies: Whose tickets, articles and systems it sees beside those that are shared (``companies.py``).
 
         Raises:
             ValueError: ``tenant_id`` is empty, which would silently see nothing.
@@ -174,7 +186,11 @@ class Database:
             raise ValueError("tenant_session() needs a tenant id")
         proof = self._prover.of_tenant(tenant_id) if self._prover else ""
         async with self._transaction(self._sessions) as session:
-            await session.execute(_SET_TENANT, {"tenant_id": tenant_id, "proof": proof})
+            told = {"tenant_id": tenant_id, "proof": proof}
+            if scope := scope_text(companies):
+                told |= {"scope": scope, "of": self._prover.of_companies(tenant_id, scope) if self._prover else ""}
+            # One statement for both: nearly every request of a person says whom it works for.
+            await session.execute(_SET_COMPANIES if scope else _SET_TENANT, told)
             yield session
 
     @property

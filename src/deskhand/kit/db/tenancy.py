@@ -10,7 +10,8 @@ from collections.abc import Mapping
 
 import asyncpg
 
-from deskhand.kit.db.base import Base, TenantModel
+from deskhand.kit.db.base import Base, CompanyModel, TenantModel
+from deskhand.kit.db.companies import COMPANY_CONDITION
 from deskhand.kit.db.roles import APP_ROLE, PLATFORM_LOGIN, PLATFORM_ROLE
 
 POLICY_CONDITION = "tenant_id = NULLIF(current_setting('app.current_tenant_id', true), '')"
@@ -68,6 +69,13 @@ def tenant_policies() -> dict[str, str]:
             table = str(mapper.local_table)
             policies[table] = mapper.class_.__tenant_policy__ or f"{table}_tenant_isolation_policy"
     return policies
+
+
+def company_tables() -> frozenset[str]:
+    """Every table of a ``CompanyModel``; complete once ``deskhand.models`` is imported."""
+    return frozenset(
+        str(mapper.local_table) for mapper in Base.registry.mappers if issubclass(mapper.class_, CompanyModel)
+    )
 
 
 async def tenancy_faults(connection: asyncpg.Connection, policies: Mapping[str, str]) -> list[str]:
@@ -166,6 +174,8 @@ def _table_faults(name: str, rules: list[asyncpg.Record], policy: str) -> list[s
         proof: (PROOF_CONDITION, ("RESTRICTIVE", "ALL", [APP_ROLE])),
         platform: (PLATFORM_CONDITION, ("PERMISSIVE", "ALL", [PLATFORM_ROLE])),
     }
+    if name in company_tables():
+        forms[f"{name}_company_policy"] = (COMPANY_CONDITION, ("RESTRICTIVE", "ALL", [APP_ROLE]))
     by_name = {rule["policyname"]: rule for rule in rules}
     faults = []
     for one, (condition, form) in forms.items():

@@ -32,6 +32,39 @@ BEGIN
 END
 $$;
 
+-- Which client companies of its tenant the session may see, as its process has proven with a digest of tenant and scope:
+-- '*' is every one, a desk's name all that is that desk's, '' what belongs to no desk, 'desk:id' one company of it.
+-- Empty where nothing was named or proven: such a session sees what is shared. The policies of CompanyModel tables ask
+-- it once a statement.
+CREATE FUNCTION session_companies() RETURNS text[]
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+  v_scope text := coalesce(current_setting('app.companies', true), '');
+  v_proof text := current_setting('app.companies_proof', true);
+  v_end text := split_part(v_proof, '.', 1);
+  -- No tenant's name has a blank, so tenant and scope cannot run into each other.
+  v_said bytea := convert_to(v_end || '.companies.' || coalesce(current_setting('app.current_tenant_id', true), '')
+                             || ' ' || v_scope, 'UTF8');
+BEGIN
+  IF v_scope = '' THEN
+    RETURN '{}';
+  END IF;
+  PERFORM 1 FROM public.proof_keys k
+    WHERE encode(sha256(k.outer_pad || sha256(k.inner_pad || v_said)), 'hex') = split_part(v_proof, '.', 3);
+  IF FOUND THEN
+    IF v_end COLLATE "C" <= to_char(extract(epoch FROM now()), 'FM0000000000') THEN
+      RETURN '{}';
+    END IF;
+  ELSE
+    PERFORM 1 FROM public.proof_keys;
+    IF FOUND THEN
+      RETURN '{}';
+    END IF;
+  END IF;
+  RETURN ARRAY(SELECT jsonb_array_elements_text(v_scope::jsonb));
+END
+$$;
+
 -- Refuses a session that has not proven to belong to one of these processes.
 CREATE FUNCTION demand_process(VARIADIC p_processes text[]) RETURNS boolean
 LANGUAGE plpgsql STABLE AS $$

@@ -18,7 +18,12 @@ _TITLE_END = re.compile("</title>", re.IGNORECASE)
 _FRONT_MATTER = re.compile(r"---[ \t]*\n(.*?)\n---[ \t]*(?:\n|$)", re.DOTALL)
 _TABLES = DATA_SUFFIXES - {".txt", ".tsv"}
 _ARTICLE_SUFFIXES = _TABLES | {".md", ".markdown", ".html", ".htm"}
-_ARTICLE_NAMES = {"article_id": ("number", "id"), "title": ("short_description", "item"), "html": ("text", "article")}
+_ARTICLE_NAMES = {
+    "article_id": ("number", "id"),
+    "title": ("short_description", "item"),
+    "html": ("text", "article"),
+    "company_name": ("company",),
+}
 
 
 def read_articles(path: Path) -> Iterator[ExportRow]:

@@ -7,6 +7,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+COMPANY = {
+    "company_id": ("company id", "organization id", "organisation id", "account id"),
+    "company_name": ("company name", "organization name", "organisation name", "account name", "company"),
+    "shared": ("shared",),
+}
 TICKETS = {
     "ticket_id": (
         *("ticket id", "number", "display id", "issue key", "key", "request id", "requestid", "ticket number"),
@@ -40,6 +45,9 @@ TICKETS = {
     ),
     "tool_type": ("tool type",),
     "source": ("source",),
+    **COMPANY,
+    # "customer" and "client" are people in many exports, so a caller says it (--column) where they are companies.
+    "company_name": (*COMPANY["company_name"], "organization", "organisation", "organizations", "account"),
 }
 SYSTEMS = {
     "hostname": ("hostname", "host name", "name", "computer name", "device name", "asset name", "fqdn"),
@@ -48,6 +56,8 @@ SYSTEMS = {
     "client": ("client", "company", "customer"),
     "location": ("location", "site"),
     "aliases": ("aliases", "alias"),
+    "tool_type": ("tool type",),
+    **COMPANY,
 }
 ARTICLES = {
     "article_id": ("article id", "number", "id"),
@@ -56,6 +66,8 @@ ARTICLES = {
     "url": ("url", "link"),
     "tags": ("tags", "labels", "keywords"),
     "source": ("source",),
+    "tool_type": ("tool type",),
+    **COMPANY,
 }
 # Where one of these had to serve as the number, no second id of the desk's is to be had beside it.
 OWN_NUMBERS = frozenset({"desk id", "sys id", "issue id", "id"})

@@ -13,6 +13,7 @@ from deskhand.knowledge.exports.dates import DateOrder, read_date
 from deskhand.plugins.jira.adf_read import adf_to_markdown
 from deskhand.plugins.text import html_to_markdown
 
+_OF_COMPANY = ("company_id", "company_name")
 _TEXTS = ("subject", "description", "resolution")
 _ENVELOPES = ("display_value", "content", "displayName", "name", "value", "title")
 _BLOCKS = "p|br|div|ul|ol|li|table|tbody|thead|tr|td|th|h[1-6]|pre|blockquote|hr|html|body"
@@ -55,7 +56,8 @@ def ticket_fields(
         if (value := next((row[one] for one in columns[name] if not _is_empty(row[one])), None)) is not None:
             fields[name] = value
     _name_ticket(fields, row, columns)
-    for name in ("category", "priority", "url", "source", "tool_type", "ticket_id", "desk_id"):
+    _read_company(fields)
+    for name in ("category", "priority", "url", "source", "tool_type", "ticket_id", "desk_id", *_OF_COMPANY):
         if name in fields:
             fields[name] = text_of(fields[name], between=", ")
     for name in _TEXTS:
@@ -105,6 +107,20 @@ def text_of(value: Any, *, between: str = "\n\n") -> str | None:
         return text_of(inner, between=between) if isinstance(inner, str | int | float) else None
     parts = [text_of(one, between=between) for one in value] if isinstance(value, Sequence) else []
     return between.join(part for part in parts if part)
+
+
+def _read_company(fields: TicketFields) -> None:
+    """A reference's id beside its name: ``{"id": …, "name": …}``, ServiceNow's ``{"display_value": …, "value": …}``."""
+    named = fields.get("company_name")
+    # Of a list the first: that is the company by which the desk itself files the ticket.
+    named = named[0] if isinstance(named, list) and named else named
+    if not isinstance(named, Mapping):
+        return
+    fields["company_name"] = named
+    number = named.get("id") or (named.get("value") if "display_value" in named else None)
+    number = number or str(named.get("link") or "").rpartition("/")[2]
+    if number and _is_empty(fields.get("company_id")):
+        fields["company_id"] = number
 
 
 def _is_empty(value: Any) -> bool:

@@ -21,6 +21,7 @@ from deskhand.errors import DeskhandError, LostClaimError
 from deskhand.kit.clock import utc_now
 from deskhand.kit.crypto import SecretBox
 from deskhand.kit.db.away import DATABASE_ERRORS, is_passing
+from deskhand.kit.db.companies import EVERY_COMPANY
 from deskhand.kit.db.session import Database
 from deskhand.kit.http import HttpClientFactory
 from deskhand.kit.loops import repeat
@@ -98,7 +99,7 @@ class KnowledgeKeeper:
             except DeskhandError as error:
                 # What cannot be read of one tenant must not keep the others waiting, nor this one every second.
                 log.warning("history_not_asked_for", tenant_id=tenant_id, reason=error.detail)
-                async with self._db.tenant_session(tenant_id) as session:
+                async with self._db.tenant_session(tenant_id, companies=EVERY_COMPANY) as session:
                     await repository.set_history_due(session, jobs.next_night(tenant_id, utc_now()))
         for tenant_id in await repository.tenants_to_refresh(self._pool):
             await refresh_tenant(
@@ -123,7 +124,7 @@ class KnowledgeKeeper:
         return 0.0
 
     async def _ask_desks(self, tenant_id: str) -> None:
-        async with self._db.tenant_session(tenant_id) as session:
+        async with self._db.tenant_session(tenant_id, companies=EVERY_COMPANY) as session:
             tenant = await repository.tenant_of(session, lock=True)
             now = utc_now()
             # Another worker may have seen the same: the lock makes it wait, and then find that nothing is due.
@@ -143,7 +144,7 @@ class KnowledgeKeeper:
         task = asyncio.ensure_future(work)
         try:
             while not (await asyncio.wait({task}, timeout=self._lease / 3))[0]:
-                async with self._db.tenant_session(claimed.tenant_id) as session:
+                async with self._db.tenant_session(claimed.tenant_id, companies=EVERY_COMPANY) as session:
                     if not await repository.save(session, claimed, self._lease):
                         raise LostClaimError("The job was paused or taken over.")
         finally:
@@ -178,7 +179,7 @@ class KnowledgeKeeper:
 
     async def _look(self, claimed: JobClaim, work: Work) -> tuple[KnowledgeJob, timedelta | None]:
         """The job as it is now, and how long it makes way for runs."""
-        async with self._db.tenant_session(claimed.tenant_id) as session:
+        async with self._db.tenant_session(claimed.tenant_id, companies=EVERY_COMPANY) as session:
             job = await repository.job(session, claimed.id)
             tenant = await repository.tenant_of(session)
             if job is None or tenant is None or job.attempt != claimed.attempt or job.state != JobState.RUNNING:
@@ -191,7 +192,7 @@ class KnowledgeKeeper:
         return job, MAKE_WAY if busy and fed else None
 
     async def _put_off(self, claimed: JobClaim, error: DeskhandError) -> None:
-        async with self._db.tenant_session(claimed.tenant_id) as session:
+        async with self._db.tenant_session(claimed.tenant_id, companies=EVERY_COMPANY) as session:
             job = await repository.job(session, claimed.id)
         tries = 0 if job is None else job.tries
         # A desk that says when to come back is not failing, however often it says so.
@@ -212,7 +213,7 @@ class KnowledgeKeeper:
         await self._save(claimed, state=JobState.FAILED, error=words, ended_at=func.clock_timestamp())
 
     async def _save(self, claimed: JobClaim, **values: Any) -> None:
-        async with self._db.tenant_session(claimed.tenant_id) as session:
+        async with self._db.tenant_session(claimed.tenant_id, companies=EVERY_COMPANY) as session:
             # False: it was paused meanwhile, and rests as it was asked to.
             await repository.save(session, claimed, self._lease, **values)
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Row
 
+from deskhand.kit.db.companies import EVERY_COMPANY
 from deskhand.kit.db.session import Database
 from deskhand.knowledge.embedding import Embedder
 from deskhand.knowledge.schemas import TicketNames
@@ -29,7 +30,7 @@ async def look_back(db: Database, tenant_id: str, tool_type: str, *, embedder: E
     Returns:
         How many tickets were asked about, and for how many of them there was a solution.
     """
-    async with db.tenant_session(tenant_id) as session:
+    async with db.tenant_session(tenant_id, companies=EVERY_COMPANY) as session:
         tickets = await repository.newest_solved(session, tool_type, LAST)
     until = time.monotonic() + BUDGET_SECONDS
     judged = answerable = 0
@@ -45,7 +46,7 @@ async def _has_answer(db: Database, tenant_id: str, tool_type: str, ticket: Row[
     names = tuple(filter(None, (ticket.ticket_id, ticket.desk_id)))
     # A file may not say when a ticket was filed; that it was solved at all is the latest that it can have been.
     filed_at: datetime = ticket.opened_at or ticket.resolved_date
-    async with db.tenant_session(tenant_id) as session:
+    async with db.tenant_session(tenant_id, companies=EVERY_COMPANY) as session:
         hits = await search_history(
             session,
             f"{ticket.subject}\n{ticket.description}",

@@ -11,6 +11,7 @@ import structlog
 from deskhand.errors import DeskhandError
 from deskhand.kit.crypto import SecretBox
 from deskhand.kit.db.away import DATABASE_ERRORS, is_passing
+from deskhand.kit.db.companies import EVERY_COMPANY
 from deskhand.kit.db.session import Database
 from deskhand.kit.http import HttpClientFactory
 from deskhand.knowledge import importer
@@ -40,7 +41,7 @@ async def refresh_tenant(
     embedder: Embedder,
 ) -> None:
     """Look at the tickets of a tenant that were reported, a few at a time."""
-    async with db.tenant_session(tenant_id) as session:
+    async with db.tenant_session(tenant_id, companies=EVERY_COMPANY) as session:
         tenant = await repository.tenant_of(session)
         due = await repository.take_refreshes(session, AT_ONCE)
     desks = _Desks(tenant, secrets=secrets, plugins=plugins, http=http)
@@ -58,7 +59,7 @@ async def refresh_tenant(
 
 async def _look(db: Database, tenant_id: str, desks: _Desks, looked: HistoryRefresh, *, embedder: Embedder) -> None:
     await refresh_ticket(db, tenant_id, desks.of(looked.tool_type), looked.ticket_id, embedder=embedder)
-    async with db.tenant_session(tenant_id) as session:
+    async with db.tenant_session(tenant_id, companies=EVERY_COMPANY) as session:
         await repository.end_refresh(session, looked)
 
 
@@ -82,7 +83,7 @@ async def refresh_ticket(
     except DeskNotFoundError:
         ticket = None
     if ticket is None or not ticket.is_closed:
-        async with db.tenant_session(tenant_id) as session:
+        async with db.tenant_session(tenant_id, companies=EVERY_COMPANY) as session:
             await repository.drop_ticket(session, desk.manifest.tool_type, ticket_id)
         return
     importing = Import(db, tenant_id, importer.DESK_TICKETS, on_error="continue", embedder=embedder)
@@ -118,5 +119,5 @@ async def _put_off(db: Database, tenant_id: str, looked: HistoryRefresh, error: 
     wait = asked if asked is not None else FIRST_WAIT * 2.0 ** min(looked.tries, 12)
     words = error.detail if isinstance(error, DeskhandError) else f"Something unexpected ({type(error).__name__})."
     log.warning("ticket_not_looked_at", tenant_id=tenant_id, tool_type=looked.tool_type, reason=words)
-    async with db.tenant_session(tenant_id) as session:
+    async with db.tenant_session(tenant_id, companies=EVERY_COMPANY) as session:
         await repository.put_off(session, looked, timedelta(seconds=min(wait, LONGEST_WAIT)), words)

@@ -14,6 +14,7 @@ from sqlalchemy import func
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from deskhand.errors import ConfigurationError, LostClaimError
+from deskhand.kit.db.companies import EVERY_COMPANY
 from deskhand.kit.db.session import Database
 from deskhand.knowledge import importer
 from deskhand.knowledge.batches import BATCH_SIZE, KEPT_PROBLEMS, Import
@@ -64,7 +65,7 @@ class Work:
 
     async def save_alone(self, **values: Any) -> None:
         """The same where nothing else is written."""
-        async with self.db.tenant_session(self.claim.tenant_id) as session:
+        async with self.db.tenant_session(self.claim.tenant_id, companies=EVERY_COMPANY) as session:
             await self.save(session, **values)
 
 
@@ -103,7 +104,7 @@ async def _page(work: Work, job: KnowledgeJob, desk: TicketingToolPlugin) -> boo
     await importing.run(rows)
     if not saving.is_done:
         # An empty page, or one whose last row was refused.
-        async with work.db.tenant_session(work.claim.tenant_id) as session:
+        async with work.db.tenant_session(work.claim.tenant_id, companies=EVERY_COMPANY) as session:
             await saving.of_page(session, ImportReport())
     if is_last and job.kind == JobKind.HISTORY:
         # Ended by ourselves, the history is not whole: no figure is made of it, and resuming goes on.
@@ -162,7 +163,7 @@ async def _check(work: Work, job: KnowledgeJob, desk: TicketingToolPlugin) -> bo
     """Ask for tickets that nobody asked for lately; those that are gone, or open again, leave the history."""
     asked = int((job.cursor or "").removeprefix(CHECKING))
     tool_type, tenant_id = str(job.tool_type), work.claim.tenant_id
-    async with work.db.tenant_session(tenant_id) as session:
+    async with work.db.tenant_session(tenant_id, companies=EVERY_COMPANY) as session:
         budget = max(LEAST_CHECKS, -(-await repository.count_of_desk(session, tool_type) // NIGHTS))
         limit = max(0, min(10, budget - asked))
         rows = await repository.to_check(session, tool_type, before=job.created_at, limit=limit)
@@ -170,7 +171,7 @@ async def _check(work: Work, job: KnowledgeJob, desk: TicketingToolPlugin) -> bo
         await work.save_alone(state=JobState.DONE, cursor=None, ended_at=func.clock_timestamp())
         return False
     kept = [row.id for row in rows if await _is_still_solved(desk, row.desk_id)]
-    async with work.db.tenant_session(tenant_id) as session:
+    async with work.db.tenant_session(tenant_id, companies=EVERY_COMPANY) as session:
         gone = [await repository.drop_ticket(session, tool_type, row.desk_id) for row in rows if row.id not in kept]
         await repository.mark_checked(session, kept)
         await work.save(
@@ -199,15 +200,15 @@ async def _embed(work: Work, job: KnowledgeJob) -> bool:
         "ticket_history": lambda row: ticket_text(row.subject, row.description, row.resolution),
         "knowledge_articles": lambda row: article_text(row.title, row.body),
     }
-    async with work.db.tenant_session(work.claim.tenant_id) as session:
+    async with work.db.tenant_session(work.claim.tenant_id, companies=EVERY_COMPANY) as session:
         total = job.total if job.total is not None else await repository.count_foreign_vectors(session, model)
     for table, text in text_of.items():
-        async with work.db.tenant_session(work.claim.tenant_id) as session:
+        async with work.db.tenant_session(work.claim.tenant_id, companies=EVERY_COMPANY) as session:
             rows = await repository.foreign_vectors(session, table, model, PAGE)
         if not rows:
             continue
         vectors = await embed_texts(work.embedder, [text(row) for row in rows])
-        async with work.db.tenant_session(work.claim.tenant_id) as session:
+        async with work.db.tenant_session(work.claim.tenant_id, companies=EVERY_COMPANY) as session:
             for row, vector in zip(rows, vectors, strict=True):
                 await repository.set_vector(session, table, row, vector or [], model)
             seen = job.seen + len(rows)
@@ -215,7 +216,7 @@ async def _embed(work: Work, job: KnowledgeJob) -> bool:
                 session, total=max(total, seen), seen=seen, updated=seen, stepped_at=func.clock_timestamp(), error=None
             )
         return True
-    async with work.db.tenant_session(work.claim.tenant_id) as session:
+    async with work.db.tenant_session(work.claim.tenant_id, companies=EVERY_COMPANY) as session:
         await repository.job(session, work.claim.id, lock=True)
         # Counted under the lock: whoever writes a text meanwhile waits for it, or has made us wait.
         if left := await repository.count_foreign_vectors(session, model):

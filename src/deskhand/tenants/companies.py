@@ -1,0 +1,117 @@
+"""Whether a tenant's desk serves one company or many, and what a run for one of them may see.
+
+A tenant sets each desk to ``company`` or ``one``. Where it set nothing, a desk is one company until it names the first
+one: from then on what belongs to one company is kept from the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Literal
+
+from sqlalchemy import func, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from deskhand.kit.db.companies import EVERY_COMPANY, NO_DESK, SHARED_ONLY, Scope, company_scope
+from deskhand.kit.storable import storable_text
+from deskhand.tenants.models import DeskCompany
+
+CompanyMode = Literal["company", "one"]
+EVERY_DESK = "*"
+"""In a mapping: what holds for every desk that is not named."""
+LENGTH = 255
+
+Named = tuple[str, str, str]
+"""A company as a desk names it: tool type, id, name."""
+
+
+async def note_companies(session: AsyncSession, tenant_id: str, named: Iterable[Named]) -> None:
+    """Remember companies that a desk has named, each under its newest name."""
+    rows = {
+        (tool, company_id): {
+            "tenant_id": tenant_id,
+            "tool_type": tool,
+            "company_id": storable_text(company_id)[:LENGTH],
+            "name": storable_text(name)[:LENGTH],
+        }
+        # In one order, so that two imports at once wait for each other instead of holding each other up.
+        for tool, company_id, name in sorted(named)
+    }
+    if not rows:
+        return
+    statement = insert(DeskCompany).values(list(rows.values()))
+    await session.execute(
+        statement.on_conflict_do_update(
+            index_elements=["tenant_id", "tool_type", "company_id"],
+            set_={"name": statement.excluded.name, "updated_at": func.now()},
+            # Most tickets name a company that is there already; they write nothing.
+            where=DeskCompany.name != statement.excluded.name,
+        )
+    )
+
+
+async def naming_desks(session: AsyncSession) -> frozenset[str]:
+    """Tool types of the session's tenant that have named a company."""
+    return frozenset(await session.scalars(select(DeskCompany.tool_type).distinct()))
+
+
+async def known_companies(session: AsyncSession) -> Sequence[DeskCompany]:
+    """Every company that a desk of the session's tenant has named, by name."""
+    query = select(DeskCompany).order_by(DeskCompany.name, DeskCompany.tool_type, DeskCompany.company_id)
+    return (await session.scalars(query)).all()
+
+
+def mode_of(mapping: Mapping[str, str], tool_type: str, naming: Collection[str]) -> CompanyMode:
+    """Whether a desk's tickets are kept apart by company.
+
+    Args:
+        mapping: The tenant's setting.
+        tool_type: Which desk.
+        naming: Desks that have named a company.
+    """
+    said = mapping.get(tool_type) or mapping.get(EVERY_DESK)
+    if said is not None:
+        # What is no known word is the careful one of the two.
+        return "one" if said == "one" else "company"
+    return "company" if tool_type in naming else "one"
+
+
+def scope_of(
+    mapping: Mapping[str, str],
+    naming: Collection[str],
+    desks: Iterable[str],
+    *,
+    tool_type: str | None,
+    company: tuple[str, str] | None,
+) -> Scope:
+    """What a run may see.
+
+    Args:
+        mapping: The tenant's setting.
+        naming: Desks that have named a company.
+        desks: Every tool type the tenant may have history of.
+        tool_type: Desk of the run's ticket; None of a run without one.
+        company: Id and name of the ticket's company, as far as its desk tells.
+    """
+    known = {*desks, *naming, *mapping, *([tool_type] if tool_type else [])} - {EVERY_DESK}
+    apart = {desk for desk in known if mode_of(mapping, desk, naming) == "company"}
+    if tool_type in apart:
+        assert tool_type is not None
+        return company_scope(tool_type, *company) if company else SHARED_ONLY
+    # The tenant itself is one company, whatever desks its history came from.
+    if not apart and mapping.get(EVERY_DESK) != "company":
+        return EVERY_COMPANY
+    return (NO_DESK, *sorted(known - apart))
+
+
+__all__ = [
+    "EVERY_DESK",
+    "CompanyMode",
+    "Named",
+    "known_companies",
+    "mode_of",
+    "naming_desks",
+    "note_companies",
+    "scope_of",
+]

@@ -1,0 +1,133 @@
+"""The wall around one run: what belongs to another client company than its ticket's is neither found nor shown.
+
+Past tickets, articles and systems are kept apart by the database, to which each look-up says whom the run works for. A
+desk knows no such wall: what it gives of another company is dropped here, before the journal or a model has seen it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import TypeAdapter
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from deskhand.errors import ForbiddenError
+from deskhand.kit.db.companies import SHARED_ONLY, Scope
+from deskhand.plugins.contract import Company, Ticket, TicketingToolPlugin
+from deskhand.tenants.companies import mode_of, naming_desks, note_companies, scope_of
+
+TICKET = TypeAdapter(Ticket)
+REFUSED = "refused"
+"""Stands in the journal for a ticket that the run may not see."""
+
+
+@dataclass(slots=True)
+class CompanyWall:
+    """Whom one run works for; until its ticket was read, for nobody, and it sees what is shared.
+
+    Attributes:
+        mapping: The tenant's setting, by desk.
+        desks: Every desk the installation knows.
+        scope: What its look-ups may see.
+    """
+
+    mapping: Mapping[str, str]
+    desks: frozenset[str]
+    scope: Scope = SHARED_ONLY
+    _own: Ticket | None = None
+    _naming: frozenset[str] = frozenset()
+
+    async def enter(self, session: AsyncSession, tenant_id: str, ticket: Ticket | None) -> None:
+        """Begin to work for the company of a ticket; for none, in a run that no ticket started."""
+        if ticket is not None and ticket.company is not None:
+            # Remembered first: the desk's first company puts the wall up, for this very run as well.
+            named = (ticket.tool_type, ticket.company.id, ticket.company.name)
+            await note_companies(session, tenant_id, [named])
+        self._naming = await naming_desks(session)
+        self._own = ticket
+        self.scope = scope_of(
+            self.mapping,
+            self._naming,
+            self.desks,
+            tool_type=ticket.tool_type if ticket else None,
+            company=_named(ticket.company) if ticket else None,
+        )
+
+    def admits(self, ticket: Ticket) -> bool:
+        """Whether a ticket of a desk may be shown to the run."""
+        own = self._own
+        # A run that no ticket started works for the tenant itself: its desks are what the agent was granted.
+        if own is None or (own.tool_type, own.id) == (ticket.tool_type, ticket.id):
+            return True
+        if not self._is_apart(own.tool_type):
+            return not self._is_apart(ticket.tool_type)
+        return own.tool_type == ticket.tool_type and is_same_company(own.company, ticket.company)
+
+    async def read(self, desk: TicketingToolPlugin, ref: str, *, with_notes: bool) -> Any:
+        """A ticket for the journal; of one that the run may not see the refusal and nothing else."""
+        ticket = await desk.get_ticket(ref, with_notes=with_notes)
+        if not self.admits(ticket):
+            return {REFUSED: "That ticket does not belong to the company of the ticket that started the run."}
+        return ticket
+
+    def ensure_may_file(self, tool_type: str, company: str | None) -> None:
+        """Refuse to file a ticket for another company.
+
+        Raises:
+            ForbiddenError: The run works for one company, and the ticket would be another's.
+        """
+        own = self._own
+        if own is None or company is None or not self._is_apart(own.tool_type):
+            return
+        names = () if own.company is None or own.tool_type != tool_type else (own.company.id, own.company.name)
+        if company not in names:
+            raise ForbiddenError("The run may file tickets for the company of its own ticket alone.")
+
+    def admitted(self, tickets: Iterable[Ticket]) -> list[Ticket]:
+        """The tickets that may be shown to the run."""
+        return [ticket for ticket in tickets if self.admits(ticket)]
+
+    def has_moved(self, now: Ticket) -> bool:
+        """Whether the run's ticket belongs to another company than the run has worked for."""
+        own = self._own
+        return own is not None and _id_of(own) != _id_of(now)
+
+    def output(self) -> dict[str, Any]:
+        """For a run's output: the company it worked for, where its desk names one."""
+        company = self._own.company if self._own else None
+        return {} if company is None else {"company": {"id": company.id, "name": company.name}}
+
+    @property
+    def is_up(self) -> bool:
+        """Whether the run's desk keeps companies apart, so that its ticket may leave the one it is of."""
+        return self._own is not None and self._is_apart(self._own.tool_type)
+
+    def _is_apart(self, tool_type: str) -> bool:
+        return mode_of(self.mapping, tool_type, self._naming) == "company"
+
+
+def read_ticket(raw: Mapping[str, Any]) -> Ticket:
+    """A ticket as the journal has it.
+
+    Raises:
+        ForbiddenError: It is of another company, and the journal has the refusal.
+    """
+    if REFUSED in raw:
+        raise ForbiddenError(raw[REFUSED])
+    return TICKET.validate_python(raw)
+
+
+def is_same_company(one: Company | None, other: Company | None) -> bool:
+    """Whether two tickets are known to be of one company; two of which nobody knows are not."""
+    return one is not None and other is not None and one.id == other.id
+
+
+def _id_of(ticket: Ticket) -> str | None:
+    # Not by name: a company that is renamed is the same one.
+    return None if ticket.company is None else ticket.company.id
+
+
+def _named(company: Company | None) -> tuple[str, str] | None:
+    return None if company is None else (company.id, company.name)

@@ -1,0 +1,194 @@
+"""Two client companies in one desk with nearly equal tickets: nothing of one is found, shown or written for the other.
+
+The scripted model asks for everything by every tool it has, with the widest scope there is.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.support.desks import DESKS
+from tests.support.product import Customer, Desk, Product, until
+
+from deskhand.knowledge import importer as knowledge
+from deskhand.knowledge.embedding import LexicalOnly
+from deskhand.knowledge.importer import CompanyOf
+from deskhand.simulators.models import Reply, obliging
+
+OWN, FOREIGN, EVERYBODYS = "nordwind-canary", "suedwerk-canary", "shared-canary"
+NOBODYS = "nobodys-canary"
+SUBJECT, TEXT = "VPN drops after the update", "AnyConnect drops the VPN every ten minutes."
+OF_COMPANY = {OWN: "Nordwind", FOREIGN: "Suedwerk", EVERYBODYS: "", NOBODYS: ""}
+KNOWLEDGE = ["search_past_tickets", "search_articles", "read_article", "find_systems"]
+READS = {name: {"scope": "any"} for name in ("get_ticket", "list_notes")}
+
+
+async def know(product: Product, tenant_id: str, folder: Path) -> None:
+    """A past ticket, an article and a system of each company, one of everybody's, and one that names nobody."""
+    rows = [(canary, company, canary == EVERYBODYS) for canary, company in OF_COMPANY.items()]
+    tickets = [
+        {
+            **{"ticket_id": f"OLD-{place}", "subject": SUBJECT, "description": f"{TEXT} {canary}"},
+            **{"resolution": f"Updated the client of {canary}.", "company": company, "shared": shared},
+        }
+        for place, (canary, company, shared) in enumerate(rows)
+    ]
+    articles = [
+        {
+            **{"article_id": f"KB-{place}", "title": "VPN drops after the update", "company_name": company},
+            **{"body": f"{TEXT} Update AnyConnect. {canary}", "shared": shared},
+        }
+        for place, (canary, company, shared) in enumerate(rows)
+    ]
+    systems = [
+        {"hostname": f"vpn-gate{place}", "role": canary, "client": company, "shared": shared}
+        for place, (canary, company, shared) in enumerate(rows)
+    ]
+    for name, content in (("tickets", tickets), ("articles", articles), ("systems", systems)):
+        (folder / f"{name}.json").write_text(json.dumps(content))
+    await knowledge.import_tickets(product.db, tenant_id, folder / "tickets.json", embedder=LexicalOnly())
+    await knowledge.import_articles(product.db, tenant_id, folder / "articles.json", embedder=LexicalOnly())
+    await knowledge.import_systems(product.db, tenant_id, folder / "systems.json")
+
+
+def told(body: Mapping[str, Any]) -> int:
+    return sum(message["role"] == "tool" for message in body["messages"])
+
+
+def curious(foreign: Mapping[str, str], meanwhile: Callable[[], None] = lambda: None) -> Callable[[Any], Reply]:
+    """A model that asks for everything once and then answers."""
+    hosts = " ".join(f"vpn-gate{place}" for place in range(len(OF_COMPANY)))
+
+    def script(body: Mapping[str, Any]) -> Reply:
+        if told(body):
+            meanwhile()
+            return obliging(body)
+        calls = [
+            ("search_past_tickets", {"query": SUBJECT, "limit": 20}),
+            ("search_articles", {"query": SUBJECT, "limit": 10}),
+            *(("read_article", {"source": f"article:KB-{place}"}) for place in range(len(OF_COMPANY))),
+            ("find_systems", {"text": hosts}),
+            ("search_tickets", {"text": "VPN", "limit": 50}),
+            *(("get_ticket", {"ticket_id": ref}) for ref in foreign.values()),
+            ("list_notes", {"ticket_id": foreign["id"]}),
+        ]
+        offered = {tool["function"]["name"] for tool in body.get("tools", [])}
+        return Reply(tool_calls=tuple(call for call in calls if call[0] in offered))
+
+    return script
+
+
+async def company_desk(
+    product: Product, tool: str, folder: Path, **tenant: Any
+) -> tuple[Customer, Desk, Mapping[str, str]]:
+    """A tenant whose desk serves both, with a live ticket of Suedwerk and an agent that may read everything."""
+    desk = await product.open_desk(tool)
+    customer = await product.customer(
+        tool.replace("_", "-"),
+        desk=desk,
+        tool_ids=[tool, "knowledge"],
+        tool_operations={tool: {**READS, "add_note": "allow", "search_tickets": "allow"}, "knowledge": KNOWLEDGE},
+    )
+    if tenant:
+        changed = await customer.client.patch(f"/api/v1/tenants/{customer.tenant_id}", json=tenant)
+        assert changed.is_success, changed.text
+    await know(product, customer.tenant_id, folder)
+    ticket_id = await desk.file_ticket(SUBJECT, f"{TEXT} {FOREIGN}", company="Suedwerk")
+    number = desk.simulator.store.tickets[ticket_id].display_id
+    await product.point_desk_at(customer)
+    return customer, desk, {"id": ticket_id, "number": number}
+
+
+async def run_on_new(product: Product, customer: Customer, desk: Desk, **fields: str) -> tuple[dict[str, Any], str]:
+    """The run of a new ticket, ended, and everything that it showed to anybody, as one text."""
+    begun = len(product.model.chats)
+    ticket_id = await desk.file_ticket(SUBJECT, f"{TEXT} It is vpn-gate0 or vpn-gate1.", **fields)
+
+    async def started() -> list[dict[str, Any]]:
+        items = (await customer.client.get("/api/v1/executions")).json()["items"]
+        return [one for one in items if one["ticket_ref"] == ticket_id]
+
+    (first, *_) = await until(started)
+    run = await product.ended(customer, str(first["id"]))
+    assert run["status"] == "completed", run
+    shown = [run, await desk.notes(ticket_id), [chat.body for chat in product.model.chats[begun:]]]
+    return run, json.dumps(shown)
+
+
+def canaries(text: str) -> set[str]:
+    return {canary for canary in OF_COMPANY if canary in text}
+
+
+@pytest.mark.parametrize("tool", DESKS)
+async def test_what_belongs_to_one_company_is_never_shown_for_another(
+    product: Product, tool: str, tmp_path: Path
+) -> None:
+    customer, desk, foreign = await company_desk(product, tool, tmp_path)
+    product.model.script = curious(foreign)
+    await product.start_worker()
+    run, shown = await run_on_new(product, customer, desk, company="Nordwind")
+    assert canaries(shown) == {OWN, EVERYBODYS}
+    assert run["output_result"]["company"]["name"] == "Nordwind"
+    assert "OLD-0" in run["note"]["markdown"]
+    assert "OLD-1" not in run["note"]["markdown"]
+    # Whose company nobody knows is shown what is everybody's, and no other ticket that names none.
+    _, shown = await run_on_new(product, customer, desk)
+    assert canaries(shown) == {EVERYBODYS}
+
+
+async def test_a_desk_that_is_one_company_finds_all_of_its_own(product: Product, tmp_path: Path) -> None:
+    """The control: the same curious model sees every canary where nobody is to be kept apart."""
+    one = {"company_mapping": {"*": "one"}}
+    customer, desk, foreign = await company_desk(product, "servicedesk_plus", tmp_path, **one)
+    product.model.script = curious(foreign)
+    await product.start_worker()
+    _, shown = await run_on_new(product, customer, desk, company="Nordwind")
+    assert canaries(shown) == set(OF_COMPANY)
+
+
+async def test_a_ticket_that_goes_to_another_company_voids_what_was_found(product: Product, tmp_path: Path) -> None:
+    customer, desk, foreign = await company_desk(product, "servicedesk_plus", tmp_path)
+
+    def move() -> None:
+        for ticket in desk.simulator.store.tickets.values():
+            ticket.company = "Suedwerk"
+
+    product.model.script = curious(foreign, meanwhile=move)
+    await product.start_worker()
+    run, _ = await run_on_new(product, customer, desk, company="Nordwind")
+    [note] = await desk.notes(run["ticket_ref"])
+    assert canaries(note["html"]) <= {FOREIGN, EVERYBODYS}
+    assert "OLD-0" not in note["html"]
+    assert "OLD-1" in note["html"]
+    assert run["output_result"]["company"]["name"] == "Suedwerk"
+
+
+async def test_a_mapping_names_a_desk_and_one_of_two_words(product: Product) -> None:
+    customer = await product.customer()
+    path = "/api/v1/tenants/acme"
+    stored = (await customer.client.get(path)).json()["company_mapping"]
+    assert stored == {}
+    for mapping, pointer in (
+        ({"jria": "company"}, "/company_mapping/jria"),
+        ({"jira": "both"}, "/company_mapping/jira"),
+    ):
+        refused = await customer.client.patch(path, json={"company_mapping": mapping})
+        assert refused.status_code == 422
+        assert refused.json()["errors"][0]["pointer"] == pointer
+    changed = await customer.client.patch(path, json={"company_mapping": {"jira": "company", "*": "one"}})
+    assert changed.json()["company_mapping"] == {"jira": "company", "*": "one"}
+
+
+async def test_a_whole_file_can_be_one_companys_or_everybodys(product: Product, tmp_path: Path) -> None:
+    customer = await product.customer()
+    (tmp_path / "a.csv").write_text("hostname,client\nsrv-1,\nsrv-2,Suedwerk\n")
+    for company in (CompanyOf(name="Nordwind"), CompanyOf(company_id="7"), CompanyOf(shared=True)):
+        await knowledge.import_systems(product.db, customer.tenant_id, tmp_path / "a.csv", company=company)
+        rows = await product.rows("SELECT company_id, tool_type, shared FROM system_inventory ORDER BY hostname")
+        assert tuple(rows[1]) == ("=suedwerk", "servicedesk_plus", False)
+        expected = company.company_id or ("=nordwind" if company.name else None)
+        assert (rows[0]["company_id"], rows[0]["shared"]) == (expected, company.shared)
