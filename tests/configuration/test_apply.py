@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from deskhand.agents.templates.catalogue import templates
 from deskhand.cli import app as command_line
+from deskhand.kit.db.companies import EVERY_COMPANY
 from deskhand.kit.yaml import read_yaml, write_yaml
 from deskhand.simulators.base.server import run_in_process
 
@@ -186,7 +187,7 @@ async def test_a_secret_is_a_reference(
     assert STRONG[::-1] not in told
     [agent] = (await commands.client.get("/api/v1/agents")).json()["items"]
     row = agent["triggers"][0]["id"]
-    async with commands.api.db.tenant_session("acme") as session:
+    async with commands.api.db.tenant_session("acme", companies=EVERY_COMPANY) as session:
         stored = await session.execute(text("SELECT hmac_secret FROM agent_triggers WHERE id = :id"), {"id": row})
     assert commands.api.state.secrets.decrypt(stored.scalar_one()) == STRONG[::-1]
 

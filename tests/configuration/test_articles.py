@@ -14,6 +14,7 @@ from deskhand.audit import service as audit
 from deskhand.audit.filters import AuditFilters
 from deskhand.configuration.article_document import ArticleDocument, article_file
 from deskhand.configuration.articles import Articles
+from deskhand.kit.db.companies import EVERY_COMPANY
 from deskhand.kit.yaml import read_yaml, write_yaml
 from deskhand.knowledge.embedding import LexicalOnly
 from deskhand.knowledge.models import KnowledgeArticle
@@ -46,7 +47,7 @@ def put(folder: Path, **files: dict[str, Any]) -> Path:
 
 
 async def stored(commands: Commands, *, source: str = UPLOADED) -> list[str]:
-    async with commands.api.db.tenant_session("acme") as session:
+    async with commands.api.db.tenant_session("acme", companies=EVERY_COMPANY) as session:
         query = select(KnowledgeArticle.article_id).where(KnowledgeArticle.source == source)
         return list(await session.scalars(query.order_by(KnowledgeArticle.article_id)))
 
@@ -67,7 +68,7 @@ async def test_what_is_exported_makes_an_empty_installation_the_same(commands: C
     assert "Nothing to change." in await commands.apply(tmp_path / "exported", tenant="empty")
     assert await commands.export(tmp_path / "second", tenant="empty") == exported
     # A run finds it as it finds any other one: by its words at once.
-    async with commands.api.db.tenant_session("empty") as session:
+    async with commands.api.db.tenant_session("empty", companies=EVERY_COMPANY) as session:
         [hit] = await search_articles(session, "809 UDP", embedder=LexicalOnly())
     assert (hit.article_id, hit.url) == ("KB 12/VPN", "https://wiki.example.com/vpn")
 
@@ -98,7 +99,7 @@ async def test_a_change_is_shown_line_by_line_and_what_no_file_says_goes_with_pr
     assert "- delete article KB 12/VPN" in await commands.apply(folder, "--prune")
     assert await stored(commands) == ["prn"]
     assert await stored(commands, source="import") == ["other"]
-    async with commands.api.db.tenant_session("acme") as session:
+    async with commands.api.db.tenant_session("acme", companies=EVERY_COMPANY) as session:
         page = await audit.list_entries(session, tenant_id="acme", filters=AuditFilters(), limit=50)
         changes = [one.operation for one in page.items if one.resource_type == "knowledge"]
     assert sorted(one for one in changes if one.startswith("article.")) == [
@@ -156,7 +157,7 @@ async def test_a_mistake_is_a_sentence_with_file_line_and_key(
 
 async def test_a_folder_without_articles_says_nothing_of_them(commands: Commands, tmp_path: Path) -> None:
     await commands.apply(put(tmp_path / "f", vpn=VPN))
-    async with commands.api.db.tenant_session("acme") as session:
+    async with commands.api.db.tenant_session("acme", companies=EVERY_COMPANY) as session:
         articles = Articles(session=session, tenant_id="acme", actor="tests")
         assert await articles.apply([], prune=True) == []
         [content] = await articles.export()
