@@ -32,6 +32,7 @@ BREACHES = {
     "repository-access": ("api.py", "import deskhand.access.repository"),
     "repository-agents": ("executions/service.py", "import deskhand.agents.repository"),
     "repository-approvals": ("work/run.py", "import deskhand.approvals.repository"),
+    "repository-budgets": ("work/run.py", "import deskhand.budgets.repository"),
     "repository-audit": ("access/service.py", "import deskhand.audit.repository"),
     "repository-connectors": ("work/run.py", "import deskhand.connectors.repository"),
     "repository-executions": ("schedules/service.py", "import deskhand.executions.repository"),

@@ -25,7 +25,6 @@ FREE_FOLDERS = ("src/deskhand/simulators/", "src/deskhand/migrations/")
 
 CALLED_FROM_OUTSIDE: Mapping[str, str] = {
     "get_source": "jinja2 calls its loader",
-    "list_commands": "click asks a group for its commands",
     "ignore_aliases": "PyYAML asks its dumper",
     "in_durable_context": "pydantic-ai's durability surface",
     "get_default_run_id": "pydantic-ai's durability surface",

@@ -27,6 +27,7 @@ from deskhand.connectors.schemas import (
 )
 from deskhand.connectors.values import MOST_ENABLED, SourceOperation
 from deskhand.kit.schema import InputModel
+from deskhand.kit.storable import read_json
 
 KIND = "Tool"
 _OF_KIND = {
@@ -151,7 +152,7 @@ def tool_file(content: Mapping[str, Any], *, document: str | None = None) -> dic
 
 def document_text(stored: str) -> str:
     """A stored document as it stands beside its file: read again, it is the same."""
-    return json.dumps(json.loads(stored), indent=1, ensure_ascii=False) + "\n"
+    return json.dumps(read_json(stored), indent=1, ensure_ascii=False) + "\n"
 
 
 def _said(access: str, repeatable: bool) -> dict[str, Any]:
