@@ -21,6 +21,7 @@ from pathlib import Path
 
 _TURN = threading.Lock()
 OUT, ERR = "out", "err"
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def deskhand(*arguments: str, environment: Mapping[str, str], directory: Path) -> subprocess.CompletedProcess[str]:
@@ -45,10 +46,11 @@ def deskhand(*arguments: str, environment: Mapping[str, str], directory: Path) -
 
 @functools.cache
 def _server() -> subprocess.Popen[str]:
-    # Ends by itself when this process, and with it the pipe, is gone.
+    # Ends by itself when this process, and with it the pipe, is gone. From the checkout, since the test that calls it
+    # first may stand in a folder of its own.
     own = {name: value for name, value in os.environ.items() if not name.startswith("DESKHAND_")}
     command = [sys.executable, "-m", "tests.support.program"]
-    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=own)
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=own, cwd=ROOT)
 
 
 def _be_the_program(request: dict[str, object]) -> int:
