@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 import httpx2
 from pydantic_ai.messages import ModelMessage, ModelMessagesTypeAdapter, ModelResponse
@@ -71,7 +72,7 @@ class Paid(WrapperModel):
                 await self._settle(reservation, response)
         return response
 
-    async def _settle(self, reservation: Any, response: ModelResponse | None) -> None:
+    async def _settle(self, reservation: UUID, response: ModelResponse | None) -> None:
         if response is None:
             await self._purse.settle(reservation, cost_usd=None, tokens_in=0, tokens_out=0)
             return

@@ -258,7 +258,7 @@ async def set_vector(session: AsyncSession, table: str, row: Row[Any], vector: l
     assert table in _EMBEDDED
     await session.execute(
         text(
-            f"UPDATE {table} SET embedding = CAST(:vector AS real[]), embedding_model = :model"  # noqa: S608
+            f"UPDATE {table} SET embedding = CAST(:vector AS real[]), embedding_model = :model"  # noqa: S608 - a name from _EMBEDDED
             " WHERE id = :id AND updated_at = :updated_at"
         ),
         {"vector": vector, "model": model, "id": row.id, "updated_at": row.updated_at},
