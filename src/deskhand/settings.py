@@ -125,6 +125,9 @@ class Settings(BaseSettings):
         gt=0,
         description="Seconds to wait for one model call; not counting its wait in line for the embedded model.",
     )
+    llm_is_local: bool = Field(
+        False, description="The gateway and its models are in your own house: a tenant's boundaries may ask for that."
+    )
     model_path: Path | None = Field(None, description="GGUF file of the embedded model, instead of the pulled one.")
     embedded_model: str = Field("auto", description="auto, or the name of an embedded model (`deskhand models list`).")
 

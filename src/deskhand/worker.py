@@ -106,6 +106,7 @@ async def _gateway(installation: Installation, http: HttpClientFactory, stack: A
         base_url=settings.llm_base_url,
         api_key=settings.llm_api_key.get_secret_value() if settings.llm_api_key else None,
         timeout=settings.llm_timeout,
+        is_local=settings.llm_is_local,
         embedded=lambda: read_endpoint(installation.model_state_file),
         embedded_slot=ServerLine(installation.model_state_file.with_suffix(".line"), call_seconds=settings.llm_timeout),
     )

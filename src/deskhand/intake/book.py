@@ -23,8 +23,9 @@ from deskhand.intake import repository
 from deskhand.intake.repository import TriggerRow
 from deskhand.kit.crypto import SecretBox
 from deskhand.kit.db.session import Database
-from deskhand.plugins.contract import TicketEvent, TicketingToolPlugin
+from deskhand.plugins.contract import Ignored, TicketEvent, TicketingToolPlugin, TicketMetadata
 from deskhand.plugins.registry import PluginManager, is_beside_desks
+from deskhand.tenants.boundaries import NO_BOUNDARIES, Boundaries, read_boundaries
 from deskhand.tenants.connections import connected_tools, desk_config
 from deskhand.tenants.service import TenantService
 
@@ -45,6 +46,7 @@ class KnownTrigger:
     readers: tuple[tuple[str, type[TicketingToolPlugin]], ...]
     configs: dict[str, BaseModel] = field(default_factory=dict)
     event_filter: EventFilter | None = None
+    boundaries: Boundaries = NO_BOUNDARIES
 
     @property
     def plugins(self) -> tuple[type[TicketingToolPlugin], ...]:
@@ -78,6 +80,15 @@ class KnownTrigger:
         """Why a genuine delivery starts nothing right now, or None."""
         return why_not_startable(self.row.agent_status, tenant_is_active=self.row.tenant_is_active)
 
+    def why_silent(self, event: TicketEvent | Ignored) -> str | None:
+        """Why the tenant wants nothing done about an event's ticket; None where that is not sure."""
+        ticket = event.ticket
+        if ticket is None or not self.boundaries.rules:
+            return None
+        config = self.configs.get(ticket.tool_type)
+        plugin = next((plugin for name, plugin in self.readers if name == ticket.tool_type), None)
+        return why_silent(self.boundaries, ticket, plugin, config)
+
     def is_own_event(self, tool_type: str, event: TicketEvent) -> bool | None:
         """Whether our own account on that desk caused the event; None if that cannot be said."""
         config = self.configs.get(tool_type)
@@ -92,6 +103,20 @@ class DeskAddress:
     plugin: type[TicketingToolPlugin]
     secrets: tuple[str, ...]
     rate_limits: dict[str, int]
+    boundaries: Boundaries = NO_BOUNDARIES
+    config: BaseModel | None = None
+
+    def why_silent(self, event: TicketEvent | Ignored) -> str | None:
+        """As a trigger's."""
+        return why_silent(self.boundaries, event.ticket, self.plugin, self.config) if event.ticket else None
+
+
+def why_silent(
+    boundaries: Boundaries, ticket: TicketMetadata, plugin: type[TicketingToolPlugin] | None, config: BaseModel | None
+) -> str | None:
+    """Why nothing is done about a ticket, as far as its event says enough to tell; else the run that reads it decides."""
+    company_field = plugin.company_field(config) if plugin is not None and config is not None else None
+    return boundaries.why_silent(boundaries.of_event(ticket, company_field), openly=True)
 
 
 class TriggerBook:
@@ -148,7 +173,9 @@ class TriggerBook:
         if row is None:
             return None
         secret = self._secrets.decrypt(row["webhook_signing_secret_encrypted"])
-        return DeskAddress(self._plugins.get_plugin(tool_type), (secret,), row["rate_limits"] or {})
+        boundaries, configs = await self._rules_of(tenant_id)
+        plugin = self._plugins.get_plugin(tool_type)
+        return DeskAddress(plugin, (secret,), row["rate_limits"] or {}, boundaries, configs.get(tool_type))
 
     async def reread(self, trigger: KnownTrigger) -> KnownTrigger:
         """The same trigger as it is now; unchanged if it is gone (the accepting statement refuses it then)."""
@@ -192,18 +219,20 @@ class TriggerBook:
         if not rows:
             return ()
         # All rows of one read are of one tenant: an agent has one, and a desk's address names it.
-        configs = await self._configs_of(rows[0].tenant_id)
-        return tuple(self._known(row, configs) for row in rows)
+        boundaries, configs = await self._rules_of(rows[0].tenant_id)
+        return tuple(self._known(row, configs, boundaries) for row in rows)
 
-    async def _configs_of(self, tenant_id: str) -> dict[str, BaseModel]:
+    async def _rules_of(self, tenant_id: str) -> tuple[Boundaries, dict[str, BaseModel]]:
         async with self._db.tenant_session(tenant_id) as session:
             service = TenantService(session, secrets=self._secrets, plugins=self._plugins)
             tenant = await service.get_tenant(tenant_id)
+            boundaries = await read_boundaries(session, tenant.enhancement_preferences)
         # Only the configurations, without a client: a delivery asks who we are on that desk, and never talks to it.
         ready = connected_tools(tenant, secrets=self._secrets, plugins=self._plugins)
-        return {tool: desk_config(tenant, tool, secrets=self._secrets, plugins=self._plugins) for tool in ready}
+        configs = {tool: desk_config(tenant, tool, secrets=self._secrets, plugins=self._plugins) for tool in ready}
+        return boundaries, configs
 
-    def _known(self, row: TriggerRow, configs: dict[str, BaseModel]) -> KnownTrigger:
+    def _known(self, row: TriggerRow, configs: dict[str, BaseModel], boundaries: Boundaries) -> KnownTrigger:
         decrypt = self._secrets.decrypt
         return KnownTrigger(
             row=row,
@@ -213,4 +242,5 @@ class TriggerBook:
             readers=tuple((tool, self._plugins.get_plugin(tool)) for tool in row.tool_ids if not is_beside_desks(tool)),
             configs=configs,
             event_filter=read_filter(row.event_filter),
+            boundaries=boundaries,
         )

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -83,11 +83,17 @@ class HistoryBell:
         self._refusal = refusal
         self._reports = GroupCommit(partial(_store, pool), order=lambda report: report.order)
 
-    async def ring(self, tenant_id: str, tool_type: str, event: TicketEvent | Ignored) -> None:
-        """Keep that a ticket is to be looked at, before the event itself is stored: a redelivery then repeats both."""
+    async def ring(
+        self, tenant_id: str, tool_type: str, event: TicketEvent | Ignored, *, is_silent: bool = False
+    ) -> None:
+        """Keep that a ticket is to be looked at, before the event itself is stored: a redelivery then repeats both.
+
+        Args:
+            is_silent: The tenant wants nothing done about the ticket: it is looked at where the history has it, to go.
+        """
         report = report_of(event, tenant_id, tool_type)
         if report is not None:
-            await self._reports.put(report)
+            await self._reports.put(replace(report, ended=report.ended and not is_silent))
 
     async def receive(self, tenant_id: str, tool_type: str, request: WebhookRequest) -> DeliveryAnswer:
         """A delivery to a desk's own address at which no agent listens.
@@ -115,8 +121,10 @@ class HistoryBell:
                 f"The tenant's limit of {per_minute} webhooks a minute is used up.", retry_after=wait
             )
         read: Callable[[], TicketEvent | Ignored] = partial(address.plugin.extract_metadata, request)
-        await self.ring(tenant_id, tool_type, await asyncio.to_thread(read))
-        return DeliveryAnswer(status=Outcome.IGNORED, reason=NO_AGENT)
+        event = await asyncio.to_thread(read)
+        why = address.why_silent(event)
+        await self.ring(tenant_id, tool_type, event, is_silent=why is not None)
+        return DeliveryAnswer(status=Outcome.IGNORED, reason=why or NO_AGENT)
 
 
 async def _store(pool: asyncpg.Pool[asyncpg.Record], reports: Sequence[Report]) -> Sequence[None]:

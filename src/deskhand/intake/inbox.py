@@ -224,7 +224,10 @@ class Inbox:
             )
             await self._refuse(trigger, delivery, limited, may_flood=True)
             raise limited
-        await self._ring(trigger, request)
+        if silenced := await self._ring(trigger, request):
+            reading, why = silenced
+            # Without what the event says of the ticket: of that nothing is kept.
+            return await self._ignore(trigger, replace(describe(request, verified, reading), facts=None), why)
         # Before the agent reads it: one that is off refuses nothing by its schema.
         if why := trigger.why_ignored():
             return await self._ignore(trigger, delivery, why)
@@ -240,12 +243,15 @@ class Inbox:
             await self._refuse(trigger, delivery, unstorable)
             raise unstorable from error
 
-    async def _ring(self, trigger: KnownTrigger, request: WebhookRequest) -> None:
+    async def _ring(self, trigger: KnownTrigger, request: WebhookRequest) -> tuple[Reading, str] | None:
+        """Tell of the ticket what keeps the history; where the tenant wants nothing done about it, also why."""
         try:
             reading = await _off_loop(request, partial(read_delivery, request, trigger))
         except BadRequestError:
-            return  # refused in its own words where the agent reads it
-        await self._bell.ring(trigger.row.tenant_id, reading.tool_type, reading.event)
+            return None  # refused in its own words where the agent reads it
+        why = trigger.why_silent(reading.event)
+        await self._bell.ring(trigger.row.tenant_id, reading.tool_type, reading.event, is_silent=why is not None)
+        return None if why is None else (reading, why)
 
     async def _act(
         self, trigger: KnownTrigger, delivery: Delivery, reading: Reading, request: WebhookRequest

@@ -98,6 +98,7 @@ class Import(Generic[Row]):
         progress: Called after every batch.
         prepare: Turns a row as it was read into fields of the kind's model.
         on_stored: Keeps the place where an import goes on with what was stored until there.
+        why_not: Why a row is to be left out although nothing is wrong with it; that never stops an import.
     """
 
     def __init__(
@@ -111,6 +112,7 @@ class Import(Generic[Row]):
         progress: Progress | None = None,
         prepare: Callable[[dict[str, Any]], dict[str, Any]] = lambda row: row,
         on_stored: OnStored | None = None,
+        why_not: Callable[[dict[str, Any]], str | None] = lambda _row: None,
     ) -> None:
         self._db = db
         self._tenant_id = tenant_id
@@ -120,6 +122,7 @@ class Import(Generic[Row]):
         self._progress = progress
         self._prepare = prepare
         self._on_stored = on_stored
+        self._why_not = why_not
         self.report = ImportReport()
 
     @property
@@ -134,6 +137,8 @@ class Import(Generic[Row]):
             checked = self._check(raw)
             if isinstance(checked, ImportProblem):
                 await self._refuse(checked, batch)
+            elif why := self._why_not(self._kind.values(checked.row)):
+                self._count_problem(ImportProblem(raw.where, "", why))
             else:
                 batch.append(checked)
             if len(batch) >= BATCH_SIZE:
@@ -160,11 +165,14 @@ class Import(Generic[Row]):
         self._note_refused(problem)
 
     def _note_refused(self, problem: ImportProblem) -> None:
+        self._count_problem(problem)
+        if self._on_error == "stop":
+            raise ImportStoppedError(problem, self.report)
+
+    def _count_problem(self, problem: ImportProblem) -> None:
         self.report.failed += 1
         if len(self.report.problems) < KEPT_PROBLEMS:
             self.report.problems.append(problem)
-        if self._on_error == "stop":
-            raise ImportStoppedError(problem, self.report)
 
     async def _flush(self, batch: list[_Checked[Row]], fraction: float | None) -> None:
         self.report.fraction = fraction

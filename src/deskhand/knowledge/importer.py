@@ -5,7 +5,7 @@ An import can be repeated and cut off: what is stored is only compared, and noth
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -18,6 +18,7 @@ from deskhand.kit.db.companies import EVERY_COMPANY
 from deskhand.kit.db.session import Database
 from deskhand.knowledge import repository
 from deskhand.knowledge.batches import BATCH_SIZE, Import, ImportStoppedError, Kind, OnError, Progress
+from deskhand.knowledge.boundaries import boundaries_of, sift
 from deskhand.knowledge.embedding import Embedder, article_text, ticket_text
 from deskhand.knowledge.exports import ExportRow
 from deskhand.knowledge.exports.articles import read_articles
@@ -38,6 +39,7 @@ from deskhand.knowledge.schemas import ArticleIn, DeskTicketRow, ImportReport, S
 from deskhand.knowledge.solutions import is_solution
 from deskhand.plugins.contract import Ticket, TicketingToolPlugin, TicketPage
 from deskhand.plugins.errors import DeskError
+from deskhand.tenants.boundaries import Effect
 
 _DESK_ATTEMPTS = 6
 
@@ -159,6 +161,7 @@ async def import_tickets(
         prepare=lambda row: TicketFields(
             of_company(ticket_fields({**defaults, **row}, vocabulary=vocabulary, order=order), company)
         ),
+        why_not=await _kept_out(db, tenant_id),
     )  # fmt: skip
     importing.report.ignored_columns = list(overview.ignored)
     return await importing.run(read_rows(path, vocabulary))
@@ -194,7 +197,7 @@ async def import_articles(
     survey(path.name, read_articles(path), ARTICLE_VOCABULARY)
     importing = Import(
         db, tenant_id, _ARTICLES, on_error=on_error, embedder=embedder, progress=progress,
-        prepare=lambda row: of_company(row, company, desk=desk),
+        prepare=lambda row: of_company(row, company, desk=desk), why_not=await _kept_out(db, tenant_id, Effect.SILENCE),
     )  # fmt: skip
     return await importing.run(read_articles(path))
 
@@ -220,8 +223,21 @@ async def import_systems(
     importing = Import(
         db, tenant_id, _SYSTEMS, on_error=on_error, progress=progress,
         prepare=lambda row: of_company(SYSTEM_VOCABULARY.under_own_names(row), company, desk=desk),
+        why_not=await _kept_out(db, tenant_id, Effect.SILENCE),
     )  # fmt: skip
     return await importing.run(read_rows(path, SYSTEM_VOCABULARY))
+
+
+async def _kept_out(db: Database, tenant_id: str, *effects: Effect) -> Callable[[dict[str, Any]], str | None]:
+    """Why a row of a file is left out; what it does not say leaves a rule open, as nobody can be asked."""
+    async with db.tenant_session(tenant_id, companies=EVERY_COMPANY) as session:
+        boundaries = await boundaries_of(session)
+
+    def why_not(row: dict[str, Any]) -> str | None:
+        decision = boundaries.decide(boundaries.of_row(row), *effects, openly=True)
+        return None if decision is None else f"left out: the tenant's rule '{decision.rule.name}' is about it"
+
+    return why_not
 
 
 async def _default_desk(db: Database, tenant_id: str) -> str:
@@ -282,15 +298,18 @@ async def import_from_desk(
     importing = Import(db, tenant_id, DESK_TICKETS, on_error="continue", embedder=embedder, progress=progress)
     report, watch = importing.report, ListingWatch()
     report.cursor = cursor
+    async with db.tenant_session(tenant_id, companies=EVERY_COMPANY) as session:
+        boundaries = await boundaries_of(session)
     while True:
         async for attempt in stamina.retry_context(on=_wait_for_desk, attempts=_DESK_ATTEMPTS, timeout=None):
             with attempt:
                 page = await desk.list_history(since, cursor=report.cursor, page_size=page_size)
+                kept = (await sift(boundaries, desk, page)).page
         # Set before the page is stored, and shown to the caller only afterwards (progress): a crash in between repeats
         # the page.
         report.cursor = page.next_cursor
         report.ended_early = watch.why_stop(page)
-        await importing.run(rows_of(page, solved_since))
+        await importing.run(rows_of(kept, solved_since))
         if page.next_cursor is None or report.ended_early:
             return report
 

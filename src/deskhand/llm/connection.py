@@ -31,6 +31,8 @@ class GatewaySettings:
         embedded_slot: The embedded model's one slot. Calls stand in line for it here, so that the time of a call is not
             used up while others are answered; ``embedded.line`` has one that all processes of a machine share.
         client: A shared connection pool from ``open_client``; None opens a connection per call.
+        is_local: What it serves runs in the operator's own house.
+        only_local: Why no other model may be asked, in a sentence; empty where any may.
     """
 
     base_url: str | None = None
@@ -42,6 +44,8 @@ class GatewaySettings:
         default_factory=lambda: asyncio.Semaphore(1), repr=False, compare=False
     )
     client: httpx2.AsyncClient | None = field(default=None, repr=False, compare=False)
+    is_local: bool = False
+    only_local: str = ""
 
 
 def open_client(settings: GatewaySettings, http: HttpClientFactory) -> httpx2.AsyncClient:

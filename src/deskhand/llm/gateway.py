@@ -53,6 +53,12 @@ def build_model(llm_config: Mapping[str, Any], gateway: GatewaySettings, http: H
     # Before the check of the provider: an alias may lead an agent of any provider to the embedded model.
     if is_embedded(provider, name):
         return _embedded(gateway, http, settings)
+    # The one place where a model is made, so that no run can forget to ask.
+    if gateway.only_local and not (gateway.is_local and gateway.base_url):
+        raise ConfigurationError(
+            f"{gateway.only_local}: no model but a local one may read it. Give the agent the embedded model, or set"
+            " DESKHAND_LLM_IS_LOCAL where the gateway's models run in your own house."
+        )
     if provider not in PROVIDERS:
         raise ConfigurationError(f"'{provider}' serves no models; {what_exists(provider, PROVIDERS)}.")
     if not name:

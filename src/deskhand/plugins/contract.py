@@ -123,6 +123,12 @@ class TicketingToolPlugin(FurtherOperations, ABC):
             True or False; None if the event names nobody, or the connection does not say which account is ours.
         """
 
+    @classmethod
+    def company_field(cls, config: BaseModel) -> str | None:
+        """Which of ``TicketMetadata.companies`` is the client; None where events name one at most."""
+        del config
+        return None
+
     # -- reading -----------------------------------------------------------------------------
 
     @abstractmethod

@@ -10,7 +10,7 @@ from typing import Any
 
 from deskhand.kit.storable import UnreadableJsonError, read_json
 from deskhand.plugins.errors import NotAVendorPayloadError
-from deskhand.plugins.values import Person
+from deskhand.plugins.values import Company, Person
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +24,14 @@ class TicketMetadata:
         group: Name of the group it is with; empty where the event says that it is with none.
         requester_email: Of who filed it.
         description: What the ticket says, in whatever markup the event has.
+        companies: The client it is for, by the vendor's field, and None for a field that names none; None for all of
+            it where the event does not say.
+        group_id: Id of the group it is with; empty where the event says that it is with none.
+        kinds: As ``Ticket.kinds``; None where the event does not say.
+        tags: Its tags; None where the event does not say.
+        requester_id: Who filed it, by the desk's id.
+        is_vip: Whether the desk marks them as a VIP; None where the event does not say.
+        custom: Vendor fields as far as the event has them.
     """
 
     tool_type: str
@@ -36,6 +44,13 @@ class TicketMetadata:
     group: str | None = None
     requester_email: str | None = None
     description: str | None = None
+    companies: Mapping[str, Company | None] | None = None
+    group_id: str | None = None
+    kinds: tuple[str, ...] | None = None
+    tags: tuple[str, ...] | None = None
+    requester_id: str | None = None
+    is_vip: bool | None = None
+    custom: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,9 +138,11 @@ class Ignored:
     Attributes:
         ticket_id: The desk's stable id of the ticket that it is about: a run that waits there may have to look.
         ended: Whether the ticket was solved or closed, or is gone: what is known of past tickets has to look.
+        ticket: What the event says of the ticket, where it says more than its id.
     """
 
     event: str
     reason: str
     ticket_id: str | None = None
     ended: bool = False
+    ticket: TicketMetadata | None = None

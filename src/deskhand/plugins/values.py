@@ -18,6 +18,7 @@ class Person:
     Attributes:
         is_staff: Works on tickets (True) or only files them (False); None where the desk does not say.
         account: The name they sign in with, on desks whose records name people by it.
+        is_vip: Whether the desk marks them as a VIP; None on desks that have or show no such mark.
     """
 
     id: str | None = None
@@ -25,6 +26,7 @@ class Person:
     email: str | None = None
     is_staff: bool | None = None
     account: str | None = None
+    is_vip: bool | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +112,7 @@ class Ticket:
         listed_at: In ``list_history``: the ticket's place on the clock that the desk lists its history by.
         company: The client it is for, on desks that serve several.
         links: Tickets it is linked with, as far as the desk shows them with the ticket.
+        kinds: What sort of ticket it is, by id and name: form, template, request type, issue type.
         custom: Vendor fields that have no place of their own, by the vendor's name.
         attachments: Names of the files that hang on it and on its notes, as far as the desk sends them with the ticket.
         unread: What could not be read of it, each in a few words; empty for a ticket that is here as a whole.
@@ -139,6 +142,7 @@ class Ticket:
     notes: tuple[Note, ...] = ()
     company: Company | None = None
     links: tuple[TicketLink, ...] = ()
+    kinds: tuple[str, ...] = ()
     custom: Mapping[str, Any] = field(default_factory=dict)
     attachments: tuple[str, ...] = ()
     unread: tuple[str, ...] = ()

@@ -27,6 +27,7 @@ from deskhand.kit.schema import KNOWN, NOT_BLANK, InputModel
 from deskhand.kit.storable import read_json
 from deskhand.plugins.priorities import Priority
 from deskhand.tenants.approval_rules import ApprovalRules
+from deskhand.tenants.boundaries import MOST_RULES, Boundary
 from deskhand.tenants.companies import EVERY_DESK, CompanyMode
 from deskhand.tenants.fields import SECRET_FIELDS, TOOL_FIELDS
 from deskhand.tenants.models import DEFAULT_TOOL_TYPE, TenantConfig
@@ -159,6 +160,11 @@ class EnhancementPreferences(InputModel):
     workflow_config: dict[str, Any] = Field(default_factory=dict, description="What to do on status changes.")
     approvals: ApprovalRules = Field(default_factory=ApprovalRules, description="Who may approve, and who is told.")
     notes: NoteRules = Field(default_factory=NoteRules, description="When agents write notes.")
+    boundaries: list[Boundary] = Field(
+        default_factory=list,
+        max_length=MOST_RULES,
+        description="Tickets that no agent, or only a careful one, may touch; above what any agent was granted.",
+    )
 
 
 _EXAMPLE: JsonDict = {

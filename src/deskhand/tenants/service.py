@@ -188,7 +188,11 @@ class TenantService:
 
     async def _set_preferences(self, tenant: TenantConfig, data: TenantConfigUpdate) -> None:
         if data.enhancement_preferences is not None:
+            before = (tenant.enhancement_preferences or {}).get("boundaries")
             tenant.enhancement_preferences = data.enhancement_preferences.model_dump(mode="json", exclude_unset=True)
+            if tenant.enhancement_preferences.get("boundaries") != before:
+                # At once: what the history knows of a client who is kept out goes now, and not in the coming night.
+                tenant.history_due_at = utc_now()
             await ensure_notices_reach(self._session, tenant, self._secrets)
         if data.company_mapping is not None:
             tenant.company_mapping = self._known_desks(data.company_mapping)

@@ -157,6 +157,12 @@ Grants = Mapping[str, Grant]
 PLAIN = Grant()
 
 
+def guarded(grants: Grants, provider: Provider) -> dict[str, Grant]:
+    """The same grants, with a person's approval before each write."""
+    writes = {operation.name for operation in provider.operations if operation.is_write}
+    return {name: replace(grant, mode=Mode.APPROVE) if name in writes else grant for name, grant in grants.items()}
+
+
 def read_grants(stored: object) -> dict[str, Grant]:
     """Grants as a version holds them: a plain list means ``allow`` and ``own``."""
     if isinstance(stored, Mapping):

@@ -1,4 +1,5 @@
-"""The wall around one run: what belongs to another client company than its ticket's is neither found nor shown.
+"""The wall around one run: what belongs to another client company than its ticket's is neither found nor shown, nor is
+what the tenant's boundaries keep out.
 
 Past tickets, articles and systems are kept apart by the database, to which each look-up says whom the run works for. A
 desk knows no such wall: what it gives of another company is dropped here, before the journal or a model has seen it.
@@ -15,7 +16,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from deskhand.errors import ForbiddenError
 from deskhand.kit.db.companies import SHARED_ONLY, Scope
-from deskhand.plugins.contract import Company, Ticket, TicketingToolPlugin
+from deskhand.knowledge.boundaries import may_keep
+from deskhand.plugins.contract import Company, Ticket, TicketDraft, TicketingToolPlugin
+from deskhand.tenants.boundaries import NO_BOUNDARIES, Boundaries, Decision, Effect
 from deskhand.tenants.companies import mode_of, naming_desks, note_companies, scope_of
 
 TICKET = TypeAdapter(Ticket)
@@ -30,11 +33,13 @@ class CompanyWall:
     Attributes:
         mapping: The tenant's setting, by desk.
         desks: Every desk the installation knows.
+        boundaries: The tenant's rules, above what the agent was granted.
         scope: What its look-ups may see.
     """
 
     mapping: Mapping[str, str]
     desks: frozenset[str]
+    boundaries: Boundaries = NO_BOUNDARIES
     scope: Scope = SHARED_ONLY
     _own: Ticket | None = None
     _naming: frozenset[str] = frozenset()
@@ -59,7 +64,7 @@ class CompanyWall:
         """Whether a ticket of a desk may be shown to the run."""
         own = self._own
         # A run that no ticket started works for the tenant itself: its desks are what the agent was granted.
-        if own is None or (own.tool_type, own.id) == (ticket.tool_type, ticket.id):
+        if own is None or self._is_own(ticket):
             return True
         if not self._is_apart(own.tool_type):
             return not self._is_apart(ticket.tool_type)
@@ -70,24 +75,56 @@ class CompanyWall:
         ticket = await desk.get_ticket(ref, with_notes=with_notes)
         if not self.admits(ticket):
             return {REFUSED: "That ticket does not belong to the company of the ticket that started the run."}
-        return ticket
+        # The run's own ticket may be a sensitive one; to any other run such a ticket is closed.
+        effects = (Effect.SILENCE,) if self._is_own(ticket) else ()
+        decision = self.decide(ticket, *effects)
+        return ticket if decision is None else {REFUSED: f"{decision.words}: it is not for this run to see."}
 
-    def ensure_may_file(self, tool_type: str, company: str | None) -> None:
-        """Refuse to file a ticket for another company.
+    async def read_own(self, desk: TicketingToolPlugin, ref: str) -> Any:
+        """The ticket that started the run, for the journal; where nothing may be done about it the reason alone."""
+        ticket = await desk.get_ticket(ref)
+        why = self.why_silent(ticket)
+        return {REFUSED: why} if why else ticket
+
+    def decide(self, ticket: Ticket, *effects: Effect) -> Decision | None:
+        """The tenant's rule about a ticket that was read."""
+        return self.boundaries.decide(self.boundaries.of_ticket(ticket), *effects)
+
+    def why_silent(self, ticket: Ticket) -> str | None:
+        """Why nothing may be done about a ticket, in a sentence; None if it may."""
+        return self.boundaries.why_silent(self.boundaries.of_ticket(ticket))
+
+    def ensure_may_file(self, tool_type: str, draft: TicketDraft) -> None:
+        """Refuse to file a ticket for another company, or where the tenant wants nothing written.
 
         Raises:
-            ForbiddenError: The run works for one company, and the ticket would be another's.
+            ForbiddenError: The run works for one company, and the ticket would be another's; or a rule is about it.
         """
-        own = self._own
+        if why := self.boundaries.why_silent(self.boundaries.of_draft(tool_type, draft)):
+            raise ForbiddenError(why)
+        own, company = self._own, draft.company
         if own is None or company is None or not self._is_apart(own.tool_type):
             return
         names = () if own.company is None or own.tool_type != tool_type else (own.company.id, own.company.name)
         if company not in names:
             raise ForbiddenError("The run may file tickets for the company of its own ticket alone.")
 
-    def admitted(self, tickets: Iterable[Ticket]) -> list[Ticket]:
-        """The tickets that may be shown to the run."""
-        return [ticket for ticket in tickets if self.admits(ticket)]
+    async def admitted(self, desk: TicketingToolPlugin, tickets: Iterable[Ticket]) -> list[Ticket]:
+        """The tickets of a desk's list that may be shown to the run; of which the list says too little, those are read.
+
+        Raises:
+            DeskError: The desk does not show one of these.
+        """
+        return [ticket for ticket in tickets if self.admits(ticket) and await self._is_inside(desk, ticket)]
+
+    async def _is_inside(self, desk: TicketingToolPlugin, ticket: Ticket) -> bool:
+        if self._is_own(ticket):
+            return self.why_silent(ticket) is None
+        return await may_keep(self.boundaries, desk, ticket, is_listed=True)
+
+    def _is_own(self, ticket: Ticket) -> bool:
+        own = self._own
+        return own is not None and (own.tool_type, own.id) == (ticket.tool_type, ticket.id)
 
     def has_moved(self, now: Ticket) -> bool:
         """Whether the run's ticket belongs to another company than the run has worked for."""

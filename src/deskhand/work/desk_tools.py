@@ -272,7 +272,7 @@ class DeskTools:
         # Bounded: a desk that filters badly could make a worker read its whole history for one search.
         for _ in range(PAGES):
             page = await self._hands.desk.search_tickets(replace(query, cursor=cursor, page_size=PAGE))
-            admitted = self._hands.wall.admitted(page.tickets)
+            admitted = await self._hands.wall.admitted(self._hands.desk, page.tickets)
             tickets.extend(one for one in admitted if created is None or _filed_since(one, created))
             cursor = page.next_cursor
             if cursor is None or len(tickets) > limit:

@@ -37,6 +37,7 @@ from deskhand.knowledge.embedding import Embedder
 from deskhand.llm.connection import GatewaySettings
 from deskhand.plugins.contract import Ticket
 from deskhand.plugins.registry import PluginManager
+from deskhand.tenants.boundaries import Effect, read_boundaries
 from deskhand.tenants.service import TenantService
 from deskhand.tools.asking import ASK
 from deskhand.work.asking import AWAIT
@@ -147,7 +148,11 @@ class Executor:
                 version=await get_version(session, execution.agent_version_id),
                 agent_name=await agent_name(session, execution.agent_id),
                 tenant=tenant,
-                wall=CompanyWall(tenant.company_mapping, frozenset(self._plugins.tool_types)),
+                wall=CompanyWall(
+                    tenant.company_mapping,
+                    frozenset(self._plugins.tool_types),
+                    await read_boundaries(session, tenant.enhancement_preferences),
+                ),
                 journal=Journal(
                     self._statements,
                     execution,
@@ -240,6 +245,9 @@ class Executor:
     async def _look(self, run: Run, toolbox: Toolbox, own: DeskHands, look: int) -> Ending | None:
         """What one look ends in; None where the ticket went to another company meanwhile."""
         ticket = await own.own_ticket()
+        if isinstance(ticket, str):
+            return withheld(run, ticket)
+        gateway = self._guarded(run, toolbox, ticket)
         timely = Timeliness(run, own, ticket, WRITE_KEYS.get(run.outcome.kind, NOTE_KEY))
         # Before anything is looked up: nobody reads what comes of it.
         due = Due(self._db, run, NOTE_KEY)
@@ -255,10 +263,15 @@ class Executor:
         findings = await researcher.research(ticket, conversation.turns)
         seen = Seen(ticket, note_input(ticket, findings, conversation), timely, look, conversation.extent)
         if run.outcome.kind is not OutcomeKind.NOTE:
-            return await TicketOutcomes(self._gateway, self._limits.timeout).perform(run, toolbox, own, seen)
-        return await NoteOutcome(self._db, self._gateway, self._limits.timeout).perform(
-            run, toolbox, own, seen, findings
-        )
+            return await TicketOutcomes(gateway, self._limits.timeout).perform(run, toolbox, own, seen)
+        return await NoteOutcome(self._db, gateway, self._limits.timeout).perform(run, toolbox, own, seen, findings)
+
+    def _guarded(self, run: Run, toolbox: Toolbox, ticket: Ticket) -> GatewaySettings:
+        """The models that a ticket may be shown to; of a sensitive one a person approves every write."""
+        if run.wall.decide(ticket, Effect.APPROVE):
+            toolbox.guard()
+        local = run.wall.decide(ticket, Effect.LOCAL)
+        return self._gateway if local is None else replace(self._gateway, only_local=local.words)
 
     async def _conversation(self, run: Run, own: DeskHands, ticket: Ticket) -> Conversation:
         if not ticket.notes:

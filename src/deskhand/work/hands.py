@@ -7,7 +7,7 @@ scope leaves out. In a dry run a write becomes an intent in the trace.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -21,36 +21,17 @@ from deskhand.plugins.contract import NoteDraft, Ticket, TicketChanges, TicketDr
 from deskhand.plugins.errors import CANNOT_TELL
 from deskhand.tools.asking import ASK, REPLY, with_asking
 from deskhand.tools.desk import provider_of
-from deskhand.tools.values import Doubt, Grants, Mode, Scope, ToolOperation
+from deskhand.tools.values import Doubt, Grants, Mode, Scope, ToolOperation, guarded
 from deskhand.work.approvals import Approver, Call, Look, Permit
-from deskhand.work.companies import TICKET, CompanyWall, read_ticket
+from deskhand.work.companies import REFUSED, TICKET, CompanyWall, read_ticket
 from deskhand.work.instructions import READ_OUTSIDE, ensure_no_instructions
 from deskhand.work.views import shown
+from deskhand.work.writing import NEW, Write
 
 RECEIPT = TypeAdapter(WriteReceipt)
 Shown = Mapping[str, Any]
 Make = Callable[[str, str], Awaitable[WriteReceipt]]
 """Makes a write: of a ticket's id and the write's mark."""
-NEW = "new"
-"""Stands for the id of a ticket that is not there yet."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Write:
-    """One write on its way: what it is, how it is made, and how it is found again."""
-
-    operation: ToolOperation
-    ticket_id: str
-    key: str
-    trace: Mapping[str, Any]
-    make: Callable[[str], Awaitable[WriteReceipt]]
-    find: Callable[[str], Awaitable[WriteReceipt | None]]
-    permit: Permit | None = None
-
-    @property
-    def where(self) -> str:
-        """Where a person looks for it."""
-        return "the newest tickets" if self.ticket_id == NEW else f"ticket {self.ticket_id}"
 
 
 class DeskHands:
@@ -113,6 +94,10 @@ class DeskHands:
             return False
         # Reading is granted or it is not; what a person would approve is a change.
         return operation.is_write or not self.needs_approval(name)
+
+    def guard(self) -> None:
+        """Let a person approve every write, whatever was granted: the run's ticket is a sensitive one."""
+        self.grants = guarded(self.grants, self.provider)
 
     def needs_approval(self, name: str) -> bool:
         """Whether a person approves each call of a granted operation first."""
@@ -247,14 +232,19 @@ class DeskHands:
 
     # -- what the run itself does ------------------------------------------------------------
 
-    async def own_ticket(self) -> Ticket:
-        """The ticket that started the run, as it was when the run first read it."""
+    async def own_ticket(self) -> Ticket | str:
+        """The ticket that started the run, as it was when the run first read it; or why nothing is done about it."""
         self.require("get_ticket")
         own = await self.find_ticket("get_ticket", None)
         raw = await self.journal.step(
-            name="get_ticket", kind="tool", input={"ticket_id": own}, body=lambda: self.desk.get_ticket(own)
+            name="get_ticket", kind="tool", input={"ticket_id": own}, body=lambda: self.wall.read_own(self.desk, own)
         )
+        if REFUSED in raw:
+            return str(raw[REFUSED])
         ticket = TICKET.validate_python(raw)
+        # Again: the journal may have it from before the tenant made its rule.
+        if why := self.wall.why_silent(ticket):
+            return why
         # A model answers with the number it read in the ticket, not with the id that the desk's API wants.
         self._own_number = ticket.display_id
         return ticket
@@ -302,24 +292,24 @@ class DeskHands:
         async def find(mark: str) -> WriteReceipt | None:
             return await self.desk.find_write(ticket_id, mark)
 
-        write = _Write(operation, ticket_id, key, trace, lambda mark: make(ticket_id, mark), find, permit)
+        write = Write(operation, ticket_id, key, trace, lambda mark: make(ticket_id, mark), find, permit)
         return await self._once(write, owed=owed)
 
     async def create_ticket(self, draft: TicketDraft, *, key: str) -> WriteReceipt:
         """File a ticket, once; the run may go on with it as with one it found."""
         operation = self.require("create_ticket")
-        self.wall.ensure_may_file(self.tool_id, draft.company)
+        self.wall.ensure_may_file(self.tool_id, draft)
 
         async def make(mark: str) -> WriteReceipt:
             return await self.desk.create_ticket(draft, mark=mark)
 
         trace = {**shown(draft), "target": f"{self.tool_id}/"}
         permit = self._permit("create_ticket", key)
-        receipt = await self._once(_Write(operation, NEW, key, trace, make, self.desk.find_created, permit))
+        receipt = await self._once(Write(operation, NEW, key, trace, make, self.desk.find_created, permit))
         self.note_listed(receipt.ticket_id, receipt.display_id or receipt.ticket_id)
         return receipt
 
-    async def _once(self, write: _Write, *, owed: bool = False) -> WriteReceipt:
+    async def _once(self, write: Write, *, owed: bool = False) -> WriteReceipt:
         """Intent, mark, effect, audit; a dry run ends after the intent."""
         if self.journal.execution.mode != "live":
             return await self._intend(write, owed=owed)
@@ -351,7 +341,7 @@ class DeskHands:
         """Names the ticket where it is not the run's own; by it the desk's event about our write is known."""
         return {} if ticket_id == self.own else {"target": f"{self.tool_id}/{ticket_id}"}
 
-    async def _intend(self, write: _Write, *, owed: bool) -> WriteReceipt:
+    async def _intend(self, write: Write, *, owed: bool) -> WriteReceipt:
         receipt = WriteReceipt(id="dry-run", ticket_id=write.ticket_id)
         name = write.operation.name
 
@@ -364,7 +354,7 @@ class DeskHands:
         )
         return receipt
 
-    async def _settle(self, write: _Write, mark: str) -> Any:
+    async def _settle(self, write: Write, mark: str) -> Any:
         """Settle a write that was begun by a worker that died: ask the desk by the write's mark."""
         try:
             receipt = await write.find(mark)
@@ -379,7 +369,7 @@ class DeskHands:
         await self._audit(write, receipt, adopted=True)
         return {**to_jsonable_python(receipt), "adopted": True}
 
-    async def _audit(self, write: _Write, receipt: WriteReceipt, *, adopted: bool = False) -> None:
+    async def _audit(self, write: Write, receipt: WriteReceipt, *, adopted: bool = False) -> None:
         execution = self.journal.execution
         async with self.db.tenant_session(execution.tenant_id) as session:
             await audit.record(

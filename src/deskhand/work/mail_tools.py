@@ -22,7 +22,7 @@ from deskhand.llm.loop import ToolInputError, ToolSpec, call_key
 from deskhand.tenants.mail import MailSettings
 from deskhand.tools.asking import REASON, with_reason
 from deskhand.tools.mail import MAIL, SUBJECT_LIMIT
-from deskhand.tools.values import Grants, Mode, ToolOperation
+from deskhand.tools.values import Grants, Mode, ToolOperation, guarded
 from deskhand.work.approvals import Approver, Call, Look, Permit
 from deskhand.work.instructions import ensure_no_instructions
 
@@ -66,6 +66,10 @@ class MailHands:
         self._approver = approver
         self._own_look = own_look
         self._prompt = prompt
+
+    def guard(self) -> None:
+        """Let a person approve every mail, whatever was granted."""
+        self._grants = guarded(self._grants, MAIL)
 
     def may_send(self) -> bool:
         """Whether the agent was granted to send mail."""

@@ -20,7 +20,7 @@ from deskhand.errors import ForbiddenError, InDoubtError, NotApprovedError
 from deskhand.kit.db.session import Database
 from deskhand.llm.loop import ToolInputError, ToolSpec, call_key
 from deskhand.tools.asking import REASON, with_reason
-from deskhand.tools.values import Grants, Mode, Provider, ToolOperation
+from deskhand.tools.values import Grants, Mode, Provider, ToolOperation, guarded
 from deskhand.work.approvals import Approver, Call, Look, Permit
 
 
@@ -73,6 +73,10 @@ class SourceHands:
         self._actor = actor
         self._approver = approver
         self._own_look = own_look
+
+    def guard(self) -> None:
+        """Let a person approve every write, whatever was granted."""
+        self._grants = guarded(self._grants, self.provider)
 
     def offered(self) -> Iterator[ToolOperation]:
         """Operations a model is offered: granted, and still switched on."""

@@ -104,6 +104,11 @@ class Toolbox:
         """Whether the run has moved its own ticket to another status, so that nobody else need have solved it."""
         return any(tools.moved_own for tools in self._desk_tools.values())
 
+    def guard(self) -> None:
+        """Let a person approve every write of the run, whatever its agent was granted: its ticket is a sensitive one."""
+        for hands in (*self.desks, *self.outside.values(), *self._tenants_own, *((self.mail,) if self.mail else ())):
+            hands.guard()
+
     def forget(self) -> None:
         """Forget what was found and listed: the run's ticket is another company's now."""
         self.sources.forget()

@@ -26,11 +26,12 @@ from deskhand.kit.db.session import Database
 from deskhand.kit.http import HttpClientFactory
 from deskhand.kit.loops import repeat
 from deskhand.knowledge.embedding import Embedder
-from deskhand.knowledge.upkeep import jobs, repository
+from deskhand.knowledge.upkeep import exclusions, jobs, repository
 from deskhand.knowledge.upkeep.models import JobKind, JobState, KnowledgeJob
 from deskhand.knowledge.upkeep.refreshing import refresh_tenant
 from deskhand.knowledge.upkeep.repository import JobClaim
-from deskhand.knowledge.upkeep.steps import Work, step
+from deskhand.knowledge.upkeep.steps import step
+from deskhand.knowledge.upkeep.work import Work
 from deskhand.plugins.registry import PluginManager
 from deskhand.tenants.connections import connected_tools, desk_for
 
@@ -138,6 +139,7 @@ class KnowledgeKeeper:
                 await repository.add_job(
                     session, tenant_id=tenant_id, kind=kind, tool_type=tool_type, asked_by=jobs.SYSTEM
                 )
+            await exclusions.ask(session, tenant_id)
 
     async def _held(self, claimed: JobClaim, work: Coroutine[Any, Any, None]) -> None:
         """Do the work, and say meanwhile that this worker is alive; a page of a slow desk can take minutes."""

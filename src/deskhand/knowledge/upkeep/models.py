@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
@@ -12,6 +12,8 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from deskhand.kit.db.base import Base, CreatedAt, TenantModel, Timestamp, UpdatedAt, UuidPk
 
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+"""Where a desk's history begins, whichever clock lists it."""
 _ZERO = text("0")
 
 
@@ -21,6 +23,7 @@ class JobKind(StrEnum):
     HISTORY = "history"
     RECONCILE = "reconcile"
     EMBEDDINGS = "embeddings"
+    EXCLUSIONS = "exclusions"
 
 
 class JobState(StrEnum):
@@ -37,7 +40,8 @@ OPEN_STATES = (JobState.QUEUED, JobState.RUNNING, JobState.PAUSED)
 
 
 class KnowledgeJob(TenantModel, Base):
-    """One import of a desk's history, one look at what changed since, or the making of new vectors.
+    """One import of a desk's history, one look at what changed since, the making of new vectors, or the taking out of
+    what a tenant's boundaries keep out.
 
     What is done is stored with the place where it goes on, in one transaction, fenced by ``attempt``: a worker that
     lost the job changes nothing any more. ``lease_until`` is until when nobody else may take it; ``not_before`` is when
@@ -52,9 +56,9 @@ class KnowledgeJob(TenantModel, Base):
 
     __tablename__ = "knowledge_jobs"
     __table_args__ = (
-        CheckConstraint("kind IN ('history', 'reconcile', 'embeddings')", name="kind"),
+        CheckConstraint("kind IN ('history', 'reconcile', 'embeddings', 'exclusions')", name="kind"),
         CheckConstraint("state IN ('queued', 'running', 'paused', 'done', 'failed')", name="state"),
-        CheckConstraint("(kind = 'embeddings') = (tool_type IS NULL)", name="tool_type"),
+        CheckConstraint("(kind IN ('embeddings', 'exclusions')) = (tool_type IS NULL)", name="tool_type"),
         Index("idx_knowledge_jobs_tenant_id_created_at_id", "tenant_id", "created_at", "id"),
         Index(
             "uq_knowledge_jobs_open",
@@ -119,4 +123,4 @@ class HistoryRefresh(TenantModel, Base):
     error: Mapped[str | None] = mapped_column(Text)
 
 
-__all__ = ["OPEN_STATES", "HistoryRefresh", "JobKind", "JobState", "KnowledgeJob"]
+__all__ = ["EPOCH", "OPEN_STATES", "HistoryRefresh", "JobKind", "JobState", "KnowledgeJob"]

@@ -16,6 +16,7 @@ from deskhand.kit.db.session import Database
 from deskhand.kit.http import HttpClientFactory
 from deskhand.knowledge import importer
 from deskhand.knowledge.batches import Import
+from deskhand.knowledge.boundaries import boundaries_of, may_keep
 from deskhand.knowledge.embedding import Embedder
 from deskhand.knowledge.upkeep import repository
 from deskhand.knowledge.upkeep.models import HistoryRefresh
@@ -82,10 +83,10 @@ async def refresh_ticket(
         ticket = await desk.get_ticket(ticket_id)
     except DeskNotFoundError:
         ticket = None
-    if ticket is None or not ticket.is_closed:
-        async with db.tenant_session(tenant_id, companies=EVERY_COMPANY) as session:
+    async with db.tenant_session(tenant_id, companies=EVERY_COMPANY) as session:
+        if ticket is None or not ticket.is_closed or not await may_keep(await boundaries_of(session), desk, ticket):
             await repository.drop_ticket(session, desk.manifest.tool_type, ticket_id)
-        return
+            return
     importing = Import(db, tenant_id, importer.DESK_TICKETS, on_error="continue", embedder=embedder)
     report = await importing.run(importer.rows_of(TicketPage(tickets=(ticket,))))
     for problem in report.problems:

@@ -16,8 +16,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from deskhand.engine.models import AgentExecution
 from deskhand.kit.page import Page, cut_page, decode_cursor
 from deskhand.knowledge.identity import DESK_SOURCE
-from deskhand.knowledge.models import KnowledgeArticle, TicketHistory
-from deskhand.knowledge.upkeep.models import OPEN_STATES, HistoryRefresh, JobKind, JobState, KnowledgeJob
+from deskhand.knowledge.models import KnowledgeArticle, SystemInventory, TicketHistory
+from deskhand.knowledge.upkeep.models import EPOCH, OPEN_STATES, HistoryRefresh, JobKind, JobState, KnowledgeJob
 from deskhand.tenants.models import TenantConfig
 
 MOST_TENANTS = 50
@@ -134,6 +134,75 @@ async def is_live(session: AsyncSession) -> bool:
     x = AgentExecution
     due = and_(x.status == "queued", or_(x.not_before.is_(None), x.not_before <= func.now()))
     return await session.scalar(select(x.id).where(or_(x.status == "running", due)).limit(1)) is not None
+
+
+async def newest_cursor(session: AsyncSession, kind: JobKind) -> str | None:
+    """Where the newest job of a kind is, or ended; None before the first."""
+    k = KnowledgeJob
+    query = select(k.cursor).where(k.kind == kind).order_by(k.created_at.desc(), k.id.desc()).limit(1)
+    return await session.scalar(query)
+
+
+async def begin_anew(
+    session: AsyncSession,
+    tenant_id: str,
+    kind: JobKind,
+    *,
+    by: str,
+    tool_type: str | None = None,
+    cursor: str | None = None,
+) -> None:
+    """Queue a job from its very beginning; one of its kind that is open begins again, and its worker loses it."""
+    k = KnowledgeJob
+    since = None if tool_type is None else EPOCH
+    anew = (
+        update(k)
+        .where(k.kind == kind, k.tool_type.is_not_distinct_from(tool_type), k.state.in_(OPEN_STATES))
+        .values(
+            {
+                **{"since": since, "cursor": cursor, "state": JobState.QUEUED, "attempt": k.attempt + 1},
+                **{"lease_until": None, "not_before": func.clock_timestamp(), "tries": 0, "error": None},
+            }
+        )
+        .returning(k.id)
+    )
+    if await session.scalar(anew) is None:
+        await add_job(
+            session, tenant_id=tenant_id, kind=kind, tool_type=tool_type, since=since, cursor=cursor, asked_by=by
+        )
+
+
+# -- what boundaries keep out --------------------------------------------------------------------
+
+_OF_WHOM: dict[str, Any] = {
+    "ticket_history": TicketHistory,
+    "knowledge_articles": KnowledgeArticle,
+    "system_inventory": SystemInventory,
+}
+_TRAITS = ("id", "tool_type", "company_id", "company_name", "category", "tags")
+
+
+async def rows_after(session: AsyncSession, table: str, place: str | None, limit: int) -> Sequence[Any]:
+    """What rows say of whose they are, in the order of their ids."""
+    t = _OF_WHOM[table]
+    columns = [getattr(t, name) for name in _TRAITS if hasattr(t, name)]
+    query = select(*columns).order_by(t.id).limit(limit)
+    if place is not None:
+        query = query.where(t.id > UUID(place))
+    return (await session.execute(query)).mappings().all()
+
+
+async def delete_rows(session: AsyncSession, table: str, ids: Sequence[UUID]) -> None:
+    """Take rows out."""
+    if ids:
+        await session.execute(delete(_OF_WHOM[table]).where(_OF_WHOM[table].id.in_(ids)))
+
+
+async def desks_of_history(session: AsyncSession) -> Sequence[str]:
+    """Desks that told tickets of the history themselves."""
+    t = TicketHistory
+    query = select(t.tool_type).where(t.source == DESK_SOURCE).distinct().order_by(t.tool_type)
+    return (await session.scalars(query)).all()
 
 
 # -- single tickets ------------------------------------------------------------------------------

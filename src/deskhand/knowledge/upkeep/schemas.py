@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -31,7 +31,7 @@ class JobStart(InputModel):
         json_schema_extra={"examples": [{"kind": "history", "tool_type": "jira", "since": "2025-01-01T00:00:00Z"}]}
     )
 
-    kind: JobKind = Field(
+    kind: Literal[JobKind.HISTORY, JobKind.RECONCILE, JobKind.EMBEDDINGS] = Field(
         JobKind.HISTORY,
         description="`history` imports what a desk has solved, `reconcile` what changed since and what was deleted, "
         "`embeddings` makes the vectors anew that another model made.",

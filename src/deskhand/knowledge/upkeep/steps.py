@@ -5,30 +5,30 @@ A step that is cut off is done again from the start: its rows are compared and f
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import func
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from deskhand.errors import ConfigurationError, LostClaimError
+from deskhand.errors import ConfigurationError
 from deskhand.kit.db.companies import EVERY_COMPANY
-from deskhand.kit.db.session import Database
 from deskhand.knowledge import importer
 from deskhand.knowledge.batches import BATCH_SIZE, KEPT_PROBLEMS, Import
-from deskhand.knowledge.embedding import Embedder, article_text, embed_texts, ticket_text
-from deskhand.knowledge.listing import ListingWatch
+from deskhand.knowledge.boundaries import may_keep, sift
+from deskhand.knowledge.embedding import article_text, embed_texts, ticket_text
 from deskhand.knowledge.schemas import ImportReport
 from deskhand.knowledge.upkeep import repository
+from deskhand.knowledge.upkeep.exclusions import take_out
 from deskhand.knowledge.upkeep.lookback import look_back
-from deskhand.knowledge.upkeep.models import JobKind, JobState, KnowledgeJob
-from deskhand.knowledge.upkeep.repository import JobClaim
-from deskhand.plugins.contract import TicketingToolPlugin
+from deskhand.knowledge.upkeep.models import EPOCH, JobKind, JobState, KnowledgeJob
+from deskhand.knowledge.upkeep.work import Work
+from deskhand.plugins.contract import Ticket, TicketingToolPlugin
 from deskhand.plugins.errors import DeskNotFoundError
+from deskhand.tenants.boundaries import Boundaries
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 PAGE = BATCH_SIZE
 """Tickets of one call and of one transaction: the place to go on is kept with the rows."""
 NIGHTS = 30
@@ -36,37 +36,6 @@ NIGHTS = 30
 LEAST_CHECKS = 100
 CHECKING = "check:"
 """Begins the cursor of a job that is done with the listing and asks for single tickets; their number follows."""
-
-
-@dataclass
-class Work:
-    """A job under way in this process.
-
-    Attributes:
-        desk: None for vectors.
-        watch: Sees whether the desk's listing comes to an end.
-    """
-
-    db: Database
-    claim: JobClaim
-    lease: float
-    embedder: Embedder
-    desk: TicketingToolPlugin | None = None
-    watch: ListingWatch = field(default_factory=ListingWatch)
-
-    async def save(self, session: AsyncSession, **values: Any) -> None:
-        """Write what was done, inside the transaction that did it.
-
-        Raises:
-            LostClaimError: The job was paused, or another worker has it: nothing of this transaction is kept.
-        """
-        if not await repository.save(session, self.claim, self.lease, **values):
-            raise LostClaimError("The job was paused or taken over.")
-
-    async def save_alone(self, **values: Any) -> None:
-        """The same where nothing else is written."""
-        async with self.db.tenant_session(self.claim.tenant_id, companies=EVERY_COMPANY) as session:
-            await self.save(session, **values)
 
 
 async def step(work: Work, job: KnowledgeJob) -> bool:
@@ -81,6 +50,8 @@ async def step(work: Work, job: KnowledgeJob) -> bool:
     """
     if job.kind == JobKind.EMBEDDINGS:
         return await _embed(work, job)
+    if job.kind == JobKind.EXCLUSIONS:
+        return await take_out(work, job)
     assert work.desk is not None  # only jobs of vectors have none
     if (job.cursor or "").startswith(CHECKING):
         return await _check(work, job, work.desk)
@@ -91,11 +62,12 @@ async def _page(work: Work, job: KnowledgeJob, desk: TicketingToolPlugin) -> boo
     since = job.since or await _beginning(work, str(job.tool_type))
     page = await desk.list_history(since, cursor=job.cursor, page_size=PAGE)
     why_ended = work.watch.why_stop(page)
-    rows = importer.rows_of(page)
+    sifted = await sift(await work.boundaries(), desk, page)
+    rows = importer.rows_of(sifted.page)
     is_last = page.next_cursor is None or bool(why_ended)
     # Every night's job ends with looking for what was deleted, which no listing shows.
     after = f"{CHECKING}0" if is_last and job.kind == JobKind.RECONCILE else page.next_cursor
-    saving = _Saving(work, job, len(rows), {"since": since, "cursor": after, "error": why_ended or None})
+    saving = _Saving(work, job, len(rows), {"since": since, "cursor": after, "error": why_ended or None}, sifted.left_out)
     importing = Import(
         work.db, work.claim.tenant_id, importer.DESK_TICKETS,
         on_error="continue", embedder=work.embedder, on_stored=saving.of_batch,
@@ -115,11 +87,14 @@ async def _page(work: Work, job: KnowledgeJob, desk: TicketingToolPlugin) -> boo
 class _Saving:
     """Keeps the counts of a page and the place after it with the page's last rows."""
 
-    def __init__(self, work: Work, job: KnowledgeJob, rows: int, values: dict[str, Any]) -> None:
+    def __init__(
+        self, work: Work, job: KnowledgeJob, rows: int, values: dict[str, Any], left_out: Sequence[Ticket] = ()
+    ) -> None:
         self._work = work
         self._job = job
         self._rows = rows
         self._values = values
+        self._left_out = left_out
         self.report = ImportReport()
         self.is_done = False
 
@@ -129,11 +104,13 @@ class _Saving:
 
     async def of_page(self, session: AsyncSession, batch: ImportReport) -> None:
         job, report = self._job, self.report
+        gone = [await repository.drop_ticket(session, one.tool_type, one.id) for one in self._left_out]
         problems = [*job.problems, *(asdict(one) for one in report.problems)][:KEPT_PROBLEMS]
         await self._work.save(
             session,
             **self._values,
-            seen=job.seen + self._rows,
+            seen=job.seen + self._rows + len(gone),
+            removed=job.removed + sum(gone),
             created=job.created + report.created + batch.created,
             updated=job.updated + report.updated + batch.updated,
             unchanged=job.unchanged + report.unchanged + batch.unchanged,
@@ -170,7 +147,8 @@ async def _check(work: Work, job: KnowledgeJob, desk: TicketingToolPlugin) -> bo
     if not rows:
         await work.save_alone(state=JobState.DONE, cursor=None, ended_at=func.clock_timestamp())
         return False
-    kept = [row.id for row in rows if await _is_still_solved(desk, row.desk_id)]
+    boundaries = await work.boundaries()
+    kept = [row.id for row in rows if await _is_to_stay(boundaries, desk, row.desk_id)]
     async with work.db.tenant_session(tenant_id, companies=EVERY_COMPANY) as session:
         gone = [await repository.drop_ticket(session, tool_type, row.desk_id) for row in rows if row.id not in kept]
         await repository.mark_checked(session, kept)
@@ -185,11 +163,12 @@ async def _check(work: Work, job: KnowledgeJob, desk: TicketingToolPlugin) -> bo
     return True
 
 
-async def _is_still_solved(desk: TicketingToolPlugin, ticket_id: str) -> bool:
+async def _is_to_stay(boundaries: Boundaries, desk: TicketingToolPlugin, ticket_id: str) -> bool:
     try:
-        return (await desk.get_ticket(ticket_id, with_notes=False)).is_closed
+        ticket = await desk.get_ticket(ticket_id, with_notes=False)
     except DeskNotFoundError:
         return False
+    return ticket.is_closed and await may_keep(boundaries, desk, ticket)
 
 
 async def _embed(work: Work, job: KnowledgeJob) -> bool:

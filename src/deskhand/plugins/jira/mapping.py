@@ -30,7 +30,7 @@ LEVELS = " > "
 _AFTERWORD = timedelta(minutes=5)
 _FIELDS = (
     *("summary", "description", "status", "priority", "reporter", "assignee", "labels", "created", "updated"),
-    *("resolution", "resolutiondate", "statuscategorychangedate"),
+    *("resolution", "resolutiondate", "statuscategorychangedate", "issuetype"),
 )
 _TIME_FIELDS = {"resolved": "resolutiondate", "createddate": "created", "updateddate": "updated"}
 # Comments are read by pages of their own; the other two fill an answer with what no note says.
@@ -126,15 +126,23 @@ def read_ticket(
         revision=_text(fields.get("updated")),
         tags=texts(fields.get("labels")),
         notes=notes or (),
-        company=_company(fields, config),
+        company=read_company(fields, config.jira_organization_field),
+        kinds=kinds_of(fields),
         custom={name: plain(value) for name, value in fields.items() if name not in known and plain(value) is not None},
         attachments=file_names(fields.get("attachment"), "filename"),
     )
 
 
-def _company(fields: Mapping[str, Any], config: JiraConfig) -> Company | None:
+def kinds_of(fields: Mapping[str, Any]) -> tuple[str, ...]:
+    """Issue type and request type, each by id and name."""
+    # The request type stands in a field whose number is each site's own.
+    requested = (value.get("requestType") for value in fields.values() if isinstance(value, Mapping))
+    named = [one for one in (fields.get("issuetype"), *requested) if isinstance(one, Mapping)]
+    return tuple(str(one[key]) for one in named for key in ("id", "name") if one.get(key))
+
+
+def read_company(fields: Mapping[str, Any], named: str | None = None) -> Company | None:
     """The first customer organisation: of the field that is named for it, else of the one that shows some."""
-    named = config.jira_organization_field
     for value in [fields.get(named)] if named else fields.values():
         for row in value if isinstance(value, list) else ():
             if isinstance(row, Mapping) and row.get("id") and row.get("name") and (named or _is_organization(row)):

@@ -22,7 +22,15 @@ from deskhand.kit.marks import find_marks
 from deskhand.plugins.contract import Ignored, Person, TicketEvent, TicketMetadata, WebhookRequest
 from deskhand.plugins.errors import NotAVendorPayloadError
 from deskhand.plugins.jira.manifest import DESK, EVENTS, GONE_EVENTS, IGNORED_EVENTS, TOOL_TYPE
-from deskhand.plugins.jira.mapping import is_done, name_of, read_person, read_time
+from deskhand.plugins.jira.mapping import (
+    is_done,
+    kinds_of,
+    name_of,
+    plain,
+    read_company,
+    read_person,
+    read_time,
+)
 
 _ID = re.compile(r"[0-9]{1,20}")
 _GUIDE = Path(__file__).parent / "setup" / "guide.md"
@@ -89,21 +97,24 @@ def extract(request: WebhookRequest) -> TicketEvent | Ignored:
     if not _ID.fullmatch(ticket_id):
         raise NotAVendorPayloadError(f"The body is not a {DESK} event: `issue.id` is not a number.")
     comment = _new_comment(payload, event)
+    ticket = TicketMetadata(
+        tool_type=TOOL_TYPE,
+        ticket_id=ticket_id,
+        display_id=_word(issue.get("key")),
+        subject=_word(fields.get("summary")),
+        priority=_word(fields.get("priority")),
+        status=_word(fields.get("status")),
+        updated_at=read_time(fields.get("updated")) or read_time(payload.get("timestamp")),
+        requester_email=(read_person(fields.get("reporter")) or Person()).email,
+        description=_word(fields.get("description")),
+        **_whose(fields),
+    )
     if _became_done(payload, fields):
-        return Ignored(event=event, reason="the work on the ticket is done", ticket_id=ticket_id, ended=True)
+        reason = "the work on the ticket is done"
+        return Ignored(event=event, reason=reason, ticket_id=ticket_id, ended=True, ticket=ticket)
     return TicketEvent(
         event=event,
-        ticket=TicketMetadata(
-            tool_type=TOOL_TYPE,
-            ticket_id=ticket_id,
-            display_id=_word(issue.get("key")),
-            subject=_word(fields.get("summary")),
-            priority=_word(fields.get("priority")),
-            status=_word(fields.get("status")),
-            updated_at=read_time(fields.get("updated")) or read_time(payload.get("timestamp")),
-            requester_email=(read_person(fields.get("reporter")) or Person()).email,
-            description=_word(fields.get("description")),
-        ),
+        ticket=ticket,
         actor=_actor(payload, event),
         occurred_at=read_time(payload.get("timestamp")) or read_time(fields.get("updated")),
         note_id=_word(comment.get("id")),
@@ -112,6 +123,22 @@ def extract(request: WebhookRequest) -> TicketEvent | Ignored:
         revision=_word((_mapping(payload.get("comment")) if _is_edit(payload) else fields).get("updated")),
         marks=find_marks(_word(comment.get("body")) or ""),
     )
+
+
+def _whose(fields: Payload) -> dict[str, Any]:
+    """Whose issue it is, as far as the event has its fields: of a comment's it has five."""
+    # By the reporter, which every whole issue has: an organisation that is not there is then none.
+    if "reporter" not in fields:
+        return {}
+    company = read_company(fields)
+    labels = fields.get("labels")
+    return {
+        "companies": {"organizations": company} if company else {},
+        "kinds": kinds_of(fields),
+        "tags": tuple(str(one) for one in labels) if isinstance(labels, list) else None,
+        "requester_id": (read_person(fields.get("reporter")) or Person()).id,
+        "custom": {name: shown for name, value in fields.items() if (shown := plain(value)) is not None},
+    }
 
 
 def _ignored(payload: Payload, event: str) -> Ignored:

@@ -54,7 +54,13 @@ def read_person(value: object) -> Person | None:
     """A requester, technician or author."""
     if not isinstance(value, dict):
         return None
-    return Person(id=_text(value.get("id")), name=_text(value.get("name")), email=_text(value.get("email_id")))
+    vip = value.get("is_vipuser")
+    return Person(
+        id=_text(value.get("id")),
+        name=_text(value.get("name")),
+        email=_text(value.get("email_id")),
+        is_vip=vip if isinstance(vip, bool) else None,
+    )
 
 
 def read_ticket(
@@ -96,7 +102,8 @@ def read_ticket(
         else f"{config.servicedesk_url}/WorkOrder.do?woMode=viewWO&woID={raw['id']}",
         revision=revision_of(raw),
         notes=notes,
-        company=_company(raw.get(config.servicedesk_company_field)),
+        company=read_company(raw.get(config.servicedesk_company_field)),
+        kinds=kinds_of(raw),
         custom={name: value for name, value in raw.items() if name not in _MAPPED and value is not None},
         attachments=file_names(raw.get("attachments"), "name"),
     )
@@ -131,7 +138,14 @@ def read_note(raw: object) -> Note:
     )
 
 
-def _company(value: object) -> Company | None:
+def kinds_of(raw: Mapping[str, Any]) -> tuple[str, ...]:
+    """Template and request type, each by id and name."""
+    named = [raw.get(name) for name in ("template", "request_type")]
+    return tuple(str(one[key]) for one in named if isinstance(one, dict) for key in ("id", "name") if one.get(key))
+
+
+def read_company(value: object) -> Company | None:
+    """A reference to a site or an account."""
     if not isinstance(value, dict) or not value.get("id") or not value.get("name"):
         return None
     return Company(id=str(value["id"]), name=str(value["name"]))

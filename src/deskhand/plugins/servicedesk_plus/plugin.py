@@ -100,6 +100,10 @@ class ServiceDeskPlusPlugin(TicketingToolPlugin):
         return same_account((bot, actor.name)) or None
 
     @classmethod
+    def company_field(cls, config: BaseModel) -> str | None:
+        return own_config(ServiceDeskPlusConfig, config).servicedesk_company_field
+
+    @classmethod
     def setup_guide(cls, *, webhook_url: str, secret: str) -> str:
         return webhook.setup_guide(webhook_url=webhook_url, secret=secret)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -34,27 +35,17 @@ def extract(request: WebhookRequest) -> TicketEvent | Ignored:
     # The id goes into addresses later, so anything but digits ends here.
     if not isinstance(event, str) or not event or not _ID.fullmatch(ticket_id):
         raise NotAVendorPayloadError(f"The body is not a {DESK} event: it needs `event` and a numeric `request_id`.")
+    updated = mapping.read_time(raw.get("last_updated_time") or payload.get("updated_time"))
+    ticket = _ticket(raw, ticket_id, updated)
     if event in IGNORED_EVENTS:
-        return Ignored(event=event, reason=IGNORED_EVENTS[event], ticket_id=ticket_id, ended=True)
+        return Ignored(event=event, reason=IGNORED_EVENTS[event], ticket_id=ticket_id, ended=True, ticket=ticket)
     if event not in EVENTS:
         return Ignored(event=event, reason="not an event Deskhand acts on")
     note = payload.get("note")
     note = note if isinstance(note, dict) else {}
-    updated = mapping.read_time(raw.get("last_updated_time") or payload.get("updated_time"))
     return TicketEvent(
         event=event,
-        ticket=TicketMetadata(
-            tool_type=TOOL_TYPE,
-            ticket_id=ticket_id,
-            display_id=_word(raw.get("display_id")),
-            subject=_word(raw.get("subject")),
-            priority=_word(raw.get("priority")),
-            status=_word(raw.get("status")),
-            updated_at=updated,
-            group=_word(raw.get("group")),
-            requester_email=(mapping.read_person(raw.get("requester")) or Person()).email,
-            description=_word(raw.get("description")),
-        ),
+        ticket=ticket,
         actor=_actor(payload),
         occurred_at=updated,
         note_id=_word(note.get("id")),
@@ -62,6 +53,30 @@ def extract(request: WebhookRequest) -> TicketEvent | Ignored:
         note_text=_word(note.get("description")),
         revision=mapping.revision_of(raw) or _word(payload.get("updated_time")),
         marks=find_marks(_word(note.get("description")) or ""),
+    )
+
+
+def _ticket(raw: Mapping[str, Any], ticket_id: str, updated: datetime | None) -> TicketMetadata:
+    requester = mapping.read_person(raw.get("requester")) or Person()
+    clients = {name: mapping.read_company(raw[name]) for name in ("site", "account") if name in raw}
+    custom = raw.get("udf_fields")
+    return TicketMetadata(
+        tool_type=TOOL_TYPE,
+        ticket_id=ticket_id,
+        display_id=_word(raw.get("display_id")),
+        subject=_word(raw.get("subject")),
+        priority=_word(raw.get("priority")),
+        status=_word(raw.get("status")),
+        updated_at=updated,
+        group=_word(raw.get("group")),
+        requester_email=requester.email,
+        requester_id=requester.id,
+        is_vip=requester.is_vip,
+        description=_word(raw.get("description")),
+        # A webhook action's flat body has no reference at all, so that a client who is not named may be there.
+        companies=clients or None,
+        kinds=mapping.kinds_of(raw) if "template" in raw or "request_type" in raw else None,
+        custom=custom if isinstance(custom, dict) else {},
     )
 
 

@@ -29,7 +29,7 @@ PRIORITY_SYNONYMS = {
 JOURNALS = ("comments", "work_notes")
 _BASE_FIELDS = (
     *("sys_id", "number", "short_description", "description", "state", "priority", "impact", "urgency"),
-    *("category", "subcategory", "caller_id", "caller_id.email", "caller_id.user_name"),
+    *("category", "subcategory", "caller_id", "caller_id.email", "caller_id.user_name", "caller_id.vip"),
     *("assigned_to", "assigned_to.email"),
     *("assignment_group", "close_code", "close_notes", "contact_type", "cmdb_ci", "business_service", "location"),
     *(
@@ -40,12 +40,13 @@ _BASE_FIELDS = (
         "sys_updated_on",
         "sys_updated_by",
         "sys_mod_count",
+        "sys_class_name",
     ),
 )
 _MAPPED = {
     *("sys_id", "number", "short_description", "description", "state", "priority", "category", "caller_id"),
     *("caller_id.email", "assigned_to", "assigned_to.email", "assignment_group", "close_notes", "sys_created_on"),
-    *("sys_updated_on", "sys_mod_count", "resolved_at", "parent_incident", *JOURNALS),
+    *("sys_updated_on", "sys_mod_count", "resolved_at", "parent_incident", "caller_id.vip", "sys_class_name", *JOURNALS),
 }
 _STORED_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}")
 _SYS_ID = re.compile(r"[0-9a-f]{32}")
@@ -92,6 +93,7 @@ def read_person(row: Row, name: str) -> Person | None:
         name=shown or None,
         email=value_of(row, f"{name}.email") or None,
         account=value_of(row, f"{name}.user_name") or None,
+        is_vip={"true": True, "false": False}.get(value_of(row, f"{name}.vip")),
     )
 
 
@@ -131,6 +133,7 @@ def read_ticket(row: Row, config: ServiceNowConfig, priorities: PriorityMap, *, 
         notes=notes,
         company=_company(row),
         links=_links(row),
+        kinds=tuple(dict.fromkeys(filter(None, (value_of(row, "sys_class_name"), display_of(row, "sys_class_name"))))),
         custom={name: text for name in row if name not in _MAPPED and (text := display_of(row, name))},
     )
 

@@ -154,6 +154,7 @@ def read_ticket(
         notes=notes,
         company=side.company(raw.get("organization_id")),
         links=_links(raw),
+        kinds=tuple(str(raw[name]) for name in ("ticket_form_id", "type") if raw.get(name)),
         custom={**custom, **{name: value for name, value in fields.items() if value is not None}},
         attachments=tuple(name for one in comments or () for name in file_names(one.get("attachments"), "file_name")),
     )

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from deskhand.kit.marks import find_marks
-from deskhand.plugins.contract import Ignored, Person, TicketEvent, TicketMetadata, WebhookRequest
+from deskhand.plugins.contract import Company, Ignored, Person, TicketEvent, TicketMetadata, WebhookRequest
 from deskhand.plugins.errors import NotAVendorPayloadError
 from deskhand.plugins.zendesk.manifest import (
     DESK,
@@ -63,6 +63,7 @@ def _subscribed(payload: Mapping[str, Any], event: str) -> TicketEvent | Ignored
         updated=detail.get("updated_at"),
         actor=_actor(event, payload, detail),
         comment=_comment(payload) if event == _NEW_COMMENT else {},
+        detail=detail,
     )
 
 
@@ -112,28 +113,31 @@ def _event(  # the two kinds of body end here
     updated: object,
     actor: Person,
     comment: Mapping[str, Any],
+    detail: Mapping[str, Any] | None = None,
 ) -> TicketEvent | Ignored:
     number, state = str(ticket_id or ""), _lower(status)
     if not _ID.fullmatch(number):
         raise NotAVendorPayloadError(f"The {DESK} event has no ticket id.")
+    stamp = read_time(updated)
+    ticket = TicketMetadata(
+        tool_type=TOOL_TYPE,
+        ticket_id=number,
+        display_id=number,
+        subject=_word(subject),
+        priority=_lower(priority),
+        status=state,
+        updated_at=stamp,
+        **_whose(detail or {}),
+    )
     if event in IGNORED_EVENTS:
-        return Ignored(event=event, reason=IGNORED_EVENTS[event], ticket_id=number, ended=event in GONE_EVENTS)
+        return Ignored(event=event, reason=IGNORED_EVENTS[event], ticket_id=number, ended=event in GONE_EVENTS, ticket=ticket)
     if event not in MANIFEST.events:
         return Ignored(event=event, reason="not an event Deskhand acts on")
     if event in _STATUS_EVENTS and state in DONE_STATUSES:
-        return Ignored(event=event, reason=DONE_STATUSES[state], ticket_id=number, ended=True)
-    stamp = read_time(updated)
+        return Ignored(event=event, reason=DONE_STATUSES[state], ticket_id=number, ended=True, ticket=ticket)
     return TicketEvent(
         event=event,
-        ticket=TicketMetadata(
-            tool_type=TOOL_TYPE,
-            ticket_id=number,
-            display_id=number,
-            subject=_word(subject),
-            priority=_lower(priority),
-            status=state,
-            updated_at=stamp,
-        ),
+        ticket=ticket,
         actor=actor,
         occurred_at=stamp,
         note_id=_word(comment.get("id")),
@@ -142,6 +146,22 @@ def _event(  # the two kinds of body end here
         revision=_word(updated),
         marks=find_marks(_word(comment.get("body")) or ""),
     )
+
+
+def _whose(detail: Mapping[str, Any]) -> dict[str, Any]:
+    """What a subscribed event says of whose ticket it is; a trigger's body says none of it."""
+    said: dict[str, Any] = {"requester_id": _word(detail.get("requester_id"))}
+    if "organization_id" in detail:
+        number = _word(detail["organization_id"])
+        # The event has no name; where it is not known, it is the id a second time, as in a ticket.
+        said["companies"] = {"organization_id": Company(id=number, name=number)} if number else {}
+    if "group_id" in detail:
+        said["group_id"] = _word(detail["group_id"]) or ""
+    if "form_id" in detail:
+        said["kinds"] = tuple(filter(None, (_word(detail["form_id"]), _lower(detail.get("type")))))
+    if isinstance(detail.get("tags"), list):
+        said["tags"] = tuple(str(tag) for tag in detail["tags"])
+    return said
 
 
 def _word(value: object) -> str | None:

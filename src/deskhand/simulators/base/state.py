@@ -56,6 +56,7 @@ class SimPerson:
     name: str
     email: str
     is_agent: bool = False
+    is_vip: bool = False
 
 
 @dataclass(slots=True)

@@ -91,7 +91,7 @@ def person_json(person: SimPerson | None) -> dict[str, Any] | None:
     """A requester or technician."""
     if person is None:
         return None
-    return {"id": person.id, "name": person.name, "email_id": person.email, "phone": None, "is_vipuser": False}
+    return {"id": person.id, "name": person.name, "email_id": person.email, "phone": None, "is_vipuser": person.is_vip}
 
 
 def named_json(kind: str, name: str | None) -> dict[str, Any] | None:

@@ -343,6 +343,7 @@ class ServiceNowSimulator(DeskSimulator):
                 **values,
                 "state": row["state"].display,
                 "priority": row["priority"].display,
+                **{field: row[field].value or None for field in ("caller_id", "company", "assignment_group")},
                 "sys_updated_on": row["sys_updated_on"].value,
                 "sys_updated_by": self.tables.user_name(actor),
             }

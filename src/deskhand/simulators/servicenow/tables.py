@@ -179,6 +179,7 @@ class Tables:
             "name": plain(person.name),
             "email": plain(person.email),
             "active": plain(True),
+            "vip": plain(person.is_vip),
             "time_zone": plain(self._time_zone if ours else ""),
         }
 

@@ -12,7 +12,7 @@ from deskhand.plugins.signatures import zendesk_headers
 from deskhand.plugins.zendesk.manifest import EVENT_PREFIX
 from deskhand.simulators.base import OutboundEvent, SimNote, SimPerson, SimTicket
 from deskhand.simulators.zendesk.vocabulary import write_time
-from deskhand.simulators.zendesk.wire import custom_status_id, group_id, note_json
+from deskhand.simulators.zendesk.wire import ORGANIZATIONS, custom_status_id, group_id, note_json
 
 ACCOUNT_ID = 10_203
 WEBHOOK_ID = "01JD0SIMULATEDWEBHOOK00000"
@@ -64,11 +64,11 @@ def subscribed(
         "custom_status": str(custom_status_id(ticket)),
         "description": ticket.subject,
         "external_id": None,
-        "form_id": None,
+        "form_id": ticket.custom.get("ticket_form_id"),
         "group_id": str(group_id(ticket.group)) if ticket.group else None,
         "id": ticket.id,
         "is_public": True,
-        "organization_id": None,
+        "organization_id": _id_of(ORGANIZATIONS.get(ticket.company or "")),
         "priority": ticket.priority.upper() if ticket.priority else None,
         "requester_id": ticket.requester.id,
         "status": ticket.status.upper(),
@@ -92,6 +92,10 @@ def subscribed(
         "event": {**_comment(note, actor), "meta": {"sequence": {"id": sequence, "position": 1, "total": 1}}},
     }
     return _outbound(event, ticket, json.dumps(payload).encode(), secret)
+
+
+def _id_of(number: int | None) -> str | None:
+    return None if number is None else str(number)
 
 
 def _comment(note: SimNote | None, actor: SimPerson) -> dict[str, Any]:

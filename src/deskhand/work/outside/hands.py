@@ -16,7 +16,7 @@ from deskhand.kit.outside import OutsideError, OutsideInDoubtError, OutsideUnava
 from deskhand.kit.rates import RateLimiter
 from deskhand.llm.loop import ToolInputError, ToolSpec, call_key
 from deskhand.tools.asking import REASON, with_reason
-from deskhand.tools.values import Doubt, Grants, Mode, Provider, ToolOperation
+from deskhand.tools.values import Doubt, Grants, Mode, Provider, ToolOperation, guarded
 from deskhand.work.approvals import Approver, Call, Look, Permit
 from deskhand.work.instructions import ensure_no_instructions
 from deskhand.work.outside.places import Errand, Places
@@ -59,6 +59,10 @@ class OutsideHands:
     def provider(self) -> Provider:
         """The tool."""
         return self.places.provider
+
+    def guard(self) -> None:
+        """Let a person approve every write, whatever was granted."""
+        self.grants = guarded(self.grants, self.provider)
 
     def offered(self) -> Iterator[ToolOperation]:
         """Operations a model is offered."""

@@ -1,0 +1,56 @@
+"""A tenant's boundaries, asked of what is to become knowledge: nothing of a ticket that a rule is about is kept."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from deskhand.plugins.contract import Ticket, TicketingToolPlugin, TicketPage
+from deskhand.plugins.errors import DeskNotFoundError
+from deskhand.tenants.boundaries import Boundaries, read_boundaries
+from deskhand.tenants.models import TenantConfig
+
+
+@dataclass(frozen=True, slots=True)
+class Sifted:
+    """A page of a desk's history.
+
+    Attributes:
+        page: With the tickets that may be kept.
+        left_out: The others; what is known of them has to go.
+    """
+
+    page: TicketPage
+    left_out: tuple[Ticket, ...]
+
+
+async def boundaries_of(session: AsyncSession) -> Boundaries:
+    """The rules of the session's tenant."""
+    return await read_boundaries(session, await session.scalar(select(TenantConfig.enhancement_preferences)))
+
+
+async def sift(boundaries: Boundaries, desk: TicketingToolPlugin, page: TicketPage) -> Sifted:
+    """What of a page may be kept.
+
+    Raises:
+        DeskError: The desk does not show a ticket of which its list says too little.
+    """
+    kept = [ticket for ticket in page.tickets if await may_keep(boundaries, desk, ticket, is_listed=True)]
+    left_out = tuple(ticket for ticket in page.tickets if ticket not in kept) if len(kept) < len(page.tickets) else ()
+    return Sifted(replace(page, tickets=tuple(kept)), left_out)
+
+
+async def may_keep(
+    boundaries: Boundaries, desk: TicketingToolPlugin, ticket: Ticket, *, is_listed: bool = False
+) -> bool:
+    """Whether a ticket may become knowledge; one of which a list says too little is read."""
+    decision = boundaries.decide(boundaries.of_ticket(ticket, is_listed=is_listed))
+    if decision is None or decision.is_certain or not is_listed:
+        return decision is None
+    try:
+        whole = await desk.get_ticket(ticket.id, with_notes=False)
+    except DeskNotFoundError:
+        return False
+    return boundaries.decide(boundaries.of_ticket(whole)) is None
