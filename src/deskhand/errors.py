@@ -23,6 +23,7 @@ defined there: desks in ``plugins.errors``, models in ``llm.errors``.
     │   ├── InvalidTransitionError (409 invalid-transition)
     │   ├── AgentNotReadyError (409 agent-not-ready)
     │   └── NotApprovedError (409 not-approved)
+    │       └── StoodBackError (409 stood-back)
     ├── PreconditionFailedError (412 precondition-failed)
     ├── PayloadTooLargeError (413 payload-too-large)
     ├── InvalidInputError (422 invalid-input)
@@ -202,6 +203,13 @@ class NotApprovedError(ConflictError):
     code = "not-approved"
     title = "Not approved"
     certainly_not_done = True
+
+
+class StoodBackError(NotApprovedError):
+    """A person answered, took or changed the ticket while the run was at work; what it was about to do is withheld."""
+
+    code = "stood-back"
+    title = "A person was faster"
 
 
 class PreconditionFailedError(DeskhandError):

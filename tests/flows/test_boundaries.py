@@ -85,7 +85,10 @@ async def taken_out(product: Product) -> bool:
 async def run_on(product: Product, customer: Customer, ticket_id: str, name: str) -> dict[str, Any]:
     """The run of an event that says nothing but which ticket it is about."""
     answer = await product.deliver(
-        customer, ticket_id, delivery_id=name, body=json.dumps({"event": "request.created", "request_id": ticket_id}).encode()
+        customer,
+        ticket_id,
+        delivery_id=name,
+        body=json.dumps({"event": "request.created", "request_id": ticket_id}).encode(),
     )
     assert answer.json()["status"] == "accepted", answer.text
     return await product.ended(customer, answer.json()["execution_id"])
@@ -127,7 +130,8 @@ async def test_a_sensitive_ticket_parks_each_write_and_keeps_models_outside_away
     assert asked["operation"] == "add_note"
     assert await product.desk.notes(vip) == []
 
-    legal = await product.desk.file_ticket(requester="bo@acme.test", custom={"udf_fields": {"udf_sline_1": "Legal hold"}})
+    legal = await product.desk.file_ticket(requester="bo@acme.test")
+    product.desk.simulator.store.tickets[legal].custom["udf_fields"] = {"udf_sline_1": "Legal hold"}
     run = await run_on(product, customer, legal, "legal")
     assert len(product.model.chats) == 1, "no model outside read it"
     assert run["note"]
@@ -157,17 +161,20 @@ async def test_what_the_rows_do_not_tell_the_desk_is_asked_and_files_bring_nothi
     await bound(customer, {"name": "HR", "effect": "local", "group": ["Identity"]}, OUT)
     assert await taken_out(product)
     assert await kept() == {"Of Network"}
-    (job,) = await product.rows("SELECT removed FROM knowledge_jobs WHERE kind = 'reconcile' AND asked_by = 'boundaries'")
+    (job,) = await product.rows(
+        "SELECT removed FROM knowledge_jobs WHERE kind = 'reconcile' AND asked_by = 'boundaries'"
+    )
     assert job["removed"] == 1
     # The rules as they are were applied: another night asks for no other job.
     assert await taken_out(product)
     assert await product.count("SELECT count(*) FROM knowledge_jobs WHERE kind = 'exclusions'") == 1
     await know(product, customer.tenant_id, tmp_path)
-    words = await product.rows("SELECT description AS words FROM ticket_history UNION ALL SELECT body FROM knowledge_articles")
+    words = await product.rows(
+        "SELECT description AS words FROM ticket_history UNION ALL SELECT body FROM knowledge_articles"
+    )
     assert FOREIGN not in " ".join(row["words"] for row in words)
     async with product.db.tenant_session(customer.tenant_id) as session:
         assert [rule.name for rule in (await boundaries_of(session)).rules] == ["HR", OUT["name"]]
-
 
 
 async def test_rules_are_part_of_the_tenants_file_and_of_its_audit_log(product: Product) -> None:

@@ -113,7 +113,9 @@ def test_an_event_decides_as_far_as_it_says_enough() -> None:
 def test_a_stored_row_answers_for_company_tags_and_category() -> None:
     def row(**said: Any) -> bool | None:
         known = Boundaries((Boundary(name="r", company=["Contoso"]),), NAMES)
-        return known.rules[0].fits(known.of_row({"tool_type": "zendesk", "company_id": None, "company_name": None} | said))
+        return known.rules[0].fits(
+            known.of_row({"tool_type": "zendesk", "company_id": None, "company_name": None} | said)
+        )
 
     assert row(company_id="42") is True
     assert row(company_id="=contoso", company_name="Contoso") is True

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -135,3 +136,28 @@ async def test_later_than_its_agents_limit_a_note_is_not_written(
     assert run["status"] == "completed", run
     assert (await product.desk.effects(ticket_id))["notes"] == written
     assert ("60 minutes" in (run["not_written"] or "")) is (written == 0)
+
+
+async def test_what_is_late_is_not_written_unless_somebody_asks_or_the_tenant_wants_it(product: Product) -> None:
+    customer = await product.customer(tool_operations=GRANTS, outcome={"kind": "note", "nothing_found": "say"})
+    await product.start_worker()
+    now = datetime.now(UTC)
+    old, late = await product.desk.file_ticket(), await product.desk.file_ticket()
+    product.desk.simulator.store.tickets[old].created_at = now - timedelta(days=181)
+
+    async def run(ticket_id: str, name: str, at: datetime) -> dict[str, Any]:
+        stamp = str(round(at.timestamp() * 1000))
+        body = json.dumps({"event": "request.updated", "request_id": ticket_id, "updated_time": stamp}).encode()
+        answer = await product.deliver(customer, ticket_id, delivery_id=name, body=body)
+        return await product.ended(customer, answer.json()["execution_id"])
+
+    first = await run(old, "old", now)
+    assert first["not_written"] == "The ticket was filed more than 180 days ago; nothing was written."
+    second = await run(late, "late", now - timedelta(hours=25))
+    assert second["not_written"] == "The event is more than 24 hours old; nothing was written."
+    assert product.model.chats == []
+    replay = await customer.client.post(f"/api/v1/executions/{first['id']}/replay", json={"mode": "live"})
+    assert (await product.ended(customer, replay.json()["id"]))["note"]
+    rules = {"notes": {"latest_event_hours": None, "oldest_ticket_days": 3_650}}
+    await customer.client.patch("/api/v1/tenants/acme", json={"enhancement_preferences": rules})
+    assert (await run(late, "late again", now - timedelta(hours=25)))["note"]

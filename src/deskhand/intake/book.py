@@ -114,7 +114,7 @@ class DeskAddress:
 def why_silent(
     boundaries: Boundaries, ticket: TicketMetadata, plugin: type[TicketingToolPlugin] | None, config: BaseModel | None
 ) -> str | None:
-    """Why nothing is done about a ticket, as far as its event says enough to tell; else the run that reads it decides."""
+    """Why nothing is done about a ticket, as far as its event says enough; else the run that reads it decides."""
     company_field = plugin.company_field(config) if plugin is not None and config is not None else None
     return boundaries.why_silent(boundaries.of_event(ticket, company_field), openly=True)
 

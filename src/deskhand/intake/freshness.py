@@ -88,8 +88,7 @@ class HistoryBell:
     ) -> None:
         """Keep that a ticket is to be looked at, before the event itself is stored: a redelivery then repeats both.
 
-        Args:
-            is_silent: The tenant wants nothing done about the ticket: it is looked at where the history has it, to go.
+        One about which the tenant wants nothing done is looked at where the history has it, so that it goes.
         """
         report = report_of(event, tenant_id, tool_type)
         if report is not None:

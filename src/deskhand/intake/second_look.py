@@ -44,7 +44,7 @@ async def is_of_own_write(
         plugin: The desk that sent the event.
         is_own: Whether our account caused an event.
     """
-    event = _read(plugin, payload)
+    event = read_event(plugin, payload)
     if event is None or is_own(event) is False or not could_be_known(event):
         return False
     writes = await repository.writes_on_ticket(
@@ -62,7 +62,8 @@ async def is_of_own_write(
     return is_echo(event, by_us=is_own(event), writes=then) is True
 
 
-def _read(plugin: type[TicketingToolPlugin], payload: Mapping[str, Any]) -> TicketEvent | None:
+def read_event(plugin: type[TicketingToolPlugin], payload: Mapping[str, Any]) -> TicketEvent | None:
+    """The event that a run was started with; None where it was none that the desk sends."""
     try:
         event = plugin.extract_metadata(WebhookRequest(headers={}, body=json.dumps(payload).encode()))
     # A run by hand may have been given anything.

@@ -52,9 +52,7 @@ class Effect(StrEnum):
 
 def _say_that_one_is_needed(schema: dict[str, Any]) -> None:
     """In the document, too: null is no condition."""
-    schema["anyOf"] = [
-        {"required": [name], "properties": {name: {"not": {"type": "null"}}}} for name in CONDITIONS
-    ]
+    schema["anyOf"] = [{"required": [name], "properties": {name: {"not": {"type": "null"}}}} for name in CONDITIONS]
 
 
 class Boundary(InputModel):
@@ -84,7 +82,9 @@ class Boundary(InputModel):
     custom: dict[Label, Labels] | None = Field(
         None, min_length=1, max_length=20, description="Fields by the desk's name, each with the values that are meant."
     )
-    vip: bool | None = Field(None, description="Whether the desk marks the requester as a VIP, where it has such a mark.")
+    vip: bool | None = Field(
+        None, description="Whether the desk marks the requester as a VIP, where it has such a mark."
+    )
 
     @model_validator(mode="after")
     def _says_something(self) -> Boundary:
@@ -190,7 +190,9 @@ class Decision:
         """Why, for people."""
         if self.is_certain:
             return f"The tenant's rule '{self.rule.name}' is about this ticket"
-        return f"The tenant's rule '{self.rule.name}' may be about this ticket, and the desk does not say enough to tell"
+        return (
+            f"The tenant's rule '{self.rule.name}' may be about this ticket, and the desk does not say enough to tell"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -344,7 +346,9 @@ def stored_rules(preferences: Mapping[str, Any] | None) -> tuple[Boundary, ...]:
     try:
         return () if stored is None else tuple(_RULES.validate_python(stored))
     except ValidationError as error:
-        raise ConfigurationError("The tenant's boundaries cannot be read; set them again in its preferences.") from error
+        raise ConfigurationError(
+            "The tenant's boundaries cannot be read; set them again in its preferences."
+        ) from error
 
 
 async def read_boundaries(session: AsyncSession, preferences: Mapping[str, Any] | None) -> Boundaries:

@@ -31,6 +31,20 @@ class NoteRules(InputModel):
         description="Whether a note says that nothing was found: `say`, `silent`, or `auto`, which says it while there"
         " are fewer than 100 solved tickets and articles. An agent's outcome may say otherwise.",
     )
+    oldest_ticket_days: int | None = Field(
+        180,
+        ge=1,
+        le=3_650,
+        description="Nothing is written on a ticket that was filed longer ago, unless somebody asked for the run; null:"
+        " however old it is.",
+    )
+    latest_event_hours: int | None = Field(
+        24,
+        ge=1,
+        le=720,
+        description="Nothing is written for an event that is older, as after an outage, unless somebody asked for the"
+        " run; null: however late it is.",
+    )
 
 
 def note_rules(preferences: dict[str, Any] | None) -> NoteRules:

@@ -15,12 +15,13 @@ from typing import Any
 
 from deskhand.engine.journal import Journal
 from deskhand.engine.listening import count_writes, listen, stop_listening
-from deskhand.errors import ForbiddenError, RequesterAskedError, WaitOverError
+from deskhand.errors import ForbiddenError, RequesterAskedError, StoodBackError, WaitOverError
 from deskhand.kit.db.session import Database, database_now
-from deskhand.plugins.contract import Note, Person, Ticket
+from deskhand.plugins.contract import Note, Ticket
 from deskhand.plugins.errors import REFUSALS, DeskNotFoundError
 from deskhand.tools.asking import ASK
 from deskhand.work.hands import DeskHands
+from deskhand.work.people import is_requester, names_of
 from deskhand.work.views import notes_view
 
 ROUNDS = 2
@@ -71,7 +72,7 @@ class Requester:
         try:
             await self.hands.add_note(question, key=key, name=ASK, owed=False)
         # The question is not on the ticket, so there is nothing to wait for.
-        except (*REFUSALS, ForbiddenError):
+        except (*REFUSALS, ForbiddenError, StoodBackError):
             await self._stop()
             raise
         answer = await self.journal.step(
@@ -85,14 +86,16 @@ class Requester:
         )
         if over := answer.get("over"):
             raise WaitOverError(over)
-        return {"done": True, **answer}
+        # What the run has read is no change that it would have missed.
+        self.hands.last_look.has_read(answer.get("read", ()))
+        return {"done": True, **{name: value for name, value in answer.items() if name != "read"}}
 
     async def _open(self, key: str) -> dict[str, Any]:
         execution = self.journal.execution
         ticket = await self._ticket()
         if ticket.is_closed:
             return {"refused": "The ticket is solved or closed, so nobody is asked."}
-        if ticket.requester is None or not _names(ticket.requester):
+        if ticket.requester is None or not names_of(ticket.requester):
             return {"refused": "The desk does not say who the requester is, so an answer could not be known."}
         async with self.db.tenant_session(execution.tenant_id) as session:
             asked = await count_writes(session, execution, ASK, besides=key)
@@ -122,7 +125,8 @@ class Requester:
         answer = [note for note in replies_of_requester(ticket) if note.id not in opened["seen"]]
         if answer:
             await self._stop(answered=_read(ticket, answer))
-            return {"answered": True, "answer": notes_view(tuple(answer), most=len(answer))["notes"]}
+            shown = notes_view(tuple(answer), most=len(answer))["notes"]
+            return {"answered": True, "answer": shown, "read": [note.id for note in answer]}
         if left <= 0:
             await self._stop()
             return {"answered": False, "why": f"Nobody answered until {until:%Y-%m-%d %H:%M} UTC: go on without."}
@@ -161,18 +165,6 @@ def wait_until(now: datetime, hours: int | None) -> datetime:
 def replies_of_requester(ticket: Ticket) -> list[Note]:
     """The ticket's public notes that the requester wrote, in the ticket's order."""
     return [note for note in ticket.notes if note.public and is_requester(note.author, ticket)]
-
-
-def is_requester(author: Person, ticket: Ticket) -> bool:
-    """Whether somebody is surely who filed the ticket; a name alone proves nothing, for two people may share it."""
-    requester = ticket.requester
-    return requester is not None and bool(_names(author) & _names(requester))
-
-
-def _names(person: Person) -> set[tuple[str, str]]:
-    """What the desk knows a person by, each with its kind, so that one's id is not taken for another's account."""
-    known = (("id", person.id), ("email", person.email), ("account", person.account))
-    return {(kind, str(value).casefold()) for kind, value in known if value}
 
 
 def _read(ticket: Ticket, answer: Sequence[Note]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from deskhand.kit.marks import find_marks, strip_marks
 from deskhand.kit.replies import Known, split_mail
 from deskhand.notes.facts import Turn
 from deskhand.plugins.contract import Note, Person, Ticket, TicketEvent, TicketingToolPlugin, TicketMetadata
-from deskhand.work.asking import is_requester
+from deskhand.work.people import is_requester
 
 # Names of products alone: "Ai", "Claude" and "Gemini" are names of people and of other things, too.
 _MACHINES = r"(?:AI|[Cc]hat[Bb]ot|Copilot|ChatGPT|Now Assist|Atlassian Intelligence|Rovo|Freddy AI|Zia|Fin AI)"

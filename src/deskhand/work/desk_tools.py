@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from deskhand.errors import ForbiddenError, NotApprovedError
+from deskhand.errors import ForbiddenError, NotApprovedError, StoodBackError
 from deskhand.kit.schema import instant_within_reach
 from deskhand.llm.loop import Handler, ToolInputError, ToolSpec, call_key
 from deskhand.plugins.contract import (
@@ -32,7 +32,7 @@ from deskhand.work.asking import Requester
 from deskhand.work.companies import TICKET, read_ticket
 from deskhand.work.conversation import is_ours
 from deskhand.work.hands import DeskHands
-from deskhand.work.timeliness import CLOSING
+from deskhand.work.last_look import CLOSING
 from deskhand.work.views import LISTED_LIMIT, Limits, changes_view, notes_view, ticket_view
 
 PAGE = 100
@@ -123,6 +123,8 @@ class DeskTools:
             except ForbiddenError as error:
                 await self._refused(name, args, error.detail)
                 raise ToolInputError(error.detail) from error
+            except StoodBackError as error:
+                return {"done": False, "withheld": error.detail}
             except NotApprovedError as error:
                 # An answer and no fault: the model looks again, or goes on without.
                 return {"done": False, "not_approved": error.detail}

@@ -94,8 +94,12 @@ class Due:
         return run.execution.mode == "live" and not run.waited and self.key not in run.journal.begun_writes
 
     async def _was_asked(self) -> bool:
-        """Whether a person asked for this very run: by the word of a note, or by repeating a run by hand."""
-        return self.run.note_word is not None or await is_repeated_by_hand(self.db, self.run)
+        return await was_asked(self.db, self.run)
+
+
+async def was_asked(db: Database, run: Run) -> bool:
+    """Whether a person asked for this very run: by the word of a note, or by repeating a run by hand."""
+    return run.note_word is not None or await is_repeated_by_hand(db, run)
 
 
 async def is_repeated_by_hand(db: Database, run: Run) -> bool:

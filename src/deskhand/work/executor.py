@@ -26,7 +26,7 @@ from deskhand.engine.limits import RunBudget, RunLimits
 from deskhand.engine.listening import receipts, time_listened
 from deskhand.engine.statements import RunStatements
 from deskhand.engine.status import ExecutionStatus
-from deskhand.errors import NotApprovedError, WaitOverError
+from deskhand.errors import NotApprovedError, StoodBackError, WaitOverError
 from deskhand.intake.second_look import is_of_own_write
 from deskhand.kit.crypto import SecretBox
 from deskhand.kit.db.session import Database
@@ -230,6 +230,9 @@ class Executor:
             look += 1
             try:
                 ending = await self._look(run, toolbox, own, look)
+            except StoodBackError as error:
+                output = {"outcome": run.outcome.kind.value, "degraded": False, "not_written": error.detail}
+                return Ending(ExecutionStatus.COMPLETED, output=output)
             except NotApprovedError as error:
                 if toolbox.approver.is_void and look < LOOKS:
                     continue

@@ -25,6 +25,7 @@ from deskhand.tools.values import Doubt, Grants, Mode, Scope, ToolOperation, gua
 from deskhand.work.approvals import Approver, Call, Look, Permit
 from deskhand.work.companies import REFUSED, TICKET, CompanyWall, read_ticket
 from deskhand.work.instructions import READ_OUTSIDE, ensure_no_instructions
+from deskhand.work.last_look import LastLook
 from deskhand.work.views import shown
 from deskhand.work.writing import NEW, Write
 
@@ -75,6 +76,7 @@ class DeskHands:
         self._approver = approver
         self._own_look = own_look
         self._prompt = prompt
+        self.last_look = LastLook(desk, journal, db)
         self._permits: dict[str, Permit] = {}
         self._own_number: str | None = None
         self._listed: dict[str, str] = {}
@@ -228,7 +230,9 @@ class DeskHands:
             input={"ticket_id": ref},
             body=lambda: self.wall.read(self.desk, ref, with_notes=False),
         )
-        return read_ticket(raw)
+        ticket = read_ticket(raw)
+        self.last_look.saw(ticket)
+        return ticket
 
     # -- what the run itself does ------------------------------------------------------------
 
@@ -245,6 +249,7 @@ class DeskHands:
         # Again: the journal may have it from before the tenant made its rule.
         if why := self.wall.why_silent(ticket):
             return why
+        self.last_look.saw(ticket, anew=True, with_notes=True)
         # A model answers with the number it read in the ticket, not with the id that the desk's API wants.
         self._own_number = ticket.display_id
         return ticket
@@ -293,7 +298,13 @@ class DeskHands:
             return await self.desk.find_write(ticket_id, mark)
 
         write = Write(operation, ticket_id, key, trace, lambda mark: make(ticket_id, mark), find, permit)
-        return await self._once(write, owed=owed)
+        # What a person approved is bound to the ticket's state already.
+        if permit is None and self.last_look.concerns(operation.name, shown):
+            receipt = await self.last_look.make(write, self._once, owed=owed)
+        else:
+            receipt = await self._once(write, owed=owed)
+        self.last_look.wrote(ticket_id, operation.name)
+        return receipt
 
     async def create_ticket(self, draft: TicketDraft, *, key: str) -> WriteReceipt:
         """File a ticket, once; the run may go on with it as with one it found."""
@@ -318,6 +329,8 @@ class DeskHands:
         async def perform() -> Any:
             if write.permit is not None:
                 await write.permit.ensure_fresh()
+            if write.look is not None:
+                await write.look()
             receipt = await write.make(mark)
             # Inside the step: if the audit log cannot be written, the step stays begun, and the next attempt settles it
             # by the mark.

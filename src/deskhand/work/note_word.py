@@ -14,8 +14,8 @@ from deskhand.engine.listening import find_finished, receipts
 from deskhand.kit.db.session import Database
 from deskhand.kit.words import has_word
 from deskhand.plugins.contract import Note, Ticket
-from deskhand.work.asking import is_requester
 from deskhand.work.hands import DeskHands
+from deskhand.work.people import is_requester
 
 CHECK = "check_note"
 

@@ -11,16 +11,19 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from deskhand.agents.outcomes import OutcomeKind
+from deskhand.intake.second_look import read_event
 from deskhand.kit.clock import utc_now
 from deskhand.plugins.contract import Ticket
+from deskhand.tenants.note_rules import note_rules
+from deskhand.work.due import was_asked
 from deskhand.work.hands import DeskHands
+from deskhand.work.last_look import CLOSING
 from deskhand.work.run import Run
 
 CLOCKS_APART = timedelta(minutes=1)
 """By how much a desk's clock may differ: an event about a solved ticket must not look like one that came before it."""
 SECONDS_OF_A_LOOK = 10.0
 """How long what was seen of a ticket counts as what it is."""
-CLOSING = frozenset({"resolve", "transition"})
 _ON_TICKET = frozenset({OutcomeKind.NOTE, OutcomeKind.REPLY, OutcomeKind.FIELDS})
 
 
@@ -48,10 +51,16 @@ class Timeliness:
         run = self.run
         # A dry run shows what would be written. A write that an earlier attempt began is finished whatever has become
         # of its ticket: it may be there.
-        if run.execution.mode != "live" or run.outcome.kind not in _ON_TICKET or self.key in run.journal.begun_writes:
+        if run.execution.mode != "live" or self.key in run.journal.begun_writes:
             return None
-        if why := _too_old(run, utc_now()):
+        if why := await self._why_too_late():
             return why
+        if run.outcome.kind not in _ON_TICKET:
+            return None
+        return _too_old(run, utc_now()) or await self._why_solved(has_closed=has_closed)
+
+    async def _why_solved(self, *, has_closed: bool) -> str | None:
+        run = self.run
         if has_closed or CLOSING & {key.partition(":")[0] for key in run.journal.begun_writes}:
             return None
         if _solved_since(self.ticket, run.execution.queued_at + CLOCKS_APART):
@@ -61,6 +70,30 @@ class Timeliness:
             return None
         now = await self._look()
         return _SOLVED if now.is_closed and not self.ticket.is_closed else None
+
+    async def _why_too_late(self) -> str | None:
+        run = self.run
+        # What an agent does by its tools alone has no key of its own: where some of it was begun, the rest is done.
+        if run.outcome.kind not in _ON_TICKET and run.journal.begun_writes:
+            return None
+        why = self._too_late(utc_now())
+        # What somebody asked for is wanted, however late it is.
+        return None if why is None or await was_asked(self.own.db, run) else why
+
+    def _too_late(self, now: datetime) -> str | None:
+        run, rules = self.run, note_rules(self.run.tenant.enhancement_preferences)
+        filed = self.ticket.created_at
+        days, hours = rules.oldest_ticket_days, rules.latest_event_hours
+        if days is not None and filed is not None and now - filed - run.waited > timedelta(days=days):
+            return f"The ticket was filed more than {days} days ago; nothing was written."
+        if hours is None:
+            return None
+        event = read_event(type(self.own.desk), run.execution.input_payload)
+        # The desk may have told us late, or we were away ourselves: people have looked at it long since.
+        at = run.execution.queued_at if event is None else event.occurred_at or run.execution.queued_at
+        if now - min(at, run.execution.queued_at) - run.waited <= timedelta(hours=hours):
+            return None
+        return f"The event is more than {hours} hours old; nothing was written."
 
     async def has_moved(self) -> bool:
         """Whether the ticket is another company's by now, so that what was found is not for it."""

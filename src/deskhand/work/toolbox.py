@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
+from functools import partial
 
 from deskhand.llm.loop import OUTPUT_TOOL, ToolSpec
 from deskhand.notes.facts import Source
-from deskhand.plugins.contract import TicketChanges
+from deskhand.plugins.contract import Ticket, TicketChanges
 from deskhand.tools.mail import MAIL
 from deskhand.tools.values import Provider, ToolOperation
 from deskhand.work.approvals import Approver
@@ -83,7 +84,7 @@ class Toolbox:
         self._desk_tools = {
             hands.tool_id: DeskTools(
                 hands,
-                lambda ticket: sources.add(live_source(ticket)),
+                partial(self._saw, hands),
                 Requester(hands, hands.journal, hands.db),
                 limits,
             )
@@ -93,6 +94,10 @@ class Toolbox:
         self.mail = mail
         self.outside = {hands.provider.tool_id: hands for hands in outside}
         self._tenants_own = tuple(sources_of_tenant)
+
+    def _saw(self, hands: DeskHands, ticket: Ticket) -> None:
+        self.sources.add(live_source(ticket))
+        hands.last_look.saw(ticket)
 
     @property
     def own(self) -> DeskHands | None:
@@ -105,7 +110,7 @@ class Toolbox:
         return any(tools.moved_own for tools in self._desk_tools.values())
 
     def guard(self) -> None:
-        """Let a person approve every write of the run, whatever its agent was granted: its ticket is a sensitive one."""
+        """Let a person approve every write of the run, whatever was granted: its ticket is a sensitive one."""
         for hands in (*self.desks, *self.outside.values(), *self._tenants_own, *((self.mail,) if self.mail else ())):
             hands.guard()
 

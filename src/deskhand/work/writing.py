@@ -16,7 +16,12 @@ NEW = "new"
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """One write on its way."""
+    """One write on its way.
+
+    Attributes:
+        permit: A person's yes to it, where it needs one.
+        look: Asked inside its step whether it is still to be made.
+    """
 
     operation: ToolOperation
     ticket_id: str
@@ -25,6 +30,7 @@ class Write:
     make: Callable[[str], Awaitable[WriteReceipt]]
     find: Callable[[str], Awaitable[WriteReceipt | None]]
     permit: Permit | None = None
+    look: Callable[[], Awaitable[None]] | None = None
 
     @property
     def where(self) -> str:

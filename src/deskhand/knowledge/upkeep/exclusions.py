@@ -1,4 +1,4 @@
-"""What a tenant's boundaries keep out leaves what is known: what the rows tell at once, the rest when its desk was asked.
+"""What a tenant's boundaries keep out leaves what is known: what rows tell at once, the rest when its desk was asked.
 
 The job's cursor names the set of rules that it applies, and stays when it has ended: so each set is applied once, and
 a set that changes under the job begins it anew.
@@ -56,9 +56,7 @@ async def take_out(work: Work, job: KnowledgeJob) -> bool:
         if boundaries.asks_desks:
             # Read again from its beginning, page by page: of a hundred thousand tickets that is a thousand calls.
             for tool_type in await repository.desks_of_history(session):
-                await repository.begin_anew(
-                    session, job.tenant_id, JobKind.RECONCILE, tool_type=tool_type, by=ASKED_BY
-                )
+                await repository.begin_anew(session, job.tenant_id, JobKind.RECONCILE, tool_type=tool_type, by=ASKED_BY)
         await _record(session, job, boundaries, removed=job.removed + len(gone))
         ended = {"state": JobState.DONE, "ended_at": func.clock_timestamp()}
         await _save(work, session, job, rows=len(rows), gone=len(gone), cursor=f"{digest}:", **ended)

@@ -67,7 +67,9 @@ async def _page(work: Work, job: KnowledgeJob, desk: TicketingToolPlugin) -> boo
     is_last = page.next_cursor is None or bool(why_ended)
     # Every night's job ends with looking for what was deleted, which no listing shows.
     after = f"{CHECKING}0" if is_last and job.kind == JobKind.RECONCILE else page.next_cursor
-    saving = _Saving(work, job, len(rows), {"since": since, "cursor": after, "error": why_ended or None}, sifted.left_out)
+    saving = _Saving(
+        work, job, len(rows), {"since": since, "cursor": after, "error": why_ended or None}, sifted.left_out
+    )
     importing = Import(
         work.db, work.claim.tenant_id, importer.DESK_TICKETS,
         on_error="continue", embedder=work.embedder, on_stored=saving.of_batch,

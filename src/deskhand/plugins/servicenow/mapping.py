@@ -46,7 +46,15 @@ _BASE_FIELDS = (
 _MAPPED = {
     *("sys_id", "number", "short_description", "description", "state", "priority", "category", "caller_id"),
     *("caller_id.email", "assigned_to", "assigned_to.email", "assignment_group", "close_notes", "sys_created_on"),
-    *("sys_updated_on", "sys_mod_count", "resolved_at", "parent_incident", "caller_id.vip", "sys_class_name", *JOURNALS),
+    *(
+        "sys_updated_on",
+        "sys_mod_count",
+        "resolved_at",
+        "parent_incident",
+        "caller_id.vip",
+        "sys_class_name",
+        *JOURNALS,
+    ),
 }
 _STORED_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}")
 _SYS_ID = re.compile(r"[0-9a-f]{32}")

@@ -130,7 +130,9 @@ def _event(  # the two kinds of body end here
         **_whose(detail or {}),
     )
     if event in IGNORED_EVENTS:
-        return Ignored(event=event, reason=IGNORED_EVENTS[event], ticket_id=number, ended=event in GONE_EVENTS, ticket=ticket)
+        return Ignored(
+            event=event, reason=IGNORED_EVENTS[event], ticket_id=number, ended=event in GONE_EVENTS, ticket=ticket
+        )
     if event not in MANIFEST.events:
         return Ignored(event=event, reason="not an event Deskhand acts on")
     if event in _STATUS_EVENTS and state in DONE_STATUSES:

@@ -1,0 +1,233 @@
+"""The last look before a write that takes a ticket out of a person's hands: where somebody was faster, it is withheld.
+
+A public reply, a question, a transition or an assignment is written on the ticket that the run has read. Minutes may
+lie between the two, in which a technician answers. So the ticket is read again: once before the write's intent, and the
+journal keeps what that look decided; and by a worker that takes the write up after another died, once more inside the
+write's own step, since the first look is as old as that death. What was withheld once stays withheld: its words become
+an internal note, whose own intent says so to every later attempt.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Awaitable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+
+from deskhand.engine.journal import Journal
+from deskhand.engine.listening import receipts
+from deskhand.errors import StoodBackError
+from deskhand.kit.db.session import Database
+from deskhand.kit.marks import find_marks
+from deskhand.kit.replies import split_mail
+from deskhand.plugins.contract import Note, NoteDraft, Person, Ticket, TicketingToolPlugin, WriteReceipt
+from deskhand.tools.asking import ASK, REPLY
+from deskhand.tools.values import Doubt
+from deskhand.work.people import is_requester
+from deskhand.work.writing import Write
+
+CLOSING = frozenset({"resolve", "transition"})
+GUARDED = frozenset({REPLY, ASK, "assign", *CLOSING})
+_KEY_LENGTH = 200  # execution_steps.step_key
+_ASSIGNING = frozenset({"group", "assignee_email"})
+_FIELDS = ("status", "is_closed", "assignee", "group", "priority", "category", "subject", "description")
+# What a desk changes by itself with such a write: an answer moves the status and may assign, as a technician's does.
+_MOVED = {
+    REPLY: {"status", "is_closed", "assignee"},
+    ASK: {"status", "is_closed", "assignee"},
+    "assign": {"status", "assignee", "group"},
+    "transition": {"status", "is_closed", "assignee", "group"},
+    "resolve": {"status", "is_closed", "assignee", "group"},
+    "update_ticket": set(_FIELDS),
+}
+_WORDS = {"resolve": "resolution"}
+_GENERAL = "Somebody worked on the ticket meanwhile"
+
+
+class Once(Protocol):
+    """Makes one write, as the journal has it."""
+
+    def __call__(self, write: Write, *, owed: bool = False) -> Awaitable[WriteReceipt]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """A ticket as the run knows it; ``notes`` is None where it was shown without them."""
+
+    ticket: Ticket
+    notes: frozenset[str] | None
+
+
+@dataclass(slots=True)
+class LastLook:
+    """What one run knows of a desk's tickets, and whether it is still so."""
+
+    desk: TicketingToolPlugin
+    journal: Journal
+    db: Database
+    _seen: dict[str, _Seen] = field(default_factory=dict)
+    _answers: set[str] = field(default_factory=set)
+    _moved: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+
+    def saw(self, ticket: Ticket, *, anew: bool = False, with_notes: bool = False) -> None:
+        """Remember how the run has first seen a ticket; ``anew`` where it begins to work on it again."""
+        notes = frozenset(note.id for note in ticket.notes) if with_notes or ticket.notes else None
+        if anew or ticket.id not in self._seen:
+            self._seen[ticket.id] = _Seen(ticket, notes)
+
+    def has_read(self, notes: Iterable[str]) -> None:
+        """Remember notes that the run has read since, as the answers to its questions."""
+        self._answers.update(notes)
+
+    def wrote(self, ticket_id: str, name: str) -> None:
+        """Remember what the run itself has changed on a ticket."""
+        self._moved[ticket_id] |= _MOVED.get(name, set())
+
+    def concerns(self, name: str, shown: Mapping[str, Any]) -> bool:
+        """Whether a write is one that somebody may have made needless."""
+        live = self.journal.execution.mode == "live"
+        return live and (name in GUARDED or (name == "update_ticket" and bool(_ASSIGNING & set(shown))))
+
+    async def make(self, write: Write, once: Once, *, owed: bool) -> WriteReceipt:
+        """Make a write, unless a person was faster.
+
+        Raises:
+            StoodBackError: Somebody was; the words of the write are in an internal note.
+        """
+        instead = _instead(write.key)
+        try:
+            # The note was begun, so the write was withheld: however the ticket is by now, it stays so.
+            if instead in self.journal.begun_writes:
+                raise StoodBackError(_GENERAL)
+            return await once(replace(write, look=await self._decided(write)), owed=owed)
+        except StoodBackError as error:
+            await self._say_instead(write, str(error), instead, once)
+            raise StoodBackError(
+                f"{error.detail}; nothing was {_DONE.get(write.operation.name, 'changed')}."
+            ) from error
+
+    async def _decided(self, write: Write) -> _Again | None:
+        """The look before the intent, as the journal has it; what is to be asked again inside the step, if anything."""
+        looked: list[bool] = []
+
+        async def look() -> Any:
+            looked.append(True)
+            return {"why": await self._why_not(write.ticket_id)}
+
+        seen = await self.journal.step(
+            name="last_look",
+            key=_cut(f"last_look:{write.key}"),
+            kind="compute",
+            input={"before": write.operation.name, "ticket_id": write.ticket_id},
+            body=look,
+            owed=True,
+        )
+        if seen["why"]:
+            raise StoodBackError(seen["why"])
+        return None if looked else _Again(self, write.ticket_id)
+
+    async def ensure_untouched(self, ticket_id: str) -> None:
+        """Refuse to write where a person was faster.
+
+        Raises:
+            StoodBackError: Says who, or what changed.
+        """
+        if why := await self._why_not(ticket_id):
+            raise StoodBackError(why)
+
+    async def _why_not(self, ticket_id: str) -> str | None:
+        seen = self._seen.get(ticket_id)
+        # A ticket that the run has just made is as it made it.
+        if seen is None:
+            return None
+        now = await self.desk.get_ticket(ticket_id)
+        async with self.db.tenant_session(self.journal.execution.tenant_id) as session:
+            ours = await receipts(session, self.journal.execution)
+        writer = next((note for note in self._new_notes(seen, now) if not _is_ours(note, now, ours)), None)
+        if writer is not None:
+            return f"{_name(writer.author)} wrote on the ticket meanwhile"
+        return next(self._changes(seen.ticket, now), None)
+
+    def _new_notes(self, seen: _Seen, now: Ticket) -> Iterator[Note]:
+        began = self.journal.execution.started_at
+        for note in now.notes:
+            is_new = (
+                note.id not in seen.notes
+                if seen.notes is not None
+                else note.created_at is not None and note.created_at > began
+            )
+            if is_new and note.id not in self._answers:
+                yield note
+
+    def _changes(self, then: Ticket, now: Ticket) -> Iterator[str]:
+        for name in _FIELDS:
+            before, after = getattr(then, name), getattr(now, name)
+            if name in self._moved[now.id] or _same(before, after):
+                continue
+            if name == "assignee":
+                yield f"{_name(after)} took the ticket meanwhile" if after else "The ticket was given back meanwhile"
+            elif name == "is_closed":
+                yield "The ticket was solved meanwhile" if after else "The ticket was opened again meanwhile"
+            else:
+                yield f"Somebody changed the ticket's {name} meanwhile"
+
+    async def _say_instead(self, write: Write, why: str, key: str, once: Once) -> None:
+        name = write.operation.name
+        words = write.trace.get(_WORDS.get(name, "body"))
+        if not words:
+            return
+        draft = "\n".join(f"> {line}".rstrip() for line in str(words).splitlines())
+        body = f"{why}, so this was not {_DONE.get(name, 'written')}. For whoever works on it:\n\n{draft}"
+
+        async def make(mark: str) -> WriteReceipt:
+            return await self.desk.add_note(write.ticket_id, NoteDraft(body=body, mark=mark))
+
+        # Under the grant of what it stands for: who may say it to the requester may say it to technicians.
+        operation = replace(write.operation, name="add_note", doubt=Doubt.MARK)
+        target = {name: write.trace[name] for name in ("target",) if name in write.trace}
+        trace = {"body": body, "public": False, "instead_of": name, **target}
+        await once(Write(operation, write.ticket_id, key, trace, make, write.find), owed=True)
+
+
+@dataclass(frozen=True, slots=True)
+class _Again:
+    """The look once more, inside the write's own step."""
+
+    look: LastLook
+    ticket_id: str
+
+    async def __call__(self) -> None:
+        await self.look.ensure_untouched(self.ticket_id)
+
+
+_DONE = {REPLY: "sent", ASK: "asked", "resolve": "done", "assign": "done", "transition": "done"}
+
+
+def _is_ours(note: Note, ticket: Ticket, ours: set[str]) -> bool:
+    # Not by the author: people connect a desk with their own key, and go on answering under that name.
+    if note.id in ours:
+        return True
+    return not is_requester(note.author, ticket) and bool(find_marks(split_mail(note.body).own))
+
+
+def _same(before: Any, after: Any) -> bool:
+    if isinstance(before, Person) and isinstance(after, Person):
+        # By the id alone: of one person two answers may tell more or less.
+        return (before.id or before.email) == (after.id or after.email)
+    return bool(before == after)
+
+
+def _name(person: Person) -> str:
+    return person.name or person.email or person.account or "Somebody"
+
+
+def _instead(key: str) -> str:
+    return _cut(f"add_note:instead/{key}")
+
+
+def _cut(key: str) -> str:
+    if len(key) <= _KEY_LENGTH:
+        return key
+    head, _, _ = key.partition(":")
+    return f"{head}:{hashlib.sha256(key.encode()).hexdigest()}"
