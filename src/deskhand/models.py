@@ -16,6 +16,7 @@ from deskhand.knowledge.models import EnhancementFeedback, KnowledgeArticle, Sys
 from deskhand.knowledge.upkeep.models import HistoryRefresh, KnowledgeJob
 from deskhand.schedules.models import ScheduleFire
 from deskhand.tenants.models import DeskCompany, EnhancementHistory, TenantConfig
+from deskhand.work.machines.models import AlertCondition
 
 __all__ = [
     "Agent",
@@ -23,6 +24,7 @@ __all__ = [
     "AgentTool",
     "AgentTrigger",
     "AgentVersion",
+    "AlertCondition",
     "ApiKey",
     "Approval",
     "AuditLog",

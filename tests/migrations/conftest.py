@@ -127,6 +127,8 @@ NEW_ROWS = (
     """INSERT INTO history_refreshes (tenant_id, tool_type, ticket_id) VALUES ('acme', 'jira', '1')""",
     """INSERT INTO system_inventory (tenant_id, hostname) VALUES ('acme', 'srv-1')""",
     """INSERT INTO desk_companies (tenant_id, tool_type, company_id, name) VALUES ('acme', 'jira', '1', 'Nordwind')""",
+    """INSERT INTO alert_conditions (tenant_id, agent_id, tool_type, condition, ticket_id, execution_id)
+       VALUES ('acme', gen_random_uuid(), 'jira', 'c', '1', gen_random_uuid())""",
     """INSERT INTO enhancement_feedback (tenant_id, ticket_id, feedback_type) VALUES ('acme', '1', 'thumbs_up')""",
     """INSERT INTO execution_starts (tenant_id, minute, starts) VALUES ('acme', date_trunc('minute', now()), 3)""",
     """INSERT INTO pgqueuer (priority, status, entrypoint) VALUES (0, 'queued', 'execution')""",

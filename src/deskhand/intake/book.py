@@ -27,7 +27,10 @@ from deskhand.plugins.contract import Ignored, TicketEvent, TicketingToolPlugin,
 from deskhand.plugins.registry import PluginManager, is_beside_desks
 from deskhand.tenants.boundaries import NO_BOUNDARIES, Boundaries, read_boundaries
 from deskhand.tenants.connections import connected_tools, desk_config
+from deskhand.tenants.machine_rules import MADE_BY_MACHINE, MachineRule, machine_rules, rule_about
+from deskhand.tenants.mail import own_addresses
 from deskhand.tenants.service import TenantService
+from deskhand.tenants.traits import Traits
 
 DEFAULT_WEBHOOKS_PER_MINUTE = 600
 MAX_ENTRIES = 10_000
@@ -47,6 +50,8 @@ class KnownTrigger:
     configs: dict[str, BaseModel] = field(default_factory=dict)
     event_filter: EventFilter | None = None
     boundaries: Boundaries = NO_BOUNDARIES
+    own_addresses: frozenset[str] = frozenset()
+    machines: tuple[MachineRule, ...] = ()
 
     @property
     def plugins(self) -> tuple[type[TicketingToolPlugin], ...]:
@@ -82,18 +87,38 @@ class KnownTrigger:
 
     def why_silent(self, event: TicketEvent | Ignored) -> str | None:
         """Why the tenant wants nothing done about an event's ticket; None where that is not sure."""
-        ticket = event.ticket
-        if ticket is None or not self.boundaries.rules:
+        if event.ticket is None or not self.boundaries.rules:
             return None
-        config = self.configs.get(ticket.tool_type)
+        return self.boundaries.why_silent(self._traits(event.ticket), openly=True)
+
+    def why_machine(self, event: TicketEvent) -> str | None:
+        """Why nothing is said about a ticket that a machine made; None where that is not sure, or once something is."""
+        if not self.machines:
+            return None
+        rule = rule_about(self.machines, self._traits(event.ticket))
+        if rule is None or rule.speak != "silent":
+            return None
+        return f"{MADE_BY_MACHINE.format(rule=rule.name)}: nothing was done."
+
+    def _traits(self, ticket: TicketMetadata) -> Traits:
         plugin = next((plugin for name, plugin in self.readers if name == ticket.tool_type), None)
-        return why_silent(self.boundaries, ticket, plugin, config)
+        return _traits(self.boundaries, ticket, plugin, self.configs.get(ticket.tool_type))
 
     def is_own_event(self, tool_type: str, event: TicketEvent) -> bool | None:
         """Whether our own account on that desk caused the event; None if that cannot be said."""
         config = self.configs.get(tool_type)
         plugin = next((plugin for name, plugin in self.readers if name == tool_type), None)
         return None if config is None or plugin is None else plugin.is_own_event(config, event)
+
+
+@dataclass(frozen=True, slots=True)
+class _Rules:
+    """What a tenant says of its own, as the door needs it."""
+
+    boundaries: Boundaries
+    configs: dict[str, BaseModel]
+    own_addresses: frozenset[str]
+    machines: tuple[MachineRule, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,15 +133,16 @@ class DeskAddress:
 
     def why_silent(self, event: TicketEvent | Ignored) -> str | None:
         """As a trigger's."""
-        return why_silent(self.boundaries, event.ticket, self.plugin, self.config) if event.ticket else None
+        if event.ticket is None:
+            return None
+        return self.boundaries.why_silent(_traits(self.boundaries, event.ticket, self.plugin, self.config), openly=True)
 
 
-def why_silent(
+def _traits(
     boundaries: Boundaries, ticket: TicketMetadata, plugin: type[TicketingToolPlugin] | None, config: BaseModel | None
-) -> str | None:
-    """Why nothing is done about a ticket, as far as its event says enough; else the run that reads it decides."""
+) -> Traits:
     company_field = plugin.company_field(config) if plugin is not None and config is not None else None
-    return boundaries.why_silent(boundaries.of_event(ticket, company_field), openly=True)
+    return boundaries.of_event(ticket, company_field)
 
 
 class TriggerBook:
@@ -173,9 +199,9 @@ class TriggerBook:
         if row is None:
             return None
         secret = self._secrets.decrypt(row["webhook_signing_secret_encrypted"])
-        boundaries, configs = await self._rules_of(tenant_id)
+        rules = await self._rules_of(tenant_id)
         plugin = self._plugins.get_plugin(tool_type)
-        return DeskAddress(plugin, (secret,), row["rate_limits"] or {}, boundaries, configs.get(tool_type))
+        return DeskAddress(plugin, (secret,), row["rate_limits"] or {}, rules.boundaries, rules.configs.get(tool_type))
 
     async def reread(self, trigger: KnownTrigger) -> KnownTrigger:
         """The same trigger as it is now; unchanged if it is gone (the accepting statement refuses it then)."""
@@ -219,10 +245,10 @@ class TriggerBook:
         if not rows:
             return ()
         # All rows of one read are of one tenant: an agent has one, and a desk's address names it.
-        boundaries, configs = await self._rules_of(rows[0].tenant_id)
-        return tuple(self._known(row, configs, boundaries) for row in rows)
+        rules = await self._rules_of(rows[0].tenant_id)
+        return tuple(self._known(row, rules) for row in rows)
 
-    async def _rules_of(self, tenant_id: str) -> tuple[Boundaries, dict[str, BaseModel]]:
+    async def _rules_of(self, tenant_id: str) -> _Rules:
         async with self._db.tenant_session(tenant_id) as session:
             service = TenantService(session, secrets=self._secrets, plugins=self._plugins)
             tenant = await service.get_tenant(tenant_id)
@@ -230,9 +256,10 @@ class TriggerBook:
         # Only the configurations, without a client: a delivery asks who we are on that desk, and never talks to it.
         ready = connected_tools(tenant, secrets=self._secrets, plugins=self._plugins)
         configs = {tool: desk_config(tenant, tool, secrets=self._secrets, plugins=self._plugins) for tool in ready}
-        return boundaries, configs
+        machines = machine_rules(tenant.enhancement_preferences)
+        return _Rules(boundaries, configs, own_addresses(tenant, self._secrets), machines)
 
-    def _known(self, row: TriggerRow, configs: dict[str, BaseModel], boundaries: Boundaries) -> KnownTrigger:
+    def _known(self, row: TriggerRow, rules: _Rules) -> KnownTrigger:
         decrypt = self._secrets.decrypt
         return KnownTrigger(
             row=row,
@@ -240,7 +267,9 @@ class TriggerBook:
             previous_secret=decrypt(row.previous_hmac_secret) if row.previous_hmac_secret else None,
             tenant_secrets=(decrypt(row.webhook_signing_secret_encrypted),),
             readers=tuple((tool, self._plugins.get_plugin(tool)) for tool in row.tool_ids if not is_beside_desks(tool)),
-            configs=configs,
+            configs=rules.configs,
             event_filter=read_filter(row.event_filter),
-            boundaries=boundaries,
+            boundaries=rules.boundaries,
+            own_addresses=rules.own_addresses,
+            machines=rules.machines,
         )

@@ -28,6 +28,7 @@ from deskhand.errors import (
     UnavailableError,
 )
 from deskhand.intake import repository
+from deskhand.intake.automatic import why_no_message
 from deskhand.intake.book import KnownTrigger, TriggerBook
 from deskhand.intake.echo import could_be_known, is_echo
 from deskhand.intake.filtering import facts_of
@@ -259,6 +260,9 @@ class Inbox:
         event = reading.event
         if isinstance(event, Ignored):
             return await self._ignore(trigger, delivery, await self._wake(trigger, reading.tool_type, event))
+        # Not told to a run that waits, either: a machine's message is no answer.
+        if why := trigger.why_machine(event) or why_no_message(event, trigger.own_addresses):
+            return await self._ignore(trigger, delivery, why)
         wanted = trigger.event_filter
         if wanted is not None and (why := wanted.why_not(facts_of(reading.tool_type, event))):
             # What starts no run may be the answer that one waits for.

@@ -28,7 +28,7 @@ _BEGINNING = re.compile(
     r"(?:i am|i['’]m|we are|our office)[^.\n]{0,60}(?:out|away|closed|leave|vacation|holiday|absent)"
     r"|i(?: am|['’]m) (?:currently |presently )?(?:out of (?:the )?office|away from"
     r"|on (?:annual |sick |parental )?(?:leave|vacation|holiday))"
-    r"|ich bin (?:derzeit|zur ?zeit|momentan|aktuell|bis)?[^.\n]{0,60}(?:nicht im (?:büro|haus)|abwesend|im urlaub"
+    r"|ich bin [^\n]{0,80}(?:nicht im (?:büro|haus)|abwesend|im urlaub"
     r"|außer haus)|dies ist eine automatische?|diese (?:nachricht|e-?mail) wurde automatisch"
     r"|je suis (?:actuellement )?(?:absent|en congé)|ceci est (?:un message|une réponse) automatique"
     r"|estoy (?:fuera de la oficina|de vacaciones|ausente)|este es un (?:mensaje|correo) automático"
@@ -53,11 +53,16 @@ def why_automatic(
         address: Of its sender.
         is_answer: It stands on a ticket that was there already. What a responder begins with, a person may file.
     """
-    if address and address.casefold().partition("@")[0].startswith(_MAILERS):
+    if is_mail_server(address):
         return "a mail server wrote it"
     if subject and _SUBJECT.match(subject.strip()[:_CHARACTERS]):
         return "its subject says so"
     return _sign_in_text(text, is_answer=is_answer) if text else None
+
+
+def is_mail_server(address: str | None) -> bool:
+    """Whether an address is one that mail servers write from."""
+    return bool(address) and str(address).casefold().partition("@")[0].startswith(_MAILERS)
 
 
 def essence(text: str) -> str:

@@ -83,6 +83,12 @@ def mail_settings(tenant: TenantConfig, secrets: SecretBox) -> MailSettings | No
     return MailSettings.model_validate(stored) if stored and not mail_faults(stored) else None
 
 
+def own_addresses(tenant: TenantConfig, secrets: SecretBox) -> frozenset[str]:
+    """Addresses that the tenant's mail comes from, in lower case: what they write to the desk is our own mail."""
+    settings = mail_settings(tenant, secrets)
+    return frozenset() if settings is None else frozenset({settings.sender.casefold()})
+
+
 def mail_faults(stored: dict[str, Any]) -> list[FieldProblem]:
     """Everything that is wrong with mail settings; no value is quoted."""
     try:

@@ -23,6 +23,9 @@ class NothingFound(StrEnum):
     SILENT = "silent"
 
 
+DEFAULT_CEILING = 5
+
+
 class NoteRules(InputModel):
     """When notes are written."""
 
@@ -37,6 +40,13 @@ class NoteRules(InputModel):
         le=3_650,
         description="Nothing is written on a ticket that was filed longer ago, unless somebody asked for the run; null:"
         " however old it is.",
+    )
+    public_per_ticket_and_day: int = Field(
+        DEFAULT_CEILING,
+        ge=0,
+        le=100,
+        description="Replies and questions that one ticket gets within a day, of whichever agents; what is beyond"
+        " becomes an internal note. A call that a person approved is not counted against it.",
     )
     latest_event_hours: int | None = Field(
         24,

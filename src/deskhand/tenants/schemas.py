@@ -30,6 +30,7 @@ from deskhand.tenants.approval_rules import ApprovalRules
 from deskhand.tenants.boundaries import MOST_RULES, Boundary
 from deskhand.tenants.companies import EVERY_DESK, CompanyMode
 from deskhand.tenants.fields import SECRET_FIELDS, TOOL_FIELDS
+from deskhand.tenants.machine_rules import MachineRule
 from deskhand.tenants.models import DEFAULT_TOOL_TYPE, TenantConfig
 from deskhand.tenants.note_rules import NoteRules
 
@@ -164,6 +165,11 @@ class EnhancementPreferences(InputModel):
         default_factory=list,
         max_length=MOST_RULES,
         description="Tickets that no agent, or only a careful one, may touch; above what any agent was granted.",
+    )
+    machines: list[MachineRule] = Field(
+        default_factory=list,
+        max_length=MOST_RULES,
+        description="Tickets that monitoring makes: nothing is said about them, or once for a condition.",
     )
 
 

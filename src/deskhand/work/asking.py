@@ -20,6 +20,7 @@ from deskhand.kit.db.session import Database, database_now
 from deskhand.plugins.contract import Note, Ticket
 from deskhand.plugins.errors import REFUSALS, DeskNotFoundError
 from deskhand.tools.asking import ASK
+from deskhand.work.automatic import sign_of
 from deskhand.work.hands import DeskHands
 from deskhand.work.people import is_requester, names_of
 from deskhand.work.views import notes_view
@@ -163,8 +164,9 @@ def wait_until(now: datetime, hours: int | None) -> datetime:
 
 
 def replies_of_requester(ticket: Ticket) -> list[Note]:
-    """The ticket's public notes that the requester wrote, in the ticket's order."""
-    return [note for note in ticket.notes if note.public and is_requester(note.author, ticket)]
+    """The ticket's public notes that the requester wrote, and no machine of theirs, in the ticket's order."""
+    said = [note for note in ticket.notes if note.public and is_requester(note.author, ticket)]
+    return [note for note in said if sign_of(note, ticket) is None]
 
 
 def _read(ticket: Ticket, answer: Sequence[Note]) -> dict[str, Any]:

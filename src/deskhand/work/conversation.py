@@ -17,6 +17,7 @@ from deskhand.kit.marks import find_marks, strip_marks
 from deskhand.kit.replies import Known, split_mail
 from deskhand.notes.facts import Turn
 from deskhand.plugins.contract import Note, Person, Ticket, TicketEvent, TicketingToolPlugin, TicketMetadata
+from deskhand.work.automatic import sign_of
 from deskhand.work.people import is_requester
 
 # Names of products alone: "Ai", "Claude" and "Gemini" are names of people and of other things, too.
@@ -74,7 +75,7 @@ def read_conversation(ticket: Ticket, desk: TicketingToolPlugin, receipts: Colle
             ours += 1
             # What people quote of it is not theirs either.
             known.add(note.body)
-        elif not is_requester(note.author, ticket) and _is_machines(note, mail.own):
+        elif sign_of(note, ticket) or (not is_requester(note.author, ticket) and _is_machines(note, mail.own)):
             machines += 1
             known.add(note.body)
         else:

@@ -38,15 +38,18 @@ from deskhand.llm.connection import GatewaySettings
 from deskhand.plugins.contract import Ticket
 from deskhand.plugins.registry import PluginManager
 from deskhand.tenants.boundaries import Effect, read_boundaries
+from deskhand.tenants.mail import own_addresses
 from deskhand.tenants.service import TenantService
 from deskhand.tools.asking import ASK
 from deskhand.work.asking import AWAIT
+from deskhand.work.automatic import why_no_message
 from deskhand.work.companies import CompanyWall
 from deskhand.work.conversation import Conversation, read_conversation
-from deskhand.work.due import Due
+from deskhand.work.due import Due, was_asked
 from deskhand.work.facts import note_input
 from deskhand.work.free_run import FreeRun
 from deskhand.work.hands import DeskHands
+from deskhand.work.machines.speaking import why_quiet
 from deskhand.work.note_outcome import NOTE_KEY, NoteOutcome, withheld
 from deskhand.work.note_word import NoteWord
 from deskhand.work.opening import ToolboxMaker
@@ -258,6 +261,7 @@ class Executor:
             why := await why_unwanted(self._db, run, ticket)
             or await timely.why_not()
             or await due.why_not_at_all(ticket)
+            or await self._why_no_message(run, ticket)
         ):
             return withheld(run, why)
         conversation = await self._conversation(run, own, ticket)
@@ -275,6 +279,17 @@ class Executor:
             toolbox.guard()
         local = run.wall.decide(ticket, Effect.LOCAL)
         return self._gateway if local is None else replace(self._gateway, only_local=local.words)
+
+    async def _why_no_message(self, run: Run, ticket: Ticket) -> str | None:
+        """Why there is nobody to answer, in a sentence: a machine wrote what is new, and nobody asked for the run."""
+        if run.execution.mode != "live" or run.journal.begun_writes:
+            return None
+        async with self._db.tenant_session(run.execution.tenant_id) as session:
+            ours = await receipts(session, run.execution) if ticket.notes else set()
+        why = why_no_message(ticket, ours, own_addresses(run.tenant, self._secrets)) or await why_quiet(
+            self._db, run, ticket
+        )
+        return None if why is None or await was_asked(self._db, run) else why
 
     async def _conversation(self, run: Run, own: DeskHands, ticket: Ticket) -> Conversation:
         if not ticket.notes:

@@ -13,22 +13,27 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Awaitable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import Any, Protocol
 
 from deskhand.engine.journal import Journal
-from deskhand.engine.listening import receipts
+from deskhand.engine.listening import count_on_ticket, receipts
 from deskhand.errors import StoodBackError
 from deskhand.kit.db.session import Database
 from deskhand.kit.marks import find_marks
 from deskhand.kit.replies import split_mail
 from deskhand.plugins.contract import Note, NoteDraft, Person, Ticket, TicketingToolPlugin, WriteReceipt
+from deskhand.tenants.note_rules import DEFAULT_CEILING
 from deskhand.tools.asking import ASK, REPLY
 from deskhand.tools.values import Doubt
+from deskhand.work.automatic import sign_of
 from deskhand.work.people import is_requester
 from deskhand.work.writing import Write
 
 CLOSING = frozenset({"resolve", "transition"})
-GUARDED = frozenset({REPLY, ASK, "assign", *CLOSING})
+PUBLIC = (REPLY, ASK)
+GUARDED = frozenset({*PUBLIC, "assign", *CLOSING})
+A_DAY = timedelta(days=1)
 _KEY_LENGTH = 200  # execution_steps.step_key
 _ASSIGNING = frozenset({"group", "assignee_email"})
 _FIELDS = ("status", "is_closed", "assignee", "group", "priority", "category", "subject", "description")
@@ -61,11 +66,16 @@ class _Seen:
 
 @dataclass(slots=True)
 class LastLook:
-    """What one run knows of a desk's tickets, and whether it is still so."""
+    """What one run knows of a desk's tickets, and whether it is still so.
+
+    Attributes:
+        ceiling: Public messages that one ticket gets in a day, of whichever agents.
+    """
 
     desk: TicketingToolPlugin
     journal: Journal
     db: Database
+    ceiling: int = DEFAULT_CEILING
     _seen: dict[str, _Seen] = field(default_factory=dict)
     _answers: set[str] = field(default_factory=set)
     _moved: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
@@ -113,7 +123,7 @@ class LastLook:
 
         async def look() -> Any:
             looked.append(True)
-            return {"why": await self._why_not(write.ticket_id)}
+            return {"why": await self._why_not(write.ticket_id) or await self._why_too_many(write)}
 
         seen = await self.journal.step(
             name="last_look",
@@ -149,6 +159,16 @@ class LastLook:
             return f"{_name(writer.author)} wrote on the ticket meanwhile"
         return next(self._changes(seen.ticket, now), None)
 
+    async def _why_too_many(self, write: Write) -> str | None:
+        if write.operation.name not in PUBLIC:
+            return None
+        async with self.db.tenant_session(self.journal.execution.tenant_id) as session:
+            tool_type = self.desk.manifest.tool_type
+            count = await count_on_ticket(session, PUBLIC, tool_type=tool_type, ticket_id=write.ticket_id, within=A_DAY)
+        if count < self.ceiling:
+            return None
+        return f"The ticket got {count} public messages of ours within a day, which is the tenant's limit"
+
     def _new_notes(self, seen: _Seen, now: Ticket) -> Iterator[Note]:
         began = self.journal.execution.started_at
         for note in now.notes:
@@ -157,7 +177,7 @@ class LastLook:
                 if seen.notes is not None
                 else note.created_at is not None and note.created_at > began
             )
-            if is_new and note.id not in self._answers:
+            if is_new and note.id not in self._answers and sign_of(note, now) is None:
                 yield note
 
     def _changes(self, then: Ticket, now: Ticket) -> Iterator[str]:

@@ -18,6 +18,7 @@ from deskhand.knowledge.embedding import Embedder
 from deskhand.plugins.registry import PluginManager
 from deskhand.tenants.connections import connected_tools, desk_for
 from deskhand.tenants.mail import mail_settings
+from deskhand.tenants.note_rules import note_rules
 from deskhand.tools.knowledge import KNOWLEDGE
 from deskhand.tools.mail import MAIL
 from deskhand.tools.sources import source_provider
@@ -168,7 +169,7 @@ class ToolboxMaker:
         desk = desk_for(run.tenant, tool_type, secrets=self.secrets, plugins=self.plugins, http=run.http)
         # At once and not after all desks are open: if the next one cannot be opened, this one is still closed.
         stack.push_async_callback(desk.aclose)
-        return DeskHands(
+        hands = DeskHands(
             desk,
             grants=run.grants[tool_type],
             own=run.execution.ticket_ref if tool_type == _own_desk(run) else None,
@@ -180,6 +181,8 @@ class ToolboxMaker:
             prompt=run.version.system_prompt,
             wall=run.wall,
         )
+        hands.last_look.ceiling = note_rules(run.tenant.enhancement_preferences).public_per_ticket_and_day
+        return hands
 
 
 def _own_desk(run: Run) -> str | None:

@@ -1,0 +1,167 @@
+"""What is known of a ticket that a tenant's rule may ask, how much of it, and the conditions that ask it. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Annotated, Any
+
+from pydantic import ConfigDict, Field, StringConstraints, model_validator
+
+from deskhand.kit.schema import InputModel
+
+MOST_VALUES = 200
+CONDITIONS = ("desk", "company", "group", "category", "form", "tags", "requester", "custom", "vip")
+_ID = re.compile(r"[0-9]+|[0-9a-f]{32}")
+
+Label = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=255)]
+Labels = Annotated[list[Label], Field(min_length=1, max_length=MOST_VALUES)]
+
+
+def _say_that_one_is_needed(schema: dict[str, Any]) -> None:
+    """In the document, too: null is no condition."""
+    schema["anyOf"] = [{"required": [name], "properties": {name: {"not": {"type": "null"}}}} for name in CONDITIONS]
+
+
+class TicketConditions(InputModel):
+    """A ticket that fits every condition, of each list any member."""
+
+    model_config = ConfigDict(json_schema_extra=_say_that_one_is_needed)
+
+    name: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=80)] = Field(
+        description="For people; reasons and the audit log name it."
+    )
+    desk: Labels | None = Field(None, description="Desks, such as `jira`.")
+    company: Labels | None = Field(None, description="Client companies, by name or by the desk's id.")
+    group: Labels | None = Field(None, description="Groups, by name or id.")
+    category: Labels | None = Field(None, description="Categories, in the desk's words.")
+    form: Labels | None = Field(
+        None, description="Forms, templates, request or issue types, by name or id; of Zendesk's forms by id."
+    )
+    tags: Labels | None = Field(None, description="Tags or labels.")
+    requester: Labels | None = Field(
+        None, description="Who filed it: an address, `@` and a domain, or the desk's own id or account."
+    )
+    custom: dict[Label, Labels] | None = Field(
+        None, min_length=1, max_length=20, description="Fields by the desk's name, each with the values that are meant."
+    )
+    vip: bool | None = Field(
+        None, description="Whether the desk marks the requester as a VIP, where it has such a mark."
+    )
+
+    @model_validator(mode="after")
+    def _says_something(self) -> TicketConditions:
+        if not self.conditions:
+            raise ValueError("must have at least one condition, else it would mean every ticket")
+        return self
+
+    @property
+    def conditions(self) -> frozenset[str]:
+        """Names of its conditions."""
+        return frozenset(name for name in CONDITIONS if getattr(self, name) is not None)
+
+    def fits(self, traits: Traits) -> bool | None:
+        """Whether it is about a ticket; None where what is known does not tell."""
+        verdicts = list(self._verdicts(traits))
+        return False if False in verdicts else None if None in verdicts else True
+
+    def _verdicts(self, traits: Traits) -> Iterator[bool | None]:
+        for name in ("desk", "company", "group", "category", "form", "tags"):
+            if (wanted := getattr(self, name)) is not None:
+                yield getattr(traits, name).any_of(wanted)
+        if self.requester is not None:
+            yield traits.requester.any_of(self.requester, is_id=lambda one: "@" not in one)
+        for name, wanted in (self.custom or {}).items():
+            yield traits.of_field(name).any_of(wanted)
+        if self.vip is not None:
+            # Most desks have no such mark at all: there nobody is a VIP, and the rule would mean everybody.
+            yield bool(traits.vip) is self.vip if traits.vip is not None or traits.is_read else None
+
+
+class Knowledge(StrEnum):
+    """How much is known of one trait: everything, ids without names, or nothing."""
+
+    ALL = "all"
+    IDS = "ids"
+    NOTHING = "nothing"
+
+
+@dataclass(frozen=True, slots=True)
+class Trait:
+    """What is known of one trait of a ticket."""
+
+    values: tuple[str, ...] = ()
+    known: Knowledge = Knowledge.NOTHING
+
+    def any_of(
+        self, wanted: Iterable[str], *, is_id: Callable[[str], bool] = lambda one: _ID.fullmatch(one) is not None
+    ) -> bool | None:
+        """Whether it has any of the values; None where that is not known."""
+        words = {one.casefold() for one in wanted}
+        have = {one.strip().casefold() for one in self.values}
+        domains = tuple(one for one in words if one.startswith("@"))
+        if words & have or (domains and any(one.endswith(domains) for one in have)):
+            return True
+        if self.known is Knowledge.ALL or (self.known is Knowledge.IDS and all(map(is_id, words))):
+            return False
+        return None
+
+
+def whole(*values: str | None) -> Trait:
+    """A trait of which everything is known."""
+    return Trait(tuple(value for value in values if value), Knowledge.ALL)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Traits:
+    """What is known of a ticket that a rule may ask.
+
+    Attributes:
+        custom: Fields by the desk's name; None where none is known.
+        is_read: The ticket was read as a whole: a field that is not there is empty.
+    """
+
+    desk: Trait
+    company: Trait = Trait()
+    group: Trait = Trait()
+    category: Trait = Trait()
+    form: Trait = Trait()
+    tags: Trait = Trait()
+    requester: Trait = Trait()
+    custom: Mapping[str, Any] = field(default_factory=dict)
+    vip: bool | None = None
+    is_read: bool = False
+
+    def of_field(self, name: str) -> Trait:
+        """A field by the desk's name, in any case; additional fields may stand one level below."""
+        known = {**_nested(self.custom), **self.custom}
+        value = next((known[key] for key in known if key.casefold() == name.casefold()), None)
+        if value is None:
+            return Trait(known=Knowledge.ALL if self.is_read else Knowledge.NOTHING)
+        return Trait(tuple(_words(value)), Knowledge.ALL)
+
+
+def are_ids(values: Iterable[str]) -> bool:
+    known = list(values)
+    return bool(known) and all(_ID.fullmatch(one) for one in known)
+
+
+def _nested(custom: Mapping[str, Any]) -> dict[str, Any]:
+    below = [value for value in custom.values() if isinstance(value, Mapping) and "id" not in value]
+    return {str(name): value for part in below for name, value in part.items()}
+
+
+def _words(value: Any) -> Iterator[str]:
+    """Everything by which people call a value: of a reference its id and its name, of a list each member."""
+    if isinstance(value, Mapping):
+        for name in ("id", "name", "value", "display_value", "email_id"):
+            yield from _words(value.get(name))
+    elif isinstance(value, list | tuple):
+        for one in value:
+            yield from _words(one)
+    elif isinstance(value, bool):
+        yield "true" if value else "false"
+    elif value is not None:
+        yield str(value)
