@@ -29,7 +29,8 @@ async def bound(customer: Customer, *rules: dict[str, Any]) -> None:
 async def set_up(product: Product, tool: str, **agent: Any) -> tuple[Customer, Desk]:
     desk = product.desk if tool == "servicedesk_plus" else await product.open_desk(tool)
     customer = await product.customer(tool.replace("_", "-"), desk=desk, **agent)
-    await product.point_desk_at(customer)
+    # Of Zendesk's two kinds the one whose events name the organisation; after the other's, the run decides.
+    await product.point_desk_at(customer, **({"scheme": "events"} if tool == "zendesk" else {}))
     return customer, desk
 
 
@@ -60,6 +61,7 @@ async def test_of_a_client_who_is_kept_out_nothing_is_known_asked_or_written(
         assert OWN in words
         assert FOREIGN not in words
 
+    await until(lambda: stopped_at_the_door(product, desk))
     asked, chats = len(desk.simulator.calls), len(product.model.chats)
     ticket_id = await desk.file_ticket(SUBJECT, f"{TEXT} {FOREIGN}", company="Suedwerk")
     (outcome, reason), *_ = await until(lambda: deliveries(product, ticket_id))
@@ -71,6 +73,18 @@ async def test_of_a_client_who_is_kept_out_nothing_is_known_asked_or_written(
     assert {row["facts"] for row in told} == {None}
     assert (len(desk.simulator.calls), len(product.model.chats)) == (asked, chats)
     assert await product.count("SELECT count(*) FROM agent_executions WHERE ticket_ref = $1", ticket_id) == 0
+
+
+async def stopped_at_the_door(product: Product, desk: Desk) -> bool:
+    """Whether the door, which keeps what it knows for a moment, has read the rule; nothing is under way then."""
+    ticket_id = await desk.file_ticket("Probe", company="Suedwerk")
+    (first, *_) = await until(lambda: deliveries(product, ticket_id))
+    await until(lambda: at_rest(product))
+    return first[0] == "ignored"
+
+
+async def at_rest(product: Product) -> bool:
+    return await product.count("SELECT count(*) FROM agent_executions WHERE completed_at IS NULL") == 0
 
 
 async def taken_out(product: Product) -> bool:
@@ -161,10 +175,7 @@ async def test_what_the_rows_do_not_tell_the_desk_is_asked_and_files_bring_nothi
     await bound(customer, {"name": "HR", "effect": "local", "group": ["Identity"]}, OUT)
     assert await taken_out(product)
     assert await kept() == {"Of Network"}
-    (job,) = await product.rows(
-        "SELECT removed FROM knowledge_jobs WHERE kind = 'reconcile' AND asked_by = 'boundaries'"
-    )
-    assert job["removed"] == 1
+    assert await product.count("SELECT sum(removed) FROM knowledge_jobs WHERE kind = 'reconcile'") == 1
     # The rules as they are were applied: another night asks for no other job.
     assert await taken_out(product)
     assert await product.count("SELECT count(*) FROM knowledge_jobs WHERE kind = 'exclusions'") == 1

@@ -22,7 +22,8 @@ SEEDS = {
         VALUES ('{t}', '1', 'secret of {t}', true)""",
     "desk_companies": """INSERT INTO desk_companies (tenant_id, tool_type, company_id, name)
         VALUES ('{t}', 'jira', '1', 'secret of {t}')""",
-    "alert_conditions": """INSERT INTO alert_conditions (tenant_id, agent_id, tool_type, condition, ticket_id, execution_id)
+    "alert_conditions": """INSERT INTO alert_conditions
+        (tenant_id, agent_id, tool_type, condition, ticket_id, execution_id)
         VALUES ('{t}', gen_random_uuid(), 'jira', 'secret of {t}', '1', gen_random_uuid())""",
     "audit_log": """INSERT INTO audit_log (tenant_id, actor, operation, resource_type, entry_hash)
         VALUES ('{t}', 'secret of {t}', 'x', 'x', sha256('{t}'))""",

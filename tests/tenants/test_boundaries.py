@@ -10,7 +10,8 @@ from tests.support.runs import ticket
 
 from deskhand.errors import ConfigurationError
 from deskhand.plugins.contract import Company, Person, Ticket, TicketMetadata
-from deskhand.tenants.boundaries import CONDITIONS, Boundaries, Boundary, Effect, stored_rules
+from deskhand.tenants.boundaries import Boundaries, Boundary, Effect, stored_rules
+from deskhand.tenants.traits import CONDITIONS
 
 NAMES = {("zendesk", "42"): "Contoso", ("zendesk", "43"): "Nordwind"}
 WHOLE = ticket(
@@ -61,7 +62,7 @@ FITTING: list[dict[str, Any]] = [
 @pytest.mark.parametrize("condition", FITTING, ids=str)
 def test_a_rule_is_about_a_ticket_that_fits_each_of_its_conditions(condition: dict[str, Any]) -> None:
     assert of_ticket(WHOLE, **condition) is True
-    assert of_ticket(WHOLE, **condition, tags=["elsewhere"]) is False
+    assert of_ticket(WHOLE, **{**condition, "tags": ["elsewhere"]}) is False
     other = ticket(tool_type="servicenow", requester=Person(id="u2", email="bo@example.com", is_vip=False))
     assert of_ticket(other, **condition) is False
     assert {name for one in FITTING for name in one} == set(CONDITIONS)

@@ -160,4 +160,4 @@ async def test_what_is_late_is_not_written_unless_somebody_asks_or_the_tenant_wa
     assert (await product.ended(customer, replay.json()["id"]))["note"]
     rules = {"notes": {"latest_event_hours": None, "oldest_ticket_days": 3_650}}
     await customer.client.patch("/api/v1/tenants/acme", json={"enhancement_preferences": rules})
-    assert (await run(late, "late again", now - timedelta(hours=25)))["note"]
+    assert (await run(late, "late-again", now - timedelta(hours=25)))["note"]

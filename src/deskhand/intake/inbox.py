@@ -226,9 +226,9 @@ class Inbox:
             await self._refuse(trigger, delivery, limited, may_flood=True)
             raise limited
         if silenced := await self._ring(trigger, request):
-            reading, why = silenced
+            reading, reason = silenced
             # Without what the event says of the ticket: of that nothing is kept.
-            return await self._ignore(trigger, replace(describe(request, verified, reading), facts=None), why)
+            return await self._ignore(trigger, replace(describe(request, verified, reading), facts=None), reason)
         # Before the agent reads it: one that is off refuses nothing by its schema.
         if why := trigger.why_ignored():
             return await self._ignore(trigger, delivery, why)

@@ -41,7 +41,7 @@ async def start_knowledge_job(operator: Operator, session: TenantSession, app: A
     if data.kind != JobKind.EMBEDDINGS:
         tool_type = await jobs.desk_of(session, data.tool_type, secrets=app.secrets, plugins=app.plugins)
     job = await jobs.start(
-        session, operator.tenant_id, data.kind, tool_type=tool_type, since=data.since, actor=operator.actor
+        session, operator.tenant_id, JobKind(data.kind), tool_type=tool_type, since=data.since, actor=operator.actor
     )
     return jobs.view(job)
 

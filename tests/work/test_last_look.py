@@ -1,0 +1,249 @@
+"""The last look itself: what counts as somebody's work, what is our own, and what it costs where nothing is guarded."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import timedelta
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+from tests.support.runs import QUEUED, execution, ticket
+
+from deskhand.engine.journal import Journal
+from deskhand.errors import StoodBackError
+from deskhand.kit.db.session import Database
+from deskhand.plugins.contract import Note, Person, Ticket, TicketingToolPlugin, WriteReceipt
+from deskhand.tools.values import Access, ToolOperation
+from deskhand.work import last_look
+from deskhand.work.last_look import GUARDED, LastLook
+from deskhand.work.writing import NEW, Write
+
+ALICE = Person(id="7", name="Alice", email="alice@acme.test")
+INES = Person(id="1", name="Ines", is_staff=True)
+HERE = ticket(requester=ALICE, status="Open", notes=())
+
+
+def note(words: str, author: Person = INES, *, number: str = "n1", minutes: int = 1) -> Note:
+    at = QUEUED + timedelta(minutes=minutes)
+    return Note(id=number, body=words, public=True, author=author, created_at=at)
+
+
+class Desk:
+    """A desk whose ticket is what the test says, and that counts how often it is asked."""
+
+    manifest = SimpleNamespace(tool_type="jira")
+
+    def __init__(self, now: Ticket) -> None:
+        self.now = now
+        self.asked = 0
+        self.notes: list[str] = []
+
+    async def get_ticket(self, _ref: str, *, with_notes: bool = True) -> Ticket:
+        self.asked += 1
+        return self.now
+
+    async def add_note(self, ticket_id: str, draft: Any) -> WriteReceipt:
+        self.notes.append(draft.body)
+        return WriteReceipt(id="n9", ticket_id=ticket_id, mark=draft.mark)
+
+
+class Steps:
+    """A journal in memory: a step that has ended is answered as it was."""
+
+    def __init__(self, *, begun: frozenset[str] = frozenset(), mode: str = "live") -> None:
+        self.execution = execution(mode=mode, ticket_ref=HERE.id, tool_type="jira")
+        self.begun_writes = begun
+        self.ended: dict[str, Any] = {}
+
+    async def step(self, *, key: str, body: Callable[[], Awaitable[Any]], **_: Any) -> Any:
+        if key not in self.ended:
+            self.ended[key] = await body()
+        return self.ended[key]
+
+
+@asynccontextmanager
+async def session(*_: Any, **__: Any) -> AsyncIterator[None]:
+    yield None
+
+
+@pytest.fixture(autouse=True)
+def count(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """What the journal knows: the note ``ours`` is ours, and so many public messages were written."""
+    written = [0]
+
+    async def receipts(*_: Any) -> set[str]:
+        return {"ours"}
+
+    async def count_on_ticket(*_: Any, **__: Any) -> int:
+        return written[0]
+
+    monkeypatch.setattr(last_look, "receipts", receipts)
+    monkeypatch.setattr(last_look, "count_on_ticket", count_on_ticket)
+    return written
+
+
+def looking(now: Ticket, steps: Steps | None = None, *, seen: Ticket | None = HERE) -> tuple[LastLook, Desk]:
+    desk = Desk(now)
+    db = cast(Database, SimpleNamespace(tenant_session=session))
+    look = LastLook(cast(TicketingToolPlugin, desk), cast(Journal, steps or Steps()), db)
+    if seen is not None:
+        look.saw(seen, with_notes=True)
+    return look, desk
+
+
+def write(name: str = "reply", **trace: Any) -> Write:
+    operation = ToolOperation(name=name, description="", arguments={}, result={}, access=Access.WRITE, cost="")
+
+    async def make(mark: str) -> WriteReceipt:
+        return WriteReceipt(id="made", ticket_id=HERE.id, mark=mark)
+
+    async def find(_mark: str) -> WriteReceipt | None:
+        return None
+
+    return Write(operation, HERE.id, f"{name}:1", trace or {"body": "Restart it.\n\nThen wait."}, make, find)
+
+
+async def once(one: Write, *, owed: bool = False) -> WriteReceipt:
+    if one.look is not None:
+        await one.look()
+    return await one.make("mark")
+
+
+WORK_OF_OTHERS: list[tuple[Ticket, str]] = [
+    (replace(HERE, notes=(note("I am on it."),)), "Ines wrote on the ticket meanwhile"),
+    (replace(HERE, notes=(note("Never mind.", ALICE),)), "Alice wrote on the ticket meanwhile"),
+    (replace(HERE, notes=(note("x", Person(email="bo@desk.test")),)), "bo@desk.test wrote on the ticket meanwhile"),
+    (replace(HERE, notes=(note("x", Person()),)), "Somebody wrote on the ticket meanwhile"),
+    (replace(HERE, assignee=INES), "Ines took the ticket meanwhile"),
+    (replace(HERE, status="In Progress"), "Somebody changed the ticket's status meanwhile"),
+    (replace(HERE, is_closed=True), "The ticket was solved meanwhile"),
+    (replace(HERE, group="Network"), "Somebody changed the ticket's group meanwhile"),
+    (replace(HERE, priority="high"), "Somebody changed the ticket's priority meanwhile"),
+    (replace(HERE, category="VPN"), "Somebody changed the ticket's category meanwhile"),
+    (replace(HERE, description="More."), "Somebody changed the ticket's description meanwhile"),
+]
+NOBODYS_WORK: list[Ticket] = [
+    HERE,
+    replace(HERE, revision="8", updated_at=QUEUED, tags=("sla",)),
+    replace(HERE, notes=(note("Restart it.", number="ours"),)),
+    replace(HERE, notes=(note("I am out of the office until Monday.", ALICE),)),
+]
+
+
+@pytest.mark.parametrize(("now", "why"), WORK_OF_OTHERS, ids=[why for _, why in WORK_OF_OTHERS])
+async def test_where_somebody_was_faster_the_words_become_a_note(now: Ticket, why: str) -> None:
+    look, desk = looking(now)
+    with pytest.raises(StoodBackError) as stood_back:
+        await look.make(write(), once, owed=True)
+    assert stood_back.value.detail == f"{why}; nothing was sent."
+    assert stood_back.value.certainly_not_done
+    assert desk.notes == [f"{why}, so this was not sent. For whoever works on it:\n\n> Restart it.\n>\n> Then wait."]
+
+
+@pytest.mark.parametrize("now", NOBODYS_WORK, ids=["nothing", "stamp and tags", "our own", "a machine's"])
+async def test_what_is_nobodys_work_keeps_nothing_back(now: Ticket) -> None:
+    look, desk = looking(now)
+    assert (await look.make(write(), once, owed=True)).id == "made"
+    assert (desk.asked, desk.notes) == (1, [])
+
+
+async def test_a_ticket_that_was_taken_and_given_back_or_reopened_is_said_so() -> None:
+    for seen, now, why in (
+        (replace(HERE, assignee=INES), HERE, "The ticket was given back meanwhile"),
+        (replace(HERE, is_closed=True), HERE, "The ticket was opened again meanwhile"),
+        (replace(HERE, assignee=INES), replace(HERE, assignee=ALICE), "Alice took the ticket meanwhile"),
+    ):
+        look, _ = looking(now, seen=seen)
+        with pytest.raises(StoodBackError, match=why):
+            await look.make(write("assign", assignee_email="x@y.test"), once, owed=False)
+    same = replace(HERE, assignee=replace(INES, email="ines@desk.test"))
+    look, _ = looking(same, seen=replace(HERE, assignee=INES))
+    assert (await look.make(write(), once, owed=False)).id == "made"
+
+
+async def test_the_look_is_kept_and_taken_again_by_whoever_takes_the_write_up() -> None:
+    steps = Steps()
+    look, desk = looking(HERE, steps)
+    await look.make(write(), once, owed=True)
+    again, desk = looking(replace(HERE, assignee=INES), steps)
+    with pytest.raises(StoodBackError, match="Ines took the ticket"):
+        await again.make(write(), once, owed=True)
+    assert desk.asked == 1, "inside the write's own step; the first is kept"
+    assert list(steps.ended) == ["last_look:reply:1"]
+    # Withheld once, it stays so, though nothing is there any more that would keep it back.
+    began, desk = looking(HERE, Steps(begun=frozenset({"add_note:instead/reply:1"})))
+    with pytest.raises(StoodBackError, match="Somebody worked on the ticket meanwhile"):
+        await began.make(write(), once, owed=True)
+    assert (desk.asked, len(desk.notes)) == (0, 1)
+
+
+async def test_what_the_run_has_done_and_read_itself_is_nobodys_work() -> None:
+    moved = replace(HERE, status="In Progress", assignee=INES, notes=(note("Third floor.", ALICE, number="answer"),))
+    look, _ = looking(moved)
+    look.wrote(HERE.id, "transition")
+    look.has_read(["answer"])
+    assert (await look.make(write(), once, owed=True)).id == "made"
+    look, _ = looking(replace(moved, category="VPN"))
+    look.wrote(HERE.id, "transition")
+    look.has_read(["answer"])
+    with pytest.raises(StoodBackError, match="category"):
+        await look.make(write(), once, owed=True)
+
+
+async def test_of_a_listed_ticket_what_was_written_since_the_run_began_counts() -> None:
+    for minutes, withheld in ((1, True), (-1, False)):
+        look, _ = looking(replace(HERE, notes=(note("x", minutes=minutes),)), seen=None)
+        look.saw(HERE)
+        look.saw(replace(HERE, status="Closed"))
+        if withheld:
+            with pytest.raises(StoodBackError, match="Ines wrote"):
+                await look.make(write(), once, owed=False)
+        else:
+            assert (await look.make(write(), once, owed=False)).id == "made"
+    # One that nobody has seen is one that the run has just made.
+    look, desk = looking(replace(HERE, assignee=INES), seen=None)
+    assert (await look.make(write(), once, owed=False)).id == "made"
+    assert desk.asked == 0
+
+
+async def test_public_messages_are_counted_and_nothing_else_is(count: list[int]) -> None:
+    count[0] = 5
+    for name, trace in (("reply", {"body": "x"}), ("ask_requester", {"body": "x"})):
+        look, desk = looking(HERE)
+        with pytest.raises(StoodBackError, match="got 5 public messages of ours within a day"):
+            await look.make(write(name, **trace), once, owed=False)
+        assert len(desk.notes) == 1
+        look.ceiling = 6
+        look.journal = cast(Journal, Steps())
+        assert (await look.make(write(name, **trace), once, owed=False)).id == "made"
+    look, _ = looking(HERE)
+    assert (await look.make(write("transition", status="Closed"), once, owed=False)).id == "made"
+
+
+def test_what_is_guarded_is_what_takes_a_ticket_out_of_a_persons_hands() -> None:
+    look, _ = looking(HERE)
+    assert all(look.concerns(name, {}) for name in GUARDED)
+    assert look.concerns("update_ticket", {"group": "Network"})
+    for name, shown in (
+        ("update_ticket", {"priority": "high"}),
+        ("add_note", {}),
+        ("link_tickets", {}),
+        ("update_note", {}),
+    ):
+        assert not look.concerns(name, shown)
+    dry, _ = looking(HERE, Steps(mode="dry_run"))
+    assert not dry.concerns("reply", {})
+
+
+async def test_a_key_that_is_too_long_for_the_journal_is_cut_so_that_it_stays_one() -> None:
+    steps = Steps()
+    look, _ = looking(HERE, steps)
+    long = replace(write(), key="reply:" + "k" * 200)
+    await look.make(long, once, owed=True)
+    (kept,) = steps.ended
+    assert len(kept) <= 200
+    assert kept.startswith("last_look:")
+    assert (long.where, replace(long, ticket_id=NEW).where) == (f"ticket {HERE.id}", "the newest tickets")
