@@ -37,11 +37,11 @@ async def list_knowledge_jobs(
 async def start_knowledge_job(operator: Operator, session: TenantSession, app: App, data: JobStart) -> JobView:
     """Start a job; a worker takes it at once, and makes way for live runs."""
     assert operator.tenant_id is not None  # the session is of one
-    tool_type = None
-    if data.kind != JobKind.EMBEDDINGS:
+    tool_type, kind = None, JobKind(data.kind)
+    if kind is not JobKind.EMBEDDINGS:
         tool_type = await jobs.desk_of(session, data.tool_type, secrets=app.secrets, plugins=app.plugins)
     job = await jobs.start(
-        session, operator.tenant_id, JobKind(data.kind), tool_type=tool_type, since=data.since, actor=operator.actor
+        session, operator.tenant_id, kind, tool_type=tool_type, since=data.since, actor=operator.actor
     )
     return jobs.view(job)
 
