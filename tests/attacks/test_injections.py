@@ -127,7 +127,10 @@ async def tenant(scene: Scene, tenant_id: str, allowed: list[str]) -> Customer:
     extras = {"email": scene.mailbox.settings(*allowed, password=MAIL_PASSWORD), **scene.outside.settings()}
     platform = await scene.product.platform()
     body = {"tenant_id": tenant_id, "name": tenant_id.title(), **scene.product.desk.tenant()}
-    made = await platform.post("/api/v1/tenants", json={**body, "connection_extras": extras})
+    # What one ticket gets in a day is bounded, too; here the grant alone is to decide.
+    rules = {"notes": {"public_per_ticket_and_day": 100}}
+    body |= {"connection_extras": extras, "enhancement_preferences": rules}
+    made = await platform.post("/api/v1/tenants", json=body)
     assert made.is_success, made.text
     key = (
         await platform.post(f"/api/v1/tenants/{tenant_id}/api-keys", json={"name": "t", "role": "tenant_admin"})
