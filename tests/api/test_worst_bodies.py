@@ -13,9 +13,11 @@ import re
 import sys
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from itertools import count
 from typing import Any
 
@@ -34,6 +36,7 @@ NOBODY = str(uuid.uuid4())
 ROOM = MAX_BODY_BYTES - 4_000
 TYPES = {"content-type": "application/json"}
 BEAT_SECONDS = 0.005
+TIMES = 3
 GENEROUS = 2
 """Times a stall: two callbacks may lie between two beats, and a busy neighbour takes the processor's cache."""
 WORST = {
@@ -68,36 +71,88 @@ def filled_bodies(fields: list[str], text: str) -> Iterator[tuple[str, bytes]]:
         yield "lists", json.dumps({name: ["a"] * (ROOM // 6 // len(fields)) for name in fields}).encode()
 
 
-@contextmanager
-def loop_that_never_stands(sent: list[str]) -> Iterator[None]:
-    """Fails if one callback took longer than a stall of the watchdog; names what was sent then."""
-    loop, limit = asyncio.get_running_loop(), GENEROUS * STALL_SECONDS * slowness()
-    stalls: list[tuple[float, str]] = []
-    cpu_then, timer = time.thread_time(), None
+@dataclass
+class Loop:
+    """What holds the loop: requests after which a callback had taken longer than a stall of the watchdog.
 
-    def beat() -> None:
-        nonlocal cpu_then, timer
+    A pass of the collector or a neighbour's burst also costs the thread time, and no second time with the same request.
+    What holds the loop holds it whenever it is sent, so only that counts which does so ``TIMES`` in a row.
+    """
+
+    limit: float
+    stalls: list[tuple[float, str]] = field(default_factory=list)
+    _worst: float = 0.0
+    _then: float = 0.0
+    _timer: asyncio.TimerHandle | None = None
+
+    def beat(self) -> None:
         cpu = time.thread_time()
-        if cpu - cpu_then > limit:
-            stalls.append((round(cpu - cpu_then, 3), sent[-1]))
-        cpu_then, timer = cpu, loop.call_later(BEAT_SECONDS, beat)
+        self._worst = max(self._worst, cpu - self._then)
+        self._then = cpu
+        self._timer = asyncio.get_running_loop().call_later(BEAT_SECONDS, self.beat)
 
+    async def send(self, what: str, request: Callable[[], Awaitable[httpx2.Response]]) -> httpx2.Response:
+        for _ in range(TIMES):
+            self._begin()
+            answer = await request()
+            await asyncio.sleep(0)  # a callback that stood is measured by the next beat
+            self._end()
+            if self._worst <= self.limit:
+                return answer
+        self.stalls.append((round(self._worst, 3), what))
+        return answer
+
+    def _begin(self) -> None:
+        self._worst, self._then = 0.0, time.thread_time()
+        self.beat()
+
+    def _end(self) -> None:
+        assert self._timer is not None
+        self._timer.cancel()
+        self._worst = max(self._worst, time.thread_time() - self._then)
+
+
+@contextmanager
+def loop_that_never_stands() -> Iterator[Loop]:
+    """Fails if a request held the loop for longer than a stall of the watchdog, and names it."""
     # The product is measured and not what measures it: coverage takes several times as long as the code, and a pass of
     # the collector walks what all tests before have left. Its passes over what is new belong to the product.
-    tracer = sys.gettrace()
+    loop, tracer = Loop(GENEROUS * STALL_SECONDS * slowness()), sys.gettrace()
     gc.collect()
     gc.freeze()
     sys.settrace(None)
-    cpu_then = time.thread_time()
-    beat()
     try:
-        yield
+        yield loop
     finally:
         sys.settrace(tracer)
         gc.unfreeze()
-        if timer is not None:
-            timer.cancel()
-    assert stalls == []
+    assert loop.stalls == []
+
+
+async def test_what_holds_the_loop_is_named_and_what_held_it_once_is_not() -> None:
+    def spin() -> None:
+        until = time.thread_time() + 2 * GENEROUS * STALL_SECONDS * slowness()
+        while time.thread_time() < until:
+            pass
+
+    asked: list[str] = []
+
+    async def answer(name: str, *, stands: bool) -> httpx2.Response:
+        asked.append(name)
+        if stands or asked.count(name) == 1:
+            asyncio.get_running_loop().call_soon(spin)
+            await asyncio.sleep(0)
+        return httpx2.Response(200)
+
+    async def held() -> None:
+        with loop_that_never_stands() as loop:
+            await loop.send("stands once", partial(answer, "stands once", stands=False))
+            assert loop.stalls == []
+            await loop.send("stands always", partial(answer, "stands always", stands=True))
+
+    with pytest.raises(AssertionError, match="stands always"):
+        await held()
+    assert asked == ["stands once"] * 2 + ["stands always"] * TIMES
 
 
 def address_of(path: str) -> str:
@@ -115,7 +170,7 @@ async def warm(api: Api) -> tuple[httpx2.AsyncClient, httpx2.AsyncClient]:
 async def test_the_worst_bodies_of_every_operation(
     api: Api, warm: tuple[httpx2.AsyncClient, httpx2.AsyncClient]
 ) -> None:
-    document, text, sent, turn = api.app.openapi(), mixed(ROOM // 3), ["nothing"], count()
+    document, text, turn = api.app.openapi(), mixed(ROOM // 3), count()
     operations = [
         (path, method, operation)
         for path, item in document["paths"].items()
@@ -123,31 +178,30 @@ async def test_the_worst_bodies_of_every_operation(
         if "requestBody" in operation and "webhooks" not in operation["tags"]
     ]
     assert len(operations) >= 15
-    with loop_that_never_stands(sent):
+    with loop_that_never_stands() as loop:
         for path, method, operation in operations:
             client = warm[path == "/api/v1/tenants" or "identity-providers" in path]
             names = [list(WORST)[next(turn) % len(WORST)] for _ in range(IN_TURN)]
             bodies = [(name, WORST[name]) for name in names]
             for name, body in [*bodies, *filled_bodies(fields_of(document, operation), text)]:
-                sent.append(f"{method} {path}, {name}")
-                answer = await client.request(method, address_of(path), content=body, headers=TYPES)
-                assert answer.status_code < 500, (sent[-1], answer.text[:500])
+                request = partial(client.request, method, address_of(path), content=body, headers=TYPES)
+                answer = await loop.send(f"{method} {path}, {name}", request)
+                assert answer.status_code < 500, (method, path, name, answer.text[:500])
 
 
 async def test_each_of_the_worst_bodies_where_keys_of_ones_own_are_kept(
     api: Api, warm: tuple[httpx2.AsyncClient, httpx2.AsyncClient]
 ) -> None:
-    sent = ["nothing"]
-    with loop_that_never_stands(sent):
+    with loop_that_never_stands() as loop:
         for name, body in WORST.items():
-            sent.append(name)
-            answer = await warm[1].patch("/api/v1/tenants/acme", content=body, headers=TYPES)
+            request = partial(warm[1].patch, "/api/v1/tenants/acme", content=body, headers=TYPES)
+            answer = await loop.send(name, request)
             assert 400 <= answer.status_code < 500, (name, answer.text[:500])
 
 
 async def test_the_worst_texts_of_every_query(api: Api, warm: tuple[httpx2.AsyncClient, httpx2.AsyncClient]) -> None:
-    sent, turn = ["nothing"], count()
-    with loop_that_never_stands(sent):
+    turn = count()
+    with loop_that_never_stands() as loop:
         for path, item in api.app.openapi()["paths"].items():
             for one in item.get("get", {}).get("parameters", ()):
                 if one["in"] != "query" or one["schema"].get("type") != "string" or "{" in path:
@@ -155,9 +209,9 @@ async def test_the_worst_texts_of_every_query(api: Api, warm: tuple[httpx2.Async
                 size = min(int(one["schema"].get("maxLength", 2_000)), 2_000)
                 for unit in list(UNITS.values())[next(turn) % EACH :: EACH]:
                     word = repeated(unit, size)[:size].encode("utf-8", "replace").decode()
-                    sent.append(f"{path}?{one['name']}={unit!r}…")
-                    answer = await warm[path == "/api/v1/tenants"].head(path, params={one["name"]: word})
-                    assert answer.status_code < 500, sent[-1]
+                    request = partial(warm[path == "/api/v1/tenants"].head, path, params={one["name"]: word})
+                    answer = await loop.send(f"{path}?{one['name']}={unit!r}…", request)
+                    assert answer.status_code < 500, (path, one["name"], unit)
     assert next(turn) >= EACH
 
 
@@ -170,14 +224,13 @@ async def test_the_worst_events_of_every_desk(api: Api, warm: tuple[httpx2.Async
         for tool_type in DESKS
         for number, event in enumerate(events(tool_type))
     }
-    sent = ["nothing"]
-    with loop_that_never_stands(sent):
+    with loop_that_never_stands() as loop:
         for name, body in [*bodies.items(), ("too much", b"x" * (3 * MAX_BODY_BYTES))]:
             signed = standard_headers(secret["secret"], body, message_id=name, now=datetime.now(UTC))
             for address in (f"/agents/{agent['id']}/webhook", "/webhooks/acme/servicedesk_plus"):
-                sent.append(f"{address}, {name}")
-                answer = await warm[0].post(address, content=body, headers={**signed, **TYPES})
-                assert answer.status_code < 500, (sent[-1], answer.text[:500])
+                request = partial(warm[0].post, address, content=body, headers={**signed, **TYPES})
+                answer = await loop.send(f"{address}, {name}", request)
+                assert answer.status_code < 500, (address, name, answer.text[:500])
 
 
 @pytest.mark.parametrize(
