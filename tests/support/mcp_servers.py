@@ -12,6 +12,7 @@ import threading
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from copy import deepcopy
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -108,7 +109,7 @@ class ScriptedServer:
         sessions: Those it knows.
     """
 
-    tools: list[Body] = field(default_factory=lambda: [LOOK_UP, RESTART])
+    tools: list[Body] = field(default_factory=lambda: deepcopy([LOOK_UP, RESTART]))
     answers: dict[str, Answer] = field(default_factory=dict)
     called: list[str] = field(default_factory=list)
     messages: list[Body] = field(default_factory=list)
