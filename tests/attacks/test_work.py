@@ -12,6 +12,7 @@ import re
 import uuid
 from collections import Counter
 from collections.abc import Iterator
+from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -19,16 +20,22 @@ import asyncpg
 import httpx2
 import pytest
 from sqlalchemy import Engine, event
+from sqlalchemy.dialects.postgresql.asyncpg import AsyncAdapt_asyncpg_connection
 from tests.access.test_permissions import World
 
 from deskhand.audit import refusals
 from deskhand.kit import crypto
 
+trying: ContextVar[bool] = ContextVar("trying", default=False)
+
 
 def beside() -> bool:
-    """In the task that writes down refused keys, when it comes to it: no caller waits for that."""
+    """In the task that writes down refused keys, when it comes to it, or where a connection that has rested is tried.
+
+    No caller waits for the one; the other hangs on which connection of the pool a request comes by.
+    """
     task = asyncio.current_task()
-    return task is not None and task.get_name() == refusals.TASK
+    return task is not None and (task.get_name() == refusals.TASK or trying.get())
 
 
 @pytest.fixture
@@ -49,6 +56,15 @@ def work(monkeypatch: pytest.MonkeyPatch) -> Iterator[Counter[str]]:
 
     for name in ("execute", "fetch", "fetchrow", "fetchval"):
         counted(name)
+
+    async def tried(self: Any, *, real: Any = AsyncAdapt_asyncpg_connection._async_ping) -> None:
+        token = trying.set(True)
+        try:
+            await real(self)
+        finally:
+            trying.reset(token)
+
+    monkeypatch.setattr(AsyncAdapt_asyncpg_connection, "_async_ping", tried)
 
     def sent(_connection: object, _cursor: object, statement: str, *_more: object) -> None:
         if not beside():
