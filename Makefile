@@ -39,7 +39,7 @@ demo: env-runtime ## Run the whole flow on this machine and show the notes (DEMO
 .PHONY: test
 test: env-dev ## Run the whole test suite (ARGS="-k words" narrows it, WORKERS=2 for less at once)
 	@tools/ci-setup.sh
-	@$(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(if $(COVERAGE),$(COVERED)) $(ARGS)
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(if $(COVERAGE),$(COVERED)) $(ARGS)
 
 .PHONY: coverage
 coverage: ## The whole suite with its branch coverage, which may not fall below the gate; CI runs it so
