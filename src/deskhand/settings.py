@@ -98,6 +98,12 @@ class Settings(BaseSettings):
 
     http_head_seconds: float = Field(10.0, gt=0, description="Seconds a client may take to send a request's headers.")
     http_body_seconds: float = Field(30.0, gt=0, description="Seconds a client may take to send a request's body.")
+    http_keep_alive_seconds: int = Field(
+        75,
+        ge=1,
+        description="Seconds for which a connection that has been answered waits for its next request. More than the"
+        " proxy in front keeps its own (nginx and AWS's load balancer: 60), or requests are lost in between.",
+    )
     http_connections: int = Field(
         4000, ge=10, description="Open connections of one API process; fewer where it may open fewer files."
     )

@@ -92,6 +92,19 @@ async def test_a_full_house_drops_whoever_has_not_asked_anything() -> None:
             await close(writer)
 
 
+async def test_a_full_house_drops_whoever_has_been_answered_and_asks_no_more() -> None:
+    async with serving(connections=2, trusted_proxies=("127.0.0.1",)) as port:
+        held = [await asyncio.open_connection("127.0.0.1", port) for _ in range(2)]
+        for reader, writer in held:
+            writer.write(head("GET").replace(b"Connection: close\r\n", b""))
+            assert b"200 OK" in await reader.readuntil(b"\r\n\r\n")
+            # Its answer is read whole, so the connection rests.
+            assert await reader.readuntil(b"}")
+        assert b"200 OK" in await send(port, head("GET"))
+        for _, writer in held:
+            await close(writer)
+
+
 async def test_one_key_and_one_address_have_so_many_requests_a_minute() -> None:
     mine, another = "Authorization: Bearer a", "Authorization: Bearer b"
     async with serving(key_minute=3) as port:

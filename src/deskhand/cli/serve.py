@@ -60,6 +60,7 @@ def serve() -> None:
             log_config=None,
             access_log=False,
             server_header=False,
+            timeout_keep_alive=settings.http_keep_alive_seconds,
             timeout_graceful_shutdown=10,
         )
 

@@ -128,11 +128,16 @@ class GuardedProtocol(HttpToolsProtocol):
         self._arm(self.limits.head_seconds)
 
     def _make_room(self) -> None:
-        """Drop the connection that has been sending its head for longest; if every other is at work, this one."""
+        """Drop the oldest connection that asks nothing, or not yet all of it; if every other is at work, this one."""
         others = (other for other in self.connections if isinstance(other, GuardedProtocol) and other is not self)
         # Never one whose request is being answered: that would hand a flood the power to end other people's work.
-        waiting = [other for other in others if other._in_head and not other.transport.is_closing()]
+        waiting = [other for other in others if other._asks_nothing and not other.transport.is_closing()]
         min(waiting, key=lambda other: other._came_at, default=self).transport.abort()
+
+    @property
+    def _asks_nothing(self) -> bool:
+        """Whether a request is still in its head, or the last one is answered and none has come since."""
+        return self._in_head or self.timeout_keep_alive_task is not None
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._disarm()

@@ -89,7 +89,13 @@ class RunningServer:
         listener = _listener(self._host, self.port)
         self.port = listener.getsockname()[1]
         config = uvicorn.Config(
-            self._app, http=_Connection, log_level="critical", access_log=False, timeout_graceful_shutdown=1
+            self._app,
+            http=_Connection,
+            log_level="critical",
+            access_log=False,
+            # Longer than any client keeps its own, as vendors' front doors do; else requests are lost in between.
+            timeout_keep_alive=75,
+            timeout_graceful_shutdown=1,
         )
         self._server = _QuietServer(config)
         self._task = asyncio.create_task(self._server.serve(sockets=[listener]))
