@@ -25,6 +25,16 @@ def test_help_names_every_command_and_loads_none() -> None:
     assert shown.endswith("[]\n")
 
 
+def test_a_command_is_imported_without_the_collector_which_goes_on_afterwards() -> None:
+    passes = "sum(one['collections'] for one in gc.get_stats())"
+    code = "import gc, sys, typer; from deskhand.cli import app; group = typer.main.get_command(app)\n"
+    code += f"before = {passes}; group.get_command(typer.Context(group), 'serve')\n"
+    code += f"print('deskhand.api' in sys.modules, gc.isenabled(), gc.get_freeze_count() > 100_000, {passes} - before)"
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert shown[:3] == ["True"] * 3
+    assert int(shown[3]) < 50, "the import alone makes hundreds"
+
+
 def test_a_mistyped_command_is_told_what_was_meant() -> None:
     answer = CliRunner().invoke(app, ["importtickets"])
     assert answer.exit_code == 2

@@ -6,7 +6,10 @@ simulator or a ``db current`` needs little of it. (The pattern is Click's "Lazil
 
 from __future__ import annotations
 
+import gc
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from types import TracebackType
 from typing import Any
@@ -58,6 +61,21 @@ COMMANDS: dict[str, tuple[str, str]] = {
 """Command to the module under ``deskhand.cli`` that has it (in its ``app``, by name), and what help says of it."""
 
 
+@contextmanager
+def _nothing_is_garbage() -> Iterator[None]:
+    """Import without the garbage collector: what modules make stays for the life of the process.
+
+    The collector's passes over it were a quarter of what the import of the whole product costs; and frozen afterwards,
+    no later pass, for which an event loop waits, walks it again (https://docs.python.org/3/library/gc.html#gc.freeze).
+    """
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
 class LazyGroup(TyperGroup):
     """Finds a command by importing its module; lists them, and guesses at a mistyped one, without."""
 
@@ -69,7 +87,9 @@ class LazyGroup(TyperGroup):
         if cmd_name not in COMMANDS:
             return None
         module, _ = COMMANDS[cmd_name]
-        group = typer.main.get_group(import_module(f"deskhand.cli.{module}").app)
+        with _nothing_is_garbage():
+            commands = import_module(f"deskhand.cli.{module}").app
+        group = typer.main.get_group(commands)
         return group.get_command(ctx, cmd_name)
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
