@@ -166,14 +166,14 @@ async def test_internal_notes_are_not_mailed_and_public_ones_are(desk: RoundupHa
 async def test_a_delivery_verifies_as_it_came_and_is_repeated_under_one_id(
     desk: RoundupHarness, tracker: RunningTracker
 ) -> None:
-    tracker.receiver.refusals = 1
-    ticket_id = await desk.create_ticket("Printer jams")
+    tracker.receiver.refuses = "Printer jams twice"
+    ticket_id = await desk.create_ticket("Printer jams twice")
 
     async def twice() -> list[WebhookRequest]:
         found = tracker.receiver.about(ticket_id, "issue.created", by_us=False)
-        return found if len(found) == 2 else []
+        return found if len(found) > 1 else []
 
-    first, second = await until(twice)
+    first, second, *_ = await until(twice)
     plugin = PluginManager.installed().get_plugin("roundup")
     ids = {
         plugin.validate_webhook(delivery, secrets=[SECRET], now=datetime.now(UTC)).delivery_id
@@ -182,7 +182,11 @@ async def test_a_delivery_verifies_as_it_came_and_is_repeated_under_one_id(
     assert len(ids) == 1
     event = plugin.extract_metadata(second)
     assert isinstance(event, TicketEvent)
-    assert (event.ticket.subject, event.ticket.status, event.actor.name) == ("Printer jams", "unread", "requester")
+    assert (event.ticket.subject, event.ticket.status, event.actor.name) == (
+        "Printer jams twice",
+        "unread",
+        "requester",
+    )
 
 
 async def test_our_note_comes_back_with_its_mark(desk: RoundupHarness, tracker: RunningTracker) -> None:

@@ -63,7 +63,8 @@ class Hook:
             def log_message(self, *_arguments: object) -> None:
                 return
 
-        self._server = http.server.HTTPServer(("127.0.0.1", 0), Handler)
+        # A thread for each: somebody's late connection to a port that was another's must not keep the script waiting.
+        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self._server.server_port}/hook"
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
 
