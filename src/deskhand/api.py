@@ -65,6 +65,8 @@ from deskhand.kit.parameters import KnownParameters
 from deskhand.kit.problem import install_problem_handlers, public_problem_responses
 from deskhand.kit.telemetry import Telemetry
 from deskhand.kit.watchdog import watching_loop
+from deskhand.knowledge.console.jobs import router as knowledge_jobs_pages
+from deskhand.knowledge.console.pages import router as knowledge_pages
 from deskhand.knowledge.shelves.endpoints import router as knowledge_router
 from deskhand.knowledge.upkeep.endpoints import router as knowledge_jobs_router
 from deskhand.llm.connection import GatewaySettings, list_models
@@ -176,6 +178,8 @@ ROUTERS = (
     approval_links,
     approval_pages,
     schedule_pages,
+    knowledge_pages,
+    knowledge_jobs_pages,
     reference_pages,
     health_router,
 )

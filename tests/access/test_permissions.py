@@ -222,6 +222,21 @@ operator        GET /approvals/{tenant_id}/{approval_id}
 operator        POST /approvals/{tenant_id}/{approval_id}/approve
 operator        POST /approvals/{tenant_id}/{approval_id}/decline
 operator        POST /approvals/{tenant_id}/{approval_id}/change
+viewer          GET /knowledge
+viewer          GET /knowledge/articles
+editor          GET /knowledge/articles/new
+editor          POST /knowledge/articles
+viewer          GET /knowledge/articles/{article_id}
+editor          GET /knowledge/articles/{article_id}/edit
+editor          POST /knowledge/articles/{article_id}/edit
+editor          POST /knowledge/articles/{article_id}/remove
+viewer          GET /knowledge/history
+viewer          GET /knowledge/history/{solved_id}
+editor          POST /knowledge/history/{solved_id}/remove
+viewer          GET /knowledge/imports
+operator        POST /knowledge/imports
+operator        POST /knowledge/imports/{job_id}/pause
+operator        POST /knowledge/imports/{job_id}/resume
 viewer          GET /schedules
 viewer          GET /schedules/preview
 operator        POST /schedules/{agent_id}/{trigger_id}/run
@@ -259,6 +274,7 @@ JSON_BODIES: dict[str, dict[str, Any]] = {
 FORMS: dict[str, dict[str, str]] = {
     "{execution_id}/undo": {"digest": "0" * 64},
     "{number}/undo": {**SINCE, "digest": "0" * 64},
+    "/knowledge/imports": {"kind": "embeddings"},
     "/batch": {"id": "00000000-0000-0000-0000-000000000000", "digest": "0" * 64},
     "{approval_id}/approve": {"digest": "0" * 64},
     "{approval_id}/decline": {"digest": "0" * 64, "reason": "No."},
@@ -369,7 +385,9 @@ async def one_of_everything(world: World, tenant: str) -> dict[str, str]:
     async with api.db.tenant_session(tenant, companies=EVERY_COMPANY) as session:
         article = KnowledgeArticle(tenant_id=tenant, article_id="KB-1", title="Printers", body="Open the lid.")
         solved = TicketHistory(tenant_id=tenant, ticket_id="1", description="It jams.")
-        session.add_all([article, solved])
+        other_article = KnowledgeArticle(tenant_id=tenant, article_id="KB-2", title="Scanners", body="Close the lid.")
+        other_solved = TicketHistory(tenant_id=tenant, ticket_id="2", description="It scans nothing.")
+        session.add_all([article, solved, other_article, other_solved])
         job = await jobs.start(session, tenant, JobKind.RECONCILE, tool_type="jira", actor="tests")
     other = await account(api, f"other@{tenant}.example", **{tenant: "viewer"})
     budget = await admin.post("/api/v1/budgets", json={"scope": "tenant", "period": "month", "amount_usd": "1"})
@@ -387,6 +405,8 @@ async def one_of_everything(world: World, tenant: str) -> dict[str, str]:
         "job_id": str(job.id),
         "article_id": str(article.id),
         "solved_id": str(solved.id),
+        "other_article": str(other_article.id),
+        "other_solved": str(other_solved.id),
         "key_id": key.json()["id"],
         "budget_id": budget.json()["id"],
         "provider_id": provider,
@@ -464,7 +484,8 @@ def expectations(
     world: World, route: Route, role: str, *, allowed: bool
 ) -> Iterator[tuple[str, dict[str, str], frozenset[int]]]:
     """What is called with which ids, and the statuses that are right."""
-    own = {**world.own, "person_id": world.own["other_person"]} if route.path.endswith("/remove") else world.own
+    others = {f"{kind}_id": world.own[f"other_{kind}"] for kind in ("person", "article", "solved")}
+    own = {**world.own, **others} if route.path.endswith("/remove") else world.own
     own = {**own, "invitation_id": own["other_invitation"]} if route.path.endswith("/withdraw") else own
     foreign = {name: world.foreign[name] for name in route.parameters - SHARED}
     everywhere = role == "platform_admin"

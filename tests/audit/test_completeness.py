@@ -295,6 +295,17 @@ STEPS = {
     "DELETE /api/v1/tenants/{tenant_id}/invitations/{invitation_id}": Step(
         ("person.invite_withdraw",), prepare=World.invitation
     ),
+    "POST /knowledge/articles": Step(
+        ("article.create",), lambda _: {"article_id": "KB-2", "title": "Scanners", "body": "Close the lid."}
+    ),
+    "POST /knowledge/articles/{article_id}/edit": Step(
+        ("article.update",), lambda _: {"title": "Printers jam", "body": "Open it."}, prepare=World.article
+    ),
+    "POST /knowledge/articles/{article_id}/remove": Step(("article.delete",), prepare=World.article),
+    "POST /knowledge/history/{solved_id}/remove": Step(("solved_ticket.delete",), prepare=World.solved),
+    "POST /knowledge/imports": Step(("knowledge_job.start",), lambda _: {"kind": "reconcile"}),
+    "POST /knowledge/imports/{job_id}/pause": Step(("knowledge_job.pause",), prepare=World.job),
+    "POST /knowledge/imports/{job_id}/resume": Step(("knowledge_job.resume",), prepare=World.paused_job),
     "POST /api/v1/knowledge/articles": Step(
         ("article.create",), lambda _: {"article_id": "KB-1", "title": "Printers", "body": "Open the lid."}
     ),

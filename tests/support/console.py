@@ -42,6 +42,8 @@ from deskhand.kit.crypto import SecretBox
 from deskhand.kit.db.session import Database
 from deskhand.kit.http import HttpClientFactory
 from deskhand.kit.problem import install_problem_handlers
+from deskhand.knowledge.console import jobs as knowledge_job_pages
+from deskhand.knowledge.console import pages as knowledge_pages
 from deskhand.plugins.registry import PluginManager
 from deskhand.schedules import endpoints, pages
 from deskhand.simulators.base.server import run_in_process
@@ -68,6 +70,8 @@ MODULES = (
     endpoints,
     pages,
     undo_pages,
+    knowledge_pages,
+    knowledge_job_pages,
 )
 
 

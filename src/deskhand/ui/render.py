@@ -23,7 +23,12 @@ from deskhand.ui.static_files import static_url
 
 PACKAGE = Path(__file__).resolve().parent.parent
 
-NAVIGATION = (("Executions", "/executions"), ("Approvals", "/approvals"), ("Schedules", "/schedules"))
+NAVIGATION = (
+    ("Executions", "/executions"),
+    ("Approvals", "/approvals"),
+    ("Schedules", "/schedules"),
+    ("Knowledge", "/knowledge"),
+)
 
 SECURITY_HEADERS = {
     "Content-Security-Policy": (
