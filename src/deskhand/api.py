@@ -27,6 +27,7 @@ from deskhand.access.people.pages import router as people_pages
 from deskhand.access.sso.endpoints import router as sso_router
 from deskhand.access.trail import platform_router as platform_audit_router
 from deskhand.access.trail import router as audit_router
+from deskhand.agents.console.pages import router as agent_pages
 from deskhand.agents.endpoints import router as agents_router
 from deskhand.agents.templates.endpoints import router as agent_templates_router
 from deskhand.approvals.endpoints import router as approvals_router
@@ -175,6 +176,7 @@ ROUTERS = (
     tenant_pages,
     undo_pages,
     execution_pages,
+    agent_pages,
     approval_links,
     approval_pages,
     schedule_pages,

@@ -214,6 +214,14 @@ operator        POST /executions/{execution_id}/retry
 operator        POST /executions/{execution_id}/dismiss
 operator        GET /executions/{execution_id}/undo
 operator        POST /executions/{execution_id}/undo
+viewer          GET /agents
+viewer          GET /agents/{agent_id}
+operator        POST /agents/{agent_id}/activate
+operator        POST /agents/{agent_id}/suspend
+operator        POST /agents/{agent_id}/resume
+operator        POST /agents/{agent_id}/delete
+viewer          GET /agents/{agent_id}/versions
+editor          POST /agents/{agent_id}/versions/{number}/rollback
 operator        GET /agents/{agent_id}/versions/{number}/undo
 operator        POST /agents/{agent_id}/versions/{number}/undo
 anybody         GET /approvals
@@ -275,6 +283,11 @@ FORMS: dict[str, dict[str, str]] = {
     "{execution_id}/undo": {"digest": "0" * 64},
     "{number}/undo": {**SINCE, "digest": "0" * 64},
     "/knowledge/imports": {"kind": "embeddings"},
+    "{agent_id}/activate": {"revision": "1"},
+    "{agent_id}/suspend": {"revision": "1"},
+    "{agent_id}/resume": {"revision": "1"},
+    "{agent_id}/delete": {"revision": "1"},
+    "/rollback": {"revision": "1"},
     "/batch": {"id": "00000000-0000-0000-0000-000000000000", "digest": "0" * 64},
     "{approval_id}/approve": {"digest": "0" * 64},
     "{approval_id}/decline": {"digest": "0" * 64, "reason": "No."},

@@ -25,6 +25,7 @@ PACKAGE = Path(__file__).resolve().parent.parent
 
 NAVIGATION = (
     ("Executions", "/executions"),
+    ("Agents", "/agents"),
     ("Approvals", "/approvals"),
     ("Schedules", "/schedules"),
     ("Knowledge", "/knowledge"),

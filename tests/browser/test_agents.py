@@ -1,0 +1,126 @@
+"""Agents in a real browser: looked at, compared, rolled back, switched on and off, on a wide screen and on a phone."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx2
+import pytest
+from playwright.async_api import Browser, Page, expect
+from tests.conftest import DatabaseUrls
+from tests.support.api import Api, running_api
+from tests.support.people import account, browser
+
+from deskhand.kit.db.session import Database
+from deskhand.ui.csrf import SESSION_COOKIE
+
+PROMPT = "You sort tickets of {{tenant_name}}.\nLook at {{ticket.subject}} first.\nBe short."
+SCRIPT = "<img src=x onerror=window.__ran=1>"
+ACCEPTED = ("403", "409", "412", "422")
+"""Refusals that the tests ask for, and that the browser reports."""
+
+
+@pytest.fixture
+async def api(clean_db: Database, database_urls: DatabaseUrls) -> AsyncIterator[Api]:
+    async with running_api(database_urls.app_url) as running:
+        yield running
+
+
+@pytest.fixture
+async def admin(api: Api) -> httpx2.AsyncClient:
+    """The API of acme's administrator; its desk refuses at once."""
+    return await api.tenant(servicedesk_url="https://127.0.0.1:9")
+
+
+@pytest.fixture
+async def page(api: Api, admin: httpx2.AsyncClient, chromium: Browser) -> AsyncIterator[Page]:
+    """A page of acme's administrator; what the browser complains of fails the test."""
+    del admin  # there must be the tenant first
+    await account(api, "ada@acme.example", acme="tenant_admin")
+    client = await browser(api, "ada@acme.example", "acme")
+    context = await chromium.new_context(
+        viewport={"width": 1360, "height": 900},
+        reduced_motion="reduce",
+        color_scheme="dark" if os.environ.get("DESKHAND_PICTURES_DARK") else "light",
+    )
+    await context.add_cookies([{"name": SESSION_COOKIE, "value": client.cookies[SESSION_COOKIE], "url": api.url}])
+    opened = await context.new_page()
+    opened.set_default_timeout(20_000)
+    complaints: list[str] = []
+    opened.on("console", lambda message: message.type in ("error", "warning") and complaints.append(message.text))
+    opened.on("pageerror", lambda error: complaints.append(str(error)))
+    yield opened
+    await opened.goto("about:blank")
+    await context.close()
+    unasked = [text for text in complaints if not any(one in text for one in ACCEPTED)]
+    assert [text for text in unasked if "ERR_ABORTED" not in text] == []
+
+
+async def picture(page: Page, name: str) -> None:
+    """With DESKHAND_PICTURES naming a folder, take pictures; on a phone nothing may run over the edge."""
+    folder = os.environ.get("DESKHAND_PICTURES")
+    if folder:
+        await page.screenshot(path=Path(folder) / f"agents-{name}.png", full_page=True)
+    await page.set_viewport_size({"width": 390, "height": 844})
+    assert await page.evaluate("document.documentElement.scrollWidth") <= 390, name
+    if folder:
+        await page.screenshot(path=Path(folder) / f"agents-{name}-phone.png", full_page=True)
+    await page.set_viewport_size({"width": 1360, "height": 900})
+
+
+async def test_an_agent_is_found_looked_at_and_led_through_its_life(
+    page: Page, api: Api, admin: httpx2.AsyncClient
+) -> None:
+    schedule = {"trigger_type": "schedule", "schedule_cron": "30 8 * * 1-5", "schedule_timezone": "Europe/Berlin"}
+    triggers = [{"trigger_type": "webhook"}, schedule]
+    made = await api.agent(admin, name="Triage", system_prompt=PROMPT, triggers=triggers)
+    await api.agent(admin, name=f"{SCRIPT} مرحبا 🖨️ " + "long" * 40, description=SCRIPT * 5)
+
+    await page.goto(f"{api.url}/executions")
+    await page.get_by_role("navigation", name="Main").get_by_role("link", name="Agents").click()
+    await expect(page.locator(".list tbody tr")).to_have_count(2)
+    await picture(page, "list")
+    await page.get_by_label("Search").fill("triage")
+    await page.keyboard.press("Enter")
+    await expect(page.locator(".list tbody tr")).to_have_count(1)
+    await page.get_by_role("link", name="Triage").click()
+
+    await expect(page.get_by_role("heading", name="Triage")).to_be_visible()
+    await expect(page.locator("#state")).to_have_text("Draft")
+    await expect(page.locator(".times li")).to_have_count(5)
+    await page.get_by_text("As the model reads it").click()
+    await expect(page.locator("#sample pre")).to_contain_text("Look at Printer on floor 3")
+    await picture(page, "agent")
+
+    await page.get_by_role("button", name="Activate").click()
+    await expect(page.locator("#state")).to_have_text("Active")
+    await expect(page.locator("#warnings")).to_be_visible()
+    await page.get_by_role("button", name="Suspend").click()
+    await expect(page.locator("#done")).to_have_text("It is suspended: its triggers are ignored.")
+    await page.get_by_text("Delete…").click()
+    await expect(page.locator("#will-delete")).to_contain_text("It never runs again")
+    await page.get_by_role("button", name="Delete Triage for good").click()
+    await expect(page.locator("#state")).to_have_text("Deleted")
+    assert await page.evaluate("Boolean(window.__ran)") is False
+    assert made["id"] in page.url
+
+
+async def test_a_version_is_compared_with_now_and_taken_back(page: Page, api: Api, admin: httpx2.AsyncClient) -> None:
+    made = await api.agent(admin, name="Triage", system_prompt=PROMPT)
+    changed = PROMPT.replace("Be short.", "Be exact.\nName what you do not know.")
+    await admin.patch(
+        f"/api/v1/agents/{made['id']}", json={"system_prompt": changed, "llm_config": {"model": "gpt-4o"}}
+    )
+    await page.goto(f"{api.url}/agents/{made['id']}")
+    await page.get_by_role("link", name="Versions").click()
+    await expect(page.locator(".list tbody tr")).to_have_count(2)
+    await page.get_by_role("link", name="Compare version 1 with now").click()
+    await expect(page.locator(".diff del")).to_have_text(["Be short."])
+    await expect(page.locator(".diff ins")).to_have_text(["Be exact.", "Name what you do not know."])
+    await expect(page.locator(".change tbody tr th").first).to_have_text("Model settings · model")
+    await picture(page, "versions")
+    await page.get_by_role("button", name="Roll back to version 1").click()
+    await expect(page.locator("#done")).to_contain_text("this is a new version")
+    await expect(page.locator("#prompt")).to_have_text(PROMPT)
