@@ -52,7 +52,9 @@ def main() -> None:
 
 @app.command("import-tickets")
 def import_tickets(  # noqa: PLR0917 - options of a command
-    source: str = typer.Argument(..., help="A .json, .jsonl, .csv, .tsv or .txt file, or a connected desk's name."),
+    source: str = typer.Argument(
+        ..., help="A .json, .jsonl, .csv, .tsv, .txt, .xlsx, .xls or .ods file, or a connected desk's name."
+    ),
     tenant: str = TENANT,
     since: datetime | None = typer.Option(
         None, help="From a desk: tickets resolved since (UTC). Left out: where the last import ended, else all."
@@ -157,7 +159,9 @@ async def _from_desk(
 
 @app.command("import-articles")
 def import_articles(  # noqa: PLR0917 - options of a command
-    path: Path = typer.Argument(..., exists=True, help="A file or a directory of Markdown, HTML, JSON or CSV."),
+    path: Path = typer.Argument(
+        ..., exists=True, help="A file or a directory of Markdown, HTML, Word, PDF, JSON, CSV, Excel."
+    ),
     tenant: str = TENANT,
     company: str | None = COMPANY,
     company_id: str | None = COMPANY_ID,
@@ -179,7 +183,7 @@ def import_articles(  # noqa: PLR0917 - options of a command
 
 @app.command("import-systems")
 def import_systems(  # noqa: PLR0917 - options of a command
-    path: Path = typer.Argument(..., exists=True, help="A .csv, .json or .jsonl file."),
+    path: Path = typer.Argument(..., exists=True, help="A .csv, .xlsx, .json or .jsonl file."),
     tenant: str = TENANT,
     company: str | None = COMPANY,
     company_id: str | None = COMPANY_ID,
@@ -228,6 +232,9 @@ def _import(installation: Installation, tenant_id: str, what: str, work: Import)
     if report.ignored_columns:
         names = escape(", ".join(report.ignored_columns))
         out.print(f"Columns that were not used: {names}", highlight=False, soft_wrap=True)
+    if report.unread_sheets:
+        sheets = escape(", ".join(report.unread_sheets))
+        out.print(f"Sheets that were not read: {sheets}", highlight=False, soft_wrap=True)
     for problem in report.problems[:20]:
         err.print(f"  {escape(str(problem))}", highlight=False, soft_wrap=True)
     if report.ended_early:

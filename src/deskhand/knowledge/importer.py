@@ -30,7 +30,8 @@ from deskhand.knowledge.exports.columns import (
     plain_name,
 )
 from deskhand.knowledge.exports.dates import DateOrder
-from deskhand.knowledge.exports.files import read_rows
+from deskhand.knowledge.exports.files import opened_rows
+from deskhand.knowledge.exports.spool import spooled
 from deskhand.knowledge.exports.survey import survey
 from deskhand.knowledge.exports.tickets import TicketFields, ticket_fields
 from deskhand.knowledge.identity import DESK_SOURCE
@@ -153,18 +154,20 @@ async def import_tickets(
     defaults = {"tool_type": tool_type or await _default_desk(db, tenant_id)}
     if source is not None:
         defaults["source"] = source
-    overview = survey(path.name, read_rows(path, vocabulary), vocabulary)
-    # The file as a whole shows the order of day and month: one date with a 13 in it settles all the others.
-    order = dates or overview.order
-    importing = Import(
-        db, tenant_id, _TICKETS, on_error=on_error, embedder=embedder, progress=progress,
-        prepare=lambda row: TicketFields(
-            of_company(ticket_fields({**defaults, **row}, vocabulary=vocabulary, order=order), company)
-        ),
-        why_not=await _kept_out(db, tenant_id),
-    )  # fmt: skip
-    importing.report.ignored_columns = list(overview.ignored)
-    return await importing.run(read_rows(path, vocabulary))
+    with opened_rows(path, vocabulary) as file:
+        overview = survey(path.name, file.rows(), vocabulary)
+        # The file as a whole shows the order of day and month: one date with a 13 in it settles all the others.
+        order = dates or overview.order
+        importing = Import(
+            db, tenant_id, _TICKETS, on_error=on_error, embedder=embedder, progress=progress,
+            prepare=lambda row: TicketFields(
+                of_company(ticket_fields({**defaults, **row}, vocabulary=vocabulary, order=order), company)
+            ),
+            why_not=await _kept_out(db, tenant_id),
+        )  # fmt: skip
+        importing.report.ignored_columns = list(overview.ignored)
+        importing.report.unread_sheets = list(file.unread_sheets)
+        return await importing.run(file.rows())
 
 
 async def import_articles(
@@ -177,7 +180,7 @@ async def import_articles(
     embedder: Embedder | None = None,
     progress: Progress | None = None,
 ) -> ImportReport:
-    """Import articles from a file or a directory: Markdown, HTML (turned into Markdown), JSON, JSON Lines, CSV.
+    """Import articles from a file or a directory: Markdown, JSON, tables, and HTML, Word and PDF turned into Markdown.
 
     Args:
         db: As ``deskhand_app``.
@@ -194,12 +197,13 @@ async def import_articles(
         UnreadableFileError: A file is not what its name says, is empty, or lacks a column.
     """
     desk = await _default_desk(db, tenant_id)
-    survey(path.name, read_articles(path), ARTICLE_VOCABULARY)
     importing = Import(
         db, tenant_id, _ARTICLES, on_error=on_error, embedder=embedder, progress=progress,
         prepare=lambda row: of_company(row, company, desk=desk), why_not=await _kept_out(db, tenant_id, Effect.SILENCE),
     )  # fmt: skip
-    return await importing.run(read_articles(path))
+    with spooled(read_articles(path)) as articles:
+        survey(path.name, articles(), ARTICLE_VOCABULARY)
+        return await importing.run(articles())
 
 
 async def import_systems(
@@ -219,13 +223,15 @@ async def import_systems(
         UnreadableFileError: The file is not what its name says, is empty, or lacks a column.
     """
     desk = await _default_desk(db, tenant_id)
-    survey(path.name, read_rows(path, SYSTEM_VOCABULARY), SYSTEM_VOCABULARY)
     importing = Import(
         db, tenant_id, _SYSTEMS, on_error=on_error, progress=progress,
         prepare=lambda row: of_company(SYSTEM_VOCABULARY.under_own_names(row), company, desk=desk),
         why_not=await _kept_out(db, tenant_id, Effect.SILENCE),
     )  # fmt: skip
-    return await importing.run(read_rows(path, SYSTEM_VOCABULARY))
+    with opened_rows(path, SYSTEM_VOCABULARY) as file:
+        survey(path.name, file.rows(), SYSTEM_VOCABULARY)
+        importing.report.unread_sheets = list(file.unread_sheets)
+        return await importing.run(file.rows())
 
 
 async def _kept_out(db: Database, tenant_id: str, *effects: Effect) -> Callable[[dict[str, Any]], str | None]:

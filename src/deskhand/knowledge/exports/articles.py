@@ -1,7 +1,8 @@
-"""Articles out of files: Markdown, HTML, JSON, JSON Lines, CSV."""
+"""Articles out of files: Markdown, HTML, Word, PDF, JSON, JSON Lines, tables."""
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 from deskhand.kit.markdown import clean_html
 from deskhand.knowledge.exports import ExportRow, UnreadableFileError
+from deskhand.knowledge.exports.apart import Kind, read_apart
 from deskhand.knowledge.exports.columns import ARTICLE_VOCABULARY
 from deskhand.knowledge.exports.files import DATA_SUFFIXES, read_rows
 from deskhand.plugins.text import html_to_markdown
@@ -17,7 +19,9 @@ _TITLE = re.compile(r"<title[^<>]{0,200}>", re.IGNORECASE)
 _TITLE_END = re.compile("</title>", re.IGNORECASE)
 _FRONT_MATTER = re.compile(r"---[ \t]*\n(.*?)\n---[ \t]*(?:\n|$)", re.DOTALL)
 _TABLES = DATA_SUFFIXES - {".txt", ".tsv"}
-_ARTICLE_SUFFIXES = _TABLES | {".md", ".markdown", ".html", ".htm"}
+_PAPERS: dict[str, Kind] = {".docx": "word", ".docm": "word", ".pdf": "pdf"}
+_ARTICLE_SUFFIXES = _TABLES | {".md", ".markdown", ".html", ".htm", *_PAPERS}
+_KNOWN = ".md, .html, .docx, .pdf, .json, .jsonl, .csv, .xlsx"
 _ARTICLE_NAMES = {
     "article_id": ("number", "id"),
     "title": ("short_description", "item"),
@@ -27,7 +31,7 @@ _ARTICLE_NAMES = {
 
 
 def read_articles(path: Path) -> Iterator[ExportRow]:
-    """Articles of a file, or of every file below a directory: Markdown, HTML, JSON, JSON Lines, CSV.
+    """Articles of a file, or of every file below a directory: Markdown, HTML, Word, PDF, JSON, JSON Lines, tables.
 
     Markdown may begin with front matter (``article_id``, ``title``, ``tags``, ``url``, ``source``); without it the
     file's name is the id and the first heading the title. In data files a field ``html`` is turned into Markdown.
@@ -37,21 +41,23 @@ def read_articles(path: Path) -> Iterator[ExportRow]:
     """
     files = _article_files(path) if path.is_dir() else [path]
     if not files:
-        raise UnreadableFileError(f"{path} holds no article (.md, .html, .json, .jsonl, .csv).")
+        raise UnreadableFileError(f"{path} holds no article ({_KNOWN}).")
     for number, file in enumerate(files, start=1):
         if file.suffix.lower() in _TABLES:
             for row in read_rows(file, ARTICLE_VOCABULARY):
                 data = None if row.data is None else _article_fields(row.data)
                 yield ExportRow(f"{file.name}, {row.where}", data, row.error, number / len(files))
+        elif (kind := _PAPERS.get(file.suffix.lower())) is not None:
+            yield _read_paper(kind, file, number / len(files))
         else:
             yield _read_document(file, number / len(files))
 
 
 def _article_files(path: Path) -> list[Path]:
     files = (file for file in path.rglob("*") if file.is_file() and file.suffix.lower() in _ARTICLE_SUFFIXES)
-    # A folder's readme is about the folder. Sorted, so that a repeated import reports in the same order on each
-    # machine.
-    return sorted(file for file in files if file.name.lower() != "readme.md")
+    # A folder's readme is about the folder, and "~$name.docx" is a lock of whoever has the document open. Sorted, so
+    # that a repeated import reports in the same order on each machine.
+    return sorted(file for file in files if file.name.lower() != "readme.md" and not file.name.startswith("~$"))
 
 
 def _article_fields(data: dict[str, Any]) -> dict[str, Any]:
@@ -77,9 +83,30 @@ def _read_document(path: Path, fraction: float) -> ExportRow:
     elif path.suffix.lower() in {".md", ".markdown"}:
         fields, body = _front_matter(text)
     else:
-        return ExportRow(path.name, None, "is none of .md, .html, .json, .jsonl, .csv", fraction)
+        return ExportRow(path.name, None, f"is none of {_KNOWN}", fraction)
+    return _document(path, fields, fields.get("title") or _heading(body) or path.stem, body, fraction)
+
+
+def _read_paper(kind: Kind, path: Path, fraction: float) -> ExportRow:
+    """A Word document or a PDF; one that cannot be read is one article of a folder."""
+    try:
+        with read_apart(kind, path) as written:
+            paper = json.loads(written.readline())
+    except UnreadableFileError as error:
+        return ExportRow(path.name, None, error.detail, fraction)
+    body = _page_to_markdown(paper["html"])
+    if not body:
+        return ExportRow(path.name, None, "holds no text", fraction)
+    # What a program has written into the file's properties is often the name of its first template.
+    return _document(path, {}, _heading(body) or paper.get("title") or path.stem, body, fraction)
+
+
+def _heading(body: str) -> str:
     heading = re.search(r"^#{1,3}\s+(.+)$", body, re.MULTILINE)
-    title = fields.get("title") or (heading.group(1).strip() if heading else path.stem)
+    return heading.group(1).strip() if heading else ""
+
+
+def _document(path: Path, fields: dict[str, str], title: str, body: str, fraction: float) -> ExportRow:
     return ExportRow(
         path.name,
         # The file's name is the id unless the file says otherwise, so that importing a folder again renews its

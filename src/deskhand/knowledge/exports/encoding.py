@@ -21,11 +21,11 @@ _MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 _OTHER_FILES = {
-    b"PK\x03\x04": "an Excel workbook or another archive; save the sheet as CSV (UTF-8)",
-    b"\xd0\xcf\x11\xe0": "an old Excel workbook; save the sheet as CSV (UTF-8)",
+    b"PK\x03\x04": "an archive; an Excel workbook is read where its name ends in .xlsx",
+    b"\xd0\xcf\x11\xe0": "an old Excel workbook, which is read where its name ends in .xls",
     b"%PDF": "a PDF; export CSV or JSON instead",
     b"\x1f\x8b": "compressed; unpack it first",
-    b"<": "HTML or XML; export CSV or JSON instead",
+    b"<": "HTML or XML; open it in a spreadsheet and save it as .xlsx, or export CSV or JSON",
 }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import re
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import BinaryIO, TextIO
 
 from deskhand.kit.storable import storable_text
@@ -72,7 +72,7 @@ def read_table(text: TextIO, raw: BinaryIO, size: int, vocabulary: Vocabulary) -
     separator = _separator(lines, vocabulary)
     reader = csv.reader(lines, delimiter=separator, strict=True)
     names: list[str] | None = None
-    skip = _lines_before_header(lines.peek(_SAMPLE_LINES), separator, vocabulary)
+    skip = header_place(_cells(lines.peek(_SAMPLE_LINES), separator), vocabulary)
     while True:
         lines.begin()
         first = lines.number + 1
@@ -89,12 +89,13 @@ def read_table(text: TextIO, raw: BinaryIO, size: int, vocabulary: Vocabulary) -
         if not any(cell.strip() for cell in cells) or first <= skip:
             continue
         if names is None:
-            names = _header(cells)
+            names = header_names(cells)
             continue
-        yield _row(cells, names, f"line {lines.number}", raw.tell() / size)
+        yield table_row(cells, names, f"line {lines.number}", raw.tell() / size)
 
 
-def _row(cells: list[str], names: list[str], where: str, fraction: float) -> ExportRow:
+def table_row(cells: list[str], names: list[str], where: str, fraction: float) -> ExportRow:
+    """A row of a table under the names of its header; an empty cell is left out."""
     # Empty cells at the end are a spreadsheet's habit; full ones mean that the row was split at the wrong place.
     beyond = [cell for cell in cells[len(names) :] if cell.strip()]
     if beyond:
@@ -112,7 +113,8 @@ def _row(cells: list[str], names: list[str], where: str, fraction: float) -> Exp
     return ExportRow(where, dict(row), fraction=fraction)
 
 
-def _header(cells: list[str]) -> list[str]:
+def header_names(cells: list[str]) -> list[str]:
+    """What the columns are called; those without a name are counted."""
     names = [storable_text(cell).strip() for cell in cells]
     while names and not names[-1]:
         names.pop()
@@ -129,26 +131,30 @@ def _separator(lines: _Lines, vocabulary: Vocabulary) -> str:
         next(lines)
         return said.group(1)
     # By what is understood and not by what occurs most: a German header may hold more commas than semicolons.
-    return max(_SEPARATORS, key=lambda one: max(_understood(cells, vocabulary) for cells in _cells(sample, one)))
+    return max(_SEPARATORS, key=lambda one: max(_worth(cells, vocabulary) for cells in _cells(sample, one)))
 
 
-def _lines_before_header(sample: list[str], separator: str, vocabulary: Vocabulary) -> int:
-    """Lines of a title above the header, as reports have it; none where the first row is as good as any."""
-    best, place = (0, 0), 0
-    for number, cells in enumerate(_cells(sample, separator), start=1):
-        worth = _understood(cells, vocabulary)
-        if worth[0] > best[0]:
-            best, place = worth, number
-    return max(0, place - 1)
+def header_place(rows: Iterable[list[str]], vocabulary: Vocabulary) -> int:
+    """How many rows of a title stand above the header, as reports have it; none where the first is as good as any."""
+    best, place = 0, 0
+    for number, cells in enumerate(rows):
+        known = len(fields_known(cells, vocabulary))
+        if known > best:
+            best, place = known, number
+    return place
 
 
 def _cells(sample: list[str], separator: str) -> list[list[str]]:
     return [next(csv.reader([line], delimiter=separator), []) for line in sample]
 
 
-def _understood(cells: list[str], vocabulary: Vocabulary) -> tuple[int, int]:
-    known = {field for cell in cells if (field := vocabulary.field_of(cell)) is not None}
-    return len(known), len(cells)
+def _worth(cells: list[str], vocabulary: Vocabulary) -> tuple[int, int]:
+    return len(fields_known(cells, vocabulary)), len(cells)
 
 
-__all__ = ["read_table"]
+def fields_known(cells: list[str], vocabulary: Vocabulary) -> set[str]:
+    """Our fields among the cells of what may be a header."""
+    return {field for cell in cells if (field := vocabulary.field_of(cell)) is not None}
+
+
+__all__ = ["fields_known", "header_names", "header_place", "read_table", "table_row"]
