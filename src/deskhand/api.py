@@ -45,6 +45,9 @@ from deskhand.errors import UnavailableError
 from deskhand.executions.console.pages import router as execution_pages
 from deskhand.executions.endpoints import router as executions_router
 from deskhand.intake.book import TriggerBook
+from deskhand.intake.console.deliveries import router as delivery_pages
+from deskhand.intake.console.desks import router as desk_pages
+from deskhand.intake.console.setup import router as desk_setup_pages
 from deskhand.intake.door import WebhookDoor
 from deskhand.intake.endpoints import IntakeState
 from deskhand.intake.endpoints import router as webhooks_router
@@ -174,6 +177,9 @@ ROUTERS = (
     key_pages,
     audit_pages,
     tenant_pages,
+    desk_pages,
+    desk_setup_pages,
+    delivery_pages,
     undo_pages,
     execution_pages,
     agent_pages,

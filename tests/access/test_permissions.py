@@ -122,6 +122,17 @@ platform_admin  GET /api/v1/identity-providers
 platform_admin  POST /api/v1/identity-providers
 platform_admin  PATCH /api/v1/identity-providers/{installation_provider_id}
 platform_admin  DELETE /api/v1/identity-providers/{installation_provider_id}
+administrator   GET /tenants/{tenant_id}/desks
+administrator   GET /tenants/{tenant_id}/desks/{tool_type}
+administrator   POST /tenants/{tenant_id}/desks/{tool_type}
+administrator   POST /tenants/{tenant_id}/desks/{tool_type}/test
+administrator   POST /tenants/{tenant_id}/desks/{tool_type}/default
+administrator   GET /tenants/{tenant_id}/desks/{tool_type}/disconnect
+administrator   POST /tenants/{tenant_id}/desks/{tool_type}/disconnect
+administrator   GET /tenants/{tenant_id}/desks/{tool_type}/setup
+administrator   GET /tenants/{tenant_id}/desks/{tool_type}/heard
+administrator   POST /tenants/{tenant_id}/desks/{tool_type}/secret
+administrator   POST /tenants/{tenant_id}/desks/{tool_type}/store-secret
 administrator   GET /tenants/{tenant_id}/api-keys
 administrator   POST /tenants/{tenant_id}/api-keys
 administrator   POST /tenants/{tenant_id}/api-keys/{key_id}/rotate
@@ -245,6 +256,7 @@ viewer          GET /knowledge/imports
 operator        POST /knowledge/imports
 operator        POST /knowledge/imports/{job_id}/pause
 operator        POST /knowledge/imports/{job_id}/resume
+viewer          GET /deliveries
 viewer          GET /schedules
 viewer          GET /schedules/preview
 operator        POST /schedules/{agent_id}/{trigger_id}/run

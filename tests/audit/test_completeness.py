@@ -48,6 +48,7 @@ SILENT = {
     "POST /api/v1/schedules/preview": "computes times and stores nothing",
     "POST /api/v1/deliveries/try-filter": "compares a filter with what came in and stores nothing",
     "POST /api/v1/tenants/{tenant_id}/connections/{tool_type}/test": "asks the desk and stores nothing",
+    "POST /tenants/{tenant_id}/desks/{tool_type}/test": "asks the desk and stores nothing",
     "POST /api/v1/executions/{execution_id}/undo/preview": "asks the desk and stores nothing",
     "POST /api/v1/agents/{agent_id}/versions/{number}/undo/preview": "asks the desk and stores nothing",
     "POST /agents/{agent_id}/webhook": "deliveries are a log of their own (webhook_deliveries)",
@@ -221,6 +222,19 @@ class World:
         await account(self.api, email, acme="operator")
         return {**asked, "token": await mailed_link(self.api.db, "acme", asked["approval_id"], email)}
 
+    async def second_desk(self) -> dict[str, str]:
+        extras = {"zendesk": {"zendesk_client_id": "deskhand", "zendesk_url": NOWHERE}}
+        body = {"zendesk_subdomain": "acme", "zendesk_api_token": "t" * 30, "connection_extras": extras}
+        answer = await self.clients["key"].patch("/api/v1/tenants/acme", json=body)
+        assert answer.status_code == 200, answer.text
+        return {"tool_type": "zendesk"}
+
+    async def second_desk_as_default(self) -> dict[str, str]:
+        await self.second_desk()
+        answer = await self.clients["key"].patch("/api/v1/tenants/acme", json={"tool_type": "zendesk"})
+        assert answer.status_code == 200, answer.text
+        return {"tool_type": "servicedesk_plus"}
+
     async def changed_agent(self) -> dict[str, str]:
         ids = await self.new_agent()
         await self.clients["key"].patch(
@@ -229,6 +243,7 @@ class World:
         return ids
 
 
+NOWHERE = "http://127.0.0.1:9"
 Prepare = Callable[[World], Awaitable[dict[str, str]]]
 
 
@@ -256,6 +271,13 @@ def _passwords(ids: dict[str, str]) -> dict[str, Any]:
         "password": "glacier whistle tandem orchid",
         "again": "glacier whistle tandem orchid",
     }
+
+
+ZENDESK = {"subdomain": "acme", "api_token": "t" * 30, "client_id": "deskhand", "url": NOWHERE}
+
+
+def _zendesk(_: dict[str, str]) -> dict[str, Any]:
+    return {f"desk.zendesk_{name}": text for name, text in ZENDESK.items()}
 
 
 SHOWN = {"digest": "0" * 64}
@@ -412,6 +434,19 @@ STEPS = {
     "POST /tenants/{tenant_id}/people/{person_id}/remove": Step(("person.remove",), who="ann", prepare=World.member),
     "POST /tenants/{tenant_id}/invitations/{invitation_id}/withdraw": Step(
         ("person.invite_withdraw",), who="ann", prepare=World.invitation
+    ),
+    "POST /tenants/{tenant_id}/desks/{tool_type}": Step(("tenant.update",), _zendesk, "ann", World.second_desk),
+    "POST /tenants/{tenant_id}/desks/{tool_type}/secret": Step(
+        ("tenant.update",), who="ann", prepare=World.second_desk
+    ),
+    "POST /tenants/{tenant_id}/desks/{tool_type}/store-secret": Step(
+        ("tenant.update",), lambda _: {"secret": "sb3Pzq0vJ8mYwT5uK1nRf7dC2xG9hLaE"}, "ann", World.second_desk
+    ),
+    "POST /tenants/{tenant_id}/desks/{tool_type}/default": Step(
+        ("tenant.update",), who="ann", prepare=World.second_desk_as_default
+    ),
+    "POST /tenants/{tenant_id}/desks/{tool_type}/disconnect": Step(
+        ("tenant.update",), who="ann", prepare=World.second_desk
     ),
     "POST /tenants/{tenant_id}/api-keys": Step(
         ("api_key.create",), lambda _: {"name": "n", "role": "viewer", "days": "30"}, "ann"

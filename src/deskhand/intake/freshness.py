@@ -14,8 +14,9 @@ from typing import Any
 
 import asyncpg
 
-from deskhand.errors import RateLimitedError, SignatureError
-from deskhand.intake.book import DEFAULT_WEBHOOKS_PER_MINUTE, TriggerBook
+from deskhand.errors import BadRequestError, DeskhandError, RateLimitedError, SignatureError
+from deskhand.intake.book import DEFAULT_WEBHOOKS_PER_MINUTE, DeskAddress, TriggerBook
+from deskhand.intake.heard import Heard, LastHeard
 from deskhand.intake.reading import TICKET_CHARACTERS
 from deskhand.intake.schemas import DeliveryAnswer, Outcome
 from deskhand.intake.verification import refuse_unknown_address, verify_delivery
@@ -81,6 +82,7 @@ class HistoryBell:
         self._limits = limits
         self._clock = clock
         self._refusal = refusal
+        self.last_heard = LastHeard()
         self._reports = GroupCommit(partial(_store, pool), order=lambda report: report.order)
 
     async def ring(
@@ -110,9 +112,23 @@ class HistoryBell:
                 raise refuse_unknown_address(request, plugins=self._book.desks, now=self._clock())
             verify_delivery(request, secrets=address.secrets, plugins=(address.plugin,), now=self._clock())
         except SignatureError as error:
+            if address is not None:
+                self._keep(tenant_id, tool_type, error)
             words, seconds = self._refusal
             await asyncio.sleep(max(0.0, seconds - (time.monotonic() - arrived_at)))
             raise SignatureError(words) from error
+        try:
+            answer = await self._take(address, tenant_id, tool_type, request)
+        except (RateLimitedError, BadRequestError) as error:
+            self._keep(tenant_id, tool_type, error)
+            raise
+        heard = Heard(at=self._clock(), outcome=answer.status, reason=answer.reason)
+        self.last_heard.keep(tenant_id, tool_type, heard)
+        return answer
+
+    async def _take(
+        self, address: DeskAddress, tenant_id: str, tool_type: str, request: WebhookRequest
+    ) -> DeliveryAnswer:
         per_minute = int(address.rate_limits.get("webhooks_per_minute", DEFAULT_WEBHOOKS_PER_MINUTE))
         wait = self._limits.wait_for(tenant_id, per_minute=per_minute)
         if wait > 0:
@@ -124,6 +140,11 @@ class HistoryBell:
         why = address.why_silent(event)
         await self.ring(tenant_id, tool_type, event, is_silent=why is not None)
         return DeliveryAnswer(status=Outcome.IGNORED, reason=why or NO_AGENT)
+
+    def _keep(self, tenant_id: str, tool_type: str, error: DeskhandError) -> None:
+        """Remember a refusal, in the words that the sender is not told."""
+        heard = Heard(at=self._clock(), outcome=Outcome.REJECTED, reason=error.detail, http_status=error.status)
+        self.last_heard.keep(tenant_id, tool_type, heard)
 
 
 async def _store(pool: asyncpg.Pool[asyncpg.Record], reports: Sequence[Report]) -> Sequence[None]:

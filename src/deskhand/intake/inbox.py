@@ -33,6 +33,7 @@ from deskhand.intake.book import KnownTrigger, TriggerBook
 from deskhand.intake.echo import could_be_known, is_echo
 from deskhand.intake.filtering import facts_of
 from deskhand.intake.freshness import HistoryBell
+from deskhand.intake.heard import Heard
 from deskhand.intake.notes import change_of, why_no_word
 from deskhand.intake.reading import Reading, describe, read_delivery
 from deskhand.intake.repository import Arrival, Delivery
@@ -105,6 +106,10 @@ class Inbox:
         self._bell = HistoryBell(pool, book, limits=self._limits, clock=clock, refusal=(REFUSED, REFUSAL_SECONDS))
         self._intake = GroupCommit(partial(repository.accept, pool), order=lambda arrival: arrival.order)
 
+    def last_heard(self, tenant_id: str, tool_type: str) -> Heard | None:
+        """The last delivery to a desk's own address at which no agent listened, if this process heard one."""
+        return self._bell.last_heard.of(tenant_id, tool_type)
+
     async def receive_for_agent(self, agent_id: UUID, request: WebhookRequest) -> DeliveryAnswer:
         """A delivery to an agent's own webhook.
 
@@ -134,7 +139,7 @@ class Inbox:
             # One secret stands for the whole tenant, so it is tried once, however many agents listen.
             candidates = [(trigger, trigger.tenant_secrets) for trigger in known[:1]]
             plugins = known[0].plugins_for(tool_type) if known else self._book.desks
-            _, verified = await self._authenticate(candidates, request, plugins)
+            _, verified = await self._authenticate(candidates, request, plugins, tool_type=tool_type)
             answers: list[DeliveryAnswer] = []
             refusals: list[DeskhandError] = []
             for trigger in known:
@@ -186,6 +191,8 @@ class Inbox:
         candidates: Sequence[tuple[KnownTrigger, Sequence[str]]],
         request: WebhookRequest,
         plugins: Sequence[type[TicketingToolPlugin]],
+        *,
+        tool_type: str | None = None,
     ) -> tuple[KnownTrigger, VerifiedWebhook]:
         """Which trigger is meant; an agent may have several behind its address, and the signature says which.
 
@@ -204,7 +211,9 @@ class Inbox:
         if failure is None:
             failure = refuse_unknown_address(request, plugins=plugins, now=self._clock())
         else:
-            await self._refuse(candidates[0][0], describe(request), failure, may_flood=True)
+            # At a desk's own address the record says which desk's: whoever sets it up looks for it there.
+            unproven = replace(describe(request), tool_type=tool_type)
+            await self._refuse(candidates[0][0], unproven, failure, may_flood=True)
         await asyncio.sleep(max(0.0, REFUSAL_SECONDS - (time.monotonic() - arrived_at)))
         raise SignatureError(REFUSED) from failure
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import asyncpg
-from sqlalchemy import func, select, tuple_
+from sqlalchemy import and_, func, or_, select, tuple_
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 
-from deskhand.agents.models import AgentTrigger
+from deskhand.agents.models import Agent, AgentTool, AgentTrigger
+from deskhand.agents.schemas import AgentStatus
 from deskhand.intake.echo import Write
 from deskhand.intake.models import WebhookDelivery
 from deskhand.intake.schemas import DeliveryAnswer, DeliveryFilters, DeliveryRecord, Outcome
@@ -40,6 +43,9 @@ class TriggerRow:
     note_word: str | None = None
     event_filter: dict[str, Any] | None = None
 
+
+LOOKED_THROUGH = 5_000
+"""Deliveries among which a desk's newest is looked for: a page that waits for one asks every two seconds."""
 
 # Where the SQL functions call a column otherwise than the field is called here.
 _COLUMNS = {"tenant_tool_type": "tool_type"}
@@ -196,6 +202,26 @@ def _answer(row: asyncpg.Record) -> DeliveryAnswer:
     return DeliveryAnswer(status=Outcome(row["outcome"]), execution_id=row["execution_id"], reason=row["reason"])
 
 
+async def agents_by_tool(session: AsyncSession) -> dict[str, list[str]]:
+    """The names of the tenant's agents, by each tool that they were granted."""
+    query = (
+        select(AgentTool.tool_id, Agent.name)
+        .join(Agent, Agent.id == AgentTool.agent_id)
+        .where(Agent.status != AgentStatus.INACTIVE.value)
+        .order_by(Agent.name, Agent.id)
+    )
+    named: dict[str, list[str]] = {}
+    for tool_id, name in (await session.execute(query)).all():
+        named.setdefault(tool_id, []).append(name)
+    return named
+
+
+async def agent_names(session: AsyncSession, ids: Collection[UUID]) -> dict[UUID, str]:
+    """What these agents are called."""
+    rows = (await session.execute(select(Agent.id, Agent.name).where(Agent.id.in_(ids)))).all()
+    return {row.id: row.name for row in rows}
+
+
 async def list_deliveries(
     session: AsyncSession, filters: DeliveryFilters, *, limit: int, cursor: str | None
 ) -> Page[DeliveryRecord]:
@@ -213,6 +239,10 @@ async def list_deliveries(
         query = query.where(WebhookDelivery.trigger_id == filters.trigger_id)
     if filters.outcome is not None:
         query = query.where(WebhookDelivery.outcome == filters.outcome.value)
+    if filters.tool_type is not None:
+        on_desk = select(AgentTool.agent_id).where(AgentTool.tool_id == filters.tool_type)
+        unread = and_(WebhookDelivery.tool_type.is_(None), AgentTrigger.agent_id.in_(on_desk))
+        query = query.where(or_(WebhookDelivery.tool_type == filters.tool_type, unread))
     position = (WebhookDelivery.received_at, WebhookDelivery.id)
     if after := decode_cursor(cursor, datetime, UUID):
         query = query.where(tuple_(*position) < tuple_(*after))
@@ -220,6 +250,32 @@ async def list_deliveries(
     rows = (await session.execute(query.order_by(*(column.desc() for column in position)).limit(limit + 1))).all()
     records = [_record(delivery, agent_id) for delivery, agent_id in rows]
     return cut_page(records, limit, lambda record: (record.received_at, record.id))
+
+
+async def newest_by_desk(session: AsyncSession) -> dict[str, DeliveryRecord]:
+    """The newest delivery of each desk, among the newest of all.
+
+    One that nobody could read counts for each desk of the agent whose address it came to.
+    """
+    newest = (
+        select(WebhookDelivery)
+        .order_by(WebhookDelivery.received_at.desc(), WebhookDelivery.id.desc())
+        .limit(LOOKED_THROUGH)
+        .subquery()
+    )
+    delivery = aliased(WebhookDelivery, newest)
+    desk = func.coalesce(delivery.tool_type, AgentTool.tool_id)
+    unread = and_(AgentTool.agent_id == AgentTrigger.agent_id, delivery.tool_type.is_(None))
+    query = (
+        select(desk, delivery, AgentTrigger.agent_id)
+        .join(AgentTrigger, AgentTrigger.id == delivery.trigger_id)
+        .outerjoin(AgentTool, unread)
+        .where(desk.is_not(None))
+        .ext(distinct_on(desk))
+        .order_by(desk, delivery.received_at.desc(), delivery.id.desc())
+    )
+    rows = (await session.execute(query)).all()
+    return {tool_type: _record(delivery, agent_id) for tool_type, delivery, agent_id in rows}
 
 
 def _record(delivery: WebhookDelivery, agent_id: UUID) -> DeliveryRecord:

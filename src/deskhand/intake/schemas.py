@@ -9,6 +9,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 
 from deskhand.kit.page import DEFAULT_LIMIT, PageCursor, PageLimit
+from deskhand.kit.schema import StorableText
 
 
 class Outcome(StrEnum):
@@ -56,6 +57,9 @@ class DeliveryFilters(BaseModel):
     agent_id: UUID | None = Field(None, description="Those to one agent.")
     trigger_id: UUID | None = Field(None, description="Those to one trigger.")
     outcome: Outcome | None = Field(None, description="Those that ended so.")
+    tool_type: StorableText | None = Field(
+        None, max_length=50, description="Those of one desk; one that nobody could read is of each desk of its agent."
+    )
 
 
 class DeliveryQuery(DeliveryFilters):

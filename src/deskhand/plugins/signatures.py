@@ -177,9 +177,11 @@ def _asked(question: Callable[[WebhookRequest], _Answer | None], request: Webhoo
 
 def _check_window(scheme: Scheme, claim: Claim, now: datetime) -> None:
     if claim.sent_at is not None and abs(now - claim.sent_at) > scheme.window:
+        off = (now - claim.sent_at).total_seconds()
         raise SignatureError(
             f"The {scheme.name} timestamp differs from this server's clock by more than"
-            f" {scheme.window.total_seconds():.0f} seconds."
+            f" {scheme.window.total_seconds():.0f} seconds: it is {abs(off):.0f} seconds"
+            f" {'behind' if off > 0 else 'ahead'}."
         )
 
 

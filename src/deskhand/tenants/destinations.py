@@ -52,7 +52,8 @@ def ensure_secrets_stay(
     Args:
         before: As stored.
         after: As it would be.
-        resent: Fields of the request: a secret that came along again is meant for the new host.
+        resent: Fields of the request: a secret that came along again is meant for the new host. Of a secret that has
+            no column that is ``connection_extras``, all of which came, or the one place in it (``place_of``).
 
     Raises:
         InvalidInputError: Names each secret that has to be sent again.
@@ -64,7 +65,7 @@ def ensure_secrets_stay(
         for name, value in destination.secrets.items()
         # A new value was typed by whoever changes the address, who therefore knows it.
         if before[tool_type].secrets.get(name) == value
-        and (name if name in SECRET_FIELDS else "connection_extras") not in resent
+        and not resent & ({name} if name in SECRET_FIELDS else {"connection_extras", place_of(tool_type, name)})
     ]
     if moved:
         raise InvalidInputError(
@@ -78,6 +79,11 @@ def ensure_secrets_stay(
                 for name in moved
             ],
         )
+
+
+def place_of(tool_type: str, name: str) -> str:
+    """What a request calls a secret of a desk: its column, or its place in the extras."""
+    return name if name in SECRET_FIELDS else f"connection_extras/{tool_type}/{name}"
 
 
 def _moved(before: Mapping[str, str], after: Mapping[str, str]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from typing import Any
 from uuid import UUID
 
@@ -89,7 +90,13 @@ class TenantService:
         return tenant
 
     async def update_tenant(
-        self, tenant_id: str, data: TenantConfigUpdate, *, actor: str = "system", may_set_limits: bool = True
+        self,
+        tenant_id: str,
+        data: TenantConfigUpdate,
+        *,
+        actor: str = "system",
+        may_set_limits: bool = True,
+        retyped: Set[str] | None = None,
     ) -> TenantConfig:
         """Change what the request names; connection fields set to null are cleared.
 
@@ -98,6 +105,8 @@ class TenantService:
             data: The changes.
             actor: Who does it, for the audit log.
             may_set_limits: Whether the caller decides how much this tenant may use: the platform does, not the tenant.
+            retyped: Secrets that a person typed, where the request also has stored ones that nobody did; see
+                ``destinations.ensure_secrets_stay``.
 
         Raises:
             ForbiddenError: The request changes a limit, which the caller may not.
@@ -128,7 +137,7 @@ class TenantService:
         if data.rate_limits is not None:
             self._set_limits(tenant, data.rate_limits, allowed=may_set_limits)
         if connects:
-            self._ensure_connections_hold(tenant, before, sent)
+            self._ensure_connections_hold(tenant, before, sent, sent if retyped is None else retyped)
             tenant.history_due_at = utc_now()
         ensure_mail_settings(tenant, self._secrets)
         ensure_outside_settings(tenant, self._secrets)
@@ -138,13 +147,13 @@ class TenantService:
             await self._audit(tenant, actor, "tenant.update", before=facts, fields=sorted(sent))
         return tenant
 
-    async def get_tenant(self, tenant_id: str) -> TenantConfig:
-        """One tenant.
+    async def get_tenant(self, tenant_id: str, *, for_update: bool = False) -> TenantConfig:
+        """One tenant; ``for_update``, where what is stored decides what will be.
 
         Raises:
             NotFoundError: There is no such tenant for this session.
         """
-        return await self._get(tenant_id)
+        return await self._get(tenant_id, for_update=for_update)
 
     async def list_tenants(
         self,
@@ -273,12 +282,14 @@ class TenantService:
         binary = isinstance(TenantConfig.__table__.c[column].type, LargeBinary)
         setattr(tenant, column, token.encode() if binary and token is not None else token)
 
-    def _ensure_connections_hold(self, tenant: TenantConfig, before: dict[str, Destination], sent: set[str]) -> None:
+    def _ensure_connections_hold(
+        self, tenant: TenantConfig, before: dict[str, Destination], sent: set[str], resent: Set[str]
+    ) -> None:
         # Not asked of what was stored before: a desk's package may be gone by now, and names still have to change.
         if "connection_extras" in sent:
             ensure_extras_known(tenant, secrets=self._secrets, plugins=self._plugins)
         after = stored_destinations(tenant, secrets=self._secrets, plugins=self._plugins)
-        ensure_secrets_stay(before, after, resent=sent)
+        ensure_secrets_stay(before, after, resent=resent)
         self._ensure_default_tool_works(tenant)
 
     def _ensure_default_tool_works(self, tenant: TenantConfig) -> None:

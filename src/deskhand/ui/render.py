@@ -29,6 +29,7 @@ NAVIGATION = (
     ("Approvals", "/approvals"),
     ("Schedules", "/schedules"),
     ("Knowledge", "/knowledge"),
+    ("Deliveries", "/deliveries"),
 )
 
 SECURITY_HEADERS = {
