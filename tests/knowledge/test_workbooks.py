@@ -104,6 +104,16 @@ async def test_an_inventory_may_be_a_workbook_too(clean_db: Database, tenant: st
     assert (report.created, report.unread_sheets) == (1, ["Notes"])
 
 
+async def test_what_libreoffice_keeps_says_the_same(clean_db: Database, tenant: str, tmp_path: Path) -> None:
+    path = tmp_path / "history.ods"
+    path.write_bytes(office.open_document({"Legend": LEGEND, "Export": TICKETS}))
+    report = await importer.import_tickets(clean_db, tenant, path, embedder=LexicalOnly())
+    assert (report.created, report.unread_sheets) == (2, ["Legend"])
+    other = written(tmp_path, {"Export": TICKETS})
+    again = await importer.import_tickets(clean_db, tenant, other, embedder=LexicalOnly())
+    assert (again.created, again.updated, again.unchanged) == (0, 0, 2)
+
+
 @pytest.mark.parametrize("name", ["a.xls", "a.xlsx"])
 def test_a_table_of_text_under_a_workbooks_name_is_read_as_the_table_it_is(tmp_path: Path, name: str) -> None:
     path = tmp_path / name

@@ -21,6 +21,7 @@ from deskhand.kit.db.session import Database
 from deskhand.kit.http import HttpClientFactory
 from deskhand.knowledge import importer
 from deskhand.knowledge.exports.dates import DateOrder
+from deskhand.knowledge.exports.proposals import as_options
 from deskhand.knowledge.importer import CompanyOf
 from deskhand.knowledge.schemas import ImportReport
 from deskhand.plugins.registry import PluginManager
@@ -232,6 +233,9 @@ def _import(installation: Installation, tenant_id: str, what: str, work: Import)
     if report.ignored_columns:
         names = escape(", ".join(report.ignored_columns))
         out.print(f"Columns that were not used: {names}", highlight=False, soft_wrap=True)
+    if report.proposed_columns:
+        options = escape(as_options(report.proposed_columns))
+        out.print(f"Some of them may be ours; import again with: {options}", highlight=False, soft_wrap=True)
     if report.unread_sheets:
         sheets = escape(", ".join(report.unread_sheets))
         out.print(f"Sheets that were not read: {sheets}", highlight=False, soft_wrap=True)

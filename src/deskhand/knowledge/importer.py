@@ -166,6 +166,7 @@ async def import_tickets(
             why_not=await _kept_out(db, tenant_id),
         )  # fmt: skip
         importing.report.ignored_columns = list(overview.ignored)
+        importing.report.proposed_columns = dict(overview.proposed)
         importing.report.unread_sheets = list(file.unread_sheets)
         return await importing.run(file.rows())
 

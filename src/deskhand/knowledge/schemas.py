@@ -279,6 +279,7 @@ class ImportReport:
         problems: The first 100 refused rows; ``failed`` counts all.
         cursor: Where a desk's history goes on; None for files and at the end.
         ignored_columns: Columns of a file that were not understood.
+        proposed_columns: What some of them may be: column to field.
         unread_sheets: Sheets of a workbook that hold something else.
         ended_early: Why a desk's history was not read to its end; empty where it was.
     """
@@ -291,6 +292,7 @@ class ImportReport:
     problems: list[ImportProblem] = field(default_factory=list)
     cursor: str | None = None
     ignored_columns: list[str] = field(default_factory=list)
+    proposed_columns: dict[str, str] = field(default_factory=dict)
     unread_sheets: list[str] = field(default_factory=list)
     ended_early: str = ""
 

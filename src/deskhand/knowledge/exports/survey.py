@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from deskhand.knowledge.exports import ExportRow, UnreadableFileError
 from deskhand.knowledge.exports.columns import Vocabulary
 from deskhand.knowledge.exports.dates import DateOrder, date_order
+from deskhand.knowledge.exports.proposals import as_options, proposed
 from deskhand.knowledge.exports.tickets import text_of, understood
 
 _SHOWN = 40
@@ -21,12 +22,14 @@ class Survey:
     Attributes:
         rows: How many rows, bad ones among them.
         ignored: Columns that say nothing to us, in their order.
+        proposed: Column to field, for what may be one that has no column.
         order: What a date such as 03/04/2026 means in it; None where no date tells.
     """
 
     rows: int
     ignored: tuple[str, ...]
     order: DateOrder | None
+    proposed: Mapping[str, str] = field(default_factory=dict)
 
 
 def survey(name: str, rows: Iterable[ExportRow], vocabulary: Vocabulary) -> Survey:
@@ -55,14 +58,16 @@ def survey(name: str, rows: Iterable[ExportRow], vocabulary: Vocabulary) -> Surv
         because = f" that can be read ({first_fault})" if first_fault else ""
         raise UnreadableFileError(f"{name} holds no {vocabulary.row}{because}.")
     for group in vocabulary.missing(names):
-        called = ", ".join(dict.fromkeys(one for field in group for one in vocabulary.fields[field]))
+        called = ", ".join(dict.fromkeys(name for one in group for name in vocabulary.fields[one]))
+        perhaps = as_options(proposed(names, vocabulary))
         raise UnreadableFileError(
             f"{name} has no column for {' or '.join(group)} (it may be called {called}). "
-            f"It has: {_listed(names)}. Name it so, or say which it is with --column."
+            f"It has: {_listed(names)}. Name it so, or say which it is with --column"
+            + (f", perhaps: {perhaps}" if perhaps else ".")
         )
     ignored = () if vocabulary.keeps_others else tuple(one for one in names if one not in understood(names, vocabulary))
     try:
-        return Survey(count, ignored, dates.order())
+        return Survey(count, ignored, dates.order(), proposed(names, vocabulary))
     except ValueError as error:
         raise UnreadableFileError(f"{name} cannot be imported: {error}.") from error
 
