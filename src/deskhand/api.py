@@ -73,6 +73,8 @@ from deskhand.knowledge.console.jobs import router as knowledge_jobs_pages
 from deskhand.knowledge.console.pages import router as knowledge_pages
 from deskhand.knowledge.shelves.endpoints import router as knowledge_router
 from deskhand.knowledge.upkeep.endpoints import router as knowledge_jobs_router
+from deskhand.knowledge.verdicts.endpoints import router as verdicts_router
+from deskhand.knowledge.verdicts.pages import router as verdict_pages
 from deskhand.llm.connection import GatewaySettings, list_models
 from deskhand.llm.embedded.models import EmbeddedEndpoint
 from deskhand.llm.errors import ModelError
@@ -107,6 +109,7 @@ TAGS = {
     "audit": "What was done, by whom, and from where.",
     "budgets": "What models may cost, and what they do.",
     "executions": "What was run, and what to do about it.",
+    "feedback": "What people say of the notes that agents wrote.",
     "health": "Whether the process works, and its figures.",
     "knowledge": "What a tenant knows: past tickets, articles, and how they are kept current.",
     "people": "Who works in a tenant, in which role, and how they sign in.",
@@ -162,6 +165,7 @@ ROUTERS = (
     agents_router,
     agent_templates_router,
     executions_router,
+    verdicts_router,
     undo_router,
     approvals_router,
     budgets_router,
@@ -183,6 +187,7 @@ ROUTERS = (
     undo_pages,
     execution_pages,
     agent_pages,
+    verdict_pages,
     approval_links,
     approval_pages,
     schedule_pages,

@@ -172,6 +172,9 @@ operator        POST /api/v1/executions/retry
 operator        POST /api/v1/executions/dismiss
 viewer          GET /api/v1/executions/{execution_id}
 viewer          GET /api/v1/executions/{execution_id}/steps
+viewer          GET /api/v1/executions/{execution_id}/feedback
+operator        PUT /api/v1/executions/{execution_id}/feedback
+viewer          GET /api/v1/feedback
 operator        POST /api/v1/executions/{execution_id}/cancel
 operator        POST /api/v1/executions/{execution_id}/retry
 operator        POST /api/v1/executions/{execution_id}/dismiss
@@ -223,6 +226,7 @@ operator        POST /executions/{execution_id}/answer
 operator        POST /executions/{execution_id}/cancel
 operator        POST /executions/{execution_id}/retry
 operator        POST /executions/{execution_id}/dismiss
+operator        POST /executions/{execution_id}/feedback
 operator        GET /executions/{execution_id}/undo
 operator        POST /executions/{execution_id}/undo
 viewer          GET /agents

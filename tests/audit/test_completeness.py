@@ -29,6 +29,7 @@ from tests.support.identity import register
 from tests.support.mcp_sources import acceptance, changed_source, made_source, unread_source
 from tests.support.notices import mailed_link
 from tests.support.people import PASSWORD, account, browser, token_of
+from tests.support.verdicts import write_note
 
 from deskhand.access.models import User
 from deskhand.access.people import administration
@@ -216,6 +217,11 @@ class World:
         )
         return {"approval_id": str(await waiting_approval(self.api.db, "acme", run)), "ticket": ticket}
 
+    async def note(self) -> dict[str, str]:
+        assert self.agent is not None
+        written = await write_note(self.console, self.agent, ticket=str(next(self.tickets)))
+        return {"execution_id": str(written.run_id)}
+
     async def mailed_question(self) -> dict[str, str]:
         asked = await self.question()
         email = f"told-{next(self.tickets)}@acme.example"
@@ -371,6 +377,12 @@ STEPS = {
     "POST /api/v1/executions/{execution_id}/retry": Step(("execution.retry",), prepare=World.run),
     "POST /api/v1/executions/{execution_id}/dismiss": Step(("execution.dismiss",), prepare=World.run),
     "POST /api/v1/executions/{execution_id}/replay": Step(("execution.replay",), prepare=World.run),
+    "PUT /api/v1/executions/{execution_id}/feedback": Step(
+        ("feedback.give",), lambda _: {"feedback_type": "thumbs_up"}, prepare=World.note
+    ),
+    "POST /executions/{execution_id}/feedback": Step(
+        ("feedback.give",), lambda _: {"verdict": "thumbs_up"}, "ann", World.note
+    ),
     "POST /api/v1/executions/{execution_id}/retry-with": Step(
         ("execution.retry_with", "execution.dismiss"), lambda _: {"ticket_ref": "77"}, prepare=World.run
     ),

@@ -44,6 +44,8 @@ from deskhand.kit.http import HttpClientFactory
 from deskhand.kit.problem import install_problem_handlers
 from deskhand.knowledge.console import jobs as knowledge_job_pages
 from deskhand.knowledge.console import pages as knowledge_pages
+from deskhand.knowledge.verdicts import endpoints as verdict_endpoints
+from deskhand.knowledge.verdicts import pages as verdict_pages
 from deskhand.plugins.registry import PluginManager
 from deskhand.schedules import endpoints, pages
 from deskhand.simulators.base.server import run_in_process
@@ -64,6 +66,8 @@ MODULES = (
     tenant_pages,
     execution_endpoints,
     execution_pages,
+    verdict_endpoints,
+    verdict_pages,
     approval_endpoints,
     approval_pages,
     link_pages,

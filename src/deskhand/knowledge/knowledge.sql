@@ -18,6 +18,30 @@ LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, public
     SELECT CASE WHEN cardinality(a) = cardinality(b) THEN ((SELECT sum(x * y) FROM unnest(a, b) AS t(x, y)))::real END
 $$;
 
+-- Keeps what a run about a ticket failed with, beside the notes of those that wrote one. A trigger, because a run fails
+-- in more ways than one: by its worker's word, or because its workers died. One that is tried again is none that failed.
+CREATE FUNCTION keep_failure() RETURNS trigger
+LANGUAGE plpgsql AS $$
+BEGIN
+  IF NEW.status <> 'failed' THEN
+    DELETE FROM enhancement_history e WHERE e.tenant_id = NEW.tenant_id AND e.id = NEW.id AND e.status = 'failed';
+    RETURN NULL;
+  END IF;
+  INSERT INTO enhancement_history AS e
+         (id, tenant_id, ticket_id, status, context_gathered, error_message, processing_time_ms, completed_at)
+  VALUES (NEW.id, NEW.tenant_id, NEW.ticket_ref, 'failed',
+          jsonb_build_object('agent_id', NEW.agent_id, 'tool_type', NEW.tool_type, 'error_code', NEW.error_code),
+          NEW.error_message,
+          least(2147483647, greatest(0, extract(epoch FROM NEW.completed_at - NEW.started_at) * 1000))::integer,
+          NEW.completed_at)
+  ON CONFLICT (id) DO UPDATE
+     SET error_message = EXCLUDED.error_message, context_gathered = EXCLUDED.context_gathered,
+         processing_time_ms = EXCLUDED.processing_time_ms, completed_at = EXCLUDED.completed_at
+   WHERE e.status = 'failed';
+  RETURN NULL;
+END
+$$;
+
 -- Tenants whose desks are to be asked for their history by now: a desk was connected, or a night has come.
 CREATE FUNCTION tenants_due_history(p_limit integer) RETURNS TABLE (tenant_id varchar)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$

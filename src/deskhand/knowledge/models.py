@@ -191,6 +191,16 @@ class EnhancementFeedback(TenantModel, Base):
         ),
         Index("ix_enhancement_feedback_tenant_id_created_at", "tenant_id", "created_at"),
         Index("ix_enhancement_feedback_enhancement_id", "enhancement_id"),
+        Index(
+            # One verdict of each voice on a note; whoever opens the note's link is one, and has no address.
+            "uq_enhancement_feedback_voice",
+            "tenant_id",
+            "enhancement_id",
+            "technician_email",
+            unique=True,
+            postgresql_nulls_not_distinct=True,
+            postgresql_where=text("enhancement_id IS NOT NULL"),
+        ),
     )
 
     id: Mapped[UuidPk]

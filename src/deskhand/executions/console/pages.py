@@ -26,6 +26,7 @@ from deskhand.executions.console import bulk, decisions
 from deskhand.executions.console.filters import PERIODS, ListForm
 from deskhand.executions.console.timeline import done_before, lay_out
 from deskhand.executions.schemas import ExecutionDetail, StatusCounts
+from deskhand.knowledge.verdicts.service import if_judged
 from deskhand.ui.render import SECURITY_HEADERS, render
 from deskhand.ui.routing import PageRoute
 
@@ -83,7 +84,9 @@ async def detail_page(
     partial = "hx-request" in request.headers
     template = "executions/console/_detail.html" if partial else "executions/console/detail.html"
     original = await _original(session, execution)
-    return render(request, template, **_detail(app, viewer, execution), original=original, seen=mark)
+    verdicts = await if_judged(session, execution_id) if execution.note else None
+    shown = _detail(app, viewer, execution)
+    return render(request, template, **shown, original=original, verdicts=verdicts, seen=mark)
 
 
 @router.post("/executions/{execution_id}/cancel")

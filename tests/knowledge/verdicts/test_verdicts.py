@@ -1,0 +1,145 @@
+"""Verdicts on notes over the API and on the run's page."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from sqlalchemy import select
+from tests.support.console import Console
+from tests.support.verdicts import Note, kept, write_note
+
+from deskhand.access.principal import Person, Principal
+from deskhand.audit.models import AuditLog
+from deskhand.knowledge.verdicts.schemas import VerdictGiven
+from deskhand.knowledge.verdicts.service import voice_of
+
+UP: dict[str, Any] = {"feedback_type": "thumbs_up"}
+DOWN: dict[str, Any] = {"feedback_type": "thumbs_down", "feedback_comment": "  Wrong printer. "}
+EVIL = '<img src=x onerror="alert(1)">'
+
+
+async def test_of_one_voice_the_last_verdict_on_a_note_counts(console: Console, note: Note) -> None:
+    one, other = await console.client(role="operator"), await console.client(role="operator")
+
+    first = await one.put(note.api, json=UP)
+    again = await one.put(note.api, json=DOWN)
+    await other.put(note.api, json={"feedback_type": "rating", "rating_value": 4})
+
+    assert (first.status_code, again.status_code) == (200, 200)
+    assert again.json()["id"] == first.json()["id"]
+    assert again.json()["created_at"] > first.json()["created_at"]
+    assert (again.json()["ticket_id"], again.json()["enhancement_id"]) == ("1042", str(note.run_id))
+    assert sorted((row[1], row[2], row[3]) for row in await kept(console)) == [
+        ("rating", 4, None),
+        ("thumbs_down", None, "Wrong printer."),
+    ]
+    listed = (await other.get(note.api)).json()["items"]
+    assert [one["feedback_type"] for one in listed] == ["rating", "thumbs_down"]
+    assert all(one["technician_email"].startswith("api-key:") for one in listed)
+    async with console.db.tenant_session("acme") as session:
+        rows = (await session.scalars(select(AuditLog).order_by(AuditLog.sequence))).all()
+    assert [(row.operation, row.resource_id) for row in rows] == [("feedback.give", str(note.run_id))] * 3
+
+
+def test_a_person_has_one_voice_however_they_came_in() -> None:
+    person = Person(user_id=uuid4(), email="ann@example.com", name=None, is_platform_admin=False)
+    principal = Principal(kind="person", tenant_id="acme", role="operator", actor="user:ann@example.com", person=person)
+
+    assert voice_of(principal) == "ann@example.com"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {},
+        {"feedback_type": "applause"},
+        {"feedback_type": "rating"},
+        {"feedback_type": "rating", "rating_value": 6},
+        {"feedback_type": "rating", "rating_value": 0},
+        {"feedback_type": "thumbs_up", "rating_value": 5},
+        {**UP, "feedback_comment": "x" * 2001},
+        {**UP, "feedback_comment": "\x00"},
+        {**UP, "technician_email": "boss@example.com"},
+    ],
+)
+async def test_what_is_no_verdict_is_refused(console: Console, note: Note, wrong: dict[str, Any]) -> None:
+    client = await console.client(role="operator")
+
+    assert (await client.put(note.api, json=wrong)).status_code == 422
+    assert await kept(console) == []
+
+
+async def test_a_verdict_is_for_operators_of_the_tenant_and_on_a_note(console: Console, note: Note) -> None:
+    agent = await console.agent(name="Other")
+    silent = await console.execution(agent, status="completed")
+    viewer, stranger = await console.client(role="viewer"), await console.client("globex")
+    operator = await console.client(role="operator")
+
+    assert (await viewer.put(note.api, json=UP)).status_code == 403
+    assert (await viewer.get(note.api)).json() == {"items": []}
+    for client, run in ((stranger, note.run_id), (operator, silent), (operator, uuid4())):
+        for answer in (
+            await client.put(f"/api/v1/executions/{run}/feedback", json=UP),
+            await client.get(f"/api/v1/executions/{run}/feedback"),
+        ):
+            assert answer.status_code == 404
+            assert "no note" in answer.json()["detail"]
+    assert await kept(console) == []
+
+
+async def test_verdicts_are_listed_page_by_page_and_by_what_is_asked(console: Console) -> None:
+    agent = await console.agent()
+    notes = [await write_note(console, agent, ticket=f"10{number}") for number in range(3)]
+    client = await console.client(role="operator")
+    for note, verdict in zip(notes, (UP, DOWN, UP), strict=True):
+        await client.put(note.api, json=verdict)
+
+    first = (await client.get("/api/v1/feedback", params={"limit": 2})).json()
+    rest = (await client.get("/api/v1/feedback", params={"limit": 2, "cursor": first["next_cursor"]})).json()
+    down = (await client.get("/api/v1/feedback", params={"feedback_type": "thumbs_down"})).json()
+    ticket = (await client.get("/api/v1/feedback", params={"ticket_id": "102"})).json()
+
+    assert [one["ticket_id"] for one in first["items"] + rest["items"]] == ["102", "101", "100"]
+    assert rest["next_cursor"] is None
+    assert [one["ticket_id"] for one in down["items"]] == ["101"]
+    assert [one["ticket_id"] for one in ticket["items"]] == ["102"]
+    stranger = await console.client("globex")
+    assert (await stranger.get("/api/v1/feedback")).json()["items"] == []
+
+
+async def test_the_runs_page_shows_and_takes_verdicts(console: Console, note: Note) -> None:
+    viewer, operator = await console.browser(role="viewer"), await console.browser(role="operator")
+    assert "What people said" not in (await viewer.get(note.page)).text
+    page = (await operator.get(note.page)).text
+    token = re.search(r'name="csrf" value="([0-9a-f]{64})"', page)
+    assert "Nobody has said yet" in page
+    assert token
+    form = {"verdict": "thumbs_down", "comment": EVIL}
+
+    refused = [
+        await viewer.post(f"{note.page}/feedback", data={**form, "csrf": token[1]}),
+        await operator.post(f"{note.page}/feedback", data=form),
+        await operator.post(f"{note.page}/feedback", data={"verdict": "rating", "csrf": token[1]}),
+    ]
+    done = await operator.post(f"{note.page}/feedback", data={**form, "csrf": token[1]})
+
+    assert [answer.status_code for answer in refused] == [403, 403, 422]
+    assert (done.status_code, done.headers["location"]) == (303, note.page)
+    assert [(row[1], row[3]) for row in await kept(console)] == [("thumbs_down", EVIL)]
+    seen = (await viewer.get(note.page)).text
+    assert "What people said" in seen
+    assert EVIL not in seen
+    assert "do-thumbs-up" not in seen
+
+
+async def test_a_run_that_wrote_no_note_has_no_verdicts_on_its_page(console: Console) -> None:
+    run = await console.execution(await console.agent(), status="completed")
+
+    assert "What people said" not in (await (await console.browser()).get(f"/executions/{run}")).text
+
+
+def test_a_comment_of_blanks_is_none() -> None:
+    assert VerdictGiven(feedback_type="thumbs_up", feedback_comment=" \n").feedback_comment is None
