@@ -34,6 +34,7 @@ from deskhand.kit.db.session import Database
 from deskhand.knowledge.models import KnowledgeArticle, TicketHistory
 from deskhand.knowledge.upkeep import jobs
 from deskhand.knowledge.upkeep.models import JobKind
+from deskhand.tenants.service import record_enhancement
 from deskhand.ui.csrf import SESSION_COOKIE, csrf_token_of
 
 # What each may do, said here once more and on purpose: a change of it is a decision.
@@ -289,6 +290,7 @@ JSON_BODIES: dict[str, dict[str, Any]] = {
     "{number}/undo": {**SINCE, "digest": "0" * 64},
     "{approval_id}/change": {"digest": "0" * 64, "arguments": {"body": "Less."}},
     "/approvals/approve": {"items": [{"id": "00000000-0000-0000-0000-000000000000", "digest": "0" * 64}]},
+    "{execution_id}/feedback": {"feedback_type": "thumbs_up"},
     "/retry-with": {"ticket_ref": "1042"},
     "{execution_id}/replay": {"mode": "dry_run"},
     "/preview": {"schedule_cron": "0 9 * * *"},
@@ -312,6 +314,7 @@ FORMS: dict[str, dict[str, str]] = {
     "/replay": {"agent_version": "1"},
     "/account/tenant": {"tenant_id": "acme"},
     "/answer": {"step_key": "nothing", "done": "false"},
+    "{execution_id}/feedback": {"verdict": "thumbs_up"},
     "/retry-with": {"ticket_ref": "1042", "tool_type": "servicedesk_plus", "input": "{}"},
 }
 QUERIES = {"/knowledge/search": {"q": "printer"}, "/diff": {"from": "1", "to": "1"}, "{number}/undo": SINCE}
@@ -410,6 +413,9 @@ async def one_of_everything(world: World, tenant: str) -> dict[str, str]:
     person = await account(api, f"member@{tenant}.example", **{tenant: "viewer"})
     provider = await register(api, "https://login.example.com", tenant)
     async with api.db.tenant_session(tenant, companies=EVERY_COMPANY) as session:
+        await record_enhancement(
+            session, run_id=run, tenant_id=tenant, ticket_id="1042", context={}, note="Reboot.", took_ms=1
+        )
         session.add(ToolSource(tenant_id=tenant, slug=f"shop-{tenant}", kind="openapi", name="Shop"))
     async with api.db.tenant_session(tenant, companies=EVERY_COMPANY) as session:
         article = KnowledgeArticle(tenant_id=tenant, article_id="KB-1", title="Printers", body="Open the lid.")
