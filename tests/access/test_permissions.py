@@ -174,7 +174,7 @@ operator        POST /api/v1/executions/dismiss
 viewer          GET /api/v1/executions/{execution_id}
 viewer          GET /api/v1/executions/{execution_id}/steps
 viewer          GET /api/v1/executions/{execution_id}/feedback
-operator        PUT /api/v1/executions/{execution_id}/feedback
+operator        POST /api/v1/executions/{execution_id}/feedback
 viewer          GET /api/v1/feedback
 operator        POST /api/v1/executions/{execution_id}/cancel
 operator        POST /api/v1/executions/{execution_id}/retry

@@ -377,7 +377,7 @@ STEPS = {
     "POST /api/v1/executions/{execution_id}/retry": Step(("execution.retry",), prepare=World.run),
     "POST /api/v1/executions/{execution_id}/dismiss": Step(("execution.dismiss",), prepare=World.run),
     "POST /api/v1/executions/{execution_id}/replay": Step(("execution.replay",), prepare=World.run),
-    "PUT /api/v1/executions/{execution_id}/feedback": Step(
+    "POST /api/v1/executions/{execution_id}/feedback": Step(
         ("feedback.give",), lambda _: {"feedback_type": "thumbs_up"}, prepare=World.note
     ),
     "POST /executions/{execution_id}/feedback": Step(

@@ -43,7 +43,7 @@ async def test_a_failed_run_is_kept_until_it_is_tried_again(console: Console) ->
         "error_code": "desk-unavailable",
     }
     client = await console.client(role="operator")
-    assert (await client.put(f"/api/v1/executions/{run}/feedback", json={"feedback_type": "thumbs_up"})).is_error
+    assert (await client.post(f"/api/v1/executions/{run}/feedback", json={"feedback_type": "thumbs_up"})).is_error
     assert (await client.post(f"/api/v1/executions/{run}/retry")).status_code == 200
     assert await history(console) == []
     await console.change("acme", run, status="running")

@@ -24,9 +24,9 @@ EVIL = '<img src=x onerror="alert(1)">'
 async def test_of_one_voice_the_last_verdict_on_a_note_counts(console: Console, note: Note) -> None:
     one, other = await console.client(role="operator"), await console.client(role="operator")
 
-    first = await one.put(note.api, json=UP)
-    again = await one.put(note.api, json=DOWN)
-    await other.put(note.api, json={"feedback_type": "rating", "rating_value": 4})
+    first = await one.post(note.api, json=UP)
+    again = await one.post(note.api, json=DOWN)
+    await other.post(note.api, json={"feedback_type": "rating", "rating_value": 4})
 
     assert (first.status_code, again.status_code) == (200, 200)
     assert again.json()["id"] == first.json()["id"]
@@ -68,7 +68,7 @@ def test_a_person_has_one_voice_however_they_came_in() -> None:
 async def test_what_is_no_verdict_is_refused(console: Console, note: Note, wrong: dict[str, Any]) -> None:
     client = await console.client(role="operator")
 
-    assert (await client.put(note.api, json=wrong)).status_code == 422
+    assert (await client.post(note.api, json=wrong)).status_code == 422
     assert await kept(console) == []
 
 
@@ -78,11 +78,11 @@ async def test_a_verdict_is_for_operators_of_the_tenant_and_on_a_note(console: C
     viewer, stranger = await console.client(role="viewer"), await console.client("globex")
     operator = await console.client(role="operator")
 
-    assert (await viewer.put(note.api, json=UP)).status_code == 403
+    assert (await viewer.post(note.api, json=UP)).status_code == 403
     assert (await viewer.get(note.api)).json() == {"items": []}
     for client, run in ((stranger, note.run_id), (operator, silent), (operator, uuid4())):
         for answer in (
-            await client.put(f"/api/v1/executions/{run}/feedback", json=UP),
+            await client.post(f"/api/v1/executions/{run}/feedback", json=UP),
             await client.get(f"/api/v1/executions/{run}/feedback"),
         ):
             assert answer.status_code == 404
@@ -95,7 +95,7 @@ async def test_verdicts_are_listed_page_by_page_and_by_what_is_asked(console: Co
     notes = [await write_note(console, agent, ticket=f"10{number}") for number in range(3)]
     client = await console.client(role="operator")
     for note, verdict in zip(notes, (UP, DOWN, UP), strict=True):
-        await client.put(note.api, json=verdict)
+        await client.post(note.api, json=verdict)
 
     first = (await client.get("/api/v1/feedback", params={"limit": 2})).json()
     rest = (await client.get("/api/v1/feedback", params={"limit": 2, "cursor": first["next_cursor"]})).json()

@@ -36,7 +36,7 @@ async def get_feedback(_viewer: Viewer, session: TenantSession, execution_id: Ex
     return NoteVerdicts(items=[VerdictView.model_validate(one) for one in verdicts])
 
 
-@router.put("/executions/{execution_id}/feedback", operation_id="give_feedback", responses=_READ)
+@router.post("/executions/{execution_id}/feedback", operation_id="give_feedback", responses=_READ)
 async def give_feedback(
     operator: Operator, session: TenantSession, execution_id: ExecutionId, verdict: VerdictGiven
 ) -> VerdictView:
