@@ -215,6 +215,7 @@ viewer          GET /api/v1/agents/{agent_id}/triggers/{trigger_id}/fires
 operator        POST /api/v1/agents/{agent_id}/triggers/{trigger_id}/run
 operator        POST /api/v1/agents/{agent_id}/triggers/{trigger_id}/pause
 operator        POST /api/v1/agents/{agent_id}/triggers/{trigger_id}/resume
+viewer          GET /home
 viewer          GET /executions
 viewer          GET /executions/{execution_id}
 operator        GET /executions/bulk

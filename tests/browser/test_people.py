@@ -104,7 +104,7 @@ async def test_from_the_first_start_to_a_colleague_who_works(visitor: Page, cons
     await expect(page.get_by_role("heading", name="Join Acme?")).to_be_visible()
     await picture(page, "join")
     await page.get_by_role("button", name="Yes, join").click()
-    await expect(page).to_have_url(f"{console.url}/executions")
+    await expect(page).to_have_url(f"{console.url}/home")
     await page.locator(".switcher summary").click()
     await page.get_by_role("button", name="Platform").click()
     await expect(page).to_have_url(f"{console.url}/tenants")
@@ -113,13 +113,13 @@ async def test_from_the_first_start_to_a_colleague_who_works(visitor: Page, cons
     await page.locator(".switcher summary").press("Enter")
     await page.locator(".switcher summary").press("Enter")
     await page.get_by_role("button", name="Acme").click()
-    await expect(page).to_have_url(f"{console.url}/executions")
+    await expect(page).to_have_url(f"{console.url}/home")
     await expect(page.locator(".who .tenant")).to_have_text("acme")
     await page.get_by_role("button", name="Sign out").click()
 
     await set_password(page, links["ann@example.com"])
     await sign_in(page, "ann@example.com")
-    await expect(page).to_have_url(f"{console.url}/executions")
+    await expect(page).to_have_url(f"{console.url}/home")
     await expect(page.get_by_role("link", name="People")).to_have_count(0)
 
 

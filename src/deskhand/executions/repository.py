@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -187,6 +187,28 @@ async def count_by_status(session: AsyncSession, filters: ExecutionFilters) -> d
         select(AgentExecution.status, func.count()).where(*_conditions(everywhere)).group_by(AgentExecution.status)
     )
     return {row[0]: row[1] for row in await session.execute(statement)}
+
+
+async def last_day(session: AsyncSession) -> RowMapping:
+    """Figures of the runs of the last 24 hours; what waits or is in the queue counts however old it is."""
+    e = AgentExecution
+    s = ExecutionStatus
+    recent = e.queued_at >= func.now() - timedelta(days=1)
+    done = and_(recent, e.status == s.COMPLETED)
+    took = _milliseconds(e.queued_at, e.completed_at)
+    open_states = (s.QUEUED, s.RUNNING, s.WAITING)
+    statement = select(
+        func.count().filter(done).label("completed"),
+        func.count().filter(recent, e.status == s.FAILED).label("failed"),
+        *(func.count().filter(e.status == state).label(state.value) for state in open_states),
+        cast(func.percentile_cont(0.5).within_group(took).filter(done), Integer).label("median_ms"),
+        cast(func.percentile_cont(0.95).within_group(took).filter(done), Integer).label("p95_ms"),
+        func.sum(e.cost_usd).filter(recent).label("cost_usd"),
+        func.count().filter(done, e.cost_usd.is_(None)).label("unpriced"),
+        func.min(e.queued_at).filter(e.status == s.QUEUED).label("oldest_queued_at"),
+        select(func.count()).where(Agent.status == "active").scalar_subquery().label("active_agents"),
+    ).where(or_(recent, e.status.in_(open_states)))
+    return (await session.execute(statement)).mappings().one()
 
 
 async def list_agents(session: AsyncSession) -> Sequence[RowMapping]:

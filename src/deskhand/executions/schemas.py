@@ -258,6 +258,24 @@ class ExecutionDetail(ExecutionSummary):
         return self.status.is_final and any(step.kind == "write" and step.state == "finished" for step in self.steps)
 
 
+class Day(BaseModel):
+    """How the last 24 hours went."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    completed: int
+    failed: int
+    queued: int
+    running: int
+    waiting: int
+    median_ms: int | None = Field(description="From the event to the end of its run, of half of those that completed.")
+    p95_ms: int | None = Field(description="Of 19 in 20 of them.")
+    cost_usd: Decimal | None = Field(description="Of those that ended and whose price is known.")
+    unpriced: int = Field(description="Of those that completed, how many have no price.")
+    oldest_queued_at: datetime | None
+    active_agents: int
+
+
 class StatusCounts(BaseModel):
     """How many executions stand where."""
 

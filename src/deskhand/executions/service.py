@@ -39,6 +39,7 @@ from deskhand.executions.schemas import (
     BulkDismissResult,
     BulkRetry,
     BulkRetryResult,
+    Day,
     ExecutionDetail,
     ExecutionFilters,
     ExecutionSummary,
@@ -130,6 +131,11 @@ async def list_steps(session: AsyncSession, execution_id: UUID) -> list[StepView
 async def count_by_status(session: AsyncSession, filters: ExecutionFilters) -> StatusCounts:
     """How many executions stand where, among those the filters match (their states left aside)."""
     return StatusCounts.model_validate(await repository.count_by_status(session, filters))
+
+
+async def last_day(session: AsyncSession) -> Day:
+    """How the last 24 hours went, and what is open."""
+    return Day.model_validate(await repository.last_day(session))
 
 
 async def list_agent_choices(session: AsyncSession) -> list[AgentChoice]:

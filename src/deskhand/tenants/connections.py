@@ -138,6 +138,15 @@ def list_connections(tenant: TenantConfig, *, secrets: SecretBox, plugins: Plugi
     return listed
 
 
+def seems_connected(tenant: TenantConfig) -> bool:
+    """Whether what a desk needs is kept, or something of a further tool; nothing is decrypted, so it may be no good."""
+    for fields in TOOL_FIELDS.values():
+        columns = [*fields.plain, *(f"{name}_encrypted" for name in fields.secret)]
+        if all(getattr(tenant, column) for column in columns):
+            return True
+    return tenant.connection_extras_encrypted is not None
+
+
 def connected_tools(tenant: TenantConfig, *, secrets: SecretBox, plugins: PluginManager) -> frozenset[str]:
     """Tool types the tenant's agents can use."""
     return frozenset(

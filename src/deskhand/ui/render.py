@@ -24,6 +24,7 @@ from deskhand.ui.static_files import static_url
 PACKAGE = Path(__file__).resolve().parent.parent
 
 NAVIGATION = (
+    ("Home", "/home"),
     ("Executions", "/executions"),
     ("Agents", "/agents"),
     ("Approvals", "/approvals"),

@@ -16,13 +16,13 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from deskhand.access.forms import SafeForm
-from deskhand.access.guards import Authenticated, Operator, TenantSession, Viewer
+from deskhand.access.guards import Operator, TenantSession, Viewer
 from deskhand.access.principal import Principal
 from deskhand.appstate import App
 from deskhand.engine.status import ExecutionStatus
 from deskhand.errors import NotFoundError
 from deskhand.executions import service
-from deskhand.executions.console import bulk, decisions
+from deskhand.executions.console import bulk, decisions, home
 from deskhand.executions.console.filters import PERIODS, ListForm
 from deskhand.executions.console.timeline import done_before, lay_out
 from deskhand.executions.schemas import ExecutionDetail, StatusCounts
@@ -33,13 +33,9 @@ from deskhand.ui.routing import PageRoute
 router = APIRouter(route_class=PageRoute, include_in_schema=False, default_response_class=HTMLResponse)
 router.include_router(bulk.router)  # before the pages here: /executions/bulk is not an execution's id
 router.include_router(decisions.router)
+router.include_router(home.router)
 
 PAGE_SIZE = 50
-
-
-@router.get("/")
-async def home(viewer: Authenticated) -> RedirectResponse:
-    return RedirectResponse("/executions" if viewer.tenant_id else "/tenants", status_code=303)
 
 
 @router.get("/executions")
