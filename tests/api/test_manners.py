@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import uuid
 from collections.abc import Iterator
 from typing import Any
@@ -88,6 +89,23 @@ async def test_values_nobody_gave_out_are_4xx_in_every_query_parameter(api: Api)
                 kinds = json.dumps(parameter["schema"])
                 if "date-time" in kinds or '"integer"' in kinds or '"boolean"' in kinds:
                     assert answer.status_code >= 400, (path, parameter["name"], text)
+
+
+async def test_a_path_of_its_own_refuses_what_only_its_neighbours_template_takes(api: Api) -> None:
+    client = await api.tenant()
+    paths, tried = api.app.openapi()["paths"], []
+    for path in [path for path in paths if "{" not in path]:
+        for template, item in paths.items():
+            if not re.fullmatch(re.sub(r"{[^}]*}", "[^/]+", template), path) or template == path:
+                continue
+            if '"uuid"' not in json.dumps(item):
+                continue  # a name that somebody may have chosen
+            for method in {"get", "post", "put", "patch", "delete"} & (item.keys() - paths[path].keys()):
+                refused = await client.request(method, path, json={})
+                assert refused.status_code == 405, (method, path, refused.text)
+                assert method.upper() not in refused.headers["allow"].split(", "), (method, path)
+                tried.append((method, path))
+    assert ("patch", "/api/v1/budgets/spending") in tried
 
 
 async def test_every_get_has_a_head_and_405_names_every_method(api: Api) -> None:

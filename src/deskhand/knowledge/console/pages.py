@@ -17,7 +17,7 @@ from deskhand.access.principal import Principal
 from deskhand.appstate import App, AppState
 from deskhand.errors import ConflictError, DeskhandError, InvalidInputError
 from deskhand.kit.problem import invalid_input
-from deskhand.kit.schema import StorableText
+from deskhand.kit.schema import InputModel, StorableText
 from deskhand.knowledge.models import KnowledgeArticle
 from deskhand.knowledge.schemas import TEXT_LIMIT
 from deskhand.knowledge.shelves import service
@@ -51,10 +51,8 @@ class ListForm(BaseModel):
     cursor: Annotated[StorableText | None, Field(max_length=500)] = None
 
 
-class ArticleForm(BaseModel):
+class ArticleForm(InputModel):
     """An article as it was typed; whether it is one, the API's own model says."""
-
-    model_config = ConfigDict(extra="forbid")
 
     csrf: str = Field("", max_length=200)
     article_id: Annotated[StorableText, Field(max_length=1000)] = ""
