@@ -97,7 +97,11 @@ class World:
         for step in steps:
             answer = await self.clients["key"].post(f"/api/v1/agents/{made['id']}/{step}")
             assert answer.status_code == 200, answer.text
-        return {"agent_id": made["id"], "number": "1"}
+        return {"agent_id": made["id"], "number": "1", "revision": await self.revision(made["id"])}
+
+    async def revision(self, agent_id: str) -> str:
+        """What a form of the agent's page says it was shown."""
+        return (await self.clients["key"].get(f"/api/v1/agents/{agent_id}")).headers["etag"].strip('"')
 
     async def key(self) -> dict[str, str]:
         made = await self.clients["key"].post("/api/v1/tenants/acme/api-keys", json={"name": "spare", "role": "viewer"})
@@ -246,7 +250,7 @@ class World:
         await self.clients["key"].patch(
             f"/api/v1/agents/{ids['agent_id']}", json={"system_prompt": "Be brief, please."}
         )
-        return ids
+        return ids | {"revision": await self.revision(ids["agent_id"])}
 
 
 NOWHERE = "http://127.0.0.1:9"
@@ -284,6 +288,10 @@ ZENDESK = {"subdomain": "acme", "api_token": "t" * 30, "client_id": "deskhand", 
 
 def _zendesk(_: dict[str, str]) -> dict[str, Any]:
     return {f"desk.zendesk_{name}": text for name, text in ZENDESK.items()}
+
+
+def _shown_revision(ids: dict[str, str]) -> dict[str, Any]:
+    return {"revision": ids["revision"]}
 
 
 SHOWN = {"digest": "0" * 64}
@@ -371,6 +379,19 @@ STEPS = {
     "DELETE /api/v1/agents/{agent_id}": Step(("agent.delete",), prepare=lambda w: w.new_agent("activate")),
     "POST /api/v1/agents/{agent_id}/versions/{number}/rollback": Step(("agent.rollback",), prepare=World.changed_agent),
     "POST /api/v1/agents/{agent_id}/rotate-secret": Step(("agent.rotate_secret",), prepare=World.new_agent),
+    "POST /agents/{agent_id}/activate": Step(("agent.activate",), _shown_revision, "ann", World.new_agent),
+    "POST /agents/{agent_id}/suspend": Step(
+        ("agent.suspend",), _shown_revision, "ann", lambda w: w.new_agent("activate")
+    ),
+    "POST /agents/{agent_id}/resume": Step(
+        ("agent.resume",), _shown_revision, "ann", lambda w: w.new_agent("activate", "suspend")
+    ),
+    "POST /agents/{agent_id}/delete": Step(
+        ("agent.delete",), _shown_revision, "ann", lambda w: w.new_agent("activate")
+    ),
+    "POST /agents/{agent_id}/versions/{number}/rollback": Step(
+        ("agent.rollback",), _shown_revision, "ann", World.changed_agent
+    ),
     "POST /api/v1/executions/retry": Step(("execution.retry",), _ticket, prepare=World.run),
     "POST /api/v1/executions/dismiss": Step(("execution.dismiss",), _ticket, prepare=World.run),
     "POST /api/v1/executions/{execution_id}/cancel": Step(("execution.cancel",), prepare=lambda w: w.run("queued")),

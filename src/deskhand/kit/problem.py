@@ -233,8 +233,8 @@ async def _on_validation_error(request: Request, error: Exception) -> Response:
     # The parser's own words quote the body, which may hold a secret.
     if any(fault["type"] == "json_invalid" for fault in faults):
         return problem_response(request, BadRequestError("The body is not valid JSON."))
-    # A resource of its own whose name a neighbour's template takes for an id, as that of `/budgets/{id}` `spending`: it is
-    # the method that is wrong.
+    # A resource of its own whose name a neighbour's template takes for an id, as `/budgets/{id}` takes `spending`: the
+    # method is wrong.
     in_path = any(fault["loc"][:1] == ("path",) for fault in faults)
     if in_path and request.method not in allowed_methods(request.app.router.routes, request.scope):
         return await _on_http_exception(request, StarletteHTTPException(HTTPStatus.METHOD_NOT_ALLOWED))
