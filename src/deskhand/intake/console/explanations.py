@@ -77,7 +77,7 @@ _REFUSED = {
         "The signature held, and the body could not be read: another desk's webhook at this address, or a template of"
         " the body that was changed. Paste the set-up text's body again.",
     ),
-    401: Explanation("Not proven", "Nothing proved who sent it."),
+    401: Explanation("Not proven", "Nothing proved who sent it; the sentence above says what was wanted."),
     413: Explanation("Too large", "Leave attachments and long texts out of what the desk sends; ids are enough."),
     422: Explanation(
         "Not what the agent asks for",
