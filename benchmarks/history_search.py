@@ -23,13 +23,14 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.support import tenant_database
-from sqlalchemy import text
+from sqlalchemy import insert, text
 from tests.knowledge.paraphrases import DATA, paraphrases
 
 from deskhand.kit.db.companies import EVERY_COMPANY
 from deskhand.kit.db.session import Database
 from deskhand.knowledge import repository, search
 from deskhand.knowledge.embedding import LexicalOnly, embed_texts, load_embedder, ticket_text
+from deskhand.knowledge.models import TicketHistory
 from deskhand.knowledge.ranking import HISTORY
 
 TENANTS = ("bench", "neighbour")
@@ -57,7 +58,7 @@ async def fill(db: Database, tenant: str, count: int, rows: list[dict[str, Any]]
                 }
             )  # fmt: skip
         async with db.tenant_session(tenant, companies=EVERY_COMPANY) as session:
-            await repository.upsert_tickets(session, batch)
+            await session.execute(insert(TicketHistory), batch)
 
 
 async def timed(name: str, work: Any, queries: list[str]) -> None:
