@@ -209,6 +209,7 @@ EXEMPT = {
                 "llm.openai_chat.request_options",
                 "connectors.mcp.changes.ready",
                 "connectors.mcp.stdio.over_stdio",
+                "agents.console.words.granted_tool",
             ),
         ],
         "looks its text up among names, or hands it on as it is",
