@@ -232,6 +232,12 @@ operator        POST /executions/{execution_id}/feedback
 operator        GET /executions/{execution_id}/undo
 operator        POST /executions/{execution_id}/undo
 viewer          GET /agents
+editor          GET /agents/new
+editor          POST /agents/new
+editor          GET /agents/{agent_id}/edit
+editor          POST /agents/{agent_id}/edit
+editor          POST /agents/{agent_id}/triggers/{trigger_id}/rotate
+viewer          GET /agents/{agent_id}/file
 viewer          GET /agents/{agent_id}
 operator        POST /agents/{agent_id}/activate
 operator        POST /agents/{agent_id}/suspend
@@ -307,6 +313,9 @@ FORMS: dict[str, dict[str, str]] = {
     "{agent_id}/resume": {"revision": "1"},
     "{agent_id}/delete": {"revision": "1"},
     "/rollback": {"revision": "1"},
+    "/agents/new": {"template": "triage"},
+    "{agent_id}/edit": {"revision": "1"},
+    "/rotate": {"revision": "1", "grace_seconds": "0"},
     "/batch": {"id": "00000000-0000-0000-0000-000000000000", "digest": "0" * 64},
     "{approval_id}/approve": {"digest": "0" * 64},
     "{approval_id}/decline": {"digest": "0" * 64, "reason": "No."},

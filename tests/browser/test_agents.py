@@ -124,3 +124,26 @@ async def test_a_version_is_compared_with_now_and_taken_back(page: Page, api: Ap
     await page.get_by_role("button", name="Roll back to version 1").click()
     await expect(page.locator("#done")).to_contain_text("this is a new version")
     await expect(page.locator("#prompt")).to_have_text(PROMPT)
+
+
+async def test_an_agent_is_made_from_a_template_and_edited(page: Page, api: Api) -> None:
+    await page.goto(f"{api.url}/agents")
+    await page.get_by_role("link", name="Begin from a template").click()
+    await picture(page, "new")
+    await page.get_by_role("button", name="Begin from Triage").click()
+    secret = await page.locator(".secret").inner_text()
+    assert secret.startswith("whsec_")
+    await picture(page, "made")
+    await page.get_by_role("link", name="Edit").click()
+    await picture(page, "edit")
+    await page.locator("textarea[name=system_prompt]").fill("Look at {{ticket.subjekt}} first.")
+    await page.get_by_role("button", name="Save").click()
+    await expect(page.locator("#fault-system_prompt")).to_contain_text("Closest: ticket.subject")
+    await page.locator("textarea[name=system_prompt]").fill("Look at {{ticket.subject}} first.")
+    await page.locator("input[name=model]").fill("gpt-4o-mini")
+    await page.get_by_role("button", name="Save").click()
+    await expect(page.locator("#done")).to_have_text("Saved.")
+    await expect(page.locator("#prompt")).to_have_text("Look at {{ticket.subject}} first.")
+    await page.get_by_text("Replace its secret…").click()
+    await page.get_by_role("button", name="Replace the secret").click()
+    assert await page.locator(".secret").inner_text() != secret

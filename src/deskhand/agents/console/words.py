@@ -105,7 +105,7 @@ DONE = {
     "resume": "It is active again.",
     "delete": "It is deleted. Its runs and versions stay.",
     "rollback": "It is as it was in that version; this is a new version.",
-    "triggers": "Its triggers are changed.",
+    "rotate": "The webhook has a new secret.",
 }
 """What was done, by the verb in the address that the browser was sent to."""
 

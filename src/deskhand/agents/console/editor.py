@@ -1,0 +1,188 @@
+"""Agents made and changed in the console: from a template, by the editor; secrets replaced; an agent as a file."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Form, Response
+from fastapi.responses import HTMLResponse, RedirectResponse
+from pydantic import BaseModel, Field, ValidationError
+
+from deskhand.access.forms import SafeForm
+from deskhand.agents.bodies import AgentPatch, AgentPost
+from deskhand.agents.console import words
+from deskhand.agents.console.sample import VARIABLE_WORDS
+from deskhand.agents.console.view import AtPage, EditorAt, Looking, Revision, Told
+from deskhand.agents.documents import as_file, content_of
+from deskhand.agents.models import Agent
+from deskhand.agents.schemas import PROMPT_LENGTH
+from deskhand.agents.templates.catalogue import agent_from, find_template, templates
+from deskhand.agents.webhook_secrets import MAX_GRACE_SECONDS, RotateSecret
+from deskhand.errors import ConflictError, DeskhandError, FieldProblem, InvalidInputError, PreconditionFailedError
+from deskhand.kit.problem import invalid_input
+from deskhand.kit.schema import StorableText
+from deskhand.kit.yaml import write_yaml
+from deskhand.llm import catalogue
+from deskhand.llm.config_keys import PROVIDERS
+from deskhand.tenants.service import TenantService
+from deskhand.ui.routing import PageRoute
+
+router = APIRouter(route_class=PageRoute, include_in_schema=False, default_response_class=HTMLResponse)
+
+OFFERED_MODELS = 60
+"""As many as fit a list that one looks through; every other name can be typed."""
+_FIELDS = ("name", "description", "system_prompt")
+_SETTINGS = ("provider", "model", "temperature", "max_tokens")
+
+
+class EditForm(BaseModel):
+    """What was typed; the schema of the API judges it."""
+
+    name: StorableText = Field("", max_length=1000)
+    description: StorableText = Field("", max_length=20_000)
+    system_prompt: StorableText = Field("", max_length=200_000)
+    provider: StorableText = Field("", max_length=200)
+    model: StorableText = Field("", max_length=400)
+    temperature: StorableText = Field("", max_length=40)
+    max_tokens: StorableText = Field("", max_length=40)
+
+    @classmethod
+    def of(cls, agent: Agent) -> EditForm:
+        """The form as it stands before anybody typed."""
+        config = agent.llm_config or {}
+        settings = {name: str(config.get(name, "")) for name in _SETTINGS}
+        return cls(name=agent.name, description=agent.description or "", system_prompt=agent.system_prompt, **settings)
+
+    def changes(self, agent: Agent) -> dict[str, Any]:
+        """The body of ``PATCH`` that it amounts to: settings that the form does not show stay."""
+        config = {**(agent.llm_config or {}), "provider": self.provider.strip(), "model": self.model.strip()}
+        for name in ("temperature", "max_tokens"):
+            typed = getattr(self, name).strip()
+            config.pop(name, None)
+            config |= {name: _number(typed)} if typed else {}
+        # Browsers end the lines of a form in two characters; kept so, each save would be a new version.
+        return {
+            "name": self.name,
+            "description": _lines(self.description) or None,
+            "system_prompt": _lines(self.system_prompt),
+            "llm_config": config,
+        }
+
+
+@router.get("/new")
+async def templates_page(at: EditorAt) -> Response:
+    return _templates(at)
+
+
+@router.post("/new")
+async def begin(at: EditorAt, template: Annotated[StorableText, Form(max_length=100)], _safe: SafeForm) -> Response:
+    try:
+        async with at.session() as session:
+            tenants = TenantService(session, secrets=at.app.secrets, plugins=at.app.plugins)
+            desk = (await tenants.get_tenant(at.tenant_id)).tool_type
+            body = agent_from(find_template(template), desk=desk, plugins=at.app.plugins)
+            agent, made = await at.agents(session).create_agent(AgentPost.model_validate(body))
+    except (ConflictError, InvalidInputError) as error:
+        return _templates(at, Told(error=error))
+    return await at.show(agent.id, Told(done="create", secrets=made))
+
+
+@router.get("/{agent_id}/edit")
+async def edit_page(at: EditorAt, agent_id: UUID) -> Response:
+    return await _editor(at, agent_id)
+
+
+@router.post("/{agent_id}/edit")
+async def save(
+    at: EditorAt, agent_id: UUID, form: Annotated[EditForm, Form()], *, revision: Revision, _safe: SafeForm
+) -> Response:
+    try:
+        async with at.session() as session:
+            agents = at.agents(session)
+            changes = AgentPatch.model_validate(form.changes(await agents.get_agent(agent_id)))
+            await agents.update_agent(agent_id, changes, if_match=f'"{revision}"')
+    except ValidationError as error:
+        return await _editor(at, agent_id, form, invalid_input(error))
+    except (ConflictError, PreconditionFailedError, InvalidInputError) as error:
+        return await _editor(at, agent_id, form, error)
+    return RedirectResponse(f"/agents/{agent_id}?done=save", status_code=303)
+
+
+@router.post("/{agent_id}/triggers/{trigger_id}/rotate")
+async def rotate(
+    at: EditorAt,
+    agent_id: UUID,
+    trigger_id: UUID,
+    *,
+    grace_seconds: Annotated[int, Form(ge=0, le=MAX_GRACE_SECONDS)],
+    revision: Revision,
+    _safe: SafeForm,
+) -> Response:
+    wanted = RotateSecret(trigger_id=trigger_id, grace_seconds=grace_seconds)
+    try:
+        async with at.session() as session:
+            _, secret = await at.agents(session).rotate_secret(agent_id, wanted, if_match=f'"{revision}"')
+    except (ConflictError, PreconditionFailedError, InvalidInputError) as error:
+        return await at.show(agent_id, Told(error=error))
+    return await at.show(agent_id, Told(done="rotate", secrets={trigger_id: secret}))
+
+
+@router.get("/{agent_id}/file")
+async def as_a_file(at: AtPage, agent_id: UUID) -> Response:
+    async with at.session() as session:
+        content = content_of(await at.agents(session).get_agent(agent_id))
+    headers = {"Content-Disposition": f'attachment; filename="agent-{agent_id}.yaml"', "Cache-Control": "no-store"}
+    return Response(write_yaml(as_file(content)), media_type="application/yaml", headers=headers)
+
+
+def _templates(at: Looking, told: Told | None = None) -> Response:
+    return at.render("new.html", told, templates=templates(), outcome_words=words.OUTCOME_WORDS)
+
+
+async def _editor(
+    at: Looking, agent_id: UUID, form: EditForm | None = None, error: DeskhandError | None = None
+) -> Response:
+    async with at.session() as session:
+        agent = await at.agents(session).get_agent(agent_id)
+        current = EditForm.of(agent)
+    names = catalogue.known_names(listed=at.app.listed_models)[:OFFERED_MODELS]
+    return at.render(
+        "edit.html",
+        Told(error=error),
+        agent=agent,
+        form=form or current,
+        faults=faults_by_field(error),
+        models=[(name, words.price_words(name), words.window_words(name, embedded=False)) for name in names],
+        providers=PROVIDERS,
+        variables=VARIABLE_WORDS,
+        longest=PROMPT_LENGTH[1],
+    )
+
+
+def faults_by_field(error: DeskhandError | None) -> dict[str, str]:
+    """What is wrong with each field of the editor, to stand beside it."""
+    faults = error.errors if isinstance(error, ConflictError | InvalidInputError) else ()
+    named = {_field_of(fault): fault.detail for fault in faults}
+    return {name: named.get(name, "") for name in (*_FIELDS, *_SETTINGS)}
+
+
+def _field_of(fault: FieldProblem) -> str:
+    last = fault.pointer.split("/")[-1]
+    if last != "llm_config":
+        return last
+    # What is judged of all settings together begins with the name of the one it is about, or is about the model.
+    first = fault.detail.partition(" ")[0]
+    return first if first in _SETTINGS else "model"
+
+
+def _number(typed: str) -> float | int | str:
+    """A number as it was meant; what is none stays a text, which the schema refuses by its own sentence."""
+    try:
+        return int(typed) if typed.isdecimal() else float(typed)
+    except ValueError:
+        return typed
+
+
+def _lines(text: str) -> str:
+    return text.replace("\r\n", "\n")
