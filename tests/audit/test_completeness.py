@@ -29,6 +29,7 @@ from tests.support.identity import register
 from tests.support.mcp_sources import acceptance, changed_source, made_source, unread_source
 from tests.support.notices import mailed_link
 from tests.support.people import PASSWORD, account, browser, token_of
+from tests.support.second_desk import second_desk, second_desk_as_default, zendesk_form
 from tests.support.verdicts import write_note
 
 from deskhand.access.models import User
@@ -232,19 +233,6 @@ class World:
         await account(self.api, email, acme="operator")
         return {**asked, "token": await mailed_link(self.api.db, "acme", asked["approval_id"], email)}
 
-    async def second_desk(self) -> dict[str, str]:
-        extras = {"zendesk": {"zendesk_client_id": "deskhand", "zendesk_url": NOWHERE}}
-        body = {"zendesk_subdomain": "acme", "zendesk_api_token": "t" * 30, "connection_extras": extras}
-        answer = await self.clients["key"].patch("/api/v1/tenants/acme", json=body)
-        assert answer.status_code == 200, answer.text
-        return {"tool_type": "zendesk"}
-
-    async def second_desk_as_default(self) -> dict[str, str]:
-        await self.second_desk()
-        answer = await self.clients["key"].patch("/api/v1/tenants/acme", json={"tool_type": "zendesk"})
-        assert answer.status_code == 200, answer.text
-        return {"tool_type": "servicedesk_plus"}
-
     async def changed_agent(self) -> dict[str, str]:
         ids = await self.new_agent()
         await self.clients["key"].patch(
@@ -253,7 +241,6 @@ class World:
         return ids | {"revision": await self.revision(ids["agent_id"])}
 
 
-NOWHERE = "http://127.0.0.1:9"
 Prepare = Callable[[World], Awaitable[dict[str, str]]]
 
 
@@ -281,13 +268,6 @@ def _passwords(ids: dict[str, str]) -> dict[str, Any]:
         "password": "glacier whistle tandem orchid",
         "again": "glacier whistle tandem orchid",
     }
-
-
-ZENDESK = {"subdomain": "acme", "api_token": "t" * 30, "client_id": "deskhand", "url": NOWHERE}
-
-
-def _zendesk(_: dict[str, str]) -> dict[str, Any]:
-    return {f"desk.zendesk_{name}": text for name, text in ZENDESK.items()}
 
 
 def _shown_revision(ids: dict[str, str]) -> dict[str, Any]:
@@ -468,19 +448,15 @@ STEPS = {
     "POST /tenants/{tenant_id}/invitations/{invitation_id}/withdraw": Step(
         ("person.invite_withdraw",), who="ann", prepare=World.invitation
     ),
-    "POST /tenants/{tenant_id}/desks/{tool_type}": Step(("tenant.update",), _zendesk, "ann", World.second_desk),
-    "POST /tenants/{tenant_id}/desks/{tool_type}/secret": Step(
-        ("tenant.update",), who="ann", prepare=World.second_desk
-    ),
+    "POST /tenants/{tenant_id}/desks/{tool_type}": Step(("tenant.update",), zendesk_form, "ann", second_desk),
+    "POST /tenants/{tenant_id}/desks/{tool_type}/secret": Step(("tenant.update",), who="ann", prepare=second_desk),
     "POST /tenants/{tenant_id}/desks/{tool_type}/store-secret": Step(
-        ("tenant.update",), lambda _: {"secret": "sb3Pzq0vJ8mYwT5uK1nRf7dC2xG9hLaE"}, "ann", World.second_desk
+        ("tenant.update",), lambda _: {"secret": "sb3Pzq0vJ8mYwT5uK1nRf7dC2xG9hLaE"}, "ann", second_desk
     ),
     "POST /tenants/{tenant_id}/desks/{tool_type}/default": Step(
-        ("tenant.update",), who="ann", prepare=World.second_desk_as_default
+        ("tenant.update",), who="ann", prepare=second_desk_as_default
     ),
-    "POST /tenants/{tenant_id}/desks/{tool_type}/disconnect": Step(
-        ("tenant.update",), who="ann", prepare=World.second_desk
-    ),
+    "POST /tenants/{tenant_id}/desks/{tool_type}/disconnect": Step(("tenant.update",), who="ann", prepare=second_desk),
     "POST /tenants/{tenant_id}/api-keys": Step(
         ("api_key.create",), lambda _: {"name": "n", "role": "viewer", "days": "30"}, "ann"
     ),

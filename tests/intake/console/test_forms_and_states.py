@@ -15,6 +15,7 @@ from deskhand.intake.console.explanations import explain
 from deskhand.intake.schemas import Outcome
 from deskhand.plugins.registry import BUILT_IN
 from deskhand.tenants.desks.fields import DeskField, fields_of
+from deskhand.tenants.endpoints import TENANTS
 from deskhand.tenants.schemas import ConnectionResponse
 
 
@@ -65,7 +66,7 @@ async def test_a_desk_that_was_begun_over_the_api_says_what_it_lacks(api: Api) -
     pages = await desk_pages(api)
     platform = await api.platform()
     body = {"zendesk_subdomain": "acme", "zendesk_api_token": "of-zendesk"}
-    assert (await platform.patch("/api/v1/tenants/acme", json=body)).status_code == 200
+    assert (await platform.patch(f"{TENANTS}/acme", json=body)).status_code == 200
     words = await row(pages, "zendesk")
     assert ("Not complete" in words, "Zendesk with OAuth requires: zendesk_client_id" in words) == (True, True)
     page = said(await pages.page("zendesk"))

@@ -1,0 +1,38 @@
+"""A second desk beside the one that a tenant begins with, at an address where nobody answers."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import httpx2
+
+NOWHERE = "http://127.0.0.1:9"
+
+
+class HasClients(Protocol):
+    """What knows a client of the tenant's administrator, as ``key``."""
+
+    clients: dict[str, httpx2.AsyncClient]
+
+
+async def second_desk(world: HasClients) -> dict[str, str]:
+    """Acme with Zendesk, too; the ids of a path to it."""
+    extras = {"zendesk": {"zendesk_client_id": "deskhand", "zendesk_url": NOWHERE}}
+    body = {"zendesk_subdomain": "acme", "zendesk_api_token": "t" * 30, "connection_extras": extras}
+    answer = await world.clients["key"].patch("/api/v1/tenants/acme", json=body)
+    assert answer.status_code == 200, answer.text
+    return {"tool_type": "zendesk"}
+
+
+async def second_desk_as_default(world: HasClients) -> dict[str, str]:
+    """The same with Zendesk as the default; the ids of a path to the other."""
+    await second_desk(world)
+    answer = await world.clients["key"].patch("/api/v1/tenants/acme", json={"tool_type": "zendesk"})
+    assert answer.status_code == 200, answer.text
+    return {"tool_type": "servicedesk_plus"}
+
+
+def zendesk_form(_: dict[str, str]) -> dict[str, Any]:
+    """What is typed into the desk's form."""
+    typed = {"subdomain": "acme", "api_token": "t" * 30, "client_id": "deskhand", "url": NOWHERE}
+    return {f"desk.zendesk_{name}": text for name, text in typed.items()}
