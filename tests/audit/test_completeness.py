@@ -98,7 +98,8 @@ class World:
         for step in steps:
             answer = await self.clients["key"].post(f"/api/v1/agents/{made['id']}/{step}")
             assert answer.status_code == 200, answer.text
-        return {"agent_id": made["id"], "number": "1", "revision": await self.revision(made["id"])}
+        shown = {"revision": await self.revision(made["id"]), "trigger_id": made["triggers"][0]["id"]}
+        return {"agent_id": made["id"], "number": "1", **shown}
 
     async def revision(self, agent_id: str) -> str:
         """What a form of the agent's page says it was shown."""
@@ -274,6 +275,7 @@ def _shown_revision(ids: dict[str, str]) -> dict[str, Any]:
     return {"revision": ids["revision"]}
 
 
+EDITED = {"name": "Renamed", "system_prompt": "Be short and exact.", "provider": "litellm", "model": "gpt-4"}
 SHOWN = {"digest": "0" * 64}
 
 
@@ -359,6 +361,13 @@ STEPS = {
     "DELETE /api/v1/agents/{agent_id}": Step(("agent.delete",), prepare=lambda w: w.new_agent("activate")),
     "POST /api/v1/agents/{agent_id}/versions/{number}/rollback": Step(("agent.rollback",), prepare=World.changed_agent),
     "POST /api/v1/agents/{agent_id}/rotate-secret": Step(("agent.rotate_secret",), prepare=World.new_agent),
+    "POST /agents/new": Step(("agent.create",), lambda _: {"template": "triage"}, "ann"),
+    "POST /agents/{agent_id}/edit": Step(
+        ("agent.update",), lambda ids: {**_shown_revision(ids), **EDITED}, "ann", World.new_agent
+    ),
+    "POST /agents/{agent_id}/triggers/{trigger_id}/rotate": Step(
+        ("agent.rotate_secret",), lambda ids: {**_shown_revision(ids), "grace_seconds": "0"}, "ann", World.new_agent
+    ),
     "POST /agents/{agent_id}/activate": Step(("agent.activate",), _shown_revision, "ann", World.new_agent),
     "POST /agents/{agent_id}/suspend": Step(
         ("agent.suspend",), _shown_revision, "ann", lambda w: w.new_agent("activate")
