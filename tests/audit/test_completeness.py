@@ -362,11 +362,9 @@ STEPS = {
     "POST /api/v1/agents/{agent_id}/versions/{number}/rollback": Step(("agent.rollback",), prepare=World.changed_agent),
     "POST /api/v1/agents/{agent_id}/rotate-secret": Step(("agent.rotate_secret",), prepare=World.new_agent),
     "POST /agents/new": Step(("agent.create",), lambda _: {"template": "triage"}, "ann"),
-    "POST /agents/{agent_id}/edit": Step(
-        ("agent.update",), lambda ids: {**_shown_revision(ids), **EDITED}, "ann", World.new_agent
-    ),
+    "POST /agents/{agent_id}/edit": Step(("agent.update",), lambda ids: EDITED | ids, "ann", World.new_agent),
     "POST /agents/{agent_id}/triggers/{trigger_id}/rotate": Step(
-        ("agent.rotate_secret",), lambda ids: {**_shown_revision(ids), "grace_seconds": "0"}, "ann", World.new_agent
+        ("agent.rotate_secret",), lambda ids: {**ids, "grace_seconds": "0"}, "ann", World.new_agent
     ),
     "POST /agents/{agent_id}/activate": Step(("agent.activate",), _shown_revision, "ann", World.new_agent),
     "POST /agents/{agent_id}/suspend": Step(
