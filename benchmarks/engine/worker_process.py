@@ -13,6 +13,7 @@ import sys
 from typing import Any
 
 import asyncpg
+from tests.support.engine_workers import MARKS
 from tests.support.logins import PROVER
 
 from deskhand.cli.common import run_service
@@ -24,6 +25,7 @@ from deskhand.engine.runner import Runner
 from deskhand.engine.statements import RunStatements
 from deskhand.kit.db.session import create_pool
 from deskhand.kit.log import configure_logging
+from deskhand.kit.telemetry import Telemetry
 
 OUTPUT = {"answer": "done"}
 
@@ -44,7 +46,7 @@ class Waiting:
         """One run."""
         if self._wait:
             budget = RunBudget(RunLimits())
-            journal = Journal(self._statements, execution, budget, lease)
+            journal = Journal(self._statements, execution, budget, lease, Telemetry(), marks=MARKS)
             await journal.step(name="get_ticket", kind="tool", body=self._io, input={"ticket": execution.ticket_ref})
         return Ending("completed", output={**OUTPUT, "waited": self._wait})
 
