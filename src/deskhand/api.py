@@ -74,6 +74,7 @@ from deskhand.knowledge.console.pages import router as knowledge_pages
 from deskhand.knowledge.shelves.endpoints import router as knowledge_router
 from deskhand.knowledge.upkeep.endpoints import router as knowledge_jobs_router
 from deskhand.knowledge.verdicts.endpoints import router as verdicts_router
+from deskhand.knowledge.verdicts.link_pages import router as verdict_links
 from deskhand.knowledge.verdicts.pages import router as verdict_pages
 from deskhand.llm.connection import GatewaySettings, list_models
 from deskhand.llm.embedded.models import EmbeddedEndpoint
@@ -188,6 +189,7 @@ ROUTERS = (
     execution_pages,
     agent_pages,
     verdict_pages,
+    verdict_links,
     approval_links,
     approval_pages,
     schedule_pages,

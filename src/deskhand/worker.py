@@ -51,8 +51,7 @@ async def run_worker(installation: Installation, *, stale_after: float = 5.0) ->
         db = await _database(installation, secrets, stack)
         pool = await _pool(installation, stack)
         http = HttpClientFactory(allow_private=settings.allow_private_addresses, commands=settings.mcp_commands)
-        # Desks from outside packages are loaded before any work is taken: one that breaks the contract must stop the
-        # start.
+        # Desks from outside packages are loaded before any work: one that breaks the contract must stop the start.
         plugins = PluginManager()
         plugins.discover()
         gateway = await _gateway(installation, http, stack)
@@ -72,6 +71,7 @@ async def run_worker(installation: Installation, *, stale_after: float = 5.0) ->
                 max_cost_usd=Decimal(str(settings.run_max_cost_usd)),
             ),
             telemetry=telemetry,
+            public_url=installation.public_url,
         )
         runner = Runner(
             pool,

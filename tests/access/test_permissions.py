@@ -62,6 +62,8 @@ public          GET /set-password
 public          POST /set-password
 public          GET /approvals/link
 public          POST /approvals/link
+public          GET /feedback/link
+public          POST /feedback/link
 public          POST /agents/{agent_id}/webhook
 public          POST /webhooks/{tenant_id}/{tool_type}
 anybody         GET /

@@ -111,6 +111,7 @@ async def main(given: dict[str, Any], ready: Callable[[], None]) -> None:
         embedder=LexicalOnly(),
         limits=RunLimits(timeout=60.0, max_cost_usd=Decimal(1)),
         telemetry=Telemetry(),
+        public_url="https://desk.example.com",
     )
     runner = Runner(mortal, executor.execute, concurrency=given["concurrency"], stale_after=given["stale_after"])
     runner.worker_id = given["worker_id"] or runner.worker_id

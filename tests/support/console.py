@@ -45,6 +45,7 @@ from deskhand.kit.problem import install_problem_handlers
 from deskhand.knowledge.console import jobs as knowledge_job_pages
 from deskhand.knowledge.console import pages as knowledge_pages
 from deskhand.knowledge.verdicts import endpoints as verdict_endpoints
+from deskhand.knowledge.verdicts import link_pages as verdict_links
 from deskhand.knowledge.verdicts import pages as verdict_pages
 from deskhand.plugins.registry import PluginManager
 from deskhand.schedules import endpoints, pages
@@ -68,6 +69,7 @@ MODULES = (
     execution_pages,
     verdict_endpoints,
     verdict_pages,
+    verdict_links,
     approval_endpoints,
     approval_pages,
     link_pages,

@@ -170,6 +170,7 @@ class Product:
             embedder=embedder or LexicalOnly(),
             limits=RunLimits(**{"timeout": 30.0, "max_cost_usd": Decimal(1), **limits}),
             telemetry=Telemetry(),
+            public_url=self.api.url,
         )
 
     async def start_worker(self, **options: Any) -> Runner:

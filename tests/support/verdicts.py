@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+from fastapi import FastAPI
 from sqlalchemy import select
 from tests.support.console import Console
 
 from deskhand.agents.models import Agent
 from deskhand.knowledge.models import EnhancementFeedback
+from deskhand.knowledge.verdicts.links import VerdictLinks
 from deskhand.tenants.service import record_enhancement
 
 
@@ -37,6 +40,14 @@ async def write_note(console: Console, agent: Agent, *, ticket: str = "1042") ->
             session, run_id=run, tenant_id=agent.tenant_id, ticket_id=ticket, context={}, note="Turn it off.", took_ms=7
         )
     return Note(run)
+
+
+def token_for(app: FastAPI, note: Note) -> str:
+    """The token of a link to a note of acme's, for a day."""
+    state = app.state.deskhand
+    until = datetime.now(UTC) + timedelta(days=1)
+    line = VerdictLinks(state.secrets, state.public_url).line("acme", note.run_id, until=until)
+    return line.partition("token=")[2].rstrip(">)")
 
 
 async def kept(console: Console, tenant_id: str = "acme") -> list[tuple[str | None, str, int | None, str | None]]:

@@ -20,6 +20,7 @@ from deskhand.tools.values import Grants
 
 MOST_CHANNELS = 10
 _OPTIONAL = ("mail_to", "chat_to", "on_ticket", "max_age_minutes", "nothing_found")
+_OF_NOTES = ("nothing_found", "verdict_link")
 CHANNEL = f"^(?:{SLACK}|{TEAMS}):{PLACE.removeprefix('^')}"
 """A channel as an outcome names it: the chat, and the tenant's name of the channel."""
 
@@ -90,10 +91,17 @@ class Outcome(InputModel):
         " tenant's preferences decide (`notes.nothing_found`).",
     )
 
+    verdict_link: bool | None = Field(
+        None,
+        description="Of a note: whether it ends in a link by which its readers say whether it helped. Left out, the"
+        " tenant's preferences decide (`notes.verdict_link`).",
+    )
+
     @model_validator(mode="after")
     def _only_a_report_is_sent(self) -> Outcome:
-        if self.nothing_found is not None and self.kind is not OutcomeKind.NOTE:
-            raise ValueError(f"nothing_found belongs to the kind 'note', and this is '{self.kind.value}'")
+        for name in _OF_NOTES:
+            if getattr(self, name) is not None and self.kind is not OutcomeKind.NOTE:
+                raise ValueError(f"{name} belongs to the kind 'note', and this is '{self.kind.value}'")
         for name in ("mail_to", "chat_to", "on_ticket"):
             if getattr(self, name) and self.kind is not OutcomeKind.REPORT:
                 raise ValueError(f"{name} belongs to the kind 'report', and this is '{self.kind.value}'")
@@ -108,6 +116,8 @@ class Outcome(InputModel):
         """What is written to the column; members of mails and messages only where there is one."""
         # Left out, so that a changed default subject makes no new version of agents that send nothing.
         unused = {name for name in _OPTIONAL if not getattr(self, name)}
+        # Of this one no is as much said as yes.
+        unused |= {"verdict_link"} if self.verdict_link is None else set()
         untitled = {"mail_subject"} if unused >= {"mail_to", "chat_to"} else set()
         return self.model_dump(mode="json", exclude=unused | untitled)
 

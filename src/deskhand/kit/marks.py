@@ -15,6 +15,13 @@ import re
 _MARK = r"dh-[0-9a-f]{20}(?![0-9a-f])"
 _FOUND = re.compile(rf"(?<![0-9A-Za-z-]){_MARK}")
 _STRIPPED = re.compile(rf"(?:\bRef: ?)?(?<![0-9A-Za-z-]){_MARK}")
+VERDICT_PATH = "/feedback/link"
+_ASKED = "Did this note help?"
+# As any desk gives it back: as Markdown, or as words with the address behind them.
+_VERDICT_LINE = re.compile(
+    rf"\[?{re.escape(_ASKED)}\]?[ ]?\(?<?https?://[^\s<>()\[\]]{{1,300}}?{re.escape(VERDICT_PATH)}\?token=[\w.-]{{1,250}}>?\)?",
+    re.ASCII,
+)
 
 
 class MarkMaker:
@@ -51,5 +58,10 @@ def find_marks(source: str) -> tuple[str, ...]:
 
 
 def strip_marks(source: str) -> str:
-    """The text without marks, which mean nothing to a reader or a model."""
-    return _STRIPPED.sub("", source)
+    """The text without marks and without the link of a verdict, which mean nothing to a reader or a model."""
+    return _STRIPPED.sub("", _VERDICT_LINE.sub("", source))
+
+
+def verdict_line(public_url: str, token: str) -> str:
+    """The line of a note, in Markdown, that asks its reader whether it helped."""
+    return f"[{_ASKED}](<{public_url}{VERDICT_PATH}?token={token}>)"

@@ -55,6 +55,12 @@ class NoteRules(InputModel):
         description="Nothing is written for an event that is older, as after an outage, unless somebody asked for the"
         " run; null: however late it is.",
     )
+    verdict_link: bool = Field(
+        False,
+        description="Whether a note ends in a link by which its readers say whether it helped, without signing in. An"
+        " agent's outcome may say otherwise.",
+    )
+    verdict_link_days: int = Field(14, ge=1, le=90, description="How long such a link holds.")
 
 
 def note_rules(preferences: dict[str, Any] | None) -> NoteRules:

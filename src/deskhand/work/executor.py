@@ -34,6 +34,7 @@ from deskhand.kit.http import HttpClientFactory
 from deskhand.kit.marks import MarkMaker
 from deskhand.kit.telemetry import Telemetry
 from deskhand.knowledge.embedding import Embedder
+from deskhand.knowledge.verdicts.links import VerdictLinks
 from deskhand.llm.connection import GatewaySettings
 from deskhand.plugins.contract import Ticket
 from deskhand.plugins.registry import PluginManager
@@ -83,6 +84,7 @@ class Executor:
         embedder: For semantic search.
         limits: Of one run.
         telemetry: Figures for Prometheus.
+        public_url: Where people's browsers find the API.
     """
 
     def __init__(
@@ -97,6 +99,7 @@ class Executor:
         embedder: Embedder,
         limits: RunLimits,
         telemetry: Telemetry,
+        public_url: str,
     ) -> None:
         self._db = db
         self._pool = pool
@@ -111,6 +114,7 @@ class Executor:
         self._limits = limits
         self._telemetry = telemetry
         self._marks = MarkMaker(secrets.derive("marks"))
+        self._links = VerdictLinks(secrets, public_url)
 
     async def execute(self, execution: RunningExecution, lease: Lease) -> Ending:
         """Do one attempt of one run.
@@ -271,7 +275,8 @@ class Executor:
         seen = Seen(ticket, note_input(ticket, findings, conversation), timely, look, conversation.extent)
         if run.outcome.kind is not OutcomeKind.NOTE:
             return await TicketOutcomes(gateway, self._limits.timeout).perform(run, toolbox, own, seen)
-        return await NoteOutcome(self._db, gateway, self._limits.timeout).perform(run, toolbox, own, seen, findings)
+        outcome = NoteOutcome(self._db, gateway, self._limits.timeout, self._links)
+        return await outcome.perform(run, toolbox, own, seen, findings)
 
     def _guarded(self, run: Run, toolbox: Toolbox, ticket: Ticket) -> GatewaySettings:
         """The models that a ticket may be shown to; of a sensitive one a person approves every write."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from pydantic_core import to_jsonable_python
@@ -13,11 +13,13 @@ from pydantic_core import to_jsonable_python
 from deskhand.engine.claims import Ending
 from deskhand.engine.status import ExecutionStatus
 from deskhand.kit.db.session import Database
+from deskhand.knowledge.verdicts.links import VerdictLinks
 from deskhand.llm.connection import GatewaySettings
 from deskhand.notes.layout import ComposedNote, NoteFacts, compose_follow_up, compose_update
 from deskhand.notes.news import Content
 from deskhand.plugins.contract import Ticket, WriteReceipt
 from deskhand.plugins.errors import DeskNotFoundError
+from deskhand.tenants.note_rules import note_rules
 from deskhand.tenants.service import record_enhancement
 from deskhand.work.drafting import Drafter, Share, Wording
 from deskhand.work.due import Due
@@ -33,7 +35,7 @@ from deskhand.work.repetition import (
     read_last_note,
 )
 from deskhand.work.research import Findings
-from deskhand.work.rewriting import may_rewrite, rewrite_note
+from deskhand.work.rewriting import may_rewrite, rewrite_note, write_note
 from deskhand.work.run import Run
 from deskhand.work.ticket_outcomes import Seen
 from deskhand.work.toolbox import Toolbox
@@ -49,11 +51,13 @@ class NoteOutcome:
         db: Sessions.
         gateway: How models are reached.
         timeout: Seconds of one attempt.
+        links: Makes the link by which a note's readers say whether it helped.
     """
 
     db: Database
     gateway: GatewaySettings
     timeout: float
+    links: VerdictLinks
 
     async def perform(
         self, run: Run, toolbox: Toolbox, own: DeskHands, seen: Seen, findings: Findings
@@ -93,7 +97,8 @@ class NoteOutcome:
         shown = _shown(wording, news, last, at=run.execution.queued_at, is_living=living is not None)
         body, receipt = shown.markdown, None
         if may_write:
-            body, receipt = await _write(own, body, living, key=seen.key(NOTE_KEY))
+            below = self._below(run)
+            body, receipt = await _write(own, body, living, key=seen.key(NOTE_KEY), below=below)
         output = {
             "note": _noted(wording, shown, living, body=body, note_id=receipt.id if receipt and live else None),
             "triage": to_jsonable_python(findings.triage),
@@ -116,6 +121,16 @@ class NoteOutcome:
             ticket_id=ticket.id,
             besides=run.execution.id,
         )
+
+    def _below(self, run: Run) -> str:
+        """What stands below the note at the desk alone: the journal is read by people who may not judge it."""
+        rules = note_rules(run.tenant.enhancement_preferences)
+        wanted = rules.verdict_link if run.outcome.verdict_link is None else run.outcome.verdict_link
+        if not wanted:
+            return ""
+        # From when it was queued, so that each attempt of a run writes the same.
+        until = run.execution.queued_at + timedelta(days=rules.verdict_link_days)
+        return f"\n\n{self.links.line(run.execution.tenant_id, run.execution.id, until=until)}"
 
     async def _word(self, run: Run, toolbox: Toolbox, seen: Seen) -> Wording:
         share = Share.of(run.execution, deadline=run.deadline, timeout=self.timeout, for_people=run.waited)
@@ -183,17 +198,21 @@ def _noted(
     }
 
 
-async def _write(own: DeskHands, body: str, living: LastNote | None, *, key: str) -> tuple[str, WriteReceipt]:
+async def _write(
+    own: DeskHands, body: str, living: LastNote | None, *, key: str, below: str
+) -> tuple[str, WriteReceipt]:
     """Write the note, in the last one's place where it has one; what was written, and its receipt."""
     if living is not None and living.note_id is not None:
         try:
-            return body, await rewrite_note(own, living.note_id, body, key=key, before=living.text)
+            receipt = await rewrite_note(own, living.note_id, body, key=key, before=living.text, below=below)
         except DeskNotFoundError:
             # Somebody deleted it since the ticket was read.
             key = f"{key}:anew"
+        else:
+            return body, receipt
     approved = await own.ask("add_note", {"body": body}, key=key, reason="The run ends in this note.")
     body = str(approved["body"])
-    return body, await own.add_note(body, key=key)
+    return body, await write_note(own, body, key=key, below=below)
 
 
 def _shown(

@@ -1,4 +1,4 @@
-"""Writing the agent's own note anew, on desks that let a note be edited."""
+"""Writing the agent's own note, and writing it anew on desks that let a note be edited."""
 
 from __future__ import annotations
 
@@ -12,7 +12,23 @@ def may_rewrite(own: DeskHands) -> bool:
     return can and own.may("add_note") and not own.needs_approval("add_note")
 
 
-async def rewrite_note(own: DeskHands, note_id: str, body: str, *, key: str, before: str) -> WriteReceipt:
+async def write_note(own: DeskHands, body: str, *, key: str, below: str) -> WriteReceipt:
+    """Write an internal note on the run's own ticket, once.
+
+    Args:
+        own: The road to the desk of the run's ticket.
+        body: Markdown.
+        key: Journal key.
+        below: Markdown that the desk alone gets, below it.
+    """
+
+    async def make(ticket_id: str, mark: str) -> WriteReceipt:
+        return await own.desk.add_note(ticket_id, NoteDraft(body=body + below, mark=mark))
+
+    return await own.write("add_note", None, key=key, shown={"body": body, "public": False}, make=make, owed=True)
+
+
+async def rewrite_note(own: DeskHands, note_id: str, body: str, *, key: str, before: str, below: str) -> WriteReceipt:
     """Write an internal note of the agent's own on its own ticket anew, once.
 
     Args:
@@ -21,10 +37,11 @@ async def rewrite_note(own: DeskHands, note_id: str, body: str, *, key: str, bef
         body: Markdown, whole.
         key: Journal key.
         before: What it says until then, for taking it back.
+        below: Markdown that the desk alone gets, below it.
     """
 
     async def make(ticket_id: str, mark: str) -> WriteReceipt:
-        return await own.desk.update_note(ticket_id, note_id, NoteDraft(body=body, mark=mark))
+        return await own.desk.update_note(ticket_id, note_id, NoteDraft(body=body + below, mark=mark))
 
     shown = {"body": body, "note_id": note_id, "before": before, "public": False}
     # No operation of its own among the grants: it lets nobody write more than add_note does.

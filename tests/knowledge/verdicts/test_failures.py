@@ -10,6 +10,7 @@ from sqlalchemy import select
 from tests.support.console import Console
 
 from deskhand.engine.models import AgentExecution
+from deskhand.knowledge.verdicts import repository
 from deskhand.tenants.models import EnhancementHistory
 from deskhand.tenants.service import record_enhancement
 
@@ -42,6 +43,8 @@ async def test_a_failed_run_is_kept_until_it_is_tried_again(console: Console) ->
         "tool_type": "servicedesk_plus",
         "error_code": "desk-unavailable",
     }
+    async with console.db.tenant_session("acme") as session:
+        assert await repository.find_note(session, run) is None
     client = await console.client(role="operator")
     assert (await client.post(f"/api/v1/executions/{run}/feedback", json={"feedback_type": "thumbs_up"})).is_error
     assert (await client.post(f"/api/v1/executions/{run}/retry")).status_code == 200
