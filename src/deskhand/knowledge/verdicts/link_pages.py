@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Form, Query, Request, Response
+from fastapi import APIRouter, Depends, Form, Query, Request, Response
 from fastapi.responses import HTMLResponse
 
 from deskhand.appstate import App
@@ -33,7 +33,12 @@ async def link_page(
     return render(request, "knowledge/verdicts/link.html", ticket=note.ticket_id, token=token, given=None)
 
 
-@router.post("/feedback/link")
+def _from_our_page(request: Request, app: App) -> None:
+    refuse_cross_site(request, app.public_url)
+
+
+# As a dependency: a foreign page is refused before it learns what a form has.
+@router.post("/feedback/link", dependencies=[Depends(_from_our_page)])
 async def give(
     request: Request,
     app: App,
@@ -42,7 +47,6 @@ async def give(
     token: Annotated[StorableText, Form(max_length=MOST_CHARACTERS)] = "",
     comment: Annotated[StorableText, Form(max_length=LONGEST_COMMENT)] = "",
 ) -> Response:
-    refuse_cross_site(request, app.public_url)
     linked = VerdictLinks(app.secrets, app.public_url).read(token, now=app.clock())
     given = VerdictGiven(feedback_type=verdict, feedback_comment=comment)
     async with app.db.tenant_session(linked.tenant_id) as session:

@@ -1,6 +1,6 @@
 """The link in a note by which a reader says whether it helped, without signing in: signed, and good for some days.
 
-It names its tenant, its run and its last moment, and opens nothing else. Nothing of it is stored: whoever reads the note
+It names its tenant, its run and its last moment, and opens nothing else. Nothing of it is stored: who reads the note
 may use it, and all of them together are one voice.
 """
 
