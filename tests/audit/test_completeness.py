@@ -30,7 +30,7 @@ from tests.support.mcp_sources import acceptance, changed_source, made_source, u
 from tests.support.notices import mailed_link
 from tests.support.people import PASSWORD, account, browser, token_of
 from tests.support.second_desk import second_desk, second_desk_as_default, zendesk_form
-from tests.support.verdicts import token_for, write_note
+from tests.support.verdicts import judged_note
 
 from deskhand.access.models import User
 from deskhand.access.people import administration
@@ -223,11 +223,6 @@ class World:
         )
         return {"approval_id": str(await waiting_approval(self.api.db, "acme", run)), "ticket": ticket}
 
-    async def note(self) -> dict[str, str]:
-        assert self.agent is not None
-        written = await write_note(self.console, self.agent, ticket=str(next(self.tickets)))
-        return {"execution_id": str(written.run_id), "token": token_for(self.api.app, written)}
-
     async def mailed_question(self) -> dict[str, str]:
         asked = await self.question()
         email = f"told-{next(self.tickets)}@acme.example"
@@ -386,13 +381,13 @@ STEPS = {
     "POST /api/v1/executions/{execution_id}/dismiss": Step(("execution.dismiss",), prepare=World.run),
     "POST /api/v1/executions/{execution_id}/replay": Step(("execution.replay",), prepare=World.run),
     "POST /api/v1/executions/{execution_id}/feedback": Step(
-        ("feedback.give",), lambda _: {"feedback_type": "thumbs_up"}, prepare=World.note
+        ("feedback.give",), lambda _: {"feedback_type": "thumbs_up"}, prepare=judged_note
     ),
     "POST /feedback/link": Step(
-        ("feedback.give",), lambda ids: {"token": ids["token"], "verdict": "thumbs_up"}, "nobody", World.note
+        ("feedback.give",), lambda ids: {"token": ids["token"], "verdict": "thumbs_up"}, "nobody", judged_note
     ),
     "POST /executions/{execution_id}/feedback": Step(
-        ("feedback.give",), lambda _: {"verdict": "thumbs_up"}, "ann", World.note
+        ("feedback.give",), lambda _: {"verdict": "thumbs_up"}, "ann", judged_note
     ),
     "POST /api/v1/executions/{execution_id}/retry-with": Step(
         ("execution.retry_with", "execution.dismiss"), lambda _: {"ticket_ref": "77"}, prepare=World.run

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from fastapi import FastAPI
@@ -57,3 +58,9 @@ async def kept(console: Console, tenant_id: str = "acme") -> list[tuple[str | No
     async with console.db.tenant_session(tenant_id) as session:
         rows = await session.execute(select(*columns).order_by(f.technician_email.nulls_first()))
         return [(row[0], row[1], row[2], row[3]) for row in rows]
+
+
+async def judged_note(world: Any) -> dict[str, str]:
+    """For the audit's tests: a note that somebody is about to judge, and the token of its link."""
+    written = await write_note(world.console, world.agent, ticket=str(next(world.tickets)))
+    return {"execution_id": str(written.run_id), "token": token_for(world.api.app, written)}
