@@ -19,7 +19,14 @@ from deskhand.agents.models import Agent
 from deskhand.agents.schemas import PROMPT_LENGTH
 from deskhand.agents.templates.catalogue import agent_from, find_template, templates
 from deskhand.agents.webhook_secrets import MAX_GRACE_SECONDS, RotateSecret
-from deskhand.errors import ConflictError, DeskhandError, FieldProblem, InvalidInputError, PreconditionFailedError
+from deskhand.errors import (
+    ConflictError,
+    DeskhandError,
+    FieldProblem,
+    InvalidInputError,
+    NotFoundError,
+    PreconditionFailedError,
+)
 from deskhand.kit.problem import invalid_input
 from deskhand.kit.schema import StorableText
 from deskhand.kit.yaml import write_yaml
@@ -122,7 +129,11 @@ async def rotate(
     wanted = RotateSecret(trigger_id=trigger_id, grace_seconds=grace_seconds)
     try:
         async with at.session() as session:
-            _, secret = await at.agents(session).rotate_secret(agent_id, wanted, if_match=f'"{revision}"')
+            agents = at.agents(session)
+            # Before the revision is looked at: what is not there is not there, however old the page is.
+            if trigger_id not in {trigger.id for trigger in (await agents.get_agent(agent_id)).triggers}:
+                raise NotFoundError(f"The agent has no trigger {trigger_id}.")
+            _, secret = await agents.rotate_secret(agent_id, wanted, if_match=f'"{revision}"')
     except (ConflictError, PreconditionFailedError, InvalidInputError) as error:
         return await at.show(agent_id, Told(error=error))
     return await at.show(agent_id, Told(done="rotate", secrets={trigger_id: secret}))
