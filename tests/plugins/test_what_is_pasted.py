@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from tests.simulators.test_base import SECRET
@@ -81,7 +82,8 @@ class Hook:
 def save_script(folder: Path, url: str) -> Path:
     guide = ServiceDeskPlusPlugin.setup_guide(webhook_url=url, secret=SECRET)
     (script,) = re.findall(r"```python\n(.*?)```", guide, re.DOTALL)
-    file = folder / "notify_deskhand.py"
+    # A name for each address: of a file written anew within a second and as long as before, Python takes the old byte code.
+    file = folder / f"notify_deskhand_{urlsplit(url).port}.py"
     file.write_text(script, "utf-8")
     return file
 
