@@ -82,7 +82,7 @@ class Hook:
 def save_script(folder: Path, url: str) -> Path:
     guide = ServiceDeskPlusPlugin.setup_guide(webhook_url=url, secret=SECRET)
     (script,) = re.findall(r"```python\n(.*?)```", guide, re.DOTALL)
-    # A name for each address: of a file written anew within a second and as long as before, Python takes the old byte code.
+    # A name for each address: of a file written anew within a second and as long, Python takes the old byte code.
     file = folder / f"notify_deskhand_{urlsplit(url).port}.py"
     file.write_text(script, "utf-8")
     return file
