@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import httpx2
 import pytest
@@ -12,9 +11,12 @@ from playwright.async_api import Browser, Page, expect
 from tests.conftest import DatabaseUrls
 from tests.support.api import Api, running_api
 from tests.support.people import account, browser
+from tests.support.pictures import pictures
 
 from deskhand.kit.db.session import Database
 from deskhand.ui.csrf import SESSION_COOKIE
+
+picture = pictures("agents")
 
 PROMPT = "You sort tickets of {{tenant_name}}.\nLook at {{ticket.subject}} first.\nBe short."
 SCRIPT = "<img src=x onerror=window.__ran=1>"
@@ -56,18 +58,6 @@ async def page(api: Api, admin: httpx2.AsyncClient, chromium: Browser) -> AsyncI
     await context.close()
     unasked = [text for text in complaints if not any(one in text for one in ACCEPTED)]
     assert [text for text in unasked if "ERR_ABORTED" not in text] == []
-
-
-async def picture(page: Page, name: str) -> None:
-    """With DESKHAND_PICTURES naming a folder, take pictures; on a phone nothing may run over the edge."""
-    folder = os.environ.get("DESKHAND_PICTURES")
-    if folder:
-        await page.screenshot(path=Path(folder) / f"agents-{name}.png", full_page=True)
-    await page.set_viewport_size({"width": 390, "height": 844})
-    assert await page.evaluate("document.documentElement.scrollWidth") <= 390, name
-    if folder:
-        await page.screenshot(path=Path(folder) / f"agents-{name}-phone.png", full_page=True)
-    await page.set_viewport_size({"width": 1360, "height": 900})
 
 
 async def test_an_agent_is_found_looked_at_and_led_through_its_life(

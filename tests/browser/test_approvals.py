@@ -12,19 +12,11 @@ from tests.support.approvals import waiting_approval
 from tests.support.console import Console
 from tests.support.notices import mailed_link
 from tests.support.people import account
+from tests.support.pictures import pictures
+
+picture = pictures("approvals")
 
 NOTE = "Hello Ann,\n\n1. Open the menu.\n2. Choose *Restart* <b>now</b>."
-
-
-async def picture(page: Page, name: str) -> None:
-    """With DESKHAND_PICTURES naming a folder, take the picture; on a phone nothing may run over the edge."""
-    if folder := os.environ.get("DESKHAND_PICTURES"):
-        await page.screenshot(path=Path(folder) / f"approvals-{name}.png", full_page=True)
-    await page.set_viewport_size({"width": 390, "height": 800})
-    assert await page.evaluate("document.documentElement.scrollWidth") <= 390, name
-    if folder:
-        await page.screenshot(path=Path(folder) / f"approvals-{name}-phone.png", full_page=True)
-    await page.set_viewport_size({"width": 1360, "height": 860})
 
 
 async def test_a_technician_looks_declines_changes_and_approves(page: Page, console: Console) -> None:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 from playwright.async_api import Browser, Page, expect
 from tests.support.console import Console
+from tests.support.pictures import pictures
 
 from deskhand.access.people import administration
+
+picture = pictures("people", whole=False)
 
 PASSWORD = "turnip lantern river comet"
 OTHER_PASSWORD = "glacier whistle tandem orchid"
@@ -38,17 +39,6 @@ async def first_link(console: Console) -> str:
         link = await administration.first_administrator(session, actor="command-line", now=datetime.now(UTC))
     assert link is not None
     return link.url(console.url)
-
-
-async def picture(page: Page, name: str) -> None:
-    """With DESKHAND_PICTURES naming a folder, take the picture; on a phone nothing may run over the edge."""
-    if folder := os.environ.get("DESKHAND_PICTURES"):
-        await page.screenshot(path=Path(folder) / f"people-{name}.png")
-    await page.set_viewport_size({"width": 390, "height": 800})
-    assert await page.evaluate("document.documentElement.scrollWidth") <= 390, name
-    if folder:
-        await page.screenshot(path=Path(folder) / f"people-{name}-phone.png")
-    await page.set_viewport_size({"width": 1360, "height": 860})
 
 
 async def set_password(page: Page, url: str, password: str = PASSWORD) -> None:

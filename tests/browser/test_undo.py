@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Browser, expect
 from tests.conftest import DatabaseUrls
+from tests.support.pictures import pictures
 from tests.support.product import running_product
 from tests.support.undo import state_of, wreck
 
 from deskhand.kit.db.session import Database
 
+picture = pictures("undo")
+
 PERSONS = "Printer of floor 4, says Ines"
-
-
-async def picture(page: Page, name: str) -> None:
-    """With DESKHAND_PICTURES naming a folder, take the picture; on a phone nothing may run over the edge."""
-    if folder := os.environ.get("DESKHAND_PICTURES"):
-        await page.screenshot(path=Path(folder) / f"undo-{name}.png", full_page=True)
-    await page.set_viewport_size({"width": 390, "height": 800})
-    assert await page.evaluate("document.documentElement.scrollWidth") <= 390, name
-    await page.set_viewport_size({"width": 1360, "height": 860})
 
 
 async def test_a_person_undoes_a_run(chromium: Browser, clean_db: Database, database_urls: DatabaseUrls) -> None:
