@@ -40,6 +40,9 @@ COMPANY = typer.Option(
 )
 COMPANY_ID = typer.Option(None, "--company-id", help="From a file: the same by the desk's own id.")
 SHARED = typer.Option(False, "--shared", help="From a file: rows that name no company help every client company.")
+COLUMN = typer.Option(
+    [], "--column", help="From a file: what it calls a field, as NAME=FIELD; can be given several times."
+)
 ON_ERROR = typer.Option("stop", "--on-error", help="stop at the first bad row, or leave it out and continue.")
 
 
@@ -61,9 +64,7 @@ def import_tickets(  # noqa: PLR0917 - options of a command
         None, help="From a desk: tickets resolved since (UTC). Left out: where the last import ended, else all."
     ),
     tool: str | None = typer.Option(None, "--tool", help="From a file: the desk it comes from; else the tenant's own."),
-    column: list[str] = typer.Option(
-        [], "--column", help="From a file: what it calls a field, as NAME=FIELD; can be given several times."
-    ),
+    column: list[str] = COLUMN,
     dates: str | None = typer.Option(
         None, "--dates", help="From a file: day-first or month-first, where its dates do not tell."
     ),
@@ -164,6 +165,7 @@ def import_articles(  # noqa: PLR0917 - options of a command
         ..., exists=True, help="A file or a directory of Markdown, HTML, Word, PDF, JSON, CSV, Excel."
     ),
     tenant: str = TENANT,
+    column: list[str] = COLUMN,
     company: str | None = COMPANY,
     company_id: str | None = COMPANY_ID,
     shared: bool = SHARED,
@@ -171,13 +173,14 @@ def import_articles(  # noqa: PLR0917 - options of a command
 ) -> None:
     """Import articles and procedures."""
     owner = CompanyOf(company_id, company, shared)
+    columns = _columns(column)
     with opened_installation() as installation:
         _import(
             installation,
             tenant,
             f"articles from {path.name}",
             lambda db, moved: importer.import_articles(
-                db, tenant, path, company=owner, on_error=_choice(on_error), progress=moved
+                db, tenant, path, columns=columns, company=owner, on_error=_choice(on_error), progress=moved
             ),
         )
 
@@ -186,6 +189,7 @@ def import_articles(  # noqa: PLR0917 - options of a command
 def import_systems(  # noqa: PLR0917 - options of a command
     path: Path = typer.Argument(..., exists=True, help="A .csv, .xlsx, .json or .jsonl file."),
     tenant: str = TENANT,
+    column: list[str] = COLUMN,
     company: str | None = COMPANY,
     company_id: str | None = COMPANY_ID,
     shared: bool = SHARED,
@@ -193,13 +197,14 @@ def import_systems(  # noqa: PLR0917 - options of a command
 ) -> None:
     """Import the system inventory."""
     owner = CompanyOf(company_id, company, shared)
+    columns = _columns(column)
     with opened_installation() as installation:
         _import(
             installation,
             tenant,
             f"systems from {path.name}",
             lambda db, moved: importer.import_systems(
-                db, tenant, path, company=owner, on_error=_choice(on_error), progress=moved
+                db, tenant, path, columns=columns, company=owner, on_error=_choice(on_error), progress=moved
             ),
         )
 

@@ -176,6 +176,7 @@ async def import_articles(
     tenant_id: str,
     path: Path,
     *,
+    columns: Mapping[str, str] | None = None,
     company: CompanyOf = NOBODYS,
     on_error: OnError = "stop",
     embedder: Embedder | None = None,
@@ -187,6 +188,7 @@ async def import_articles(
         db: As ``deskhand_app``.
         tenant_id: Whose articles.
         path: File or directory.
+        columns: What tables call a field, where it is none of the names that are known.
         company: Whose the rows are that name no company.
         on_error: As ``import_tickets``.
         embedder: None for the installation's own.
@@ -197,13 +199,14 @@ async def import_articles(
         ImportStoppedError: A row was refused and ``on_error`` is ``stop``.
         UnreadableFileError: A file is not what its name says, is empty, or lacks a column.
     """
+    vocabulary = _renamed(ARTICLE_VOCABULARY, columns or {})
     desk = await _default_desk(db, tenant_id)
     importing = Import(
         db, tenant_id, _ARTICLES, on_error=on_error, embedder=embedder, progress=progress,
         prepare=lambda row: of_company(row, company, desk=desk), why_not=await _kept_out(db, tenant_id, Effect.SILENCE),
     )  # fmt: skip
-    with spooled(read_articles(path)) as articles:
-        survey(path.name, articles(), ARTICLE_VOCABULARY)
+    with spooled(read_articles(path, vocabulary)) as articles:
+        survey(path.name, articles(), vocabulary)
         return await importing.run(articles())
 
 
@@ -212,25 +215,37 @@ async def import_systems(
     tenant_id: str,
     path: Path,
     *,
+    columns: Mapping[str, str] | None = None,
     company: CompanyOf = NOBODYS,
     on_error: OnError = "stop",
     progress: Progress | None = None,
 ) -> ImportReport:
     """Import the system inventory from a file of JSON or a table; see ``schemas.SystemRow``.
 
+    Args:
+        db: As ``deskhand_app``.
+        tenant_id: Whose systems.
+        path: The file.
+        columns: What the file calls a field, where it is none of the names that are known.
+        company: Whose the rows are that name no company.
+        on_error: As ``import_tickets``.
+        progress: Called after every batch.
+
     Raises:
         NotFoundError: There is no such tenant.
         ImportStoppedError: A row was refused and ``on_error`` is ``stop``.
         UnreadableFileError: The file is not what its name says, is empty, or lacks a column.
     """
+    vocabulary = _renamed(SYSTEM_VOCABULARY, columns or {})
     desk = await _default_desk(db, tenant_id)
     importing = Import(
         db, tenant_id, _SYSTEMS, on_error=on_error, progress=progress,
-        prepare=lambda row: of_company(SYSTEM_VOCABULARY.under_own_names(row), company, desk=desk),
+        prepare=lambda row: of_company(vocabulary.under_own_names(row), company, desk=desk),
         why_not=await _kept_out(db, tenant_id, Effect.SILENCE),
     )  # fmt: skip
-    with opened_rows(path, SYSTEM_VOCABULARY) as file:
-        survey(path.name, file.rows(), SYSTEM_VOCABULARY)
+    with opened_rows(path, vocabulary) as file:
+        overview = survey(path.name, file.rows(), vocabulary)
+        importing.report.proposed_columns = dict(overview.proposed)
         importing.report.unread_sheets = list(file.unread_sheets)
         return await importing.run(file.rows())
 

@@ -11,7 +11,7 @@ from typing import Any
 from deskhand.kit.markdown import clean_html
 from deskhand.knowledge.exports import ExportRow, UnreadableFileError
 from deskhand.knowledge.exports.apart import Kind, read_apart
-from deskhand.knowledge.exports.columns import ARTICLE_VOCABULARY
+from deskhand.knowledge.exports.columns import ARTICLE_VOCABULARY, Vocabulary, plain_name
 from deskhand.knowledge.exports.files import DATA_SUFFIXES, read_rows
 from deskhand.plugins.text import html_to_markdown
 
@@ -22,19 +22,19 @@ _TABLES = DATA_SUFFIXES - {".txt", ".tsv"}
 _PAPERS: dict[str, Kind] = {".docx": "word", ".docm": "word", ".pdf": "pdf"}
 _ARTICLE_SUFFIXES = _TABLES | {".md", ".markdown", ".html", ".htm", *_PAPERS}
 _KNOWN = ".md, .html, .docx, .pdf, .json, .jsonl, .csv, .xlsx"
-_ARTICLE_NAMES = {
-    "article_id": ("number", "id"),
-    "title": ("short_description", "item"),
-    "html": ("text", "article"),
-    "company_name": ("company",),
-}
+# Columns whose texts are pages, in the exports of those who call them so.
+_PAGES = frozenset({"html", "text", "article"})
 
 
-def read_articles(path: Path) -> Iterator[ExportRow]:
+def read_articles(path: Path, vocabulary: Vocabulary = ARTICLE_VOCABULARY) -> Iterator[ExportRow]:
     """Articles of a file, or of every file below a directory: Markdown, HTML, Word, PDF, JSON, JSON Lines, tables.
 
     Markdown may begin with front matter (``article_id``, ``title``, ``tags``, ``url``, ``source``); without it the
     file's name is the id and the first heading the title. In data files a field ``html`` is turned into Markdown.
+
+    Args:
+        path: File or directory.
+        vocabulary: What the columns of tables may be called.
 
     Raises:
         UnreadableFileError: As ``read_rows``; or the directory holds nothing to read.
@@ -44,8 +44,8 @@ def read_articles(path: Path) -> Iterator[ExportRow]:
         raise UnreadableFileError(f"{path} holds no article ({_KNOWN}).")
     for number, file in enumerate(files, start=1):
         if file.suffix.lower() in _TABLES:
-            for row in read_rows(file, ARTICLE_VOCABULARY):
-                data = None if row.data is None else _article_fields(row.data)
+            for row in read_rows(file, vocabulary):
+                data = None if row.data is None else _article_fields(row.data, vocabulary)
                 yield ExportRow(f"{file.name}, {row.where}", data, row.error, number / len(files))
         elif (kind := _PAPERS.get(file.suffix.lower())) is not None:
             yield _read_paper(kind, file, number / len(files))
@@ -60,14 +60,11 @@ def _article_files(path: Path) -> list[Path]:
     return sorted(file for file in files if file.name.lower() != "readme.md" and not file.name.startswith("~$"))
 
 
-def _article_fields(data: dict[str, Any]) -> dict[str, Any]:
-    fields = dict(data)
-    for name, others in _ARTICLE_NAMES.items():
-        value = next((fields[other] for other in others if other in fields), None)
-        if value is not None:
-            fields.setdefault(name, value)
-    if "body" not in fields and isinstance(fields.get("html"), str):
-        fields["body"] = _without_title(_page_to_markdown(fields["html"]), str(fields.get("title") or ""))
+def _article_fields(data: dict[str, Any], vocabulary: Vocabulary) -> dict[str, Any]:
+    body = next(iter(vocabulary.candidates(data)["body"]), "")
+    fields = vocabulary.under_own_names(data)
+    if plain_name(body) in _PAGES and isinstance(fields.get("body"), str):
+        fields["body"] = _without_title(_page_to_markdown(fields["body"]), str(fields.get("title") or ""))
     return fields
 
 

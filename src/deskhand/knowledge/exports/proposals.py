@@ -16,8 +16,11 @@ _WORDS = {
     "resolution": "losung gelost behebung antwort abschlusstext resolution solucion solucao soluzione oplossing",
     "resolved_date": "gelost_am geschlossen_am erledigt_am abgeschlossen_am losungsdatum abschlussdatum resolu_le",
     "category": "kategorie bereich categorie categoria rubrik",
+    "hostname": "rechnername geratename gerat nom_de_l_ordinateur nombre_del_equipo nome_do_computador nome_computer",
     "priority": "prioritat dringlichkeit priorite prioridad prioridade priorita",
 }
+# An article's number, title and text go by the words of a ticket's.
+_LIKE = {"article_id": "ticket_id", "title": "subject", "body": "description"}
 
 
 def proposed(names: Iterable[str], vocabulary: Vocabulary) -> dict[str, str]:
@@ -25,7 +28,9 @@ def proposed(names: Iterable[str], vocabulary: Vocabulary) -> dict[str, str]:
     columns = list(names)
     free = {field for field, known in vocabulary.candidates(columns).items() if not known}
     unknown = [name for name in columns if vocabulary.field_of(name) is None]
-    meanings = {field: set(_WORDS.get(field, "").split()) for field in vocabulary.fields if field in free}
+    meanings = {
+        field: set(_WORDS.get(_LIKE.get(field, field), "").split()) for field in vocabulary.fields if field in free
+    }
     proposals: dict[str, str] = {}
     for whole in (True, False):
         for name in unknown:
