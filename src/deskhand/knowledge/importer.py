@@ -13,7 +13,7 @@ from typing import Any
 
 import stamina
 
-from deskhand.errors import InvalidInputError, NotFoundError
+from deskhand.errors import NotFoundError
 from deskhand.kit.db.companies import EVERY_COMPANY
 from deskhand.kit.db.session import Database
 from deskhand.knowledge import repository
@@ -26,8 +26,6 @@ from deskhand.knowledge.exports.columns import (
     ARTICLE_VOCABULARY,
     SYSTEM_VOCABULARY,
     TICKET_VOCABULARY,
-    Vocabulary,
-    plain_name,
 )
 from deskhand.knowledge.exports.dates import DateOrder
 from deskhand.knowledge.exports.files import opened_rows
@@ -150,7 +148,7 @@ async def import_tickets(
         ImportStoppedError: A row was refused and ``on_error`` is ``stop``.
         UnreadableFileError: The file is not what its name says, is empty, or lacks a column.
     """
-    vocabulary = _renamed(TICKET_VOCABULARY, columns or {})
+    vocabulary = TICKET_VOCABULARY.with_names(columns or {})
     defaults = {"tool_type": tool_type or await _default_desk(db, tenant_id)}
     if source is not None:
         defaults["source"] = source
@@ -199,7 +197,7 @@ async def import_articles(
         ImportStoppedError: A row was refused and ``on_error`` is ``stop``.
         UnreadableFileError: A file is not what its name says, is empty, or lacks a column.
     """
-    vocabulary = _renamed(ARTICLE_VOCABULARY, columns or {})
+    vocabulary = ARTICLE_VOCABULARY.with_names(columns or {})
     desk = await _default_desk(db, tenant_id)
     importing = Import(
         db, tenant_id, _ARTICLES, on_error=on_error, embedder=embedder, progress=progress,
@@ -236,7 +234,7 @@ async def import_systems(
         ImportStoppedError: A row was refused and ``on_error`` is ``stop``.
         UnreadableFileError: The file is not what its name says, is empty, or lacks a column.
     """
-    vocabulary = _renamed(SYSTEM_VOCABULARY, columns or {})
+    vocabulary = SYSTEM_VOCABULARY.with_names(columns or {})
     desk = await _default_desk(db, tenant_id)
     importing = Import(
         db, tenant_id, _SYSTEMS, on_error=on_error, progress=progress,
@@ -268,20 +266,6 @@ async def _default_desk(db: Database, tenant_id: str) -> str:
     if tool_type is None:
         raise NotFoundError(f"There is no tenant {tenant_id!r}.")
     return tool_type
-
-
-def _renamed(vocabulary: Vocabulary, columns: Mapping[str, str]) -> Vocabulary:
-    """The vocabulary with the caller's own names.
-
-    Raises:
-        InvalidInputError: A name is given to a field that does not exist.
-    """
-    strange = [field for field in columns.values() if field not in vocabulary.fields]
-    if strange:
-        raise InvalidInputError(
-            f"{', '.join(strange)}: no field of a {vocabulary.row}. There are: {', '.join(vocabulary.fields)}."
-        )
-    return replace(vocabulary, renamed={plain_name(name): field for name, field in columns.items()})
 
 
 async def import_from_desk(

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
+
+from deskhand.errors import InvalidInputError
 
 COMPANY = {
     "company_id": ("company id", "organization id", "organisation id", "account id"),
@@ -96,6 +98,19 @@ class Vocabulary:
     required: Sequence[tuple[str, ...]]
     keeps_others: bool = False
     renamed: Mapping[str, str] = field(default_factory=dict)
+
+    def with_names(self, columns: Mapping[str, str]) -> Vocabulary:
+        """The same with what the caller calls a field: column to field.
+
+        Raises:
+            InvalidInputError: A name is given to a field that does not exist.
+        """
+        strange = [one for one in columns.values() if one not in self.fields]
+        if strange:
+            raise InvalidInputError(
+                f"{', '.join(strange)}: no field of a {self.row}. There are: {', '.join(self.fields)}."
+            )
+        return replace(self, renamed={plain_name(name): one for name, one in columns.items()})
 
     def field_of(self, name: object) -> str | None:
         """The field a column is, as far as its name alone tells."""
