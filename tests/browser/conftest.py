@@ -4,13 +4,17 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, Page, async_playwright, expect
 from tests.support.console import Console, running_console
 from tests.support.logins import open_pool
 
 from deskhand.kit.db.session import Database
 
 CHROMIUM = Path("/usr/bin/chromium")
+# A busy machine draws a page in ten times the time; what is right ends each wait at once, so patience costs nothing.
+# Expectations have a clock of their own, five seconds, which no page's setting reaches.
+PATIENCE_MS = 60_000
+expect.set_options(timeout=PATIENCE_MS)
 ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -55,7 +59,7 @@ async def page(chromium: Browser, console: Console) -> AsyncIterator[Page]:
     """A signed-in page; any console error, exception or refused resource fails the test."""
     context = await chromium.new_context(viewport={"width": 1360, "height": 860}, reduced_motion="reduce")
     page = await context.new_page()
-    page.set_default_timeout(20_000)
+    page.set_default_timeout(PATIENCE_MS)
     complaints: list[str] = []
     page.complaints = complaints  # type: ignore[attr-defined]  # for the one test that provokes some
     page.on("console", lambda message: message.type in ("error", "warning") and complaints.append(message.text))

@@ -36,7 +36,7 @@ async def signed_in(chromium: Browser, pages: DeskPages, **options: object) -> P
     cookie = pages.boss.cookies[SESSION_COOKIE]
     await context.add_cookies([{"name": SESSION_COOKIE, "value": cookie, "url": api.url}])
     page = await context.new_page()
-    page.set_default_timeout(20_000)
+    page.set_default_timeout(60_000)
     return page
 
 

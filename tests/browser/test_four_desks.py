@@ -24,7 +24,7 @@ async def test_the_timeline_of_a_run_on_each_desk(
 async def look(chromium: Browser, product: Product, tool_type: str, landed: Landed) -> None:
     context = await chromium.new_context(viewport={"width": 1040, "height": 640}, reduced_motion="reduce")
     page = await context.new_page()
-    page.set_default_timeout(30_000)
+    page.set_default_timeout(60_000)
     run = f"{product.api.url}/executions/{landed.execution['id']}"
     await page.goto(run)
     await page.get_by_role("link", name="Use an API key").click()

@@ -23,7 +23,7 @@ async def visitor(chromium: Browser, console: Console) -> AsyncIterator[Page]:
     """A page of somebody who is not signed in; any console error or refused resource fails the test."""
     context = await chromium.new_context(viewport={"width": 1360, "height": 860}, reduced_motion="reduce")
     page = await context.new_page()
-    page.set_default_timeout(30_000)
+    page.set_default_timeout(60_000)
     complaints: list[str] = []
     page.on("console", lambda message: message.type in ("error", "warning") and complaints.append(message.text))
     page.on("pageerror", lambda error: complaints.append(str(error)))

@@ -57,7 +57,7 @@ async def test_whose_role_needs_a_second_factor_sets_it_up_after_the_provider(
     context = await chromium.new_context(reduced_motion="reduce")
     await context.route(re.compile("^https://"), lambda route: route.abort())
     page = await context.new_page()
-    page.set_default_timeout(30_000)
+    page.set_default_timeout(60_000)
     with mock_provider() as issuer:
         await register(console, issuer)
         answer = await page.request.put(
@@ -101,7 +101,7 @@ async def test_to_a_provider_and_back_and_out_again(chromium: Browser, console: 
     # The mock's pages ask a server on the internet for their style, for which a test must not wait.
     await context.route(re.compile("^https://"), lambda route: route.abort())
     page = await context.new_page()
-    page.set_default_timeout(30_000)
+    page.set_default_timeout(60_000)
     complaints: list[str] = []
     page.on("console", lambda message: message.type in ("error", "warning") and complaints.append(message.text))
     page.on("pageerror", lambda error: complaints.append(str(error)))

@@ -21,7 +21,7 @@ async def test_a_person_undoes_a_run(chromium: Browser, clean_db: Database, data
         one.change(subject=PERSONS)
         context = await chromium.new_context(viewport={"width": 1360, "height": 860}, reduced_motion="reduce")
         page = await context.new_page()
-        page.set_default_timeout(30_000)
+        page.set_default_timeout(60_000)
         complaints: list[str] = []
         page.on("console", lambda message: message.type in ("error", "warning") and complaints.append(message.text))
         run = f"{product.api.url}/executions/{one.run['id']}"
