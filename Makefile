@@ -113,6 +113,12 @@ bench: env-dev ## Run the benchmarks; each prints its figures and what it was co
 	@for script in benchmarks/[a-z]*.py; do name=$$(basename "$$script" .py); [ "$$name" = support ] && continue; \
 	  echo "== $$name"; $(BIN)/python -m "benchmarks.$$name" $(ARGS); done
 
+.PHONY: screenshots
+screenshots: env-dev ## Take a picture of every page of the console, both themes, desktop and phone (FOLDER=dist/screenshots)
+	@tools/ci-setup.sh
+	@mkdir -p $(or $(FOLDER),dist/screenshots)
+	DESKHAND_SCREENSHOTS=$(abspath $(or $(FOLDER),dist/screenshots)) $(BIN)/pytest -q tests/browser/test_every_page.py
+
 .PHONY: docs
 docs: env-dev ## Write the generated reference pages anew
 	$(BIN)/python tools/gen_docs.py

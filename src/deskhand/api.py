@@ -47,6 +47,7 @@ from deskhand.executions.endpoints import router as executions_router
 from deskhand.intake.book import TriggerBook
 from deskhand.intake.console.deliveries import router as delivery_pages
 from deskhand.intake.console.desks import router as desk_pages
+from deskhand.intake.console.newcomers import router as newcomer_pages
 from deskhand.intake.console.setup import router as desk_setup_pages
 from deskhand.intake.door import WebhookDoor
 from deskhand.intake.endpoints import IntakeState
@@ -182,6 +183,7 @@ ROUTERS = (
     key_pages,
     audit_pages,
     tenant_pages,
+    newcomer_pages,
     desk_pages,
     desk_setup_pages,
     delivery_pages,

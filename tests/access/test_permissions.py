@@ -84,6 +84,8 @@ platform_admin  GET /api/v1/tenants
 platform_admin  POST /api/v1/tenants/{tenant_id}/deactivate
 platform_admin  POST /api/v1/tenants/{tenant_id}/reactivate
 platform_admin  GET /tenants
+platform_admin  GET /tenants/new
+platform_admin  POST /tenants/new
 administrator   GET /api/v1/tenants/{tenant_id}
 administrator   PATCH /api/v1/tenants/{tenant_id}
 administrator   GET /api/v1/tenants/{tenant_id}/connections
@@ -310,6 +312,7 @@ FORMS: dict[str, dict[str, str]] = {
     "{execution_id}/undo": {"digest": "0" * 64},
     "{number}/undo": {**SINCE, "digest": "0" * 64},
     "/knowledge/imports": {"kind": "embeddings"},
+    "/tenants/new": {"desk": "servicedesk_plus"},
     "{agent_id}/activate": {"revision": "1"},
     "{agent_id}/suspend": {"revision": "1"},
     "{agent_id}/resume": {"revision": "1"},

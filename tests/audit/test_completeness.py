@@ -23,12 +23,13 @@ from tests.support import decisions
 from tests.support.api import AGENT, Api, running_api
 from tests.support.approvals import waiting_approval
 from tests.support.console import Console
+from tests.support.desk_pages import NEW_TENANT
 from tests.support.factors import phone_of, session_of, show
 from tests.support.identity import body as provider_body
 from tests.support.identity import register
 from tests.support.mcp_sources import acceptance, changed_source, made_source, unread_source
 from tests.support.notices import mailed_link
-from tests.support.people import PASSWORD, account, browser, token_of
+from tests.support.people import PASSWORD, account, browser, platform_person, token_of
 from tests.support.second_desk import second_desk, second_desk_as_default, zendesk_form
 from tests.support.verdicts import judged_note
 
@@ -440,6 +441,7 @@ STEPS = {
     "POST /approvals/link": Step(
         ("approval.approve",), lambda ids: {"token": ids["token"], "verb": "approve"}, "nobody", World.mailed_question
     ),
+    "POST /tenants/new": Step(("tenant.create", "person.invite"), lambda _: NEW_TENANT, "root"),
     "POST /tenants/{tenant_id}/people": Step(
         ("person.invite",), lambda _: {"email": "newer@example.com", "role": "viewer"}, "ann"
     ),
@@ -540,7 +542,7 @@ async def world(clean_db: Database, database_urls: DatabaseUrls) -> AsyncIterato
         world.clients = {"key": await api.tenant(), "platform": await api.platform(), "nobody": await api.client()}
         await api.tenant("globex")
         await account(api, "ann@example.com", acme="tenant_admin", globex="viewer")
-        world.clients["ann"] = await browser(api, "ann@example.com", "acme")
+        world.clients |= {"ann": await browser(api, "ann@example.com", "acme"), "root": await platform_person(api)}
         triggers = [{"trigger_type": "webhook"}, {"trigger_type": "schedule", "schedule_cron": "0 9 * * *"}]
         made = await api.agent(world.clients["key"], triggers=triggers)
         assert (await world.clients["key"].post(f"/api/v1/agents/{made['id']}/activate")).status_code == 200
@@ -591,8 +593,7 @@ async def test_every_changing_route_records_who_what_and_from_where(world: World
 ACTORS = {
     "key": ("api-key",),
     "platform": ("platform-key",),
-    "ann": ("user",),
-    "person": ("user",),
+    **dict.fromkeys(("ann", "person", "root"), ("user",)),
     "session": ("session",),
     "nobody": ("user", "link"),
 }

@@ -22,6 +22,14 @@ from deskhand.tenants.models import TenantConfig
 
 BOSS = "boss@example.com"
 DESKS = "/tenants/acme/desks"
+NEW_TENANT = {
+    "desk": "servicedesk_plus",
+    "tenant_id": "umbrella",
+    "name": "Umbrella",
+    "desk.servicedesk_url": "https://desk.example.com",
+    "desk.servicedesk_api_key": "k" * 30,
+}
+"""What the form of a new tenant sends."""
 
 
 @dataclass
@@ -85,4 +93,4 @@ def said(html: str) -> str:
     return re.sub(r"\s+", " ", unescape(re.sub(r"<[^>]+>", " ", main)))
 
 
-__all__ = ["BOSS", "DESKS", "DESK_KEY", "DeskPages", "answering", "desk_pages", "said"]
+__all__ = ["BOSS", "DESKS", "DESK_KEY", "NEW_TENANT", "DeskPages", "answering", "desk_pages", "said"]

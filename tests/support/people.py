@@ -52,6 +52,12 @@ async def browser(api: Api, email: str, tenant_id: str | None = None) -> httpx2.
     return client
 
 
+async def platform_person(api: Api) -> httpx2.AsyncClient:
+    """The browser of somebody who looks after the installation."""
+    await account(api, "root@example.com", platform_admin=True)
+    return await browser(api, "root@example.com")
+
+
 def token_of(url: str) -> str:
     """The secret of a link that was handed over."""
     return url.partition("token=")[2]

@@ -71,7 +71,7 @@ def test_markdown_keeps_what_notes_use() -> None:
     html = markdown_html("## Next\n\n1. **do** `x`\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\n[kb](https://kb.example.com)")
 
     for part in (
-        "<h2>Next</h2>",
+        "<h3>Next</h3>",
         "<strong>do</strong>",
         "<code>x</code>",
         "<td>2</td>",
@@ -79,6 +79,26 @@ def test_markdown_keeps_what_notes_use() -> None:
         "noopener",
     ):
         assert part in html
+
+
+@pytest.mark.parametrize(
+    ("text", "below", "levels"),
+    [
+        ("# a\n## b\n# c", 2, "343"),
+        ("### a\n#### b", 1, "23"),  # a text that begins deep does not leave a gap
+        ("## a\n# b\n#### c", 2, "334"),
+        ("# a\n## b\n### c\n#### d\n##### e\n###### f", 3, "456666"),
+        ("no heading, `<h1>` in code", 1, ""),
+    ],
+)
+def test_headings_of_a_text_follow_the_page_s_own_without_a_gap(text: str, below: int, levels: str) -> None:
+    html = markdown_html(text, below=below)
+
+    assert "".join(re.findall(r"<h(\d)>", html)) == "".join(re.findall(r"</h(\d)>", html)) == levels
+
+
+def test_a_block_of_code_is_reached_by_the_keyboard() -> None:
+    assert '<pre tabindex="0"><code>x' in markdown_html("```\nx\n```")
 
 
 def test_a_time_in_its_zone_shows_the_offset() -> None:

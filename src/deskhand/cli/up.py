@@ -126,7 +126,7 @@ async def _console_link(installation: Installation) -> str:
             service = TenantService(session, secrets=SecretBox(installation.encryption_keys), plugins=plugins)
             tenants = (await service.list_tenants(limit=2, is_active=True)).items
         if not tenants:
-            return f"{installation.public_url}/login  (next: `deskhand key create --platform`, then create a tenant)"
+            return f"{installation.public_url}/login  (next: sign in as an administrator and make a tenant)"
         # A link signs in to one tenant; which of several the person at the terminal means, nobody knows.
         if len(tenants) > 1:
             return f"{installation.public_url}/login  (`deskhand tenant sign-in TENANT` makes a link that signs in)"

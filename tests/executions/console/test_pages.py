@@ -198,7 +198,9 @@ async def test_static_files_are_cached_for_good_by_their_content(console: Consol
 
     answers = [await browser.get(address) for address in addresses]
 
-    assert {address.split("?")[0] for address in addresses} >= {"/static/console.css", "/static/console.js"}
+    assert {address.split("?")[0] for address in addresses} >= {
+        f"/static/{name}" for name in ("console.css", "console.js", "keyboard.js")
+    }
     assert {answer.status_code for answer in answers} == {200}
     assert {answer.headers["cache-control"] for answer in answers} == {"public, max-age=31536000, immutable"}
 

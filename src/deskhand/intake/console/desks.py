@@ -182,8 +182,8 @@ async def show_desk(
         **desk.context(tenant),
         agents=agents,
         heard=heard_last(desk.app, desk.tenant_id, desk.tool_type, newest),
-        groups=_grouped(desk.fields),
-        values=_boxes(desk.fields, stored, typed),
+        groups=grouped(desk.fields),
+        values=boxes_of(desk.fields, stored, typed),
         stored=frozenset(stored),
         faults=faults_by_field(desk.fields, error),
         error=error,
@@ -229,13 +229,13 @@ def is_begun(connection: ConnectionResponse) -> bool:
     return connection.is_complete or connection.is_default or bool(connection.settings or connection.secrets_set)
 
 
-def _grouped(fields: list[DeskField]) -> list[tuple[str, str, list[DeskField]]]:
+def grouped(fields: list[DeskField]) -> list[tuple[str, str, list[DeskField]]]:
     """The fields under their headings, those without fields left out."""
     grouped = [(group, words, [one for one in fields if one.group == group]) for group, words in GROUPS.items()]
     return [one for one in grouped if one[2]]
 
 
-def _boxes(fields: list[DeskField], stored: Mapping[str, Any], typed: Mapping[str, str] | None) -> dict[str, str]:
+def boxes_of(fields: list[DeskField], stored: Mapping[str, Any], typed: Mapping[str, str] | None) -> dict[str, str]:
     """What stands in each box: what was typed, or what is stored and may be shown. A secret is never either."""
     boxes = {}
     for one in fields:

@@ -114,6 +114,14 @@ class DeskConnections:
         return {} if extras == stored else {"connection_extras": extras or None}
 
 
+def first_connection(tool_type: str, typed: TypedConnection) -> dict[str, Any]:
+    """A connection as the request has it that creates a tenant."""
+    columns = _column_names(tool_type)
+    extras = {name: value for name, value in typed.values.items() if name not in columns}
+    stored: dict[str, Any] = {name: value for name, value in typed.values.items() if name in columns}
+    return {**stored, **({"connection_extras": {tool_type: extras}} if extras else {})}
+
+
 def _column_names(tool_type: str) -> frozenset[str]:
     fields = TOOL_FIELDS.get(tool_type)
     return frozenset((*fields.plain, *fields.secret)) if fields else frozenset()
