@@ -97,7 +97,8 @@ def _page(
 ) -> Response:
     """The desks to choose from, or the form of the chosen one with what was typed if that was refused."""
     if not desk:
-        return render(request, "intake/console/new_tenant.html", viewer=viewer, chosen=None, desks=app.plugins.names)
+        names = app.plugins.names
+        return render(request, "intake/console/new_tenant.html", viewer=viewer, chosen=None, error=None, desks=names)
     plugin = app.plugins.get_plugin(desk)
     fields = fields_of(plugin)
     boxes = None if typed is None else {one.name: typed.get(BOX + one.name, "") for one in fields}
