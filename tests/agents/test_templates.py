@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from pathlib import Path
 from typing import Any
@@ -14,13 +15,19 @@ from tests.support.desks import DESKS
 
 from deskhand.agents.bodies import AgentPost
 from deskhand.agents.documents import AgentDocument, as_file
-from deskhand.agents.templates.catalogue import WRITTEN_FOR, agent_from, find_template, templates
+from deskhand.agents.templates.catalogue import WRITTEN_FOR, agent_from, find_template, model_at_hand, templates
 from deskhand.errors import NotFoundError
 from deskhand.kit.yaml import read_yaml, write_yaml
+from deskhand.llm.connection import GatewaySettings
+from deskhand.llm.embedded.models import EmbeddedEndpoint
 from deskhand.plugins.registry import PluginManager
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs/reference/agent-file.schema.json").read_text())
 PLUGINS = PluginManager.installed()
+
+
+def embedded_model() -> EmbeddedEndpoint:
+    raise AssertionError("nobody is to be asked")
 
 
 @pytest.mark.parametrize("slug", templates())
@@ -29,6 +36,26 @@ def test_a_template_fits_the_schema_and_is_written_as_an_export_writes_it(slug: 
     jsonschema.Draft202012Validator(SCHEMA).validate(read_yaml(template.text).value)
     exported = as_file({**template.document.content(), "status": None})
     assert write_yaml(exported) == template.text
+
+
+@pytest.mark.parametrize(
+    ("gateway", "has_sdk", "chosen"),
+    [
+        (GatewaySettings(embedded=embedded_model), False, {"llm_config": {"provider": "embedded", "model": "auto"}}),
+        (GatewaySettings(embedded=embedded_model, base_url="https://litellm.example.com/v1"), False, {}),
+        (GatewaySettings(embedded=embedded_model), True, {}),  # a vendor's model may be reached without a gateway
+        (GatewaySettings(), False, {}),
+    ],
+    ids=["the embedded one alone", "a gateway", "the SDK", "none"],
+)
+def test_a_draft_names_a_model_that_is_served_here(
+    monkeypatch: pytest.MonkeyPatch, gateway: GatewaySettings, has_sdk: bool, chosen: dict[str, Any]
+) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _name: object() if has_sdk else None)
+    assert model_at_hand(gateway) == chosen
+    monkeypatch.undo()
+    body = agent_from(templates()["first-look"], desk=WRITTEN_FOR, plugins=PLUGINS) | chosen
+    assert AgentPost.model_validate(body).llm_config.model == ("auto" if chosen else "gpt-4o")
 
 
 @pytest.mark.parametrize("desk", DESKS)

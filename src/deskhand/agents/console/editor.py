@@ -17,7 +17,7 @@ from deskhand.agents.console.view import AtPage, EditorAt, Looking, Revision, To
 from deskhand.agents.documents import as_file, content_of
 from deskhand.agents.models import Agent
 from deskhand.agents.schemas import PROMPT_LENGTH
-from deskhand.agents.templates.catalogue import agent_from, find_template, templates
+from deskhand.agents.templates.catalogue import agent_from, find_template, model_at_hand, templates
 from deskhand.agents.webhook_secrets import MAX_GRACE_SECONDS, RotateSecret
 from deskhand.errors import (
     ConflictError,
@@ -89,6 +89,7 @@ async def begin(at: EditorAt, template: Annotated[StorableText, Form(max_length=
             tenants = TenantService(session, secrets=at.app.secrets, plugins=at.app.plugins)
             desk = (await tenants.get_tenant(at.tenant_id)).tool_type
             body = agent_from(find_template(template), desk=desk, plugins=at.app.plugins)
+            body |= model_at_hand(at.app.gateway)
             agent, made = await at.agents(session).create_agent(AgentPost.model_validate(body))
     except (ConflictError, InvalidInputError) as error:
         return _templates(at, Told(error=error))

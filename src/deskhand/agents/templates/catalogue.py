@@ -5,6 +5,7 @@ They name ServiceDesk Plus; whoever begins from one gets it for the desk of thei
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -15,6 +16,8 @@ from deskhand.agents.documents import AgentDocument
 from deskhand.errors import ConflictError, NotFoundError
 from deskhand.kit.nearest import what_exists
 from deskhand.kit.yaml import read_yaml
+from deskhand.llm.connection import GatewaySettings
+from deskhand.llm.embedded.models import AUTO
 from deskhand.plugins.registry import PluginManager
 from deskhand.tools.catalogue import find_provider
 from deskhand.tools.values import Kind
@@ -80,6 +83,17 @@ def agent_from(template: Template, *, desk: str, plugins: PluginManager) -> dict
     if missing:
         raise ConflictError(f"The template '{template.slug}' needs {', '.join(missing)}, and '{desk}' cannot.")
     return {**content, "status": "draft", "tool_ids": sorted(tools), "tool_operations": tools}
+
+
+def model_at_hand(gateway: GatewaySettings) -> dict[str, Any]:
+    """The model of a template's agent where this machine's own is the only one there is; nothing where it is not.
+
+    The templates name a vendor's model, and without a gateway the first agent of an installation would stand there with
+    one that nobody serves.
+    """
+    if gateway.base_url or gateway.embedded is None or importlib.util.find_spec("litellm") is not None:
+        return {}
+    return {"llm_config": {"provider": "embedded", "model": AUTO}}
 
 
 def _read(name: str) -> Template:
