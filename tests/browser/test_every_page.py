@@ -104,6 +104,7 @@ async def test_every_page_is_for_everybody(clean_db: Database, database_urls: Da
         async for visit in every_page(site):
             page = pages[visit.who]
             await page.goto(api.url + visit.address, wait_until="load")
+            await page.locator("h1").first.wait_for()  # one page is drawn by a script
             found, title = await faults_of(page, visit)
             wrong += [f"{visit.of}: {json.dumps(one)}" for one in found]
             titles[title].add(visit.address.partition("?")[0].replace("newco", "acme"))

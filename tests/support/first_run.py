@@ -72,7 +72,7 @@ async def _tenant(page: Page, desk_url: str) -> None:
 
 async def _desk(page: Page, desk: Desk) -> None:
     await _nav(page, "Desks")
-    await page.get_by_role("link", name="ManageEngine ServiceDesk Plus").click()
+    await page.get_by_role("link", name="ManageEngine ServiceDesk Plus", exact=True).click()
     await page.get_by_role("button", name="Test the connection").click()
     await expect(page.get_by_role("heading", name="The connection works")).to_be_visible()
     await page.get_by_role("link", name="Set-up text for the desk").click()

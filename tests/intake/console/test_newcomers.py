@@ -77,7 +77,7 @@ async def test_what_is_wrong_is_said_at_its_box_and_nothing_is_made(api: Api, ro
     wrong = {
         "tenant_id": ({**NEW_TENANT, "tenant_id": "Umbrella Corp"}, 422, "tenant_id-fault"),
         "name": ({**NEW_TENANT, "name": " "}, 422, "name-fault"),
-        "key": ({**NEW_TENANT, "desk.servicedesk_api_key": ""}, 422, "needs"),
+        "key": ({**NEW_TENANT, "desk.servicedesk_api_key": ""}, 422, "requires: servicedesk_url"),
         "url": ({**NEW_TENANT, "desk.servicedesk_url": "nowhere"}, 422, "field-servicedesk_url-fault"),
     }
     for sent, status, words in wrong.values():
