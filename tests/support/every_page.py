@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from datetime import timedelta
+from decimal import Decimal
 from urllib.parse import urlencode, urlsplit
 
 import httpx2
@@ -112,14 +114,22 @@ async def _odd_and_many(world: World) -> None:
     async with world.api.db.tenant_session("acme", companies=EVERY_COMPANY) as session:
         for id_, title in (("KB-3", RIGHT_TO_LEFT), ("KB-4", LONG[:200]), ("KB-5", UNBROKEN)):
             session.add(KnowledgeArticle(tenant_id="acme", article_id=id_, title=title, body=f"# {title}\n\n{title}"))
+    now = await world.console.now()
     for number in range(50):
         subject = (LONG, RIGHT_TO_LEFT, EMOJI, UNBROKEN, "Monitor stays black")[number % 5]
-        body = {"event": "request_created", "request": {"id": str(2000 + number), "subject": subject}}
-        state = (
-            {"status": "completed", "completed_at": await world.console.now()} if number % 7 else {"status": "failed"}
+        ago, failed = 9000 + 60 * number, number % 7 == 0
+        await world.console.execution(
+            agent,
+            ticket=str(2000 + number),
+            ago=ago,
+            attempt=1,
+            status="failed" if failed else "completed",
+            error_message=UNBROKEN if failed else None,
+            started_at=now - timedelta(seconds=ago),
+            completed_at=now - timedelta(seconds=ago - 7 - number / 5),
+            cost_usd=Decimal("0.0021") + Decimal(number) / 10_000,
+            input_payload={"event": "request_created", "request": {"id": str(2000 + number), "subject": subject}},
         )
-        columns = {"input_payload": body, "error_message": UNBROKEN if number % 7 == 0 else None, **state}
-        await world.console.execution(agent, ticket=str(2000 + number), ago=9000 + 60 * number, **columns)
 
 
 async def _links(world: World) -> dict[str, dict[str, str]]:
