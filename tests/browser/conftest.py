@@ -5,25 +5,16 @@ from pathlib import Path
 
 import pytest
 from playwright.async_api import Browser, Page, async_playwright, expect
+from tests.support.chromium import ARGUMENTS, CHROMIUM
 from tests.support.console import Console, running_console
 from tests.support.logins import open_pool
 
 from deskhand.kit.db.session import Database
 
-CHROMIUM = Path("/usr/bin/chromium")
 # A busy machine draws a page in ten times the time; what is right ends each wait at once, so patience costs nothing.
 # Expectations have a clock of their own, five seconds, which no page's setting reaches.
 PATIENCE_MS = 60_000
 expect.set_options(timeout=PATIENCE_MS)
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
