@@ -44,6 +44,8 @@ from deskhand.engine.queue import Waker, queue_depth
 from deskhand.errors import UnavailableError
 from deskhand.executions.console.pages import router as execution_pages
 from deskhand.executions.endpoints import router as executions_router
+from deskhand.executions.tickets.endpoints import router as tickets_router
+from deskhand.executions.tickets.pages import router as ticket_pages
 from deskhand.intake.book import TriggerBook
 from deskhand.intake.console.deliveries import router as delivery_pages
 from deskhand.intake.console.desks import router as desk_pages
@@ -118,6 +120,7 @@ TAGS = {
     "plugins": "The desks this installation can talk to.",
     "schedules": "When agents run by the clock.",
     "tenants": "Tenants and their connections to desks.",
+    "tickets": "What was done to one ticket of a desk.",
     "tools": "Everything an agent may be granted.",
     "undo": "Taking back what agents wrote, as far as a desk lets us.",
     "webhooks": "Where desks deliver their events, and what came in.",
@@ -167,6 +170,7 @@ ROUTERS = (
     agents_router,
     agent_templates_router,
     executions_router,
+    tickets_router,
     verdicts_router,
     undo_router,
     approvals_router,
@@ -189,6 +193,7 @@ ROUTERS = (
     delivery_pages,
     undo_pages,
     execution_pages,
+    ticket_pages,
     agent_pages,
     verdict_pages,
     verdict_links,

@@ -196,6 +196,8 @@ viewer          GET /api/v1/approvals/{approval_id}
 operator        POST /api/v1/approvals/{approval_id}/approve
 operator        POST /api/v1/approvals/{approval_id}/decline
 operator        POST /api/v1/approvals/{approval_id}/change
+viewer          GET /api/v1/tickets
+viewer          GET /api/v1/tickets/{tool_type}/{ticket_ref}
 viewer          GET /api/v1/deliveries
 viewer          POST /api/v1/deliveries/try-filter
 viewer          GET /api/v1/knowledge/jobs
@@ -272,6 +274,8 @@ viewer          GET /knowledge/imports
 operator        POST /knowledge/imports
 operator        POST /knowledge/imports/{job_id}/pause
 operator        POST /knowledge/imports/{job_id}/resume
+viewer          GET /tickets
+viewer          GET /tickets/{tool_type}/{ticket_ref}
 viewer          GET /deliveries
 viewer          GET /schedules
 viewer          GET /schedules/preview
@@ -423,7 +427,8 @@ async def one_of_everything(world: World, tenant: str) -> dict[str, str]:
     async with api.db.tenant_session(tenant) as session:
         agent = await session.get_one(Agent, made["id"])
         trigger = await session.scalar(select(AgentTrigger.id).where(AgentTrigger.trigger_type == "schedule"))
-    run = await world.console.execution(agent, status="failed")
+    # A number of its own: both tenants have the usual one.
+    run = await world.console.execution(agent, ticket=f"of-{tenant}", status="failed")
     approval = await waiting_approval(api.db, tenant, run)
     person = await account(api, f"member@{tenant}.example", **{tenant: "viewer"})
     provider = await register(api, "https://login.example.com", tenant)
@@ -469,6 +474,7 @@ async def one_of_everything(world: World, tenant: str) -> dict[str, str]:
         "other_person": str(other.id),
         "number": "1",
         "tool_type": "servicedesk_plus",
+        "ticket_ref": f"of-{tenant}",
         "slug": "triage",
         "source": f"shop-{tenant}",
     }

@@ -38,6 +38,8 @@ from deskhand.appstate import AppState
 from deskhand.engine.models import AgentExecution, ExecutionStep
 from deskhand.executions import endpoints as execution_endpoints
 from deskhand.executions.console import pages as execution_pages
+from deskhand.executions.tickets import endpoints as ticket_endpoints
+from deskhand.executions.tickets import pages as ticket_pages
 from deskhand.kit.crypto import SecretBox
 from deskhand.kit.db.session import Database
 from deskhand.kit.http import HttpClientFactory
@@ -67,6 +69,8 @@ MODULES = (
     tenant_pages,
     execution_endpoints,
     execution_pages,
+    ticket_endpoints,
+    ticket_pages,
     verdict_endpoints,
     verdict_pages,
     verdict_links,

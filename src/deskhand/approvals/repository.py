@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import RowMapping, Select, and_, func, literal, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, RowMapping, Select, and_, func, literal, or_, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -39,8 +39,7 @@ async def list_rows(
 ) -> Sequence[RowMapping]:
     """Newest first; those that wait only while their run does, so that nobody is asked about one that was cancelled."""
     statement = _rows().order_by(Approval.created_at.desc(), Approval.id.desc()).limit(limit)
-    waits = and_(AgentExecution.status == ExecutionStatus.WAITING, Approval.expires_at > func.clock_timestamp())
-    statement = statement.where(Approval.state.in_(query.state), or_(Approval.state != ApprovalState.WAITING, waits))
+    statement = statement.where(Approval.state.in_(query.state), _stands())
     if query.execution_id is not None:
         statement = statement.where(Approval.execution_id == query.execution_id)
     if after is not None:
@@ -48,6 +47,18 @@ async def list_rows(
             tuple_(Approval.created_at, Approval.id) < tuple_(literal(after[0]), literal(after[1]))
         )
     return (await session.execute(statement)).mappings().all()
+
+
+async def list_of_runs(session: AsyncSession, runs: Sequence[UUID]) -> Sequence[RowMapping]:
+    """Those of some runs, newest first."""
+    statement = _rows().where(Approval.execution_id.in_(runs), _stands())
+    return (await session.execute(statement.order_by(Approval.created_at.desc(), Approval.id.desc()))).mappings().all()
+
+
+def _stands() -> ColumnElement[bool]:
+    """Not of one that waits for an answer which its run does not wait for any more."""
+    waits = and_(AgentExecution.status == ExecutionStatus.WAITING, Approval.expires_at > func.clock_timestamp())
+    return or_(Approval.state != ApprovalState.WAITING, waits)
 
 
 async def find_row(session: AsyncSession, approval_id: UUID) -> RowMapping | None:

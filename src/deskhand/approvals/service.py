@@ -147,6 +147,11 @@ async def list_approvals(session: AsyncSession, query: ApprovalQuery) -> Page[Ap
     return cut_page([_view(row) for row in rows], query.limit, lambda one: (one.created_at, one.id))
 
 
+async def approvals_of_runs(session: AsyncSession, runs: Sequence[UUID]) -> list[ApprovalView]:
+    """Every call that these runs asked people about, newest first; those that wait only while their run does."""
+    return [_view(row) for row in await repository.list_of_runs(session, runs)]
+
+
 async def get_approval(session: AsyncSession, approval_id: UUID) -> ApprovalView:
     """One call.
 

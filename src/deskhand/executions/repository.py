@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -45,7 +45,8 @@ def _milliseconds(start: Any, end: Any) -> ColumnElement[int | None]:
     return cast(func.round(extract("epoch", end - start) * 1000), Integer)
 
 
-def _subject() -> ColumnElement[str | None]:
+def event_subject() -> ColumnElement[str | None]:
+    """The ticket's headline in the event that started a run."""
     # Three levels deep, where every desk has its headline; a search through a whole event would cost a list its speed.
     paths = [f'$.**{{0 to 3}}.{name} ? (@.type() == "string")' for name in _SUBJECT_NAMES]
     subjects = [
@@ -91,7 +92,7 @@ def _summaries() -> Select[*tuple[Any, ...]]:
             Agent.name.label("agent_name"),
             AgentVersion.version_number.label("agent_version"),
             AgentTrigger.trigger_type,
-            _subject().label("subject"),
+            event_subject().label("subject"),
             started.label("started_at"),
             _milliseconds(started, until).label("duration_ms"),
             *(spent.c.step_count, spent.c.tokens_in, spent.c.tokens_out),
@@ -146,6 +147,13 @@ async def list_summaries(
 async def find_summary(session: AsyncSession, execution_id: UUID) -> RowMapping | None:
     """One row of the list."""
     return (await session.execute(_summaries().where(AgentExecution.id == execution_id))).mappings().one_or_none()
+
+
+async def list_by_id(session: AsyncSession, ids: Collection[UUID]) -> Sequence[RowMapping]:
+    """Rows of the list for these runs, newest first."""
+    e = AgentExecution
+    statement = _summaries().where(e.id.in_(ids)).order_by(e.queued_at.desc(), e.id.desc())
+    return (await session.execute(statement)).mappings().all()
 
 
 async def find_detail(session: AsyncSession, execution_id: UUID) -> RowMapping | None:

@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
-from sqlalchemy import and_, func, or_, select, tuple_
+from sqlalchemy import and_, func, or_, select, tuple_, union
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
@@ -250,6 +250,37 @@ async def list_deliveries(
     rows = (await session.execute(query.order_by(*(column.desc() for column in position)).limit(limit + 1))).all()
     records = [_record(delivery, agent_id) for delivery, agent_id in rows]
     return cut_page(records, limit, lambda record: (record.received_at, record.id))
+
+
+async def deliveries_of_ticket(
+    session: AsyncSession,
+    tool_type: str,
+    names: Collection[str],
+    runs: Collection[UUID],
+    *,
+    since: datetime | None,
+    until: datetime | None,
+    limit: int,
+) -> list[DeliveryRecord]:
+    """What started or joined these runs, and what named the ticket and started nothing, newest first."""
+    d = WebhookDelivery
+    newest = select(d).order_by(d.received_at.desc(), d.id.desc()).limit(LOOKED_THROUGH).subquery()
+    unheard = select(newest.c.id).where(
+        newest.c.tool_type == tool_type, newest.c.ticket_ref.in_(names), newest.c.execution_id.is_(None)
+    )
+    if since is not None:
+        unheard = unheard.where(newest.c.received_at >= since)
+    if until is not None:
+        unheard = unheard.where(newest.c.received_at < until)
+    query = (
+        select(d, AgentTrigger.agent_id)
+        .join(AgentTrigger, AgentTrigger.id == d.trigger_id)
+        # As a union, so that the index of runs is used for the one half.
+        .where(d.id.in_(union(select(d.id).where(d.execution_id.in_(runs)), unheard)))
+        .order_by(d.received_at.desc(), d.id.desc())
+        .limit(limit)
+    )
+    return [_record(delivery, agent_id) for delivery, agent_id in (await session.execute(query)).all()]
 
 
 async def newest_by_desk(session: AsyncSession) -> dict[str, DeliveryRecord]:

@@ -26,6 +26,7 @@ PACKAGE = Path(__file__).resolve().parent.parent
 NAVIGATION = (
     ("Home", "/home"),
     ("Executions", "/executions"),
+    ("Tickets", "/tickets"),
     ("Agents", "/agents"),
     ("Approvals", "/approvals"),
     ("Schedules", "/schedules"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -42,6 +42,19 @@ async def of_note(session: AsyncSession, execution_id: UUID) -> Sequence[Enhance
     """Verdicts on one note, the newest first."""
     f = EnhancementFeedback
     query = select(f).where(f.enhancement_id == execution_id).order_by(f.created_at.desc(), f.id.desc())
+    return (await session.scalars(query)).all()
+
+
+async def with_notes(session: AsyncSession, executions: Collection[UUID]) -> Sequence[UUID]:
+    """Those of these runs that wrote a note."""
+    e = EnhancementHistory
+    return (await session.scalars(select(e.id).where(e.id.in_(executions), e.status == "completed"))).all()
+
+
+async def of_notes(session: AsyncSession, executions: Collection[UUID]) -> Sequence[EnhancementFeedback]:
+    """Verdicts on the notes of these runs, the newest first."""
+    f = EnhancementFeedback
+    query = select(f).where(f.enhancement_id.in_(executions)).order_by(f.created_at.desc(), f.id.desc())
     return (await session.scalars(query)).all()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -88,6 +88,15 @@ async def if_judged(session: AsyncSession, execution_id: UUID) -> Sequence[Enhan
     if await repository.find_note(session, execution_id) is None:
         return None
     return await repository.of_note(session, execution_id)
+
+
+async def of_notes(session: AsyncSession, executions: Collection[UUID]) -> dict[UUID, list[EnhancementFeedback]]:
+    """Verdicts on the notes of these runs, the newest first; a run that wrote none is left out."""
+    said: dict[UUID, list[EnhancementFeedback]] = {one: [] for one in await repository.with_notes(session, executions)}
+    for verdict in await repository.of_notes(session, list(said)):
+        if verdict.enhancement_id is not None:
+            said[verdict.enhancement_id].append(verdict)
+    return said
 
 
 async def list_verdicts(session: AsyncSession, wanted: VerdictQuery) -> Page[EnhancementFeedback]:
