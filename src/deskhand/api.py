@@ -87,6 +87,7 @@ from deskhand.schedules.endpoints import router as schedules_router
 from deskhand.schedules.pages import router as schedule_pages
 from deskhand.tenants.endpoints import router as tenants_router
 from deskhand.tenants.pages import router as tenant_pages
+from deskhand.tenants.preferences.pages import router as preference_pages
 from deskhand.tools.catalogue import providers
 from deskhand.tools.endpoints import router as tools_router
 from deskhand.ui.reference import router as reference_pages
@@ -188,6 +189,7 @@ ROUTERS = (
     audit_pages,
     tenant_pages,
     newcomer_pages,
+    preference_pages,
     desk_pages,
     desk_setup_pages,
     delivery_pages,

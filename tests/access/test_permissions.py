@@ -127,6 +127,11 @@ platform_admin  GET /api/v1/identity-providers
 platform_admin  POST /api/v1/identity-providers
 platform_admin  PATCH /api/v1/identity-providers/{installation_provider_id}
 platform_admin  DELETE /api/v1/identity-providers/{installation_provider_id}
+tenant_admin    GET /settings
+tenant_admin    POST /settings/{section}
+tenant_admin    GET /settings/rules/{rule_kind}/{place}
+tenant_admin    POST /settings/rules/{rule_kind}/{place}
+tenant_admin    POST /settings/rules/{rule_kind}/{place}/remove
 administrator   GET /tenants/{tenant_id}/desks
 administrator   GET /tenants/{tenant_id}/desks/{tool_type}
 administrator   POST /tenants/{tenant_id}/desks/{tool_type}
@@ -338,7 +343,7 @@ FORMS: dict[str, dict[str, str]] = {
 }
 QUERIES = {"/knowledge/search": {"q": "printer"}, "/diff": {"from": "1", "to": "1"}, "{number}/undo": SINCE}
 PLATFORM = [{"group": "Admins", "role": "platform_admin"}]
-SHARED = {"tool_type", "number", "slug"}
+SHARED = {"tool_type", "number", "slug", "section", "rule_kind", "place"}
 """Path parameters that name nothing of a tenant."""
 
 
@@ -422,6 +427,8 @@ async def one_of_everything(world: World, tenant: str) -> dict[str, str]:
     api = world.api
     admin = await api.tenant(tenant, servicedesk_url="https://127.0.0.1:9")
     schedule = {"trigger_type": "schedule", "schedule_cron": "0 9 * * *"}
+    rule = {"machines": [{"name": "Nagios", "requester": ["nagios@example.com"]}]}
+    await admin.patch(f"/api/v1/tenants/{tenant}", json={"enhancement_preferences": rule})
     made = await api.agent(admin, triggers=[{"trigger_type": "webhook"}, schedule])
     key = await admin.post(f"/api/v1/tenants/{tenant}/api-keys", json={"name": "spare", "role": "viewer"})
     async with api.db.tenant_session(tenant) as session:
@@ -476,6 +483,9 @@ async def one_of_everything(world: World, tenant: str) -> dict[str, str]:
         "tool_type": "servicedesk_plus",
         "ticket_ref": f"of-{tenant}",
         "slug": "triage",
+        "section": "notes",
+        "rule_kind": "machines",
+        "place": "0",
         "source": f"shop-{tenant}",
     }
 

@@ -55,7 +55,7 @@ async def _ids(api: Api, acme: httpx2.AsyncClient) -> dict[str, str]:
         "invitation_id": NOBODY, "job_id": NOBODY, "article_id": NOBODY, "solved_id": NOBODY, "budget_id": NOBODY,
         "provider_id": NOBODY, "installation_provider_id": NOBODY,
         "tool_type": "servicedesk_plus",
-        "slug": "triage", "source": "shop",
+        "slug": "triage", "source": "shop", "ticket_ref": "1042",
     }  # fmt: skip
 
 

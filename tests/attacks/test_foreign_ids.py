@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx2
 import pytest
-from tests.access.test_permissions import World, caller
+from tests.access.test_permissions import SHARED, World, caller
 from tests.conftest import DatabaseUrls
 from tests.support.attacks import BODIES, CANARY, EVIL, fingerprint, operations_with_a_body, parameters
 from tests.support.people import account, browser
@@ -43,7 +43,7 @@ async def signed_in(world: World) -> httpx2.AsyncClient:
 
 
 def foreign_ids(world: World) -> dict[str, str]:
-    return {name: world.foreign[name] for name in world.foreign.keys() - {"number", "tool_type", "slug"}}
+    return {name: world.foreign[name] for name in world.foreign.keys() - SHARED}
 
 
 def is_id(name: str, annotation: Any) -> bool:

@@ -30,7 +30,8 @@ from tests.support.identity import register
 from tests.support.mcp_sources import acceptance, changed_source, made_source, unread_source
 from tests.support.notices import mailed_link
 from tests.support.people import PASSWORD, account, browser, platform_person, token_of
-from tests.support.second_desk import second_desk, second_desk_as_default, zendesk_form
+from tests.support.preferences import SETTINGS_FORMS
+from tests.support.second_desk import DESK_FORMS
 from tests.support.verdicts import judged_note
 
 from deskhand.access.models import User
@@ -455,15 +456,8 @@ STEPS = {
     "POST /tenants/{tenant_id}/invitations/{invitation_id}/withdraw": Step(
         ("person.invite_withdraw",), who="ann", prepare=World.invitation
     ),
-    "POST /tenants/{tenant_id}/desks/{tool_type}": Step(("tenant.update",), zendesk_form, "ann", second_desk),
-    "POST /tenants/{tenant_id}/desks/{tool_type}/secret": Step(("tenant.update",), who="ann", prepare=second_desk),
-    "POST /tenants/{tenant_id}/desks/{tool_type}/store-secret": Step(
-        ("tenant.update",), lambda _: {"secret": "sb3Pzq0vJ8mYwT5uK1nRf7dC2xG9hLaE"}, "ann", second_desk
-    ),
-    "POST /tenants/{tenant_id}/desks/{tool_type}/default": Step(
-        ("tenant.update",), who="ann", prepare=second_desk_as_default
-    ),
-    "POST /tenants/{tenant_id}/desks/{tool_type}/disconnect": Step(("tenant.update",), who="ann", prepare=second_desk),
+    # Whatever a tenant's administrator changes of it in the console is one operation.
+    **{path: Step(("tenant.update",), typed, "ann", ready) for path, typed, ready in (*SETTINGS_FORMS, *DESK_FORMS)},
     "POST /tenants/{tenant_id}/api-keys": Step(
         ("api_key.create",), lambda _: {"name": "n", "role": "viewer", "days": "30"}, "ann"
     ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -64,7 +65,8 @@ def parameters(app: FastAPI) -> Iterator[Parameter]:
         for method in (context.methods or {"GET"}) - {"HEAD"}:
             for place, field in _fields(dependant):
                 for name, annotation in _leaves(field.alias, field.field_info.annotation):
-                    yield Parameter(method, str(context.path), place, name, annotation)
+                    # Without the convertors, with which an address cannot be filled in.
+                    yield Parameter(method, re.sub(r":\w+}", "}", str(context.path)), place, name, annotation)
 
 
 def _fields(dependant: Dependant | None) -> Iterator[tuple[str, Any]]:

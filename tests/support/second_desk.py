@@ -36,3 +36,19 @@ def zendesk_form(_: dict[str, str]) -> dict[str, Any]:
     """What is typed into the desk's form."""
     typed = {"subdomain": "acme", "api_token": "t" * 30, "client_id": "deskhand", "url": NOWHERE}
     return {f"desk.zendesk_{name}": text for name, text in typed.items()}
+
+
+def nothing(_: dict[str, str]) -> dict[str, Any]:
+    """What is typed into a form that has a button alone."""
+    return {}
+
+
+_DESK = "POST /tenants/{tenant_id}/desks/{tool_type}"
+DESK_FORMS = (
+    (_DESK, zendesk_form, second_desk),
+    (f"{_DESK}/secret", nothing, second_desk),
+    (f"{_DESK}/store-secret", lambda _: {"secret": "sb3Pzq0vJ8mYwT5uK1nRf7dC2xG9hLaE"}, second_desk),
+    (f"{_DESK}/default", nothing, second_desk_as_default),
+    (f"{_DESK}/disconnect", nothing, second_desk),
+)
+"""For the audit's tests: each route of a desk's pages that saves something, what is typed, and what makes it ready."""

@@ -20,7 +20,7 @@ def step(name: str, *, run: UUID = RUN, key: str = "k", at: int = 0, **columns: 
 
 
 def note(text: str, *, note_id: str = "1", **columns: Any) -> Any:
-    return step("add_note", input={"body": text, "public": False}, output={"id": note_id}, **columns)
+    return step("add_note", **{"input": {"body": text, "public": False}, "output": {"id": note_id}, **columns})
 
 
 def rewritten(text: str, before: str, *, note_id: str = "1", **columns: Any) -> Any:

@@ -14,7 +14,7 @@ from tests.support.verdicts import Note, kept, write_note
 from deskhand.access.principal import Person, Principal
 from deskhand.audit.models import AuditLog
 from deskhand.knowledge.verdicts.schemas import VerdictGiven
-from deskhand.knowledge.verdicts.service import voice_of
+from deskhand.knowledge.verdicts.service import of_notes, voice_of
 
 UP: dict[str, Any] = {"feedback_type": "thumbs_up"}
 DOWN: dict[str, Any] = {"feedback_type": "thumbs_down", "feedback_comment": "  Wrong printer. "}
@@ -143,3 +143,43 @@ async def test_a_run_that_wrote_no_note_has_no_verdicts_on_its_page(console: Con
 
 def test_a_comment_of_blanks_is_none() -> None:
     assert VerdictGiven(feedback_type="thumbs_up", feedback_comment=" \n").feedback_comment is None
+
+
+async def test_of_several_notes_each_has_its_own_verdicts_and_what_wrote_none_is_left_out(
+    console: Console, note: Note
+) -> None:
+    agent = await console.agent(name="Other")
+    unjudged, silent = await write_note(console, agent, ticket="7"), await console.execution(agent, ticket="8")
+    one, other = await console.client(role="operator"), await console.client(role="operator")
+    await one.post(note.api, json=UP)
+    await other.post(note.api, json=DOWN)
+    async with console.db.tenant_session("acme") as session:
+        said = await of_notes(session, [note.run_id, unjudged.run_id, silent, uuid4()])
+    assert {run: [verdict.feedback_type for verdict in given] for run, given in said.items()} == {
+        note.run_id: ["thumbs_down", "thumbs_up"],
+        unjudged.run_id: [],
+    }
+    async with console.db.tenant_session("globex") as session:
+        assert await of_notes(session, [note.run_id]) == {}
+
+
+@pytest.mark.parametrize(
+    ("back", "where"),
+    [
+        ("", None),
+        ("/tickets/jira/HELP-7", "/tickets/jira/HELP-7"),
+        ("https://evil.example/", "/"),
+        ("//evil.example", "/"),
+        ("/\\evil.example", "/"),
+        ("javascript:alert(1)", "/"),
+    ],
+)
+async def test_the_form_leads_back_to_a_page_of_ours(
+    console: Console, note: Note, back: str, where: str | None
+) -> None:
+    browser = await console.browser(role="operator")
+    csrf = re.search(r'name="csrf" value="([0-9a-f]{64})"', (await browser.get(note.page)).text)
+    assert csrf
+    form = {"csrf": csrf[1], "verdict": "thumbs_up", "back": back}
+    answer = await browser.post(f"{note.page}/feedback", data=form)
+    assert (answer.status_code, answer.headers["location"]) == (303, where or note.page)

@@ -35,7 +35,8 @@ from deskhand.executions.tickets.schemas import TicketFilters, TicketOutcome
 from deskhand.knowledge.models import TicketHistory
 
 LOOKED_THROUGH = 2_000
-"""Runs among which numbers, subjects and companies are looked for: they stand in what a run read, without an index."""
+"""Runs among which numbers, subjects and companies are looked for, and writes of other tickets' runs: all of it stands
+in the JSON of steps, and no index answers for that."""
 
 _READ_KEYS = "get_ticket#"
 """How the keys of a run's reads of its own ticket begin; those of other tickets name them."""
@@ -179,6 +180,9 @@ async def list_tickets(
 ) -> Sequence[RowMapping]:
     """Tickets by their newest runs, newest first, at most ``limit`` rows after the given sort key."""
     e = AgentExecution
+    chosen = select(e.id).where(*_conditions(filters)).order_by(e.queued_at.desc(), e.id.desc()).limit(limit)
+    if after is not None:
+        chosen = chosen.where(tuple_(e.queued_at, e.id) < tuple_(literal(after[0]), literal(after[1])))
     face = _last_read()
     statement = (
         select(
@@ -195,12 +199,10 @@ async def list_tickets(
         .join(Agent, Agent.id == e.agent_id)
         .join(AgentVersion, AgentVersion.id == e.agent_version_id)
         .outerjoin(face, literal(True))
-        .where(*_conditions(filters))
+        # Chosen first: what a ticket is called is looked up for those of the page alone.
+        .where(e.id.in_(select(chosen.subquery("chosen").c.id)))
         .order_by(e.queued_at.desc(), e.id.desc())
-        .limit(limit)
     )
-    if after is not None:
-        statement = statement.where(tuple_(e.queued_at, e.id) < tuple_(literal(after[0]), literal(after[1])))
     return (await session.execute(statement)).mappings().all()
 
 
@@ -209,8 +211,11 @@ async def list_tickets(
 
 async def has_runs(session: AsyncSession, tool_type: str, ticket_id: str) -> bool:
     """Whether a run was started by, or wrote on, a ticket of this id."""
-    runs = _runs_about(tool_type, [ticket_id])
-    return (await session.execute(select(runs.c.id).limit(1))).first() is not None
+    # One after the other: for nearly every ticket the first, which costs nothing, answers.
+    for runs in (_started_by(tool_type, [ticket_id]), _wrote_on(tool_type, [ticket_id])):
+        if (await session.execute(runs.limit(1))).first() is not None:
+            return True
+    return False
 
 
 async def imported_as(session: AsyncSession, tool_type: str, ref: str) -> Sequence[TicketHistory]:
@@ -254,19 +259,26 @@ def _is_here(tool_type: str, names: Collection[str]) -> Condition:
     return or_(own, target.in_([f"{tool_type}/{name}" for name in names]), filed)
 
 
+def _started_by(tool_type: str, names: Collection[str]) -> Select[UUID, datetime]:
+    e = AgentExecution
+    return select(e.id, e.queued_at).where(e.tool_type == tool_type, e.ticket_ref.in_(names))
+
+
+def _wrote_on(tool_type: str, names: Collection[str]) -> Select[UUID, datetime]:
+    """Runs of other tickets, or of none, that wrote on this one: of the newest alone.
+
+    What a step was to write on is asked of its JSON, and under row-level security no index answers for that.
+    """
+    e, newest = AgentExecution, aliased(AgentExecution)
+    looked_through = select(newest.id).order_by(newest.queued_at.desc(), newest.id.desc()).limit(LOOKED_THROUGH)
+    wrote = and_(ExecutionStep.execution_id == e.id, ExecutionStep.kind == "write")
+    here = and_(ExecutionStep.state != StepState.FAILED, _is_here(tool_type, names))
+    return select(e.id, e.queued_at).join(ExecutionStep, wrote).where(e.id.in_(looked_through), here)
+
+
 def _runs_about(tool_type: str, names: Collection[str]) -> Any:
     """Ids and times of runs that a ticket started, or that wrote on it."""
-    e, step = AgentExecution, ExecutionStep
-    own = select(e.id, e.queued_at).where(e.tool_type == tool_type, e.ticket_ref.in_(names))
-    target = step.input["target"].astext
-    wrote = (
-        select(e.id, e.queued_at)
-        .join(step, step.execution_id == e.id)
-        # Said without the runs' own writes: so the index of targets is used.
-        .where(step.kind == "write", step.state != StepState.FAILED, target.is_not(None))
-        .where(target.in_([f"{tool_type}/", *(f"{tool_type}/{name}" for name in names)]), _is_here(tool_type, names))
-    )
-    return union(own, wrote).subquery("about")
+    return union(_started_by(tool_type, names), _wrote_on(tool_type, names)).subquery("about")
 
 
 async def list_runs(

@@ -104,9 +104,9 @@ async def get_ticket(session: AsyncSession, tool_type: str, ref: str, *, cursor:
     Raises:
         NotFoundError: Nothing was done to such a ticket, or it belongs to another tenant.
     """
-    names = await _find_names(session, tool_type, ref)
     after = decode_cursor(cursor, datetime, UUID)
     position = None if after is None else (after[0], after[1])
+    names = await _find_names(session, tool_type, ref)
     ids = await repository.list_runs(session, tool_type, names.both, after=position, limit=RUNS_SHOWN + 1)
     rows = await list_by_id(session, ids)
     page = cut_page(rows, RUNS_SHOWN, lambda row: (row["queued_at"], row["id"]))

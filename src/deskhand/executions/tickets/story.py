@@ -119,7 +119,8 @@ def _notes(ticket: TicketDetail) -> Iterator[Entry]:
                 at=text.at,
                 kind="write",
                 title=_wrote(note, text),
-                text=_short(text.markdown),
+                # A line of plain text: what is set in bold there would only be stars.
+                text=_short(text.markdown.replace("**", "")),
                 href=f"#note-{place}",
                 state=("in_doubt", "In doubt") if note.state == "in_doubt" and text is note.text else None,
                 rank=3,
@@ -136,9 +137,8 @@ def _wrote(note: TicketNote, text: NoteText) -> str:
 
 def _verdicts(text: NoteText, place: int) -> Iterator[Entry]:
     for one in text.verdicts:
-        said = (
-            f"rated it {one.rating_value} of 5" if one.rating_value else f"gave it {label(one.feedback_type).lower()}"
-        )
+        thumb = "said it helped" if one.feedback_type == "thumbs_up" else "said it did not help"
+        said = f"rated it {one.rating_value} of 5" if one.rating_value else thumb
         by = one.technician_email or "Whoever opened the note's link"
         yield Entry(
             at=one.created_at,

@@ -1,0 +1,146 @@
+"""Rules about tickets as forms and as sentences: where agents are kept out, and which tickets machines make. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from deskhand.tenants.preferences.boxes import Box
+from deskhand.tenants.traits import CONDITIONS
+
+RuleKind = Literal["boundaries", "machines"]
+
+_LISTS = {
+    "company": ("Company", "Client companies, by name or by the desk's id."),
+    "group": ("Group", "By name or id."),
+    "category": ("Category", "In the desk's words."),
+    "form": ("Form", "Forms, templates, request or issue types, by name or id; of Zendesk's forms by id."),
+    "tags": ("Tags", "Tags or labels."),
+    "requester": ("Requester", "Addresses, @ and a domain, or the desk's own id or account."),
+    "desk": ("Desk", "Such as jira or zendesk."),
+}
+_SAID = {"form": "form", "tags": "tag", "requester": "requester", "desk": "desk", "vip": "requester"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """One list of rules.
+
+    Attributes:
+        empty: What is so while there is none, and what one would do.
+        removing: What removing one does.
+    """
+
+    key: RuleKind
+    title: str
+    words: str
+    empty: str
+    removing: str
+    effects: tuple[Box, ...]
+
+    @property
+    def boxes(self) -> tuple[Box, ...]:
+        """Of the form of one rule."""
+        name = Box(path=("name",), label="Name", help="For people; reasons and the audit log name it.", kind="text")
+        return (name, *self.effects, *_CONDITION_BOXES)
+
+
+def _condition_boxes() -> Iterator[Box]:
+    for name, (label, words) in _LISTS.items():
+        yield Box(path=(name,), label=label, help=f"{words} One a line; any of them will do.", kind="lines")
+    yield Box(
+        path=("custom",),
+        label="Other fields",
+        help="By the desk's name, one a line: field = value, another value.",
+        kind="pairs",
+    )
+    yield Box(
+        path=("vip",),
+        label="VIP",
+        help="Whether the desk marks the requester, where it has such a mark.",
+        kind="choice",
+        choices=(("", "Does not matter"), ("true", "Is marked"), ("false", "Is not marked")),
+    )
+
+
+_CONDITION_BOXES = tuple(_condition_boxes())
+
+BOUNDARIES = Kind(
+    key="boundaries",
+    title="Where agents are kept out",
+    words="These rules stand above every agent, whatever it was granted. A ticket that fits one becomes no knowledge.",
+    empty="There is no rule: agents work on every ticket that they were granted. A rule keeps a client, a group or a"
+    " kind of ticket from them, or from models outside this house, or lets a person approve every write.",
+    removing="Agents may work on such tickets again. What was deleted of them stays deleted until the history is"
+    " imported again.",
+    effects=(
+        Box(
+            path=("effect",),
+            label="What it does",
+            help="",
+            kind="choice",
+            usual="silence",
+            choices=(
+                ("silence", "Nothing is kept, sent to a model or written"),
+                ("approve", "A person approves every write"),
+                ("local", "No model but a local one reads it"),
+            ),
+        ),
+    ),
+)
+MACHINES = Kind(
+    key="machines",
+    title="Machines among people",
+    words="Tickets that monitoring makes. A rule counts only where the desk says enough to be sure.",
+    empty="There is no rule: agents treat every ticket as a person's. A rule keeps them from writing a note about each"
+    " of five hundred alerts.",
+    removing="Agents treat such tickets as a person's again.",
+    effects=(
+        Box(
+            path=("speak",),
+            label="What is said about them",
+            help="",
+            kind="choice",
+            usual="silent",
+            choices=(
+                ("silent", "Nothing"),
+                ("once", "Something about the first of a condition on a device, then nothing until it was quiet"),
+            ),
+        ),
+        Box(
+            path=("quiet_hours",),
+            label="Quiet after, hours",
+            help="After so many hours without an alert a condition counts as a new one.",
+            kind="number",
+            usual=24,
+        ),
+    ),
+)
+KINDS: Mapping[str, Kind] = {one.key: one for one in (BOUNDARIES, MACHINES)}
+
+
+def in_words(rule: Mapping[str, Any], kind: Kind) -> str:
+    """What a rule means, in a sentence."""
+    parts = [_condition(name, rule[name]) for name in CONDITIONS if rule.get(name) not in (None, [], {})]
+    does = [
+        words[:1].lower() + words[1:]
+        for box in kind.effects
+        for value, words in box.choices
+        if value == box.value_in(rule)
+    ]
+    return f"Tickets whose {', and whose '.join(parts)}: {'; '.join(does)}."
+
+
+def _condition(name: str, value: Any) -> str:
+    if name == "vip":
+        return f"requester is {'' if value else 'not '}marked as a VIP"
+    if name == "custom":
+        fields = [f"{field} is {_any_of(wanted)}" for field, wanted in value.items()]
+        return " and ".join(fields)
+    return f"{_SAID.get(name, name)} is {_any_of(value)}"
+
+
+def _any_of(values: Any) -> str:
+    listed = [str(one) for one in values] if isinstance(values, list) else [str(values)]
+    return listed[0] if len(listed) == 1 else f"{', '.join(listed[:-1])} or {listed[-1]}"

@@ -1,0 +1,178 @@
+"""The parts of a tenant's preferences, each a form: what may be set, in plain words. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from deskhand.plugins.priorities import PRIORITIES
+from deskhand.tenants.note_rules import DEFAULT_CEILING, NothingFound
+from deskhand.tenants.preferences.boxes import Box
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Section:
+    """One form.
+
+    Attributes:
+        key: Its address, and what it is about within the preferences.
+        place: Where in a request its values stand.
+    """
+
+    key: str
+    title: str
+    words: str
+    boxes: tuple[Box, ...]
+    place: str = "enhancement_preferences"
+
+
+NOTES = Section(
+    key="notes",
+    title="What agents write, and when",
+    words="Holds for every agent of this tenant; an agent's own outcome may ask for less.",
+    boxes=(
+        Box(
+            path=("notes", "public_per_ticket_and_day"),
+            label="Replies that a requester may get",
+            help="On one ticket within a day, of all agents together. 0: agents write internal notes alone, and nothing"
+            " of theirs is ever read by a requester. What is beyond the number becomes an internal note.",
+            kind="number",
+            usual=DEFAULT_CEILING,
+        ),
+        Box(
+            path=("notes", "nothing_found"),
+            label="A note that nothing was found",
+            help="What an agent does when neither past tickets nor articles say anything about a ticket.",
+            kind="choice",
+            usual=NothingFound.AUTO.value,
+            choices=(
+                ("auto", "Say so while there is little history, then stay silent (usual)"),
+                ("say", "Say so, once per ticket"),
+                ("silent", "Write nothing; the run's page says so"),
+            ),
+        ),
+        Box(
+            path=("notes", "latest_event_hours"),
+            label="Oldest event, in hours",
+            help="Nothing is written for an event that is older, as after an outage, unless somebody asks for the run."
+            " Empty: however late it is.",
+            kind="number",
+            usual=24,
+            empty_is_null=True,
+        ),
+        Box(
+            path=("notes", "oldest_ticket_days"),
+            label="Oldest ticket, in days",
+            help="Nothing is written on a ticket that was filed longer ago, unless somebody asks for the run. Empty:"
+            " however old it is.",
+            kind="number",
+            usual=180,
+            empty_is_null=True,
+        ),
+        Box(
+            path=("notes", "verdict_link"),
+            label="A link in each note to say whether it helped",
+            help="Whoever reads a note can judge it without signing in; all of them are one voice.",
+            kind="flag",
+            usual=False,
+            off="Off. Switched on, each new note ends in a signed link; opening it alone counts for nothing.",
+        ),
+        Box(
+            path=("notes", "verdict_link_days"),
+            label="How long such a link holds, in days",
+            help="From when the run's event came.",
+            kind="number",
+            usual=14,
+        ),
+    ),
+)
+
+APPROVALS = Section(
+    key="approvals",
+    title="Who approves, and who is told",
+    words="Which writes wait for a person is said by each agent's tools; here is how people answer.",
+    boxes=(
+        Box(
+            path=("approvals", "four_eyes"),
+            label="Four eyes",
+            help="Whoever approves is a person who signed in, and neither started the run, nor wrote the agent's"
+            " version, nor changed the arguments.",
+            kind="flag",
+            usual=False,
+            off="Off. Switched on, nobody approves what they set in motion themselves, and no API key approves at all.",
+        ),
+        Box(
+            path=("approvals", "notices", "mail"),
+            label="Told by mail",
+            help="Addresses of members with the role operator or tenant administrator, one a line. It needs the"
+            " tenant's mail among the connections.",
+            kind="lines",
+            off="Nobody. With an address here, a mail with the call and a link to answer is sent.",
+        ),
+        Box(
+            path=("approvals", "notices", "channels"),
+            label="Told in a chat",
+            help="One a line: the chat, slack or teams, a blank, and the channel by its name among the connections.",
+            kind="channels",
+            off="Nobody. With a channel here, everything that waits is posted there.",
+        ),
+        Box(
+            path=("approvals", "notices", "gather_seconds"),
+            label="Gathered for, in seconds",
+            help="A call is told of after so long, with what else has come by then.",
+            kind="number",
+            usual=60,
+        ),
+        Box(
+            path=("approvals", "notices", "pause_minutes"),
+            label="At most one notice in, minutes",
+            help="Each recipient gets one in so many minutes; the rest waits for the next.",
+            kind="number",
+            usual=10,
+        ),
+    ),
+)
+
+PRIORITIES_OF_DESKS = Section(
+    key="priorities",
+    title="Priorities",
+    words="Deskhand knows four priorities. Where a desk calls one otherwise than usual, say how; one mapping holds for"
+    " every desk of the tenant.",
+    boxes=tuple(
+        Box(
+            path=("priority_mapping", name),
+            label=name.capitalize(),
+            help="The desk's own word. Empty: the desk's stock word.",
+            kind="text",
+        )
+        for name in PRIORITIES
+    ),
+)
+
+SECTIONS = {one.key: one for one in (NOTES, APPROVALS, PRIORITIES_OF_DESKS)}
+
+COMPANIES = "companies"
+"""The key of the form about client companies, which has a box for each desk."""
+
+
+def company_section(desks: dict[str, str]) -> Section:
+    """The form about client companies.
+
+    Args:
+        desks: Tool types that get a box, and their names; ``*`` is every other one.
+    """
+    choices = (
+        ("", "Not said: one company, until the desk names the first (usual)"),
+        ("company", "Several: what belongs to one is kept from the others"),
+        ("one", "One: everything it has belongs together"),
+    )
+    boxes = tuple(
+        Box(path=(tool_type,), label=name, help="", kind="choice", choices=choices) for tool_type, name in desks.items()
+    )
+    return Section(
+        key=COMPANIES,
+        title="Client companies",
+        words="Whether a desk serves one company or several. Where it serves several, a run for one never sees a past"
+        " ticket, article or system of another.",
+        boxes=boxes,
+        place="company_mapping",
+    )

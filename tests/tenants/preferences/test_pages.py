@@ -1,0 +1,252 @@
+"""The settings' pages: what is saved counts over the API, and who may."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+from html import unescape
+
+import pytest
+from sqlalchemy import select
+from tests.conftest import DatabaseUrls
+from tests.support.api import Api, running_api
+from tests.support.people import account, browser
+from tests.support.preferences import SETTINGS, boss, hidden, send, stored
+
+from deskhand.audit.models import AuditLog
+from deskhand.kit.db.session import Database
+from deskhand.tenants.models import TenantConfig
+
+RULES = f"{SETTINGS}/rules/boundaries"
+
+
+@pytest.fixture
+async def api(clean_db: Database, database_urls: DatabaseUrls) -> AsyncIterator[Api]:
+    async with running_api(database_urls.app_url) as running:
+        await running.tenant("acme")
+        yield running
+
+
+async def test_an_untouched_form_changes_nothing(api: Api) -> None:
+    client = await boss(api)
+    page = (await client.get(SETTINGS)).text
+    typed = dict(re.findall(r'<input id="notes-[^"]+" name="box\.([^"]+)" type="text" value="([^"]*)"', page))
+    assert typed["notes.public_per_ticket_and_day"] == "5"
+    boxes = {name.replace(".", "__"): text for name, text in typed.items()}
+    answer = await send(client, f"{SETTINGS}/notes", **boxes, notes__nothing_found="auto", notes__verdict_link="false")
+    assert (answer.status_code, answer.headers["location"]) == (303, f"{SETTINGS}?saved=notes#notes")
+    assert await stored(api) == {"company_mapping": {}}
+
+
+async def test_what_is_saved_counts_over_the_api_and_the_rest_stays(api: Api) -> None:
+    client, key = await boss(api), await api.member("acme", "tenant_admin")
+    own = {"workflow_config": {"own": 1}, "notes": {"latest_event_hours": 5}}
+    await key.patch("/api/v1/tenants/acme", json={"enhancement_preferences": own})
+    typed = {"public_per_ticket_and_day": "0", "nothing_found": "silent", "latest_event_hours": ""}
+    typed |= {"oldest_ticket_days": "30", "verdict_link": "true"}
+    boxes = {f"notes__{name}": text for name, text in typed.items()}
+    answer = await send(client, f"{SETTINGS}/notes", **boxes)
+    assert answer.status_code == 303, answer.text
+    assert (await key.get("/api/v1/tenants/acme")).json()["enhancement_preferences"] == {
+        "workflow_config": {"own": 1},
+        "notes": {
+            "latest_event_hours": None,
+            "public_per_ticket_and_day": 0,
+            "nothing_found": "silent",
+            "oldest_ticket_days": 30,
+            "verdict_link": True,
+        },
+    }
+    page = (await client.get(f"{SETTINGS}?saved=notes")).text
+    assert "<strong>Saved.</strong>" in page
+    assert "boss@acme.example" in page
+
+
+async def test_a_fault_stands_at_its_box_and_what_was_typed_stays(api: Api) -> None:
+    client = await boss(api)
+    faults = (("oldest_ticket_days", "soon", "must be a whole number"), ("verdict_link_days", "400", "90"))
+    for name, typed, words in faults:
+        answer = await send(client, f"{SETTINGS}/notes", **{f"notes__{name}": typed})
+        assert answer.status_code == 422
+        page = unescape(answer.text)
+        assert words in page.partition(f'id="notes-notes-{name}-fault">')[2].partition("</p>")[0]
+        assert f'value="{typed}"' in page
+        assert "Nothing was saved.</strong> Look at what is marked below." in page
+    assert await stored(api) == {"company_mapping": {}}
+
+
+async def test_notices_that_reach_nobody_are_refused_at_their_box(api: Api) -> None:
+    client = await boss(api)
+    told = {"approvals__notices__mail": "nobody@acme.example", "approvals__notices__channels": "slack ops"}
+    answer = await send(client, f"{SETTINGS}/approvals", approvals__four_eyes="true", **told)
+    assert answer.status_code == 422
+    page = unescape(answer.text)
+    assert "nobody@acme.example is no active member" in page
+    assert 'id="approvals-approvals-notices-channels-fault"' in page
+    saved = await send(client, f"{SETTINGS}/approvals", approvals__four_eyes="true")
+    assert saved.status_code == 303
+    assert (await stored(api))["approvals"] == {"four_eyes": True}
+
+
+async def test_companies_and_priorities_are_set_and_taken_away(api: Api) -> None:
+    client = await boss(api)
+    page = (await client.get(SETTINGS)).text
+    assert 'name="box.servicedesk_plus"' in page
+    assert 'name="box.jira"' not in page
+    assert (await send(client, f"{SETTINGS}/companies", servicedesk_plus="company")).status_code == 303
+    await send(client, f"{SETTINGS}/priorities", priority_mapping__critical="P1", priority_mapping__low="")
+    kept = await stored(api)
+    assert kept == {"company_mapping": {"servicedesk_plus": "company"}, "priority_mapping": {"critical": "P1"}}
+    await send(client, f"{SETTINGS}/companies", servicedesk_plus="")
+    assert (await stored(api))["company_mapping"] == {}
+
+
+async def test_a_rule_is_made_changed_and_removed(api: Api) -> None:
+    client = await boss(api)
+    assert "agents work on every ticket" in (await client.get(SETTINGS)).text
+    new = await send(client, f"{RULES}/new", page=f"{RULES}/new", name="Board", effect="approve", vip="true",
+                     company="Suedwerk\nNordwind", custom="Site = Ulm, Bonn")  # fmt: skip
+    assert (new.status_code, new.headers["location"]) == (303, f"{SETTINGS}?saved=boundaries#boundaries")
+    rule = {"name": "Board", "effect": "approve", "company": ["Suedwerk", "Nordwind"], "vip": True,
+            "custom": {"Site": ["Ulm", "Bonn"]}}  # fmt: skip
+    assert (await stored(api))["boundaries"] == [rule]
+    page = (await client.get(SETTINGS)).text
+    assert "company is Suedwerk or Nordwind" in page
+    changed = await send(client, f"{RULES}/0", page=f"{RULES}/0", name="Board", effect="silence", company="Suedwerk")
+    assert changed.status_code == 303
+    assert (await stored(api))["boundaries"] == [{"name": "Board", "effect": "silence", "company": ["Suedwerk"]}]
+    assert "Agents may work on such tickets again" in (await client.get(f"{RULES}/0")).text
+    removed = await client.post(f"{RULES}/0/remove", data=await hidden(client, f"{RULES}/0", f"{RULES}/0"))
+    assert removed.status_code == 303
+    assert (await stored(api))["boundaries"] == []
+    assert (await client.get(f"{RULES}/0")).status_code == 404
+
+
+async def test_a_rule_that_means_every_ticket_is_refused(api: Api) -> None:
+    client = await boss(api)
+    answer = await send(client, f"{RULES}/new", page=f"{RULES}/new", name="All")
+    assert answer.status_code == 422
+    assert "at least one condition" in answer.text
+    nameless = await send(client, f"{RULES}/new", page=f"{RULES}/new", tags="hr")
+    assert 'id="rule-name-fault"' in nameless.text
+
+
+async def test_who_saves_what_somebody_else_changed_meanwhile_is_told(api: Api) -> None:
+    client, key = await boss(api), await api.member("acme", "tenant_admin")
+    drawn = await hidden(client, f"{SETTINGS}/notes")
+    other = {"notes": {"verdict_link": True}}
+    await key.patch("/api/v1/tenants/acme", json={"enhancement_preferences": other})
+    answer = await client.post(f"{SETTINGS}/notes", data={**drawn, "box.notes.nothing_found": "silent"})
+    assert answer.status_code == 409
+    assert "Somebody changed this meanwhile" in answer.text
+    assert (await stored(api))["notes"] == {"verdict_link": True}
+    # What is about another part is no reason to refuse.
+    drawn = await hidden(client, f"{SETTINGS}/priorities")
+    await key.patch("/api/v1/tenants/acme", json={"enhancement_preferences": {"notes": {"verdict_link": False}}})
+    answer = await client.post(f"{SETTINGS}/priorities", data={**drawn, "box.priority_mapping.low": "P4"})
+    assert answer.status_code == 303
+
+
+async def test_the_change_is_on_record_with_what_was_before(api: Api) -> None:
+    client = await boss(api)
+    await send(client, f"{SETTINGS}/notes", notes__nothing_found="silent", notes__latest_event_hours="24",
+               notes__oldest_ticket_days="180")  # fmt: skip
+    async with api.db.tenant_session("acme") as session:
+        entry = (await session.scalars(select(AuditLog).order_by(AuditLog.sequence.desc()).limit(1))).one()
+    assert (entry.operation, entry.details["before"]["enhancement_preferences"]) == ("tenant.update", {})
+    assert entry.details["after"]["enhancement_preferences"] == {"notes": {"nothing_found": "silent"}}
+
+
+async def test_limits_are_shown_and_no_form_changes_them(api: Api) -> None:
+    client = await boss(api)
+    page = (await client.get(SETTINGS)).text
+    assert "platform's to change" in unescape(page)
+    assert "<dd>2,000</dd>" in page
+    assert 'name="box.rate_limits' not in page
+
+
+async def test_rules_that_cannot_be_read_are_said_and_nothing_else_is_kept_from_its_form(api: Api) -> None:
+    client = await boss(api)
+    async with api.db.tenant_session("acme") as session:
+        row = (await session.scalars(select(TenantConfig))).one()
+        row.enhancement_preferences = {"boundaries": [{"name": "x", "effect": "shout"}]}
+    page = await client.get(SETTINGS)
+    assert page.status_code == 200
+    assert "cannot be read" in page.text
+
+
+@pytest.mark.parametrize("role", ["viewer", "editor", "operator"])
+async def test_only_administrators_get_there(api: Api, role: str) -> None:
+    await account(api, f"{role}@acme.example", acme=role)
+    client = await browser(api, f"{role}@acme.example", "acme")
+    for path in (SETTINGS, f"{RULES}/new"):
+        assert (await client.get(path)).status_code == 403
+    assert f'href="{SETTINGS}"' not in (await client.get("/executions")).text
+
+
+async def test_addresses_that_are_none(api: Api) -> None:
+    client = await boss(api)
+    for path in (f"{SETTINGS}/rules/walls/new", f"{RULES}/7"):
+        assert (await client.get(path)).status_code == 404
+    drawn = await hidden(client, f"{SETTINGS}/notes")
+    assert (await client.post(f"{SETTINGS}/rate_limits", data=drawn)).status_code == 404
+    assert (await client.post(f"{SETTINGS}/notes", data={"digest": drawn["digest"]})).status_code == 403
+
+
+async def test_each_tenant_sees_and_sets_its_own(api: Api) -> None:
+    await api.tenant("globex")
+    ours, theirs = await boss(api), await boss(api, "globex")
+    await send(ours, f"{SETTINGS}/priorities", priority_mapping__critical="Ours alone")
+    assert "Ours alone" in (await ours.get(SETTINGS)).text
+    assert "Ours alone" not in (await theirs.get(SETTINGS)).text
+    await send(theirs, f"{SETTINGS}/priorities", priority_mapping__critical="P1")
+    assert [(await stored(api, tenant))["priority_mapping"] for tenant in ("acme", "globex")] == [
+        {"critical": "Ours alone"},
+        {"critical": "P1"},
+    ]
+
+
+async def test_who_administers_the_platform_alone_has_no_settings_of_a_tenant(api: Api) -> None:
+    await account(api, "root@platform.example", platform_admin=True)
+    client = await browser(api, "root@platform.example", None)
+    assert (await client.get(SETTINGS)).status_code == 403
+
+
+async def test_a_rule_about_machines_has_its_own_words_and_hours(api: Api) -> None:
+    client = await boss(api)
+    rules = f"{SETTINGS}/rules/machines"
+    typed = {"name": "Nagios", "requester": "nagios@example.com\n@alerts.example", "speak": "once", "quiet_hours": "0"}
+    refused = await send(client, f"{rules}/new", page=f"{rules}/new", **typed)
+    assert refused.status_code == 422
+    assert 'id="rule-quiet_hours-fault"' in refused.text
+    assert "@alerts.example" in refused.text
+    saved = await send(client, f"{rules}/new", page=f"{rules}/new", **{**typed, "quiet_hours": "12"})
+    assert saved.status_code == 303
+    (rule,) = (await stored(api))["machines"]
+    assert rule == {"name": "Nagios", "requester": ["nagios@example.com", "@alerts.example"], "speak": "once",
+                    "quiet_hours": 12}  # fmt: skip
+    page = unescape((await client.get(SETTINGS)).text)
+    assert "requester is nagios@example.com or @alerts.example: something about the first" in page
+
+
+async def test_text_in_preferences_is_text(api: Api) -> None:
+    client, key = await boss(api), await api.member("acme", "tenant_admin")
+    evil = "<img src=x onerror=alert(1)>"
+    rule = {"name": evil, "company": [evil], "custom": {evil: [evil]}}
+    body = {"boundaries": [rule], "priority_mapping": {"low": f'"{evil}'}}
+    answer = await key.patch("/api/v1/tenants/acme", json={"enhancement_preferences": body})
+    assert answer.status_code == 200, answer.text
+    for path in (SETTINGS, f"{RULES}/0"):
+        page = (await client.get(path)).text
+        assert "<img src=x" not in page
+        assert "&lt;img src=x" in page
+
+
+async def test_a_desk_that_is_set_and_not_connected_keeps_its_box(api: Api) -> None:
+    client, key = await boss(api), await api.member("acme", "tenant_admin")
+    await key.patch("/api/v1/tenants/acme", json={"company_mapping": {"zendesk": "one", "*": "company"}})
+    page = (await client.get(SETTINGS)).text
+    assert 'name="box.zendesk"' in page
+    assert (await send(client, f"{SETTINGS}/companies", zendesk="", servicedesk_plus="one")).status_code == 303
+    # The box of every other desk was sent empty as well, as nothing was typed there.
+    assert (await stored(api))["company_mapping"] == {"servicedesk_plus": "one"}
