@@ -273,6 +273,7 @@ def _shown_revision(ids: dict[str, str]) -> dict[str, Any]:
 
 
 EDITED = {"name": "Renamed", "system_prompt": "Be short and exact.", "provider": "litellm", "model": "gpt-4"}
+GRANTED = {"step": "save", "mode/knowledge/search_articles": "allow"}
 SHOWN = {"digest": "0" * 64}
 
 
@@ -360,6 +361,7 @@ STEPS = {
     "POST /api/v1/agents/{agent_id}/rotate-secret": Step(("agent.rotate_secret",), prepare=World.new_agent),
     "POST /agents/new": Step(("agent.create",), lambda _: {"template": "triage"}, "ann"),
     "POST /agents/{agent_id}/edit": Step(("agent.update",), lambda ids: EDITED | ids, "ann", World.new_agent),
+    "POST /agents/{agent_id}/tools": Step(("agent.update",), lambda ids: GRANTED | ids, "ann", World.new_agent),
     "POST /agents/{agent_id}/triggers/{trigger_id}/rotate": Step(
         ("agent.rotate_secret",), lambda ids: {**ids, "grace_seconds": "0"}, "ann", World.new_agent
     ),

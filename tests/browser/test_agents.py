@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import AsyncIterator
 
 import httpx2
 import pytest
 from playwright.async_api import Browser, Page, expect
 from tests.conftest import DatabaseUrls
+from tests.support.agent_pages import agents_page
 from tests.support.api import Api, running_api
-from tests.support.people import account, browser
 from tests.support.pictures import pictures
 
 from deskhand.kit.db.session import Database
-from deskhand.ui.csrf import SESSION_COOKIE
 
 picture = pictures("agents")
 
 PROMPT = "You sort tickets of {{tenant_name}}.\nLook at {{ticket.subject}} first.\nBe short."
 SCRIPT = "<img src=x onerror=window.__ran=1>"
-ACCEPTED = ("403", "409", "412", "422")
-"""Refusals that the tests ask for, and that the browser reports."""
 
 
 @pytest.fixture
@@ -38,26 +34,9 @@ async def admin(api: Api) -> httpx2.AsyncClient:
 
 @pytest.fixture
 async def page(api: Api, admin: httpx2.AsyncClient, chromium: Browser) -> AsyncIterator[Page]:
-    """A page of acme's administrator; what the browser complains of fails the test."""
     del admin  # there must be the tenant first
-    await account(api, "ada@acme.example", acme="tenant_admin")
-    client = await browser(api, "ada@acme.example", "acme")
-    context = await chromium.new_context(
-        viewport={"width": 1360, "height": 900},
-        reduced_motion="reduce",
-        color_scheme="dark" if os.environ.get("DESKHAND_PICTURES_DARK") else "light",
-    )
-    await context.add_cookies([{"name": SESSION_COOKIE, "value": client.cookies[SESSION_COOKIE], "url": api.url}])
-    opened = await context.new_page()
-    opened.set_default_timeout(60_000)
-    complaints: list[str] = []
-    opened.on("console", lambda message: message.type in ("error", "warning") and complaints.append(message.text))
-    opened.on("pageerror", lambda error: complaints.append(str(error)))
-    yield opened
-    await opened.goto("about:blank")
-    await context.close()
-    unasked = [text for text in complaints if not any(one in text for one in ACCEPTED)]
-    assert [text for text in unasked if "ERR_ABORTED" not in text] == []
+    async with agents_page(api, chromium) as opened:
+        yield opened
 
 
 async def test_an_agent_is_found_looked_at_and_led_through_its_life(

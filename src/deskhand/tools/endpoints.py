@@ -8,16 +8,9 @@ from deskhand.access.guards import TenantSession, Viewer
 from deskhand.appstate import App
 from deskhand.errors import InvalidInputError
 from deskhand.kit.problem import problem_responses
-from deskhand.tenants.connections import connected_tools
 from deskhand.tenants.endpoints import Plugins
-from deskhand.tenants.mail import mail_settings
-from deskhand.tenants.outside import outside_settings
-from deskhand.tenants.service import TenantService
-from deskhand.tools.catalogue import providers
-from deskhand.tools.knowledge import KNOWLEDGE
-from deskhand.tools.mail import MAIL
+from deskhand.tools.offered import offered_tools
 from deskhand.tools.schemas import OperationView, ToolView
-from deskhand.tools.sources import source_providers
 from deskhand.tools.values import Provider, ToolOperation
 
 router = APIRouter(prefix="/api/v1/tools", tags=["tools"])
@@ -27,14 +20,8 @@ router = APIRouter(prefix="/api/v1/tools", tags=["tools"])
 async def list_tools(caller: Viewer, session: TenantSession, app: App, plugins: Plugins) -> list[ToolView]:
     """Everything an agent of the caller's tenant may be granted, with the schemas of arguments and results."""
     assert caller.tenant_id is not None  # the session dependency refused it before
-    tenant = await TenantService(session, secrets=app.secrets, plugins=plugins).get_tenant(caller.tenant_id)
-    connected = {*connected_tools(tenant, secrets=app.secrets, plugins=plugins), KNOWLEDGE.tool_id}
-    if mail_settings(tenant, app.secrets) is not None:
-        connected.add(MAIL.tool_id)
-    connected |= outside_settings(tenant, app.secrets).keys()
-    sources = await source_providers(session)
-    connected |= {one.tool_id for one in sources}
-    return [_view(one, connected=one.tool_id in connected) for one in (*providers(plugins), *sources)]
+    offered = await offered_tools(session, caller.tenant_id, secrets=app.secrets, plugins=plugins)
+    return [_view(one.provider, connected=one.is_connected) for one in offered]
 
 
 def _view(provider: Provider, *, connected: bool) -> ToolView:

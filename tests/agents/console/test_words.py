@@ -60,12 +60,20 @@ def test_grants_are_spelt_out_with_reading_first() -> None:
         "update_ticket": Grant(Mode.APPROVE, Scope.LISTED, "tenant_admin", 30),
         "search_tickets": Grant(),
         "no_such_thing": Grant(),
+        "get_ticket": Grant(scope=Scope.ANY),
+        "ask_requester": Grant(answer_hours=12),
     }
     tool = words.granted_tool("jira", grants, provider)
     assert [(one.name, one.is_write, one.how) for one in tool.operations] == [
+        ("get_ticket", False, "by itself, on any ticket of the connection"),
         ("no_such_thing", False, "by itself"),
         ("search_tickets", False, "by itself"),
         ("add_note", True, "by itself, on the ticket that started it"),
+        (
+            "ask_requester",
+            True,
+            "by itself, on the ticket that started it, and goes on without an answer after 12 h",
+        ),
         (
             "update_ticket",
             True,
@@ -73,7 +81,7 @@ def test_grants_are_spelt_out_with_reading_first() -> None:
             " on that ticket and those its searches find",
         ),
     ]
-    assert tool.operations[0].description == "not offered any more"
+    assert tool.operations[1].description == "not offered any more"
     gone = words.granted_tool("openapi:shop", read_grants(["list_orders"]), None)
     assert (gone.name, gone.is_known) == ("openapi:shop", False)
 

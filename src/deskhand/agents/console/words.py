@@ -100,6 +100,7 @@ BUTTONS: Mapping[str, tuple[Button, ...]] = {
 DONE = {
     "create": "The draft is made. Try it, then activate it.",
     "save": "Saved.",
+    "tools": "Its tools are changed: from now on it may do what stands here, and nothing else.",
     "activate": "It is active: its triggers start it from now on.",
     "suspend": "It is suspended: its triggers are ignored.",
     "resume": "It is active again.",
@@ -169,27 +170,32 @@ class GrantedTool:
 
 def granted_tool(tool_id: str, grants: Mapping[str, Grant], provider: Provider | None) -> GrantedTool:
     """The grants of one tool, reading before writing."""
-    rows = [_granted(name, grant, provider) for name, grant in grants.items()]
+    rows = [granted(name, grant, provider) for name, grant in grants.items()]
     rows.sort(key=lambda one: (one.is_write, one.name))
     name = tool_id if provider is None else provider.name
     return GrantedTool(tool_id, name, tuple(rows), is_known=provider is not None)
 
 
-def _granted(name: str, grant: Grant, provider: Provider | None) -> Granted:
+def granted(name: str, grant: Grant, provider: Provider | None) -> Granted:
+    """One granted operation."""
     operation = None if provider is None else provider.operation(name)
-    is_write = operation is not None and operation.is_write
-    # What concerns no single ticket has no scope, and every read may look where the connection does.
-    where = SCOPE_WORDS[grant.scope] if operation is not None and (is_write and operation.scopes) else ""
-    if grant.mode is Mode.APPROVE:
-        hours = grant.wait_minutes / 60
-        wait = f"{hours:g} h" if grant.wait_minutes >= 60 and grant.wait_minutes != A_DAY else "a day"
-        if grant.wait_minutes < 60:
-            wait = f"{grant.wait_minutes} min"
-        how = f"a person ({label(grant.approver).lower()}) approves each call first, within {wait}"
-    else:
-        how = "by itself"
-    description = "not offered any more" if operation is None else operation.description
-    return Granted(name, description, is_write, f"{how}, {where}" if where else how)
+    if operation is None:
+        return Granted(name, "not offered any more", is_write=False, how=_by_whom(grant))
+    # What concerns no single ticket has no scope.
+    parts = [_by_whom(grant), *([SCOPE_WORDS[grant.scope]] if operation.scopes else [])]
+    if grant.answer_hours is not None:
+        parts.append(f"and goes on without an answer after {grant.answer_hours} h")
+    return Granted(name, operation.description, operation.is_write, ", ".join(parts))
+
+
+def _by_whom(grant: Grant) -> str:
+    if grant.mode is not Mode.APPROVE:
+        return "by itself"
+    hours = grant.wait_minutes / 60
+    wait = f"{hours:g} h" if grant.wait_minutes >= 60 and grant.wait_minutes != A_DAY else "a day"
+    if grant.wait_minutes < 60:
+        wait = f"{grant.wait_minutes} min"
+    return f"a person ({label(grant.approver).lower()}) approves each call first, within {wait}"
 
 
 def price_words(model: str) -> str | None:
