@@ -249,6 +249,11 @@ editor          GET /agents/{agent_id}/edit
 editor          POST /agents/{agent_id}/edit
 editor          GET /agents/{agent_id}/tools
 editor          POST /agents/{agent_id}/tools
+editor          GET /agents/{agent_id}/triggers/new
+editor          POST /agents/{agent_id}/triggers/new
+editor          GET /agents/{agent_id}/triggers/{trigger_id}
+editor          POST /agents/{agent_id}/triggers/{trigger_id}
+editor          POST /agents/{agent_id}/triggers/{trigger_id}/remove
 editor          POST /agents/{agent_id}/triggers/{trigger_id}/rotate
 viewer          GET /agents/{agent_id}/file
 viewer          GET /agents/{agent_id}
@@ -332,6 +337,9 @@ FORMS: dict[str, dict[str, str]] = {
     "/agents/new": {"template": "triage"},
     "{agent_id}/edit": {"revision": "1"},
     "{agent_id}/tools": {"revision": "1"},
+    "/triggers/new": {"revision": "1"},
+    "/triggers/{trigger_id}": {"revision": "1"},
+    "/triggers/{trigger_id}/remove": {"revision": "1"},
     "/rotate": {"revision": "1", "grace_seconds": "0"},
     "/batch": {"id": "00000000-0000-0000-0000-000000000000", "digest": "0" * 64},
     "{approval_id}/approve": {"digest": "0" * 64},

@@ -20,6 +20,7 @@ from sqlalchemy import select
 from tests.access.test_permissions import routes_of
 from tests.conftest import DatabaseUrls
 from tests.support import decisions
+from tests.support.agent_forms import AGENT_FORMS
 from tests.support.api import AGENT, Api, running_api
 from tests.support.approvals import waiting_approval
 from tests.support.console import Console
@@ -272,8 +273,6 @@ def _shown_revision(ids: dict[str, str]) -> dict[str, Any]:
     return {"revision": ids["revision"]}
 
 
-EDITED = {"name": "Renamed", "system_prompt": "Be short and exact.", "provider": "litellm", "model": "gpt-4"}
-GRANTED = {"step": "save", "mode/knowledge/search_articles": "allow"}
 SHOWN = {"digest": "0" * 64}
 
 
@@ -360,11 +359,10 @@ STEPS = {
     "POST /api/v1/agents/{agent_id}/versions/{number}/rollback": Step(("agent.rollback",), prepare=World.changed_agent),
     "POST /api/v1/agents/{agent_id}/rotate-secret": Step(("agent.rotate_secret",), prepare=World.new_agent),
     "POST /agents/new": Step(("agent.create",), lambda _: {"template": "triage"}, "ann"),
-    "POST /agents/{agent_id}/edit": Step(("agent.update",), lambda ids: EDITED | ids, "ann", World.new_agent),
-    "POST /agents/{agent_id}/tools": Step(("agent.update",), lambda ids: GRANTED | ids, "ann", World.new_agent),
-    "POST /agents/{agent_id}/triggers/{trigger_id}/rotate": Step(
-        ("agent.rotate_secret",), lambda ids: {**ids, "grace_seconds": "0"}, "ann", World.new_agent
-    ),
+    **{
+        name: Step((operation,), lambda ids, form=form: form | ids, "ann", World.new_agent)
+        for name, (operation, form) in AGENT_FORMS.items()
+    },
     "POST /agents/{agent_id}/activate": Step(("agent.activate",), _shown_revision, "ann", World.new_agent),
     "POST /agents/{agent_id}/suspend": Step(
         ("agent.suspend",), _shown_revision, "ann", lambda w: w.new_agent("activate")

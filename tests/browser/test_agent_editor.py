@@ -63,3 +63,49 @@ async def test_tools_are_granted_and_the_change_is_seen_before_it_is_saved(
     await page.get_by_role("button", name="Save").click()
     await expect(page.locator("#done")).to_contain_text("Its tools are changed")
     await expect(page.locator(".grants").first).to_contain_text("Search articles")
+
+
+async def test_a_webhook_and_a_schedule_are_added_copied_changed_and_removed(
+    page: Page, api: Api, admin: httpx2.AsyncClient
+) -> None:
+    made = await api.agent(admin, name="Triage", triggers=[])
+    await page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    await page.goto(f"{api.url}/agents/{made['id']}")
+    await page.get_by_role("link", name="Add a webhook").click()
+    await page.get_by_label("Only events that fit").fill('{"event": ["*created"]}')
+    await picture(page, "webhook")
+    await page.get_by_role("button", name="Save").click()
+    await expect(page.locator("#fault-event_filter")).to_be_visible()
+    await page.get_by_label("Only events that fit").fill('{"events": ["*created"]}')
+    await page.get_by_role("button", name="Save").click()
+    secret = await page.locator(".secret").inner_text()
+    await page.get_by_role("button", name="Copy the secret").click()
+    await expect(page.locator("#announcer")).to_have_text("Copied")
+    assert await page.evaluate("navigator.clipboard.readText()") == secret
+    await picture(page, "secret")
+
+    await page.get_by_role("link", name="Add a schedule").click()
+    await page.get_by_label("Times (cron").fill("30 8 * * 1-5")
+    await page.get_by_label("Time zone").fill("Europe/Berlin")
+    await expect(page.locator("#preview")).to_contain_text("At 08:30 on Monday through Friday")
+    await expect(page.locator("#preview .times li")).to_have_count(5)
+    await picture(page, "schedule")
+    await page.get_by_role("button", name="Save").click()
+    await expect(page.locator(".trigger")).to_have_count(2)
+    assert secret not in await page.content()
+    await page.get_by_role("link", name="Change: At 08:30").click()
+    await page.get_by_text("Remove…").click()
+    await expect(page.locator("#will-remove")).to_have_text("It fires no more. Runs that it began go on.")
+    await page.get_by_role("button", name="Remove it").click()
+    await expect(page.locator("#done")).to_have_text("The trigger is removed.")
+    await expect(page.locator(".trigger")).to_have_count(1)
+
+
+async def test_where_there_is_no_clipboard_the_text_is_marked(page: Page, api: Api, admin: httpx2.AsyncClient) -> None:
+    made = await api.agent(admin)
+    await page.add_init_script("Object.defineProperty(navigator, 'clipboard', {value: undefined})")
+    await page.goto(f"{api.url}/agents/{made['id']}")
+    await page.get_by_role("button", name="Copy the webhook's address").click()
+    assert (
+        await page.evaluate("getSelection().toString()") == f"http://deskhand.example.com/agents/{made['id']}/webhook"
+    )

@@ -110,7 +110,7 @@ class Difference:
 
 def typed_of(present: Mapping[str, Grants]) -> dict[str, str]:
     """The boxes as they stand for an agent's grants."""
-    typed = {}
+    typed: dict[str, str] = {}
     for tool_id, grants in present.items():
         for name, grant in grants.items():
             boxes = {

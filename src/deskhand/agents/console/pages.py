@@ -13,6 +13,7 @@ from deskhand.access.forms import SafeForm
 from deskhand.agents.console import words
 from deskhand.agents.console.editor import router as editor_pages
 from deskhand.agents.console.tools import router as tool_pages
+from deskhand.agents.console.triggers import router as trigger_pages
 from deskhand.agents.console.versions import router as version_pages
 from deskhand.agents.console.view import AtPage, Looking, OperatorAt, Revision, Told
 from deskhand.agents.models import Agent
@@ -30,6 +31,7 @@ router = APIRouter(
 )
 router.include_router(editor_pages)  # before the pages here: /agents/new is not an agent's id
 router.include_router(tool_pages)
+router.include_router(trigger_pages)
 router.include_router(version_pages)
 
 PAGE_SIZE = 50

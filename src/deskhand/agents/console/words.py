@@ -100,6 +100,8 @@ BUTTONS: Mapping[str, tuple[Button, ...]] = {
 DONE = {
     "create": "The draft is made. Try it, then activate it.",
     "save": "Saved.",
+    "trigger": "What starts it is changed.",
+    "removed": "The trigger is removed.",
     "tools": "Its tools are changed: from now on it may do what stands here, and nothing else.",
     "activate": "It is active: its triggers start it from now on.",
     "suspend": "It is suspended: its triggers are ignored.",
