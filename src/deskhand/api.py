@@ -51,10 +51,12 @@ from deskhand.intake.console.deliveries import router as delivery_pages
 from deskhand.intake.console.desks import router as desk_pages
 from deskhand.intake.console.newcomers import router as newcomer_pages
 from deskhand.intake.console.setup import router as desk_setup_pages
+from deskhand.intake.console.trials import router as trial_pages
 from deskhand.intake.door import WebhookDoor
 from deskhand.intake.endpoints import IntakeState
 from deskhand.intake.endpoints import router as webhooks_router
 from deskhand.intake.inbox import Inbox
+from deskhand.intake.trial_endpoints import router as webhook_trials_router
 from deskhand.kit.clock import utc_now
 from deskhand.kit.crypto import SecretBox
 from deskhand.kit.db.proofs import Prover
@@ -177,6 +179,7 @@ ROUTERS = (
     approvals_router,
     budgets_router,
     webhooks_router,
+    webhook_trials_router,
     knowledge_jobs_router,
     knowledge_router,
     schedules_router,
@@ -193,6 +196,7 @@ ROUTERS = (
     desk_pages,
     desk_setup_pages,
     delivery_pages,
+    trial_pages,
     undo_pages,
     execution_pages,
     ticket_pages,

@@ -205,6 +205,7 @@ viewer          GET /api/v1/tickets
 viewer          GET /api/v1/tickets/{tool_type}/{ticket_ref}
 viewer          GET /api/v1/deliveries
 viewer          POST /api/v1/deliveries/try-filter
+operator        POST /api/v1/agents/{agent_id}/triggers/{trigger_id}/test
 viewer          GET /api/v1/knowledge/jobs
 operator        POST /api/v1/knowledge/jobs
 viewer          GET /api/v1/knowledge/jobs/{job_id}
@@ -289,6 +290,9 @@ operator        POST /knowledge/imports/{job_id}/resume
 viewer          GET /tickets
 viewer          GET /tickets/{tool_type}/{ticket_ref}
 viewer          GET /deliveries
+viewer          GET /deliveries/try-filter
+viewer          POST /deliveries/try-filter
+operator        POST /agents/{agent_id}/triggers/{trigger_id}/test
 viewer          GET /schedules
 viewer          GET /schedules/preview
 operator        POST /schedules/{agent_id}/{trigger_id}/run
@@ -312,6 +316,7 @@ JSON_BODIES: dict[str, dict[str, Any]] = {
     "{approval_id}/approve": {"digest": "0" * 64},
     "{approval_id}/decline": {"digest": "0" * 64, "reason": "No."},
     "{execution_id}/undo/preview": {},
+    "POST /api/v1/agents/{agent_id}/triggers/{trigger_id}/test": {"ticket_id": "1042"},
     "{execution_id}/undo": {"digest": "0" * 64},
     "{number}/undo/preview": SINCE,
     "{number}/undo": {**SINCE, "digest": "0" * 64},
@@ -338,6 +343,7 @@ FORMS: dict[str, dict[str, str]] = {
     "{agent_id}/edit": {"revision": "1"},
     "{agent_id}/tools": {"revision": "1"},
     "/triggers/new": {"revision": "1"},
+    "/triggers/{trigger_id}/test": {"ticket_id": "1042"},
     "/triggers/{trigger_id}": {"revision": "1"},
     "/triggers/{trigger_id}/remove": {"revision": "1"},
     "/rotate": {"revision": "1", "grace_seconds": "0"},

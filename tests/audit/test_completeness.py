@@ -51,6 +51,7 @@ PROGRAM = "an-auditor/1.0"
 SILENT = {
     "POST /login/sso/{provider_id}": "begins a sign-in; how it ends is recorded (tests/access/sso, test_refusals.py)",
     "POST /api/v1/schedules/preview": "computes times and stores nothing",
+    "POST /deliveries/try-filter": "compares a filter with what came in and stores nothing",
     "POST /api/v1/deliveries/try-filter": "compares a filter with what came in and stores nothing",
     "POST /api/v1/tenants/{tenant_id}/connections/{tool_type}/test": "asks the desk and stores nothing",
     "POST /tenants/{tenant_id}/desks/{tool_type}/test": "asks the desk and stores nothing",
@@ -350,6 +351,9 @@ STEPS = {
     "DELETE /api/v1/tool-sources/{source}": Step(("tool_source.delete",), prepare=World.source),
     "POST /api/v1/agents": Step(("agent.create",), lambda _: AGENT),
     "PATCH /api/v1/agents/{agent_id}": Step(("agent.update",), lambda _: {"name": "Renamed"}, prepare=World.new_agent),
+    "POST /api/v1/agents/{agent_id}/triggers/{trigger_id}/test": Step(
+        ("agent.try_webhook",), lambda _: {"ticket_id": "7"}, prepare=World.new_agent
+    ),
     "POST /api/v1/agents/{agent_id}/activate": Step(("agent.activate",), prepare=World.new_agent),
     "POST /api/v1/agents/{agent_id}/suspend": Step(("agent.suspend",), prepare=lambda w: w.new_agent("activate")),
     "POST /api/v1/agents/{agent_id}/resume": Step(
@@ -360,19 +364,11 @@ STEPS = {
     "POST /api/v1/agents/{agent_id}/rotate-secret": Step(("agent.rotate_secret",), prepare=World.new_agent),
     "POST /agents/new": Step(("agent.create",), lambda _: {"template": "triage"}, "ann"),
     **{
-        name: Step((operation,), lambda ids, form=form: form | ids, "ann", World.new_agent)
-        for name, (operation, form) in AGENT_FORMS.items()
+        name: Step(
+            (operation,), lambda ids, form=form: form | ids, "ann", lambda w, before=before: w.new_agent(*before)
+        )
+        for name, (operation, form, before) in AGENT_FORMS.items()
     },
-    "POST /agents/{agent_id}/activate": Step(("agent.activate",), _shown_revision, "ann", World.new_agent),
-    "POST /agents/{agent_id}/suspend": Step(
-        ("agent.suspend",), _shown_revision, "ann", lambda w: w.new_agent("activate")
-    ),
-    "POST /agents/{agent_id}/resume": Step(
-        ("agent.resume",), _shown_revision, "ann", lambda w: w.new_agent("activate", "suspend")
-    ),
-    "POST /agents/{agent_id}/delete": Step(
-        ("agent.delete",), _shown_revision, "ann", lambda w: w.new_agent("activate")
-    ),
     "POST /agents/{agent_id}/versions/{number}/rollback": Step(
         ("agent.rollback",), _shown_revision, "ann", World.changed_agent
     ),

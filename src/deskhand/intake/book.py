@@ -203,11 +203,15 @@ class TriggerBook:
         plugin = self._plugins.get_plugin(tool_type)
         return DeskAddress(plugin, (secret,), row["rate_limits"] or {}, rules.boundaries, rules.configs.get(tool_type))
 
-    async def reread(self, trigger: KnownTrigger) -> KnownTrigger:
-        """The same trigger as it is now; unchanged if it is gone (the accepting statement refuses it then)."""
-        key = f"agent/{trigger.row.agent_id}"
+    def forget(self, agent_id: UUID) -> None:
+        """Read the agent's triggers anew at its next delivery."""
+        key = f"agent/{agent_id}"
         self._entries.pop(key, None)
         self._reading.pop(key, None)  # begun before we knew; what it brings may be as old as what we have
+
+    async def reread(self, trigger: KnownTrigger) -> KnownTrigger:
+        """The same trigger as it is now; unchanged if it is gone (the accepting statement refuses it then)."""
+        self.forget(trigger.row.agent_id)
         fresh = await self.of_agent(trigger.row.agent_id)
         return next((t for t in fresh if t.row.trigger_id == trigger.row.trigger_id), trigger)
 

@@ -110,6 +110,10 @@ class Inbox:
         """The last delivery to a desk's own address at which no agent listened, if this process heard one."""
         return self._bell.last_heard.of(tenant_id, tool_type)
 
+    def forget(self, agent_id: UUID) -> None:
+        """Know an agent's webhooks as they are now, also those that were changed a moment ago."""
+        self._book.forget(agent_id)
+
     async def receive_for_agent(self, agent_id: UUID, request: WebhookRequest) -> DeliveryAnswer:
         """A delivery to an agent's own webhook.
 

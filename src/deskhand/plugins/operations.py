@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 
 class Access(StrEnum):
@@ -92,6 +93,10 @@ class Inverse(StrEnum):
     CLOSE_CREATED = "close_created"
 
 
+SAMPLE_TICKET, SAMPLE_TIME, SAMPLE_MILLISECONDS = "@@TICKET@@", "@@TIME@@", "@@MILLISECONDS@@"
+"""What stands in a sample event for the ticket, and for the time of sending in the two forms that desks have."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
     """What the console and the API say about a plugin.
@@ -111,6 +116,7 @@ class Manifest:
         links: How tickets of this desk can be linked with each other.
         inverses: Writes that can be taken back, each by the method that ``Inverse`` names.
         deletes_notes: Whether ``withdraw_note`` takes a note away; else it writes a correction, and both are read.
+        sample_event: Body of an event about a change of a ticket, to try a webhook with; None where there is none.
         limits: What an operation does differently here, in a sentence for the author of an agent.
     """
 
@@ -130,4 +136,5 @@ class Manifest:
     links: frozenset[LinkKind] = frozenset()
     inverses: frozenset[Inverse] = frozenset()
     deletes_notes: bool = False
+    sample_event: Mapping[str, Any] | None = None
     limits: Mapping[Operation, str] = field(default_factory=dict)

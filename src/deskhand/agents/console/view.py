@@ -27,7 +27,7 @@ from deskhand.plugins.errors import PluginNotFoundError
 from deskhand.plugins.registry import PluginManager
 from deskhand.tools.catalogue import find_provider
 from deskhand.tools.sources import source_providers
-from deskhand.tools.values import Provider, read_grants
+from deskhand.tools.values import Kind, Provider, read_grants
 from deskhand.ui.render import render
 
 Revision = Annotated[int, Form(ge=1, le=2**31 - 1)]
@@ -146,6 +146,7 @@ async def agent_context(session: AsyncSession, agent: Agent, app: AppState) -> M
             words.granted_tool(tool.tool_id, read_grants(tool.operations), providers.get(tool.tool_id))
             for tool in sorted(agent.tools, key=lambda tool: tool.tool_id)
         ],
+        "desks": [(one.tool_id, one.name) for one in providers.values() if one.kind is Kind.DESK],
         "triggers": [(trigger, words.when(trigger, now=now)) for trigger in in_order(agent.triggers)],
         "sample": sample_prompt(agent.system_prompt, agent_name=agent.name, tenant_name=agent.tenant_id, today=now),
         "public_url": app.public_url,

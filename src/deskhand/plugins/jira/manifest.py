@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from deskhand.plugins.contract import ALL_FILTERS, Inverse, LinkKind, Manifest, Operation, ValueKind
+from deskhand.plugins.operations import SAMPLE_MILLISECONDS, SAMPLE_TICKET, SAMPLE_TIME
 
 DESK = "Jira Service Management"
 TOOL_TYPE = "jira"
@@ -58,6 +59,12 @@ MANIFEST = Manifest(
     },
     events=EVENTS,
     ignored_events=frozenset(IGNORED_EVENTS),
+    sample_event={
+        "webhookEvent": "jira:issue_updated",
+        "timestamp": SAMPLE_MILLISECONDS,
+        "issue_event_type_name": "issue_generic",
+        "issue": {"id": SAMPLE_TICKET, "fields": {"updated": SAMPLE_TIME}},
+    },
     signature="X-Hub-Signature (HMAC-SHA-256) from an admin webhook, or X-Itsm-Token from an Automation rule.",
     optimistic_writes=False,
     documentation="docs/howto/connect-jira.md",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from deskhand.plugins.contract import ALL_FILTERS, Inverse, LinkKind, Manifest, Operation, ValueKind
+from deskhand.plugins.operations import SAMPLE_MILLISECONDS, SAMPLE_TICKET
 
 DESK = "ServiceDesk Plus"
 TOOL_TYPE = "servicedesk_plus"
@@ -22,6 +23,10 @@ MANIFEST = Manifest(
     operations=frozenset(Operation),
     events=EVENTS,
     ignored_events=frozenset(IGNORED_EVENTS),
+    sample_event={
+        "event": "request.updated",
+        "request": {"id": SAMPLE_TICKET, "last_updated_time": {"value": SAMPLE_MILLISECONDS}},
+    },
     signature="Standard Webhooks headers from our custom-trigger script, or X-Itsm-Token from a webhook action.",
     optimistic_writes=False,
     documentation="docs/howto/connect-servicedesk-plus.md",

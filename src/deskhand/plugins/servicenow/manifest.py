@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from deskhand.plugins.contract import ALL_FILTERS, Inverse, LinkKind, Manifest, Operation, ValueKind
+from deskhand.plugins.operations import SAMPLE_TICKET
 
 DESK = "ServiceNow"
 TOOL_TYPE = "servicenow"
@@ -32,6 +33,7 @@ MANIFEST = Manifest(
     },
     events=EVENTS,
     ignored_events=frozenset(IGNORED_EVENTS),
+    sample_event={"event": "incident.updated", "sys_id": SAMPLE_TICKET},
     signature="X-Itsm-Signature: HMAC-SHA-256 over id, time and body, made by the business rule we ship.",
     optimistic_writes=False,
     documentation="docs/howto/connect-servicenow.md",

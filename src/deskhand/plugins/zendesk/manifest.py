@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date
 
 from deskhand.plugins.contract import ALL_FILTERS, Inverse, LinkKind, Manifest, Operation, ValueKind
+from deskhand.plugins.operations import SAMPLE_TICKET, SAMPLE_TIME
 
 DESK = "Zendesk"
 TOOL_TYPE = "zendesk"
@@ -83,6 +84,7 @@ MANIFEST = Manifest(
     },
     events=SUBSCRIBED_EVENTS | TRIGGER_EVENTS,
     ignored_events=frozenset(IGNORED_EVENTS),
+    sample_event={"event": "ticket.updated", "ticket_id": SAMPLE_TICKET, "updated_at": SAMPLE_TIME},
     signature="X-Zendesk-Webhook-Signature (HMAC-SHA-256 over timestamp and body) with the webhook's signing secret.",
     optimistic_writes=True,
     documentation="docs/howto/connect-zendesk.md",
