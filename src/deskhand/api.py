@@ -29,6 +29,7 @@ from deskhand.access.trail import platform_router as platform_audit_router
 from deskhand.access.trail import router as audit_router
 from deskhand.agents.console.pages import router as agent_pages
 from deskhand.agents.endpoints import router as agents_router
+from deskhand.agents.model_endpoints import router as models_router
 from deskhand.agents.templates.endpoints import router as agent_templates_router
 from deskhand.approvals.endpoints import router as approvals_router
 from deskhand.approvals.link_pages import router as approval_links
@@ -172,6 +173,7 @@ ROUTERS = (
     mcp_sources_router,
     agents_router,
     agent_templates_router,
+    models_router,
     executions_router,
     tickets_router,
     verdicts_router,

@@ -164,6 +164,7 @@ viewer          GET /api/v1/agent-templates
 viewer          GET /api/v1/agent-templates/{slug}
 editor          POST /api/v1/agents
 viewer          GET /api/v1/agents
+viewer          GET /api/v1/models
 viewer          GET /api/v1/agents/{agent_id}
 editor          PATCH /api/v1/agents/{agent_id}
 operator        DELETE /api/v1/agents/{agent_id}
@@ -248,6 +249,9 @@ editor          GET /agents/new
 editor          POST /agents/new
 editor          GET /agents/{agent_id}/edit
 editor          POST /agents/{agent_id}/edit
+editor          POST /agents/{agent_id}/preview
+editor          GET /agents/models
+editor          GET /agents/models/facts
 editor          GET /agents/{agent_id}/tools
 editor          POST /agents/{agent_id}/tools
 editor          GET /agents/{agent_id}/triggers/new

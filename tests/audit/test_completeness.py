@@ -51,6 +51,7 @@ PROGRAM = "an-auditor/1.0"
 SILENT = {
     "POST /login/sso/{provider_id}": "begins a sign-in; how it ends is recorded (tests/access/sso, test_refusals.py)",
     "POST /api/v1/schedules/preview": "computes times and stores nothing",
+    "POST /agents/{agent_id}/preview": "shows a prompt with an example and stores nothing",
     "POST /deliveries/try-filter": "compares a filter with what came in and stores nothing",
     "POST /api/v1/deliveries/try-filter": "compares a filter with what came in and stores nothing",
     "POST /api/v1/tenants/{tenant_id}/connections/{tool_type}/test": "asks the desk and stores nothing",

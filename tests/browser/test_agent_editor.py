@@ -101,6 +101,83 @@ async def test_a_webhook_and_a_schedule_are_added_copied_changed_and_removed(
     await expect(page.locator(".trigger")).to_have_count(1)
 
 
+async def test_a_test_event_and_a_filter_say_what_would_become_of_an_event(
+    page: Page, api: Api, admin: httpx2.AsyncClient
+) -> None:
+    made = await api.agent(admin, name="Triage", status="active")
+    await page.goto(f"{api.url}/agents/{made['id']}")
+    await page.get_by_text("Send a test event…").click()
+    await page.get_by_label("About the ticket").fill("1042")
+    await picture(page, "test")
+    await page.get_by_role("button", name="Send it").click()
+    await expect(page.locator("#outcome-title")).to_contain_text("Accepted: it started a run")
+    await picture(page, "tested")
+    await page.get_by_role("link", name="Back to the agent").click()
+    await page.get_by_role("link", name="Change: When its webhook").click()
+    wanted = page.get_by_label("Only events that fit")
+    await wanted.fill('{"events": ["*created"]}')
+    await page.get_by_role("button", name="Try the filter").click()
+    await expect(page.locator("#trial li")).to_have_count(1)
+    await expect(page.locator("#trial .why")).to_contain_text("wants events '*created'")
+    await picture(page, "filter")
+    await expect(wanted).to_have_value('{"events": ["*created"]}')
+    await wanted.fill("{")
+    await page.get_by_role("button", name="Try the filter").click()
+    await expect(page.locator("#trial [role=alert]")).to_contain_text("not JSON")
+
+
+async def test_a_model_is_chosen_and_a_prompt_shown_without_losing_what_is_typed(
+    page: Page, api: Api, admin: httpx2.AsyncClient
+) -> None:
+    made = await api.agent(admin, name="Triage")
+    await page.goto(f"{api.url}/agents/{made['id']}/edit")
+    await page.get_by_label("Description").fill("Typed and not saved.")
+    prompt = page.locator("textarea[name=system_prompt]")
+    await prompt.fill("Read it. 🖨️")
+    await expect(page.locator("#prompt-length")).to_have_text("11")
+    await page.get_by_role("button", name="Insert {{ticket.subject}}").click()
+    await expect(prompt).to_have_value("Read it. 🖨️{{ticket.subject}}")
+    await page.get_by_role("button", name="Show it with an example").click()
+    await expect(page.locator("#prompt-preview pre")).to_contain_text("Printer on floor 3")
+    await page.get_by_text("Choose a model by price and size").click()
+    await expect(page.locator(".models tbody tr")).to_have_count(20)
+    await page.locator(".models-search input[name=q]").fill("gpt-4o-mini")
+    await page.get_by_label("Order").select_option("price")
+    await expect(page.locator(".models tbody tr").first).to_contain_text("gpt-4o-mini")
+    await picture(page, "models")
+    await page.get_by_role("link", name="Use gpt-4o-mini", exact=True).click()
+    await expect(page.locator("input[name=model]")).to_have_value("gpt-4o-mini")
+    await expect(page.locator("#model-facts")).to_contain_text("$0.15 in, $0.60 out")
+    await expect(page.get_by_label("Description")).to_have_value("Typed and not saved.")
+    await picture(page, "edit")
+    await page.get_by_role("button", name="Save").click()
+    await expect(page.locator("#done")).to_have_text("Saved.")
+    await expect(page.locator(".facts")).to_contain_text("gpt-4o-mini")
+
+
+async def test_from_nothing_to_an_active_agent_in_the_browser_alone(page: Page, api: Api) -> None:
+    await page.goto(f"{api.url}/agents")
+    await page.get_by_role("link", name="Begin from a template").click()
+    await page.get_by_role("button", name="Begin from Knowledge gaps").click()
+    await expect(page.locator("#done")).to_contain_text("The draft is made")
+    await page.get_by_role("link", name="Change what it may do").click()
+    await page.locator("#row-servicedesk_plus-add_note .mode").select_option("approve")
+    await page.get_by_role("button", name="Show what changes").click()
+    await expect(page.locator("#gained tbody th")).to_contain_text(["Add note"])
+    await page.get_by_role("button", name="Save").click()
+    await page.get_by_role("link", name="Add a webhook").click()
+    await page.get_by_role("button", name="Save").click()
+    assert (await page.locator(".secret").inner_text()).startswith("whsec_")
+    before = await page.locator(".trigger").count()
+    await page.get_by_role("link", name="Add a schedule").click()
+    await page.get_by_label("Times (cron").fill("0 7 * * 1")
+    await page.get_by_role("button", name="Save").click()
+    await expect(page.locator(".trigger")).to_have_count(before + 1)
+    await page.get_by_role("button", name="Activate").click()
+    await expect(page.locator("#state")).to_have_text("Active")
+    await picture(page, "active")
+
+
 async def test_where_there_is_no_clipboard_the_text_is_marked(page: Page, api: Api, admin: httpx2.AsyncClient) -> None:
     made = await api.agent(admin)
     await page.add_init_script("Object.defineProperty(navigator, 'clipboard', {value: undefined})")

@@ -22,7 +22,7 @@ async def agents_page(api: Api, chromium: Browser) -> AsyncIterator[Page]:
     await account(api, "ada@acme.example", acme="tenant_admin")
     client = await browser(api, "ada@acme.example", "acme")
     context = await chromium.new_context(
-        viewport={"width": 1360, "height": 900},
+        viewport={"width": 1280, "height": 900},
         reduced_motion="reduce",
         color_scheme="dark" if os.environ.get("DESKHAND_PICTURES_DARK") else "light",
     )

@@ -41,6 +41,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "update_agent": {"description": "as before"},
     "preview_schedule": {"schedule_cron": "0 9 * * *"},
     "try_event_filter": {"event_filter": {"status": ["Open"]}},
+    "try_webhook": {"ticket_id": "1042"},
     "replay_execution": {"mode": "dry_run"},
     "retry_execution_with": {"ticket_ref": "1042"},
     "answer_doubt": {"step_key": "none", "done": False},

@@ -142,7 +142,7 @@ async def _record(
 
 
 async def _delivery(session: AsyncSession, agent_id: UUID, request: WebhookRequest) -> DeliveryRecord | None:
-    """The event's record. By its bytes, which no other event has: each is made with a time or a name of its own."""
+    """The event's record: the newest with these bytes."""
     digest = hashlib.sha256(request.body).hexdigest()
     page = await repository.list_deliveries(session, DeliveryFilters(agent_id=agent_id), limit=LOOKED_AT, cursor=None)
     return next((one for one in page.items if one.body_sha256 == digest), None)

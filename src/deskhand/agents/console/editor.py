@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Form, Response
+from fastapi import APIRouter, Form, Query, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 from pydantic import BaseModel, Field, ValidationError
 
 from deskhand.access.forms import SafeForm
 from deskhand.agents.bodies import AgentPatch, AgentPost
 from deskhand.agents.console import words
-from deskhand.agents.console.sample import VARIABLE_WORDS
+from deskhand.agents.console.picker import ORDERS, PickerForm, model_facts
+from deskhand.agents.console.picker import router as picker_pages
+from deskhand.agents.console.sample import VARIABLE_WORDS, Preview, preview
 from deskhand.agents.console.view import AtPage, EditorAt, Looking, Revision, Told
 from deskhand.agents.documents import as_file, content_of
 from deskhand.agents.models import Agent
@@ -36,11 +39,13 @@ from deskhand.tenants.service import TenantService
 from deskhand.ui.routing import PageRoute
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False, default_response_class=HTMLResponse)
+router.include_router(picker_pages)
 
 OFFERED_MODELS = 60
 """As many as fit a list that one looks through; every other name can be typed."""
 _FIELDS = ("name", "description", "system_prompt")
-_SETTINGS = ("provider", "model", "temperature", "max_tokens")
+_NUMBERS = ("temperature", "max_tokens", "top_p", "frequency_penalty", "presence_penalty")
+_SETTINGS = ("provider", "model", *_NUMBERS)
 
 
 class EditForm(BaseModel):
@@ -53,6 +58,9 @@ class EditForm(BaseModel):
     model: StorableText = Field("", max_length=400)
     temperature: StorableText = Field("", max_length=40)
     max_tokens: StorableText = Field("", max_length=40)
+    top_p: StorableText = Field("", max_length=40)
+    frequency_penalty: StorableText = Field("", max_length=40)
+    presence_penalty: StorableText = Field("", max_length=40)
 
     @classmethod
     def of(cls, agent: Agent) -> EditForm:
@@ -64,7 +72,7 @@ class EditForm(BaseModel):
     def changes(self, agent: Agent) -> dict[str, Any]:
         """The body of ``PATCH`` that it amounts to: settings that the form does not show stay."""
         config = {**(agent.llm_config or {}), "provider": self.provider.strip(), "model": self.model.strip()}
-        for name in ("temperature", "max_tokens"):
+        for name in _NUMBERS:
             typed = getattr(self, name).strip()
             config.pop(name, None)
             config |= {name: _number(typed)} if typed else {}
@@ -97,8 +105,23 @@ async def begin(at: EditorAt, template: Annotated[StorableText, Form(max_length=
 
 
 @router.get("/{agent_id}/edit")
-async def edit_page(at: EditorAt, agent_id: UUID) -> Response:
-    return await _editor(at, agent_id)
+async def edit_page(
+    at: EditorAt,
+    agent_id: UUID,
+    *,
+    model: Annotated[StorableText, Query(max_length=400)] = "",
+    provider: Annotated[StorableText, Query(max_length=100)] = "litellm",
+) -> Response:
+    return await _editor(at, agent_id, chosen={"model": model, "provider": provider} if model else {})
+
+
+@router.post("/{agent_id}/preview")
+async def preview_prompt(at: EditorAt, agent_id: UUID, form: Annotated[EditForm, Form()], _safe: SafeForm) -> Response:
+    if at.request.headers.get("hx-request") is None:
+        return await _editor(at, agent_id, form, with_preview=True)
+    async with at.session() as session:
+        agent = await at.agents(session).get_agent(agent_id)
+    return at.render("_preview.html", preview=_previewed(at, agent, form))
 
 
 @router.post("/{agent_id}/edit")
@@ -153,22 +176,42 @@ def _templates(at: Looking, told: Told | None = None) -> Response:
 
 
 async def _editor(
-    at: Looking, agent_id: UUID, form: EditForm | None = None, error: DeskhandError | None = None
+    at: Looking,
+    agent_id: UUID,
+    form: EditForm | None = None,
+    error: DeskhandError | None = None,
+    *,
+    chosen: Mapping[str, str] | None = None,
+    with_preview: bool = False,
 ) -> Response:
     async with at.session() as session:
         agent = await at.agents(session).get_agent(agent_id)
-        current = EditForm.of(agent)
+    shown = (form or EditForm.of(agent)).model_copy(update=dict(chosen or {}))
     names = catalogue.known_names(listed=at.app.listed_models)[:OFFERED_MODELS]
     return at.render(
         "edit.html",
         Told(error=error),
         agent=agent,
-        form=form or current,
+        form=shown,
+        chosen=bool(chosen),
+        preview=_previewed(at, agent, shown) if with_preview else None,
+        picked=PickerForm(agent=agent_id),
+        orders=ORDERS,
+        **model_facts(name=shown.model.strip(), provider=shown.provider, listed=at.app.listed_models),
         faults=faults_by_field(error),
         models=[(name, words.price_words(name), words.window_words(name, embedded=False)) for name in names],
         providers=PROVIDERS,
         variables=VARIABLE_WORDS,
         longest=PROMPT_LENGTH[1],
+    )
+
+
+def _previewed(at: Looking, agent: Agent, form: EditForm) -> Preview:
+    return preview(
+        _lines(form.system_prompt),
+        agent_name=form.name.strip() or agent.name,
+        tenant_name=agent.tenant_id,
+        today=at.app.clock(),
     )
 
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 
-from deskhand.agents.prompts import TICKET_FIELDS, render
+from deskhand.agents.prompts import TICKET_FIELDS, check_prompt, render
+from deskhand.agents.schemas import PROMPT_LENGTH
+from deskhand.llm.catalogue import BYTES_PER_TOKEN
 
 _TICKET: Mapping[str, str] = {
     "id": "1042",
@@ -43,3 +46,30 @@ def sample_prompt(prompt: str, *, agent_name: str, tenant_name: str, today: date
         **{f"ticket.{name}": value for name, value in _TICKET.items()},
     }
     return render(prompt, values)
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """A prompt that is being written, as a model would read it.
+
+    Attributes:
+        tokens: How many it takes, roughly.
+        fault: What is in double braces and is no variable.
+    """
+
+    text: str
+    tokens: int
+    fault: str
+
+
+def preview(prompt: str, *, agent_name: str, tenant_name: str, today: datetime) -> Preview:
+    """What a prompt becomes for an example of a ticket, and what is wrong with it."""
+    if len(prompt) > PROMPT_LENGTH[1]:
+        return Preview("", 0, f"The prompt is longer than {PROMPT_LENGTH[1]:,} characters.")
+    text = sample_prompt(prompt, agent_name=agent_name, tenant_name=tenant_name, today=today)
+    try:
+        check_prompt(prompt)
+        fault = ""
+    except ValueError as error:  # shown beside the preview, as the page shows it when it is saved
+        fault = f"The prompt {error}"
+    return Preview(text, len(text.encode()) // BYTES_PER_TOKEN, fault)
