@@ -17,7 +17,7 @@ from deskhand.errors import ConflictError, FieldProblem, InvalidInputError, NotF
 
 EDIT = {
     "name": "Triage", "description": "Sorts.", "system_prompt": "Be short.\r\nBe exact.", "provider": "litellm",
-    "model": "gpt-4o", "temperature": "0.5", "max_tokens": "900",
+    "model": "gpt-4o", "temperature": "0.5", "max_tokens": "900", "top_p": "0.5",
 }  # fmt: skip
 
 
