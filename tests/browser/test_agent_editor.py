@@ -131,7 +131,7 @@ async def test_a_model_is_chosen_and_a_prompt_shown_without_losing_what_is_typed
 ) -> None:
     made = await api.agent(admin, name="Triage")
     await page.goto(f"{api.url}/agents/{made['id']}/edit")
-    await page.get_by_label("Description").fill("Typed and not saved.")
+    await page.locator("textarea[name=description]").fill("Typed and not saved.")
     prompt = page.locator("textarea[name=system_prompt]")
     await prompt.fill("Read it. 🖨️")
     await expect(page.locator("#prompt-length")).to_have_text("11")
@@ -148,7 +148,7 @@ async def test_a_model_is_chosen_and_a_prompt_shown_without_losing_what_is_typed
     await page.get_by_role("link", name="Use gpt-4o-mini", exact=True).click()
     await expect(page.locator("input[name=model]")).to_have_value("gpt-4o-mini")
     await expect(page.locator("#model-facts")).to_contain_text("$0.15 in, $0.60 out")
-    await expect(page.get_by_label("Description")).to_have_value("Typed and not saved.")
+    await expect(page.locator("textarea[name=description]")).to_have_value("Typed and not saved.")
     await picture(page, "edit")
     await page.get_by_role("button", name="Save").click()
     await expect(page.locator("#done")).to_have_text("Saved.")

@@ -69,12 +69,14 @@ def test_faults_stand_at_their_box_with_the_place_inside_a_document() -> None:
         FieldProblem("/triggers/1/schedule_timezone", "unknown"),
         FieldProblem("/triggers/0/note_word", "another one's"),
         FieldProblem("/triggers/1", "five fields are needed"),
+        FieldProblem("/triggers/1", "misfire_max_age_seconds must be a whole number"),
     ]
     found = faults_by_box(InvalidInputError("No.", errors=faults), 1)
     assert {box: said for box, said in found.items() if said} == {
         "event_filter": "events.0: too long",
         "zone": "unknown",
         "cron": "five fields are needed",
+        "misfire_max_age_seconds": "misfire_max_age_seconds must be a whole number",
     }
     assert not any(faults_by_box(ConflictError("No."), 0).values())
 

@@ -47,7 +47,7 @@ async def test_a_filter_is_tried_on_what_came_in_and_says_why_not(api: Api) -> N
     await send(api, event(), secret=SECRET)
     await send(api, event("request.updated", "8"), secret=SECRET)
     tried = (await form(client, path, path, event_filter='{"events": ["*created"], "words": ["vpn"]}')).text
-    assert "Of the newest 2 events, 1 would have started a run" in words_of(tried)
+    assert "Tried on 2 events: 1 would have started a run" in words_of(tried)
     assert "The event filter wants events &#39;*created&#39;" in tried
     opened = await form(client, path, path, event_filter='{"group": ["network"]}')
     assert "and 2 may have" in opened.text

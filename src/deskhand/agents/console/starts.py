@@ -96,15 +96,21 @@ def kept_triggers(triggers: Sequence[AgentTrigger], *, without: UUID | None = No
 
 
 def faults_by_box(error: DeskhandError | None, index: int) -> dict[str, str]:
-    """What is wrong with each box of one trigger; what is judged of all together stands at the first that it can be."""
+    """What is wrong with each box of one trigger."""
     found: dict[str, str] = {}
     for fault in error.errors if isinstance(error, InvalidInputError) else ():
         parts = fault.pointer.split("/")[1:]
         if parts[:2] != ["triggers", str(index)]:
             continue
-        name = parts[2] if len(parts) > 2 else "schedule_cron"
+        name = parts[2] if len(parts) > 2 else _named(fault.detail)
         found.setdefault(_PAGE_NAMES.get(name, name), _placed(parts[3:], fault.detail))
     return {box: found.get(box, "") for box in TriggerForm.model_fields}
+
+
+def _named(detail: str) -> str:
+    """The box that a fault of the whole trigger names at its beginning; else it is about the times."""
+    first = detail.partition(" ")[0]
+    return first if first in (*BOXES[TriggerType.WEBHOOK], *BOXES[TriggerType.SCHEDULE]) else "schedule_cron"
 
 
 def _placed(inside: Sequence[str], detail: str) -> str:
