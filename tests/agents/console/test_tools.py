@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from html import unescape
 from typing import Any
 
@@ -197,6 +198,21 @@ async def test_what_a_tool_offers_no_more_is_said_to_be_lost(api: Api) -> None:
     same = await api.agent(admin, tool_operations=NOTE)
     page = (await client.get(f"/agents/{same['id']}/tools")).text
     assert "Nothing changes" in (await send(client, same["id"], boxes(page))).text
+
+
+async def test_what_a_desk_does_not_offer_is_said_and_cannot_be_chosen(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    admin = await api.tenant()
+    made = await api.agent(admin, tool_operations=NOTE)
+    beyond = replace(desk.OPERATIONS[-1], name="read_minds", description="Read minds.", requires=None)
+    monkeypatch.setattr(desk, "OPERATIONS", (*desk.OPERATIONS, beyond))
+    client = await person(api, "editor")
+    page = (await client.get(f"/agents/{made['id']}/tools")).text
+    assert re.search(r"Read minds Read minds\. ManageEngine ServiceDesk Plus does not offer it", words_of(page))
+    assert not any("read_minds" in name for name in boxes(page))
+    answer = await send(client, made["id"], {**boxes(page), f"mode/{SDP}/read_minds": "allow"})
+    assert answer.status_code == 422
 
 
 async def test_an_active_agent_keeps_what_it_needs_and_says_what_will_fail(api: Api) -> None:
