@@ -47,6 +47,7 @@ def test_each_order_lists_all_and_puts_what_is_unknown_last(order: ModelOrder) -
 def test_a_search_wants_every_word_in_any_case() -> None:
     assert {"gpt-4o", "gpt-4o-mini"} <= {one.name for one in offered_models(q="GPT 4o")}
     assert "gpt-4o" not in {one.name for one in offered_models(q="4o mini")}
+    assert offered_models(q=" GPT-4o-mini")[0].name == "gpt-4o-mini"
     assert offered_models(q="no such model anywhere") == []
 
 

@@ -50,6 +50,9 @@ def offered_models(
     words = q.casefold().split()
     found = [one for one in _all(frozenset(listed)) if all(word in one.name.casefold() for word in words)]
     match order:
+        case ModelOrder.KNOWN:
+            # Whoever types a name means it, and not the same model at another vendor.
+            found.sort(key=lambda one: not one.name.casefold().startswith(q.strip().casefold()))
         case ModelOrder.PRICE:
             found.sort(key=_by_price)
         case ModelOrder.WINDOW:
