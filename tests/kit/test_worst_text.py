@@ -210,6 +210,7 @@ EXEMPT = {
                 "connectors.mcp.changes.ready",
                 "connectors.mcp.stdio.over_stdio",
                 "agents.console.words.granted_tool",
+                "agents.console.words.granted",
             ),
         ],
         "looks its text up among names, or hands it on as it is",
