@@ -28,7 +28,7 @@ async def agents_page(api: Api, chromium: Browser) -> AsyncIterator[Page]:
     )
     await context.add_cookies([{"name": SESSION_COOKIE, "value": client.cookies[SESSION_COOKIE], "url": api.url}])
     opened = await context.new_page()
-    opened.set_default_timeout(20_000)
+    opened.set_default_timeout(60_000)
     complaints: list[str] = []
     opened.on("console", lambda message: message.type in ("error", "warning") and complaints.append(message.text))
     opened.on("pageerror", lambda error: complaints.append(str(error)))
