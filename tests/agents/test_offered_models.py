@@ -7,6 +7,7 @@ from decimal import Decimal
 import pytest
 from tests.support.api import Api
 
+from deskhand.agents.model_endpoints import router
 from deskhand.agents.offered_models import ModelOrder, offered_model, offered_models
 from deskhand.llm import catalogue
 from deskhand.llm.embedded.models import EMBEDDED_MODELS
@@ -57,11 +58,11 @@ async def test_the_list_is_read_page_by_page_over_the_api(api: Api) -> None:
     cursor: str | None = None
     for _ in range(3):
         sent = {"q": "gpt-4", "limit": "7", **({"cursor": cursor} if cursor else {})}
-        page = (await admin.get("/api/v1/models", params=sent)).json()
+        page = (await admin.get(router.prefix, params=sent)).json()
         read += [one["name"] for one in page["items"]]
         cursor = page["next_cursor"]
     assert read == [one.name for one in offered_models(q="gpt-4")][:21]
-    last = (await admin.get("/api/v1/models", params={"q": "qwen2.5-coder-1.5b"})).json()
+    last = (await admin.get(router.prefix, params={"q": "qwen2.5-coder-1.5b"})).json()
     assert last["next_cursor"] is None
-    assert (await admin.get("/api/v1/models", params={"order": "size"})).status_code == 422
-    assert (await (await api.client()).get("/api/v1/models")).status_code == 401
+    assert (await admin.get(router.prefix, params={"order": "size"})).status_code == 422
+    assert (await (await api.client()).get(router.prefix)).status_code == 401

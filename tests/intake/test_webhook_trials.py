@@ -8,12 +8,14 @@ from uuid import uuid4
 import httpx2
 from tests.support.api import Api
 
+from deskhand.intake.trial_endpoints import router
+
 CLOCK = {"trigger_type": "schedule", "schedule_cron": "0 9 * * *"}
 
 
 async def try_event(client: httpx2.AsyncClient, agent: dict[str, Any], **body: Any) -> httpx2.Response:
     trigger = next(one for one in agent["triggers"] if one["trigger_type"] == "webhook")
-    path = f"/api/v1/agents/{agent['id']}/triggers/{trigger['id']}/test"
+    path = f"{router.prefix}/{agent['id']}/triggers/{trigger['id']}/test"
     return await client.post(path, json={"ticket_id": "1042", **body})
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from tests.support.agent_forms import AGENT_FORMS
 
-from deskhand.agents.console import pages, versions, view, words
+from deskhand.agents.console import editor, pages, tools, triggers, versions, view, words
 from deskhand.agents.repository import AgentFilter
 from deskhand.agents.schemas import AgentStatus
 from deskhand.errors import ConflictError, PreconditionFailedError
+from deskhand.intake.console import trials
 
 
 @pytest.mark.parametrize(
@@ -48,6 +50,18 @@ def test_every_way_back_says_something() -> None:
     assert verbs <= set(words.DONE)
     addresses = {getattr(route, "path", "") for route in (*pages.router.routes, *versions.router.routes)}
     assert {f"/agents/{{agent_id}}/{verb}" for verb in verbs} <= addresses
+
+
+def test_each_form_that_changes_an_agent_stands_in_the_list_that_the_log_is_held_to() -> None:
+    parts = [("/agents", part.router) for part in (editor, tools, triggers, versions)]
+    sent = {
+        f"POST {prefix}{getattr(route, 'path', '')}"
+        for prefix, router in (*parts, ("", pages.router), ("", trials.router))
+        for route in router.routes
+        if "POST" in getattr(route, "methods", ())
+    }
+    other = {"POST /agents/new", "POST /agents/{agent_id}/preview", "POST /deliveries/try-filter"}
+    assert sent == set(AGENT_FORMS) | other | {"POST /agents/{agent_id}/versions/{number}/rollback"}
 
 
 def test_what_cannot_be_undone_asks_and_nothing_else_does() -> None:
