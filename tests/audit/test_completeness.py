@@ -71,8 +71,8 @@ UNDO = {
     )
 }
 """What needs a desk with something on it, and is not called here; tests/flows/test_undo.py reads its entries."""
-NO_STATE = ("console.", "person.password_", "person.second_factor", "person.recovery_code")
-"""What has nothing before or after: somebody came in, or set what nobody may read."""
+NO_STATE = ("console.", "person.password_", "person.second_factor", "person.recovery_code", "agent.try_webhook")
+"""What has nothing before or after: somebody came in, tried something, or set what nobody may read."""
 
 
 @dataclass

@@ -67,9 +67,13 @@ async def test_what_cannot_be_tried_is_refused_and_nothing_is_sent(api: Api) -> 
     made = await api.agent(admin, triggers=[{"trigger_type": "webhook"}, CLOCK])
     blind = await api.agent(admin, tool_ids=["knowledge"])
     clock = next(one for one in made["triggers"] if one["trigger_type"] == "schedule")
-    for agent_id, trigger in ((made["id"], uuid4()), (made["id"], clock["id"]), (uuid4(), clock["id"])):
+    for agent_id, trigger, status in (
+        (made["id"], uuid4(), 404),
+        (uuid4(), clock["id"], 404),
+        (made["id"], clock["id"], 409),
+    ):
         path = f"/api/v1/agents/{agent_id}/triggers/{trigger}/test"
-        assert (await admin.post(path, json={"ticket_id": "1"})).status_code == 404
+        assert (await admin.post(path, json={"ticket_id": "1"})).status_code == status
     assert (await try_event(globex, made)).status_code == 404
     other = await try_event(admin, made, tool_type="jira")
     assert (other.status_code, other.json()["errors"][0]["pointer"]) == (422, "/tool_type")

@@ -81,8 +81,8 @@ async def try_webhook(
     """Send the event, and find what became of it.
 
     Raises:
-        NotFoundError: The tenant has no such agent, or that has no such webhook.
-        ConflictError: The agent works on no desk, or its desk has no event to try with.
+        NotFoundError: The tenant has no such agent, or that has no such trigger.
+        ConflictError: The trigger is a schedule, the agent works on no desk, or its desk has no event to try with.
         InvalidInputError: The agent does not work on that desk.
     """
     assert operator.tenant_id is not None  # the guard asks for a role that only a tenant's own have
@@ -120,10 +120,12 @@ def _event(state: IntakeState, agent: Agent, trigger: AgentTrigger, trial: Webho
 
 
 def _webhook(agent: Agent, trigger_id: UUID) -> AgentTrigger:
-    for trigger in agent.triggers:
-        if trigger.id == trigger_id and trigger.trigger_type == TriggerType.WEBHOOK and trigger.hmac_secret:
-            return trigger
-    raise NotFoundError(f"The agent has no webhook {trigger_id}.")
+    trigger = next((one for one in agent.triggers if one.id == trigger_id), None)
+    if trigger is None:
+        raise NotFoundError(f"The agent has no trigger {trigger_id}.")
+    if trigger.trigger_type != TriggerType.WEBHOOK:
+        raise ConflictError("The trigger is a schedule and takes no events.")
+    return trigger
 
 
 async def _record(
