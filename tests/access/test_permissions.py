@@ -334,22 +334,20 @@ JSON_BODIES: dict[str, dict[str, Any]] = {
     "POST /api/v1/knowledge/articles": {"article_id": "KB-9", "title": "Printers", "body": "Open the lid."},
 }
 FORMS: dict[str, dict[str, str]] = {
+    **{
+        name: {"revision": "1"}
+        for name in (
+            *("{agent_id}/activate", "{agent_id}/suspend", "{agent_id}/resume", "{agent_id}/delete", "/rollback"),
+            *("{agent_id}/edit", "{agent_id}/tools"),
+            *("/triggers/new", "/triggers/{trigger_id}", "/triggers/{trigger_id}/remove"),
+        )
+    },
     "{execution_id}/undo": {"digest": "0" * 64},
     "{number}/undo": {**SINCE, "digest": "0" * 64},
     "/knowledge/imports": {"kind": "embeddings"},
     "/tenants/new": {"desk": "servicedesk_plus"},
-    "{agent_id}/activate": {"revision": "1"},
-    "{agent_id}/suspend": {"revision": "1"},
-    "{agent_id}/resume": {"revision": "1"},
-    "{agent_id}/delete": {"revision": "1"},
-    "/rollback": {"revision": "1"},
     "/agents/new": {"template": "triage"},
-    "{agent_id}/edit": {"revision": "1"},
-    "{agent_id}/tools": {"revision": "1"},
-    "/triggers/new": {"revision": "1"},
     "/triggers/{trigger_id}/test": {"ticket_id": "1042"},
-    "/triggers/{trigger_id}": {"revision": "1"},
-    "/triggers/{trigger_id}/remove": {"revision": "1"},
     "/rotate": {"revision": "1", "grace_seconds": "0"},
     "/batch": {"id": "00000000-0000-0000-0000-000000000000", "digest": "0" * 64},
     "{approval_id}/approve": {"digest": "0" * 64},
