@@ -211,6 +211,7 @@ EXEMPT = {
                 "connectors.mcp.stdio.over_stdio",
                 "agents.console.words.granted_tool",
                 "agents.console.words.granted",
+                "tenants.desks.changes.first_connection",
             ),
         ],
         "looks its text up among names, or hands it on as it is",
