@@ -86,6 +86,9 @@ from deskhand.llm.connection import GatewaySettings, list_models
 from deskhand.llm.embedded.models import EmbeddedEndpoint
 from deskhand.llm.errors import ModelError
 from deskhand.plugins.registry import PluginManager
+from deskhand.reports.console.pages import router as report_pages
+from deskhand.reports.endpoints import platform_router as platform_reports_router
+from deskhand.reports.endpoints import router as reports_router
 from deskhand.schedules.endpoints import router as schedules_router
 from deskhand.schedules.pages import router as schedule_pages
 from deskhand.tenants.endpoints import router as tenants_router
@@ -122,6 +125,7 @@ TAGS = {
     "knowledge": "What a tenant knows: past tickets, articles, and how they are kept current.",
     "people": "Who works in a tenant, in which role, and how they sign in.",
     "plugins": "The desks this installation can talk to.",
+    "reports": "What runs cost and how they went, over a range of days.",
     "schedules": "When agents run by the clock.",
     "tenants": "Tenants and their connections to desks.",
     "tickets": "What was done to one ticket of a desk.",
@@ -180,6 +184,8 @@ ROUTERS = (
     undo_router,
     approvals_router,
     budgets_router,
+    reports_router,
+    platform_reports_router,
     webhooks_router,
     webhook_trials_router,
     knowledge_jobs_router,
@@ -208,6 +214,7 @@ ROUTERS = (
     approval_links,
     approval_pages,
     schedule_pages,
+    report_pages,
     knowledge_pages,
     knowledge_jobs_pages,
     reference_pages,

@@ -340,3 +340,15 @@ class WorkerDiedError(RunInterrupted):
 
     code = "worker-died"
     title = "Worker died"
+
+
+def titles() -> dict[str, str]:
+    """Each code there is in words, as far as the rooms that define them are loaded."""
+    found, pending = {}, [DeskhandError]
+    while pending:
+        kind = pending.pop()
+        # A kind that was made for one answer, such as `HttpError`, names no code of ours.
+        if kind.__module__.startswith("deskhand.") and "code" in kind.__dict__:
+            found[kind.code] = kind.title
+        pending.extend(kind.__subclasses__())
+    return found

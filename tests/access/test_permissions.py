@@ -113,6 +113,12 @@ viewer          GET /api/v1/budgets/spending
 viewer          GET /api/v1/budgets/{budget_id}
 tenant_admin    PATCH /api/v1/budgets/{budget_id}
 tenant_admin    DELETE /api/v1/budgets/{budget_id}
+viewer          GET /api/v1/reports/costs
+viewer          GET /api/v1/reports/costs/export
+viewer          GET /api/v1/reports/performance
+viewer          GET /api/v1/reports/performance/export
+platform_admin  GET /api/v1/platform-reports/costs
+platform_admin  GET /api/v1/platform-reports/costs/export
 viewer          GET /api/v1/tool-sources
 tenant_admin    POST /api/v1/tool-sources/mcp
 viewer          GET /api/v1/tool-sources/{source}
@@ -297,6 +303,9 @@ viewer          GET /deliveries
 viewer          GET /deliveries/try-filter
 viewer          POST /deliveries/try-filter
 operator        POST /agents/{agent_id}/triggers/{trigger_id}/test
+viewer          GET /costs
+viewer          GET /performance
+platform_admin  GET /platform-costs
 viewer          GET /schedules
 viewer          GET /schedules/preview
 operator        POST /schedules/{agent_id}/{trigger_id}/run

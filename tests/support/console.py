@@ -50,6 +50,8 @@ from deskhand.knowledge.verdicts import endpoints as verdict_endpoints
 from deskhand.knowledge.verdicts import link_pages as verdict_links
 from deskhand.knowledge.verdicts import pages as verdict_pages
 from deskhand.plugins.registry import PluginManager
+from deskhand.reports import endpoints as report_endpoints
+from deskhand.reports.console import pages as report_pages
 from deskhand.schedules import endpoints, pages
 from deskhand.simulators.base.server import run_in_process
 from deskhand.tenants import pages as tenant_pages
@@ -79,6 +81,8 @@ MODULES = (
     link_pages,
     endpoints,
     pages,
+    report_endpoints,
+    report_pages,
     undo_pages,
     knowledge_pages,
     knowledge_job_pages,

@@ -38,6 +38,7 @@ BREACHES = {
     "repository-executions": ("schedules/service.py", "import deskhand.executions.repository"),
     "repository-intake": ("schedules/service.py", "import deskhand.intake.repository"),
     "repository-knowledge": ("work/research.py", "import deskhand.knowledge.repository"),
+    "repository-reports": ("worker.py", "import deskhand.reports.repository"),
     "repository-schedules": ("worker.py", "import deskhand.schedules.repository"),
     "repository-tenants": ("intake/book.py", "import deskhand.tenants.repository"),
 }

@@ -5,12 +5,11 @@ Each line has the entry's hash and the one before it, so that a chain can be che
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from typing import Any, Literal
 
 from deskhand.audit.models import AuditLog
+from deskhand.kit.csv_text import csv_row
 
 Format = Literal["jsonl", "csv"]
 MEDIA_TYPES: dict[Format, str] = {"jsonl": "application/x-ndjson", "csv": "text/csv"}
@@ -19,13 +18,11 @@ COLUMNS = (
     *("address", "user_agent", "request_id"),
     *("id", "tenant_id", "previous_hash", "entry_hash"),
 )
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""What spreadsheets take for a formula at the start of a cell; people's names come from outside."""
 
 
 def heading(form: Format) -> str:
     """What stands before the first entry."""
-    return _row(COLUMNS) if form == "csv" else ""
+    return csv_row(COLUMNS) if form == "csv" else ""
 
 
 def line(entry: AuditLog, form: Format) -> str:
@@ -34,7 +31,7 @@ def line(entry: AuditLog, form: Format) -> str:
     if form == "jsonl":
         return json.dumps(facts, ensure_ascii=False, separators=(",", ":")) + "\n"
     facts["details"] = json.dumps(facts["details"], ensure_ascii=False, separators=(",", ":"))
-    return _row(_cell(facts[name]) for name in COLUMNS)
+    return csv_row(facts[name] for name in COLUMNS)
 
 
 def shown(entry: AuditLog) -> dict[str, Any]:
@@ -46,14 +43,3 @@ def shown(entry: AuditLog) -> dict[str, Any]:
         "previous_hash": bytes(entry.previous_hash).hex() if entry.previous_hash else None,
         "entry_hash": bytes(entry.entry_hash).hex(),
     }
-
-
-def _cell(value: object) -> str:
-    text = "" if value is None else str(value)
-    return f"'{text}" if text.startswith(_FORMULA) else text
-
-
-def _row(cells: Any) -> str:
-    out = io.StringIO()
-    csv.writer(out).writerow(cells)
-    return out.getvalue()

@@ -51,6 +51,12 @@ def money(amount: Decimal | None) -> str:
     return f"${amount.quantize(Decimal(1).scaleb(-digits), ROUND_HALF_UP):f}"
 
 
+def exact_money(amount: Decimal) -> str:
+    """Dollars to the last digit, for figures that somebody adds up: ``$0.00042``, ``$1,204.50``."""
+    whole, _, cents = f"{amount:,f}".partition(".")
+    return f"${whole}.{cents.rstrip('0'):0<2}"
+
+
 def instant(value: datetime | None) -> str | Markup:
     """A point in time, to the second, in UTC."""
     if value is None:

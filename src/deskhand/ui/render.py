@@ -31,6 +31,7 @@ NAVIGATION = (
     ("Approvals", "/approvals"),
     ("Schedules", "/schedules"),
     ("Knowledge", "/knowledge"),
+    ("Costs", "/costs"),
     ("Deliveries", "/deliveries"),
 )
 
@@ -69,6 +70,7 @@ def environment() -> Environment:
         {
             "count": formats.count,
             "duration": formats.duration,
+            "exact_money": formats.exact_money,
             "in_zone": formats.in_zone,
             "instant": formats.instant,
             "age": formats.age,

@@ -1,0 +1,22 @@
+"""Rows of CSV for spreadsheets, which take some texts for formulas. Pure."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""What spreadsheets take for a formula at the start of a cell; names come from outside."""
+
+
+def csv_row(values: Iterable[object]) -> str:
+    """One row with its line's end: None is an empty cell, and no text is a formula."""
+    out = io.StringIO()
+    csv.writer(out).writerow([_cell(value) for value in values])
+    return out.getvalue()
+
+
+def _cell(value: object) -> str:
+    text = "" if value is None else str(value)
+    return f"'{text}" if text.startswith(_FORMULA) else text

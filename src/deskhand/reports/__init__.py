@@ -1,0 +1,1 @@
+"""What runs cost and how they went: figures over a range of days, for pages, the API and spreadsheets."""
