@@ -45,7 +45,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One bar."""
+    """Where a point is drawn, and what it says to who points at it."""
 
     x: str
     width: str
