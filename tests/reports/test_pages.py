@@ -65,12 +65,25 @@ async def test_the_chart_is_a_drawing_with_words_and_a_table(console: Console, r
     assert drawing.count('class="money"') == 1
     assert drawing.count('class="unknown"') == 1, "a day of unknown price is no day of nothing"
     assert "<title>2026-05-04: $0.25</title>" in drawing
-    assert "2026-05-05: $0.00, and 1 run whose price nobody knows" in drawing
+    assert "<title>2026-05-05: 1 run whose price nobody knows</title>" in drawing
     table = shown[shown.index("The figures as a table") :]
     days = re.findall(r'<th scope="row">(2026-05-0\d)</th><td class="n" data-label="Spent">(.*?)</td>', table)[:4]
     assert [(day, re.sub("<.*?>", " ", words).split()[0]) for day, words in days] == [
         ("2026-05-03", "$0.00"), ("2026-05-04", "$0.25"), ("2026-05-05", "unknown"), ("2026-05-06", "$0.00"),
     ]  # fmt: skip
+
+
+async def test_where_no_price_is_known_nothing_is_said_to_cost_nothing(console: Console, run: MakeRun) -> None:
+    await run(await console.agent(), None)
+    await run(await console.agent(), None, mode="dry_run")
+    for query in ({"group": "agent"}, {"group": "agent", "trials": "true"}):
+        shown = await page(
+            await console.browser(role="viewer"), "/costs", since="2026-05-04", until="2026-05-04", **query
+        )
+        main = shown[shown.index("<main") :]
+        assert "unknown" in main
+        assert "$0.00" not in main.partition("<li>$0.50</li>")[0], "above the scale of the chart"
+        assert "$0.00" not in main.partition('<ol class="names"')[2], "and below it"
 
 
 async def test_performance_says_how_runs_went(console: Console, run: MakeRun) -> None:

@@ -111,7 +111,8 @@ def _money_words(one: DayCosts) -> str:
     if not one.unpriced_runs:
         return exact_money(one.cost_usd)
     runs = "run" if one.unpriced_runs == 1 else "runs"
-    return f"{exact_money(one.cost_usd)}, and {count(one.unpriced_runs)} {runs} whose price nobody knows"
+    known = f"{exact_money(one.cost_usd)}, and " if one.cost_usd else ""
+    return f"{known}{count(one.unpriced_runs)} {runs} whose price nobody knows"
 
 
 def _outcome_chart(days: Sequence[DayOutcomes]) -> Chart:
