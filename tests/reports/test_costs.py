@@ -150,10 +150,7 @@ async def test_models_are_those_of_the_versions_that_ran(console: Console, run: 
             session.add(version)
             await session.flush()
             newest = version.id
-        await console.execution(
-            agent, ticket=None, status="completed", attempt=1, queued_at=NOON, cost_usd=Decimal(1),
-            token_usage={"input_tokens": 1, "output_tokens": 1, "model_calls": 1}, agent_version_id=newest,
-        )  # fmt: skip
+        await console.change("acme", await run(agent, "1", ticket=None), agent_version_id=newest)
     rows = (await costs(console, group="model"))["rows"]
     assert [(row["key"], row["name"], row["runs"]) for row in rows] == [
         ("gpt-4", "gpt-4", 2), ("claude-3-haiku", "claude-3-haiku", 1), ("", "no model named", 4),
