@@ -112,7 +112,7 @@ async def performance_report(
     groups = [row for row in outcomes if row["part"] == _OF_KEY]
     rows = [(row["key"], _performance(_outcomes(row), of_key.get(row["key"]))) for row in groups]
     rows, beyond = _slowest(rows, limit) if query.group is not PerformanceGroup.DAY else (_in_order(rows), 0)
-    names = await _names(session, query.group, [{"key": key} for key, _ in rows], span)
+    names = await _names(session, query.group, [key for key, _ in rows], span)
     return PerformanceReport(
         **span.view.model_dump(),
         group=query.group.value,
@@ -146,7 +146,7 @@ async def _cost_rows(
     if group is CostGroup.MODEL:
         rows = await _model_rows(session, found)
         return rows[:limit], max(0, len(rows) - limit)
-    names = await _names(session, group, found)
+    names = await _names(session, group, [row["key"] for row in found])
     rows = [CostRow(key=row["key"], name=names[row["key"]], **_costs(row).model_dump()) for row in found]
     return rows, found[0]["keys"] - len(rows) if found else 0
 
@@ -162,7 +162,7 @@ async def _model_rows(session: AsyncSession, found: Sequence[RowMapping]) -> lis
     return sorted(rows, key=lambda row: (-row.cost_usd, -row.unpriced_tokens, -row.runs, row.key))
 
 
-def _costs(row: Mapping[str, Any]) -> Costs:
+def _costs(row: RowMapping) -> Costs:
     return Costs(**{name: row[name] for name in Costs.model_fields})
 
 
@@ -189,11 +189,8 @@ def _money(costs: Costs | None) -> dict[str, Any]:
     return {"cost_usd": found.cost_usd, "unpriced_runs": found.unpriced_runs}
 
 
-async def _names(
-    session: AsyncSession, group: str, rows: Sequence[Mapping[str, Any]], span: Span | None = None
-) -> dict[str, str]:
+async def _names(session: AsyncSession, group: str, keys: Sequence[str], span: Span | None = None) -> dict[str, str]:
     """What each key is called."""
-    keys = [row["key"] for row in rows]
     if group == CostGroup.AGENT:
         names = await repository.agent_names(session, map(UUID, keys))
         return {key: names.get(key, GONE) for key in keys}
@@ -210,7 +207,7 @@ def _day(span: Span, number: int) -> date:
     return span.since + timedelta(days=number - 1)
 
 
-def _outcomes(row: Mapping[str, Any]) -> dict[str, int]:
+def _outcomes(row: RowMapping) -> dict[str, int]:
     return {name: row[name] for name in _OUTCOMES}
 
 
@@ -224,8 +221,8 @@ def _performance(outcomes: Mapping[str, int], spreads: RowMapping | None) -> Per
     return Performance(
         **outcomes,
         success=outcomes["completed"] / decided if decided else None,
-        event_to_end=_spread(spreads and spreads["whole"]),
-        run_time=_spread(spreads and spreads["work"]),
+        event_to_end=_spread(None if spreads is None else spreads["whole"]),
+        run_time=_spread(None if spreads is None else spreads["work"]),
     )
 
 

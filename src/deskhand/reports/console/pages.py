@@ -31,7 +31,12 @@ Form = Annotated[ReportForm, Query()]
 
 @router.get("/costs")
 async def costs_page(request: Request, app: App, viewer: Viewer, session: TenantSession, form: Form) -> Response:
-    shown = {"viewer": viewer, "form": form, "groups": list(CostGroup), "agents": await service.agent_choices(session)}
+    shown: dict[str, Any] = {
+        "viewer": viewer,
+        "form": form,
+        "groups": list(CostGroup),
+        "agents": await service.agent_choices(session),
+    }
     try:
         query = form.query(CostQuery)
     except ValidationError as error:
@@ -52,7 +57,7 @@ async def costs_page(request: Request, app: App, viewer: Viewer, session: Tenant
 @router.get("/performance")
 async def performance_page(request: Request, app: App, viewer: Viewer, session: TenantSession, form: Form) -> Response:
     agents = await service.agent_choices(session)
-    shown = {"viewer": viewer, "form": form, "groups": list(PerformanceGroup), "agents": agents}
+    shown: dict[str, Any] = {"viewer": viewer, "form": form, "groups": list(PerformanceGroup), "agents": agents}
     try:
         query = form.query(PerformanceQuery)
     except ValidationError as error:
