@@ -116,7 +116,8 @@ async def timed(db: Database, reading: Reading, wanted: Wanted, rounds: int, *, 
 async def explained(db: Database, reading: Reading, wanted: Wanted) -> str:
     """The plan of a reading's statement."""
     async with db.tenant_session(LARGE) as session:
-        connection, said = await session.connection(), []
+        connection = await session.connection()
+        said: list[tuple[str, Any]] = []
 
         def hear(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_rest: Any) -> None:
             said.append((statement, parameters))
