@@ -488,9 +488,7 @@ async def one_of_everything(world: World, tenant: str) -> dict[str, str]:
         invitations.append((await admin.post(f"/api/v1/tenants/{tenant}/people", json=guest)).json()["id"])
     return {
         "tenant_id": tenant,
-        "agent_id": str(agent.id),
-        "trigger_id": str(trigger),
-        "execution_id": str(run),
+        **{"agent_id": str(agent.id), "trigger_id": str(trigger), "execution_id": str(run)},
         "approval_id": str(approval),
         "job_id": str(job.id),
         "article_id": str(article.id),
@@ -507,14 +505,8 @@ async def one_of_everything(world: World, tenant: str) -> dict[str, str]:
         "invitation_id": invitations[0],
         "other_invitation": invitations[1],
         "other_person": str(other.id),
-        "number": "1",
-        "tool_type": "servicedesk_plus",
-        "ticket_ref": f"of-{tenant}",
-        "slug": "triage",
-        "section": "notes",
-        "rule_kind": "machines",
-        "place": "0",
-        "source": f"shop-{tenant}",
+        **{"number": "1", "place": "0", "slug": "triage", "section": "notes", "rule_kind": "machines"},
+        **{"tool_type": "servicedesk_plus", "ticket_ref": f"of-{tenant}", "source": f"shop-{tenant}"},
     }
 
 
