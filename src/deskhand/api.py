@@ -47,6 +47,8 @@ from deskhand.executions.console.pages import router as execution_pages
 from deskhand.executions.endpoints import router as executions_router
 from deskhand.executions.tickets.endpoints import router as tickets_router
 from deskhand.executions.tickets.pages import router as ticket_pages
+from deskhand.executions.trials.endpoints import router as tries_router
+from deskhand.executions.trials.pages import router as try_pages
 from deskhand.intake.book import TriggerBook
 from deskhand.intake.console.deliveries import router as delivery_pages
 from deskhand.intake.console.desks import router as desk_pages
@@ -180,6 +182,7 @@ ROUTERS = (
     models_router,
     executions_router,
     tickets_router,
+    tries_router,
     verdicts_router,
     undo_router,
     approvals_router,
@@ -208,6 +211,7 @@ ROUTERS = (
     undo_pages,
     execution_pages,
     ticket_pages,
+    try_pages,
     agent_pages,
     verdict_pages,
     verdict_links,

@@ -19,11 +19,12 @@ from fastapi.dependencies.models import Dependant
 from fastapi.routing import iter_route_contexts
 from sqlalchemy import select
 from tests.conftest import DatabaseUrls
-from tests.support.api import AGENT, Api, running_api
+from tests.support.api import Api, running_api
 from tests.support.approvals import waiting_approval
 from tests.support.console import Console
 from tests.support.identity import register
 from tests.support.people import account, browser
+from tests.support.sent import FORMS, JSON_BODIES, QUERIES
 
 from deskhand.access import guards
 from deskhand.agents.models import Agent, AgentTrigger
@@ -177,6 +178,7 @@ operator        DELETE /api/v1/agents/{agent_id}
 operator        POST /api/v1/agents/{agent_id}/activate
 operator        POST /api/v1/agents/{agent_id}/suspend
 operator        POST /api/v1/agents/{agent_id}/resume
+operator        POST /api/v1/agents/{agent_id}/try
 viewer          GET /api/v1/agents/{agent_id}/versions
 viewer          GET /api/v1/agents/{agent_id}/versions/{number}
 viewer          GET /api/v1/agents/{agent_id}/diff
@@ -267,6 +269,9 @@ editor          POST /agents/{agent_id}/triggers/{trigger_id}
 editor          POST /agents/{agent_id}/triggers/{trigger_id}/remove
 editor          POST /agents/{agent_id}/triggers/{trigger_id}/rotate
 viewer          GET /agents/{agent_id}/file
+operator        GET /agents/{agent_id}/try
+operator        POST /agents/{agent_id}/try
+viewer          GET /agents/{agent_id}/try/compare
 viewer          GET /agents/{agent_id}
 operator        POST /agents/{agent_id}/activate
 operator        POST /agents/{agent_id}/suspend
@@ -314,62 +319,6 @@ operator        POST /schedules/{agent_id}/{trigger_id}/resume
 """
 NEEDED = {line[16:]: line[:16].strip() for line in ANSWERS.split("\n") if line}
 
-# What a route must be sent so that it looks at the id at all.
-SINCE = {"since": "2026-05-04T09:00:00Z"}
-JSON_BODIES: dict[str, dict[str, Any]] = {
-    "/api-keys": {"name": "matrix", "role": "viewer"},
-    "POST /api/v1/tenants/{tenant_id}/people": {"email": "new@example.com", "role": "viewer"},
-    "PATCH /api/v1/tenants/{tenant_id}/people/{person_id}": {"role": "viewer"},
-    "/{provider_id}": {"name": "Still the same"},
-    "{source}/changes": {"operations": {"listOrders": "0" * 64}},
-    "/{installation_provider_id}": {"name": "Still the same"},
-    "PATCH /api/v1/tenants/{tenant_id}": {"name": "Still the same"},
-    "PATCH /api/v1/agents/{agent_id}": {"description": "Still the same"},
-    "/answer": {"step_key": "nothing", "done": False},
-    "{approval_id}/approve": {"digest": "0" * 64},
-    "{approval_id}/decline": {"digest": "0" * 64, "reason": "No."},
-    "{execution_id}/undo/preview": {},
-    "POST /api/v1/agents/{agent_id}/triggers/{trigger_id}/test": {"ticket_id": "1042"},
-    "{execution_id}/undo": {"digest": "0" * 64},
-    "{number}/undo/preview": SINCE,
-    "{number}/undo": {**SINCE, "digest": "0" * 64},
-    "{approval_id}/change": {"digest": "0" * 64, "arguments": {"body": "Less."}},
-    "/approvals/approve": {"items": [{"id": "00000000-0000-0000-0000-000000000000", "digest": "0" * 64}]},
-    "{execution_id}/feedback": {"feedback_type": "thumbs_up"},
-    "/retry-with": {"ticket_ref": "1042"},
-    "{execution_id}/replay": {"mode": "dry_run"},
-    "/preview": {"schedule_cron": "0 9 * * *"},
-    "POST /api/v1/agents": AGENT,
-    "POST /api/v1/knowledge/articles": {"article_id": "KB-9", "title": "Printers", "body": "Open the lid."},
-}
-FORMS: dict[str, dict[str, str]] = {
-    **{
-        name: {"revision": "1"}
-        for name in (
-            *("{agent_id}/activate", "{agent_id}/suspend", "{agent_id}/resume", "{agent_id}/delete", "/rollback"),
-            *("{agent_id}/edit", "{agent_id}/tools"),
-            *("/triggers/new", "/triggers/{trigger_id}", "/triggers/{trigger_id}/remove"),
-        )
-    },
-    "{execution_id}/undo": {"digest": "0" * 64},
-    "{number}/undo": {**SINCE, "digest": "0" * 64},
-    "/knowledge/imports": {"kind": "embeddings"},
-    "/tenants/new": {"desk": "servicedesk_plus"},
-    "/agents/new": {"template": "triage"},
-    "/triggers/{trigger_id}/test": {"ticket_id": "1042"},
-    "/rotate": {"revision": "1", "grace_seconds": "0"},
-    "/batch": {"id": "00000000-0000-0000-0000-000000000000", "digest": "0" * 64},
-    "{approval_id}/approve": {"digest": "0" * 64},
-    "{approval_id}/decline": {"digest": "0" * 64, "reason": "No."},
-    "{approval_id}/change": {"digest": "0" * 64, "arguments": "{}"},
-    "/role": {"role": "viewer"},
-    "/replay": {"agent_version": "1"},
-    "/account/tenant": {"tenant_id": "acme"},
-    "/answer": {"step_key": "nothing", "done": "false"},
-    "{execution_id}/feedback": {"verdict": "thumbs_up"},
-    "/retry-with": {"ticket_ref": "1042", "tool_type": "servicedesk_plus", "input": "{}"},
-}
-QUERIES = {"/knowledge/search": {"q": "printer"}, "/diff": {"from": "1", "to": "1"}, "{number}/undo": SINCE}
 PLATFORM = [{"group": "Admins", "role": "platform_admin"}]
 SHARED = {"tool_type", "number", "slug", "section", "rule_kind", "place"}
 """Path parameters that name nothing of a tenant."""
@@ -560,7 +509,8 @@ async def test_each_route_answers_as_it_says(world: World, role: str, way: str) 
 
 
 GRANTED = frozenset({200, 201, 202, 204, 303, 400, 409, 412, 422, 428, 502, 503})
-BATCHES = frozenset({"POST /api/v1/approvals/approve", "POST /approvals/{tenant_id}/batch", "GET /join", "POST /join"})
+BATCHES = frozenset({"POST /api/v1/approvals/approve", "POST /approvals/{tenant_id}/batch", "GET /join", "POST /join",
+                     "GET /agents/{agent_id}/try/compare"})  # fmt: skip
 """Names things in its body or query alone, and none of them is there: to whoever may call it that is 404."""
 
 """The caller was let through to the thing itself, whatever came of it there."""

@@ -378,6 +378,8 @@ STEPS = {
     "POST /api/v1/executions/{execution_id}/cancel": Step(("execution.cancel",), prepare=lambda w: w.run("queued")),
     "POST /api/v1/executions/{execution_id}/retry": Step(("execution.retry",), prepare=World.run),
     "POST /api/v1/executions/{execution_id}/dismiss": Step(("execution.dismiss",), prepare=World.run),
+    "POST /api/v1/agents/{agent_id}/try": Step(("execution.try",), decisions.event, prepare=World.new_agent),
+    "POST /agents/{agent_id}/try": Step(("execution.try",), decisions.pasted, "ann", World.new_agent),
     "POST /api/v1/executions/{execution_id}/replay": Step(("execution.replay",), prepare=World.run),
     "POST /api/v1/executions/{execution_id}/feedback": Step(
         ("feedback.give",), lambda _: {"feedback_type": "thumbs_up"}, prepare=judged_note
@@ -404,9 +406,7 @@ STEPS = {
     "POST /executions/{execution_id}/cancel": Step(("execution.cancel",), who="ann", prepare=lambda w: w.run("queued")),
     "POST /executions/{execution_id}/retry": Step(("execution.retry",), who="ann", prepare=World.run),
     "POST /executions/{execution_id}/dismiss": Step(("execution.dismiss",), who="ann", prepare=World.run),
-    "POST /executions/{execution_id}/replay": Step(
-        ("execution.replay",), lambda _: {"agent_version": "1"}, "ann", World.run
-    ),
+    "POST /executions/{execution_id}/replay": Step(("execution.replay",), decisions.first, "ann", World.run),
     "POST /executions/{execution_id}/retry-with": Step(
         ("execution.retry_with", "execution.dismiss"),
         lambda _: {"ticket_ref": "78", "tool_type": "servicedesk_plus", "input": "{}"},

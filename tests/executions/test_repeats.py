@@ -73,3 +73,5 @@ def test_a_version_without_the_runs_tool_is_refused_with_what_it_has() -> None:
 )
 def test_an_agent_that_starts_nothing_says_why(status: str, tenant: bool, why: str | None) -> None:
     assert why_not_startable(status, tenant_is_active=tenant) == why
+    # A draft is tried; whatever else stands in the way stands in the way of a dry run, too.
+    assert why_not_startable(status, tenant_is_active=tenant, mode="dry_run") == (None if status == "draft" else why)

@@ -43,6 +43,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "try_event_filter": {"event_filter": {"status": ["Open"]}},
     "try_webhook": {"ticket_id": "1042"},
     "replay_execution": {"mode": "dry_run"},
+    "try_agent": {"payload": {"event": "request.created", "request_id": "1042"}},
     "retry_execution_with": {"ticket_ref": "1042"},
     "answer_doubt": {"step_key": "none", "done": False},
 }  # fmt: skip

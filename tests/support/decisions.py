@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 from uuid import UUID
 
@@ -13,6 +14,21 @@ from deskhand.agents.models import Agent, AgentTrigger, AgentVersion
 
 MARK = "dh-0123456789abcdef0123"
 NOTE = "**Check the certificate** of LT-4471 first; ticket #1007 was the same [1]."
+
+
+def event(_: Any = None) -> dict[str, Any]:
+    """What an agent is tried on without asking its desk."""
+    return {"payload": {"event": "request.created", "request_id": "77"}}
+
+
+def pasted(_: Any = None) -> dict[str, str]:
+    """The same, as the console's form sends it."""
+    return {"on": "payload", "payload": json.dumps(event()["payload"])}
+
+
+def first(_: Any = None) -> dict[str, str]:
+    """The first version, as a form names it."""
+    return {"agent_version": "1"}
 
 
 async def in_doubt(console: Console, agent: Agent, **columns: Any) -> UUID:

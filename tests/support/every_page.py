@@ -12,17 +12,20 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal
 from urllib.parse import urlencode, urlsplit
+from uuid import UUID
 
 import httpx2
-from tests.access.test_permissions import NEEDED, QUERIES, Route, World, one_of_everything, routes_of
+from tests.access.test_permissions import NEEDED, Route, World, one_of_everything, routes_of
 from tests.support.api import Api
 from tests.support.approvals import waiting_approval
 from tests.support.console import Console
 from tests.support.notices import mailed_link
 from tests.support.people import account, browser
-from tests.support.scene import build_scene
+from tests.support.scene import RESULT, build_scene
+from tests.support.sent import QUERIES
 from tests.support.verdicts import token_for, write_note
 
+from deskhand.agents.models import Agent
 from deskhand.kit.db.companies import EVERY_COMPANY
 from deskhand.knowledge.models import KnowledgeArticle
 from deskhand.ui.csrf import SESSION_COOKIE
@@ -148,7 +151,19 @@ async def _links(world: World) -> dict[str, dict[str, str]]:
         "/approvals/link": await mailed_link(world.api.db, "acme", str(asked), ADA),
         "/feedback/link": token_for(world.api.app, note),
     }
-    return {path: {"token": token} for path, token in tokens.items()} | {"/executions/bulk": {"verb": "retry"}}
+    asked_in_words = {"/executions/bulk": {"verb": "retry"}, "/agents/{agent_id}/try/compare": await _tried(world)}
+    return {path: {"token": token} for path, token in tokens.items()} | asked_in_words
+
+
+async def _tried(world: World) -> dict[str, str]:
+    """Two dry runs of one agent, beside each other."""
+    async with world.api.db.tenant_session("acme") as session:
+        agent = await session.get_one(Agent, UUID(world.own["agent_id"]))
+    given = {"body": f"# {LONG}\n\n- {UNBROKEN}\n- {RIGHT_TO_LEFT}", "public": True}
+    tried = {"mode": "dry_run", "status": "completed", "attempt": 1, "output_result": RESULT}
+    runs = [str(await world.console.execution(agent, ticket="1042", **tried)) for _ in range(2)]
+    await world.console.step("acme", UUID(runs[0]), "reply", kind="compute", input=given, output={"intent": "reply"})
+    return {"left": runs[0], "right": runs[1]}
 
 
 def _token(url: str) -> str:

@@ -22,6 +22,9 @@ from deskhand.kit.db.session import hands_over
 
 ACTIVE = "active"
 """The state in which an agent's triggers start runs."""
+DRAFT = "draft"
+"""The state in which an agent is tried: a person may start a dry run, and nothing else starts anything."""
+DRY_RUN = "dry_run"
 
 _PENDING_LANE = "uq_agent_executions_pending_lane"
 _START_RUN = text(
@@ -118,16 +121,17 @@ async def requeue_run(session: AsyncSession, execution: AgentExecution) -> bool:
     return True
 
 
-async def find_why_not_startable(session: AsyncSession, agent_id: UUID) -> str | None:
+async def find_why_not_startable(session: AsyncSession, agent_id: UUID, *, mode: str = "live") -> str | None:
     """The same of a stored agent, for whoever is about to start a run of it."""
     agent = (await session.execute(_AGENT, {"agent_id": agent_id})).mappings().one()
-    return why_not_startable(agent["status"], tenant_is_active=agent["is_active"])
+    return why_not_startable(agent["status"], tenant_is_active=agent["is_active"], mode=mode)
 
 
-def why_not_startable(agent_status: str, *, tenant_is_active: bool) -> str | None:
+def why_not_startable(agent_status: str, *, tenant_is_active: bool, mode: str = "live") -> str | None:
     """Why an agent starts nothing at present, in a sentence; None where it does."""
     if not tenant_is_active:
         return "The tenant is not active."
-    if agent_status != ACTIVE:
+    # A dry run writes nothing, so what a draft would do can be seen before anybody lets it loose.
+    if agent_status != ACTIVE and not (mode == DRY_RUN and agent_status == DRAFT):
         return f"The agent is '{agent_status}', not '{ACTIVE}'."
     return None

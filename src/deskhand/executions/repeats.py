@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from deskhand.access.principal import Principal
 from deskhand.agents.models import Agent, AgentVersion
-from deskhand.engine.births import NewRun, find_why_not_startable, start_run
+from deskhand.engine.births import DRY_RUN, NewRun, find_why_not_startable, start_run
 from deskhand.engine.models import AgentExecution, ExecutionStep
 from deskhand.engine.status import ExecutionStatus, StepState
 from deskhand.errors import ConflictError, FieldProblem, InvalidInputError
@@ -56,7 +56,7 @@ async def replay_execution(
         raise ConflictError(f"The execution is {original.status}; only one that has ended can be replayed.")
     _ensure_no_undo(original)
     # Checked under the run's lock: between a look and the start the agent could be suspended.
-    await _active_agent(session, original)
+    await _startable_agent(session, original, mode=wanted.mode)
     version = await _version(session, original, wanted.agent_version)
     # The version that ran had the tool by then; only another one may lack it.
     if version.id != original.agent_version_id:
@@ -104,7 +104,7 @@ async def retry_with(
     old = await lock_execution(session, execution_id)
     _ensure_no_undo(old)
     await _ensure_repeatable(session, old, change)
-    agent = await _active_agent(session, old)
+    agent = await _startable_agent(session, old, mode=old.mode)
     version = await _version(session, old, agent.current_version)
     tool_type = change.tool_type or old.tool_type
     _ensure_has_tool(version, tool_type, pointer="/tool_type")
@@ -179,7 +179,7 @@ async def choices_for(session: AsyncSession, execution_id: UUID) -> Choices:
         tools=_tools(current),
         payload_schema=trigger.payload_schema if trigger else None,
         written=await describe_writes(session, execution_id),
-        not_startable=await find_why_not_startable(session, agent.id),
+        not_startable=await find_why_not_startable(session, agent.id, mode=DRY_RUN),
     )
 
 
@@ -215,9 +215,9 @@ async def _ensure_repeatable(session: AsyncSession, old: AgentExecution, change:
         )
 
 
-async def _active_agent(session: AsyncSession, execution: AgentExecution) -> Agent:
+async def _startable_agent(session: AsyncSession, execution: AgentExecution, *, mode: str) -> Agent:
     agent = await repository.get_agent(session, execution.agent_id)
-    if reason := await find_why_not_startable(session, agent.id):
+    if reason := await find_why_not_startable(session, agent.id, mode=mode):
         raise ConflictError(f"{reason} Nothing was started.")
     return agent
 

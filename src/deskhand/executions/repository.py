@@ -27,6 +27,7 @@ from sqlalchemy.dialects.postgresql import JSONPATH
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from deskhand.agents.models import Agent, AgentTrigger, AgentVersion
+from deskhand.engine.births import DRY_RUN
 from deskhand.engine.models import AgentExecution, ExecutionStep
 from deskhand.engine.status import ExecutionStatus, StepState
 from deskhand.errors import RequesterAskedError
@@ -119,6 +120,8 @@ def _conditions(filters: ExecutionFilters) -> list[Condition]:
         conditions.append(e.ticket_ref == filters.ticket_ref)
     if filters.since:
         conditions.append(e.queued_at >= filters.since)
+    if filters.mode:
+        conditions.append(e.mode == filters.mode)
     if filters.degraded is not None:
         conditions.append(func.coalesce(e.output_result.contains({"degraded": True}), False) == filters.degraded)
     if filters.needs_attention:
@@ -202,17 +205,21 @@ async def last_day(session: AsyncSession) -> RowMapping:
     e = AgentExecution
     s = ExecutionStatus
     recent = e.queued_at >= func.now() - timedelta(days=1)
-    done = and_(recent, e.status == s.COMPLETED)
+    # What was tried is no work that was done; it was paid for all the same.
+    real = e.mode != DRY_RUN
+    ended = and_(recent, e.status == s.COMPLETED)
+    done = and_(ended, real)
     took = _milliseconds(e.queued_at, e.completed_at)
     open_states = (s.QUEUED, s.RUNNING, s.WAITING)
     statement = select(
         func.count().filter(done).label("completed"),
-        func.count().filter(recent, e.status == s.FAILED).label("failed"),
+        func.count().filter(recent, real, e.status == s.FAILED).label("failed"),
+        func.count().filter(recent, ~real).label("tried"),
         *(func.count().filter(e.status == state).label(state.value) for state in open_states),
         cast(func.percentile_cont(0.5).within_group(took).filter(done), Integer).label("median_ms"),
         cast(func.percentile_cont(0.95).within_group(took).filter(done), Integer).label("p95_ms"),
         func.sum(e.cost_usd).filter(recent).label("cost_usd"),
-        func.count().filter(done, e.cost_usd.is_(None)).label("unpriced"),
+        func.count().filter(ended, e.cost_usd.is_(None)).label("unpriced"),
         func.min(e.queued_at).filter(e.status == s.QUEUED).label("oldest_queued_at"),
         select(func.count()).where(Agent.status == "active").scalar_subquery().label("active_agents"),
     ).where(or_(recent, e.status.in_(open_states)))

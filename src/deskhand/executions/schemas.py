@@ -25,6 +25,9 @@ class ExecutionFilters(BaseModel):
     agent_id: UUID | None = Field(None, description="Those of one agent.")
     ticket_ref: StorableText | None = Field(None, max_length=100, description="The ticket's id at its desk, exactly.")
     since: Instant | None = Field(None, description="Accepted at or after this time.")
+    mode: Literal["live", "dry_run", "undo"] | None = Field(
+        None, description="Only runs that write, only dry ones (a try, or a replay that writes nothing), or only undos."
+    )
     degraded: QueryFlag | None = Field(
         None, description="Only runs whose note was, or was not, made without the model."
     )
@@ -83,6 +86,11 @@ class ExecutionSummary(BaseModel):
         if self.tokens_in is None and self.tokens_out is None:
             return None
         return (self.tokens_in or 0) + (self.tokens_out or 0)
+
+    @property
+    def is_trial(self) -> bool:
+        """True for a run that tries its agent out: dry, and no repetition of another."""
+        return self.mode == "dry_run" and self.replay_of is None
 
     @property
     def can_cancel(self) -> bool:
@@ -259,7 +267,7 @@ class ExecutionDetail(ExecutionSummary):
 
 
 class Day(BaseModel):
-    """How the last 24 hours went."""
+    """How the last 24 hours went; dry runs are counted as such and nowhere else."""
 
     model_config = ConfigDict(from_attributes=True)
 
@@ -270,8 +278,9 @@ class Day(BaseModel):
     waiting: int
     median_ms: int | None = Field(description="From the event to the end of its run, of half of those that completed.")
     p95_ms: int | None = Field(description="Of 19 in 20 of them.")
-    cost_usd: Decimal | None = Field(description="Of those that ended and whose price is known.")
-    unpriced: int = Field(description="Of those that completed, how many have no price.")
+    cost_usd: Decimal | None = Field(description="Of those that ended and whose price is known, dry ones too.")
+    unpriced: int = Field(description="Of those that completed, dry ones too, how many have no price.")
+    tried: int = Field(description="Dry runs, however they ended.")
     oldest_queued_at: datetime | None
     active_agents: int
 

@@ -79,6 +79,23 @@ async def test_the_day_in_figures_of_ones_own_tenant(console: Console) -> None:
     assert "<b>Triage" not in page
 
 
+async def test_what_was_tried_is_no_work_that_was_done_and_is_paid_for(console: Console) -> None:
+    agent, browser = await console.agent(), await console.browser()
+    now = await console.now()
+    for status in ("completed", "failed"):
+        cost = {"completed_at": now, "cost_usd": Decimal("0.25")}
+        await console.execution(agent, status=status, attempt=1, mode="dry_run", **cost)
+    page = (await browser.get("/home")).text
+    shown = await figures(page)
+    assert (shown["runs completed"], shown["failed"], shown["paid for models"]) == ("0", "0", "$0.50")
+    assert "besides, 2 dry runs" in page
+    assert page.count('<span class="tag">Dry run</span>') == 2
+    # The note that a try would have written is no first note; neither is the run that failed.
+    assert re.findall(r'<span class="badge \w+">(Done|To do)</span>', page)[-1] == "To do"
+    await console.execution(agent, status="completed", attempt=1, completed_at=now, ago=3 * 86_400)
+    assert re.findall(r'<span class="badge \w+">(Done|To do)</span>', (await browser.get("/home")).text)[-1] == "Done"
+
+
 async def test_a_part_is_sent_only_when_something_changed(console: Console) -> None:
     browser = await console.browser()
     page = (await browser.get("/home")).text

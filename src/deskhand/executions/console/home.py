@@ -110,7 +110,8 @@ async def _needs(session: AsyncSession, viewer: Principal) -> Needs:
 
 async def _steps(session: AsyncSession, day: Day) -> Steps:
     tenant = await session.scalar(select(TenantConfig))
-    completed = ExecutionFilters(status=[ExecutionStatus.COMPLETED])
+    # A note that a try would have written is no first note.
+    completed = ExecutionFilters(status=[ExecutionStatus.COMPLETED], mode="live")
     return Steps(
         desk=tenant is not None and seems_connected(tenant),
         history=bool((await shelves.list_history(session, HistoryQuery(limit=1))).items),

@@ -16,6 +16,7 @@ STATE_WORDS = {"started": "running", "finished": "done", "failed": "failed", "in
 SMALLEST_SHARE = 0.6  # per cent; anything shorter would not be seen
 _TELLING = ("query", "subject", "ticket_id", "model", "ref", "text")
 _LENGTH = 90
+_SHOWN_APART = frozenset({"public", "target"})
 WRITES = frozenset(operation.value for operation in Operation if operation.access is Access.WRITE)
 EFFECTS = WRITES | {"reply", "ask_requester", "send_mail"}
 """Names of steps that write, as the trace has them: a reply is a note that the requester reads."""
@@ -33,6 +34,8 @@ class TimelineStep:
         name: What it did, in words; of a dry run, what it would have done.
         intent: A write that a dry run did not make.
         text: What a write says, Markdown; None where it says nothing.
+        where: The ticket of a write that is not on the run's own; empty where it is.
+        sets: What a write sets besides, name by name.
         replayed: It was finished by an earlier attempt and only read back by the latest.
     """
 
@@ -46,6 +49,8 @@ class TimelineStep:
     name: str
     intent: bool
     text: str | None
+    where: str
+    sets: tuple[tuple[str, Any], ...]
     replayed: bool
 
 
@@ -65,7 +70,7 @@ def lay_out(execution: ExecutionDetail, *, now: datetime) -> list[TimelineStep]:
         # Never quite at the end, where a short step would have no place left to be seen in.
         offset = min(100 - SMALLEST_SHARE, 100 * (step.started_at - start).total_seconds() / whole)
         took = ((step.finished_at or min(now, end)) - step.started_at).total_seconds()
-        intent = execution.mode == "dry_run" and step.name in EFFECTS
+        intent = execution.mode == "dry_run" and _is_effect(step)
         placed.append(
             TimelineStep(
                 number=number,
@@ -78,6 +83,8 @@ def lay_out(execution: ExecutionDetail, *, now: datetime) -> list[TimelineStep]:
                 name=label(f"would_{step.name}" if intent else step.name),
                 intent=intent,
                 text=_text_of(step),
+                where=_where(step),
+                sets=_sets(step),
                 replayed=step.state == "finished" and step.attempt < execution.attempt,
             )
         )
@@ -99,11 +106,32 @@ def done_before(steps: Sequence[StepView]) -> str:
     return " ".join(sentences)
 
 
+def _is_effect(step: StepView) -> bool:
+    # What a tenant's own tools are called is theirs to say; what one of them was to do leaves an intent in a dry run.
+    return step.name in EFFECTS or (isinstance(step.output, dict) and "intent" in step.output)
+
+
 def _text_of(step: StepView) -> str | None:
-    if step.name not in EFFECTS or not isinstance(step.input, dict):
+    if not _is_effect(step) or not isinstance(step.input, dict):
         return None
     body = step.input.get("body")
     return body if isinstance(body, str) else None
+
+
+def _where(step: StepView) -> str:
+    target = step.input.get("target") if isinstance(step.input, dict) else None
+    if not isinstance(target, str):
+        return ""
+    desk, _, ticket = target.partition("/")
+    return f"ticket {ticket} of {label(desk)}" if ticket else f"a new ticket of {label(desk)}"
+
+
+def _sets(step: StepView) -> tuple[tuple[str, Any], ...]:
+    if not _is_effect(step) or not isinstance(step.input, dict):
+        return ()
+    # A call of a tenant's own tool may have a body that is no text, and is shown nowhere else.
+    apart = _SHOWN_APART | ({"body"} if isinstance(step.input.get("body"), str) else set())
+    return tuple((name, value) for name, value in step.input.items() if name not in apart and value is not None)
 
 
 def _spans(steps: list[StepView], now: datetime) -> dict[int, tuple[datetime, datetime]]:
