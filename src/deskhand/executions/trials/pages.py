@@ -8,7 +8,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Form, Query, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import ConfigDict, Field, ValidationError
 
 from deskhand.access.forms import SafeForm
 from deskhand.access.guards import TenantSession, Viewer
@@ -24,7 +24,7 @@ from deskhand.executions.trials.events import invalid
 from deskhand.executions.trials.schemas import TryRequest
 from deskhand.executions.trials.service import Trials
 from deskhand.kit.problem import invalid_input
-from deskhand.kit.schema import StorableText
+from deskhand.kit.schema import InputModel, StorableText
 from deskhand.kit.storable import UnreadableJsonError, read_json
 from deskhand.plugins.errors import DeskError
 from deskhand.ui.format import pretty_json
@@ -38,7 +38,7 @@ OFFERED_VERSIONS = 100
 _FIELDS = ("ticket_ref", "tool_type", "payload", "agent_version")
 
 
-class TryForm(BaseModel):
+class TryForm(InputModel):
     """What was typed and which button was pressed; the schema of the API judges it.
 
     Attributes:
@@ -46,6 +46,8 @@ class TryForm(BaseModel):
         pick: A ticket of the list, as ``desk/id``; it goes before what was typed.
         against: A second version that is tried on the same.
     """
+
+    model_config = ConfigDict(extra="ignore")  # the form's own token comes with it
 
     on: Literal["ticket", "payload", "clock"] = "ticket"
     pick: StorableText = Field("", max_length=200)
