@@ -212,6 +212,7 @@ EXEMPT = {
                 "agents.console.words.granted_tool",
                 "agents.console.words.granted",
                 "tenants.desks.changes.first_connection",
+                "reports.console.form.file_address",
             ),
         ],
         "looks its text up among names, or hands it on as it is",
