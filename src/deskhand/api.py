@@ -87,6 +87,8 @@ from deskhand.knowledge.verdicts.pages import router as verdict_pages
 from deskhand.llm.connection import GatewaySettings, list_models
 from deskhand.llm.embedded.models import EmbeddedEndpoint
 from deskhand.llm.errors import ModelError
+from deskhand.operations.endpoints import router as operations_router
+from deskhand.operations.pages import router as operations_pages
 from deskhand.plugins.registry import PluginManager
 from deskhand.reports.console.pages import router as report_pages
 from deskhand.reports.endpoints import platform_router as platform_reports_router
@@ -125,6 +127,7 @@ TAGS = {
     "feedback": "What people say of the notes that agents wrote.",
     "health": "Whether the process works, and its figures.",
     "knowledge": "What a tenant knows: past tickets, articles, and how they are kept current.",
+    "operations": "How the queue stands, and pauses: of an agent, a tenant or everything.",
     "people": "Who works in a tenant, in which role, and how they sign in.",
     "plugins": "The desks this installation can talk to.",
     "reports": "What runs cost and how they went, over a range of days.",
@@ -194,6 +197,7 @@ ROUTERS = (
     knowledge_jobs_router,
     knowledge_router,
     schedules_router,
+    operations_router,
     login_pages,
     sso_pages,
     factor_pages,
@@ -219,6 +223,7 @@ ROUTERS = (
     approval_pages,
     schedule_pages,
     report_pages,
+    operations_pages,
     knowledge_pages,
     knowledge_jobs_pages,
     reference_pages,

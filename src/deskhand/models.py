@@ -8,12 +8,13 @@ from deskhand.approvals.models import Approval
 from deskhand.audit.models import AuditLog
 from deskhand.budgets.models import Budget, BudgetUse, ModelSpending
 from deskhand.connectors.models import ToolSource
-from deskhand.engine.models import AgentExecution, ExecutionStep
+from deskhand.engine.models import AgentExecution, ExecutionStep, Worker
 from deskhand.intake.models import WebhookDelivery
 from deskhand.kit.db.base import Base, TenantModel
 from deskhand.kit.db.proofs import ProofKey
 from deskhand.knowledge.models import EnhancementFeedback, KnowledgeArticle, SystemInventory, TicketHistory
 from deskhand.knowledge.upkeep.models import HistoryRefresh, KnowledgeJob
+from deskhand.pauses.models import InstallationPause, Pause
 from deskhand.schedules.models import ScheduleFire
 from deskhand.tenants.models import DeskCompany, EnhancementHistory, TenantConfig
 from deskhand.work.machines.models import AlertCondition
@@ -37,10 +38,12 @@ __all__ = [
     "ExecutionStep",
     "HistoryRefresh",
     "IdentityProvider",
+    "InstallationPause",
     "KnowledgeArticle",
     "KnowledgeJob",
     "Membership",
     "ModelSpending",
+    "Pause",
     "PlatformKey",
     "ProofKey",
     "ScheduleFire",
@@ -53,4 +56,5 @@ __all__ = [
     "User",
     "UserIdentity",
     "WebhookDelivery",
+    "Worker",
 ]

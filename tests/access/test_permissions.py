@@ -42,9 +42,9 @@ from deskhand.ui.csrf import SESSION_COOKIE, csrf_token_of
 MAY = {
     "viewer": {"anybody", "viewer"},
     "editor": {"anybody", "viewer", "editor"},
-    "operator": {"anybody", "viewer", "operator"},
-    "tenant_admin": {"anybody", "viewer", "editor", "operator", "tenant_admin", "administrator"},
-    "platform_admin": {"anybody", "platform_admin", "administrator"},
+    "operator": {"anybody", "viewer", "operator", "caretaker"},
+    "tenant_admin": {"anybody", "viewer", "editor", "operator", "caretaker", "tenant_admin", "administrator"},
+    "platform_admin": {"anybody", "platform_admin", "administrator", "caretaker"},
 }
 
 ANSWERS = """
@@ -186,6 +186,7 @@ editor          POST /api/v1/agents/{agent_id}/versions/{number}/rollback
 editor          POST /api/v1/agents/{agent_id}/rotate-secret
 viewer          GET /api/v1/executions
 viewer          GET /api/v1/executions/counts
+viewer          GET /api/v1/executions/failures
 viewer          GET /api/v1/executions/events
 operator        POST /api/v1/executions/retry
 operator        POST /api/v1/executions/dismiss
@@ -316,6 +317,14 @@ viewer          GET /schedules/preview
 operator        POST /schedules/{agent_id}/{trigger_id}/run
 operator        POST /schedules/{agent_id}/{trigger_id}/pause
 operator        POST /schedules/{agent_id}/{trigger_id}/resume
+caretaker       GET /api/v1/operations
+caretaker       GET /api/v1/pauses
+caretaker       POST /api/v1/pauses
+caretaker       DELETE /api/v1/pauses/{pause_id}
+caretaker       GET /operations
+caretaker       GET /operations/pause
+caretaker       POST /operations/pauses
+caretaker       POST /operations/pauses/{pause_id}/end
 """
 NEEDED = {line[16:]: line[:16].strip() for line in ANSWERS.split("\n") if line}
 
@@ -430,6 +439,11 @@ async def one_of_everything(world: World, tenant: str) -> dict[str, str]:
         job = await jobs.start(session, tenant, JobKind.RECONCILE, tool_type="jira", actor="tests")
     other = await account(api, f"other@{tenant}.example", **{tenant: "viewer"})
     budget = await admin.post("/api/v1/budgets", json={"scope": "tenant", "period": "month", "amount_usd": "1"})
+    # A whole tenant's, which the platform may end too; and one of an agent, which it is not told of.
+    whole, of_agent = [
+        (await admin.post("/api/v1/pauses", json={"reason": "The desk moves.", **more})).json()["id"]
+        for more in ({}, {"agent_id": made["id"]})
+    ]
     invitations = []
     for name in ("guest", "other-guest"):
         guest = {"email": f"{name}@{tenant}.example", "role": "viewer"}
@@ -446,6 +460,8 @@ async def one_of_everything(world: World, tenant: str) -> dict[str, str]:
         "other_solved": str(other_solved.id),
         "key_id": key.json()["id"],
         "budget_id": budget.json()["id"],
+        "pause_id": whole if tenant == "acme" else of_agent,
+        "other_pause": of_agent,
         "provider_id": provider,
         "installation_provider_id": await register(api, "https://login.example.com", None, role_rules=PLATFORM)
         if tenant == "acme"
@@ -512,6 +528,7 @@ GRANTED = frozenset({200, 201, 202, 204, 303, 400, 409, 412, 422, 428, 502, 503}
 BATCHES = frozenset({"POST /api/v1/approvals/approve", "POST /approvals/{tenant_id}/batch", "GET /join", "POST /join",
                      "GET /agents/{agent_id}/try/compare"})  # fmt: skip
 """Names things in its body or query alone, and none of them is there: to whoever may call it that is 404."""
+BATCHES |= {"POST /operations/pauses/{pause_id}/end"}  # of an agent, which to the platform is not there
 
 """The caller was let through to the thing itself, whatever came of it there."""
 
@@ -523,6 +540,7 @@ def expectations(
     others = {f"{kind}_id": world.own[f"other_{kind}"] for kind in ("person", "article", "solved")}
     own = {**world.own, **others} if route.path.endswith("/remove") else world.own
     own = {**own, "invitation_id": own["other_invitation"]} if route.path.endswith("/withdraw") else own
+    own = {**own, "pause_id": own["other_pause"]} if route.path.endswith("/end") else own
     foreign = {name: world.foreign[name] for name in route.parameters - SHARED}
     everywhere = role == "platform_admin"
     for name, value in foreign.items():

@@ -30,6 +30,7 @@ from tests.support.identity import body as provider_body
 from tests.support.identity import register
 from tests.support.mcp_sources import acceptance, changed_source, made_source, unread_source
 from tests.support.notices import mailed_link
+from tests.support.pauses import new_pause, standing_pause
 from tests.support.people import PASSWORD, account, browser, platform_person, token_of
 from tests.support.preferences import SETTINGS_FORMS
 from tests.support.second_desk import DESK_FORMS
@@ -334,6 +335,10 @@ STEPS = {
     "POST /api/v1/knowledge/jobs": Step(("knowledge_job.start",)),
     "POST /api/v1/knowledge/jobs/{job_id}/pause": Step(("knowledge_job.pause",), prepare=World.job),
     "POST /api/v1/knowledge/jobs/{job_id}/resume": Step(("knowledge_job.resume",), prepare=World.paused_job),
+    "POST /api/v1/pauses": Step(("pause.begin",), new_pause, prepare=World.new_agent),
+    "DELETE /api/v1/pauses/{pause_id}": Step(("pause.end",), prepare=standing_pause),
+    "POST /operations/pauses": Step(("pause.begin",), new_pause, "ann", World.new_agent),
+    "POST /operations/pauses/{pause_id}/end": Step(("pause.end",), who="ann", prepare=standing_pause),
     "POST /api/v1/budgets": Step(
         ("budget.create",),
         lambda ids: {"scope": "agent", "agent_id": ids["agent_id"], "period": "month", "amount_usd": "1"},

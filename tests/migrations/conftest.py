@@ -135,6 +135,10 @@ NEW_ROWS = (
     """INSERT INTO pgqueuer_log (job_id, status, priority, entrypoint) VALUES (1, 'queued', 0, 'execution')""",
     """INSERT INTO pgqueuer_schedules (expression, entrypoint) VALUES ('* * * * *', 'x')""",
     """INSERT INTO pgqueuer_statistics (count, priority, status, entrypoint) VALUES (1, 0, 'successful', 'x')""",
+    """INSERT INTO pauses (tenant_id, agent_id, reason, paused_by)
+       VALUES ('acme', '00000000-0000-4000-8000-00000000000a', 'r', 'p')""",
+    """INSERT INTO installation_pause (reason, paused_by) VALUES ('r', 'p')""",
+    """INSERT INTO workers (worker_id, slots, running) VALUES ('w', 1, 0)""",
     """INSERT INTO proof_keys (inner_pad, outer_pad) VALUES (sha256('i'), sha256('o'))""",
 )
 

@@ -49,6 +49,8 @@ from deskhand.knowledge.console import pages as knowledge_pages
 from deskhand.knowledge.verdicts import endpoints as verdict_endpoints
 from deskhand.knowledge.verdicts import link_pages as verdict_links
 from deskhand.knowledge.verdicts import pages as verdict_pages
+from deskhand.operations import endpoints as operations_endpoints
+from deskhand.operations import pages as operations_pages
 from deskhand.plugins.registry import PluginManager
 from deskhand.reports import endpoints as report_endpoints
 from deskhand.reports.console import pages as report_pages
@@ -86,6 +88,8 @@ MODULES = (
     undo_pages,
     knowledge_pages,
     knowledge_job_pages,
+    operations_endpoints,
+    operations_pages,
 )
 
 

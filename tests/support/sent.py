@@ -8,6 +8,7 @@ from tests.support.api import AGENT
 
 SINCE = {"since": "2026-05-04T09:00:00Z"}
 JSON_BODIES: dict[str, dict[str, Any]] = {
+    "POST /api/v1/pauses": {"reason": "The desk moves."},
     "/api-keys": {"name": "matrix", "role": "viewer"},
     "POST /api/v1/tenants/{tenant_id}/people": {"email": "new@example.com", "role": "viewer"},
     "PATCH /api/v1/tenants/{tenant_id}/people/{person_id}": {"role": "viewer"},
@@ -35,6 +36,7 @@ JSON_BODIES: dict[str, dict[str, Any]] = {
     "POST /api/v1/knowledge/articles": {"article_id": "KB-9", "title": "Printers", "body": "Open the lid."},
 }
 FORMS: dict[str, dict[str, str]] = {
+    "/operations/pauses": {"reason": "The desk moves."},
     **{
         name: {"revision": "1"}
         for name in (

@@ -59,6 +59,8 @@ SEEDS = {
                                                      expires_at)
         VALUES ('{t}', '{n}0000000-0000-4000-8000-00000000000d', '{n}0000000-0000-4000-8000-00000000000a',
                 'secret of {t}', '[]', 1, '2027-01-01T00:00:00Z')""",
+    "pauses": """INSERT INTO pauses (tenant_id, agent_id, reason, paused_by)
+        VALUES ('{t}', '{n}0000000-0000-4000-8000-00000000000a', 'secret of {t}', 'secret of {t}')""",
     "webhook_deliveries": """INSERT INTO webhook_deliveries (tenant_id, trigger_id, delivery_id, outcome, http_status)
         VALUES ('{t}', '{n}0000000-0000-4000-8000-00000000000b', 'd1', 'accepted', 202)""",
     "schedule_fires": """INSERT INTO schedule_fires (tenant_id, trigger_id, fire_at)

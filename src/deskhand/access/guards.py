@@ -17,13 +17,16 @@ from deskhand.access import authentication
 from deskhand.access.idempotency import claim_key
 from deskhand.access.principal import Principal, principal_in
 from deskhand.access.sessions import refuse_unfinished
-from deskhand.appstate import App
+from deskhand.appstate import App, AppState
 from deskhand.audit.refusals import KEY
 from deskhand.audit.service import PLATFORM
 from deskhand.errors import ForbiddenError, NotFoundError, UnauthenticatedError
 from deskhand.kit.db.base import TENANT_ID_LENGTH
 from deskhand.kit.db.companies import EVERY_COMPANY
+from deskhand.pauses import service as pauses
+from deskhand.pauses.schemas import PauseView
 from deskhand.ui import csrf
+from deskhand.ui.routing import PageRoute
 
 SESSION_COOKIE = csrf.SESSION_COOKIE
 
@@ -65,14 +68,25 @@ async def identify(request: Request, app: App, bearer: Bearer, cookie: Cookie) -
 Identified = Annotated[Principal, Depends(identify)]
 
 
-async def authenticate(app: App, principal: Identified) -> Principal:
+async def authenticate(request: Request, app: App, principal: Identified) -> Principal:
     """Who is calling, with all that the installation asks for shown.
 
     Raises:
         SecondFactorNeededError: A person who has not shown the second factor, or has none and must have one.
     """
     refuse_unfinished(principal, app.sign_in_rules)
+    # Every page says what is paused, so it is asked where every page's caller is known; a part of a page does not.
+    if isinstance(request.scope.get("route"), PageRoute) and "hx-request" not in request.headers:
+        request.state.pauses = await _standing_pauses(app, principal)
     return principal
+
+
+async def _standing_pauses(app: AppState, principal: Principal) -> list[PauseView]:
+    if principal.tenant_id is None:
+        async with app.db.anonymous_session() as session:
+            return await pauses.pause_of_everything(session)
+    async with app.db.tenant_session(principal.tenant_id) as session:
+        return await pauses.list_pauses(session, tenant_id=principal.tenant_id)
 
 
 Authenticated = Annotated[Principal, Depends(authenticate)]
@@ -105,6 +119,21 @@ TenantAdmin = Annotated[Principal, Depends(_require("tenant_admin"))]
 PlatformAdmin = Annotated[Principal, Depends(_require("platform_admin"))]
 
 
+def caretaker(principal: Authenticated) -> Principal:
+    """Allow who keeps things running: operators and administrators of a tenant, for it, and the platform's for all.
+
+    Raises:
+        ForbiddenError: The caller's role is not enough.
+    """
+    if principal.may("operator") or principal.may("platform_admin"):
+        return principal
+    raise ForbiddenError(_refusal(principal, "operator"))
+
+
+PERMISSIONS[caretaker] = "caretaker"
+Caretaker = Annotated[Principal, Depends(caretaker)]
+
+
 async def tenant_session(request: Request, app: App, principal: Authenticated) -> AsyncIterator[AsyncSession]:
     """The request's transaction in the caller's tenant; commits before the answer is sent."""
     if principal.tenant_id is None:
@@ -122,9 +151,18 @@ async def platform_session(request: Request, app: App, caller: PlatformAdmin) ->
         yield session
 
 
+async def caretaker_session(request: Request, app: App, principal: Caretaker) -> AsyncIterator[AsyncSession]:
+    """The request's transaction in the caller's tenant, or across tenants for the platform's administrators."""
+    opened = app.db.tenant_session(principal.tenant_id) if principal.tenant_id else app.db.platform_session()
+    async with opened as session:
+        await claim_key(request, app, principal, session, principal.tenant_id or PLATFORM)
+        yield session
+
+
 # scope="function" ends the transaction before the answer leaves: nobody is told of a commit that then fails.
 TenantSession = Annotated[AsyncSession, Depends(tenant_session, scope="function")]
 PlatformSession = Annotated[AsyncSession, Depends(platform_session, scope="function")]
+CaretakerSession = Annotated[AsyncSession, Depends(caretaker_session, scope="function")]
 
 TenantPath = Annotated[
     str,

@@ -24,6 +24,10 @@
 -- run still 'running' counts a crash, and the fourth ends the run. A worker that was only away for a while hands its runs back
 -- when it wakes, which takes the crash off the count again.
 --
+-- While an agent, its tenant or everything is paused, its runs are born parked and stay so: nothing is refused and nothing
+-- starts (run_is_paused). What runs already goes on to its end. Nobody has to wake the others once the pause is over: the
+-- sweep hands them over, oldest first.
+--
 -- Tenants share the workers by weight (next_queue_tag), and each has limits of its own: how many run at once
 -- (execution_caps) and how many start in an hour (start_room).
 --
@@ -81,6 +85,15 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
   SELECT CASE WHEN p_mode <> 'dry_run' THEN p_tool || '/' || p_ticket END
 $$;
 
+-- Whether a run may not start now, because somebody paused its agent, its tenant or everything. An undo goes on while
+-- an agent or a tenant is paused: a person asks for each, and may have paused what did wrong to take it back.
+CREATE FUNCTION run_is_paused(p_tenant text, p_agent uuid, p_mode text) RETURNS boolean
+LANGUAGE sql STABLE AS $$
+  SELECT EXISTS (SELECT 1 FROM public.installation_pause)
+         OR (p_mode <> 'undo' AND EXISTS (SELECT 1 FROM public.pauses p WHERE p.tenant_id = p_tenant
+                                             AND (p.agent_id IS NULL OR p.agent_id = p_agent)))
+$$;
+
 -- The one birth of a run, whoever asks: an event, a schedule's time, a person. The caller has set the tenant and has
 -- found that agent and tenant are active. Of the live runs of one agent on one ticket at most one waits for its first
 -- start: an event joins that one (p_joins) and leaves it the newest state of the ticket, anybody else is refused.
@@ -115,7 +128,7 @@ BEGIN
       LIMIT v_cap)
   ) inflight;
   -- What PgQueuer held beyond the cap would only be refused at its start, and block its place in the queue meanwhile.
-  v_parked := v_inflight >= v_cap;
+  v_parked := v_inflight >= v_cap OR public.run_is_paused(p_tenant, p_agent, p_mode);
   IF NOT v_parked THEN
     v_tag := public.next_queue_tag(p_tenant, v_weight);
   END IF;
@@ -177,7 +190,17 @@ DECLARE
   v_tag bigint;
   v_stride bigint;
   v_count integer := 0;
+  v_is_paused boolean;
+  v_paused uuid[];
 BEGIN
+  IF EXISTS (SELECT 1 FROM installation_pause) THEN
+    RETURN 0;
+  END IF;
+  -- Asked once and not of each run (run_is_paused): thousands may wait for the end of a pause, and the sweep looks every
+  -- second.
+  SELECT coalesce(bool_or(p.agent_id IS NULL), false),
+         coalesce(array_agg(p.agent_id) FILTER (WHERE p.agent_id IS NOT NULL), '{}')
+    INTO v_is_paused, v_paused FROM pauses p WHERE p.tenant_id = p_tenant;
   SELECT start_room(p_tenant, t.rate_limits), execution_weight(t.rate_limits),
          execution_caps(t.rate_limits)
          - (SELECT count(*) FROM agent_executions e WHERE e.tenant_id = p_tenant AND e.status = 'running')
@@ -192,6 +215,7 @@ BEGIN
     SELECT e.id, e.queued_at FROM agent_executions e
      WHERE e.tenant_id = p_tenant AND e.status = 'queued' AND e.parked
        AND coalesce(e.not_before, now()) <= now()
+       AND (e.mode = 'undo' OR NOT v_is_paused AND e.agent_id <> ALL (v_paused))
        AND (v_starts > 0 OR e.attempt > 0)  -- the hourly limit is on runs, not on their tries
        AND (e.lane IS NULL OR (
              NOT EXISTS (SELECT 1 FROM agent_executions r
@@ -274,6 +298,13 @@ BEGIN
      WHERE x.id = p_execution;
     PERFORM promote_executions(p_tenant);
     RETURN QUERY SELECT 'failed'::text, e.attempt, NULL::jsonb; RETURN;
+  END IF;
+  -- Also one whose worker died: it goes on from its journal once the pause is over.
+  IF run_is_paused(p_tenant, e.agent_id, e.mode) THEN
+    UPDATE agent_executions x SET status = 'queued', parked = true, heartbeat_at = NULL, crashes = v_crashes
+     WHERE x.id = p_execution;
+    PERFORM promote_executions(p_tenant);
+    RETURN QUERY SELECT 'parked'::text, e.attempt, NULL::jsonb; RETURN;
   END IF;
   IF e.status = 'queued' AND (
        (e.lane IS NOT NULL AND EXISTS (SELECT 1 FROM agent_executions r WHERE r.tenant_id = p_tenant
@@ -496,6 +527,27 @@ LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $
      ORDER BY x.tenant_id COLLATE "C", x.id FOR NO KEY UPDATE OF x)  -- as the workers sort what they send together
   UPDATE public.agent_executions x SET heartbeat_at = clock_timestamp() FROM mine WHERE x.id = mine.id
   RETURNING x.id
+$$;
+
+-- A worker says that it lives, and how much it has to do; what people see of it, while its runs live by their own
+-- heartbeats. Whoever was silent for a day is forgotten.
+CREATE FUNCTION show_worker(p_worker text, p_slots integer, p_running integer) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+BEGIN
+  PERFORM public.demand_process('worker');
+  INSERT INTO public.workers AS w (worker_id, slots, running) VALUES (p_worker, p_slots, p_running)
+  ON CONFLICT (worker_id) DO UPDATE SET slots = excluded.slots, running = excluded.running, seen_at = clock_timestamp();
+  DELETE FROM public.workers w WHERE w.seen_at < clock_timestamp() - interval '1 day';
+END
+$$;
+
+-- A worker that stops says so, and is seen no more.
+CREATE FUNCTION forget_worker(p_worker text) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+BEGIN
+  PERFORM public.demand_process('worker');
+  DELETE FROM public.workers w WHERE w.worker_id = p_worker;
+END
 $$;
 
 -- How many runs of all tenants wait: handed over to PgQueuer, and parked. For the metrics of API and workers.

@@ -210,6 +210,21 @@ class ExecutionStarts(TenantModel, Base):
         return f"<ExecutionStarts(minute={self.minute}, starts={self.starts})>"
 
 
+class Worker(Base):
+    """A worker process as it showed itself last (``show_worker``); no tenant's, and bound to no run."""
+
+    __tablename__ = "workers"
+
+    worker_id: Mapped[str] = mapped_column(String(100), primary_key=True)
+    slots: Mapped[int] = mapped_column(Integer)
+    running: Mapped[int] = mapped_column(Integer)
+    started_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
+    seen_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
+
+    def __repr__(self) -> str:
+        return f"<Worker(worker_id={self.worker_id}, running={self.running}/{self.slots})>"
+
+
 class ExecutionStep(TenantModel, Base):
     """One effect of a run: a model call, a tool call, a write. Written ``started`` before the effect and
     ``finished`` after it; what people see as the trace is what recovery reads as the journal.
@@ -259,4 +274,4 @@ class ExecutionStep(TenantModel, Base):
         return f"<ExecutionStep(execution_id={self.execution_id}, step_key={self.step_key}, state={self.state})>"
 
 
-__all__ = ["MAX_ATTEMPTS", "AgentExecution", "ExecutionStarts", "ExecutionStep"]
+__all__ = ["MAX_ATTEMPTS", "AgentExecution", "ExecutionStarts", "ExecutionStep", "Worker"]

@@ -1,7 +1,7 @@
 """The worker loop: takes execution ids from PgQueuer, runs those that may start, keeps its claims alive.
 
-Four tasks run side by side: PgQueuer's queue manager (restarted when the database comes back), the
-heartbeat, the sweeper, and one task per run. Truth stays in ``agent_executions``.
+Side by side run PgQueuer's queue manager (restarted when the database comes back), the heartbeat, the
+sweeper, what shows people that the worker lives, and one task per run. Truth stays in ``agent_executions``.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from deskhand.engine.claims import (
     sweep,
 )
 from deskhand.engine.lease import Lease, boot_clock
+from deskhand.engine.presence import SHOW_SECONDS, forget_worker, show_worker
 from deskhand.engine.queue import ENTRYPOINT, POLL, Transport, Waker, decode_job
 from deskhand.engine.retry import decide
 from deskhand.engine.statements import RunStatements
@@ -118,9 +119,11 @@ class Runner:
             beat = again(self._beat, pause=self._stale_after / 4, event="heartbeat_failed")
             group.create_task(beat, name="heartbeat")
             group.create_task(again(self._sweep, pause=SWEEP_SECONDS, event="sweep_failed"), name="sweeper")
+            group.create_task(again(self._show, pause=SHOW_SECONDS, event="worker_not_shown"), name="shown")
             group.create_task(self._drain_guard(), name="drain-guard")
             await self._consume()
             self._over.set()
+        await self._leave()
         log.info("worker_stopped", worker_id=self.worker_id)
 
     # -- taking work -------------------------------------------------------------------------
@@ -270,6 +273,18 @@ class Runner:
         if await sweep(self._pool, stale_after=self._stale_after):
             self._waker.wake()
         return SWEEP_SECONDS
+
+    async def _show(self) -> float:
+        await show_worker(self._pool, worker_id=self.worker_id, slots=self._concurrency, running=len(self._runs))
+        return SHOW_SECONDS
+
+    async def _leave(self) -> None:
+        try:
+            await forget_worker(self._pool, worker_id=self.worker_id)
+        except DATABASE_ERRORS as error:
+            let_cancellation_pass()
+            # Seen as silent then, and forgotten after a day; the worker must not wait for the database to stop.
+            log.warning("worker_not_forgotten", error=str(error) or type(error).__name__)
 
     async def _drain_guard(self) -> None:
         await self._stop.wait()

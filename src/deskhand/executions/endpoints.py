@@ -25,6 +25,7 @@ from deskhand.executions.schemas import (
     ExecutionFilters,
     ExecutionQuery,
     ExecutionSummary,
+    FailureKind,
     StatusCounts,
     StepView,
 )
@@ -53,6 +54,12 @@ async def count_executions(
 ) -> StatusCounts:
     """Count executions by status; the filters' own states are left aside."""
     return await service.count_by_status(session, filters)
+
+
+@router.get("/failures", operation_id="list_failure_kinds", responses=problem_responses(InvalidInputError))
+async def list_failure_kinds(_viewer: Viewer, session: TenantSession) -> list[FailureKind]:
+    """List what failed runs that nobody dismissed failed with. `error_code` then retries or dismisses all of a kind."""
+    return await service.failure_kinds(session)
 
 
 @router.get(

@@ -23,7 +23,7 @@ from sqlalchemy import (
     select,
     tuple_,
 )
-from sqlalchemy.dialects.postgresql import JSONPATH
+from sqlalchemy.dialects.postgresql import JSONPATH, aggregate_order_by
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from deskhand.agents.models import Agent, AgentTrigger, AgentVersion
@@ -122,6 +122,8 @@ def _conditions(filters: ExecutionFilters) -> list[Condition]:
         conditions.append(e.queued_at >= filters.since)
     if filters.mode:
         conditions.append(e.mode == filters.mode)
+    if filters.error_code:
+        conditions.append(e.error_code == filters.error_code)
     if filters.degraded is not None:
         conditions.append(func.coalesce(e.output_result.contains({"degraded": True}), False) == filters.degraded)
     if filters.needs_attention:
@@ -263,7 +265,7 @@ async def _lock_matching(
     session: AsyncSession, wanted: BulkRetry | BulkDismiss, conditions: Sequence[Condition]
 ) -> Sequence[AgentExecution]:
     e = AgentExecution
-    filters = ExecutionFilters(agent_id=wanted.agent_id, ticket_ref=wanted.ticket_ref, since=wanted.since)
+    filters = ExecutionFilters(**wanted.model_dump(include={"agent_id", "ticket_ref", "since", "error_code"}))
     statement = (
         select(e)
         .where(*conditions, *_conditions(filters))
@@ -273,8 +275,6 @@ async def _lock_matching(
         # A row that a worker or another request holds is about to change: to wait for it would hold up all the others.
         .with_for_update(skip_locked=True)
     )
-    if wanted.error_code:
-        statement = statement.where(e.error_code == wanted.error_code)
     return (await session.execute(statement)).scalars().all()
 
 
@@ -282,6 +282,29 @@ async def count_matching(session: AsyncSession, filters: ExecutionFilters) -> in
     """How many executions match, states included."""
     statement = select(func.count()).select_from(AgentExecution).where(*_conditions(filters))
     return (await session.execute(statement)).scalar_one()
+
+
+async def failure_kinds(session: AsyncSession, *, limit: int) -> Sequence[RowMapping]:
+    """Failed runs that nobody dismissed, by what they failed with, the most first."""
+    e = AgentExecution
+    runs = func.count().label("runs")
+    # The newest message stands for its kind: what was wrong last is what is to be mended.
+    newest = func.array_agg(aggregate_order_by(e.error_message, e.completed_at.desc()))[1]
+    statement = (
+        select(
+            e.error_code,
+            runs,
+            func.count(e.agent_id.distinct()).label("agents"),
+            func.min(e.completed_at).label("first_at"),
+            func.max(e.completed_at).label("last_at"),
+            func.left(newest, 300).label("example"),
+        )
+        .where(e.status == ExecutionStatus.FAILED, e.dismissed_at.is_(None))
+        .group_by(e.error_code)
+        .order_by(runs.desc(), e.error_code)
+        .limit(limit)
+    )
+    return (await session.execute(statement)).mappings().all()
 
 
 async def list_replays(session: AsyncSession, execution_id: UUID) -> Sequence[RowMapping]:

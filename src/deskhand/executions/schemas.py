@@ -28,6 +28,7 @@ class ExecutionFilters(BaseModel):
     mode: Literal["live", "dry_run", "undo"] | None = Field(
         None, description="Only runs that write, only dry ones (a try, or a replay that writes nothing), or only undos."
     )
+    error_code: StorableText | None = Field(None, max_length=50, description="What they failed with, exactly.")
     degraded: QueryFlag | None = Field(
         None, description="Only runs whose note was, or was not, made without the model."
     )
@@ -301,6 +302,17 @@ class StatusCounts(BaseModel):
         return self.queued + self.running + self.waiting + self.completed + self.failed + self.cancelled
 
 
+class FailureKind(BaseModel):
+    """Failed runs that nobody dismissed and that failed with the same."""
+
+    error_code: str | None = Field(description="What to retry or dismiss them by.")
+    runs: int
+    agents: int = Field(description="How many agents have one.")
+    first_at: datetime | None = Field(description="When the oldest of them failed.")
+    last_at: datetime | None
+    example: str | None = Field(description="What the newest of them says, cut short.")
+
+
 class AgentChoice(BaseModel):
     """An agent to filter by."""
 
@@ -359,6 +371,7 @@ __all__ = [
     "ExecutionFilters",
     "ExecutionQuery",
     "ExecutionSummary",
+    "FailureKind",
     "LeftOut",
     "NoteSource",
     "NoteView",

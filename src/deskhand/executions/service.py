@@ -43,6 +43,7 @@ from deskhand.executions.schemas import (
     ExecutionDetail,
     ExecutionFilters,
     ExecutionSummary,
+    FailureKind,
     LeftOut,
     NoteSource,
     NoteView,
@@ -54,6 +55,8 @@ from deskhand.executions.schemas import (
 from deskhand.executions.waits import find_wait
 from deskhand.kit.db.session import database_now
 from deskhand.kit.page import Page, cut_page, decode_cursor
+
+FAILURE_KINDS = 50
 
 
 async def list_executions(
@@ -245,6 +248,12 @@ async def dismiss_matching(session: AsyncSession, wanted: BulkDismiss, *, princi
 async def count_matching(session: AsyncSession, filters: ExecutionFilters) -> int:
     """How many executions match, their states included."""
     return await repository.count_matching(session, filters)
+
+
+async def failure_kinds(session: AsyncSession) -> list[FailureKind]:
+    """What the failed runs that nobody dismissed failed with, the most frequent first."""
+    rows = await repository.failure_kinds(session, limit=FAILURE_KINDS)
+    return [FailureKind.model_validate({**dict(row), "example": redact(row["example"])}) for row in rows]
 
 
 async def dismiss_execution(session: AsyncSession, execution_id: UUID, *, principal: Principal) -> ExecutionSummary:

@@ -6,11 +6,15 @@
 --
 -- How to change a function: docs/howto/change-a-sql-function.md.
 
--- Seconds until the next instant of any schedule; negative if it is due, NULL if there is none.
+-- Seconds until the next instant of any schedule; negative if it is due, NULL if there is none. Those whose agents
+-- are paused do not count, or workers would look for them without a rest.
 CREATE FUNCTION schedule_delay() RETURNS double precision
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
-  SELECT extract(epoch FROM min(g.next_fire_at) - now())::double precision FROM public.agent_triggers g
+  SELECT extract(epoch FROM g.next_fire_at - now())::double precision FROM public.agent_triggers g
    WHERE public.demand_process('worker') AND g.next_fire_at IS NOT NULL AND NOT g.is_paused
+     AND NOT EXISTS (SELECT 1 FROM public.installation_pause)
+     AND NOT public.run_is_paused(g.tenant_id, g.agent_id, 'live')
+   ORDER BY g.next_fire_at LIMIT 1
 $$;
 
 -- Takes due triggers, oldest first, for the length of the caller's transaction; what another one holds is
@@ -32,6 +36,8 @@ BEGIN
     JOIN public.agents a ON a.tenant_id = g.tenant_id AND a.id = g.agent_id
     JOIN public.tenant_configs t ON t.tenant_id = g.tenant_id
    WHERE g.next_fire_at <= now() AND NOT g.is_paused AND g.trigger_type = 'schedule'
+     -- Left as they are: once the pause is over, its times are missed ones, and the trigger's policy decides.
+     AND NOT public.run_is_paused(g.tenant_id, g.agent_id, 'live')
    ORDER BY g.next_fire_at
    LIMIT p_limit
      FOR NO KEY UPDATE OF g SKIP LOCKED

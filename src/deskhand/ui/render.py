@@ -89,15 +89,17 @@ def render(request: Request, template: str, *, status_code: int = 200, **context
     """Answer with a page.
 
     Args:
-        request: The request; the template sees its path and, for forms, ``csrf_token``.
+        request: The request; the template sees its path, for forms ``csrf_token``, and ``standing_pauses``, which the
+            guards found.
         template: ``<folder>/<file>``.
         status_code: HTTP status of the answer.
         context: Values for the template.
     """
-    html = (
-        environment()
-        .get_template(template)
-        .render(request=request, path=request.url.path, csrf_token=csrf_token(request), **context)
-    )
+    always = {
+        "path": request.url.path,
+        "csrf_token": csrf_token(request),
+        "standing_pauses": getattr(request.state, "pauses", ()),
+    }
+    html = environment().get_template(template).render(request=request, **always, **context)
     # Vary, because htmx asks the same address for a part of the page, and going back must not show the part alone.
     return HTMLResponse(html, status_code=status_code, headers={**SECURITY_HEADERS, "Vary": "HX-Request, Cookie"})

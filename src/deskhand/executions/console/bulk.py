@@ -17,6 +17,7 @@ from deskhand.engine.status import ExecutionStatus
 from deskhand.executions import service
 from deskhand.executions.console.filters import PERIODS, with_query
 from deskhand.executions.schemas import BULK_LIMIT, BulkDismiss, BulkRetry, ExecutionFilters
+from deskhand.kit.schema import StorableText
 from deskhand.ui.render import render
 from deskhand.ui.routing import PageRoute
 
@@ -32,6 +33,7 @@ class _Wanted(BaseModel):
     agent: UUID | None = None
     ticket: str = Field("", max_length=100)
     period: str = ""
+    error: StorableText = Field("", max_length=50)
 
     @field_validator("agent", mode="before")
     @classmethod
@@ -45,6 +47,7 @@ class _Wanted(BaseModel):
             agent_id=self.agent,
             ticket_ref=self.ticket.strip() or None,
             since=since,
+            error_code=self.error or None,
         )
 
 
@@ -96,6 +99,7 @@ async def act(
         "agent_id": confirmed.agent,
         "ticket_ref": confirmed.ticket.strip() or None,
         "since": confirmed.since,
+        "error_code": confirmed.error or None,
         "limit": confirmed.number,
     }
     if confirmed.verb == "dismiss":
@@ -110,5 +114,6 @@ def _back(wanted: _Wanted, **told: int) -> Response:
 
 
 def _list_address(wanted: _Wanted, **told: int) -> str:
-    values = {"status": "attention", "agent": wanted.agent, "ticket": wanted.ticket, "period": wanted.period, **told}
+    narrowed = {"agent": wanted.agent, "ticket": wanted.ticket, "period": wanted.period, "error": wanted.error}
+    values = {"status": "attention", **narrowed, **told}
     return with_query("/executions", values)

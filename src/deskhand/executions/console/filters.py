@@ -27,6 +27,7 @@ class ListForm(BaseModel):
     agent: UUID | None = None
     ticket: StorableText = Field("", max_length=100)
     period: str = ""
+    error: StorableText = Field("", max_length=50, description="The code of what runs failed with.")
     cursor: str | None = Field(None, max_length=500)
     seen: str = Field("", max_length=64)
     retried: int | None = Field(None, ge=0, description="What a bulk retry did, to be told once.")
@@ -47,6 +48,7 @@ class ListForm(BaseModel):
             agent_id=self.agent,
             ticket_ref=self.ticket.strip() or None,
             since=now - period[1] if period else None,
+            error_code=self.error or None,
         )
 
     def address(self, **changes: str | None) -> str:
@@ -56,13 +58,15 @@ class ListForm(BaseModel):
             "agent": self.agent,
             "ticket": self.ticket,
             "period": self.period,
+            "error": self.error,
             **changes,
         }
         return with_query("/executions", values)
 
     def bulk_address(self, verb: str) -> str:
         """Where everything that this list shows is retried or dismissed, after a question."""
-        values = {"verb": verb, "agent": self.agent, "ticket": self.ticket, "period": self.period}
+        narrowed = {"agent": self.agent, "ticket": self.ticket, "period": self.period, "error": self.error}
+        values = {"verb": verb, **narrowed}
         return with_query("/executions/bulk", values)
 
 

@@ -56,6 +56,15 @@
     announced = text;
   };
 
+  // Nobody looks at a page that is hidden: it asks for nothing, and is current again at the first look.
+  document.addEventListener("htmx:beforeRequest", (event) => {
+    if (document.hidden && event.target.matches("[data-rests]")) event.preventDefault();
+  });
+  document.addEventListener("visibilitychange", () => {
+    if (document.hidden) return;
+    for (const part of document.querySelectorAll("[data-rests]")) htmx.trigger(part, "look");
+  });
+
   document.addEventListener("htmx:afterRequest", (event) => {
     const answered = event.detail.xhr && event.detail.xhr.status > 0;
     setConnection(!answered || event.detail.xhr.status >= 500);
