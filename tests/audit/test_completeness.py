@@ -34,6 +34,7 @@ from tests.support.pauses import new_pause, standing_pause
 from tests.support.people import PASSWORD, account, browser, platform_person, token_of
 from tests.support.preferences import SETTINGS_FORMS
 from tests.support.second_desk import DESK_FORMS
+from tests.support.shelf import solved_ticket, written_article
 from tests.support.verdicts import judged_note
 
 from deskhand.access.models import User
@@ -44,7 +45,6 @@ from deskhand.audit.models import AuditLog
 from deskhand.connectors.models import ToolSource
 from deskhand.kit.db.companies import EVERY_COMPANY
 from deskhand.kit.db.session import Database
-from deskhand.knowledge.models import KnowledgeArticle, TicketHistory
 from deskhand.knowledge.upkeep.models import KnowledgeJob
 from deskhand.ui.csrf import SESSION_COOKIE, csrf_token_of
 
@@ -195,21 +195,6 @@ class World:
             (await session.get_one(KnowledgeJob, UUID(ids["job_id"]))).state = "paused"
         return ids
 
-    async def article(self) -> dict[str, str]:
-        async with self.api.db.tenant_session("acme", companies=EVERY_COMPANY) as session:
-            name = f"KB-{next(self.tickets)}"
-            article = KnowledgeArticle(tenant_id="acme", article_id=name, title="Printers", body="Open the lid.")
-            session.add(article)
-            await session.flush()
-            return {"article_id": str(article.id)}
-
-    async def solved(self) -> dict[str, str]:
-        async with self.api.db.tenant_session("acme", companies=EVERY_COMPANY) as session:
-            solved = TicketHistory(tenant_id="acme", ticket_id=str(next(self.tickets)), description="It jams.")
-            session.add(solved)
-            await session.flush()
-            return {"solved_id": str(solved.id)}
-
     async def key_signed_in(self) -> dict[str, str]:
         self.clients["session"] = await self.api.client(Accept="text/html")
         answer = await self.clients["session"].post("/login", data={"api_key": await self.console.key()})
@@ -317,10 +302,10 @@ STEPS = {
         ("article.create",), lambda _: {"article_id": "KB-2", "title": "Scanners", "body": "Close the lid."}
     ),
     "POST /knowledge/articles/{article_id}/edit": Step(
-        ("article.update",), lambda _: {"title": "Printers jam", "body": "Open it."}, prepare=World.article
+        ("article.update",), lambda _: {"title": "Printers jam", "body": "Open it."}, prepare=written_article
     ),
-    "POST /knowledge/articles/{article_id}/remove": Step(("article.delete",), prepare=World.article),
-    "POST /knowledge/history/{solved_id}/remove": Step(("solved_ticket.delete",), prepare=World.solved),
+    "POST /knowledge/articles/{article_id}/remove": Step(("article.delete",), prepare=written_article),
+    "POST /knowledge/history/{solved_id}/remove": Step(("solved_ticket.delete",), prepare=solved_ticket),
     "POST /knowledge/imports": Step(("knowledge_job.start",), lambda _: {"kind": "reconcile"}),
     "POST /knowledge/imports/{job_id}/pause": Step(("knowledge_job.pause",), prepare=World.job),
     "POST /knowledge/imports/{job_id}/resume": Step(("knowledge_job.resume",), prepare=World.paused_job),
@@ -328,10 +313,10 @@ STEPS = {
         ("article.create",), lambda _: {"article_id": "KB-1", "title": "Printers", "body": "Open the lid."}
     ),
     "PATCH /api/v1/knowledge/articles/{article_id}": Step(
-        ("article.update",), lambda _: {"title": "Other"}, prepare=World.article
+        ("article.update",), lambda _: {"title": "Other"}, prepare=written_article
     ),
-    "DELETE /api/v1/knowledge/articles/{article_id}": Step(("article.delete",), prepare=World.article),
-    "DELETE /api/v1/knowledge/history/{solved_id}": Step(("solved_ticket.delete",), prepare=World.solved),
+    "DELETE /api/v1/knowledge/articles/{article_id}": Step(("article.delete",), prepare=written_article),
+    "DELETE /api/v1/knowledge/history/{solved_id}": Step(("solved_ticket.delete",), prepare=solved_ticket),
     "POST /api/v1/knowledge/jobs": Step(("knowledge_job.start",)),
     "POST /api/v1/knowledge/jobs/{job_id}/pause": Step(("knowledge_job.pause",), prepare=World.job),
     "POST /api/v1/knowledge/jobs/{job_id}/resume": Step(("knowledge_job.resume",), prepare=World.paused_job),

@@ -59,7 +59,7 @@ async def test_what_is_paused_is_not_paused_again_and_both_sides_have_their_own(
     for client, wanted in ((acme, {}), (acme, {"agent_id": agent["id"]}), (platform, {"tenant_id": "acme"})):
         await begun(client, **wanted)
         again = await client.post("/api/v1/pauses", json={**WHY, **wanted})
-        assert (again.status_code, again.json()["type"].rsplit("/", 1)[-1]) == (409, "conflict")
+        assert (again.status_code, again.json()["type"].rsplit(":", 1)[-1]) == (409, "conflict")
     await begun(platform)
     assert (await platform.post("/api/v1/pauses", json=WHY)).status_code == 409
     assert len(await listed(acme)) == 4
