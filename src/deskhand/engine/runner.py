@@ -46,6 +46,7 @@ from deskhand.kit.telemetry import Telemetry
 log = structlog.get_logger(__name__)
 
 SWEEP_SECONDS = 1.0
+LEAVE_SECONDS = 2.0
 
 Execute = Callable[[RunningExecution, Lease], Coroutine[None, None, Ending]]
 
@@ -280,7 +281,7 @@ class Runner:
 
     async def _leave(self) -> None:
         try:
-            await forget_worker(self._pool, worker_id=self.worker_id)
+            await asyncio.wait_for(forget_worker(self._pool, worker_id=self.worker_id), timeout=LEAVE_SECONDS)
         except DATABASE_ERRORS as error:
             let_cancellation_pass()
             # Seen as silent then, and forgotten after a day; the worker must not wait for the database to stop.
