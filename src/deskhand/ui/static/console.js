@@ -84,6 +84,8 @@
     }
   });
 
+  // A narrow screen shows a part of the entries; the one of this page is to be among them.
+  document.querySelector(".topbar nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
   announce();
   setInterval(tick, 1000);
 })();
