@@ -75,10 +75,13 @@ async def begin(
     request: Request,
     viewer: Caretaker,
     session: CaretakerSession,
-    wanted: Annotated[PauseForm, Form()],
     *,
+    reason: Annotated[str, Form(max_length=2000)] = "",
+    agent_id: Annotated[UUID | None, Form()] = None,
+    tenant_id: Annotated[str | None, Form(max_length=100)] = None,
     _safe: SafeForm,
 ) -> Response:
+    wanted = PauseForm(reason=reason, agent_id=agent_id, tenant_id=tenant_id)
     try:
         new = NewPause(**wanted.model_dump())
         await pauses.begin_pause(session, new, tenant_id=viewer.tenant_id, actor=viewer.actor)
