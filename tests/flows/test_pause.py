@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import httpx2
 import pytest
 from tests.support.product import Customer, Product, until
 
@@ -10,7 +11,7 @@ from deskhand.engine.claims import sweep
 REASON = "The desk moves to another building."
 
 
-async def begin(product: Product, customer: Customer, what: str) -> tuple[object, str]:
+async def begin(product: Product, customer: Customer, what: str) -> tuple[httpx2.AsyncClient, str]:
     """Pause; whoever may end it, and the pause."""
     caller = await product.platform() if what == "everything" else customer.client
     of_agent = {"agent_id": customer.agent_id} if what == "agent" else {}

@@ -58,10 +58,11 @@ async def add_installation_pause(session: AsyncSession, values: dict[str, Any]) 
 
 async def delete_pause(session: AsyncSession, pause_id: UUID) -> bool:
     """Take one away, of an agent, a tenant or everything; False if another has meanwhile."""
-    for model in (Pause, InstallationPause):
-        if (await session.execute(delete(model).where(model.id == pause_id).returning(model.id))).scalar_one_or_none():
-            return True
-    return False
+    of_a_tenant = delete(Pause).where(Pause.id == pause_id).returning(Pause.id)
+    if (await session.execute(of_a_tenant)).scalar_one_or_none() is not None:
+        return True
+    whole = delete(InstallationPause).where(InstallationPause.id == pause_id).returning(InstallationPause.id)
+    return (await session.execute(whole)).scalar_one_or_none() is not None
 
 
 async def has_agent(session: AsyncSession, agent_id: UUID) -> bool:

@@ -101,8 +101,17 @@ async def _of_everything(session: AsyncSession) -> list[PauseView]:
     row = await repository.find_installation_pause(session)
     if row is None:
         return []
-    facts = {"id": row.id, "reason": row.reason, "paused_by": row.paused_by, "paused_at": row.paused_at}
-    return [PauseView(scope="everything", tenant_id=None, by_platform=True, **facts)]
+    return [
+        PauseView(
+            id=row.id,
+            scope="everything",
+            tenant_id=None,
+            by_platform=True,
+            reason=row.reason,
+            paused_by=row.paused_by,
+            paused_at=row.paused_at,
+        )
+    ]
 
 
 async def _get(session: AsyncSession, pause_id: UUID, tenant_id: str | None) -> PauseView:
