@@ -72,6 +72,8 @@ async def test_of_two_that_begin_or_end_the_same_pause_one_does(api: Api) -> Non
         assert await session.scalar(select(func.count()).select_from(InstallationPause)) == 1
         stored = await repository.find_installation_pause(session)
         assert repr(stored).startswith(f"<InstallationPause(id={whole['id']}")
+        ends = [await repository.delete_installation_pause(session, whole["id"]) for _ in range(2)]
+        assert ends == [True, False]
 
 
 async def test_a_pause_begins_lasts_and_ends(api: Api) -> None:

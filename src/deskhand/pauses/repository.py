@@ -57,12 +57,15 @@ async def add_installation_pause(session: AsyncSession, values: dict[str, Any]) 
 
 
 async def delete_pause(session: AsyncSession, pause_id: UUID) -> bool:
-    """Take one away, of an agent, a tenant or everything; False if another has meanwhile."""
-    of_a_tenant = delete(Pause).where(Pause.id == pause_id).returning(Pause.id)
-    if (await session.execute(of_a_tenant)).scalar_one_or_none() is not None:
-        return True
-    whole = delete(InstallationPause).where(InstallationPause.id == pause_id).returning(InstallationPause.id)
-    return (await session.execute(whole)).scalar_one_or_none() is not None
+    """Take one away, of an agent or a tenant; False if another has meanwhile."""
+    gone = delete(Pause).where(Pause.id == pause_id).returning(Pause.id)
+    return (await session.execute(gone)).scalar_one_or_none() is not None
+
+
+async def delete_installation_pause(session: AsyncSession, pause_id: UUID) -> bool:
+    """Take the pause of everything away, in a platform session; False if another has meanwhile."""
+    gone = delete(InstallationPause).where(InstallationPause.id == pause_id).returning(InstallationPause.id)
+    return (await session.execute(gone)).scalar_one_or_none() is not None
 
 
 async def has_agent(session: AsyncSession, agent_id: UUID) -> bool:

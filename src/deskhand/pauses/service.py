@@ -69,7 +69,8 @@ async def end_pause(session: AsyncSession, pause_id: UUID, *, tenant_id: str | N
     pause = await _get(session, pause_id, tenant_id)
     if pause.by_platform and tenant_id is not None:
         raise ForbiddenError("The platform's administrators began this pause; they alone can end it.")
-    if not await repository.delete_pause(session, pause_id):
+    whole = pause.scope == "everything"
+    if not await (repository.delete_installation_pause if whole else repository.delete_pause)(session, pause_id):
         raise _no_such(pause_id)
     await _record(session, pause, "pause.end", actor, before=_facts(pause))
 
