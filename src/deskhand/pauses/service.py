@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from deskhand.audit import service as audit
 from deskhand.errors import ConflictError, FieldProblem, ForbiddenError, InvalidInputError, NotFoundError
+from deskhand.kit.clock import utc_now
 from deskhand.pauses import repository
 from deskhand.pauses.schemas import NewPause, PauseView
 
@@ -86,8 +87,8 @@ async def _wanted(session: AsyncSession, wanted: NewPause, tenant_id: str | None
         raise NotFoundError(f"There is no agent {wanted.agent_id}.")
     if target is not None and not await repository.has_tenant(session, target):
         raise NotFoundError(f"There is no tenant '{target}'.")
-    # Made here and read again once it is stored, where the database has said when it began.
-    return PauseView.model_construct(
+    # Read again once it is stored, where the database has said when it began.
+    return PauseView(
         id=uuid4(),
         scope="agent" if wanted.agent_id else "tenant" if target else "everything",
         tenant_id=target,
@@ -95,6 +96,7 @@ async def _wanted(session: AsyncSession, wanted: NewPause, tenant_id: str | None
         by_platform=tenant_id is None,
         reason=wanted.reason,
         paused_by=actor[:255],
+        paused_at=utc_now(),
     )
 
 
