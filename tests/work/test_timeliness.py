@@ -143,7 +143,7 @@ async def test_what_is_late_is_not_written_unless_somebody_asks_or_the_tenant_wa
     await product.start_worker()
     now = datetime.now(UTC)
     old, late = await product.desk.file_ticket(), await product.desk.file_ticket()
-    product.desk.simulator.store.tickets[old].created_at = now - timedelta(days=181)
+    product.desk.simulator.store.tickets[old].created_at = now - timedelta(days=731)
 
     async def run(ticket_id: str, name: str, at: datetime) -> dict[str, Any]:
         stamp = str(round(at.timestamp() * 1000))
@@ -152,7 +152,7 @@ async def test_what_is_late_is_not_written_unless_somebody_asks_or_the_tenant_wa
         return await product.ended(customer, answer.json()["execution_id"])
 
     first = await run(old, "old", now)
-    assert first["not_written"] == "The ticket was filed more than 180 days ago; nothing was written."
+    assert first["not_written"] == "The ticket was filed more than 730 days ago; nothing was written."
     second = await run(late, "late", now - timedelta(hours=25))
     assert second["not_written"] == "The event is more than 24 hours old; nothing was written."
     assert product.model.chats == []

@@ -35,7 +35,7 @@ class NoteRules(InputModel):
         " are fewer than 100 solved tickets and articles. An agent's outcome may say otherwise.",
     )
     oldest_ticket_days: int | None = Field(
-        180,
+        730,
         ge=1,
         le=3_650,
         description="Nothing is written on a ticket that was filed longer ago, unless somebody asked for the run; null:"

@@ -150,7 +150,7 @@ async def test_who_saves_what_somebody_else_changed_meanwhile_is_told(api: Api) 
 async def test_the_change_is_on_record_with_what_was_before(api: Api) -> None:
     client = await boss(api)
     await send(client, f"{SETTINGS}/notes", notes__nothing_found="silent", notes__latest_event_hours="24",
-               notes__oldest_ticket_days="180")  # fmt: skip
+               notes__oldest_ticket_days="730")  # fmt: skip
     async with api.db.tenant_session("acme") as session:
         entry = (await session.scalars(select(AuditLog).order_by(AuditLog.sequence.desc()).limit(1))).one()
     assert (entry.operation, entry.details["before"]["enhancement_preferences"]) == ("tenant.update", {})

@@ -65,7 +65,7 @@ NOTES = Section(
             help="Nothing is written on a ticket that was filed longer ago, unless somebody asks for the run. Empty:"
             " however old it is.",
             kind="number",
-            usual=180,
+            usual=730,
             empty_is_null=True,
         ),
         Box(
