@@ -13,7 +13,7 @@ async def test_an_article_is_written_and_found_with_the_keyboard(page: Page) -> 
     for label, words in (("Id", "KB-1"), ("Title", "Printer jams on tray 2")):
         await page.get_by_label(label, exact=False).first.focus()
         await page.keyboard.type(words)
-    await page.get_by_label("Text").fill("1. Open tray 2.\n2. Clean the rollers.")
+    await page.get_by_role("textbox", name="Text").fill("1. Open tray 2.\n2. Clean the rollers.")
     await page.get_by_label("Tags").press("Enter")
     await expect(page).to_have_url(re.compile(r"/knowledge/articles/[0-9a-f-]{36}$"))
     await expect(page.locator(".prose li")).to_have_text(["Open tray 2.", "Clean the rollers."])

@@ -85,7 +85,9 @@
   });
 
   // A narrow screen shows a part of the entries; the one of this page is to be among them.
-  document.querySelector(".topbar nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
+  // Not by scrollIntoView: the first Tab would go on from there, past the link to the content.
+  const here = document.querySelector(".topbar nav [aria-current]"), bar = here?.closest("nav");
+  if (here) bar.scrollLeft += Math.max(0, here.getBoundingClientRect().right - bar.getBoundingClientRect().right);
   announce();
   setInterval(tick, 1000);
 })();
