@@ -8,8 +8,7 @@ from uuid import UUID, uuid4
 
 import pytest
 from tests.support.approvals import waiting_approval
-from tests.support.console import Console, running_console
-from tests.support.logins import open_pool
+from tests.support.console import Console, console_of_two
 
 from deskhand.approvals.models import ApprovalState
 from deskhand.approvals.service import approvals_of_runs
@@ -19,12 +18,8 @@ from deskhand.kit.db.session import Database
 @pytest.fixture
 async def console(clean_db: Database, database_urls, make_tenant) -> AsyncIterator[Console]:
     """A running API with two tenants."""
-    await make_tenant("acme")
-    await make_tenant("globex")
-    pool = await open_pool(database_urls.app_url, min_size=1, max_size=2)
-    async with running_console(clean_db, pool) as running:
+    async with console_of_two(clean_db, database_urls.app_url, make_tenant) as running:
         yield running
-    await pool.close()
 
 
 async def states(console: Console, *runs: UUID, tenant: str = "acme") -> list[str]:

@@ -7,29 +7,14 @@ from collections.abc import AsyncIterator
 import httpx2
 import pytest
 from playwright.async_api import Browser, Page, expect
-from tests.conftest import DatabaseUrls
 from tests.support.agent_pages import agents_page
-from tests.support.api import Api, running_api
+from tests.support.api import Api
 from tests.support.pictures import pictures
-
-from deskhand.kit.db.session import Database
 
 picture = pictures("agents")
 
 PROMPT = "You sort tickets of {{tenant_name}}.\nLook at {{ticket.subject}} first.\nBe short."
 SCRIPT = "<img src=x onerror=window.__ran=1>"
-
-
-@pytest.fixture
-async def api(clean_db: Database, database_urls: DatabaseUrls) -> AsyncIterator[Api]:
-    async with running_api(database_urls.app_url) as running:
-        yield running
-
-
-@pytest.fixture
-async def admin(api: Api) -> httpx2.AsyncClient:
-    """The API of acme's administrator; its desk refuses at once."""
-    return await api.tenant(servicedesk_url="https://127.0.0.1:9")
 
 
 @pytest.fixture

@@ -5,22 +5,12 @@ from __future__ import annotations
 import asyncio
 import re
 import uuid
-from collections.abc import AsyncIterator
 from urllib.parse import urlsplit
 
-import pytest
 from playwright.async_api import Browser, expect
-from tests.conftest import DatabaseUrls
-from tests.support.api import Api, running_api
+from tests.support.api import Api
 
-from deskhand.kit.db.session import Database
 from deskhand.ui.routing import PageRoute
-
-
-@pytest.fixture
-async def api(clean_db: Database, database_urls: DatabaseUrls) -> AsyncIterator[Api]:
-    async with running_api(database_urls.app_url) as running:
-        yield running
 
 
 async def test_the_reference_is_drawn_without_a_foreign_request_or_a_complaint(api: Api, chromium: Browser) -> None:

@@ -2,35 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Any
 from uuid import uuid4
 
 import httpx2
 import pytest
 from sqlalchemy import func, select
-from tests.conftest import DatabaseUrls
-from tests.support.api import Api, running_api
+from tests.support.api import Api
 
 from deskhand.agents.models import Agent
 from deskhand.engine.models import AgentExecution
 from deskhand.executions.trials.endpoints import router
-from deskhand.kit.db.session import Database
 
 EVENT = {"event": "request.created", "request_id": "1042", "subject": "VPN drops"}
 SCHEMA = {"type": "object", "required": ["ticket_id"], "properties": {"ticket_id": {"type": "string"}}}
-
-
-@pytest.fixture
-async def api(clean_db: Database, database_urls: DatabaseUrls) -> AsyncIterator[Api]:
-    async with running_api(database_urls.app_url) as running:
-        yield running
-
-
-@pytest.fixture
-async def admin(api: Api) -> httpx2.AsyncClient:
-    """acme's administrator; its desk refuses at once."""
-    return await api.tenant(servicedesk_url="https://127.0.0.1:9")
 
 
 async def attempt(client: httpx2.AsyncClient, agent: dict[str, Any], **wanted: Any) -> httpx2.Response:

@@ -7,8 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from tests.support.console import Console, running_console
-from tests.support.logins import open_pool
+from tests.support.console import Console, console_of_two
 from tests.support.tickets import DESK, delivery
 
 from deskhand.agents.models import Agent
@@ -20,12 +19,8 @@ from deskhand.kit.db.session import Database
 @pytest.fixture
 async def console(clean_db: Database, database_urls, make_tenant) -> AsyncIterator[Console]:
     """A running API with two tenants."""
-    await make_tenant("acme")
-    await make_tenant("globex")
-    pool = await open_pool(database_urls.app_url, min_size=1, max_size=2)
-    async with running_console(clean_db, pool) as running:
+    async with console_of_two(clean_db, database_urls.app_url, make_tenant) as running:
         yield running
-    await pool.close()
 
 
 async def about(console: Console, *, tenant: str = "acme", limit: int = 10, **columns: Any) -> list[tuple[str, str]]:

@@ -9,8 +9,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from tests.support.console import Console, running_console
-from tests.support.logins import open_pool
+from tests.support.console import Console, console_of_two
 
 from deskhand.agents.models import Agent
 from deskhand.kit.db.session import Database
@@ -22,12 +21,9 @@ MakeRun = Callable[..., Awaitable[UUID]]
 
 @pytest.fixture
 async def console(clean_db: Database, database_urls, make_tenant) -> AsyncIterator[Console]:
-    await make_tenant("acme")
-    await make_tenant("globex")
-    pool = await open_pool(database_urls.app_url, min_size=1, max_size=2)
-    async with running_console(clean_db, pool) as running:
+    """A running API with two tenants."""
+    async with console_of_two(clean_db, database_urls.app_url, make_tenant) as running:
         yield running
-    await pool.close()
 
 
 @pytest.fixture

@@ -8,8 +8,7 @@ from datetime import datetime, timedelta
 
 import pytest
 from tests.conftest import DatabaseUrls, MakeTenant
-from tests.support.console import Console, running_console
-from tests.support.logins import open_pool
+from tests.support.console import Console, console_of_two
 
 from deskhand.kit.db.session import Database
 from deskhand.schedules.models import ScheduleFire
@@ -20,12 +19,8 @@ QUARTERLY = "0 9 1 1,4,7,10 *"  # its next five times are in winter and in summe
 @pytest.fixture
 async def console(clean_db: Database, database_urls: DatabaseUrls, make_tenant: MakeTenant) -> AsyncIterator[Console]:
     """A running API with two tenants."""
-    await make_tenant("acme")
-    await make_tenant("globex")
-    pool = await open_pool(database_urls.app_url, min_size=1, max_size=2)
-    async with running_console(clean_db, pool) as running:
+    async with console_of_two(clean_db, database_urls.app_url, make_tenant) as running:
         yield running
-    await pool.close()
 
 
 async def test_every_schedule_of_the_tenant_with_its_next_and_latest_times(console: Console) -> None:

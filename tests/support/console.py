@@ -6,7 +6,7 @@ import contextlib
 import functools
 import hashlib
 import secrets as random_secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -19,6 +19,7 @@ from cryptography.fernet import Fernet
 from fastapi import APIRouter, FastAPI
 from sqlalchemy import func, select
 from starlette.routing import BaseRoute
+from tests.support.logins import open_pool
 
 from deskhand.access import endpoints as access_endpoints
 from deskhand.access import pages as access_pages
@@ -249,3 +250,16 @@ async def running_console(db: Database, pool: asyncpg.Pool) -> AsyncIterator[Con
         console = Console(url=server.url, db=db, app=app)
         async with console.clients:
             yield console
+
+
+@contextlib.asynccontextmanager
+async def console_of_two(
+    db: Database, app_url: str, make_tenant: Callable[[str], Awaitable[None]]
+) -> AsyncIterator[Console]:
+    """Serve the console of an installation with the tenants acme and globex."""
+    await make_tenant("acme")
+    await make_tenant("globex")
+    pool = await open_pool(app_url, min_size=1, max_size=2)
+    async with running_console(db, pool) as running:
+        yield running
+    await pool.close()

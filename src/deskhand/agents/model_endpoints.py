@@ -35,7 +35,7 @@ def models_page(app: App, *, q: str, order: ModelOrder, limit: int, cursor: str 
     """One page of them.
 
     Raises:
-        InvalidInputError: The cursor is none of this list.
+        NotFoundError: The cursor is none of this list.
     """
     found = offered_models(listed=app.listed_models, q=q, order=order)
     (start,) = decode_cursor(cursor, int) or (0,)

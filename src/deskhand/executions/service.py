@@ -71,7 +71,7 @@ async def list_executions(
         cursor: ``next_cursor`` of the page before.
 
     Raises:
-        InvalidInputError: The cursor is not one of this list.
+        NotFoundError: The cursor is not one of this list.
     """
     after = decode_cursor(cursor, datetime, UUID)
     position = None if after is None else (after[0], after[1])

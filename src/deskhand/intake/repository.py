@@ -228,7 +228,7 @@ async def list_deliveries(
     """Deliveries to the tenant's triggers, newest first.
 
     Raises:
-        InvalidInputError: The cursor is none of this list.
+        NotFoundError: The cursor is none of this list.
     """
     query = select(WebhookDelivery, AgentTrigger.agent_id).join(
         AgentTrigger, AgentTrigger.id == WebhookDelivery.trigger_id

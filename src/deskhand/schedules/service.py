@@ -56,7 +56,7 @@ async def list_schedules(session: AsyncSession, *, limit: int, cursor: str | Non
         cursor: ``next_cursor`` of the page before.
 
     Raises:
-        InvalidInputError: The cursor is not one of this list.
+        NotFoundError: The cursor is not one of this list.
     """
     after = decode_cursor(cursor, str, UUID)
     rows = await repository.list_schedules(

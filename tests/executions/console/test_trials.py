@@ -3,37 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID, uuid4
 
 import httpx2
-import pytest
 from sqlalchemy import update
-from tests.conftest import DatabaseUrls
-from tests.support.api import Api, running_api
+from tests.support.api import Api
 from tests.support.console import Console
 from tests.support.people import account, browser, form
 
 from deskhand.agents.models import Agent
 from deskhand.kit.db.companies import EVERY_COMPANY
-from deskhand.kit.db.session import Database
 from deskhand.knowledge.models import TicketHistory
 
 EVENT = '{"event": "request.created", "request_id": "1042", "subject": "VPN drops"}'
 SCHEDULE = {"trigger_type": "schedule", "schedule_cron": "0 9 * * 1", "schedule_timezone": "Europe/Berlin"}
-
-
-@pytest.fixture
-async def api(clean_db: Database, database_urls: DatabaseUrls) -> AsyncIterator[Api]:
-    async with running_api(database_urls.app_url) as running:
-        yield running
-
-
-@pytest.fixture
-async def admin(api: Api) -> httpx2.AsyncClient:
-    """The API of acme's administrator; its desk refuses at once."""
-    return await api.tenant(servicedesk_url="https://127.0.0.1:9")
 
 
 async def person(api: Api, role: str = "tenant_admin") -> httpx2.AsyncClient:
