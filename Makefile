@@ -79,6 +79,15 @@ sbom: env-dev ## List the parts of the product (CycloneDX, dist/sbom.json)
 	@mkdir -p dist
 	$(BIN)/cyclonedx-py requirements --output-reproducible --of JSON -o dist/sbom.json requirements.lock
 
+# Built by the lock's hatchling, which has a hash, and not by one fetched for the occasion. The date of the commit is in
+# it, so that whoever builds the same commit gets the same bytes.
+.PHONY: package
+package: sbom ## Build the wheel and the source archive, check them, list parts and licences (dist/)
+	rm -f dist/deskhand-*
+	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(BIN)/python -m build --no-isolation --outdir dist .
+	$(BIN)/twine check --strict dist/deskhand-*
+	$(BIN)/python tools/lint/supply.py dist/sbom.json --licences dist/licences.md
+
 .PHONY: fuzz
 fuzz: env-dev ## Let the fuzzer call the whole API as each of five roles for SECONDS_EACH (300; ARGS="-k viewer": one role)
 	@tools/ci-setup.sh

@@ -11,6 +11,8 @@ compile() {
   .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header "$@"
 }
 compile pyproject.toml --extra embedded --group build -o "$into/requirements.lock" "$@"
+# What an image of the server holds: no embedded PostgreSQL, no model; in the same versions.
+compile pyproject.toml --extra search --constraint "$into/requirements.lock" --no-annotate -o "$into/requirements-server.lock" "$@"
 compile pyproject.toml --all-extras --group build --group dev -o "$into/requirements-dev.lock" "$@"
 # Without the product; what both stacks use, they use in the same version. (An annotation would name the folder.)
 compile --group benchmarks --no-annotate --constraint "$into/requirements-dev.lock" -o "$into/requirements-benchmarks.lock" "$@"

@@ -67,7 +67,8 @@ def part(
     def prepare() -> Start:
         variables, address = health()
         return Start(
-            command=[sys.executable, "-m", "deskhand.cli", *arguments],
+            # -P: in the folder that somebody starts us in, a file may have the name of a library's module.
+            command=[sys.executable, "-P", "-m", "deskhand.cli", *arguments],
             environment={**environment, **variables, **CHILD_VARIABLES},
             health=address,
         )

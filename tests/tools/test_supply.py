@@ -85,3 +85,25 @@ def test_an_audit_without_an_advisory_service_fails(root: Path, tmp_path: Path) 
         pytest.skip("this machine does not allow namespaces to an ordinary user")
     assert answer.returncode != 0
     assert "No known vulnerabilities" not in answer.stdout + answer.stderr
+
+
+def test_the_report_has_each_licence_and_its_text(supply: ModuleType, root: Path, tmp_path: Path) -> None:
+    report = tmp_path / "licences.md"
+    assert supply.main(["--licences", str(report)]) == 0
+    text = report.read_text()
+    rows = [line for line in text.splitlines() if line.startswith("| ")][1:]
+    names = [row.split(" | ")[0].removeprefix("| ") for row in rows[1:]]
+    locked = supply.pins((root / "requirements.lock").read_text())
+    assert names == sorted(name for name, _ in locked)
+    assert "| fastapi |" in text
+    assert "## asyncpg: LICENSE" in text
+    assert "Apache License" in text[text.index("## asyncpg: LICENSE") :]
+
+
+def test_the_report_says_of_what_it_was_read(supply: ModuleType) -> None:
+    lines = [*supply.licence_report([("jinja2", "0.0.1"), ("pywin32", "312")])]
+    assert any(
+        line.startswith("| jinja2 | 0.0.1 | BSD License (read from 3.") or "BSD-3-Clause (read from" in line
+        for line in lines
+    )
+    assert "| pywin32 | 312 | not for this platform, and so not read |" in lines

@@ -1,12 +1,14 @@
-"""What the product is made of: python tools/lint/supply.py [SBOM.json]
+"""What the product is made of: python tools/lint/supply.py [SBOM.json] [--licences REPORT.md]
 
 Three rules. Every package of every lock file is pinned to one version and has a hash. Every package the product
 installs (``requirements.lock``) has a licence that lets anyone use, change and pass on what is built with it. The list
-of parts (SBOM, CycloneDX, written by ``make sbom``) names exactly the packages of the lock.
+of parts (SBOM, CycloneDX, written by ``make sbom``) names exactly the packages of the lock. The report has each one's
+licence and its whole text, which whoever passes the parts on in an image has to pass on with them.
 """
 
 from __future__ import annotations
 
+import argparse
 import importlib.metadata
 import json
 import re
@@ -23,6 +25,7 @@ WEAK_COPYLEFT = frozenset({"pathspec"})
 """MPL-2.0: changes to their own files stay open; what is built with them is free."""
 STRONG = re.compile(r"(?i)\b(A?GPL|LGPL|SSPL|BUSL|Commons Clause|Proprietary|Commercial)\b")
 
+LICENCE_FILE = re.compile(r"(?i)\.dist-info/(licen[cs]es?/.*|(licen[cs]e|copying|notice|authors)[^/]*)$")
 
 Package = tuple[str, str]
 """Canonical name and version; a universal lock pins some packages twice, for older and newer Pythons."""
@@ -97,7 +100,37 @@ def parts_faults(sbom: Mapping[str, object], locked: Collection[Package]) -> Ite
         yield f"the SBOM lists {name} {version}, which the lock does not"
 
 
+def licence_report(packages: Collection[Package]) -> Iterator[str]:
+    """Markdown: a table of packages and licences, then the texts as their wheels carry them."""
+    installed = {canonical(one.metadata["Name"]): one for one in importlib.metadata.distributions()}
+    yield "# Licences of the parts\n"
+    yield "| package | version | licence |\n| --- | --- | --- |"
+    for name, version in sorted(packages):
+        yield f"| {name} | {version} | {_licence_cell(installed.get(name), version)} |"
+    for name in sorted(installed.keys() & {name for name, _ in packages}):
+        for path, text in _licence_texts(installed[name]):
+            yield f"\n## {name}: {path}\n\n~~~~~~\n{text.strip()}\n~~~~~~"
+
+
+def _licence_cell(found: importlib.metadata.Distribution | None, version: str) -> str:
+    if found is None:
+        return "not for this platform, and so not read"
+    # The development tools hold some package to another version, and a lock may pin two for older and newer Pythons.
+    other = "" if found.version == version else f" (read from {found.version})"
+    return licence_of(found.metadata).replace("|", "/") + other
+
+
+def _licence_texts(distribution: importlib.metadata.Distribution) -> Iterator[tuple[str, str]]:
+    for file in sorted(distribution.files or []):
+        if LICENCE_FILE.search(file.as_posix()):
+            yield file.name, Path(str(file.locate())).read_text(encoding="utf-8", errors="replace")
+
+
 def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("sbom", nargs="?", type=Path)
+    parser.add_argument("--licences", type=Path)
+    wanted = parser.parse_args(arguments)
     root = Path(__file__).resolve().parents[2]
     texts = {
         path.relative_to(root).as_posix(): path.read_text(encoding="utf-8")
@@ -107,8 +140,10 @@ def main(arguments: list[str]) -> int:
     runtime = pins(texts["requirements.lock"])
     findings = [fault for name, text in texts.items() for fault in unpinned(name, text)]
     findings += licences({name for name, _ in runtime})
-    if arguments:
-        findings += parts_faults(json.loads(Path(arguments[0]).read_text(encoding="utf-8")), runtime)
+    if wanted.sbom:
+        findings += parts_faults(json.loads(wanted.sbom.read_text(encoding="utf-8")), runtime)
+    if wanted.licences:
+        wanted.licences.write_text("\n".join(licence_report(runtime)) + "\n", encoding="utf-8")
     for finding in findings:
         print(finding)
     print(f"supply: {len(texts)} lock files, {len(runtime)} packages of the product; {len(findings)} findings")

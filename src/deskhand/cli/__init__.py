@@ -17,7 +17,7 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from deskhand import __version__
+from deskhand.version import version_line
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("demo", "File tickets in a simulated desk and read the notes the agent writes on them."),
@@ -109,13 +109,15 @@ app = typer.Typer(
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"deskhand {__version__}")
+        typer.echo(version_line())
         raise typer.Exit
 
 
 @app.callback()
 def main(
-    version: bool = typer.Option(False, "--version", callback=_print_version, is_eager=True, help="Show the version."),
+    version: bool = typer.Option(
+        False, "--version", callback=_print_version, is_eager=True, help="Show the version and its commit."
+    ),
 ) -> None:
     """AI hands for a service desk."""
 

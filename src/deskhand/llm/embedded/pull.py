@@ -266,14 +266,14 @@ def _wheel_in(place: Path) -> Path | None:
 async def _pip(place: Path) -> list[str]:
     """The pip of this environment, or of a throw-away one where this has none (uv makes such)."""
     if importlib.util.find_spec("pip") is not None:
-        return [sys.executable, "-m", "pip"]
+        return [sys.executable, "-P", "-m", "pip"]
     shared = place.parent / _OWN_PIP
     python = shared / "bin" / "python"
     if not python.is_file():
-        await _run([sys.executable, "-m", "venv", str(shared)])
+        await _run([sys.executable, "-P", "-m", "venv", str(shared)])
     if not python.is_file():
         raise _SourceError("there is no pip here and no way to make one (python -m venv failed)")
-    return [str(python), "-m", "pip"]
+    return [str(python), "-P", "-m", "pip"]
 
 
 async def _run(command: list[str]) -> str:

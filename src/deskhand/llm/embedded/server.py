@@ -227,7 +227,8 @@ class EmbeddedModelServer:
         # Gone before the child starts: nobody may call the old address while the new server loads.
         self._options.state_file.unlink(missing_ok=True)
         options = self._options
-        command = [sys.executable, "-m", "deskhand.llm.embedded.server", str(options.path), "--name", options.name]
+        command = [sys.executable, "-P", "-m", "deskhand.llm.embedded.server", str(options.path)]
+        command += ["--name", options.name]
         command += ["--state-file", str(options.state_file), "--context", str(options.context)]
         command += ["--threads", str(options.threads), "--nice", str(options.nice)]
         if options.smaller is not None:
@@ -276,7 +277,7 @@ def _serve(arguments: argparse.Namespace) -> None:
 
 
 def _run_the_smaller(arguments: argparse.Namespace) -> NoReturn:
-    command = [sys.executable, "-m", "deskhand.llm.embedded.server", str(arguments.smaller)]
+    command = [sys.executable, "-P", "-m", "deskhand.llm.embedded.server", str(arguments.smaller)]
     command += ["--name", arguments.smaller_name, "--state-file", str(arguments.state_file)]
     command += ["--context", str(arguments.context), "--threads", str(arguments.threads), "--port", str(arguments.port)]
     # In this process, whose niceness stays: whoever keeps it keeps it, and llama.cpp's memory goes with the old image.
