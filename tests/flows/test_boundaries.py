@@ -115,6 +115,7 @@ async def test_where_the_event_does_not_tell_the_run_does_before_it_keeps_or_ask
     ticket_id = await product.desk.file_ticket(SUBJECT, f"{TEXT} {FOREIGN}", group="Identity")
     run = await run_on(product, customer, ticket_id, "one")
     assert run["not_written"] == "The tenant's rule 'HR' is about this ticket: nothing was done."
+    assert (run["status"], run["not_written_code"]) == ("completed", "kept_out")
     assert product.model.chats == []
     assert await product.desk.notes(ticket_id) == []
     (asked,) = [call for call in product.desk.simulator.calls if ticket_id in call["path"]]

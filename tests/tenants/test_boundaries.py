@@ -49,6 +49,8 @@ FITTING: list[dict[str, Any]] = [
     {"form": ["incident"]},
     {"form": ["10001"]},
     {"tags": ["HR"]},
+    {"words": ["legal", "people"]},
+    {"words": ["VIP room"]},
     {"requester": ["ada@hr.example.com"]},
     {"requester": ["@hr.example.com"]},
     {"requester": ["u1"]},
@@ -81,6 +83,27 @@ def test_what_is_not_known_is_left_open_and_taken_for_so_by_who_has_read_the_tic
     traits = known.of_ticket(nameless)
     assert known.why_silent(traits, openly=True) is None
     assert "does not say enough" in str(known.why_silent(traits))
+
+
+def test_words_are_looked_for_whole_in_every_name_that_says_what_a_ticket_is_about() -> None:
+    def says(one: Ticket, *words: str, is_listed: bool = False) -> bool | None:
+        return of_ticket(one, words=list(words), is_listed=is_listed)
+
+    assert says(ticket(group="HR Operations"), "hr") is True
+    assert says(ticket(category="Access, Human  Resources"), "human resources") is True
+    assert says(ticket(kinds=("10001", "Legal hold")), "Legal") is True
+    assert says(ticket(tags=("sec_incident",)), "INCIDENT") is True
+    assert says(ticket(group="HRS", subject="HR", tags=("chris",)), "hr", "h") is False, "a part is no word"
+    # A form of which its desk shows a number alone has no name; a list may yet show one when the ticket is read.
+    assert says(ticket(kinds=("360",), group="Network"), "hr") is False
+    assert says(ticket(kinds=("360",), group="Network"), "hr", is_listed=True) is None
+    said = {"tool_type": "zendesk", "ticket_id": "1"}
+    assert of_event(TicketMetadata(**said), words=["HR"]) is None
+    assert of_event(TicketMetadata(**said, group="HR Operations"), words=["HR"]) is True
+    assert rules(words=["HR"]).asks_desks is True
+    for nothing in ([], [" "], ["&/_"]):
+        with pytest.raises(ValidationError):
+            rules(words=nothing)
 
 
 def test_an_event_decides_as_far_as_it_says_enough() -> None:

@@ -69,7 +69,7 @@ async def test_a_run_is_shown_tickets_of_its_own_company_alone(clean_db: Databas
 async def test_a_ticket_of_nobodys_company_is_shown_itself_alone(clean_db: Database, make_tenant: Any) -> None:
     await make_tenant("acme")
     wall = await wall_of(clean_db, ticket(), APART)
-    assert (wall.scope, wall.output()) == (SHARED_ONLY, {})
+    assert (wall.scope, wall.output({})) == (SHARED_ONLY, {})
     assert await shown(wall, other(None), other(NORDWIND), ticket()) == [ticket()]
 
 
@@ -107,7 +107,7 @@ async def test_a_run_files_tickets_for_its_own_company_alone(clean_db: Database,
 async def test_a_company_has_changed_by_its_id_and_not_by_its_name(clean_db: Database, make_tenant: Any) -> None:
     await make_tenant("acme")
     wall = await wall_of(clean_db, ticket(company=NORDWIND), APART)
-    assert wall.output() == {"company": {"id": "1", "name": "Nordwind"}}
+    assert wall.output({}) == {"company": {"id": "1", "name": "Nordwind"}}
     assert not wall.has_moved(ticket(company=Company(id="1", name="Nordwind AG")))
     assert wall.has_moved(ticket(company=SUEDWERK))
     assert wall.has_moved(ticket(company=None))
@@ -131,8 +131,11 @@ async def test_a_sensitive_ticket_is_shown_to_its_own_run_alone(clean_db: Databa
     wall.boundaries = rules({"name": "HR", "group": ["HR"]})
     with pytest.raises(ForbiddenError, match="rule 'HR' is about"):
         await read(wall, ticket(group="HR"))
+    assert "not_written_code" not in wall.output({"not_written": "It was solved."}), "of others it says nothing"
     own = await wall.read_own(cast(TicketingToolPlugin, Desk(hr)), "99")
     assert list(own) == [REFUSED]
+    assert wall.output({"not_written": own[REFUSED]})["not_written_code"] == "kept_out"
+    assert "not_written_code" not in wall.output({"note": {}})
     with pytest.raises(ForbiddenError, match="rule 'HR'"):
         wall.ensure_may_file("jira", TicketDraft(subject="s", group="hr"))
 

@@ -133,6 +133,23 @@ NOBODYS_WORK: list[Ticket] = [
 ]
 
 
+async def test_where_a_rule_keeps_agents_out_by_now_not_even_a_note_is_written() -> None:
+    rule = "The tenant's rule 'HR' is about this ticket: nothing was done."
+    steps = Steps()
+    look, desk = looking(replace(HERE, group="HR"), steps)
+    look.why_left_alone = lambda now: rule if now.group == "HR" else None
+    for _ in range(2):
+        with pytest.raises(StoodBackError) as stood_back:
+            await look.make(write(), once, owed=True)
+        assert stood_back.value.detail == rule
+    assert (desk.notes, desk.asked) == ([], 1), "the journal has what was decided"
+    # Whoever takes the write up after a death finds it in the journal, too.
+    again, other = looking(HERE, steps)
+    with pytest.raises(StoodBackError):
+        await again.make(write(), once, owed=True)
+    assert other.notes == []
+
+
 @pytest.mark.parametrize(("now", "why"), WORK_OF_OTHERS, ids=[why for _, why in WORK_OF_OTHERS])
 async def test_where_somebody_was_faster_the_words_become_a_note(now: Ticket, why: str) -> None:
     look, desk = looking(now)

@@ -57,6 +57,29 @@ async def test_solved_while_the_model_took_its_time_the_ticket_gets_nothing(
     assert (await product.desk.effects(ticket_id))["notes"] == 0
 
 
+async def test_a_ticket_that_goes_where_agents_are_kept_out_while_the_model_works_gets_nothing(
+    product: Product, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(timeliness, "SECONDS_OF_A_LOOK", 0.0)
+    customer = await product.customer(tool_operations=GRANTS)
+    body = {"enhancement_preferences": {"boundaries": [{"name": "HR", "words": ["HR"]}]}}
+    assert (await customer.client.patch(f"/api/v1/tenants/{customer.tenant_id}", json=body)).is_success
+    await product.start_worker()
+    ticket_id = await product.desk.file_ticket()
+
+    def script(asked: Mapping[str, Any]) -> Reply:
+        simulator = product.desk.simulator
+        ticket, technician = simulator.store.tickets[ticket_id], simulator.store.person("ines@desk.test")
+        simulator.change(ticket, {"group": "HR Operations"}, by=technician)
+        return obliging(asked)
+
+    product.model.script = script
+    run = await product.ended(customer, await delivered(product, customer, ticket_id))
+    assert (run["status"], run["not_written_code"]) == ("completed", "kept_out")
+    assert run["not_written"] == "The tenant's rule 'HR' is about this ticket: nothing was done."
+    assert (await product.desk.effects(ticket_id))["notes"] == 0
+
+
 async def test_solved_between_two_attempts_the_model_is_not_asked_again(product: Product) -> None:
     customer = await product.customer(tool_operations=GRANTS)
     await product.start_worker()

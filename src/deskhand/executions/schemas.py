@@ -243,6 +243,10 @@ class ExecutionDetail(ExecutionSummary):
         None,
         description="Why a run that was to end on its ticket wrote nothing: it was solved meanwhile, or too late.",
     )
+    not_written_code: str | None = Field(
+        None,
+        description="`kept_out`: a rule of the tenant keeps agents from the ticket. Null: another why.",
+    )
 
     read: list[str] = Field([], description="How much of its ticket the model was given, in sentences.")
     waited_ms: int | None = Field(description="Milliseconds from the event to the first start; null after a retry.")

@@ -108,6 +108,7 @@ async def get_execution(session: AsyncSession, execution_id: UUID) -> ExecutionD
             "degraded_reason": (result or {}).get("degraded_reason"),
             "same_as": (result or {}).get("same_as"),
             "not_written": (result or {}).get("not_written"),
+            "not_written_code": (result or {}).get("not_written_code"),
             "not_approved": (result or {}).get("not_approved") or [],
             "read": (result or {}).get("read") or [],
             "undo": read_undo(row),

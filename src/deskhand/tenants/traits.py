@@ -13,16 +13,26 @@ from pydantic import ConfigDict, Field, StringConstraints, model_validator
 from deskhand.kit.schema import InputModel
 
 MOST_VALUES = 200
-CONDITIONS = ("desk", "company", "group", "category", "form", "tags", "requester", "custom", "vip")
+CONDITIONS = ("desk", "company", "group", "category", "form", "tags", "words", "requester", "custom", "vip")
 _ID = re.compile(r"[0-9]+|[0-9a-f]{32}")
+_WORD = re.compile(r"[^\W_]+")
 
 Label = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=255)]
 Labels = Annotated[list[Label], Field(min_length=1, max_length=MOST_VALUES)]
+# Something beside blanks and signs: of nothing else is a word made.
+Words = Annotated[
+    list[Annotated[Label, StringConstraints(pattern=r"[^\s!-/:-@\[-`{-~]")]],
+    Field(min_length=1, max_length=MOST_VALUES),
+]
+
+
+def one_of_these(names: Iterable[str]) -> list[dict[str, Any]]:
+    """For a document's ``anyOf``: one of these members, and null is none."""
+    return [{"required": [name], "properties": {name: {"not": {"type": "null"}}}} for name in names]
 
 
 def _say_that_one_is_needed(schema: dict[str, Any]) -> None:
-    """In the document, too: null is no condition."""
-    schema["anyOf"] = [{"required": [name], "properties": {name: {"not": {"type": "null"}}}} for name in CONDITIONS]
+    schema["anyOf"] = one_of_these(CONDITIONS)
 
 
 class TicketConditions(InputModel):
@@ -41,6 +51,11 @@ class TicketConditions(InputModel):
         None, description="Forms, templates, request or issue types, by name or id; of Zendesk's forms by id."
     )
     tags: Labels | None = Field(None, description="Tags or labels.")
+    words: Words | None = Field(
+        None,
+        description="Any of these as a whole word in the name of its group, category, form or a tag: `HR` finds"
+        " `HR Operations` and `hr-payroll`, and no `HRS`.",
+    )
     requester: Labels | None = Field(
         None, description="Who filed it: an address, `@` and a domain, or the desk's own id or account."
     )
@@ -71,6 +86,8 @@ class TicketConditions(InputModel):
         for name in ("desk", "company", "group", "category", "form", "tags"):
             if (wanted := getattr(self, name)) is not None:
                 yield getattr(traits, name).any_of(wanted)
+        if self.words is not None:
+            yield traits.says_any_of(self.words)
         if self.requester is not None:
             yield traits.requester.any_of(self.requester, is_id=lambda one: "@" not in one)
         for name, wanted in (self.custom or {}).items():
@@ -134,6 +151,16 @@ class Traits:
     vip: bool | None = None
     is_read: bool = False
 
+    def says_any_of(self, words: Iterable[str]) -> bool | None:
+        """Whether the name of a group, category, form or tag has any of these words; None where that is not known."""
+        wanted = [said for word in words if (said := _as_words(word))]
+        named = (self.group, self.category, self.form, self.tags)
+        if any(said in _as_words(value) for trait in named for value in trait.values for said in wanted):
+            return True
+        # A form that its desk knows by a number alone has no name that could say anything.
+        nameless = (Knowledge.ALL, Knowledge.IDS) if self.is_read else (Knowledge.ALL,)
+        return False if all(trait.known in nameless for trait in named) else None
+
     def of_field(self, name: str) -> Trait:
         """A field by the desk's name, in any case; additional fields may stand one level below."""
         known = {**_nested(self.custom), **self.custom}
@@ -146,6 +173,12 @@ class Traits:
 def are_ids(values: Iterable[str]) -> bool:
     known = list(values)
     return bool(known) and all(_ID.fullmatch(one) for one in known)
+
+
+def _as_words(text: str) -> str:
+    """A text as its words, each between two blanks, so that a part of a word is not found in it."""
+    words = _WORD.findall(text.casefold())
+    return f" {' '.join(words)} " if words else ""
 
 
 def _nested(custom: Mapping[str, Any]) -> dict[str, Any]:

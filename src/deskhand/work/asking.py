@@ -120,6 +120,9 @@ class Requester:
         except DeskNotFoundError:
             await self._stop()
             return {"over": "The ticket is gone, so nobody can answer; nothing was done."}
+        if why := self.hands.wall.why_left_alone(ticket):
+            await self._stop()
+            return {"over": why}
         if ticket.is_closed:
             await self._stop()
             return {"over": "The ticket was solved or closed while the run waited for the requester; nothing was done."}

@@ -22,6 +22,8 @@ from deskhand.tenants.boundaries import NO_BOUNDARIES, Boundaries, Decision, Eff
 from deskhand.tenants.companies import mode_of, naming_desks, note_companies, scope_of
 
 TICKET = TypeAdapter(Ticket)
+KEPT_OUT = "kept_out"
+"""Names, for programs, why a run wrote nothing: a tenant's rule keeps agents from its ticket."""
 REFUSED = "refused"
 """Stands in the journal for a ticket that the run may not see."""
 
@@ -35,12 +37,14 @@ class CompanyWall:
         desks: Every desk the installation knows.
         boundaries: The tenant's rules, above what the agent was granted.
         scope: What its look-ups may see.
+        kept_out: A rule was found to be about a ticket that the run was at work on.
     """
 
     mapping: Mapping[str, str]
     desks: frozenset[str]
     boundaries: Boundaries = NO_BOUNDARIES
     scope: Scope = SHARED_ONLY
+    kept_out: bool = False
     _own: Ticket | None = None
     _naming: frozenset[str] = frozenset()
 
@@ -83,7 +87,7 @@ class CompanyWall:
     async def read_own(self, desk: TicketingToolPlugin, ref: str) -> Any:
         """The ticket that started the run, for the journal; where nothing may be done about it the reason alone."""
         ticket = await desk.get_ticket(ref)
-        why = self.why_silent(ticket)
+        why = self.why_left_alone(ticket)
         return {REFUSED: why} if why else ticket
 
     def decide(self, ticket: Ticket, *effects: Effect) -> Decision | None:
@@ -93,6 +97,12 @@ class CompanyWall:
     def why_silent(self, ticket: Ticket) -> str | None:
         """Why nothing may be done about a ticket, in a sentence; None if it may."""
         return self.boundaries.why_silent(self.boundaries.of_ticket(ticket))
+
+    def why_left_alone(self, ticket: Ticket) -> str | None:
+        """The same of a ticket that the run is at work on; it is remembered, so that the run's end can name it."""
+        why = self.why_silent(ticket)
+        self.kept_out = self.kept_out or why is not None
+        return why
 
     def ensure_may_file(self, tool_type: str, draft: TicketDraft) -> None:
         """Refuse to file a ticket for another company, or where the tenant wants nothing written.
@@ -131,10 +141,17 @@ class CompanyWall:
         own = self._own
         return own is not None and _id_of(own) != _id_of(now)
 
-    def output(self) -> dict[str, Any]:
-        """For a run's output: the company it worked for, where its desk names one."""
+    def output(self, done: Mapping[str, Any]) -> dict[str, Any]:
+        """For a run's output: the company it worked for, where its desk names one, and that a rule ended it.
+
+        Args:
+            done: What the run ended in.
+        """
         company = self._own.company if self._own else None
-        return {} if company is None else {"company": {"id": company.id, "name": company.name}}
+        return {
+            **({} if company is None else {"company": {"id": company.id, "name": company.name}}),
+            **({"not_written_code": KEPT_OUT} if self.kept_out and done.get("not_written") else {}),
+        }
 
     @property
     def is_up(self) -> bool:

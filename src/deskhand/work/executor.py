@@ -207,13 +207,14 @@ class Executor:
             ending = await self._looked(run, toolbox, own)
         except WaitOverError as error:
             output = {"outcome": run.outcome.kind.value, "degraded": False, "not_written": error.detail}
-            return Ending(ExecutionStatus.COMPLETED, output=output)
+            return Ending(ExecutionStatus.COMPLETED, output={**output, **run.wall.output(output)})
         remarks = toolbox.approver.expired()
         # A note of its own, for the other one has its 500 words. Where the agent may not write one unasked, the
         # run's page alone says it.
         if remarks and own.may("add_note") and not own.needs_approval("add_note"):
             await own.add_note("\n\n".join(remarks), key=EXPIRED_KEY)
-        return replace(ending, output={**(ending.output or {}), **run.wall.output(), **toolbox.approver.output()})
+        done = ending.output or {}
+        return replace(ending, output={**done, **run.wall.output(done), **toolbox.approver.output()})
 
     async def _is_echo(self, run: Run, own: DeskHands) -> bool:
         """Whether the run's event was our own write, coming back while nobody knew that it was ours."""

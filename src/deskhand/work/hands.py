@@ -75,8 +75,8 @@ class DeskHands:
         self._actor = actor
         self._approver = approver
         self._own_look = own_look
-        self._prompt = prompt
-        self.last_look = LastLook(desk, journal, db)
+        self.kept_inside = (prompt,)
+        self.last_look = LastLook(desk, journal, db, wall.why_left_alone)
         self._permits: dict[str, Permit] = {}
         self._own_number: str | None = None
         self._listed: dict[str, str] = {}
@@ -186,7 +186,7 @@ class DeskHands:
             ForbiddenError: It is not granted at all, or would publish the agent's instructions; nobody is asked.
         """
         operation = self.require(name)
-        ensure_no_instructions(str(arguments.get(READ_OUTSIDE.get(name, "")) or ""), self._prompt)
+        ensure_no_instructions(str(arguments.get(READ_OUTSIDE.get(name, "")) or ""), *self.kept_inside)
         # A dry run writes nothing, so there is nothing to ask anybody about.
         if not self.needs_approval(name) or self.journal.execution.mode != "live":
             return dict(arguments)
@@ -247,7 +247,7 @@ class DeskHands:
             return str(raw[REFUSED])
         ticket = TICKET.validate_python(raw)
         # Again: the journal may have it from before the tenant made its rule.
-        if why := self.wall.why_silent(ticket):
+        if why := self.wall.why_left_alone(ticket):
             return why
         self.last_look.saw(ticket, anew=True, with_notes=True)
         # A model answers with the number it read in the ticket, not with the id that the desk's API wants.

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Awaitable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any, Protocol
@@ -69,15 +69,18 @@ class LastLook:
     """What one run knows of a desk's tickets, and whether it is still so.
 
     Attributes:
+        why_left_alone: Why the tenant wants nothing done about a ticket, if it does.
         ceiling: Public messages that one ticket gets in a day, of whichever agents.
     """
 
     desk: TicketingToolPlugin
     journal: Journal
     db: Database
+    why_left_alone: Callable[[Ticket], str | None] = lambda _: None
     ceiling: int = DEFAULT_CEILING
     _seen: dict[str, _Seen] = field(default_factory=dict)
     _answers: set[str] = field(default_factory=set)
+    _kept_out: set[str] = field(default_factory=set)
     _moved: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
 
     def saw(self, ticket: Ticket, *, anew: bool = False, with_notes: bool = False) -> None:
@@ -112,6 +115,9 @@ class LastLook:
                 raise StoodBackError(_GENERAL)
             return await once(replace(write, look=await self._decided(write)), owed=owed)
         except StoodBackError as error:
+            # Where the tenant wants nothing written, a note in its place is not wanted either.
+            if write.ticket_id in self._kept_out:
+                raise
             await self._say_instead(write, str(error), instead, once)
             raise StoodBackError(
                 f"{error.detail}; nothing was {_DONE.get(write.operation.name, 'changed')}."
@@ -123,7 +129,8 @@ class LastLook:
 
         async def look() -> Any:
             looked.append(True)
-            return {"why": await self._why_not(write.ticket_id) or await self._why_too_many(write)}
+            why = await self._why_not(write.ticket_id) or await self._why_too_many(write)
+            return {"why": why, "kept_out": write.ticket_id in self._kept_out}
 
         seen = await self.journal.step(
             name="last_look",
@@ -133,6 +140,8 @@ class LastLook:
             body=look,
             owed=True,
         )
+        if seen.get("kept_out"):
+            self._kept_out.add(write.ticket_id)
         if seen["why"]:
             raise StoodBackError(seen["why"])
         return None if looked else _Again(self, write.ticket_id)
@@ -152,6 +161,9 @@ class LastLook:
         if seen is None:
             return None
         now = await self.desk.get_ticket(ticket_id)
+        if why := self.why_left_alone(now):
+            self._kept_out.add(ticket_id)
+            return why
         async with self.db.tenant_session(self.journal.execution.tenant_id) as session:
             ours = await receipts(session, self.journal.execution)
         writer = next((note for note in self._new_notes(seen, now) if not _is_ours(note, now, ours)), None)

@@ -69,6 +69,9 @@ class Timeliness:
         if run.execution.attempt == 1 and time.monotonic() - self.seen_at < SECONDS_OF_A_LOOK:
             return None
         now = await self._look()
+        # A ticket may go to a group from which the tenant keeps agents out, while a model takes its time.
+        if why := run.wall.why_left_alone(now):
+            return why
         return _SOLVED if now.is_closed and not self.ticket.is_closed else None
 
     async def _why_too_late(self) -> str | None:

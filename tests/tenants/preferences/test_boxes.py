@@ -10,6 +10,7 @@ from deskhand.tenants.preferences.boxes import Box, filled, shown_in
 from deskhand.tenants.preferences.rules import BOUNDARIES, KINDS, MACHINES, in_words
 from deskhand.tenants.preferences.sections import APPROVALS, NOTES, SECTIONS, company_section
 from deskhand.tenants.schemas import EnhancementPreferences
+from deskhand.tenants.traits import CONDITIONS
 
 
 def box(kind: Any, **columns: Any) -> Box:
@@ -79,10 +80,12 @@ def test_rules_are_told_in_words() -> None:
     )
     local = in_words({"vip": False, "effect": "local"}, BOUNDARIES)
     assert local == "Tickets whose requester is not marked as a VIP: no model but a local one reads it."
+    said = in_words({"words": ["HR", "legal"], "effect": "local"}, BOUNDARIES)
+    assert said.startswith("Tickets whose group, category, form or a tag says HR or legal: no model")
     assert "requester is @x.example: nothing." in in_words({"requester": ["@x.example"]}, MACHINES)
 
 
 def test_the_form_of_a_rule_has_a_box_for_every_condition() -> None:
     for kind in KINDS.values():
         names = {one.path[0] for one in kind.boxes}
-        assert names >= {"name", "desk", "company", "group", "category", "form", "tags", "requester", "custom", "vip"}
+        assert names >= {"name", *CONDITIONS}

@@ -17,6 +17,10 @@ _LISTS = {
     "category": ("Category", "In the desk's words."),
     "form": ("Form", "Forms, templates, request or issue types, by name or id; of Zendesk's forms by id."),
     "tags": ("Tags", "Tags or labels."),
+    "words": (
+        "Words",
+        "As whole words in the name of a group, category, form or tag, such as HR, payroll, legal or security.",
+    ),
     "requester": ("Requester", "Addresses, @ and a domain, or the desk's own id or account."),
     "desk": ("Desk", "Such as jira or zendesk."),
 }
