@@ -30,6 +30,7 @@ from deskhand.tenants.approval_rules import ApprovalRules
 from deskhand.tenants.boundaries import MOST_RULES, Boundary
 from deskhand.tenants.companies import EVERY_DESK, CompanyMode
 from deskhand.tenants.fields import SECRET_FIELDS, TOOL_FIELDS
+from deskhand.tenants.instructions import MOST_INSTRUCTIONS, Instruction
 from deskhand.tenants.machine_rules import MachineRule
 from deskhand.tenants.models import DEFAULT_TOOL_TYPE, TenantConfig
 from deskhand.tenants.note_rules import NoteRules
@@ -170,6 +171,11 @@ class EnhancementPreferences(InputModel):
         default_factory=list,
         max_length=MOST_RULES,
         description="Tickets that monitoring makes: nothing is said about them, or once for a condition.",
+    )
+    instructions: list[Instruction] = Field(
+        default_factory=list,
+        max_length=MOST_INSTRUCTIONS,
+        description="What every agent is told about certain tickets, above its own prompt; it grants no tool.",
     )
 
 

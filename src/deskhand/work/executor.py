@@ -59,6 +59,7 @@ from deskhand.work.run import Run
 from deskhand.work.settling import settle_open_writes
 from deskhand.work.ticket_outcomes import WRITE_KEYS, Seen, TicketOutcomes
 from deskhand.work.timeliness import Timeliness
+from deskhand.work.told import told_about
 from deskhand.work.toolbox import Toolbox
 from deskhand.work.undo.performing import Undoer
 from deskhand.work.undo.schemas import UNDO
@@ -272,8 +273,10 @@ class Executor:
         conversation = await self._conversation(run, own, ticket)
         await self._enter(run, ticket)
         researcher = Researcher(self._db, run.journal, self._embedder, run.wall)
+        told = await told_about(self._db, run, ticket, look)
+        toolbox.tell(told)
         findings = await researcher.research(ticket, conversation.turns)
-        seen = Seen(ticket, note_input(ticket, findings, conversation), timely, look, conversation.extent)
+        seen = Seen(ticket, note_input(ticket, findings, conversation), timely, look, conversation.extent, told)
         if run.outcome.kind is not OutcomeKind.NOTE:
             return await TicketOutcomes(gateway, self._limits.timeout).perform(run, toolbox, own, seen)
         outcome = NoteOutcome(self._db, gateway, self._limits.timeout, self._links)

@@ -45,13 +45,13 @@ def holds_instructions(text: str, prompt: str) -> bool:
     return repeated >= min(SHARE * total, MOST)
 
 
-def ensure_no_instructions(text: str, prompt: str) -> None:
-    """Refuse a text for outside that repeats the agent's instructions.
+def ensure_no_instructions(text: str, *prompts: str) -> None:
+    """Refuse a text for outside that repeats the agent's instructions, or what its tenant told it besides.
 
     Raises:
         ForbiddenError: Says what an author does whose text it is.
     """
-    if holds_instructions(text, prompt):
+    if any(holds_instructions(text, prompt) for prompt in prompts):
         raise ForbiddenError(
             "The text repeats the agent's own instructions, which are not for outside. Say it without them; what a"
             " prompt wants to be sent word for word stands in it in quotation marks."

@@ -65,7 +65,7 @@ class MailHands:
         self._actor = actor
         self._approver = approver
         self._own_look = own_look
-        self._prompt = prompt
+        self.kept_inside = (prompt,)
 
     def guard(self) -> None:
         """Let a person approve every mail, whatever was granted."""
@@ -88,7 +88,7 @@ class MailHands:
             try:
                 parts = {name: args[name] for name in ("to", "subject", "body")}
                 # Of the model's own mails alone: a report goes to those whom the author named.
-                ensure_no_instructions(f"{args['subject']}\n{args['body']}", self._prompt)
+                ensure_no_instructions(f"{args['subject']}\n{args['body']}", *self.kept_inside)
                 return await self.send(**parts, key=call_key(STEP), reason=args.get(REASON, ""))
             except ForbiddenError as error:
                 await self._refused(args, error.detail)

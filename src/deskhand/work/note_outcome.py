@@ -70,7 +70,7 @@ class NoteOutcome:
         """
         live, ticket, facts = run.execution.mode == "live", seen.ticket, seen.facts
         due = Due(self.db, run, seen.key(NOTE_KEY))
-        digest = facts_digest(facts, run.execution.agent_version_id)
+        digest = facts_digest(facts, run.execution.agent_version_id, told=seen.told.around(""))
         may_write = own.may("add_note")
         # A dry run shows the note that would be written, also where it repeats the last one.
         last = await self._last_note(read_last_note, run, ticket) if live and may_write else None
@@ -138,7 +138,7 @@ class NoteOutcome:
             seen.facts,
             toolbox,
             llm_config=run.version.llm_config,
-            prompt=lambda specs: system_prompt(run, specs, seen.ticket),
+            prompt=lambda specs: system_prompt(run, specs, seen.ticket, seen.told),
             look=seen.look,
         )
         return replace(wording, extent=(*wording.extent, *seen.left_out))

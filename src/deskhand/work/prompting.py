@@ -12,19 +12,22 @@ from deskhand.kit.marks import strip_marks
 from deskhand.llm.loop import ToolSpec
 from deskhand.plugins.contract import Ticket
 from deskhand.work.run import Run
+from deskhand.work.told import NOTHING, Told
 from deskhand.work.toolbox import tools_text
 from deskhand.work.views import ticket_facts
 
 
-def system_prompt(run: Run, specs: Sequence[ToolSpec], ticket: Ticket | None = None) -> str:
-    """The version's prompt with its variables filled in.
+def system_prompt(run: Run, specs: Sequence[ToolSpec], ticket: Ticket | None = None, told: Told = NOTHING) -> str:
+    """The version's prompt with its variables filled in, and what the tenant tells about the ticket around it.
 
     Args:
         run: The run.
         specs: The tools the model is offered.
         ticket: The ticket that started the run.
+        told: What the tenant tells about it.
     """
-    return render(run.version.system_prompt, {**_values(run, ticket), "tools": tools_text(specs)})
+    # Around what is filled in: a name in braces that a tenant writes is no variable.
+    return told.around(render(run.version.system_prompt, {**_values(run, ticket), "tools": tools_text(specs)}))
 
 
 def mail_subject(run: Run, ticket: Ticket | None = None) -> str:

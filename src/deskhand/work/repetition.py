@@ -102,14 +102,22 @@ async def read_begun_note(
     return None if row is None else LastNote(row[0], row[2], row[1] or "", None)
 
 
-def facts_digest(facts: NoteFacts, agent_version_id: UUID) -> str:
-    """Digest of everything a note of this version of the agent is made of; the same facts give the same note."""
+def facts_digest(facts: NoteFacts, agent_version_id: UUID, *, told: str = "") -> str:
+    """Digest of everything a note of this version of the agent is made of; the same facts give the same note.
+
+    Args:
+        facts: The ticket and what was found.
+        agent_version_id: The version.
+        told: What the tenant tells about such tickets.
+    """
     made_of = to_jsonable_python(facts)
     # Without votes and current values: they change with every ticket that is imported, and the note's advice does not.
     made_of["suggestions"] = [(one.field, one.value) for one in facts.suggestions]
     # The same of a status or a group that somebody set.
     del made_of["particulars"]
     made_of["agent_version"] = str(agent_version_id)
+    if told:
+        made_of["told"] = told
     return hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()
 
 

@@ -33,6 +33,7 @@ from deskhand.work.prompting import system_prompt
 from deskhand.work.rooms import room_for
 from deskhand.work.run import Run
 from deskhand.work.timeliness import Timeliness
+from deskhand.work.told import NOTHING, Told
 from deskhand.work.toolbox import Toolbox
 
 REPLY_WORDS = 500
@@ -88,6 +89,7 @@ class Seen:
     Attributes:
         timely: Judges whether what comes of it still helps.
         left_out: What of the ticket was no evidence, in sentences.
+        told: What the tenant tells about it.
         look: Which look it is; a run looks again where its ticket changed before a write that somebody approved.
     """
 
@@ -96,6 +98,7 @@ class Seen:
     timely: Timeliness
     look: int = 1
     left_out: tuple[str, ...] = ()
+    told: Told = NOTHING
 
     def key(self, key: str) -> str:
         """Journal key of what this look ends in: of its own, since an earlier look's stays as it was."""
@@ -141,7 +144,8 @@ class TicketOutcomes:
         if isinstance(answer, Exception):
             return _degraded(kind, name, drafter.give_up(answer))
         # What a requester talked the model into is no answer, and another try would bring the same.
-        if kind is OutcomeKind.REPLY and holds_instructions(str(answer["reply"]), run.version.system_prompt):
+        kept_inside = (run.version.system_prompt, seen.told.rules)
+        if kind is OutcomeKind.REPLY and any(holds_instructions(str(answer["reply"]), one) for one in kept_inside):
             return _degraded(kind, name, "The model answered with its own instructions, which are not for outside.")
         if why := await seen.timely.why_not(has_closed=toolbox.may_have_closed):
             output = {"outcome": kind.value, "model": name, "degraded": False, "not_written": why}
@@ -164,7 +168,7 @@ class TicketOutcomes:
         room = room_for(config, driven=driven, max_tokens=run.journal.max_tokens)
         question = draft_prompt(seen.facts, room=room)
         task = AgentTask(
-            instructions=system_prompt(run, tools, seen.ticket),
+            instructions=system_prompt(run, tools, seen.ticket, seen.told),
             prompt=LOOK_AGAIN * (seen.look > 1) + TASK.format(asked=ASKED[kind], question=question.prompt),
             output_schema=SCHEMAS[kind],
             tools=tools,

@@ -24,6 +24,7 @@ from deskhand.work.knowledge_tools import KnowledgeTools
 from deskhand.work.mail_tools import MailHands
 from deskhand.work.outside.hands import OutsideHands
 from deskhand.work.source_tools import SourceHands
+from deskhand.work.told import Told
 from deskhand.work.views import USUAL, Limits, shown
 
 _NAME_LENGTH = 64  # what model vendors allow
@@ -113,6 +114,13 @@ class Toolbox:
         """Let a person approve every write of the run, whatever was granted: its ticket is a sensitive one."""
         for hands in (*self.desks, *self.outside.values(), *self._tenants_own, *((self.mail,) if self.mail else ())):
             hands.guard()
+
+    def tell(self, told: Told) -> None:
+        """Let what the tenant tells about the ticket be cited, and its rules be repeated to nobody outside."""
+        for source in told.sources:
+            self.sources.add(source)
+        for hands in (*self.desks, *self.outside.values(), *((self.mail,) if self.mail else ())):
+            hands.kept_inside = (*hands.kept_inside, told.rules)
 
     def forget(self) -> None:
         """Forget what was found and listed: the run's ticket is another company's now."""

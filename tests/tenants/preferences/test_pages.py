@@ -229,6 +229,24 @@ async def test_a_rule_about_machines_has_its_own_words_and_hours(api: Api) -> No
     assert "requester is nagios@example.com or @alerts.example: something about the first" in page
 
 
+async def test_an_instruction_is_written_in_lines_and_says_what_is_missing(api: Api) -> None:
+    client = await boss(api)
+    rules = f"{SETTINGS}/rules/instructions"
+    typed = {"name": "Nordwind", "company": "Nordwind"}
+    refused = await send(client, f"{rules}/new", page=f"{rules}/new", **typed)
+    assert refused.status_code == 422
+    assert "must have at least one of rules, contacts and articles" in unescape(refused.text)
+    long = await send(client, f"{rules}/new", page=f"{rules}/new", **typed, rules="x" * 301)
+    assert 'id="rule-rules-fault"' in long.text
+    typed |= {"rules": "Ask before a restart.\nAnswer in German.", "contacts": "Ann: 55", "articles": ""}
+    assert (await send(client, f"{rules}/new", page=f"{rules}/new", **typed)).status_code == 303
+    (told,) = (await stored(api))["instructions"]
+    assert told == {"name": "Nordwind", "company": ["Nordwind"], "contacts": ["Ann: 55"],
+                    "rules": ["Ask before a restart.", "Answer in German."]}  # fmt: skip
+    page = unescape((await client.get(f"{SETTINGS}?saved=instructions")).text)
+    assert "Tickets whose company is Nordwind: agents are told 2 rules and 1 contact." in page
+
+
 async def test_text_in_preferences_is_text(api: Api) -> None:
     client, key = await boss(api), await api.member("acme", "tenant_admin")
     evil = "<img src=x onerror=alert(1)>"

@@ -23,6 +23,7 @@ from deskhand.kit.schema import StorableText
 from deskhand.tenants.boundaries import stored_rules
 from deskhand.tenants.companies import EVERY_DESK, known_companies
 from deskhand.tenants.connections import list_connections
+from deskhand.tenants.instructions import stored_instructions
 from deskhand.tenants.machine_rules import machine_rules
 from deskhand.tenants.models import TenantConfig
 from deskhand.tenants.preferences.boxes import shown_in
@@ -55,6 +56,7 @@ ORDER = ("notes", "approvals", "companies", "priorities")
 _READERS: Mapping[str, Callable[[Mapping[str, Any] | None], Sequence[object]]] = {
     "boundaries": stored_rules,
     "machines": machine_rules,
+    "instructions": stored_instructions,
 }
 LIMITS = {
     "webhooks_per_minute": "Deliveries accepted in a minute",

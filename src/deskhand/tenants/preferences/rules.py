@@ -9,7 +9,7 @@ from typing import Any, Literal
 from deskhand.tenants.preferences.boxes import Box
 from deskhand.tenants.traits import CONDITIONS
 
-RuleKind = Literal["boundaries", "machines"]
+RuleKind = Literal["boundaries", "machines", "instructions"]
 
 _LISTS = {
     "company": ("Company", "Client companies, by name or by the desk's id."),
@@ -121,7 +121,37 @@ MACHINES = Kind(
         ),
     ),
 )
-KINDS: Mapping[str, Kind] = {one.key: one for one in (BOUNDARIES, MACHINES)}
+INSTRUCTIONS = Kind(
+    key="instructions",
+    title="What agents are told",
+    words="Rules, contacts and articles of a client, or of a kind of ticket. They stand above every agent's own prompt,"
+    " grant no tool, and are shown in the trace of each run. They count only where the desk says enough to be sure.",
+    empty="There is none: agents know of a client what their own prompts say. An instruction tells all of them, such as"
+    " whom a client wants called before a server is restarted.",
+    removing="Agents are no longer told it, from their next runs on.",
+    effects=(
+        Box(
+            path=("rules",),
+            label="Rules",
+            help="What agents do and leave on such tickets, a sentence a line. No requester is told them.",
+            kind="lines",
+        ),
+        Box(
+            path=("contacts",),
+            label="Contacts",
+            help="Whom to turn to, one a line. Agents may name them, to requesters too.",
+            kind="lines",
+        ),
+        Box(
+            path=("articles",),
+            label="Articles",
+            help="Ids of articles that such tickets are read with, one a line, three at most. They have to belong to"
+            " the ticket's company, or be shared.",
+            kind="lines",
+        ),
+    ),
+)
+KINDS: Mapping[str, Kind] = {one.key: one for one in (BOUNDARIES, MACHINES, INSTRUCTIONS)}
 
 
 def in_words(rule: Mapping[str, Any], kind: Kind) -> str:
@@ -133,12 +163,25 @@ def in_words(rule: Mapping[str, Any], kind: Kind) -> str:
         for value, words in box.choices
         if value == box.value_in(rule)
     ]
+    lists = [box for box in kind.effects if box.kind == "lines" and rule.get(box.name)]
+    told = [_counted(len(rule[box.name]), box.label.lower()) for box in lists]
+    does += [f"agents are told {_all_of(told)}"] if told else []
     return f"Tickets whose {', and whose '.join(parts)}: {'; '.join(does)}."
+
+
+def _counted(number: int, names: str) -> str:
+    return f"{number} {names.removesuffix('s') if number == 1 else names}"
+
+
+def _all_of(words: list[str]) -> str:
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
 
 
 def _condition(name: str, value: Any) -> str:
     if name == "vip":
         return f"requester is {'' if value else 'not '}marked as a VIP"
+    if name == "words":
+        return f"group, category, form or a tag says {_any_of(value)}"
     if name == "custom":
         fields = [f"{field} is {_any_of(wanted)}" for field, wanted in value.items()]
         return " and ".join(fields)

@@ -40,7 +40,7 @@ class OutsideHands:
         actor: Name in the audit log.
         approver: Asks people about what is granted as `approve`.
         own_look: Reads the ticket that started the run, to which such a call is bound.
-        prompt: The agent's instructions, which no call of the model may hold.
+        kept_inside: The agent's instructions, which no call of the model may hold.
     """
 
     places: Places
@@ -52,7 +52,7 @@ class OutsideHands:
     actor: str
     approver: Approver
     own_look: Look | None = None
-    prompt: str = ""
+    kept_inside: tuple[str, ...] = ()
     _calls: int = field(default=0, init=False)
 
     @property
@@ -96,7 +96,7 @@ class OutsideHands:
             if self._calls > MOST_CALLS:
                 raise ForbiddenError(f"A run makes at most {MOST_CALLS} calls of '{self.provider.tool_id}'.")
             # Of reads too: an address is read by its host. A report goes to those whom the author named.
-            ensure_no_instructions("\n".join(_texts(arguments)), self.prompt)
+            ensure_no_instructions("\n".join(_texts(arguments)), *self.kept_inside)
             return await self.call(
                 operation.name, arguments, key=call_key(self._step(operation)), reason=args.get(REASON, "")
             )

@@ -35,7 +35,7 @@ def open_outside(run: Run, secrets: SecretBox, **shared: Any) -> Iterator[Outsid
                 journal=run.journal,
                 http=run.http,
                 actor=run.actor,
-                prompt=run.version.system_prompt,
+                kept_inside=(run.version.system_prompt,),
                 **shared,
             )
 
