@@ -85,6 +85,25 @@ async def test_a_ticket_that_is_solved_meanwhile_ends_the_wait_with_words(produc
     assert len(product.model.chats) == 1
 
 
+async def test_an_answer_on_a_ticket_that_is_kept_out_by_now_is_not_read(product: Product) -> None:
+    customer = await asker(product)
+    await product.start_worker()
+    ticket_id = await product.desk.file_ticket("It does not work")
+    run = await waiting(product, customer)
+    rules = {"enhancement_preferences": {"boundaries": [{"name": "HR", "words": ["HR"]}]}}
+    assert (await customer.client.patch(f"/api/v1/tenants/{customer.tenant_id}", json=rules)).is_success
+    changed = await product.desk.client.patch(f"/_sim/tickets/{ticket_id}", json={"group": "HR Operations"})
+    changed.raise_for_status()
+    await write(product.desk, ticket_id)
+    await time_is_up(product)
+    done = await completed(product, customer, run["id"])
+    rule = "The tenant's rule 'HR' is about this ticket: nothing was done."
+    assert (done["not_written"], done["not_written_code"]) == (rule, "kept_out")
+    assert len(product.model.chats) == 1
+    kept = await product.rows("SELECT output::text AS words FROM execution_steps")
+    assert "0x80070005" not in " ".join(row["words"] or "" for row in kept)
+
+
 async def test_without_an_answer_the_run_goes_on_when_the_time_is_up(product: Product) -> None:
     customer = await asker(product, granted={"ask_requester": {"answer_hours": 3}})
     await product.start_worker()

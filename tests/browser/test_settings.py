@@ -15,6 +15,7 @@ from deskhand.kit.db.session import Database
 from deskhand.ui.csrf import SESSION_COOKIE
 
 picture = pictures("settings")
+_PICTURED = (("all", SETTINGS), *((kind, f"{SETTINGS}/rules/{kind}/0") for kind in ("boundaries", "instructions")))
 LONG = "Board & <b>friends</b> \U0001f525 " + "of-the-house-" * 5
 
 
@@ -57,10 +58,12 @@ async def test_a_rule_is_written_with_the_keyboard_and_read_in_words(page: Page,
 async def test_pictures_of_settings(page: Page, api: Api) -> None:
     key = await api.member("acme", "tenant_admin")
     rules = [{"name": LONG[:80], "company": ["x" * 200], "effect": "approve"}, {"name": "HR", "group": ["HR"]}]
-    await key.patch("/api/v1/tenants/acme", json={"enhancement_preferences": {"boundaries": rules}})
+    told = {"name": LONG[:80], "words": ["HR"], "rules": ["y" * 300, "Ask first."], "contacts": ["Ann: 55"]}
+    preferences = {"boundaries": rules, "instructions": [told]}
+    await key.patch("/api/v1/tenants/acme", json={"enhancement_preferences": preferences})
     for theme in ("light", "dark"):
         await page.emulate_media(color_scheme=theme)
-        for name, path in (("all", SETTINGS), ("rule", f"{SETTINGS}/rules/boundaries/0")):
+        for name, path in _PICTURED:
             await page.goto(api.url + path)
             await expect(page.locator("h1")).to_be_visible()
             await picture(page, f"{name}-{theme}")
