@@ -143,6 +143,7 @@ class Boundaries:
             ),
             custom=event.custom,
             vip=event.is_vip,
+            is_event=True,
         )
 
     def of_draft(self, tool_type: str, draft: TicketDraft) -> Traits:

@@ -138,6 +138,7 @@ class Traits:
     Attributes:
         custom: Fields by the desk's name; None where none is known.
         is_read: The ticket was read as a whole: a field that is not there is empty.
+        is_event: It is what an event says.
     """
 
     desk: Trait
@@ -150,6 +151,7 @@ class Traits:
     custom: Mapping[str, Any] = field(default_factory=dict)
     vip: bool | None = None
     is_read: bool = False
+    is_event: bool = False
 
     def says_any_of(self, words: Iterable[str]) -> bool | None:
         """Whether the name of a group, category, form or tag has any of these words; None where that is not known."""
@@ -157,9 +159,9 @@ class Traits:
         named = (self.group, self.category, self.form, self.tags)
         if any(said in _as_words(value) for trait in named for value in trait.values for said in wanted):
             return True
-        # A form that its desk knows by a number alone has no name that could say anything.
-        nameless = (Knowledge.ALL, Knowledge.IDS) if self.is_read else (Knowledge.ALL,)
-        return False if all(trait.known in nameless for trait in named) else None
+        # What a desk's own answer has as a number alone has no name that could say anything; an event may leave it out.
+        enough = (Knowledge.ALL,) if self.is_event else (Knowledge.ALL, Knowledge.IDS)
+        return False if all(trait.known in enough for trait in named) else None
 
     def of_field(self, name: str) -> Trait:
         """A field by the desk's name, in any case; additional fields may stand one level below."""
