@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Row, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from deskhand.plugins.contract import Ticket, TicketingToolPlugin, TicketPage
 from deskhand.plugins.errors import DeskNotFoundError
-from deskhand.tenants.boundaries import Boundaries, read_boundaries
+from deskhand.tenants.boundaries import NO_BOUNDARIES, Boundaries, Effect, read_boundaries
 from deskhand.tenants.models import TenantConfig
 
 
@@ -29,6 +31,19 @@ class Sifted:
 async def boundaries_of(session: AsyncSession) -> Boundaries:
     """The rules of the session's tenant."""
     return await read_boundaries(session, await session.scalar(select(TenantConfig.enhancement_preferences)))
+
+
+def is_out(boundaries: Boundaries, table: str, row: Mapping[str, Any]) -> bool:
+    """Whether a rule surely is about a row of the history, of the articles or of the systems."""
+    # Articles and systems are no tickets: a rule that wants care with tickets says nothing of them.
+    effects = () if table == "ticket_history" else (Effect.SILENCE,)
+    return boundaries.decide(boundaries.of_row(row), *effects, openly=True) is not None
+
+
+async def without_kept_out(session: AsyncSession, table: str, rows: Sequence[Row[Any]]) -> list[Row[Any]]:
+    """Rows that may be found: a rule counts at once, and the job that takes its rows out needs a while."""
+    boundaries = await boundaries_of(session) if rows else NO_BOUNDARIES
+    return [row for row in rows if not is_out(boundaries, table, dict(row._mapping))]
 
 
 async def sift(boundaries: Boundaries, desk: TicketingToolPlugin, page: TicketPage) -> Sifted:

@@ -29,11 +29,11 @@ SYSTEM_FIELDS = ("ip_address", "role", "client", "location", "attributes", *OF_C
 
 SEARCHABLE = {
     "ticket_history": "tool_type, ticket_id, subject, description, resolution, category, priority, url,"
-    " resolved_date, source",
-    "knowledge_articles": "article_id, title, body, url, source",
+    " resolved_date, source, tags, company_id, company_name",
+    "knowledge_articles": "article_id, title, body, url, source, tool_type, company_id, company_name",
 }
-"""Tables that have ``embedding`` and ``search``, and the columns a hit shows. The keys are the only table names
-that ever reach the SQL texts below."""
+"""Tables that have ``embedding`` and ``search``, and the columns that a hit shows or a tenant's rules ask. The keys are
+the only table names that ever reach the SQL texts below."""
 
 TIES = {"ticket_history": ("tool_type", "ticket_id"), "knowledge_articles": ("article_id",)}
 """What orders equal scores: the customer's own ids, so that the same history gives the same answer wherever it was
@@ -203,7 +203,7 @@ def _tsquery(stems: Sequence[str], weights: str = "") -> str:
 # -- systems -------------------------------------------------------------------------------------
 
 _SYSTEMS = text(
-    "SELECT hostname, ip_address, role, client, location, attributes,"
+    "SELECT hostname, ip_address, role, client, location, attributes, tool_type, company_id, company_name,"
     "       (SELECT max(similarity(regexp_replace(lower(hostname), '[^a-z0-9]', '', 'g'), token))"
     "          FROM unnest(CAST(:squeezed AS text[])) AS token) AS likeness"
     "  FROM system_inventory"

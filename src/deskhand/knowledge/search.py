@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from deskhand.kit.storable import storable_text
 from deskhand.knowledge import repository
+from deskhand.knowledge.boundaries import boundaries_of, is_out, without_kept_out
 from deskhand.knowledge.embedding import Embedder, embed_texts, load_embedder
 from deskhand.knowledge.ranking import (
     ARTICLES,
@@ -157,6 +158,9 @@ async def read_article(session: AsyncSession, article_id: str) -> ArticleHit | N
     row = await repository.article(session, _storable(article_id))
     if row is None:
         return None
+    of_whom = {"tool_type": row.tool_type, "company_id": row.company_id, "company_name": row.company_name}
+    if is_out(await boundaries_of(session), "knowledge_articles", of_whom):
+        return None
     return ArticleHit(
         article_id=row.article_id, title=row.title, body=row.body, url=row.url, source=row.source, score=1.0
     )
@@ -186,7 +190,7 @@ async def _ranked(
         prepared = repository.excluding(prepared, exclude)
     if solved_before is not None:
         prepared = replace(prepared, solved_before=solved_before)
-    rows = await repository.search(session, table, prepared, limit=limit)
+    rows = await without_kept_out(session, table, await repository.search(session, table, prepared, limit=limit))
     least = calibration.floor if floor is None else floor
     best = rows[0].log_odds if rows else 0.0
     scored = [(row, round(probability(row.log_odds), 3)) for row in rows]
@@ -277,6 +281,7 @@ async def find_systems(session: AsyncSession, text: str, *, limit: int = 5) -> l
     rows = await repository.systems_named_in(
         session, lowered, tokens=looks_like_host, addresses=addresses, near=_NEAR_SPELLING
     )
+    rows = await without_kept_out(session, "system_inventory", rows)
     hits = [hit for row in rows if (hit := _system_hit(row, lowered, addresses, looks_like_host)) is not None]
     # The longest name first: "printer 3rd floor" says more than "printer".
     hits.sort(key=lambda hit: (-hit.score, -len(hit.matched), hit.hostname))

@@ -12,6 +12,8 @@ from tests.support.upkeep import TENANT, Upkeep, running_upkeep
 from deskhand.kit.crypto import SecretBox
 from deskhand.kit.db.companies import EVERY_COMPANY
 from deskhand.kit.db.session import Database
+from deskhand.knowledge.embedding import LexicalOnly
+from deskhand.knowledge.search import find_systems, read_article, search_articles, search_history
 from deskhand.knowledge.upkeep import exclusions
 from deskhand.knowledge.upkeep.models import JobState
 from deskhand.knowledge.upkeep.work import Work
@@ -75,6 +77,39 @@ async def test_each_set_of_rules_is_applied_once_and_in_parts(upkeep: Upkeep, mo
     await upkeep.worked()
     assert await upkeep.known() == {"network"}
     assert len(await upkeep.rows("SELECT 1 FROM knowledge_jobs WHERE kind = 'exclusions'")) == 3
+
+
+async def test_a_rule_counts_for_every_search_before_its_job_has_begun(upkeep: Upkeep) -> None:
+    await filled(upkeep, {"hr": 1, "network": 1})
+    for table, key in (
+        ("knowledge_articles", "article_id, title, body"),
+        ("system_inventory", "hostname, role, client"),
+    ):
+        values = "('acme', 'servicedesk_plus', '7', 'Suedwerk', :name, 'network', 'network')"
+        statement = f"INSERT INTO {table} (tenant_id, tool_type, company_id, company_name, {key}) VALUES {values}"
+        await upkeep.rows(statement, name="vpn-gate1")
+
+    async def found() -> list[str]:
+        async with upkeep.db.tenant_session(TENANT, companies=EVERY_COMPANY) as session:
+            history = [
+                hit.subject
+                for word in ("hr", "network")
+                for hit in await search_history(session, word, embedder=LexicalOnly(), floor=0.0)
+            ]
+            articles = await search_articles(session, "network", embedder=LexicalOnly(), floor=0.0)
+            systems = await find_systems(session, "vpn-gate1 is down")
+            read = await read_article(session, "vpn-gate1")
+            others = [*(one.article_id for one in articles), *(one.hostname for one in systems)]
+            return sorted({*history, *others, *([f"read {read.article_id}"] if read else [])})
+
+    assert await found() == ["hr", "network", "read vpn-gate1", "vpn-gate1"]
+    # Care with a client's tickets says nothing of its articles and systems.
+    hr = {"name": "HR", "effect": "local", "words": ["hr"]}
+    await bound(upkeep, hr, {"name": "South", "effect": "approve", "company": ["Suedwerk"]})
+    assert await found() == ["network", "read vpn-gate1", "vpn-gate1"]
+    await bound(upkeep, hr, {"name": "South", "company": ["Suedwerk"]})
+    assert await found() == ["network"]
+    assert await upkeep.known() == {"hr", "network"}, "nothing was taken out yet"
 
 
 async def test_rules_that_change_under_the_job_begin_it_anew(upkeep: Upkeep) -> None:

@@ -6,7 +6,6 @@ a set that changes under the job begins it anew.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import func
@@ -14,11 +13,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from deskhand.audit import service as audit
 from deskhand.kit.db.companies import EVERY_COMPANY
-from deskhand.knowledge.boundaries import boundaries_of
+from deskhand.knowledge.boundaries import boundaries_of, is_out
 from deskhand.knowledge.upkeep import repository
 from deskhand.knowledge.upkeep.models import JobKind, JobState, KnowledgeJob
 from deskhand.knowledge.upkeep.work import Work
-from deskhand.tenants.boundaries import Boundaries, Effect
+from deskhand.tenants.boundaries import Boundaries
 
 ROWS = 500
 ASKED_BY = "boundaries"
@@ -46,7 +45,7 @@ async def take_out(work: Work, job: KnowledgeJob) -> bool:
     async with work.db.tenant_session(work.claim.tenant_id, companies=EVERY_COMPANY) as session:
         boundaries = await boundaries_of(session)
         rows = await repository.rows_after(session, table, place or None, ROWS)
-        gone = [row["id"] for row in rows if _is_out(boundaries, table, row)]
+        gone = [row["id"] for row in rows if is_out(boundaries, table, row)]
         await repository.delete_rows(session, table, gone)
         following = TABLES[TABLES.index(table) + 1 :]
         if len(rows) == ROWS or following:
@@ -61,12 +60,6 @@ async def take_out(work: Work, job: KnowledgeJob) -> bool:
         ended = {"state": JobState.DONE, "ended_at": func.clock_timestamp()}
         await _save(work, session, job, rows=len(rows), gone=len(gone), cursor=f"{digest}:", **ended)
     return False
-
-
-def _is_out(boundaries: Boundaries, table: str, row: Mapping[str, Any]) -> bool:
-    # Articles and systems are no tickets: a rule that wants care with tickets says nothing of them.
-    effects = () if table == "ticket_history" else (Effect.SILENCE,)
-    return boundaries.decide(boundaries.of_row(row), *effects, openly=True) is not None
 
 
 async def _save(
