@@ -24,7 +24,7 @@ endif
 
 .PHONY: help
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  \033[1mmake %-10s\033[0m %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  \033[1mmake %-11s\033[0m %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: env-runtime env-dev
 env-runtime:
@@ -87,6 +87,10 @@ package: sbom ## Build the wheel and the source archive, check them, list parts 
 	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(BIN)/python -m build --no-isolation --outdir dist .
 	$(BIN)/twine check --strict dist/deskhand-*
 	$(BIN)/python tools/lint/supply.py dist/sbom.json --licences dist/licences.md
+
+.PHONY: deploy-lint
+deploy-lint: env-dev ## Read Dockerfile, compose file, chart and units with the programs that know them
+	@tools/deploy-lint.sh
 
 .PHONY: fuzz
 fuzz: env-dev ## Let the fuzzer call the whole API as each of five roles for SECONDS_EACH (300; ARGS="-k viewer": one role)

@@ -16,3 +16,4 @@ compile pyproject.toml --extra search --constraint "$into/requirements.lock" --n
 compile pyproject.toml --all-extras --group build --group dev -o "$into/requirements-dev.lock" "$@"
 # Without the product; what both stacks use, they use in the same version. (An annotation would name the folder.)
 compile --group benchmarks --no-annotate --constraint "$into/requirements-dev.lock" -o "$into/requirements-benchmarks.lock" "$@"
+compile --group deploy --no-annotate -o "$into/requirements-deploy.lock" "$@"

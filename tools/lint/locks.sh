@@ -5,7 +5,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
 again=$(mktemp -d)
 trap 'rm -rf "$again"' EXIT
-locks=(requirements.lock requirements-server.lock requirements-dev.lock requirements-benchmarks.lock)
+locks=(requirements.lock requirements-server.lock requirements-dev.lock requirements-benchmarks.lock requirements-deploy.lock)
 cp "${locks[@]}" "$again"
 if ! tools/lock.sh --into "$again" 2>"$again/errors"; then
   if grep -qiE 'failed to fetch|error sending request|dns error|network|connect|timed out' "$again/errors"; then
