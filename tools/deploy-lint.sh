@@ -35,6 +35,14 @@ else
   echo "custom resources: NOT CHECKED, npm is not installed" >&2
 fi
 
+echo "== alerts"
+if command -v promtool >/dev/null; then
+  promtool check rules deploy/prometheus/rules.yaml
+  promtool test rules deploy/prometheus/rules.test.yaml
+else
+  echo "alerts: NOT CHECKED, promtool is not installed (Debian's package prometheus has it)" >&2
+fi
+
 echo "== units"
 if ! command -v systemd-analyze >/dev/null; then
   echo "units: NOT CHECKED, systemd-analyze is not installed" >&2
