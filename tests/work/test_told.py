@@ -73,7 +73,8 @@ async def articles(clean_db: Database, make_tenant: MakeTenant, tmp_path: Path) 
 
 async def test_rules_stand_above_the_prompt_and_articles_of_the_company_below_as_data(articles: Database) -> None:
     steps = Steps()
-    run = run_for(NORDWIND, SUEDWERK, scope=company_scope("jira", "1", "Nordwind"), steps=steps)
+    board = {"name": "Board", "company": ["1"], "articles": ["KB-9"]}
+    run = run_for(NORDWIND, SUEDWERK, board, scope=company_scope("jira", "1", "Nordwind"), steps=steps)
     told = await told_about(articles, run, OURS, 1)
     prompt = system_prompt(run, [], OURS, told)
     above, _, below = prompt.partition("PROMPT of Acme")
@@ -82,8 +83,9 @@ async def test_rules_stand_above_the_prompt_and_articles_of_the_company_below_as
     assert below.strip().splitlines()[1:] == ["[article:KB-N] Mill", "Stop the mill"]
     assert "CANARY-S" not in prompt
     (step,) = steps.ended.values()
-    assert [one["name"] for one in step["instructions"]] == ["Nordwind"]
+    assert [one["name"] for one in step["instructions"]] == ["Nordwind", "Board"]
     assert step["missing"] == ["KB-S", "KB-0"], "another company's is as one that is not there"
+    assert step["left_out"] == ["KB-9"]
     assert [(one.ref, one.text) for one in told.sources] == [
         ("article:KB-N", "Stop the mill"),
         ("contacts:Nordwind", "Plant manager: +49 731 5550"),

@@ -28,6 +28,8 @@ from deskhand.work.run import Run
 
 STEP = "read_instructions"
 ARTICLE_WORDS = 400
+MOST_ARTICLES = 3
+"""Of all instructions that fit: whatever stands around a prompt is read with each call of a model."""
 ABOVE = (
     "WHAT THE TENANT SAYS ABOUT THIS TICKET. It stands above everything that follows, and gives you no tool that you"
     " are not offered."
@@ -89,6 +91,7 @@ async def _read(db: Database, run: Run, ticket: Ticket, instructions: tuple[Inst
         names = {(one.tool_type, one.company_id): one.name for one in await known_companies(session)}
     fitting = instructions_for(instructions, Boundaries((), names).of_ticket(ticket))
     wanted = list(dict.fromkeys(article for one in fitting for article in one.articles or ()))
+    wanted, left_out = wanted[:MOST_ARTICLES], wanted[MOST_ARTICLES:]
     try:
         # As the run's company: an article of another one is not there, whoever bound it to this ticket.
         async with db.tenant_session(tenant_id, companies=run.wall.scope) as session:
@@ -101,6 +104,7 @@ async def _read(db: Database, run: Run, ticket: Ticket, instructions: tuple[Inst
         "instructions": [one.model_dump(include={"name", "rules", "contacts"}, exclude_none=True) for one in fitting],
         "articles": articles,
         "missing": [article for article in wanted if article not in there],
+        "left_out": left_out,
     }
 
 
