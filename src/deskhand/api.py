@@ -84,6 +84,8 @@ from deskhand.knowledge.upkeep.endpoints import router as knowledge_jobs_router
 from deskhand.knowledge.verdicts.endpoints import router as verdicts_router
 from deskhand.knowledge.verdicts.link_pages import router as verdict_links
 from deskhand.knowledge.verdicts.pages import router as verdict_pages
+from deskhand.lab.endpoints import router as lab_router
+from deskhand.lab.pages import router as lab_pages
 from deskhand.llm.connection import GatewaySettings, list_models
 from deskhand.llm.embedded.models import EmbeddedEndpoint
 from deskhand.llm.errors import ModelError
@@ -127,6 +129,7 @@ TAGS = {
     "feedback": "What people say of the notes that agents wrote.",
     "health": "Whether the process works, and its figures.",
     "knowledge": "What a tenant knows: past tickets, articles, and how they are kept current.",
+    "lab": "Agents tried on closed tickets, and test cases.",
     "operations": "How the queue stands, and pauses: of an agent, a tenant or everything.",
     "people": "Who works in a tenant, in which role, and how they sign in.",
     "plugins": "The desks this installation can talk to.",
@@ -186,6 +189,7 @@ ROUTERS = (
     executions_router,
     tickets_router,
     tries_router,
+    lab_router,
     verdicts_router,
     undo_router,
     approvals_router,
@@ -216,6 +220,7 @@ ROUTERS = (
     execution_pages,
     ticket_pages,
     try_pages,
+    lab_pages,
     agent_pages,
     verdict_pages,
     verdict_links,

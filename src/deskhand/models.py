@@ -14,6 +14,7 @@ from deskhand.kit.db.base import Base, TenantModel
 from deskhand.kit.db.proofs import ProofKey
 from deskhand.knowledge.models import EnhancementFeedback, KnowledgeArticle, SystemInventory, TicketHistory
 from deskhand.knowledge.upkeep.models import HistoryRefresh, KnowledgeJob
+from deskhand.lab.models import LabCase, LabRun, TestCase
 from deskhand.pauses.models import InstallationPause, Pause
 from deskhand.schedules.models import ScheduleFire
 from deskhand.tenants.models import DeskCompany, EnhancementHistory, TenantConfig
@@ -41,6 +42,8 @@ __all__ = [
     "InstallationPause",
     "KnowledgeArticle",
     "KnowledgeJob",
+    "LabCase",
+    "LabRun",
     "Membership",
     "ModelSpending",
     "Pause",
@@ -51,6 +54,7 @@ __all__ = [
     "SystemInventory",
     "TenantConfig",
     "TenantModel",
+    "TestCase",
     "TicketHistory",
     "ToolSource",
     "User",

@@ -14,7 +14,7 @@ import structlog
 
 from deskhand.engine.figures import FiguresPage, listen
 from deskhand.engine.limits import RunLimits
-from deskhand.engine.queue import POLL, Transport
+from deskhand.engine.queue import POLL, Transport, Waker
 from deskhand.engine.retention import Housekeeper
 from deskhand.engine.runner import Runner
 from deskhand.errors import ConfigurationError
@@ -27,6 +27,7 @@ from deskhand.kit.telemetry import Telemetry
 from deskhand.kit.watchdog import watching_loop
 from deskhand.knowledge.embedding import load_embedder
 from deskhand.knowledge.upkeep.keeper import KnowledgeKeeper, Reach
+from deskhand.lab.keeper import LabKeeper
 from deskhand.llm.connection import GatewaySettings, open_client
 from deskhand.llm.embedded.line import ServerLine
 from deskhand.llm.embedded.server import read_endpoint
@@ -85,11 +86,13 @@ async def run_worker(installation: Installation, *, stale_after: float = 5.0) ->
         # takes.
         page = FiguresPage(telemetry, pool, healthy=lambda: runner.alive)
         address = stack.enter_context(closing(listen(settings.host, settings.worker_metrics_port)))
+        # What the lab begins need not wait for a poll.
+        db.on_handover = (await stack.enter_async_context(Waker(pool))).wake
         scheduler, housekeeper = Scheduler(pool), Housekeeper(pool, installation.retention)
         notifier = Notifier(pool, db, secrets, http, public_url=installation.public_url)
         keeper = KnowledgeKeeper(pool, Reach(db, secrets, http, plugins, load_embedder()))
         stack.enter_context(watching_loop(telemetry.loop_stall))  # from here on: what was loaded takes long
-        helpers = (scheduler, housekeeper, notifier, keeper)
+        helpers = (scheduler, housekeeper, notifier, keeper, LabKeeper(pool, db))
         _on_signal(*(helper.request_stop for helper in helpers), runner.request_stop)
         async with asyncio.TaskGroup() as group:
             for helper in helpers:

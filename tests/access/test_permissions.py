@@ -23,6 +23,7 @@ from tests.support.api import Api, running_api
 from tests.support.approvals import waiting_approval
 from tests.support.console import Console
 from tests.support.identity import register
+from tests.support.lab_rows import kept_ticket, lab_rows
 from tests.support.people import account, browser
 from tests.support.sent import FORMS, JSON_BODIES, QUERIES
 
@@ -179,6 +180,14 @@ operator        POST /api/v1/agents/{agent_id}/activate
 operator        POST /api/v1/agents/{agent_id}/suspend
 operator        POST /api/v1/agents/{agent_id}/resume
 operator        POST /api/v1/agents/{agent_id}/try
+viewer          GET /api/v1/agents/{agent_id}/lab-runs
+operator        POST /api/v1/agents/{agent_id}/lab-runs
+viewer          GET /api/v1/lab-runs/{lab_run_id}
+viewer          GET /api/v1/lab-runs/{lab_run_id}/cases
+operator        POST /api/v1/lab-runs/{lab_run_id}/cancel
+viewer          GET /api/v1/agents/{agent_id}/test-cases
+operator        POST /api/v1/agents/{agent_id}/test-cases
+operator        DELETE /api/v1/test-cases/{test_case_id}
 viewer          GET /api/v1/agents/{agent_id}/versions
 viewer          GET /api/v1/agents/{agent_id}/versions/{number}
 viewer          GET /api/v1/agents/{agent_id}/diff
@@ -272,6 +281,13 @@ editor          POST /agents/{agent_id}/triggers/{trigger_id}/rotate
 viewer          GET /agents/{agent_id}/file
 operator        GET /agents/{agent_id}/try
 operator        POST /agents/{agent_id}/try
+viewer          GET /agents/{agent_id}/lab
+operator        POST /agents/{agent_id}/lab
+viewer          GET /lab/{lab_run_id}
+operator        POST /lab/{lab_run_id}/cancel
+operator        GET /executions/{execution_id}/keep
+operator        POST /executions/{execution_id}/keep
+operator        POST /test-cases/{test_case_id}/remove
 viewer          GET /agents/{agent_id}/try/compare
 viewer          GET /agents/{agent_id}
 operator        POST /agents/{agent_id}/activate
@@ -462,6 +478,9 @@ async def one_of_everything(world: World, tenant: str) -> dict[str, str]:
         "budget_id": budget.json()["id"],
         "pause_id": whole if tenant == "acme" else of_agent,
         "other_pause": of_agent,
+        "lab_run_id": await lab_rows(api.db, tenant, made["id"], {"category": "wrong"}),
+        "test_case_id": await kept_ticket(api.db, tenant, made["id"]),
+        "other_test_case": await kept_ticket(api.db, tenant, made["id"]),
         "provider_id": provider,
         "installation_provider_id": await register(api, "https://login.example.com", None, role_rules=PLATFORM)
         if tenant == "acme"
@@ -540,6 +559,7 @@ def expectations(
     others = {f"{kind}_id": world.own[f"other_{kind}"] for kind in ("person", "article", "solved")}
     own = {**world.own, **others} if route.path.endswith("/remove") else world.own
     own = {**own, "invitation_id": own["other_invitation"]} if route.path.endswith("/withdraw") else own
+    own = {**own, "test_case_id": own["other_test_case"]} if route.path.endswith("/remove") else own
     own = {**own, "pause_id": own["other_pause"]} if route.path.endswith("/end") else own
     foreign = {name: world.foreign[name] for name in route.parameters - SHARED}
     everywhere = role == "platform_admin"

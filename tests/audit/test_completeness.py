@@ -28,6 +28,7 @@ from tests.support.desk_pages import NEW_TENANT
 from tests.support.factors import phone_of, session_of, show
 from tests.support.identity import body as provider_body
 from tests.support.identity import register
+from tests.support.lab_rows import agent_with_test, kept_by_api, standing_lab, ticket_of
 from tests.support.mcp_sources import acceptance, changed_source, made_source, unread_source
 from tests.support.notices import mailed_link
 from tests.support.pauses import new_pause, standing_pause
@@ -98,6 +99,13 @@ class World:
         ticket = str(next(self.tickets))
         run = await self.console.execution(self.agent, status=status, ticket=ticket)
         return {"execution_id": str(run), "ticket": ticket}
+
+    async def run_that_read(self) -> dict[str, str]:
+        assert self.agent is not None
+        ids = {**await self.run("completed"), "agent_id": str(self.agent.id)}
+        read = ticket_of("servicedesk_plus", ids["ticket"])
+        await self.console.step("acme", UUID(ids["execution_id"]), "get_ticket", kind="tool", output=read)
+        return ids
 
     async def new_agent(self, *steps: str) -> dict[str, str]:
         made = await self.api.agent(self.clients["key"])
@@ -368,6 +376,18 @@ STEPS = {
     "POST /api/v1/executions/{execution_id}/cancel": Step(("execution.cancel",), prepare=lambda w: w.run("queued")),
     "POST /api/v1/executions/{execution_id}/retry": Step(("execution.retry",), prepare=World.run),
     "POST /api/v1/executions/{execution_id}/dismiss": Step(("execution.dismiss",), prepare=World.run),
+    "POST /api/v1/agents/{agent_id}/lab-runs": Step(("lab.start",), lambda _: {"tickets": 0}, prepare=agent_with_test),
+    "POST /agents/{agent_id}/lab": Step(
+        ("lab.start",), lambda _: {"tickets": "0", "test_cases": "true"}, "ann", agent_with_test
+    ),
+    "POST /api/v1/lab-runs/{lab_run_id}/cancel": Step(("lab.cancel",), prepare=standing_lab),
+    "POST /lab/{lab_run_id}/cancel": Step(("lab.cancel",), who="ann", prepare=standing_lab),
+    "POST /api/v1/agents/{agent_id}/test-cases": Step(("test_case.create",), kept_by_api, prepare=World.run_that_read),
+    "POST /executions/{execution_id}/keep": Step(
+        ("test_case.create",), lambda _: {"name": "VPN", "category": "Network"}, "ann", World.run_that_read
+    ),
+    "DELETE /api/v1/test-cases/{test_case_id}": Step(("test_case.delete",), prepare=agent_with_test),
+    "POST /test-cases/{test_case_id}/remove": Step(("test_case.delete",), who="ann", prepare=agent_with_test),
     "POST /api/v1/agents/{agent_id}/try": Step(("execution.try",), decisions.event, prepare=World.new_agent),
     "POST /agents/{agent_id}/try": Step(("execution.try",), decisions.pasted, "ann", World.new_agent),
     "POST /api/v1/executions/{execution_id}/replay": Step(("execution.replay",), prepare=World.run),

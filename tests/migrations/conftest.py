@@ -137,6 +137,17 @@ NEW_ROWS = (
     """INSERT INTO pgqueuer_statistics (count, priority, status, entrypoint) VALUES (1, 0, 'successful', 'x')""",
     """INSERT INTO pauses (tenant_id, agent_id, reason, paused_by)
        VALUES ('acme', '00000000-0000-4000-8000-00000000000a', 'r', 'p')""",
+    """INSERT INTO lab_runs (id, tenant_id, agent_id, agent_version_id, version_number, tool_type, parallel, max_cost_usd,
+                             started_by)
+       SELECT '00000000-0000-4000-8000-0000000000f1', 'acme', agent_id, id, 1, 'jira', 2, 1, 'p'
+         FROM agent_versions WHERE tenant_id = 'acme'""",
+    """INSERT INTO test_cases (id, tenant_id, agent_id, name, tool_type, ticket_ref, number, ticket, as_of, expected,
+                               created_by)
+       VALUES ('00000000-0000-4000-8000-0000000000f2', 'acme', '00000000-0000-4000-8000-00000000000a', 'n', 'jira', '1',
+               '1', '{}', now(), '{}', 'p')""",
+    """INSERT INTO lab_cases (tenant_id, lab_run_id, place, ticket_ref, number, test_case_id, execution_id)
+       VALUES ('acme', '00000000-0000-4000-8000-0000000000f1', 0, '1', '1', '00000000-0000-4000-8000-0000000000f2',
+               '00000000-0000-4000-8000-0000000000e1')""",
     """INSERT INTO installation_pause (reason, paused_by) VALUES ('r', 'p')""",
     """INSERT INTO workers (worker_id, slots, running) VALUES ('w', 1, 0)""",
     """INSERT INTO proof_keys (inner_pad, outer_pad) VALUES (sha256('i'), sha256('o'))""",

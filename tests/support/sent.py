@@ -6,6 +6,7 @@ from typing import Any
 
 from tests.support.api import AGENT
 
+NOBODY = "00000000-0000-0000-0000-000000000000"
 SINCE = {"since": "2026-05-04T09:00:00Z"}
 JSON_BODIES: dict[str, dict[str, Any]] = {
     "POST /api/v1/pauses": {"reason": "The desk moves."},
@@ -30,6 +31,8 @@ JSON_BODIES: dict[str, dict[str, Any]] = {
     "{execution_id}/feedback": {"feedback_type": "thumbs_up"},
     "/retry-with": {"ticket_ref": "1042"},
     "{execution_id}/replay": {"mode": "dry_run"},
+    "{agent_id}/lab-runs": {"tickets": 0},
+    "{agent_id}/test-cases": {"execution_id": NOBODY, "name": "VPN", "expected": {"category": "Network"}},
     "{agent_id}/try": {"payload": {"event": "request.created", "request_id": "1042"}},
     "/preview": {"schedule_cron": "0 9 * * *"},
     "POST /api/v1/agents": AGENT,
@@ -58,13 +61,14 @@ FORMS: dict[str, dict[str, str]] = {
     "{approval_id}/change": {"digest": "0" * 64, "arguments": "{}"},
     "/role": {"role": "viewer"},
     "/replay": {"agent_version": "1"},
+    "{agent_id}/lab": {"tickets": "0"},
+    "{execution_id}/keep": {"name": "VPN", "category": "Network"},
     "{agent_id}/try": {"on": "payload", "payload": '{"event": "request.created", "request_id": "1042"}'},
     "/account/tenant": {"tenant_id": "acme"},
     "/answer": {"step_key": "nothing", "done": "false"},
     "{execution_id}/feedback": {"verdict": "thumbs_up"},
     "/retry-with": {"ticket_ref": "1042", "tool_type": "servicedesk_plus", "input": "{}"},
 }
-NOBODY = "00000000-0000-0000-0000-000000000000"
 QUERIES = {
     "/try/compare": {"left": NOBODY, "right": NOBODY},
     "/knowledge/search": {"q": "printer"},

@@ -40,6 +40,7 @@ ACROSS_TENANTS = {
     "start_executions(jsonb)",
     "sweep_executions(double precision)",
     "tenants_due_history(integer)",
+    "tenants_in_lab(integer)",
     "tenants_to_notify(integer)",
     "tenants_to_refresh(integer)",
     "touch_history(jsonb)",

@@ -48,6 +48,13 @@ _STEMS = text(
 )
 
 
+_BY_THEN = {
+    "ticket_history": "r.resolved_date < :solved_before AND coalesce(r.opened_at, r.resolved_date) < :solved_before",
+    # An article is kept as it is now alone, so one that was saved since is not what people had.
+    "knowledge_articles": "r.updated_at < :solved_before",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Stems:
     """A query in the words of PostgreSQL's English stemmer, with the vocabulary in the same form."""
@@ -107,7 +114,8 @@ class Query:
         model: Name of the model that made it.
         coefficients: ``intercept, cosine, words, lexical_intercept, lexical_words`` and the cosine's centre.
         exclude: Names of a ticket to leave out, as number or internal id, and its desk.
-        solved_before: Only tickets that were solved by then: what somebody could have known at that time.
+        solved_before: Only tickets that were solved by then, and articles that are as they were by then: what somebody
+            could have known at that time.
     """
 
     terms: Sequence[Term]
@@ -130,7 +138,7 @@ def search_statement(table: str, *, excluding: bool, solved_before: bool = False
         " AND (ticket_id = ANY(CAST(:excluded AS text[])) OR coalesce(desk_id, '') = ANY(CAST(:excluded AS text[]))))"
         if excluding
         else "",
-        "r.resolved_date < :solved_before" if solved_before else "",
+        _BY_THEN[table] if solved_before else "",
     ]
     condition = f"WHERE {' AND '.join(filter(None, conditions))}" if any(conditions) else ""
     ties = ", ".join(f'{column} COLLATE "C"' for column in TIES[table])
@@ -207,19 +215,26 @@ _SYSTEMS = text(
     "       (SELECT max(similarity(regexp_replace(lower(hostname), '[^a-z0-9]', '', 'g'), token))"
     "          FROM unnest(CAST(:squeezed AS text[])) AS token) AS likeness"
     "  FROM system_inventory"
-    " WHERE strpos(:text, lower(hostname)) > 0 OR ip_address = ANY(CAST(:addresses AS text[]))"
+    " WHERE (CAST(:known_by AS timestamptz) IS NULL OR updated_at < CAST(:known_by AS timestamptz))"
+    "   AND (strpos(:text, lower(hostname)) > 0 OR ip_address = ANY(CAST(:addresses AS text[]))"
     "    OR split_part(lower(hostname), '.', 1) = ANY(CAST(:tokens AS text[]))"
     "    OR EXISTS (SELECT 1 FROM unnest(CAST(:squeezed AS text[])) AS token"
     "                WHERE similarity(regexp_replace(lower(hostname), '[^a-z0-9]', '', 'g'), token) >= :near)"
     "    OR EXISTS (SELECT 1 FROM jsonb_array_elements_text(CASE jsonb_typeof(attributes->'aliases')"
     "                 WHEN 'array' THEN attributes->'aliases' ELSE '[]' END) AS alias"
-    "                WHERE alias <> '' AND strpos(:text, lower(alias)) > 0)"
+    "                WHERE alias <> '' AND strpos(:text, lower(alias)) > 0))"
     " ORDER BY hostname LIMIT 200"
 )
 
 
 async def systems_named_in(
-    session: AsyncSession, lowered: str, *, tokens: Sequence[str], addresses: Sequence[str], near: float
+    session: AsyncSession,
+    lowered: str,
+    *,
+    tokens: Sequence[str],
+    addresses: Sequence[str],
+    near: float,
+    known_by: datetime | None = None,
 ) -> Sequence[Row[Any]]:
     """Systems whose name, address or alias may be in a text; the service looks at word boundaries."""
     squeezed = [re.sub(r"[^a-z0-9]", "", token) for token in tokens]
@@ -229,6 +244,7 @@ async def systems_named_in(
         "squeezed": squeezed,
         "addresses": list(addresses),
         "near": near,
+        "known_by": known_by,
     }
     return (await session.execute(_SYSTEMS, parameters)).all()
 

@@ -95,11 +95,13 @@ async def nearest_history(
     *,
     exclude_ticket: TicketNames | None = None,
     embedder: Embedder | None = None,
+    solved_before: datetime | None = None,
 ) -> list[HistoryHit]:
     """The neighbours that vote in ``triage.suggest``: no floor, since the vote weighs them itself."""
     return await search_history(
-        session, query, limit=NEIGHBOURS, exclude_ticket=exclude_ticket, embedder=embedder, floor=0.0
-    )
+        session, query, limit=NEIGHBOURS, exclude_ticket=exclude_ticket, embedder=embedder, floor=0.0,
+        solved_before=solved_before,
+    )  # fmt: skip
 
 
 async def triage_ticket(
@@ -123,6 +125,7 @@ async def search_articles(
     limit: int = 3,
     embedder: Embedder | None = None,
     floor: float | None = None,
+    known_by: datetime | None = None,
 ) -> list[ArticleHit]:
     """Find the procedures that fit a ticket.
 
@@ -132,11 +135,15 @@ async def search_articles(
         limit: Hits at most.
         embedder: None for the installation's own.
         floor: Score below which a hit is not shown; None for the calibrated one.
+        known_by: Only articles that are as they were by then.
 
     Returns:
         Best first; empty when no procedure is relevant, which is a common and useful answer.
     """
-    rows = await _ranked(session, "knowledge_articles", query, ARTICLES, limit=limit, embedder=embedder, floor=floor)
+    rows = await _ranked(
+        session, "knowledge_articles", query, ARTICLES, limit=limit, embedder=embedder, floor=floor,
+        solved_before=known_by,
+    )  # fmt: skip
     codes = exact_codes(query)
     return [
         ArticleHit(
@@ -153,10 +160,12 @@ async def search_articles(
     ]
 
 
-async def read_article(session: AsyncSession, article_id: str) -> ArticleHit | None:
-    """One article by its id; None if there is none."""
+async def read_article(
+    session: AsyncSession, article_id: str, *, known_by: datetime | None = None
+) -> ArticleHit | None:
+    """One article by its id; None if there is none, or none that is as it was by then."""
     row = await repository.article(session, _storable(article_id))
-    if row is None:
+    if row is None or (known_by is not None and row.updated_at >= known_by):
         return None
     of_whom = {"tool_type": row.tool_type, "company_id": row.company_id, "company_name": row.company_name}
     if is_out(await boundaries_of(session), "knowledge_articles", of_whom):
@@ -261,13 +270,16 @@ def _codes_in(codes: Sequence[str], *texts: str) -> tuple[str, ...]:
 # -- systems -------------------------------------------------------------------------------------
 
 
-async def find_systems(session: AsyncSession, text: str, *, limit: int = 5) -> list[SystemHit]:
+async def find_systems(
+    session: AsyncSession, text: str, *, limit: int = 5, known_by: datetime | None = None
+) -> list[SystemHit]:
     """Recognise the systems a text names: host names, addresses, and what people call them.
 
     Args:
         session: A tenant session.
         text: Subject and description of a ticket; its first 20,000 characters are read.
         limit: Systems at most.
+        known_by: Only systems that are as they were by then.
 
     Returns:
         Exact names first, then aliases (the longest first), then near-spellings of host names.
@@ -279,7 +291,7 @@ async def find_systems(session: AsyncSession, text: str, *, limit: int = 5) -> l
     # The pattern is wide ("12:30" fits it); ipaddress says which of them is an address.
     addresses = [token for token in _address_like(lowered) if _is_address(token)]
     rows = await repository.systems_named_in(
-        session, lowered, tokens=looks_like_host, addresses=addresses, near=_NEAR_SPELLING
+        session, lowered, tokens=looks_like_host, addresses=addresses, near=_NEAR_SPELLING, known_by=known_by
     )
     rows = await without_kept_out(session, "system_inventory", rows)
     hits = [hit for row in rows if (hit := _system_hit(row, lowered, addresses, looks_like_host)) is not None]

@@ -35,6 +35,7 @@ from deskhand.kit.marks import MarkMaker
 from deskhand.kit.telemetry import Telemetry
 from deskhand.knowledge.embedding import Embedder
 from deskhand.knowledge.verdicts.links import VerdictLinks
+from deskhand.lab.running import past_of
 from deskhand.llm.connection import GatewaySettings
 from deskhand.plugins.contract import Ticket
 from deskhand.plugins.registry import PluginManager
@@ -175,6 +176,7 @@ class Executor:
                 http=replace(self._http, before_send=lease.check),
                 deadline=budget.deadline,
                 waited=waited,
+                past=await past_of(self._db, session, execution),
             )
 
     async def _agents_run(self, run: Run) -> Ending:
@@ -259,6 +261,8 @@ class Executor:
         ticket = await own.own_ticket()
         if isinstance(ticket, str):
             return withheld(run, ticket)
+        if run.past is not None:
+            run.past.saw(ticket)
         gateway = self._guarded(run, toolbox, ticket)
         timely = Timeliness(run, own, ticket, WRITE_KEYS.get(run.outcome.kind, NOTE_KEY))
         # Before anything is looked up: nobody reads what comes of it.
@@ -272,7 +276,8 @@ class Executor:
             return withheld(run, why)
         conversation = await self._conversation(run, own, ticket)
         await self._enter(run, ticket)
-        researcher = Researcher(self._db, run.journal, self._embedder, run.wall)
+        known_by = run.past.moment if run.past else None
+        researcher = Researcher(self._db, run.journal, self._embedder, run.wall, known_by=known_by)
         told = await told_about(self._db, run, ticket, look)
         toolbox.tell(told)
         findings = await researcher.research(ticket, conversation.turns)

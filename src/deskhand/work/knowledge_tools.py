@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping
+from datetime import datetime
 from typing import Any, TypeVar
 
 from pydantic import TypeAdapter
@@ -14,6 +15,7 @@ from deskhand.kit.db.session import Database
 from deskhand.knowledge import search as knowledge
 from deskhand.knowledge.embedding import Embedder
 from deskhand.knowledge.schemas import ArticleHit, HistoryHit, SystemHit
+from deskhand.lab.past import Past
 from deskhand.llm.loop import ToolInputError, ToolSpec, call_key
 from deskhand.notes.facts import Source
 from deskhand.tools.knowledge import KNOWLEDGE
@@ -43,6 +45,7 @@ class KnowledgeTools:
         embedder: For semantic search.
         seen: Told of everything that was found, so that it can be cited.
         wall: Says for which company.
+        past: The time in which the run takes place, whose knowledge alone is there; None: it is now.
     """
 
     def __init__(
@@ -54,6 +57,7 @@ class KnowledgeTools:
         embedder: Embedder,
         seen: Callable[[Source], None],
         wall: CompanyWall,
+        past: Past | None = None,
     ) -> None:
         self._grants = grants
         self._db = db
@@ -61,6 +65,7 @@ class KnowledgeTools:
         self._embedder = embedder
         self._seen = seen
         self._wall = wall
+        self._past = past
         self._handlers: dict[str, Callable[[Args], Awaitable[Any]]] = {
             "search_past_tickets": self._past_tickets,
             "search_articles": self._articles,
@@ -92,7 +97,9 @@ class KnowledgeTools:
             "search_past_tickets",
             args,
             TICKETS,
-            lambda s: knowledge.search_history(s, args["query"], limit=limit, embedder=self._embedder),
+            lambda s: knowledge.search_history(
+                s, args["query"], limit=limit, embedder=self._embedder, solved_before=self._known_by
+            ),
         )
         if hits is None:
             return _away("past tickets")
@@ -104,7 +111,9 @@ class KnowledgeTools:
             "search_articles",
             args,
             ARTICLES,
-            lambda s: knowledge.search_articles(s, args["query"], limit=limit, embedder=self._embedder),
+            lambda s: knowledge.search_articles(
+                s, args["query"], limit=limit, embedder=self._embedder, known_by=self._known_by
+            ),
         )
         if hits is None:
             return _away("the knowledge base")
@@ -115,7 +124,7 @@ class KnowledgeTools:
         article_id = str(args["source"]).removeprefix("article:")
 
         async def read(session: AsyncSession) -> list[ArticleHit]:
-            hit = await knowledge.read_article(session, article_id)
+            hit = await knowledge.read_article(session, article_id, known_by=self._known_by)
             return [] if hit is None else [hit]
 
         hits = await self._look_up("read_article", args, ARTICLES, read)
@@ -129,10 +138,19 @@ class KnowledgeTools:
         return {"articles": [{"source": source.ref, "title": source.title, "body": body, "url": source.url}]}
 
     async def _systems(self, args: Args) -> Any:
-        hits = await self._look_up("find_systems", args, SYSTEMS, lambda s: knowledge.find_systems(s, args["text"]))
+        hits = await self._look_up(
+            "find_systems",
+            args,
+            SYSTEMS,
+            lambda s: knowledge.find_systems(s, args["text"], known_by=self._known_by),
+        )
         if hits is None:
             return _away("the system inventory")
         return {"systems": [self._told(system_source(hit, ref=f"system:{hit.hostname}")) for hit in hits]}
+
+    @property
+    def _known_by(self) -> datetime | None:
+        return self._past.moment if self._past else None
 
     def _told(self, source: Source) -> dict[str, Any]:
         self._seen(source)

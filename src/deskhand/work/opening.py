@@ -82,11 +82,17 @@ class ToolboxMaker:
                     embedder=self.embedder,
                     seen=sources.add,
                     wall=run.wall,
+                    past=run.past,
                 )
             mail = self._mail(run, approver, own_look)
-            outside = open_outside(
-                run, self.secrets, db=self.db, rates=self.rates, approver=approver, own_look=own_look
-            )
+            outside = [
+                hands
+                for hands in open_outside(
+                    run, self.secrets, db=self.db, rates=self.rates, approver=approver, own_look=own_look
+                )
+                # What is read outside is read as it is now, which a run that takes place at another time may not know.
+                if run.past is None or all(operation.is_write for operation in hands.provider.operations)
+            ]
             own_tools = [
                 await self._source_hands(run, source, stack, approver=approver, own_look=own_look)
                 for source in await self._sources(run)
@@ -106,7 +112,8 @@ class ToolboxMaker:
     async def _sources(self, run: Run) -> list[ToolSource]:
         """The tenant's own tools that are granted; one that was removed since is not there."""
         granted = [tool for tool in run.grants if ":" in tool]
-        if not granted:
+        # Nobody knows what such a tool would have answered at another time.
+        if not granted or run.past is not None:
             return []
         async with self.db.tenant_session(run.execution.tenant_id) as session:
             return await connectors.granted_sources(session, granted)
@@ -169,6 +176,8 @@ class ToolboxMaker:
         desk = desk_for(run.tenant, tool_type, secrets=self.secrets, plugins=self.plugins, http=run.http)
         # At once and not after all desks are open: if the next one cannot be opened, this one is still closed.
         stack.push_async_callback(desk.aclose)
+        if run.past is not None:
+            desk = run.past.of(desk, run.wall.decide)
         hands = DeskHands(
             desk,
             grants=run.grants[tool_type],

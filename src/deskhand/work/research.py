@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Generic, TypeVar
 
 from pydantic import TypeAdapter
@@ -97,13 +98,23 @@ class Researcher:
         journal: Records each look-up.
         embedder: Turns the ticket into a vector, or searches by words alone.
         wall: Says for which company.
+        known_by: Only what was known by then; None: what is known now.
     """
 
-    def __init__(self, db: Database, journal: Journal, embedder: Embedder, wall: CompanyWall) -> None:
+    def __init__(
+        self,
+        db: Database,
+        journal: Journal,
+        embedder: Embedder,
+        wall: CompanyWall,
+        *,
+        known_by: datetime | None = None,
+    ) -> None:
         self._db = db
         self._journal = journal
         self._embedder = embedder
         self._wall = wall
+        self._known_by = known_by
         self._tenant_id = journal.execution.tenant_id
 
     async def research(self, ticket: Ticket, conversation: Sequence[Turn] = ()) -> Findings:
@@ -118,10 +129,14 @@ class Researcher:
         # connections.
         history = await self._look_up(PAST_TICKETS, query, lambda s: self._nearest(s, query, ticket))
         articles = await self._look_up(
-            ARTICLES, query, lambda s: knowledge.search_articles(s, query, embedder=self._embedder)
+            ARTICLES,
+            query,
+            lambda s: knowledge.search_articles(s, query, embedder=self._embedder, known_by=self._known_by),
         )
         named = systems_query(ticket, conversation)
-        systems = await self._look_up(SYSTEMS, named, lambda s: knowledge.find_systems(s, named))
+        systems = await self._look_up(
+            SYSTEMS, named, lambda s: knowledge.find_systems(s, named, known_by=self._known_by)
+        )
         return Findings(
             # More neighbours vote on category and priority than are near enough to be shown.
             history=[hit for hit in history.hits if hit.score >= HISTORY.floor][:SHOWN],
@@ -134,7 +149,9 @@ class Researcher:
 
     async def _nearest(self, session: AsyncSession, query: str, ticket: Ticket) -> list[HistoryHit]:
         own = TicketNames(ticket.tool_type, (ticket.id, ticket.display_id))
-        return await knowledge.nearest_history(session, query, embedder=self._embedder, exclude_ticket=own)
+        return await knowledge.nearest_history(
+            session, query, embedder=self._embedder, exclude_ticket=own, solved_before=self._known_by
+        )
 
     async def _look_up(
         self, source: Source[Hit], query: str, search: Callable[[AsyncSession], Awaitable[list[Hit]]]

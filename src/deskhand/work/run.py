@@ -13,6 +13,7 @@ from deskhand.agents.outcomes import Outcome, read_outcome
 from deskhand.engine.claims import RunningExecution
 from deskhand.engine.journal import Journal
 from deskhand.kit.http import HttpClientFactory
+from deskhand.lab.past import Past
 from deskhand.tenants.models import TenantConfig
 from deskhand.tools.values import Grants, read_grants
 from deskhand.work.companies import CompanyWall
@@ -27,6 +28,7 @@ class Run:
         deadline: ``time.monotonic()`` at which the attempt must be over.
         wall: Keeps what belongs to other client companies out.
         waited: How long the run has waited for people; none of it counts as its own time.
+        past: The time in which a run of the replay lab takes place; None: it is now.
     """
 
     execution: RunningExecution
@@ -38,6 +40,7 @@ class Run:
     deadline: float
     wall: CompanyWall
     waited: timedelta = timedelta()
+    past: Past | None = None
 
     @property
     def grants(self) -> dict[str, Grants]:

@@ -87,6 +87,7 @@ async def told_about(db: Database, run: Run, ticket: Ticket, look: int) -> Told:
 
 async def _read(db: Database, run: Run, ticket: Ticket, instructions: tuple[Instruction, ...]) -> dict[str, Any]:
     tenant_id = run.execution.tenant_id
+    known_by = run.past.moment if run.past else None
     async with db.tenant_session(tenant_id) as session:
         names = {(one.tool_type, one.company_id): one.name for one in await known_companies(session)}
     fitting = instructions_for(instructions, Boundaries((), names).of_ticket(ticket))
@@ -95,7 +96,7 @@ async def _read(db: Database, run: Run, ticket: Ticket, instructions: tuple[Inst
     try:
         # As the run's company: an article of another one is not there, whoever bound it to this ticket.
         async with db.tenant_session(tenant_id, companies=run.wall.scope) as session:
-            found = [await knowledge.read_article(session, article) for article in wanted]
+            found = [await knowledge.read_article(session, article, known_by=known_by) for article in wanted]
     except DATABASE_ERRORS:
         found = []
     articles = [hit for hit in found if hit is not None]

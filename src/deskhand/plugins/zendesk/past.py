@@ -63,28 +63,32 @@ def same(left: Any, right: Any) -> bool:
     return bool(left == right) or (left in (None, "") and right in (None, ""))
 
 
-def past_changes(audits: Iterable[Mapping[str, Any]], side: mapping.Sideloads) -> tuple[PastChange, ...]:
+def past_changes(
+    audits: Iterable[Mapping[str, Any]], side: mapping.Sideloads, category_field: int | None = None
+) -> tuple[PastChange, ...]:
     """The saves among a ticket's audits that changed fields."""
-    changes = (_change(audit, side) for audit in audits)
+    # Which field is the category is the account's own choice, and the audit names it by its number.
+    ours = {**OURS, str(category_field): "category"}
+    changes = (_change(audit, side, ours) for audit in audits)
     return tuple(change for change in changes if change.fields)
 
 
-def _change(audit: Mapping[str, Any], side: mapping.Sideloads) -> PastChange:
+def _change(audit: Mapping[str, Any], side: mapping.Sideloads, ours: Mapping[str, str]) -> PastChange:
     events = audit.get("events")
     rows = [event for event in events if isinstance(event, dict)] if isinstance(events, list) else []
     return PastChange(
         id=str(audit.get("id")),
         at=mapping.read_time(audit.get("created_at")),
         by=side.person(audit.get("author_id")) or Person(),
-        fields=tuple(_field(event, side) for event in rows if event.get("type") == "Change"),
+        fields=tuple(_field(event, side, ours) for event in rows if event.get("type") == "Change"),
     )
 
 
-def _field(event: Mapping[str, Any], side: mapping.Sideloads) -> FieldChange:
+def _field(event: Mapping[str, Any], side: mapping.Sideloads, ours: Mapping[str, str]) -> FieldChange:
     name = str(event.get("field_name") or "")
     before, after = event.get("previous_value"), event.get("value")
     return FieldChange(
-        field=OURS.get(name, name),
+        field=ours.get(name, name),
         vendor_field=name,
         before=before,
         after=after,

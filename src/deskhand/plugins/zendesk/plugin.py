@@ -138,7 +138,7 @@ class ZendeskPlugin(TicketingToolPlugin):
         body = await self._client.get(f"{_path(ticket_id)}/audits", params)
         side = mapping.Sideloads()
         side.add(body)
-        changes = await read_aside(past.past_changes, rows(body, "audits"), side)
+        changes = await read_aside(past.past_changes, rows(body, "audits"), side, self.config.zendesk_category_field)
         return PastChangePage(changes=changes, next_cursor=next_cursor(body))
 
     async def list_history(self, since: datetime, *, cursor: str | None = None, page_size: int = 100) -> TicketPage:
