@@ -22,6 +22,7 @@ defined there: desks in ``plugins.errors``, models in ``llm.errors``.
     ├── ConflictError (409 conflict)
     │   ├── InvalidTransitionError (409 invalid-transition)
     │   ├── AgentNotReadyError (409 agent-not-ready)
+    │   ├── BelowBarError (409 below-replay-bar)
     │   └── NotApprovedError (409 not-approved)
     │       └── StoodBackError (409 stood-back)
     ├── PreconditionFailedError (412 precondition-failed)

@@ -86,6 +86,14 @@ def test_a_history_that_nobody_may_read_vouches_for_nothing(history: list[PastCh
     assert (then.category, then.priority, then.vendor_priority, then.group) == (None, None, None, None)
 
 
+def test_of_a_field_with_several_values_what_went_was_there() -> None:
+    came = FieldChange(field="category", vendor_field="components", before_text="", after_text="Driver")
+    went = FieldChange(field="category", vendor_field="components", before_text="Network", after_text="")
+    moved = PastChange(id="1", at=LATER, fields=(came, went))
+    closed = change(timedelta(hours=2), status=("New", "Resolved"))
+    assert rebuild(NOW, [moved, closed]).category == "Network"
+
+
 def test_an_id_in_the_history_is_no_word() -> None:
     moved = change(timedelta(minutes=3), group=("d625dccec0a8016700a222a0f7900d06", "Drivers"))
     assert rebuild(NOW, [*HISTORY, moved]).group is None

@@ -13,8 +13,9 @@ from pydantic import Field
 from deskhand.access.guards import Authenticated, Editor, Operator, TenantSession, Viewer
 from deskhand.access.idempotency import IdempotentRoute
 from deskhand.access.principal import Principal
+from deskhand.agents.activation import Activation, override_by
 from deskhand.agents.bodies import ActivatedAgent, AgentPatch, AgentPost, ChangedAgent, WebhookSecret
-from deskhand.agents.lifecycle import AgentNotReadyError
+from deskhand.agents.lifecycle import AgentNotReadyError, BelowBarError
 from deskhand.agents.models import Agent
 from deskhand.agents.preflight import preflight
 from deskhand.agents.repository import AgentFilter
@@ -44,6 +45,7 @@ CHANGES = problem_responses(
     ConflictError,
     InvalidTransitionError,
     AgentNotReadyError,
+    BelowBarError,
     PreconditionFailedError,
     InvalidInputError,
 )
@@ -95,7 +97,10 @@ ToVersion = Annotated[
     "",
     operation_id="create_agent",
     status_code=status.HTTP_201_CREATED,
-    responses={201: ETAG_HEADER, **problem_responses(ConflictError, AgentNotReadyError, InvalidInputError)},
+    responses={
+        201: ETAG_HEADER,
+        **problem_responses(ConflictError, AgentNotReadyError, BelowBarError, InvalidInputError),
+    },
 )
 async def create_agent(
     data: AgentPost, principal: Editor, agents: Agents, app: App, response: Response
@@ -166,11 +171,21 @@ async def delete_agent(
 
 @router.post("/{agent_id}/activate", operation_id="activate_agent", responses={200: ETAG_HEADER, **CHANGES})
 async def activate_agent(
-    agent_id: AgentId, principal: Operator, app: App, response: Response, if_match: IfMatch = None
+    agent_id: AgentId,
+    principal: Operator,
+    app: App,
+    response: Response,
+    *,
+    if_match: IfMatch = None,
+    activation: Activation | None = None,
 ) -> ActivatedAgent:
-    """Let an agent run. Everything it still lacks is named at once; what will fail is told in `warnings`."""
+    """Let an agent run. Everything it still lacks is named at once; what will fail is told in `warnings`.
+
+    A version that is below the tenant's bar in the replay lab needs a person who says why.
+    """
+    override = override_by(principal, activation.override_reason if activation else None)
     async with changing(principal, app) as agents:
-        agent = await agents.activate_agent(agent_id, if_match=if_match)
+        agent = await agents.activate_agent(agent_id, if_match=if_match, override=override)
     shown = _shown(agent, response).model_dump()
     return ActivatedAgent.model_validate({**shown, "warnings": await preflight(agent, app)})
 

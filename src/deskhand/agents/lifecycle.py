@@ -23,6 +23,13 @@ class AgentNotReadyError(ConflictError):
     title = "Agent not ready"
 
 
+class BelowBarError(ConflictError):
+    """The version has not reached the tenant's bar in the replay lab; ``errors`` says of each field how far it is."""
+
+    code = "below-replay-bar"
+    title = "Below the bar of the replay lab"
+
+
 def ensure_transition(before: str, after: AgentStatus) -> None:
     """Refuse a step the table does not list.
 

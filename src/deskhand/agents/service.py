@@ -9,11 +9,10 @@ from uuid import UUID, uuid4
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from deskhand.agents import changes, repository
-from deskhand.agents.lifecycle import AgentNotReadyError, ensure_changeable, ensure_transition
+from deskhand.agents.activation import Override, ensure_proven, ensure_ready
+from deskhand.agents.lifecycle import ensure_changeable, ensure_transition
 from deskhand.agents.llm_config import LLMConfig
 from deskhand.agents.models import Agent, AgentTrigger, AgentVersion
-from deskhand.agents.outcomes import mail_missing, outside_missing, read_outcome
-from deskhand.agents.readiness import missing_for_activation
 from deskhand.agents.repository import AgentFilter
 from deskhand.agents.schemas import NEVER_DRAFT_AGAIN, AgentCreate, AgentStatus, AgentUpdate
 from deskhand.agents.versions import VersionDiff, compare, facts, snapshot
@@ -25,9 +24,6 @@ from deskhand.kit.crypto import SecretBox
 from deskhand.kit.db.session import database_now
 from deskhand.kit.page import Page
 from deskhand.plugins.registry import PluginManager
-from deskhand.tenants.connections import connected_tools
-from deskhand.tenants.mail import mail_settings
-from deskhand.tenants.outside import outside_settings
 from deskhand.tenants.service import TenantService
 from deskhand.tools.sources import source_providers
 from deskhand.tools.values import Grants, read_grants
@@ -95,7 +91,7 @@ class AgentService:
         made = changes.set_triggers(agent, data.triggers, secrets=self._secrets)
         changes.set_tools(agent, await self._grants(agent, data))
         changes.ensure_outcome(agent)
-        await self._ensure_ready(agent)
+        await self._ensure_ready(agent, 1)
         # By the database's clock, which decides when schedulers find it due.
         changes.plan_schedules(agent, now=await database_now(self._session))
         self._session.add(agent)
@@ -158,14 +154,17 @@ class AgentService:
             return agent, made
         return await self._save(agent, "agent.update", changed, new_version=before != after), made
 
-    async def activate_agent(self, agent_id: UUID, *, if_match: str | None = None) -> Agent:
-        """Let an agent run, from draft or suspended.
+    async def activate_agent(
+        self, agent_id: UUID, *, if_match: str | None = None, override: Override | None = None
+    ) -> Agent:
+        """Let an agent run, from draft or suspended; below the tenant's bar where a person says why.
 
         Raises:
+            BelowBarError: It has not reached that bar in the replay lab, and nobody says why it is activated.
             InvalidTransitionError: It is active or inactive.
             AgentNotReadyError: It lacks something; ``errors`` names everything at once.
         """
-        return await self._transition(agent_id, AgentStatus.ACTIVE, "agent.activate", if_match)
+        return await self._transition(agent_id, AgentStatus.ACTIVE, "agent.activate", if_match, override)
 
     async def suspend_agent(self, agent_id: UUID, *, if_match: str | None = None) -> Agent:
         """Pause an active agent: its triggers are ignored until it is resumed.
@@ -282,14 +281,24 @@ class AgentService:
             raise InvalidInputError(fault.detail, errors=[fault])
         return changes.set_triggers(agent, data.triggers, secrets=self._secrets)
 
-    async def _transition(self, agent_id: UUID, to: AgentStatus, operation: str, if_match: str | None) -> Agent:
+    async def _transition(
+        self, agent_id: UUID, to: AgentStatus, operation: str, if_match: str | None, override: Override | None = None
+    ) -> Agent:
         agent = await self._get_for_change(agent_id, if_match)
         ensure_transition(agent.status, to)
         agent.status = to.value
-        return await self._save(agent, operation, ["status"], new_version=False)
+        return await self._save(agent, operation, ["status"], new_version=False, override=override)
 
-    async def _save(self, agent: Agent, operation: str, changed: Iterable[str], *, new_version: bool) -> Agent:
-        await self._ensure_ready(agent)
+    async def _save(
+        self,
+        agent: Agent,
+        operation: str,
+        changed: Iterable[str],
+        *,
+        new_version: bool,
+        override: Override | None = None,
+    ) -> Agent:
+        more = await self._ensure_ready(agent, agent.current_version + int(new_version), override)
         changes.plan_schedules(agent, now=await database_now(self._session))
         # The revision counts every change and is the ETag; accept_event() refuses an event by it whose trigger was
         # cached.
@@ -300,26 +309,20 @@ class AgentService:
         stored = await self._get(agent.id)
         if new_version:
             await self._add_version(stored)
-        details = {"changed": sorted(changed), "version": stored.current_version}
+        details = {"changed": sorted(changed), "version": stored.current_version, **more}
         await self._audit(operation, stored, details)
         return stored
 
-    async def _ensure_ready(self, agent: Agent) -> None:
+    async def _ensure_ready(self, agent: Agent, version: int, override: Override | None = None) -> dict[str, Any]:
+        """What the audit log says besides, of one that becomes active although it is below its tenant's bar."""
         if agent.status != AgentStatus.ACTIVE:
-            return
+            return {}
         tenants = TenantService(self._session, secrets=self._secrets, plugins=self._plugins)
         tenant = await tenants.get_tenant(self._tenant_id)
-        connected = connected_tools(tenant, secrets=self._secrets, plugins=self._plugins)
-        missing = missing_for_activation(
-            agent, tenant_is_active=tenant.is_active, connected=connected, listed_models=self._listed_models
-        )
-        tools, outcome = {tool.tool_id for tool in agent.tools}, read_outcome(agent.outcome)
-        missing += mail_missing(outcome, tools, mail_settings(tenant, self._secrets))
-        missing += outside_missing(outcome, tools, outside_settings(tenant, self._secrets))
-        if missing:
-            raise AgentNotReadyError(
-                f"The agent cannot be active: {'; '.join(fault.detail for fault in missing)}.", errors=missing
-            )
+        ensure_ready(agent, tenant, secrets=self._secrets, plugins=self._plugins, listed_models=self._listed_models)
+        # A change of an agent that is on already is told by its next run of the lab, and not held back.
+        was_active = self._before is not None and self._before["status"] == AgentStatus.ACTIVE
+        return {} if was_active else await ensure_proven(self._session, agent.id, version, tenant, override)
 
     def _ensure_known(self, config: LLMConfig) -> None:
         if fault := LLMConfig.model_fault(config.model, listed=self._listed_models):
@@ -333,7 +336,7 @@ class AgentService:
     async def _get_for_change(self, agent_id: UUID, if_match: str | None) -> Agent:
         agent = await self._get(agent_id, for_update=True)
         self._before = facts(agent)
-        if if_match is not None and if_match.strip() != "*" and etag(agent) not in _tags(if_match):
+        if if_match is not None and if_match.strip() != "*" and etag(agent) not in map(str.strip, if_match.split(",")):
             raise PreconditionFailedError(
                 f"The agent was changed meanwhile: it is at revision {agent.revision}. Read it again, then repeat."
             )
@@ -394,7 +397,3 @@ async def current_version_id(session: AsyncSession, agent_id: UUID) -> UUID:
     if version_id is None:
         raise NotFoundError(f"There is no agent {agent_id}.")
     return version_id
-
-
-def _tags(header: str) -> list[str]:
-    return [part.strip() for part in header.split(",")]

@@ -111,8 +111,11 @@ def _first_words(later: Iterable[PastChange]) -> dict[str, str]:
     """By field, what stood there before its first change."""
     first: dict[str, str] = {}
     for change in later:
+        before: dict[str, str] = {}
         for one in change.fields:
-            first.setdefault(one.field, one.before_text)
+            # Where a field holds several values a desk tells of each that came or went; what went was there.
+            before[one.field] = before.get(one.field) or one.before_text
+        first = {**before, **first}
     return first
 
 

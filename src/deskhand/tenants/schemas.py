@@ -34,6 +34,7 @@ from deskhand.tenants.instructions import MOST_INSTRUCTIONS, Instruction
 from deskhand.tenants.machine_rules import MachineRule
 from deskhand.tenants.models import DEFAULT_TOOL_TYPE, TenantConfig
 from deskhand.tenants.note_rules import NoteRules
+from deskhand.tenants.replay_bar import ReplayBar
 
 MAX_EXTRAS_BYTES = 32_768
 MAX_LIMITS_BYTES = 4_096
@@ -162,6 +163,10 @@ class EnhancementPreferences(InputModel):
     workflow_config: dict[str, Any] = Field(default_factory=dict, description="What to do on status changes.")
     approvals: ApprovalRules = Field(default_factory=ApprovalRules, description="Who may approve, and who is told.")
     notes: NoteRules = Field(default_factory=NoteRules, description="When agents write notes.")
+    replay_bar: ReplayBar = Field(
+        default_factory=ReplayBar,
+        description="What a version of an agent must reach in the replay lab before it is activated; none unless set.",
+    )
     boundaries: list[Boundary] = Field(
         default_factory=list,
         max_length=MOST_RULES,

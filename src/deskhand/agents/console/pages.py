@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Form, Query, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 from pydantic import BaseModel, Field, field_validator
 
 from deskhand.access.forms import SafeForm
+from deskhand.agents.activation import Override, override_by
 from deskhand.agents.console import words
 from deskhand.agents.console.editor import router as editor_pages
 from deskhand.agents.console.tools import router as tool_pages
@@ -90,8 +92,15 @@ async def agent_page(at: AtPage, agent_id: UUID, done: Annotated[str, Query(max_
 
 
 @router.post("/{agent_id}/activate")
-async def activate(at: OperatorAt, agent_id: UUID, _safe: SafeForm, revision: Revision) -> Response:
-    return await _step(at, "activate", agent_id, revision)
+async def activate(
+    at: OperatorAt,
+    agent_id: UUID,
+    _safe: SafeForm,
+    revision: Revision,
+    *,
+    override_reason: Annotated[StorableText, Form(max_length=500)] = "",
+) -> Response:
+    return await _step(at, "activate", agent_id, revision, override_by(at.viewer, override_reason.strip()))
 
 
 @router.post("/{agent_id}/suspend")
@@ -109,9 +118,9 @@ async def delete(at: OperatorAt, agent_id: UUID, _safe: SafeForm, revision: Revi
     return await _step(at, "delete", agent_id, revision)
 
 
-async def _step(at: Looking, verb: str, agent_id: UUID, revision: int) -> Response:
+async def _step(at: Looking, verb: str, agent_id: UUID, revision: int, override: Override | None = None) -> Response:
     try:
-        agent = await _take(at, verb, agent_id, f'"{revision}"')
+        agent = await _take(at, verb, agent_id, f'"{revision}"', override)
     except (ConflictError, PreconditionFailedError) as error:
         return await at.show(agent_id, Told(error=error))
     # Desks and models are asked after the transaction, which must not be held open for them.
@@ -120,11 +129,11 @@ async def _step(at: Looking, verb: str, agent_id: UUID, revision: int) -> Respon
     return RedirectResponse(f"/agents/{agent_id}?done={verb}", status_code=303)
 
 
-async def _take(at: Looking, verb: str, agent_id: UUID, seen: str) -> Agent:
+async def _take(at: Looking, verb: str, agent_id: UUID, seen: str, override: Override | None) -> Agent:
     async with at.session() as session:
         agents = at.agents(session)
         steps = {
-            "activate": agents.activate_agent,
+            "activate": partial(agents.activate_agent, override=override),
             "suspend": agents.suspend_agent,
             "resume": agents.resume_agent,
             "delete": agents.delete_agent,

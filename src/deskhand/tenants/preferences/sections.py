@@ -132,6 +132,29 @@ APPROVALS = Section(
     ),
 )
 
+REPLAY = Section(
+    key="replay",
+    title="The bar before an agent is on",
+    words="In the replay lab, how often a version must say what people did on closed tickets before it is activated. A"
+    " person may activate it all the same and says why; the audit log keeps that.",
+    boxes=tuple(
+        Box(
+            path=("replay_bar", name),
+            label=label,
+            help="Percent, 1 to 100. Empty: not looked at.",
+            kind="number",
+            empty_is_null=True,
+            off="No bar." if name == "category" else "",
+        )
+        for name, label in (
+            ("category", "Category"),
+            ("priority", "Priority"),
+            ("group", "Group"),
+            ("solution", "Cites the solution"),
+        )
+    ),
+)
+
 PRIORITIES_OF_DESKS = Section(
     key="priorities",
     title="Priorities",
@@ -148,7 +171,7 @@ PRIORITIES_OF_DESKS = Section(
     ),
 )
 
-SECTIONS = {one.key: one for one in (NOTES, APPROVALS, PRIORITIES_OF_DESKS)}
+SECTIONS = {one.key: one for one in (NOTES, APPROVALS, REPLAY, PRIORITIES_OF_DESKS)}
 
 COMPANIES = "companies"
 """The key of the form about client companies, which has a box for each desk."""
