@@ -33,6 +33,7 @@ from deskhand.llm.embedded.line import ServerLine
 from deskhand.llm.embedded.server import read_endpoint
 from deskhand.plugins.registry import PluginManager
 from deskhand.schedules.scheduler import Scheduler
+from deskhand.settings import Settings
 from deskhand.work.executor import Executor
 from deskhand.work.notices.sending import Notifier
 
@@ -51,6 +52,8 @@ async def run_worker(installation: Installation, *, stale_after: float = 5.0) ->
         secrets = SecretBox(installation.encryption_keys, reread=installation.reread_keys)
         db = await _database(installation, secrets, stack)
         pool = await _pool(installation, stack)
+        # What the lab begins need not wait for a poll.
+        db.on_handover = (await stack.enter_async_context(Waker(pool))).wake
         http = HttpClientFactory(allow_private=settings.allow_private_addresses, commands=settings.mcp_commands)
         # Desks from outside packages are loaded before any work: one that breaks the contract must stop the start.
         plugins = PluginManager()
@@ -65,12 +68,7 @@ async def run_worker(installation: Installation, *, stale_after: float = 5.0) ->
             plugins=plugins,
             gateway=gateway,
             embedder=load_embedder(),
-            limits=RunLimits(
-                timeout=settings.run_timeout,
-                max_steps=settings.run_max_steps,
-                max_tokens=settings.run_max_tokens,
-                max_cost_usd=Decimal(str(settings.run_max_cost_usd)),
-            ),
+            limits=_limits(settings),
             telemetry=telemetry,
             public_url=installation.public_url,
         )
@@ -86,8 +84,6 @@ async def run_worker(installation: Installation, *, stale_after: float = 5.0) ->
         # takes.
         page = FiguresPage(telemetry, pool, healthy=lambda: runner.alive)
         address = stack.enter_context(closing(listen(settings.host, settings.worker_metrics_port)))
-        # What the lab begins need not wait for a poll.
-        db.on_handover = (await stack.enter_async_context(Waker(pool))).wake
         scheduler, housekeeper = Scheduler(pool), Housekeeper(pool, installation.retention)
         notifier = Notifier(pool, db, secrets, http, public_url=installation.public_url)
         keeper = KnowledgeKeeper(pool, Reach(db, secrets, http, plugins, load_embedder()))
@@ -101,6 +97,15 @@ async def run_worker(installation: Installation, *, stale_after: float = 5.0) ->
             await runner.run()
             # Last, so that Prometheus can still read what the drain did.
             page.request_stop()
+
+
+def _limits(settings: Settings) -> RunLimits:
+    return RunLimits(
+        timeout=settings.run_timeout,
+        max_steps=settings.run_max_steps,
+        max_tokens=settings.run_max_tokens,
+        max_cost_usd=Decimal(str(settings.run_max_cost_usd)),
+    )
 
 
 async def _gateway(installation: Installation, http: HttpClientFactory, stack: AsyncExitStack) -> GatewaySettings:

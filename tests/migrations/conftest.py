@@ -137,8 +137,8 @@ NEW_ROWS = (
     """INSERT INTO pgqueuer_statistics (count, priority, status, entrypoint) VALUES (1, 0, 'successful', 'x')""",
     """INSERT INTO pauses (tenant_id, agent_id, reason, paused_by)
        VALUES ('acme', '00000000-0000-4000-8000-00000000000a', 'r', 'p')""",
-    """INSERT INTO lab_runs (id, tenant_id, agent_id, agent_version_id, version_number, tool_type, parallel, max_cost_usd,
-                             started_by)
+    """INSERT INTO lab_runs (id, tenant_id, agent_id, agent_version_id, version_number, tool_type, parallel,
+                             max_cost_usd, started_by)
        SELECT '00000000-0000-4000-8000-0000000000f1', 'acme', agent_id, id, 1, 'jira', 2, 1, 'p'
          FROM agent_versions WHERE tenant_id = 'acme'""",
     """INSERT INTO test_cases (id, tenant_id, agent_id, name, tool_type, ticket_ref, number, ticket, as_of, expected,

@@ -65,8 +65,8 @@ SEEDS = {
                                          max_cost_usd, why, started_by)
         VALUES ('{n}0000000-0000-4000-8000-0000000000f1', '{t}', '{n}0000000-0000-4000-8000-00000000000a',
                 '{n}0000000-0000-4000-8000-00000000000c', 1, 'jira', 2, 1, 'secret of {t}', 'secret of {t}')""",
-    "test_cases": """INSERT INTO test_cases (id, tenant_id, agent_id, name, tool_type, ticket_ref, number, ticket, as_of,
-                                             expected, created_by)
+    "test_cases": """INSERT INTO test_cases (id, tenant_id, agent_id, name, tool_type, ticket_ref, number, ticket,
+                                             as_of, expected, created_by)
         VALUES ('{n}0000000-0000-4000-8000-0000000000f2', '{t}', '{n}0000000-0000-4000-8000-00000000000a',
                 'secret of {t}', 'jira', '1', '1', '{{}}', '2026-01-01T00:00:00Z', '{{}}', 'secret of {t}')""",
     "lab_cases": """INSERT INTO lab_cases (tenant_id, lab_run_id, place, ticket_ref, number, subject)

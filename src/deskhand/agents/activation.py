@@ -18,7 +18,7 @@ from deskhand.agents.outcomes import mail_missing, outside_missing, read_outcome
 from deskhand.agents.readiness import missing_for_activation
 from deskhand.errors import FieldProblem, ForbiddenError
 from deskhand.kit.crypto import SecretBox
-from deskhand.kit.schema import InputModel, StorableText
+from deskhand.kit.schema import InputModel
 from deskhand.plugins.registry import PluginManager
 from deskhand.tenants.connections import connected_tools
 from deskhand.tenants.mail import mail_settings
@@ -40,7 +40,7 @@ _PROOF = text(
 )
 
 
-Reason = Annotated[StorableText, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
+Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

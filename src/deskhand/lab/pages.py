@@ -12,7 +12,7 @@ from pydantic import ConfigDict, Field, ValidationError
 
 from deskhand.access.forms import SafeForm
 from deskhand.appstate import App
-from deskhand.errors import ConflictError, DeskhandError, InvalidInputError
+from deskhand.errors import ConflictError, DeskhandError, FieldProblem, InvalidInputError
 from deskhand.kit.problem import invalid_input
 from deskhand.kit.schema import InputModel, StorableText
 from deskhand.lab.comparing import COMPARED
@@ -51,15 +51,13 @@ class LabForm(InputModel):
         Raises:
             InvalidInputError: Something cannot be read.
         """
-        values: dict[str, Any] = {
-            "agent_version": self.version or None,
-            "tool_type": self.desk or None,
-            "tickets": self.tickets or "0",
-            "test_cases": self.test_cases == "true",
-            "parallel": self.parallel,
-            "max_cost_usd": self.max_cost_usd,
-        }
-        return _read(LabRequest, values)
+        numbers = {"tickets": self.tickets or "0", "parallel": self.parallel}
+        numbers |= {"agent_version": self.version} if self.version else {}
+        whole = {name: _whole(text) for name, text in numbers.items()}
+        if faults := [FieldProblem(f"/{name}", "must be a whole number") for name, one in whole.items() if one is None]:
+            raise InvalidInputError("Some of it is no whole number.", errors=faults)
+        others = {"test_cases": self.test_cases == "true", "max_cost_usd": self.max_cost_usd}
+        return _read(LabRequest, {**whole, **others, "tool_type": self.desk or None})
 
 
 class KeepForm(InputModel):
@@ -216,6 +214,11 @@ async def _keep_page(
         error=error,
         faults=_faults(error),
     )
+
+
+def _whole(text: str) -> int | None:
+    text = text.strip()
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else None
 
 
 def _read(model: type[Body], values: dict[str, Any]) -> Body:

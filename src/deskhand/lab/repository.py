@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from deskhand.engine.models import AgentExecution, ExecutionStep
 from deskhand.engine.status import ExecutionStatus, StepState
 from deskhand.knowledge.models import KnowledgeArticle, TicketHistory
-from deskhand.lab.models import CaseState, LabCase, LabRun, LabState, TestCase
+from deskhand.lab.models import LabCase, LabRun, LabState, TestCase
 
 MOST_TENANTS = 100
 _OPEN = (ExecutionStatus.QUEUED, ExecutionStatus.RUNNING, ExecutionStatus.WAITING)
@@ -180,15 +180,6 @@ async def cancel_open(session: AsyncSession, ids: Iterable[UUID], now: datetime)
     return len(rows)
 
 
-async def leave_out(session: AsyncSession, lab_run_id: UUID, why: str) -> None:
-    """Tickets that were not begun are left out, and those at work are waited for no longer."""
-    c = LabCase
-    open_ones = c.state.in_((CaseState.WAITING, CaseState.RUNNING))
-    await session.execute(
-        update(c).where(c.lab_run_id == lab_run_id, open_ones).values(state=CaseState.LEFT_OUT, why=why)
-    )
-
-
 # -- test cases ----------------------------------------------------------------------------------
 
 
@@ -201,7 +192,7 @@ async def kept_of(session: AsyncSession, agent_id: UUID, *, tool_type: str | Non
 
 
 async def find_test_case(session: AsyncSession, test_case_id: UUID) -> TestCase | None:
-    """One test case."""
+    """A kept ticket by its id."""
     return await session.get(TestCase, test_case_id)
 
 

@@ -9,12 +9,12 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from deskhand.kit.schema import InputModel, StorableText
+from deskhand.kit.schema import InputModel
 from deskhand.lab.models import CaseState, LabState
 
 LEAST, MOST = 20, 200
 """Closed tickets of one run: fewer say too little, and more cost too much for what they say besides."""
-Word = Annotated[StorableText, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+Word = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
 
 
 class LabRequest(InputModel):
@@ -74,7 +74,7 @@ class Comparison(BaseModel):
 
 
 class LabRunView(BaseModel):
-    """One run of the lab."""
+    """How a run stands, and its figures so far."""
 
     id: UUID
     agent_id: UUID

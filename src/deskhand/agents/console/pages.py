@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -132,8 +131,9 @@ async def _step(at: Looking, verb: str, agent_id: UUID, revision: int, override:
 async def _take(at: Looking, verb: str, agent_id: UUID, seen: str, override: Override | None) -> Agent:
     async with at.session() as session:
         agents = at.agents(session)
+        if verb == "activate":
+            return await agents.activate_agent(agent_id, if_match=seen, override=override)
         steps = {
-            "activate": partial(agents.activate_agent, override=override),
             "suspend": agents.suspend_agent,
             "resume": agents.resume_agent,
             "delete": agents.delete_agent,
