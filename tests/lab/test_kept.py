@@ -6,9 +6,12 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from tests.support.lab import lab_at_work, lab_run
-from tests.support.product import Product
+from sqlalchemy import select, update
+from tests.support.lab import FILED, lab_at_work, lab_run
+from tests.support.lab_rows import kept_ticket
+from tests.support.product import Product, until
 
+from deskhand.engine.models import AgentExecution, ExecutionStep
 from deskhand.simulators.models import Reply
 
 SINCE = "zanzibar"
@@ -57,3 +60,45 @@ async def test_a_kept_ticket_is_run_as_it_was_kept(product: Product) -> None:
     shown = await product.execution(customer, case["execution_id"])
     assert (shown["mode"], shown["status"], shown["ticket_ref"]) == ("dry_run", "completed", ticket)
     assert await product.desk.effects(ticket) == before
+
+
+async def test_what_a_killed_worker_left_is_taken_over_and_the_run_ends(product: Product) -> None:
+    customer = await product.customer(
+        active=False,
+        tool_operations={"servicedesk_plus": ["get_ticket", "update_ticket"]},
+        outcome={"kind": "fields"},
+    )
+    product.model.script = answer
+    for number in ("1", "2"):
+        await kept_ticket(product.db, customer.tenant_id, customer.agent_id, subject=f"VPN drops {number}")
+    url = f"/api/v1/agents/{customer.agent_id}/lab-runs"
+    begun = (await customer.client.post(url, json={"tickets": 0, "parallel": 1})).json()
+
+    async def at_work() -> int:
+        return await product.count("SELECT count(*) FROM agent_executions WHERE status = 'queued'")
+
+    async with lab_at_work(product):
+        assert await until(at_work) == 1
+    # Its worker had taken it, and read its ticket, when it was killed; what kept the lab going is gone with it.
+    async with product.db.tenant_session(customer.tenant_id) as session:
+        run_id = await session.scalar(select(AgentExecution.id))
+        dead = {"status": "running", "attempt": 1, "worker_id": "dead", "heartbeat_at": FILED, "started_at": FILED}
+        await session.execute(update(AgentExecution).values(**dead))
+        session.add(
+            ExecutionStep(
+                tenant_id=customer.tenant_id, execution_id=run_id, step_key="get_ticket", name="get_ticket", attempt=1,
+                kind="tool", state="started", input={"ticket_id": "1042"},
+            )
+        )  # fmt: skip
+
+    await product.start_worker(stale_after=0.5)
+    async with lab_at_work(product):
+        run = await lab_run(customer, begun["id"])
+
+    assert (run["state"], run["compared"]) == ("completed", 2)
+    assert run["comparison"]["category"]["right"] == 2
+    rows = await product.rows("SELECT attempt, status FROM agent_executions ORDER BY queued_at")
+    assert [(row["attempt"], row["status"]) for row in rows] == [(2, "completed"), (1, "completed")]
+    said = json.dumps([chat.body for chat in product.model.chats])
+    assert "VPN drops 1" in said
+    assert "VPN drops 2" in said

@@ -17,7 +17,7 @@ from tests.support.lab_rows import AS_OF, EXPECTED, kept_ticket, ticket_of
 from deskhand.engine.models import AgentExecution, ExecutionStep
 from deskhand.kit.db.companies import EVERY_COMPANY
 from deskhand.knowledge.models import TicketHistory
-from deskhand.lab import repository
+from deskhand.lab import keeper, repository
 from deskhand.lab.models import LabCase, LabRun
 from deskhand.lab.running import advance
 
@@ -274,3 +274,31 @@ async def test_a_ticket_that_a_run_read_is_kept_and_run_again(bench: Bench) -> N
     assert (await bench.admin.delete(gone)).status_code == 404
     assert (await bench.admin.get(url)).json() == []
     assert (await bench.get(run["id"]))["compared"] == 1
+
+
+async def test_a_run_that_a_person_cancelled_says_nothing_about_the_agent(bench: Bench) -> None:
+    await kept_ticket(bench.api.db, "acme", bench.agent_id)
+    run = await bench.begin(tickets=0)
+    await bench.look()
+    [execution] = await bench.open_runs()
+    assert (await bench.admin.post(f"/api/v1/executions/{execution}/cancel")).is_success
+    await bench.look()
+    [case] = (await bench.admin.get(f"/api/v1/lab-runs/{run['id']}/cases")).json()["items"]
+    assert (case["state"], case["why"], case["verdicts"]) == ("left_out", "Its run was cancelled.", {})
+
+
+async def test_one_that_cannot_go_on_stops_and_keeps_nobody_else_waiting(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(*_: object) -> None:
+        raise KeyError("sources")
+
+    await kept_ticket(bench.api.db, "acme", bench.agent_id)
+    run = await bench.begin(tickets=0)
+    monkeypatch.setattr(keeper, "advance", broken)
+    async with bench.api.db.tenant_session("acme", companies=EVERY_COMPANY) as session:
+        for one in await repository.lock_running(session):
+            await keeper._go_on(session, one)
+    stopped = await bench.get(run["id"])
+    assert stopped["state"] == "stopped"
+    assert stopped["why"] == "Something unexpected happened (KeyError); the worker's log has more."

@@ -186,7 +186,7 @@ class Planted:
         names = {tool["function"]["name"] for tool in body.get("tools", ())}
         if "'role': 'tool'" not in said:
             return Reply(tool_calls=tuple(call for call in LOOK_UPS if call[0] in names))
-        place = int(re.findall(r"PLANT-(\d\d)", said)[0]) % 20
+        place = int(re.findall(r"PLANT-(\d+)", said)[0]) % 20
         answer = {name: self._word(name, place) for name in self._truth}
         return Reply(tool_calls=(("give_answer", {**answer, "reason": "As planted."}),))
 

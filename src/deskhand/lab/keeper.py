@@ -5,13 +5,18 @@ from __future__ import annotations
 import asyncio
 
 import asyncpg
+import structlog
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from deskhand.kit.db.away import DATABASE_ERRORS
 from deskhand.kit.db.companies import EVERY_COMPANY
 from deskhand.kit.db.session import Database
 from deskhand.kit.loops import repeat
 from deskhand.lab import repository
+from deskhand.lab.models import LabRun
 from deskhand.lab.running import advance
+
+log = structlog.get_logger(__name__)
 
 
 class LabKeeper:
@@ -46,5 +51,19 @@ class LabKeeper:
         for tenant_id in await repository.tenants_in_lab(self._pool):
             async with self._db.tenant_session(tenant_id, companies=EVERY_COMPANY) as session:
                 for run in await repository.lock_running(session):
-                    await advance(session, run)
+                    await _go_on(session, run)
         return self._poll
+
+
+async def _go_on(session: AsyncSession, run: LabRun) -> None:
+    lab_run_id = run.id
+    try:
+        async with session.begin_nested():
+            await advance(session, run)
+    except DATABASE_ERRORS:
+        raise
+    except Exception as error:
+        # One run of the lab must not take the worker from everybody's runs, nor be tried each second for good.
+        log.exception("lab_run_failed", lab_run_id=str(lab_run_id))
+        words = f"Something unexpected happened ({type(error).__name__}); the worker's log has more."
+        await repository.stop(session, lab_run_id, words)

@@ -180,6 +180,12 @@ async def cancel_open(session: AsyncSession, ids: Iterable[UUID], now: datetime)
     return len(rows)
 
 
+async def stop(session: AsyncSession, lab_run_id: UUID, why: str) -> None:
+    """End a run that cannot go on; its tickets stay where they are."""
+    ended = {"state": LabState.STOPPED, "why": why, "ended_at": func.clock_timestamp()}
+    await session.execute(update(LabRun).where(LabRun.id == lab_run_id).values(**ended))
+
+
 # -- test cases ----------------------------------------------------------------------------------
 
 

@@ -140,6 +140,10 @@ async def _judge(session: AsyncSession, case: LabCase, execution: AgentExecution
     if execution.completed_at is not None:
         case.took_ms = round((execution.completed_at - execution.started_at).total_seconds() * 1000)
     case.why = execution.error_message or output.get("not_written") or output.get("degraded_reason")
+    if execution.status == ExecutionStatus.CANCELLED:
+        # What a person stopped says nothing about the agent.
+        case.state, case.why = CaseState.LEFT_OUT, "Its run was cancelled."
+        return
     if not verdicts:
         # Nothing that people did is known, so that an agent can neither be right nor wrong about it.
         case.state, case.why = CaseState.LEFT_OUT, case.why or "What people did with it is not known."

@@ -16,6 +16,7 @@ from tests.support.preferences import SETTINGS, boss, hidden, send, stored
 from deskhand.audit.models import AuditLog
 from deskhand.kit.db.session import Database
 from deskhand.tenants.models import TenantConfig
+from deskhand.tenants.replay_bar import replay_bar
 
 RULES = f"{SETTINGS}/rules/boundaries"
 
@@ -268,3 +269,15 @@ async def test_a_desk_that_is_set_and_not_connected_keeps_its_box(api: Api) -> N
     assert (await send(client, f"{SETTINGS}/companies", zendesk="", servicedesk_plus="one")).status_code == 303
     # The box of every other desk was sent empty as well, as nothing was typed there.
     assert (await stored(api))["company_mapping"] == {"servicedesk_plus": "one"}
+
+
+async def test_a_bar_is_set_and_taken_away_in_percent(api: Api) -> None:
+    client = await boss(api)
+    saved = await send(client, f"{SETTINGS}/replay", replay_bar__category="80", replay_bar__solution="40")
+    assert saved.status_code == 303
+    assert replay_bar(await stored(api)).bars() == {"category": 80, "solution": 40}
+    wrong = await send(client, f"{SETTINGS}/replay", replay_bar__category="120")
+    assert (wrong.status_code, 'aria-invalid="true"' in wrong.text) == (422, True)
+    assert replay_bar(await stored(api)).bars() == {"category": 80, "solution": 40}
+    await send(client, f"{SETTINGS}/replay", replay_bar__category="", replay_bar__solution="")
+    assert replay_bar(await stored(api)).bars() == {}
