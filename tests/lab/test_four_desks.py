@@ -83,6 +83,8 @@ async def test_what_was_planted_is_printed_and_nothing_later_reaches_the_model(
     assert len(requests) == 2 * COUNT
     leaks = [request for request in requests if LEAK in request.casefold()]
     assert not leaks, leaks[0]
+    # Category and group as people left them: in no field, and in nothing that was looked up.
+    assert not [request for request in requests if WORDS[tool_type].category[1].casefold() in request.casefold()]
     assert all(EARLIER in request for request in requests[-COUNT:]), "what was known then is there"
     assert all("category: network" in request.casefold() for request in requests), "as it was filed"
     assert {call["method"] for call in desk.simulator.calls} <= {"GET", "POST"}

@@ -45,7 +45,7 @@ async def test_below_the_bar_it_is_not_activated_and_above_it_is(api: Api, admin
     await barred(admin)
     activate = f"/api/v1/agents/{agent['id']}/activate"
     unproven = await admin.post(activate)
-    assert (unproven.status_code, unproven.json()["type"].rpartition("/")[2]) == (409, "below-replay-bar")
+    assert (unproven.status_code, unproven.json()["type"].rpartition(":")[2]) == (409, "below-replay-bar")
     assert words_of(unproven) == ["it has not been run in the replay lab on closed tickets to the end"]
     await proven(api, agent, 15, 5)
     below = await admin.post(activate)

@@ -15,6 +15,7 @@ from tests.support.api import Api
 from tests.support.lab_rows import AS_OF, EXPECTED, kept_ticket, ticket_of
 
 from deskhand.engine.models import AgentExecution, ExecutionStep
+from deskhand.errors import ConflictError
 from deskhand.kit.db.companies import EVERY_COMPANY
 from deskhand.knowledge.models import TicketHistory
 from deskhand.lab import keeper, repository
@@ -287,11 +288,12 @@ async def test_a_run_that_a_person_cancelled_says_nothing_about_the_agent(bench:
     assert (case["state"], case["why"], case["verdicts"]) == ("left_out", "Its run was cancelled.", {})
 
 
+@pytest.mark.parametrize("error", [KeyError("sources"), AttributeError("list"), ConflictError("Not now.")])
 async def test_one_that_cannot_go_on_stops_and_keeps_nobody_else_waiting(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     async def broken(*_: object) -> None:
-        raise KeyError("sources")
+        raise error
 
     await kept_ticket(bench.api.db, "acme", bench.agent_id)
     run = await bench.begin(tickets=0)
@@ -301,4 +303,19 @@ async def test_one_that_cannot_go_on_stops_and_keeps_nobody_else_waiting(
             await keeper._go_on(session, one)
     stopped = await bench.get(run["id"])
     assert stopped["state"] == "stopped"
-    assert stopped["why"] == "Something unexpected happened (KeyError); the worker's log has more."
+    kind = type(error).__name__
+    assert stopped["why"] == f"Something unexpected happened ({kind}); the worker's log has more."
+
+
+async def test_a_database_that_is_away_is_the_loops_to_wait_for(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def away(*_: object) -> None:
+        raise ConnectionRefusedError
+
+    await kept_ticket(bench.api.db, "acme", bench.agent_id)
+    run = await bench.begin(tickets=0)
+    monkeypatch.setattr(keeper, "advance", away)
+    async with bench.api.db.tenant_session("acme", companies=EVERY_COMPANY) as session:
+        [one] = await repository.lock_running(session)
+        with pytest.raises(ConnectionRefusedError):
+            await keeper._go_on(session, one)
+    assert (await bench.get(run["id"]))["state"] == "running"

@@ -8,6 +8,7 @@ import asyncpg
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from deskhand.errors import DeskhandError
 from deskhand.kit.db.away import DATABASE_ERRORS
 from deskhand.kit.db.companies import EVERY_COMPANY
 from deskhand.kit.db.session import Database
@@ -15,6 +16,9 @@ from deskhand.kit.loops import repeat
 from deskhand.lab import repository
 from deskhand.lab.models import LabRun
 from deskhand.lab.running import advance
+
+UNEXPECTED = (DeskhandError, LookupError, TypeError, ValueError, AttributeError)
+"""What a run's output that has another shape than today's runs give it can lead to."""
 
 log = structlog.get_logger(__name__)
 
@@ -60,9 +64,7 @@ async def _go_on(session: AsyncSession, run: LabRun) -> None:
     try:
         async with session.begin_nested():
             await advance(session, run)
-    except DATABASE_ERRORS:
-        raise
-    except Exception as error:
+    except UNEXPECTED as error:
         # One run of the lab must not take the worker from everybody's runs, nor be tried each second for good.
         log.exception("lab_run_failed", lab_run_id=str(lab_run_id))
         words = f"Something unexpected happened ({type(error).__name__}); the worker's log has more."

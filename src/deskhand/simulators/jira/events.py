@@ -25,6 +25,8 @@ _TRACKED = {
     "tags": "labels",
     "description": "description",
 }
+_IDS = {"category": "components", "group": world.GROUP_FIELD}
+"""Of fields that the changelog calls otherwise than their id."""
 
 Built = tuple[str, SimTicket, dict[str, Any]]
 
@@ -36,7 +38,13 @@ def changelog_items(ticket: SimTicket, changes: Mapping[str, Any]) -> list[dict[
         if attribute not in changes or changes[attribute] == getattr(ticket, attribute):
             continue
         before, after = _shown(getattr(ticket, attribute)), _shown(changes[attribute])
-        known = {"field": name, "fieldtype": "jira", "fieldId": name, "fromString": before, "toString": after}
+        known = {
+            "field": name,
+            "fieldtype": "jira",
+            "fieldId": _IDS.get(attribute, name),
+            "fromString": before,
+            "toString": after,
+        }
         # Of statuses the vendor gives ids as well, since people rename them.
         if name == "status":
             known |= {"from": world.STATUSES[str(before)][0], "to": world.STATUSES[str(after)][0]}
