@@ -9,6 +9,7 @@ import subprocess
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
 import asyncpg
 import pytest
@@ -20,9 +21,10 @@ from tests.conftest import TEMPLATE, DatabaseUrls, urls_of
 from tests.support.logins import TENANT_KEY
 from tests.support.program import deskhand
 
-from deskhand.cli.doctor import _models_of
+from deskhand.cli.doctor import _models_of, _verdict
 from deskhand.cli.outside import _fault, _places
 from deskhand.errors import DeskhandError
+from deskhand.installation import Installation
 from deskhand.kit.crypto import SecretBox
 from deskhand.kit.db.embedded import EmbeddedPostgres
 from deskhand.simulators.base.server import run_in_process
@@ -200,3 +202,27 @@ async def test_an_embedded_model_that_does_not_run_is_not_called_healthy(
     answer = await asyncio.to_thread(_doctor, own_database, tmp_path, DESKHAND_MODEL_PATH=str(model))
     assert answer.returncode == 0, answer.stdout
     assert model_line(answer).startswith("! model: embedded some is here and does not run")
+
+
+REFUSED = asyncpg.InvalidPasswordError("password authentication failed for user")
+READ_ONLY = asyncpg.ReadOnlySQLTransactionError("cannot execute INSERT in a read-only transaction")
+
+
+@pytest.mark.parametrize(
+    "fault", [ConnectionRefusedError(111, "Connect call failed"), TimeoutError(), REFUSED, READ_ONLY]
+)
+def test_a_database_that_is_away_is_a_finding_and_the_next_check_goes_on(fault: Exception) -> None:
+    def check(_installation: Installation) -> str:
+        raise fault
+
+    with pytest.raises(DeskhandError, match="the database does not do it: ") as found:
+        _verdict(check, cast(Installation, None))
+    assert str(fault) in found.value.detail
+
+
+def test_a_mistake_of_ours_is_not_blamed_on_the_database() -> None:
+    def check(_installation: Installation) -> str:
+        raise asyncpg.UndefinedTableError('relation "x" does not exist')
+
+    with pytest.raises(asyncpg.UndefinedTableError):
+        _verdict(check, cast(Installation, None))

@@ -18,6 +18,7 @@ from deskhand.errors import ConfigurationError, DeskhandError
 from deskhand.installation import Installation
 from deskhand.kit.crypto import SecretBox
 from deskhand.kit.db import admin
+from deskhand.kit.db.away import DATABASE_ERRORS, is_passing, sqlstate
 from deskhand.kit.db.homes import orphans
 from deskhand.kit.db.session import create_pool, verify_application_role
 from deskhand.kit.db.tenancy import login_faults, tenancy_faults, tenant_policies
@@ -37,6 +38,9 @@ class Remark:
 
 Check = Callable[[Installation], str | Remark]
 
+_NOT_LET_IN = ("28", "3D")
+"""SQLSTATE: a login or password that is refused, a database that is not there."""
+
 
 app = typer.Typer()
 
@@ -54,7 +58,7 @@ def doctor() -> None:
     with opened_installation() as installation:
         for name, check in CHECKS:
             try:
-                verdict = check(installation)
+                verdict = _verdict(check, installation)
             # The next checks go on: people mend several things in one go, and later ones do not hang on earlier ones.
             except DeskhandError as error:
                 healthy = False
@@ -66,6 +70,16 @@ def doctor() -> None:
                 _say("[green]✓[/]", name, verdict)
     if not healthy:
         raise typer.Exit(1)
+
+
+def _verdict(check: Check, installation: Installation) -> str | Remark:
+    """What a check says; a database that is away, or lets nobody in, is a finding too and no fault of ours."""
+    try:
+        return check(installation)
+    except DATABASE_ERRORS as error:
+        if not (is_passing(error) or sqlstate(error).startswith(_NOT_LET_IN)):
+            raise
+        raise DeskhandError(f"the database does not do it: {getattr(error, 'orig', None) or error}") from error
 
 
 def _say(sign: str, name: str, text: str) -> None:
