@@ -49,6 +49,8 @@ from deskhand.executions.tickets.endpoints import router as tickets_router
 from deskhand.executions.tickets.pages import router as ticket_pages
 from deskhand.executions.trials.endpoints import router as tries_router
 from deskhand.executions.trials.pages import router as try_pages
+from deskhand.gateways.endpoints import router as model_connections_router
+from deskhand.gateways.pages import router as model_connection_pages
 from deskhand.intake.book import TriggerBook
 from deskhand.intake.console.deliveries import router as delivery_pages
 from deskhand.intake.console.desks import router as desk_pages
@@ -130,6 +132,7 @@ TAGS = {
     "health": "Whether the process works, and its figures.",
     "knowledge": "What a tenant knows: past tickets, articles, and how they are kept current.",
     "lab": "Agents tried on closed tickets, and test cases.",
+    "models": "Connections to models: the platform's, and each tenant's own.",
     "operations": "How the queue stands, and pauses: of an agent, a tenant or everything.",
     "people": "Who works in a tenant, in which role, and how they sign in.",
     "plugins": "The desks this installation can talk to.",
@@ -186,6 +189,7 @@ ROUTERS = (
     agents_router,
     agent_templates_router,
     models_router,
+    model_connections_router,
     executions_router,
     tickets_router,
     tries_router,
@@ -222,6 +226,7 @@ ROUTERS = (
     try_pages,
     lab_pages,
     agent_pages,
+    model_connection_pages,
     verdict_pages,
     verdict_links,
     approval_links,

@@ -9,6 +9,7 @@ from deskhand.audit.models import AuditLog
 from deskhand.budgets.models import Budget, BudgetUse, ModelSpending
 from deskhand.connectors.models import ToolSource
 from deskhand.engine.models import AgentExecution, ExecutionStep, Worker
+from deskhand.gateways.models import ModelConnection, SharedModelConnection
 from deskhand.intake.models import WebhookDelivery
 from deskhand.kit.db.base import Base, TenantModel
 from deskhand.kit.db.proofs import ProofKey
@@ -45,11 +46,13 @@ __all__ = [
     "LabCase",
     "LabRun",
     "Membership",
+    "ModelConnection",
     "ModelSpending",
     "Pause",
     "PlatformKey",
     "ProofKey",
     "ScheduleFire",
+    "SharedModelConnection",
     "SignInAttempt",
     "SystemInventory",
     "TenantConfig",

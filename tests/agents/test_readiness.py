@@ -10,7 +10,7 @@ import pytest
 from cryptography.fernet import Fernet
 
 from deskhand.agents.models import Agent, AgentTool, AgentTrigger
-from deskhand.agents.readiness import missing_for_activation
+from deskhand.agents.readiness import AgentModels, missing_for_activation, model_faults
 from deskhand.agents.webhook_secrets import RotateSecret, rotate
 from deskhand.errors import ConflictError, InvalidInputError
 from deskhand.kit.crypto import SecretBox
@@ -36,7 +36,9 @@ def _agent(**changes: Any) -> Agent:
 
 
 def _missing(agent: Agent, *, connected: tuple[str, ...] = ("jira",), active: bool = True) -> list[str]:
-    faults = missing_for_activation(agent, tenant_is_active=active, connected=connected, listed_models=("house-model",))
+    faults = missing_for_activation(
+        agent, tenant_is_active=active, connected=connected, models=AgentModels(("house-model",))
+    )
     return [fault.pointer for fault in faults]
 
 
@@ -122,3 +124,25 @@ def test_which_trigger_is_meant_has_to_be_clear() -> None:
         _rotated(_agent(), trigger_id=uuid4())
     chosen, _ = _rotated(two, trigger_id=two.triggers[1].id)
     assert chosen is two.triggers[1]
+
+
+@pytest.mark.parametrize(
+    ("config", "places"),
+    [
+        ({"model": "gpt-4", "connection": "house"}, []),
+        ({"model": "gpt-4", "connection": "hause"}, ["/llm_config/connection"]),
+        ({"model": "gpt-4", "fallbacks": [{"model": "house-model"}, {"model": "auto"}]}, []),
+        (
+            {"model": "gpt-4", "fallbacks": [{"model": "gpt-4"}, {"model": "gtp-4-turbo-x", "connection": "no"}]},
+            ["/llm_config/fallbacks/1/model", "/llm_config/fallbacks/1/connection"],
+        ),
+        ({"model": "auto", "fallbacks": [{"model": "gpt-4"}]}, ["/llm_config/fallbacks"]),
+        (
+            {"provider": "embedded", "model": "x", "fallbacks": [{"model": "gpt-4"}]},
+            ["/llm_config/model", "/llm_config/fallbacks"],
+        ),
+    ],
+)
+def test_every_model_of_a_chain_and_its_connection_are_looked_at(config: dict[str, Any], places: list[str]) -> None:
+    known = AgentModels(("house-model",), ("installation", "house"))
+    assert [fault.pointer for fault in model_faults(config, known)] == places

@@ -26,6 +26,7 @@ from deskhand.agents.models import Agent, AgentTrigger
 from deskhand.agents.reencryption import SECRETS, rotate_secrets
 from deskhand.connectors.models import ToolSource
 from deskhand.errors import ConfigurationError
+from deskhand.gateways.models import ModelConnection, SharedModelConnection
 from deskhand.kit.crypto import SecretBox
 from deskhand.kit.db.session import Database
 from deskhand.models import Base
@@ -77,6 +78,13 @@ async def _fill(db: Database, make_tenant: MakeTenant, box: SecretBox) -> None:
             session.add(
                 ToolSource(tenant_id=name, slug="shop", kind="openapi", name="Shop", credential_encrypted=hidden)
             )
+            house: dict[str, Any] = {"kind": "litellm_sdk", "name": "House"}
+            key = box.encrypt(_plain("api_key_encrypted", name))
+            own = house | {"kind": "openai_compatible", "slug": "house", "api_key_encrypted": key}
+            session.add(ModelConnection(tenant_id=name, **own))
+        async with db.platform_session() as session:
+            key = box.encrypt(_plain("api_key_encrypted", name))
+            session.add(SharedModelConnection(slug=name, api_key_encrypted=key, **house))
         await _fill_sign_ins(db, name, box)
 
 
@@ -109,7 +117,8 @@ async def _stored(db: Database) -> list[tuple[str, str, str | bytes | None]]:
     async with db.platform_session() as session:
         for table, columns in SECRETS:
             for column in columns:
-                owner = table.current_tenant if table is UserSession else getattr(table, "tenant_id", User.email)
+                places = {UserSession: UserSession.current_tenant, SharedModelConnection: SharedModelConnection.slug}
+                owner = places.get(table) or getattr(table, "tenant_id", User.email)
                 query = select(owner, getattr(table, column))
                 rows = await session.execute(query.join(User) if table is SecondFactor else query)
                 found += [(tenant, column, token) for tenant, token in rows]

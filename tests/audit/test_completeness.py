@@ -26,6 +26,7 @@ from tests.support.approvals import waiting_approval
 from tests.support.console import Console
 from tests.support.desk_pages import NEW_TENANT
 from tests.support.factors import phone_of, session_of, show
+from tests.support.gateways import new_connection, renamed, standing_connection
 from tests.support.identity import body as provider_body
 from tests.support.identity import register
 from tests.support.lab_rows import agent_with_test, kept_by_api, standing_lab, ticket_of
@@ -328,6 +329,18 @@ STEPS = {
     "POST /api/v1/knowledge/jobs": Step(("knowledge_job.start",)),
     "POST /api/v1/knowledge/jobs/{job_id}/pause": Step(("knowledge_job.pause",), prepare=World.job),
     "POST /api/v1/knowledge/jobs/{job_id}/resume": Step(("knowledge_job.resume",), prepare=World.paused_job),
+    "POST /api/v1/model-connections": Step(("model_connection.create",), new_connection),
+    "PATCH /api/v1/model-connections/{connection}": Step(
+        ("model_connection.update",), renamed, prepare=standing_connection
+    ),
+    "POST /api/v1/model-connections/{connection}/test": Step(
+        ("model_connection.test",), lambda _: {}, prepare=standing_connection
+    ),
+    "DELETE /api/v1/model-connections/{connection}": Step(("model_connection.delete",), prepare=standing_connection),
+    "POST /models": Step(("model_connection.create",), lambda _: {"slug": "p", "kind": "embedded", "name": "P"}, "ann"),
+    "POST /models/{connection}": Step(("model_connection.update",), renamed, "ann", standing_connection),
+    "POST /models/{connection}/test": Step(("model_connection.test",), who="ann", prepare=standing_connection),
+    "POST /models/{connection}/remove": Step(("model_connection.delete",), who="ann", prepare=standing_connection),
     "POST /api/v1/pauses": Step(("pause.begin",), new_pause, prepare=World.new_agent),
     "DELETE /api/v1/pauses/{pause_id}": Step(("pause.end",), prepare=standing_pause),
     "POST /operations/pauses": Step(("pause.begin",), new_pause, "ann", World.new_agent),

@@ -69,6 +69,8 @@ def test_tokens_and_cost_where_a_price_is_known() -> None:
     assert figure(telemetry, "deskhand_model_tokens_total", model="gpt", direction="in") == 100
     assert figure(telemetry, "deskhand_model_cost_usd_total", model="gpt") == 0.25
     assert ("deskhand_model_cost_usd_total", frozenset({("model", "local")})) not in figures(telemetry)
+    telemetry.model_fallback("timeout")
+    assert figure(telemetry, "deskhand_model_fallbacks_total", reason="timeout") == 1
 
 
 def test_a_gateway_cannot_make_series_without_end() -> None:

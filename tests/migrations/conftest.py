@@ -148,6 +148,8 @@ NEW_ROWS = (
     """INSERT INTO lab_cases (tenant_id, lab_run_id, place, ticket_ref, number, test_case_id, execution_id)
        VALUES ('acme', '00000000-0000-4000-8000-0000000000f1', 0, '1', '1', '00000000-0000-4000-8000-0000000000f2',
                '00000000-0000-4000-8000-0000000000e1')""",
+    """INSERT INTO model_connections (tenant_id, slug, kind, name) VALUES ('acme', 'house', 'embedded', 'House')""",
+    """INSERT INTO shared_model_connections (slug, kind, name) VALUES ('house', 'embedded', 'House')""",
     """INSERT INTO installation_pause (reason, paused_by) VALUES ('r', 'p')""",
     """INSERT INTO workers (worker_id, slots, running) VALUES ('w', 1, 0)""",
     """INSERT INTO proof_keys (inner_pad, outer_pad) VALUES (sha256('i'), sha256('o'))""",

@@ -10,6 +10,9 @@ NOBODY = "00000000-0000-0000-0000-000000000000"
 SINCE = {"since": "2026-05-04T09:00:00Z"}
 JSON_BODIES: dict[str, dict[str, Any]] = {
     "POST /api/v1/pauses": {"reason": "The desk moves."},
+    "POST /api/v1/model-connections": {"slug": "new", "kind": "embedded", "name": "New"},
+    "/model-connections/{connection}": {"name": "Still the same"},
+    "/model-connections/{connection}/test": {},
     "/api-keys": {"name": "matrix", "role": "viewer"},
     "POST /api/v1/tenants/{tenant_id}/people": {"email": "new@example.com", "role": "viewer"},
     "PATCH /api/v1/tenants/{tenant_id}/people/{person_id}": {"role": "viewer"},

@@ -50,6 +50,8 @@ SEEDS = {
         SELECT '{t}', id, 'mail:secret of {t}', gen_random_uuid(), 'sent' FROM approvals WHERE tenant_id = '{t}'""",
     "tool_sources": """INSERT INTO tool_sources (tenant_id, slug, kind, name, credential_encrypted)
         VALUES ('{t}', 'shop', 'openapi', 'secret of {t}', 'secret of {t}')""",
+    "model_connections": """INSERT INTO model_connections (tenant_id, slug, kind, name, base_url, api_key_encrypted)
+        VALUES ('{t}', 'house', 'openai_compatible', 'secret of {t}', 'https://secret of {t}', 'secret of {t}')""",
     "budgets": """INSERT INTO budgets (id, tenant_id, scope, period, amount_usd, extra_usd, extra_until, extra_reason)
         VALUES ('{n}0000000-0000-4000-8000-00000000000e', '{t}', 'tenant', 'month', 1, 1, '2027-01-01T00:00:00Z',
                 'secret of {t}')""",

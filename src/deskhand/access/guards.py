@@ -134,6 +134,21 @@ PERMISSIONS[caretaker] = "caretaker"
 Caretaker = Annotated[Principal, Depends(caretaker)]
 
 
+def steward(principal: Authenticated) -> Principal:
+    """Allow who decides what is used: administrators of a tenant, for it, and the platform's for what tenants share.
+
+    Raises:
+        ForbiddenError: The caller's role is not enough.
+    """
+    if principal.may("tenant_admin") or principal.may("platform_admin"):
+        return principal
+    raise ForbiddenError(_refusal(principal, "tenant_admin"))
+
+
+PERMISSIONS[steward] = "steward"
+Steward = Annotated[Principal, Depends(steward)]
+
+
 async def tenant_session(request: Request, app: App, principal: Authenticated) -> AsyncIterator[AsyncSession]:
     """The request's transaction in the caller's tenant; commits before the answer is sent."""
     if principal.tenant_id is None:
@@ -159,10 +174,19 @@ async def caretaker_session(request: Request, app: App, principal: Caretaker) ->
         yield session
 
 
+async def steward_session(request: Request, app: App, principal: Steward) -> AsyncIterator[AsyncSession]:
+    """The request's transaction in the caller's tenant, or the platform's."""
+    opened = app.db.tenant_session(principal.tenant_id) if principal.tenant_id else app.db.platform_session()
+    async with opened as session:
+        await claim_key(request, app, principal, session, principal.tenant_id or PLATFORM)
+        yield session
+
+
 # scope="function" ends the transaction before the answer leaves: nobody is told of a commit that then fails.
 TenantSession = Annotated[AsyncSession, Depends(tenant_session, scope="function")]
 PlatformSession = Annotated[AsyncSession, Depends(platform_session, scope="function")]
 CaretakerSession = Annotated[AsyncSession, Depends(caretaker_session, scope="function")]
+StewardSession = Annotated[AsyncSession, Depends(steward_session, scope="function")]
 
 TenantPath = Annotated[
     str,

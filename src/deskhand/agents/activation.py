@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 from uuid import UUID
@@ -15,7 +15,7 @@ from deskhand.access.principal import Principal
 from deskhand.agents.lifecycle import AgentNotReadyError, BelowBarError
 from deskhand.agents.models import Agent
 from deskhand.agents.outcomes import mail_missing, outside_missing, read_outcome
-from deskhand.agents.readiness import missing_for_activation
+from deskhand.agents.readiness import AgentModels, missing_for_activation
 from deskhand.errors import FieldProblem, ForbiddenError
 from deskhand.kit.crypto import SecretBox
 from deskhand.kit.schema import InputModel
@@ -78,7 +78,7 @@ def ensure_ready(
     *,
     secrets: SecretBox,
     plugins: PluginManager,
-    listed_models: Collection[str],
+    models: AgentModels,
 ) -> None:
     """Refuse an agent that is active and lacks something.
 
@@ -86,9 +86,7 @@ def ensure_ready(
         AgentNotReadyError: Names everything at once.
     """
     connected = connected_tools(tenant, secrets=secrets, plugins=plugins)
-    missing = missing_for_activation(
-        agent, tenant_is_active=tenant.is_active, connected=connected, listed_models=listed_models
-    )
+    missing = missing_for_activation(agent, tenant_is_active=tenant.is_active, connected=connected, models=models)
     tools, outcome = {tool.tool_id for tool in agent.tools}, read_outcome(agent.outcome)
     missing += mail_missing(outcome, tools, mail_settings(tenant, secrets))
     missing += outside_missing(outcome, tools, outside_settings(tenant, secrets))

@@ -10,6 +10,7 @@ from pydantic import ConfigDict, Field, StringConstraints, ValidationInfo, field
 from deskhand.kit.schema import InputModel
 from deskhand.llm import catalogue
 from deskhand.llm.config_keys import PROVIDERS, faults, refusal
+from deskhand.llm.fallbacks import TRIGGER_HELP, Fallbacks, Triggers
 from deskhand.llm.reasoning import is_reasoning
 
 StopText = Annotated[str, StringConstraints(min_length=1, max_length=500)]
@@ -39,6 +40,12 @@ class LLMConfig(InputModel):
         description="Who serves the model.",
         json_schema_extra={"enum": list(PROVIDERS)},
     )
+    connection: str | None = Field(
+        None,
+        pattern="^[a-z][a-z0-9-]{0,39}$",
+        description="Which connection to models it uses, by its slug; left out, the tenant's default. `installation`"
+        " names the one that the installation's settings make.",
+    )
     model: str = Field(
         min_length=1,
         max_length=200,
@@ -54,6 +61,16 @@ class LLMConfig(InputModel):
     )
     response_format: dict[str, Any] | None = Field(
         None, description="Shape of answers, as the provider names it; refused where ours must stand in its place."
+    )
+
+    fallbacks: Fallbacks | None = Field(
+        None,
+        description="Models that are asked in turn where this one cannot answer. Left out: the tenant's; empty: none.",
+    )
+    fallback_on: Triggers | None = Field(None, description=TRIGGER_HELP)
+
+    drop_params: bool | None = Field(
+        None, description="Ask again without a parameter that the gateway says it does not know, instead of failing."
     )
 
     @field_validator("model", mode="after")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from decimal import Decimal
 from enum import StrEnum
-from functools import lru_cache
+from functools import cache
 
 from pydantic import BaseModel, Field
 
@@ -34,7 +34,7 @@ class OfferedModel(BaseModel):
     reads_at_once: int | None = Field(description="Tokens that it can read at once.", examples=[128000])
     writes_at_most: int | None = Field(description="Tokens of its longest answer.", examples=[16384])
     calls_tools: bool | None = Field(description="Whether it calls tools itself.")
-    listed: bool = Field(description="Whether the installation's gateway lists it.")
+    listed: bool = Field(description="Whether a gateway that the tenant may use lists it.")
 
 
 def offered_models(
@@ -43,12 +43,12 @@ def offered_models(
     """The models whose name holds every word of ``q``.
 
     Args:
-        listed: What the configured gateway lists.
+        listed: What the gateways list that the tenant may use.
         q: Words, in any case.
         order: What comes first; what is not known of a model comes last.
     """
     words = q.casefold().split()
-    found = [one for one in _all(frozenset(listed)) if all(word in one.name.casefold() for word in words)]
+    found = [one for one in _all(listed) if all(word in one.name.casefold() for word in words)]
     match order:
         case ModelOrder.KNOWN:
             # Whoever types a name means it, and not the same model at another vendor.
@@ -85,10 +85,15 @@ def offered_model(name: str, *, embedded: bool = False, listed: Collection[str] 
     )
 
 
-@lru_cache(maxsize=4)
-def _all(listed: frozenset[str]) -> tuple[OfferedModel, ...]:
-    # Three thousand of them, and the same at every look: the gateway is asked once, when the process starts.
-    return tuple(offered_model(name, listed=listed) for name in catalogue.known_names(listed=sorted(listed)))
+@cache
+def _known() -> dict[str, OfferedModel]:
+    # Three thousand of them, and the same at every look; what is listed differs between tenants, and is a few.
+    return {name: offered_model(name) for name in catalogue.known_names()}
+
+
+def _all(listed: Collection[str]) -> list[OfferedModel]:
+    known = _known() | {name: offered_model(name, listed=listed) for name in listed}
+    return [known[name] for name in catalogue.known_names(listed=sorted(listed))]
 
 
 def _by_price(one: OfferedModel) -> tuple[bool, Decimal]:

@@ -11,10 +11,12 @@ from typing import Protocol
 
 from deskhand.agents.models import Agent
 from deskhand.errors import DeskhandError
+from deskhand.gateways.reach import reach_of
 from deskhand.kit.crypto import SecretBox
 from deskhand.kit.db.session import Database
 from deskhand.kit.http import HttpClientFactory
 from deskhand.llm.connection import GatewaySettings
+from deskhand.llm.fallbacks import chain_of
 from deskhand.llm.served import why_unserved
 from deskhand.plugins.contract import TicketingToolPlugin
 from deskhand.plugins.registry import PluginManager
@@ -50,12 +52,15 @@ async def preflight(agent: Agent, reach: Reach) -> list[str]:
     """
     async with reach.db.tenant_session(agent.tenant_id) as session:
         tenant = await TenantService(session, secrets=reach.secrets, plugins=reach.plugins).get_tenant(agent.tenant_id)
+        ways = await reach_of(session, agent.tenant_id, reach.gateway, reach.secrets)
+    chain, _ = chain_of(agent.llm_config or {}, (tenant.enhancement_preferences or {}).get("models") or {})
     desks = sorted(tool.tool_id for tool in agent.tools if tool.tool_id in reach.plugins.tool_types)
     asked = [
-        why_unserved(agent.llm_config or {}, reach.gateway, reach.http, seconds=SECONDS),
+        *(why_unserved(config, ways, reach.http, seconds=SECONDS) for config in chain),
         *(_why_unreachable(tenant, desk, reach) for desk in desks),
     ]
-    return [sentence for sentence in await asyncio.gather(*asked) if sentence is not None]
+    told = [sentence for sentence in await asyncio.gather(*asked) if sentence is not None]
+    return list(dict.fromkeys(told))  # of a chain at one gateway that is down, once
 
 
 async def _why_unreachable(tenant: TenantConfig, tool_type: str, reach: Reach) -> str | None:

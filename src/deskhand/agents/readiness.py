@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from deskhand.agents.llm_config import LLMConfig
 from deskhand.agents.models import Agent
@@ -12,11 +14,12 @@ from deskhand.kit.cron import check_cron
 from deskhand.kit.nearest import what_exists
 from deskhand.kit.pointer import pointer
 from deskhand.llm import catalogue
+from deskhand.llm.config_keys import is_embedded
 from deskhand.plugins.registry import is_beside_desks
 
 
 def missing_for_activation(
-    agent: Agent, *, tenant_is_active: bool, connected: Collection[str], listed_models: Collection[str]
+    agent: Agent, *, tenant_is_active: bool, connected: Collection[str], models: AgentModels
 ) -> list[FieldProblem]:
     """Everything that keeps an agent from being active; empty if it is ready.
 
@@ -24,7 +27,7 @@ def missing_for_activation(
         agent: The agent, with triggers and tools loaded.
         tenant_is_active: Whether its tenant is.
         connected: Tools whose connection is complete.
-        listed_models: What the configured gateway lists.
+        models: What the tenant's agents may name.
     """
     missing = []
     if not tenant_is_active:
@@ -35,7 +38,7 @@ def missing_for_activation(
                 "/system_prompt", f"the system prompt needs {PROMPT_LENGTH[0]} to {PROMPT_LENGTH[1]} characters"
             )
         )
-    missing.extend(_model_faults(agent, listed_models))
+    missing.extend(model_faults(agent.llm_config or {}, models))
     missing.extend(_window_faults(agent))
     if not agent.triggers:
         missing.append(FieldProblem("/triggers", "at least one trigger is needed"))
@@ -45,12 +48,42 @@ def missing_for_activation(
     return missing
 
 
-def _model_faults(agent: Agent, listed_models: Collection[str]) -> list[FieldProblem]:
-    model = (agent.llm_config or {}).get("model")
+@dataclass(frozen=True, slots=True)
+class AgentModels:
+    """What agents of a tenant may name: models that are listed beside the known ones, and connections to them."""
+
+    listed: Collection[str] = ()
+    connections: Collection[str] = ()
+
+
+_CHAIN = ("llm_config", "fallbacks")
+
+
+def model_faults(llm_config: Mapping[str, Any], models: AgentModels) -> list[FieldProblem]:
+    """What is wrong with the model that an agent names, and with the connection."""
+    further = llm_config.get("fallbacks") or ()
+    faults = [
+        *_link_faults(llm_config, models, ["llm_config"]),
+        *(fault for n, one in enumerate(further) for fault in _link_faults(one, models, [*_CHAIN, n])),
+    ]
+    if further and is_embedded(str(llm_config.get("provider")), str(llm_config.get("model"))):
+        sentence = "the embedded model begins no chain: what it is asked is worded for it alone; let it be the last"
+        faults.append(FieldProblem("/llm_config/fallbacks", sentence))
+    return faults
+
+
+def _link_faults(config: Mapping[str, Any], models: AgentModels, at: Sequence[str | int]) -> list[FieldProblem]:
+    faults = []
+    model, connection = config.get("model"), config.get("connection")
     if not isinstance(model, str) or not model:
-        return [FieldProblem("/llm_config/model", "a model is needed")]
-    sentence = LLMConfig.model_fault(model, listed=listed_models)
-    return [FieldProblem("/llm_config/model", sentence)] if sentence else []
+        faults.append(FieldProblem(pointer([*at, "model"]), "a model is needed"))
+    elif sentence := LLMConfig.model_fault(model, listed=models.listed):
+        faults.append(FieldProblem(pointer([*at, "model"]), sentence))
+    if connection is not None and connection not in models.connections:
+        hint = what_exists(str(connection), models.connections)
+        sentence = f"There is no model connection '{connection}'; {hint}."
+        faults.append(FieldProblem(pointer([*at, "connection"]), sentence))
+    return faults
 
 
 def _window_faults(agent: Agent) -> list[FieldProblem]:

@@ -17,6 +17,7 @@ from sqlalchemy.orm import InstrumentedAttribute
 from deskhand.access.models import IdentityProvider, SecondFactor, UserSession
 from deskhand.agents.models import AgentTrigger
 from deskhand.connectors.models import ToolSource
+from deskhand.gateways.models import ModelConnection, SharedModelConnection
 from deskhand.kit.crypto import SecretBox
 from deskhand.kit.db.session import Database
 from deskhand.tenants.models import TenantConfig
@@ -30,6 +31,8 @@ Table = (
     | type[IdentityProvider]
     | type[UserSession]
     | type[ToolSource]
+    | type[ModelConnection]
+    | type[SharedModelConnection]
 )
 
 SECRETS: tuple[tuple[Table, tuple[str, ...]], ...] = (
@@ -49,6 +52,8 @@ SECRETS: tuple[tuple[Table, tuple[str, ...]], ...] = (
     (IdentityProvider, ("client_secret_encrypted",)),
     (UserSession, ("id_token_encrypted",)),
     (ToolSource, ("credential_encrypted",)),
+    (ModelConnection, ("api_key_encrypted",)),
+    (SharedModelConnection, ("api_key_encrypted",)),
 )
 """Every column that holds a Fernet token; a test compares it with the models."""
 

@@ -10,9 +10,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from deskhand.agents import changes, repository
 from deskhand.agents.activation import Override, ensure_proven, ensure_ready
+from deskhand.agents.known_models import ensure_known, known_models
 from deskhand.agents.lifecycle import ensure_changeable, ensure_transition
-from deskhand.agents.llm_config import LLMConfig
 from deskhand.agents.models import Agent, AgentTrigger, AgentVersion
+from deskhand.agents.readiness import AgentModels
 from deskhand.agents.repository import AgentFilter
 from deskhand.agents.schemas import NEVER_DRAFT_AGAIN, AgentCreate, AgentStatus, AgentUpdate
 from deskhand.agents.versions import VersionDiff, compare, facts, snapshot
@@ -72,7 +73,7 @@ class AgentService:
             InvalidInputError: The model or a tool is unknown, or a tool cannot do what is granted.
             AgentNotReadyError: It shall be active at once and lacks something.
         """
-        self._ensure_known(data.llm_config)
+        ensure_known(data.llm_config, await self._models())
         agent = Agent(
             id=uuid4(),
             tenant_id=self._tenant_id,
@@ -266,7 +267,7 @@ class AgentService:
             agent.description = data.description
         agent.system_prompt = agent.system_prompt if data.system_prompt is None else data.system_prompt
         if data.llm_config is not None:
-            self._ensure_known(data.llm_config)
+            ensure_known(data.llm_config, await self._models())
             agent.llm_config = data.llm_config.as_stored()
         if data.tool_ids is not None or data.tool_operations is not None:
             changes.set_tools(agent, await self._grants(agent, data))
@@ -319,14 +320,13 @@ class AgentService:
             return {}
         tenants = TenantService(self._session, secrets=self._secrets, plugins=self._plugins)
         tenant = await tenants.get_tenant(self._tenant_id)
-        ensure_ready(agent, tenant, secrets=self._secrets, plugins=self._plugins, listed_models=self._listed_models)
+        ensure_ready(agent, tenant, secrets=self._secrets, plugins=self._plugins, models=await self._models())
         # A change of an agent that is on already is told by its next run of the lab, and not held back.
         was_active = self._before is not None and self._before["status"] == AgentStatus.ACTIVE
         return {} if was_active else await ensure_proven(self._session, agent.id, version, tenant, override)
 
-    def _ensure_known(self, config: LLMConfig) -> None:
-        if fault := LLMConfig.model_fault(config.model, listed=self._listed_models):
-            raise InvalidInputError(fault, errors=[FieldProblem("/llm_config/model", fault)])
+    async def _models(self) -> AgentModels:
+        return await known_models(self._session, self._tenant_id, self._listed_models)
 
     async def _get(self, agent_id: UUID, *, for_update: bool = False) -> Agent:
         if agent := await repository.get_agent(self._session, agent_id, for_update=for_update):

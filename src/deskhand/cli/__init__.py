@@ -25,7 +25,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "serve": ("serve", "Run the API and the console."),
     "worker": ("work", "Run a worker; any number of them, on any number of machines."),
     "db": ("database", "The database schema."),
-    "models": ("models", "The model that runs on this machine."),
+    "models": ("models", "The model that runs on this machine, and connections to others."),
     "simulator": (
         "simulate",
         "Run a simulated desk (or model gateway) with a web page, for demos, tests and training.",

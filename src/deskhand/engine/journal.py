@@ -205,6 +205,8 @@ class Journal:
             self._telemetry.model_use(
                 usage.model, tokens_in=usage.tokens_in, tokens_out=usage.tokens_out, cost_usd=usage.cost_usd
             )
+        for reason in usage.moved_on:
+            self._telemetry.model_fallback(reason)
         await self._end(step_key, StepState.FINISHED, result, None, usage)
         return result
 

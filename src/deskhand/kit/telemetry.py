@@ -95,6 +95,21 @@ class Telemetry:
         self._cost = Counter(
             "deskhand_model_cost_usd", "Money spent on model calls, in US dollars.", ["model"], registry=self.registry
         )
+        self._fallbacks = Counter(
+            "deskhand_model_fallbacks",
+            "Models of a chain that did not answer, so that the next was asked, by reason (rate_limit, unavailable,"
+            " timeout, context, filter, budget, resting, configuration).",
+            ["reason"],
+            registry=self.registry,
+        )
+
+    def model_fallback(self, reason: str) -> None:
+        """Count a model of a chain that did not answer, so that the next was asked.
+
+        Args:
+            reason: One of a few words of ours.
+        """
+        self._fallbacks.labels(reason).inc()
 
     def delivery(self, outcome: str, *, tool_type: str = "") -> None:
         """Count a delivery.

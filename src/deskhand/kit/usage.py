@@ -8,9 +8,13 @@ from decimal import Decimal
 
 @dataclass(frozen=True, slots=True)
 class StepUsage:
-    """What one step consumed. ``cost_usd`` is None where the price is unknown, never 0; ``model`` if one was asked."""
+    """What one step consumed. ``cost_usd`` is None where the price is unknown, never 0; ``model`` if one was asked.
+
+    ``moved_on`` says why each model before it in a chain did not answer.
+    """
 
     tokens_in: int = 0
     tokens_out: int = 0
     cost_usd: Decimal | None = None
     model: str | None = None
+    moved_on: tuple[str, ...] = ()

@@ -43,6 +43,7 @@ class ChatTransport(GatewayTransport):
             structured=structured,
             secrets=[self.key],
             retry_after=retry_after_seconds(headers.get("retry-after")),
+            key_place=self.key_place,
         )
         return ChatAnswer(completion, headers)
 
@@ -56,6 +57,7 @@ def accept(
     structured: bool,
     secrets: Sequence[str | None] = (),
     retry_after: float | None = None,
+    key_place: str = "DESKHAND_LLM_API_KEY",
 ) -> Completion:
     """The answer in a body that came with a 200.
 
@@ -67,6 +69,7 @@ def accept(
         structured: The answer's text is to be JSON.
         secrets: What must not be quoted.
         retry_after: Seconds, if the server named them.
+        key_place: Where the server's key is kept, for sentences.
 
     Raises:
         ModelError: It holds an error, a refusal, or nothing that is an answer.
@@ -79,7 +82,8 @@ def accept(
             retry_after=retry_after,
         )
     if isinstance(read, InnerError):
-        raise classify(read.status, redacted(read.said, secrets), where=where, model=model, retry_after=retry_after)
+        said = redacted(read.said, secrets)
+        raise classify(read.status, said, where=where, model=model, retry_after=retry_after, key_place=key_place)
     if read.refusal and not read.says_something:
         raise ModelRefusedError(f"'{model}' at {where} refused to answer. It said: {redacted(read.refusal, secrets)}")
     if read.finish_reason == "content_filter":

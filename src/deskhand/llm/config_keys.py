@@ -25,7 +25,7 @@ _OURS = frozenset({
 _DESTINATION = frozenset({
     "api_base", "base_url", "api_version", "api_type", "organization", "project", "custom_llm_provider", "client",
     "extra_headers", "headers", "extra_query", "timeout", "request_timeout", "num_retries", "max_retries",
-    "fallbacks", "mock_response", "mock_tool_calls", "mock_timeout", "model_list", "deployment_id", "vertex_project",
+    "mock_response", "mock_tool_calls", "mock_timeout", "model_list", "deployment_id", "vertex_project",
     "vertex_location", "aws_region_name", "aws_profile_name", "aws_role_name", "input_cost_per_token",
     "output_cost_per_token",
 })  # fmt: skip
@@ -92,8 +92,9 @@ def _inner_faults(config: Mapping[str, Any], listed: Collection[str]) -> Iterato
 
 
 _BESIDE = frozenset({
-    "provider", "model", "extra_body", "temperature", "max_tokens", "top_p", "frequency_penalty", "presence_penalty",
-    "stop_sequences", "stop", "seed", "max_completion_tokens", *_GRAMMAR,
+    "provider", "connection", "model", "fallbacks", "fallback_on", "drop_params", "extra_body", "temperature",
+    "max_tokens", "top_p", "frequency_penalty",
+    "presence_penalty", "stop_sequences", "stop", "seed", "max_completion_tokens", *_GRAMMAR,
 })  # fmt: skip
 
 

@@ -3,24 +3,32 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
 from types import MappingProxyType
+from typing import Any, Literal, TypeVar
 
 import httpx2
 
+from deskhand.errors import ConfigurationError
 from deskhand.kit.http import HttpClientFactory
+from deskhand.kit.nearest import what_exists
+from deskhand.llm.breaker import Breaker, Breakers
 from deskhand.llm.embedded.models import EmbeddedEndpoint
 from deskhand.llm.errors import ModelUnavailableError
 from deskhand.llm.transport import GatewayTransport
 
 _LONGEST_NAME = 200
+MOST_LISTED = 5_000
+"""Names of models that are kept of a gateway; a proxy to every vendor there is lists three thousand."""
+Kind = Literal["", "openai_compatible", "litellm_proxy", "litellm_sdk", "embedded"]
 
 
 @dataclass(frozen=True, slots=True)
 class GatewaySettings:
-    """How this installation reaches models.
+    """One way to models, and by name the others that an agent may be sent instead.
 
     Attributes:
         base_url: OpenAI-compatible gateway, up to and with ``/v1``; None uses the LiteLLM SDK, if installed.
@@ -33,6 +41,14 @@ class GatewaySettings:
         client: A shared connection pool from ``open_client``; None opens a connection per call.
         is_local: What it serves runs in the operator's own house.
         only_local: Why no other model may be asked, in a sentence; empty where any may.
+        slug: What agents call this way; empty for the installation's own settings.
+        kind: How it is called; empty: as a gateway where there is an address, else with the SDK.
+        is_guarded: A tenant named the address, so it must be a public one.
+        ident: Of the connection, for its breaker; empty for the installation's own settings.
+        breakers: What this process has learned of its connections.
+        rules: ``ModelRules`` of the tenant: what holds for agents that name no fallbacks.
+        fault: Why it cannot be used at all, as a sentence; empty where it can.
+        others: By their names, the ways that ``llm_config.connection`` may choose.
     """
 
     base_url: str | None = None
@@ -46,6 +62,39 @@ class GatewaySettings:
     client: httpx2.AsyncClient | None = field(default=None, repr=False, compare=False)
     is_local: bool = False
     only_local: str = ""
+    slug: str = ""
+    kind: Kind = ""
+    is_guarded: bool = False
+    ident: str = ""
+    breakers: Breakers = field(default_factory=Breakers, repr=False, compare=False)
+    rules: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    fault: str = ""
+    others: Mapping[str, GatewaySettings] = field(default_factory=lambda: MappingProxyType({}), repr=False)
+
+    def chosen(self, llm_config: Mapping[str, Any]) -> GatewaySettings:
+        """The way that an agent's settings choose: the connection they name, or else this one.
+
+        Raises:
+            ConfigurationError: There is no such connection, or it cannot be used.
+        """
+        name = str(llm_config.get("connection") or "")
+        found = self.others.get(name) if name else self
+        if found is None:
+            raise ConfigurationError(
+                f"There is no model connection '{name}'; {what_exists(name, sorted(self.others))}."
+            )
+        if found.fault:
+            raise ConfigurationError(found.fault)
+        return replace(found, only_local=self.only_local, others=self.others)
+
+    @property
+    def breaker(self) -> Breaker:
+        """What this process has learned of this way."""
+        return self.breakers.of(self.ident)
+
+    def name_of(self, model: str) -> str:
+        """What a model is called at this way."""
+        return self.aliases.get(model, model)
 
 
 def open_client(settings: GatewaySettings, http: HttpClientFactory) -> httpx2.AsyncClient:
@@ -58,6 +107,40 @@ def operator_factory(http: HttpClientFactory) -> HttpClientFactory:
     return replace(http, allow_private=True)
 
 
+Transport = TypeVar("Transport", bound=GatewayTransport)
+
+
+def transport_to(
+    gateway: GatewaySettings, http: HttpClientFactory, kind: type[Transport], *, timeout: float | None = None
+) -> Transport:
+    """The way itself, ready to be called; it has an address.
+
+    Args:
+        gateway: The way.
+        http: The one door out.
+        kind: What is called there.
+        timeout: Seconds a call may take, instead of the way's own.
+    """
+    assert gateway.base_url is not None
+    words: dict[str, str] = {}
+    if gateway.slug:
+        name = f"model connection '{gateway.slug}'"
+        words = {
+            "what": name,
+            "advice": "Check that it is running and that its address is right.",
+            "key_place": f"the key of the {name}",
+        }
+    return kind(
+        gateway.base_url,
+        api_key=gateway.api_key,
+        timeout=timeout or gateway.timeout,
+        factory=http if gateway.is_guarded else operator_factory(http),
+        # The pool of the operator's own gateways reaches private addresses, where no tenant may send us.
+        client=None if gateway.is_guarded else gateway.client,
+        **words,
+    )
+
+
 async def list_models(gateway: GatewaySettings, http: HttpClientFactory) -> list[str]:
     """Names the configured gateway lists (``GET /models``).
 
@@ -66,19 +149,21 @@ async def list_models(gateway: GatewaySettings, http: HttpClientFactory) -> list
     """
     if not gateway.base_url:
         return []
-    transport = GatewayTransport(
-        gateway.base_url,
-        api_key=gateway.api_key,
-        timeout=min(gateway.timeout, 20.0),
-        factory=operator_factory(http),
-        client=gateway.client,
-    )
+    transport = transport_to(gateway, http, GatewayTransport, timeout=min(gateway.timeout, 20.0))
     body = await transport.get("/models")
     entries = body.get("data")
     if not isinstance(entries, list):
-        raise ModelUnavailableError(f"The gateway at {transport.host} answered /models with something unreadable.")
-    return sorted(
+        raise ModelUnavailableError(
+            f"The {transport.what} at {transport.host} answered /models with something unreadable."
+        )
+    names = {
         entry["id"]
         for entry in entries
         if isinstance(entry, dict) and isinstance(entry.get("id"), str) and 0 < len(entry["id"]) <= _LONGEST_NAME
-    )
+    }
+    return sorted(names)[:MOST_LISTED]
+
+
+def lists(names: Collection[str], model: str) -> bool:
+    """Whether a gateway that lists these names serves a model; LiteLLM lists all of a vendor as ``openai/*``."""
+    return model in names or any(fnmatchcase(model, pattern) for pattern in names if "*" in pattern)

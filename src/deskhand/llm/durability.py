@@ -160,6 +160,7 @@ def measure_response(payload: Any) -> StepUsage:
         tokens_out=int(usage.get("output_tokens") or 0),
         cost_usd=None if cost is None else Decimal(str(cost)),
         model=payload.get("model_name") or None,
+        moved_on=tuple(str(one["reason"]) for one in (payload.get("provider_details") or {}).get("fallbacks") or ()),
     )
 
 

@@ -21,6 +21,8 @@ class ModelError(DeskhandError):
     code = "model-error"
     status = 502
     title = "Model call failed"
+    of_budget = False
+    """Of one error: it is the purse's, and no model was asked."""
 
 
 class ModelUnavailableError(ModelError):

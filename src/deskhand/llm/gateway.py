@@ -15,64 +15,89 @@ from pydantic_ai.models import Model, ModelRequestParameters
 from pydantic_ai.profiles import ModelProfile
 from pydantic_ai.settings import ModelSettings
 
-from deskhand.errors import ConfigurationError
+from deskhand.errors import ConfigurationError, DeskhandError
 from deskhand.kit.http import HttpClientFactory
 from deskhand.kit.nearest import what_exists
 from deskhand.llm import openai_chat
 from deskhand.llm.call_settings import call_settings
-from deskhand.llm.chat import ChatTransport
+from deskhand.llm.chain import ChainModel, Link, told
+from deskhand.llm.chat import ChatAnswer, ChatTransport
 from deskhand.llm.completion import read_cost
 from deskhand.llm.config_keys import PROVIDERS, is_embedded
-from deskhand.llm.connection import GatewaySettings, operator_factory
+from deskhand.llm.connection import GatewaySettings, operator_factory, transport_to
 from deskhand.llm.details import details
 from deskhand.llm.embedded.constrained import ConstrainedModel
+from deskhand.llm.errors import ModelBadRequestError, ModelError
+from deskhand.llm.fallbacks import chain_of
 from deskhand.llm.litellm_model import LiteLLMModel
 from deskhand.llm.modelinfo import price_of, profile_of
+from deskhand.llm.parameters import is_unsupported, refused_parameter
 from deskhand.llm.served import NO_WAY
 
+MOST_DROPPED = 5
+"""Parameters that are left out one after the other; each costs a call that was refused."""
+_KEPT = frozenset({"max_tokens", "max_completion_tokens"})  # money was reserved for an answer of this length
 COST_HEADER = "x-litellm-response-cost"
 
 
 def build_model(llm_config: Mapping[str, Any], gateway: GatewaySettings, http: HttpClientFactory) -> Model[Any]:
-    """The model an agent's configuration asks for.
+    """The model an agent's configuration asks for, with those that are asked where it fails.
 
     Args:
         llm_config: ``provider`` (``litellm`` or ``embedded``), ``model`` and the settings of a call.
-        gateway: How this installation reaches models.
+        gateway: How models are reached where ``llm_config`` names no connection, and by name the connections.
         http: The one door out.
 
     Raises:
         ConfigurationError: Nothing here can reach such a model; says what to set.
         ModelUnavailableError: The embedded server is not running.
     """
+    configs, triggers = chain_of(llm_config, gateway.rules)
+    if len(configs) == 1:
+        return _one(configs[0], gateway, http)
+    links: list[Link] = []
+    missing: list[dict[str, str]] = []
+    failure: DeskhandError | None = None
+    for config in configs:
+        named = str(config.get("connection") or gateway.slug)
+        try:
+            model = _one(config, gateway, http)
+        except (ConfigurationError, ModelError) as error:
+            failure = failure or error
+            missing.append(told(str(config.get("model") or ""), named, "configuration", error.detail))
+            continue
+        # Its questions are worded for it alone, and a model that drives could not go on with them.
+        if isinstance(model, ConstrainedModel) and not links:
+            return model
+        links.append(Link(model, named, gateway.chosen(config).breaker))
+    if failure is not None and not links:
+        raise failure
+    return ChainModel(links, triggers=triggers, seconds=gateway.timeout, missing=missing)
+
+
+def _one(llm_config: Mapping[str, Any], gateway: GatewaySettings, http: HttpClientFactory) -> Model[Any]:
+    way = gateway.chosen(llm_config)
     provider = str(llm_config.get("provider") or "litellm")
-    configured = str(llm_config.get("model") or "")
     # The installation may call models by names of its own, so that agents need no change when a model is replaced.
-    name = gateway.aliases.get(configured, configured)
+    name = way.name_of(str(llm_config.get("model") or ""))
     settings = call_settings(llm_config)
     # Before the check of the provider: an alias may lead an agent of any provider to the embedded model.
-    if is_embedded(provider, name):
-        return _embedded(gateway, http, settings)
+    if way.kind == "embedded" or is_embedded(provider, name):
+        return _embedded(way, http, settings)
     # The one place where a model is made, so that no run can forget to ask.
-    if gateway.only_local and not (gateway.is_local and gateway.base_url):
+    if way.only_local and not (way.is_local and way.base_url):
         raise ConfigurationError(
-            f"{gateway.only_local}: no model but a local one may read it. Give the agent the embedded model, or set"
-            " DESKHAND_LLM_IS_LOCAL where the gateway's models run in your own house."
+            f"{way.only_local}: no model but a local one may read it. Give the agent the embedded model, or set"
+            " DESKHAND_LLM_IS_LOCAL where the gateway's models run in your own house (of a connection: `is_local`)."
         )
     if provider not in PROVIDERS:
         raise ConfigurationError(f"'{provider}' serves no models; {what_exists(provider, PROVIDERS)}.")
     if not name:
         raise ConfigurationError("The agent's llm_config names no model. Set llm_config.model, for example 'gpt-4'.")
-    if gateway.base_url:
-        transport = ChatTransport(
-            gateway.base_url,
-            api_key=gateway.api_key,
-            timeout=gateway.timeout,
-            factory=operator_factory(http),
-            client=gateway.client,
-        )
-        return GatewayModel(name, transport, settings=settings)
-    return _litellm_sdk(name, gateway, settings)
+    if way.base_url and way.kind != "litellm_sdk":
+        transport = transport_to(way, http, ChatTransport)
+        return GatewayModel(name, transport, settings=settings, drops=bool(llm_config.get("drop_params")))
+    return _litellm_sdk(name, way, settings, drops=bool(llm_config.get("drop_params")))
 
 
 def _embedded(gateway: GatewaySettings, http: HttpClientFactory, settings: ModelSettings) -> Model[Any]:
@@ -95,11 +120,18 @@ def _embedded(gateway: GatewaySettings, http: HttpClientFactory, settings: Model
     return ConstrainedModel(endpoint.model, transport, settings=settings, slot=gateway.embedded_slot)
 
 
-def _litellm_sdk(name: str, gateway: GatewaySettings, settings: ModelSettings) -> Model[Any]:
+def _litellm_sdk(name: str, gateway: GatewaySettings, settings: ModelSettings, *, drops: bool) -> Model[Any]:
     # Looked for and not imported, because the SDK takes seconds to load.
     if importlib.util.find_spec("litellm") is None:
         raise ConfigurationError(NO_WAY.format(name=name))
-    return LiteLLMModel(name, api_key=gateway.api_key, timeout=gateway.timeout, settings=settings)
+    return LiteLLMModel(
+        name,
+        api_key=gateway.api_key,
+        api_base=gateway.base_url,
+        timeout=gateway.timeout,
+        settings=settings,
+        drops=drops,
+    )
 
 
 @dataclass(init=False)
@@ -113,8 +145,10 @@ class GatewayModel(Model[Any]):
         *,
         settings: ModelSettings | None = None,
         profile: ModelProfile | None = None,
+        drops: bool = False,
     ) -> None:
         self._name = name
+        self._drops = drops
         self._transport = transport
         super().__init__(settings=settings, profile=profile or profile_of(name, settings))
 
@@ -137,13 +171,10 @@ class GatewayModel(Model[Any]):
         model_request_parameters: ModelRequestParameters,
     ) -> ModelResponse:
         settings, parameters = self.prepare_request(model_settings, model_request_parameters)
-        body = {
-            "model": self._name,
-            "messages": openai_chat.to_messages(messages, parameters),
-            **openai_chat.request_options(self._name, settings, parameters),
-        }
         native = parameters.output_mode == "native"
-        answer = await self._transport.chat(body, model=self._name, structured=native)
+        options = openai_chat.request_options(self._name, settings, parameters)
+        chat = openai_chat.to_messages(messages, parameters)
+        answer, dropped = await self._ask(chat, options, native=native)
         completion = answer.completion
         cost = read_cost(answer.headers.get(COST_HEADER))
         # LiteLLM states the price in a header; of any other gateway it is computed from the catalogue, or stays
@@ -157,5 +188,31 @@ class GatewayModel(Model[Any]):
             provider_response_id=completion.ident or None,
             finish_reason=completion.finish_reason,
             usage=completion.usage,
-            provider_details=details(cost, call_id=answer.headers.get("x-litellm-call-id")),
+            provider_details=details(cost, call_id=answer.headers.get("x-litellm-call-id"), dropped=", ".join(dropped)),
         )
+
+    async def _ask(
+        self, chat: list[openai_chat.Message], options: dict[str, Any], *, native: bool
+    ) -> tuple[ChatAnswer, list[str]]:
+        """The answer, and which of the agent's parameters had to be left out for it."""
+        dropped: list[str] = []
+        ours = {"tools", "tool_choice", *(("response_format",) if native else ())}
+        while True:
+            body = {"model": self._name, "messages": chat, **options}
+            try:
+                return await self._transport.chat(body, model=self._name, structured=native), dropped
+            except ModelBadRequestError as error:
+                refused = refused_parameter(options.keys() - ours, error.detail)
+                # The others of its kind are about the whole request, whatever they quote of it.
+                if refused is None or type(error) is not ModelBadRequestError:
+                    raise
+                may_drop = self._drops and refused not in _KEPT and is_unsupported(error.detail)
+                if not may_drop or len(dropped) >= MOST_DROPPED:
+                    raise _about(refused, error) from error
+                options = {key: value for key, value in options.items() if key != refused}
+                dropped.append(refused)
+
+
+def _about(parameter: str, error: ModelBadRequestError) -> ModelBadRequestError:
+    hint = "leave it out or set drop_params" if is_unsupported(error.detail) else "give it another value"
+    return ModelBadRequestError(f"The parameter '{parameter}' of llm_config is not taken; {hint}. {error.detail}")

@@ -48,6 +48,7 @@ class LiteLLMModel(Model[Any]):
         api_base: The vendor's address, where it is not the usual one.
         timeout: Seconds one call may take.
         settings: Defaults of each call.
+        drops: Leave out what the SDK knows that the vendor does not take.
     """
 
     def __init__(
@@ -58,8 +59,10 @@ class LiteLLMModel(Model[Any]):
         api_base: str | None = None,
         timeout: float = 120.0,
         settings: ModelSettings | None = None,
+        drops: bool = False,
     ) -> None:
         self._name = name
+        self._drops = drops
         self._key = api_key
         self._base = api_base
         self._timeout = timeout
@@ -118,6 +121,7 @@ class LiteLLMModel(Model[Any]):
                 timeout=self._timeout,
                 # The runner alone tries again: it knows the run's time and journal, and the SDK does not.
                 num_retries=0,
+                **({"drop_params": True} if self._drops else {}),
                 **_arguments(options),
             )
         except litellm.exceptions.Timeout as error:

@@ -35,7 +35,9 @@ from pydantic_ai.settings import ModelSettings
 from pydantic_ai.usage import UsageLimits
 
 from deskhand.kit.judge import Judge, dotted
+from deskhand.kit.purse import Purse
 from deskhand.llm.calls import DistinctCalls
+from deskhand.llm.chain import ChainModel
 from deskhand.llm.durability import JournalDurability, StepJournal, ToolJournalConfig
 from deskhand.llm.embedded.constrained import ConstrainedModel
 from deskhand.llm.errors import InvalidOutputError, ModelTimeoutError
@@ -170,9 +172,8 @@ async def run_agent(task: AgentTask, model: Model[Any], journal: StepJournal | N
 
 
 def _agent(task: AgentTask, model: Model[Any], journal: StepJournal | None) -> Agent[None, dict[str, Any]]:
-    purse = None if journal is None or isinstance(model, ConstrainedModel) else journal.purse
     agent: Agent[None, dict[str, Any]] = Agent(
-        DistinctCalls(model if purse is None else Paid(model, purse)),
+        DistinctCalls(_paid(task, model, None if journal is None else journal.purse)),
         name=task.name,
         instructions=task.instructions,
         output_type=_output_type(task, model),
@@ -193,6 +194,13 @@ def _agent(task: AgentTask, model: Model[Any], journal: StepJournal | None) -> A
         return output
 
     return agent
+
+
+def _paid(task: AgentTask, model: Model[Any], purse: Purse | None) -> Model[Any]:
+    if isinstance(model, ChainModel):
+        return model.bound(purse, None if task.deadline is None else _loop_time(task.deadline))
+    # The embedded model runs here: nobody bills it.
+    return model if purse is None or isinstance(model, ConstrainedModel) else Paid(model, purse)
 
 
 def _output_type(task: AgentTask, model: Model[Any]) -> Any:
@@ -280,6 +288,8 @@ def _loop_time(deadline: float) -> float:
 
 def _outcome(run: AgentRun[None, dict[str, Any]], model: Model[Any]) -> AgentOutcome:
     assert run.result is not None
+    if isinstance(model, ChainModel):
+        model.note_answers(run.all_messages())
     usage, costs = _usage(run.all_messages())
     # A sum with an unknown part would be told as the price of the whole.
     known = [cost for cost in costs if cost is not None]

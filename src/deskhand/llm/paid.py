@@ -49,12 +49,17 @@ class Paid(WrapperModel):
     ) -> ModelResponse:
         settings = {**(self.wrapped.settings or {}), **(model_settings or {})}
         tokens_in, tokens_out = _most_in(messages, model_request_parameters), _most_out(self.model_name, settings)
-        reservation = await self._purse.reserve(
-            model=self.model_name,
-            most_usd=_price(self.model_name, tokens_in, tokens_out),
-            tokens=tokens_in + tokens_out,
-            seconds=LONGEST_CALL,
-        )
+        try:
+            reservation = await self._purse.reserve(
+                model=self.model_name,
+                most_usd=_price(self.model_name, tokens_in, tokens_out),
+                tokens=tokens_in + tokens_out,
+                seconds=LONGEST_CALL,
+            )
+        except ModelError as error:
+            # A chain asks a cheaper model then, and must not blame the connection.
+            error.of_budget = True
+            raise
         if reservation is None:
             return await super().request(messages, model_settings, model_request_parameters)
         response: ModelResponse | None = None

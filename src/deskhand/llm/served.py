@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 from collections.abc import Mapping
-from fnmatch import fnmatchcase
 from typing import Any
 
+from deskhand.errors import ConfigurationError
 from deskhand.kit.http import HttpClientFactory
 from deskhand.kit.nearest import what_exists
 from deskhand.llm.config_keys import is_embedded
-from deskhand.llm.connection import GatewaySettings, list_models
+from deskhand.llm.connection import GatewaySettings, list_models, lists
 from deskhand.llm.errors import ModelError
 
 NO_WAY = (
@@ -31,14 +31,18 @@ async def why_unserved(
         http: The one door out.
         seconds: How long the gateway may take to answer.
     """
-    wanted = str(llm_config.get("model") or "")
-    name = gateway.aliases.get(wanted, wanted)
+    try:
+        gateway = gateway.chosen(llm_config)
+    except ConfigurationError as error:
+        return error.detail
+    name = gateway.name_of(str(llm_config.get("model") or ""))
     try:
         async with asyncio.timeout(seconds):
-            if is_embedded(str(llm_config.get("provider") or ""), name):
-                return await _embedded(gateway, http)
-            if gateway.base_url:
-                return _unlisted(name, await list_models(gateway, http))
+            if gateway.kind == "embedded" or is_embedded(str(llm_config.get("provider") or ""), name):
+                await ask_embedded(gateway, http)
+                return None
+            if gateway.base_url and gateway.kind != "litellm_sdk":
+                return _unlisted(name, await list_models(gateway, http), gateway.slug)
     except TimeoutError:
         return f"What serves models did not answer within {seconds:g} s; runs fail while it does not."
     except ModelError as error:
@@ -47,16 +51,20 @@ async def why_unserved(
     return NO_WAY.format(name=name) if importlib.util.find_spec("litellm") is None else None
 
 
-async def _embedded(gateway: GatewaySettings, http: HttpClientFactory) -> str | None:
+async def ask_embedded(gateway: GatewaySettings, http: HttpClientFactory) -> list[str]:
+    """What the embedded model's server lists; nothing where nobody here can tell.
+
+    Raises:
+        ModelError: It does not answer.
+    """
     if gateway.embedded is None:
-        return None
+        return []
     endpoint = gateway.embedded()
-    await list_models(GatewaySettings(base_url=endpoint.base_url, api_key=endpoint.api_key), http)
-    return None
+    return await list_models(GatewaySettings(base_url=endpoint.base_url, api_key=endpoint.api_key), http)
 
 
-def _unlisted(name: str, listed: list[str]) -> str | None:
-    # A LiteLLM proxy lists what it serves under any name as `openai/*`.
-    if any(fnmatchcase(name, pattern) for pattern in listed):
+def _unlisted(name: str, listed: list[str], slug: str) -> str | None:
+    if lists(listed, name):
         return None
-    return f"The gateway does not list the model '{name}'; {what_exists(name, listed)}"
+    who = f"model connection '{slug}'" if slug else "gateway"
+    return f"The {who} does not list the model '{name}'; {what_exists(name, listed)}"

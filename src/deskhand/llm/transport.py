@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import httpx2
 
+from deskhand.errors import InvalidInputError
 from deskhand.kit.http import HttpClientFactory
 from deskhand.kit.storable import UnreadableJsonError, read_json, storable_text
 from deskhand.kit.times import retry_after_seconds
@@ -26,6 +27,7 @@ from deskhand.llm.errors import (
     UnknownModelError,
     redacted,
 )
+from deskhand.llm.parameters import SAID
 
 _TOO_LONG = ("context_length", "exceed_context_size", "context window", "maximum context", "prompt is too long")
 _UNKNOWN = ("model_not_found", "does not exist", "invalid model name", "model not found", "unknown model")
@@ -33,6 +35,10 @@ _QUOTA = ("insufficient_quota", "budget_exceeded", "budget has been exceeded", "
 _FILTER = ("content_filter", "responsibleaipolicyviolation", "content management policy")
 _LIMIT = ("rate_limit", "rate limit", "too many requests", "rate limited")
 _AUTH = ("authenticationerror", "invalid_api_key", "incorrect api key", "auth_error")
+
+
+NO_MODEL = "?"
+"""What stands for a model in a sentence about a call that is about none."""
 
 
 class GatewayTransport:
@@ -46,6 +52,7 @@ class GatewayTransport:
         client: A shared connection pool.
         what: What the server is called in error sentences.
         advice: What a person does when it cannot be reached, as a sentence.
+        key_place: Where its key is kept, for sentences.
     """
 
     def __init__(
@@ -58,6 +65,7 @@ class GatewayTransport:
         client: httpx2.AsyncClient | None = None,
         what: str = "model gateway",
         advice: str = "Check that it is running and that DESKHAND_LLM_BASE_URL is right.",
+        key_place: str = "DESKHAND_LLM_API_KEY",
     ) -> None:
         self.base_url = base_url.rstrip("/")
         # For sentences, without a user and password that an operator may have put into the address.
@@ -68,6 +76,7 @@ class GatewayTransport:
         self._client = client
         self.what = what
         self._advice = advice
+        self.key_place = key_place
 
     async def post(self, path: str, body: dict[str, Any], *, model: str) -> tuple[dict[str, Any], httpx2.Headers]:
         """``POST`` of a JSON object, answered with one and its headers; ``model`` is for sentences."""
@@ -96,6 +105,9 @@ class GatewayTransport:
             raise ModelUnavailableError(
                 f"Could not reach the {self.what} at {self.host}: {type(error).__name__}. {self._advice}"
             ) from error
+        except InvalidInputError as error:
+            # The guard of addresses: a tenant may not send us into our own network.
+            raise ModelBadRequestError(f"The {self.what} at {self.host} cannot be called: {error.detail}") from error
         except httpx2.InvalidURL as error:
             raise ModelBadRequestError(f"The {self.what}'s address '{self.host}' is not a valid URL.") from error
         if not response.is_success:
@@ -129,8 +141,9 @@ class GatewayTransport:
             response.status_code,
             said,
             where=f"the {self.what} at {self.host}",
-            model=model or "?",
+            model=model or NO_MODEL,
             retry_after=_wait(response),
+            key_place=self.key_place,
         )
 
 
@@ -169,7 +182,7 @@ class _Rule:
         return by_status and by_words
 
 
-_KEY = "{Where} refused the key for '{model}'. Check DESKHAND_LLM_API_KEY."
+_KEY = "{Where} refused the key{for_model}. Check {key_place}."
 FILTERED = "The provider's content filter withheld the answer of '{model}' at {where}."
 _LONG = "The prompt is longer than '{model}' can read at {where}."
 # Gateways disagree about statuses (LiteLLM answers 500 for a missing vendor key), so words come first.
@@ -201,7 +214,15 @@ _RULES = (
 )
 
 
-def classify(status: int, said: str, *, where: str, model: str, retry_after: float | None = None) -> ModelError:
+def classify(
+    status: int,
+    said: str,
+    *,
+    where: str,
+    model: str,
+    retry_after: float | None = None,
+    key_place: str = "DESKHAND_LLM_API_KEY",
+) -> ModelError:
     """Name a failure by its status and, where gateways disagree about the status, by its words.
 
     Args:
@@ -210,11 +231,16 @@ def classify(status: int, said: str, *, where: str, model: str, retry_after: flo
         where: For the sentence: which server, at which host.
         model: The model that was asked for.
         retry_after: Seconds, if the server named them.
+        key_place: Where the key is kept, for the sentence.
     """
     # The last rule fits everything, so there is always one.
     rule = next(rule for rule in _RULES if rule.fits(status, said.lower()))
-    sentence = rule.sentence.format(where=where, Where=capitalised(where), model=model, status=status)
-    quote = f" It said: {said}" if said else ""
+    # Where it was asked what there is, no model is meant.
+    for_model = "" if model == NO_MODEL else f" for '{model}'"
+    sentence = rule.sentence.format(
+        for_model=for_model, where=where, Where=capitalised(where), model=model, status=status, key_place=key_place
+    )
+    quote = SAID + said if said else ""
     # Only what is tried again has a use for the time that the server named.
     if issubclass(rule.error, ModelRateLimitedError | ModelUnavailableError | ModelTimeoutError):
         return rule.error(sentence + quote, retry_after=retry_after)

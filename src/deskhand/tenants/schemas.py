@@ -25,6 +25,7 @@ from deskhand.kit.crypto import new_webhook_secret
 from deskhand.kit.http import callable_address
 from deskhand.kit.schema import KNOWN, NOT_BLANK, InputModel
 from deskhand.kit.storable import read_json
+from deskhand.llm.fallbacks import ModelRules
 from deskhand.plugins.priorities import Priority
 from deskhand.tenants.approval_rules import ApprovalRules
 from deskhand.tenants.boundaries import MOST_RULES, Boundary
@@ -172,6 +173,7 @@ class EnhancementPreferences(InputModel):
         max_length=MOST_RULES,
         description="Tickets that no agent, or only a careful one, may touch; above what any agent was granted.",
     )
+    models: ModelRules = Field(default_factory=ModelRules, description="Which models agents fall back to.")
     machines: list[MachineRule] = Field(
         default_factory=list,
         max_length=MOST_RULES,

@@ -217,6 +217,8 @@ class Drafter:
         answer = await self.ask(task, model)
         if isinstance(answer, Exception):
             return self._done_without(facts, model.model_name, answer)
+        # Of a chain, the one that answered.
+        facts = replace(facts, model_label=_label(model))
         # Checked against everything the model was shown in this run, since it may cite what its own tools found.
         seen = replace(facts, sources=(*facts.sources, *toolbox.sources.beside(facts.sources)))
         draft = check_draft(answer, seen)

@@ -27,6 +27,7 @@ from deskhand.engine.listening import receipts, time_listened
 from deskhand.engine.statements import RunStatements
 from deskhand.engine.status import ExecutionStatus
 from deskhand.errors import NotApprovedError, StoodBackError, WaitOverError
+from deskhand.gateways.reach import reach_of
 from deskhand.intake.second_look import is_of_own_write
 from deskhand.kit.crypto import SecretBox
 from deskhand.kit.db.session import Database
@@ -41,6 +42,7 @@ from deskhand.plugins.contract import Ticket
 from deskhand.plugins.registry import PluginManager
 from deskhand.tenants.boundaries import Effect, read_boundaries
 from deskhand.tenants.mail import own_addresses
+from deskhand.tenants.models import TenantConfig
 from deskhand.tenants.service import TenantService
 from deskhand.tools.asking import ASK
 from deskhand.work.asking import AWAIT
@@ -177,7 +179,12 @@ class Executor:
                 deadline=budget.deadline,
                 waited=waited,
                 past=await past_of(self._db, session, execution),
+                gateway=await self._ways(session, execution.tenant_id, tenant),
             )
+
+    async def _ways(self, session: AsyncSession, tenant_id: str, tenant: TenantConfig) -> GatewaySettings:
+        ways = await reach_of(session, tenant_id, self._gateway, self._secrets)
+        return replace(ways, rules=(tenant.enhancement_preferences or {}).get("models") or {})
 
     async def _agents_run(self, run: Run) -> Ending:
         async with self._toolboxes.open(run) as toolbox:
@@ -186,7 +193,7 @@ class Executor:
             ending = await (
                 self._ticket_run(run, toolbox)
                 if run.execution.ticket_ref
-                else FreeRun(self._gateway).perform(run, toolbox)
+                else FreeRun(run.gateway).perform(run, toolbox)
             )
             # Here and nowhere else, since every way in which a run completes comes by.
             await settle_open_writes(run, toolbox, self._db)
@@ -292,7 +299,7 @@ class Executor:
         if run.wall.decide(ticket, Effect.APPROVE):
             toolbox.guard()
         local = run.wall.decide(ticket, Effect.LOCAL)
-        return self._gateway if local is None else replace(self._gateway, only_local=local.words)
+        return run.gateway if local is None else replace(run.gateway, only_local=local.words)
 
     async def _why_no_message(self, run: Run, ticket: Ticket) -> str | None:
         """Why there is nobody to answer, in a sentence: a machine wrote what is new, and nobody asked for the run."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
@@ -14,6 +14,7 @@ from deskhand.engine.claims import RunningExecution
 from deskhand.engine.journal import Journal
 from deskhand.kit.http import HttpClientFactory
 from deskhand.lab.past import Past
+from deskhand.llm.connection import GatewaySettings
 from deskhand.tenants.models import TenantConfig
 from deskhand.tools.values import Grants, read_grants
 from deskhand.work.companies import CompanyWall
@@ -27,6 +28,7 @@ class Run:
         agent_name: The agent's name for people, as it is now.
         deadline: ``time.monotonic()`` at which the attempt must be over.
         wall: Keeps what belongs to other client companies out.
+        gateway: How its agent reaches models.
         waited: How long the run has waited for people; none of it counts as its own time.
         past: The time in which a run of the replay lab takes place; None: it is now.
     """
@@ -39,6 +41,7 @@ class Run:
     http: HttpClientFactory
     deadline: float
     wall: CompanyWall
+    gateway: GatewaySettings = field(default_factory=GatewaySettings)
     waited: timedelta = timedelta()
     past: Past | None = None
 

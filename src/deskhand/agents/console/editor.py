@@ -30,6 +30,8 @@ from deskhand.errors import (
     NotFoundError,
     PreconditionFailedError,
 )
+from deskhand.gateways.schemas import INSTALLATION
+from deskhand.gateways.service import visible
 from deskhand.kit.problem import invalid_input
 from deskhand.kit.schema import StorableText
 from deskhand.kit.yaml import write_yaml
@@ -41,6 +43,8 @@ from deskhand.ui.routing import PageRoute
 router = APIRouter(route_class=PageRoute, include_in_schema=False, default_response_class=HTMLResponse)
 router.include_router(picker_pages)
 
+OF_TENANT = "-"
+"""What the form says for no connection of an agent's own; an empty value would be as none at all."""
 OFFERED_MODELS = 60
 """As many as fit a list that one looks through; every other name can be typed."""
 _FIELDS = ("name", "description", "system_prompt")
@@ -55,6 +59,7 @@ class EditForm(BaseModel):
     description: StorableText = Field("", max_length=20_000)
     system_prompt: StorableText = Field("", max_length=200_000)
     provider: StorableText = Field("", max_length=200)
+    connection: StorableText | None = Field(None, max_length=200)
     model: StorableText = Field("", max_length=400)
     temperature: StorableText = Field("", max_length=40)
     max_tokens: StorableText = Field("", max_length=40)
@@ -67,11 +72,16 @@ class EditForm(BaseModel):
         """The form as it stands before anybody typed."""
         config = agent.llm_config or {}
         settings = {name: str(config.get(name, "")) for name in _SETTINGS}
+        settings["connection"] = str(config.get("connection") or "")
         return cls(name=agent.name, description=agent.description or "", system_prompt=agent.system_prompt, **settings)
 
     def changes(self, agent: Agent) -> dict[str, Any]:
         """The body of ``PATCH`` that it amounts to: settings that the form does not show stay."""
         config = {**(agent.llm_config or {}), "provider": self.provider.strip(), "model": self.model.strip()}
+        # Where a tenant has no connections the form has no place for one, and what an agent names stays.
+        if self.connection:
+            config.pop("connection", None)
+            config |= {} if self.connection == OF_TENANT else {"connection": self.connection.strip()}
         for name in _NUMBERS:
             typed = getattr(self, name).strip()
             config.pop(name, None)
@@ -186,8 +196,10 @@ async def _editor(
 ) -> Response:
     async with at.session() as session:
         agent = await at.agents(session).get_agent(agent_id)
+        connections = [(row.slug, row.name) for row in await visible(session, at.tenant_id)]
     shown = (form or EditForm.of(agent)).model_copy(update=dict(chosen or {}))
-    names = catalogue.known_names(listed=at.app.listed_models)[:OFFERED_MODELS]
+    listed = await at.listed_models()
+    names = catalogue.known_names(listed=sorted(listed))[:OFFERED_MODELS]
     return at.render(
         "edit.html",
         Told(error=error),
@@ -197,10 +209,11 @@ async def _editor(
         preview=_previewed(at, agent, shown) if with_preview else None,
         picked=PickerForm(agent=agent_id),
         orders=ORDERS,
-        **model_facts(name=shown.model.strip(), provider=shown.provider, listed=at.app.listed_models),
+        **model_facts(name=shown.model.strip(), provider=shown.provider, listed=listed),
         faults=faults_by_field(error),
         models=[(name, words.price_words(name), words.window_words(name, embedded=False)) for name in names],
         providers=PROVIDERS,
+        connections=[(INSTALLATION, "the installation's settings"), *connections] if connections else [],
         variables=VARIABLE_WORDS,
         longest=PROMPT_LENGTH[1],
     )
@@ -219,7 +232,7 @@ def faults_by_field(error: DeskhandError | None) -> dict[str, str]:
     """What is wrong with each field of the editor, to stand beside it."""
     faults = error.errors if isinstance(error, ConflictError | InvalidInputError) else ()
     named = {_field_of(fault): fault.detail for fault in faults}
-    return {name: named.get(name, "") for name in (*_FIELDS, *_SETTINGS)}
+    return {name: named.get(name, "") for name in (*_FIELDS, *_SETTINGS, "connection")}
 
 
 def _field_of(fault: FieldProblem) -> str:

@@ -49,7 +49,7 @@ class PickerForm(BaseModel):
 
 @router.get("/models")
 async def list_page(at: EditorAt, form: Annotated[PickerForm, Query()]) -> Response:
-    page = models_page(at.app, q=form.q, order=form.order, limit=PAGE_SIZE, cursor=form.cursor)
+    page = models_page(await at.listed_models(), q=form.q, order=form.order, limit=PAGE_SIZE, cursor=form.cursor)
     part = at.request.headers.get("hx-request") is not None
     return at.render("_models.html" if part else "models.html", page=page, form=form, orders=ORDERS)
 
@@ -60,7 +60,7 @@ async def facts_part(
     model: Annotated[StorableText, Query(max_length=400)] = "",
     provider: Annotated[StorableText, Query(max_length=200)] = "",
 ) -> Response:
-    known = model_facts(name=model.strip(), provider=provider, listed=at.app.listed_models)
+    known = model_facts(name=model.strip(), provider=provider, listed=await at.listed_models())
     return at.render("_facts.html", **known)
 
 

@@ -16,6 +16,7 @@ from deskhand.access.principal import Principal
 from deskhand.agents.console import words
 from deskhand.agents.console.sample import sample_prompt
 from deskhand.agents.endpoints import agent_service
+from deskhand.agents.model_endpoints import listed_models
 from deskhand.agents.models import Agent
 from deskhand.agents.outcomes import read_outcome
 from deskhand.agents.schemas import in_order
@@ -74,6 +75,10 @@ class Looking:
         """A transaction of the tenant that ends with the block: a form that was refused leaves nothing behind."""
         async with self.app.db.tenant_session(self.tenant_id, companies=EVERY_COMPANY) as session:
             yield session
+
+    async def listed_models(self) -> frozenset[str]:
+        """What the gateways list that the tenant may use."""
+        return await listed_models(self.app, self.tenant_id)
 
     def agents(self, session: AsyncSession) -> AgentService:
         """What can be done with the tenant's agents."""
