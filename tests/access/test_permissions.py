@@ -469,9 +469,10 @@ async def one_of_everything(world: World, tenant: str) -> dict[str, str]:
             session, run_id=run, tenant_id=tenant, ticket_id="1042", context={}, note="Reboot.", took_ms=1
         )
         session.add(ToolSource(tenant_id=tenant, slug=f"shop-{tenant}", kind="openapi", name="Shop"))
-    await connected(admin, f"models-{tenant}")
-    if tenant == "acme":
-        await connected(await api.platform(), "models-acme")
+    for slug in ("models", "other-models"):
+        await connected(admin, f"{slug}-{tenant}")
+        if tenant == "acme":
+            await connected(await api.platform(), f"{slug}-acme")
     async with api.db.tenant_session(tenant, companies=EVERY_COMPANY) as session:
         article = KnowledgeArticle(tenant_id=tenant, article_id="KB-1", title="Printers", body="Open the lid.")
         solved = TicketHistory(tenant_id=tenant, ticket_id="1", description="It jams.")
@@ -584,6 +585,7 @@ def expectations(
 ) -> Iterator[tuple[str, dict[str, str], frozenset[int]]]:
     """What is called with which ids, and the statuses that are right."""
     others = {f"{kind}_id": world.own[f"other_{kind}"] for kind in ("person", "article", "solved")}
+    others["connection"] = world.own["connection"].replace("models", "other-models")
     own = {**world.own, **others} if route.path.endswith("/remove") else world.own
     own = {**own, "invitation_id": own["other_invitation"]} if route.path.endswith("/withdraw") else own
     own = {**own, "test_case_id": own["other_test_case"]} if route.path.endswith("/remove") else own

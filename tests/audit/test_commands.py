@@ -29,6 +29,7 @@ UNDO_COMMANDS = {"undo run", "undo version"}
 """What needs a desk with something on it, and is not called here; tests/flows/test_undo.py reads its entries."""
 READS = {
     *("audit export", "audit verify", "db current", "desk setup", "doctor", "key list", "keys new", "models list"),
+    "models test",
     *(
         "knowledge jobs",
         "tool list",
