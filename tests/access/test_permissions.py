@@ -22,7 +22,7 @@ from tests.conftest import DatabaseUrls
 from tests.support.api import Api, running_api
 from tests.support.approvals import waiting_approval
 from tests.support.console import Console
-from tests.support.gateways import connected
+from tests.support.gateways import CONNECTION_ANSWERS, connect_two
 from tests.support.identity import register
 from tests.support.lab_rows import kept_ticket, lab_rows
 from tests.support.people import account, browser
@@ -141,19 +141,6 @@ tenant_admin    PATCH /api/v1/tool-sources/{source}
 tenant_admin    POST /api/v1/tool-sources/openapi
 tenant_admin    POST /api/v1/tool-sources/{source}/document
 tenant_admin    DELETE /api/v1/tool-sources/{source}
-steward         GET /api/v1/model-connections
-steward         POST /api/v1/model-connections
-steward         GET /api/v1/model-connections/{connection}
-steward         PATCH /api/v1/model-connections/{connection}
-steward         DELETE /api/v1/model-connections/{connection}
-steward         POST /api/v1/model-connections/{connection}/test
-steward         GET /models
-steward         POST /models
-steward         GET /models/{connection}
-steward         POST /models/{connection}
-steward         POST /models/{connection}/test
-steward         GET /models/{connection}/remove
-steward         POST /models/{connection}/remove
 platform_admin  GET /api/v1/identity-providers
 platform_admin  POST /api/v1/identity-providers
 platform_admin  PATCH /api/v1/identity-providers/{installation_provider_id}
@@ -365,7 +352,7 @@ caretaker       GET /operations/pause
 caretaker       POST /operations/pauses
 caretaker       POST /operations/pauses/{pause_id}/end
 """
-NEEDED = {line[16:]: line[:16].strip() for line in ANSWERS.split("\n") if line}
+NEEDED = {line[16:]: line[:16].strip() for line in (ANSWERS + CONNECTION_ANSWERS).split("\n") if line}
 
 PLATFORM = [{"group": "Admins", "role": "platform_admin"}]
 SHARED = {"tool_type", "number", "slug", "section", "rule_kind", "place"}
@@ -469,10 +456,6 @@ async def one_of_everything(world: World, tenant: str) -> dict[str, str]:
             session, run_id=run, tenant_id=tenant, ticket_id="1042", context={}, note="Reboot.", took_ms=1
         )
         session.add(ToolSource(tenant_id=tenant, slug=f"shop-{tenant}", kind="openapi", name="Shop"))
-    for slug in ("models", "other-models"):
-        await connected(admin, f"{slug}-{tenant}")
-        if tenant == "acme":
-            await connected(await api.platform(), f"{slug}-acme")
     async with api.db.tenant_session(tenant, companies=EVERY_COMPANY) as session:
         article = KnowledgeArticle(tenant_id=tenant, article_id="KB-1", title="Printers", body="Open the lid.")
         solved = TicketHistory(tenant_id=tenant, ticket_id="1", description="It jams.")
@@ -518,7 +501,7 @@ async def one_of_everything(world: World, tenant: str) -> dict[str, str]:
         "other_person": str(other.id),
         **{"number": "1", "place": "0", "slug": "triage", "section": "notes", "rule_kind": "machines"},
         **{"tool_type": "servicedesk_plus", "ticket_ref": f"of-{tenant}", "source": f"shop-{tenant}"},
-        "connection": f"models-{tenant}",
+        "connection": await connect_two(admin, await api.platform(), tenant),
     }
 
 

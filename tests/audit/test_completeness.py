@@ -26,7 +26,7 @@ from tests.support.approvals import waiting_approval
 from tests.support.console import Console
 from tests.support.desk_pages import NEW_TENANT
 from tests.support.factors import phone_of, session_of, show
-from tests.support.gateways import new_connection, renamed, standing_connection
+from tests.support.gateways import CONNECTION_STEPS
 from tests.support.identity import body as provider_body
 from tests.support.identity import register
 from tests.support.lab_rows import agent_with_test, kept_by_api, standing_lab, ticket_of
@@ -36,6 +36,7 @@ from tests.support.pauses import new_pause, standing_pause
 from tests.support.people import PASSWORD, account, browser, platform_person, token_of
 from tests.support.preferences import SETTINGS_FORMS
 from tests.support.second_desk import DESK_FORMS
+from tests.support.sent import passwords
 from tests.support.shelf import solved_ticket, written_article
 from tests.support.verdicts import judged_note
 
@@ -258,14 +259,6 @@ def _bulk(ids: dict[str, str]) -> dict[str, Any]:
     return {"verb": "dismiss", "ticket": ids["ticket"], "number": "1"}
 
 
-def _passwords(ids: dict[str, str]) -> dict[str, Any]:
-    return {
-        "token": ids.get("token", ""),
-        "password": "glacier whistle tandem orchid",
-        "again": "glacier whistle tandem orchid",
-    }
-
-
 def _shown_revision(ids: dict[str, str]) -> dict[str, Any]:
     return {"revision": ids["revision"]}
 
@@ -329,18 +322,7 @@ STEPS = {
     "POST /api/v1/knowledge/jobs": Step(("knowledge_job.start",)),
     "POST /api/v1/knowledge/jobs/{job_id}/pause": Step(("knowledge_job.pause",), prepare=World.job),
     "POST /api/v1/knowledge/jobs/{job_id}/resume": Step(("knowledge_job.resume",), prepare=World.paused_job),
-    "POST /api/v1/model-connections": Step(("model_connection.create",), new_connection),
-    "PATCH /api/v1/model-connections/{connection}": Step(
-        ("model_connection.update",), renamed, prepare=standing_connection
-    ),
-    "POST /api/v1/model-connections/{connection}/test": Step(
-        ("model_connection.test",), lambda _: {}, prepare=standing_connection
-    ),
-    "DELETE /api/v1/model-connections/{connection}": Step(("model_connection.delete",), prepare=standing_connection),
-    "POST /models": Step(("model_connection.create",), lambda _: {"slug": "p", "kind": "embedded", "name": "P"}, "ann"),
-    "POST /models/{connection}": Step(("model_connection.update",), renamed, "ann", standing_connection),
-    "POST /models/{connection}/test": Step(("model_connection.test",), who="ann", prepare=standing_connection),
-    "POST /models/{connection}/remove": Step(("model_connection.delete",), who="ann", prepare=standing_connection),
+    **{name: Step(*about) for name, about in CONNECTION_STEPS.items()},
     "POST /api/v1/pauses": Step(("pause.begin",), new_pause, prepare=World.new_agent),
     "DELETE /api/v1/pauses/{pause_id}": Step(("pause.end",), prepare=standing_pause),
     "POST /operations/pauses": Step(("pause.begin",), new_pause, "ann", World.new_agent),
@@ -484,10 +466,10 @@ STEPS = {
     "POST /tenants/{tenant_id}/api-keys/{key_id}/rotate": Step(("api_key.rotate",), who="ann", prepare=World.key),
     "POST /tenants/{tenant_id}/api-keys/{key_id}/revoke": Step(("api_key.revoke",), who="ann", prepare=World.key),
     "POST /join": Step(("person.join",), lambda ids: {"token": ids["token"]}, "person", World.invitation),
-    "POST /set-password": Step(("person.password_set",), _passwords, "nobody", World.link),
+    "POST /set-password": Step(("person.password_set",), passwords, "nobody", World.link),
     "POST /account/password": Step(
         ("person.password_change",),
-        lambda ids: {"current": PASSWORD, "new": _passwords(ids)["password"], **_passwords(ids)},
+        lambda ids: {"current": PASSWORD, "new": passwords(ids)["password"], **passwords(ids)},
         "person",
         World.member_signed_in,
     ),

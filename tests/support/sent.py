@@ -78,3 +78,12 @@ QUERIES = {
     "/diff": {"from": "1", "to": "1"},
     "{number}/undo": SINCE,
 }
+
+
+def passwords(ids: dict[str, str]) -> dict[str, Any]:
+    """What is sent to set a password by a link."""
+    return {
+        "token": ids.get("token", ""),
+        "password": "glacier whistle tandem orchid",
+        "again": "glacier whistle tandem orchid",
+    }
