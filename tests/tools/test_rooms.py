@@ -36,6 +36,7 @@ BREACHES = {
     "repository-audit": ("access/service.py", "import deskhand.audit.repository"),
     "repository-connectors": ("work/run.py", "import deskhand.connectors.repository"),
     "repository-executions": ("schedules/service.py", "import deskhand.executions.repository"),
+    "repository-gateways": ("schedules/service.py", "import deskhand.gateways.repository"),
     "repository-intake": ("schedules/service.py", "import deskhand.intake.repository"),
     "repository-knowledge": ("work/research.py", "import deskhand.knowledge.repository"),
     "repository-reports": ("worker.py", "import deskhand.reports.repository"),
