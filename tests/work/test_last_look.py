@@ -71,7 +71,7 @@ async def session(*_: Any, **__: Any) -> AsyncIterator[None]:
 
 @pytest.fixture(autouse=True)
 def count(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """What the journal knows: the note ``ours`` is ours, and so many public messages were written."""
+    """What the journal knows: the note ``ours`` is ours, and so many public messages were written; last, so many by now."""
     written = [0]
 
     async def receipts(*_: Any) -> set[str]:
@@ -81,7 +81,11 @@ def count(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         return written[0]
 
     monkeypatch.setattr(last_look, "receipts", receipts)
+    async def take_place(*_: Any, most: int, **__: Any) -> int | None:
+        return None if written[-1] < most else written[-1]
+
     monkeypatch.setattr(last_look, "count_on_ticket", count_on_ticket)
+    monkeypatch.setattr(last_look, "take_place", take_place)
     return written
 
 
@@ -240,12 +244,23 @@ async def test_public_messages_are_counted_and_nothing_else_is(count: list[int])
     assert (await look.make(write("transition", status="Closed"), once, owed=False)).id == "made"
 
 
+async def test_what_others_wrote_since_the_count_takes_the_place_of_a_message_that_was_begun(count: list[int]) -> None:
+    count.append(5)
+    look, desk = looking(HERE)
+    with pytest.raises(StoodBackError, match="got 5 public messages of ours within a day"):
+        await look.make(write(), once, owed=False)
+    assert len(desk.notes) == 1, "and its words are a note"
+    look, _ = looking(HERE)
+    assert (await look.make(write("transition", status="Closed"), once, owed=False)).id == "made"
+
+
 def test_what_is_guarded_is_what_takes_a_ticket_out_of_a_persons_hands() -> None:
     look, _ = looking(HERE)
-    assert all(look.concerns(name, {}) for name in GUARDED)
-    assert look.concerns("update_ticket", {"group": "Network"})
+    assert all(look.concerns(name, {"status": "x"}) for name in GUARDED)
+    for field in ("group", "priority", "category", "subject", "description", "custom"):
+        assert look.concerns("update_ticket", {field: "x", "add_tags": ["vpn"]})
     for name, shown in (
-        ("update_ticket", {"priority": "high"}),
+        ("update_ticket", {"add_tags": ["vpn"], "remove_tags": ["new"]}),
         ("add_note", {}),
         ("link_tickets", {}),
         ("update_note", {}),

@@ -117,6 +117,7 @@ async def test_where_nobody_was_the_answer_is_sent_and_what_we_wrote_ourselves_i
         (("assign", {"assignee_email": "ines@desk.test"}), ""),
         (("transition", {"status": "In Progress"}), ""),
         (("update_ticket", {"group": "Network"}), ""),
+        (("update_ticket", {"priority": "high"}), ""),
         (("resolve", {"resolution": "Restarted it."}), "Restarted it."),
         (("reply", {"body": "Restart it."}), "Restart it."),
         (("ask_requester", {"question": "Which building?"}), "Which building?"),
@@ -140,7 +141,8 @@ async def test_each_write_that_takes_a_ticket_out_of_a_persons_hands_is_withheld
     assert (ticket.assignee, ticket.status, ticket.group) == (None, "Open", "Service Desk")
     assert ticket.resolution is None
     assert [words in note["html"] for note in instead(await product.desk.notes(ticket_id))] == [True] * bool(words)
-    assert call[0] in GUARDED or call[0] == "update_ticket"
+    assert ticket.priority != "High"
+    assert call[0] in GUARDED
 
 
 @pytest.mark.parametrize("tool", DESKS)

@@ -6,7 +6,6 @@ rooms know.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -101,31 +100,6 @@ async def count_writes(session: AsyncSession, execution: RunningExecution, name:
             step.state != StepState.FAILED,
             ~((run.id == execution.id) & (step.step_key == besides)),
         )
-    )
-    return int((await session.execute(statement)).scalar_one())
-
-
-async def count_on_ticket(
-    session: AsyncSession, names: Sequence[str], *, tool_type: str, ticket_id: str, within: timedelta
-) -> int:
-    """How often runs of any agent have made, or may have made, one of these writes on a ticket lately.
-
-    Args:
-        session: A session of the tenant.
-        names: Of the writes.
-        tool_type: Desk of the ticket.
-        ticket_id: The ticket.
-        within: How long ago the oldest is that counts.
-    """
-    run, step = AgentExecution, ExecutionStep
-    target = step.input["target"].astext
-    own = target.is_(None) & (run.tool_type == tool_type) & (run.ticket_ref == ticket_id)
-    statement = (
-        select(func.count())
-        .select_from(step)
-        .join(run, run.id == step.execution_id)
-        .where(step.kind == "write", step.name.in_(names), step.state != StepState.FAILED)
-        .where(step.started_at > func.clock_timestamp() - within, own | (target == f"{tool_type}/{ticket_id}"))
     )
     return int((await session.execute(statement)).scalar_one())
 

@@ -1,7 +1,7 @@
 """Whether a message was written by a machine that answers by itself: an out-of-office, a bounce, a receipt; pure.
 
 RFC 3834 has a header for it, and mail programs have had others before. Desks hide headers, so the signs in the text
-count too: what vacation responders and mail servers put into a subject or begin with, in five languages. A person who
+count too: what vacation responders and mail servers put into a subject or begin with, in eight languages. A person who
 quotes such words writes others around them; so a text counts by its beginning alone.
 """
 
@@ -15,6 +15,8 @@ _SUBJECT = re.compile(
     # With what follows it: a person files "Out of office cannot be switched off", and forwards a bounce with a prefix.
     r"(?:auto(?:matic)?[- ]?(?:reply|response|answer)|auto|out of (?:the )?office(?: reply)?|ooo|automatische antwort"
     r"|abwesenheits(?:notiz|meldung|assistent)|réponse automatique|absence du bureau|message d['’]absence"
+    r"|risposta automatica|fuori ufficio|automatisch antwoord|afwezigheidsbericht|autosvar|automatiskt svar"
+    r"|automatyczna odpowiedź|poza biurem|mancato recapito|onbestelbaar|niet bezorgd|nie można dostarczyć"
     r"|respuesta automática|fuera de (?:la )?oficina|resposta automática|fora do escritório|undeliverable|unzustellbar"
     r"|nicht zustellbar|non remis|échec de remise|returned mail|warning: message [\w-]{1,60} delayed)(?:\s?:|$)"
     r"|undelivered mail returned to sender|delivery status notification|mail delivery (?:failed|failure|subsystem)"
@@ -33,6 +35,9 @@ _BEGINNING = re.compile(
     r"|je suis (?:actuellement )?(?:absent|en congé)|ceci est (?:un message|une réponse) automatique"
     r"|estoy (?:fuera de la oficina|de vacaciones|ausente)|este es un (?:mensaje|correo) automático"
     r"|estou (?:fora do escritório|de férias|ausente)|esta é uma (?:mensagem|resposta) automática"
+    r"|sono (?:fuori ufficio|in ferie|assente)|questo è un messaggio automatico|questa è una risposta automatica"
+    r"|ik ben (?:momenteel )?(?:afwezig|niet aanwezig|niet op kantoor|met vakantie)|dit is een automatisch"
+    r"|jestem (?:obecnie )?(?:poza biurem|na urlopie)|przebywam (?:obecnie )?na urlopie|to jest automatyczna"
     r"|(?:your|the following) message (?:could not|couldn['’]t|to [^\n]{1,100} couldn['’]t) be delivered"
     r"|delivery (?:to the following|has failed to these) recipients?|this is the mail system at host)",
     re.IGNORECASE,

@@ -16,8 +16,9 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any, Protocol
 
+from deskhand.engine.ceilings import Counted, count_on_ticket, take_place
 from deskhand.engine.journal import Journal
-from deskhand.engine.listening import count_on_ticket, receipts
+from deskhand.engine.listening import receipts
 from deskhand.errors import StoodBackError
 from deskhand.kit.db.session import Database
 from deskhand.kit.marks import find_marks
@@ -32,10 +33,11 @@ from deskhand.work.writing import Write
 
 CLOSING = frozenset({"resolve", "transition"})
 PUBLIC = (REPLY, ASK)
-GUARDED = frozenset({*PUBLIC, "assign", *CLOSING})
+GUARDED = frozenset({*PUBLIC, "assign", *CLOSING, "update_ticket"})
 A_DAY = timedelta(days=1)
 _KEY_LENGTH = 200  # execution_steps.step_key
-_ASSIGNING = frozenset({"group", "assignee_email"})
+_LABELS = frozenset({"add_tags", "remove_tags"})
+"""What ``update_ticket`` sets without moving the ticket: labels stand beside whatever a person does."""
 _FIELDS = ("status", "is_closed", "assignee", "group", "priority", "category", "subject", "description")
 # What a desk changes by itself with such a write: an answer moves the status and may assign, as a technician's does.
 _MOVED = {
@@ -48,6 +50,7 @@ _MOVED = {
 }
 _WORDS = {"resolve": "resolution"}
 _GENERAL = "Somebody worked on the ticket meanwhile"
+_TOO_MANY = "The ticket got {count} public messages of ours within a day, which is the tenant's limit"
 
 
 class Once(Protocol):
@@ -99,8 +102,9 @@ class LastLook:
 
     def concerns(self, name: str, shown: Mapping[str, Any]) -> bool:
         """Whether a write is one that somebody may have made needless."""
-        live = self.journal.execution.mode == "live"
-        return live and (name in GUARDED or (name == "update_ticket" and bool(_ASSIGNING & set(shown))))
+        if self.journal.execution.mode != "live" or name not in GUARDED:
+            return False
+        return name != "update_ticket" or bool(set(shown) - _LABELS)
 
     async def make(self, write: Write, once: Once, *, owed: bool) -> WriteReceipt:
         """Make a write, unless a person was faster.
@@ -144,7 +148,9 @@ class LastLook:
             self._kept_out.add(write.ticket_id)
         if seen["why"]:
             raise StoodBackError(seen["why"])
-        return None if looked else _Again(self, write.ticket_id)
+        if looked and write.operation.name not in PUBLIC:
+            return None
+        return _Again(self, write, is_late=not looked)
 
     async def ensure_untouched(self, ticket_id: str) -> None:
         """Refuse to write where a person was faster.
@@ -175,11 +181,24 @@ class LastLook:
         if write.operation.name not in PUBLIC:
             return None
         async with self.db.tenant_session(self.journal.execution.tenant_id) as session:
-            tool_type = self.desk.manifest.tool_type
-            count = await count_on_ticket(session, PUBLIC, tool_type=tool_type, ticket_id=write.ticket_id, within=A_DAY)
-        if count < self.ceiling:
-            return None
-        return f"The ticket got {count} public messages of ours within a day, which is the tenant's limit"
+            count = await count_on_ticket(session, self._public_on(write.ticket_id))
+        return None if count < self.ceiling else _TOO_MANY.format(count=count)
+
+    async def ensure_place(self, write: Write) -> None:
+        """Count a public message that was begun among the ticket's, before it is sent.
+
+        Raises:
+            StoodBackError: There are as many as the tenant allows.
+        """
+        # Once more, and under a lock: of runs that looked at the same moment each has found room.
+        counted, run = self._public_on(write.ticket_id), self.journal.execution
+        async with self.db.tenant_session(run.tenant_id) as session:
+            others = await take_place(session, run, write.key, counted, most=self.ceiling)
+        if others is not None:
+            raise StoodBackError(_TOO_MANY.format(count=others))
+
+    def _public_on(self, ticket_id: str) -> Counted:
+        return Counted(PUBLIC, tool_type=self.desk.manifest.tool_type, ticket_id=ticket_id, within=A_DAY)
 
     def _new_notes(self, seen: _Seen, now: Ticket) -> Iterator[Note]:
         began = self.journal.execution.started_at
@@ -224,13 +243,21 @@ class LastLook:
 
 @dataclass(frozen=True, slots=True)
 class _Again:
-    """The look once more, inside the write's own step."""
+    """The look once more, inside the write's own step.
+
+    Attributes:
+        is_late: The first look was another worker's, who died since.
+    """
 
     look: LastLook
-    ticket_id: str
+    write: Write
+    is_late: bool
 
     async def __call__(self) -> None:
-        await self.look.ensure_untouched(self.ticket_id)
+        if self.is_late:
+            await self.look.ensure_untouched(self.write.ticket_id)
+        if self.write.operation.name in PUBLIC:
+            await self.look.ensure_place(self.write)
 
 
 _DONE = {REPLY: "sent", ASK: "asked", "resolve": "done", "assign": "done", "transition": "done"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, cast
@@ -68,6 +69,24 @@ async def test_a_recovery_says_nothing_and_what_flaps_is_spoken_of_once(db: Data
     assert await why_quiet(db, run(3), alert()) == SPOKEN
     # A recovery of what nobody reported closes nothing, and says as little.
     assert await why_quiet(db, run(4), alert("RECOVERY: srv-9/disk is OK")) == over
+
+
+async def test_of_five_hundred_alerts_of_three_conditions_at_once_three_runs_speak(db: Database) -> None:
+    def flapping(number: int) -> Any:
+        host, is_over = number % 3, number // 3 % 4 == 3
+        return alert(f"{'RECOVERY' if is_over else 'PROBLEM'}: srv-{host}/disk is {number}% full")
+
+    limit = asyncio.Semaphore(4)
+
+    async def ask(number: int) -> str | None:
+        async with limit:
+            return await why_quiet(db, run(number + 1), flapping(number))
+
+    said = await asyncio.gather(*(ask(number) for number in range(500)))
+    assert sum(why is None for why in said) == 3, "whoever is first, of the workers that claim beside each other"
+    assert sum("the condition is over" in (why or "") for why in said) == sum(n // 3 % 4 == 3 for n in range(500))
+    async with db.tenant_session("acme") as session:
+        assert (await session.execute(text("SELECT count(*) FROM alert_conditions"))).scalar_one() == 3
 
 
 async def test_after_a_quiet_time_a_condition_is_a_new_one(db: Database) -> None:
