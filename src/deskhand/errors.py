@@ -25,6 +25,7 @@ defined there: desks in ``plugins.errors``, models in ``llm.errors``.
     │   ├── BelowBarError (409 below-replay-bar)
     │   └── NotApprovedError (409 not-approved)
     │       └── StoodBackError (409 stood-back)
+    │           └── TicketMergedError (409 ticket-merged)
     ├── PreconditionFailedError (412 precondition-failed)
     ├── PayloadTooLargeError (413 payload-too-large)
     ├── InvalidInputError (422 invalid-input)
@@ -211,6 +212,13 @@ class StoodBackError(NotApprovedError):
 
     code = "stood-back"
     title = "A person was faster"
+
+
+class TicketMergedError(StoodBackError):
+    """The ticket was merged into another one, or is gone, while the run was at work; nothing is written on it."""
+
+    code = "ticket-merged"
+    title = "Ticket merged"
 
 
 class PreconditionFailedError(DeskhandError):

@@ -1,4 +1,4 @@
-"""A ceiling on what is written on one ticket: it holds for runs that write at the same moment, and over a killed worker."""
+"""A ceiling on what is written on one ticket holds for runs that write at the same moment, and over a killed worker."""
 
 from __future__ import annotations
 

@@ -13,12 +13,14 @@ import pytest
 from tests.support.runs import QUEUED, execution, ticket
 
 from deskhand.engine.journal import Journal
-from deskhand.errors import StoodBackError
+from deskhand.errors import StoodBackError, TicketMergedError
 from deskhand.kit.db.session import Database
 from deskhand.plugins.contract import Note, Person, Ticket, TicketingToolPlugin, WriteReceipt
+from deskhand.plugins.errors import DeskNotFoundError
 from deskhand.tools.values import Access, ToolOperation
 from deskhand.work import last_look
 from deskhand.work.last_look import GUARDED, LastLook
+from deskhand.work.merging import GONE, why_merged
 from deskhand.work.writing import NEW, Write
 
 ALICE = Person(id="7", name="Alice", email="alice@acme.test")
@@ -36,13 +38,15 @@ class Desk:
 
     manifest = SimpleNamespace(tool_type="jira")
 
-    def __init__(self, now: Ticket) -> None:
+    def __init__(self, now: Ticket | None) -> None:
         self.now = now
         self.asked = 0
         self.notes: list[str] = []
 
     async def get_ticket(self, _ref: str, *, with_notes: bool = True) -> Ticket:
         self.asked += 1
+        if self.now is None:
+            raise DeskNotFoundError("It is gone.")
         return self.now
 
     async def add_note(self, ticket_id: str, draft: Any) -> WriteReceipt:
@@ -71,7 +75,7 @@ async def session(*_: Any, **__: Any) -> AsyncIterator[None]:
 
 @pytest.fixture(autouse=True)
 def count(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """What the journal knows: the note ``ours`` is ours, and so many public messages were written; last, so many by now."""
+    """What the journal knows: the note ``ours`` is ours, and so many public messages were written; last: by now."""
     written = [0]
 
     async def receipts(*_: Any) -> set[str]:
@@ -81,6 +85,7 @@ def count(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         return written[0]
 
     monkeypatch.setattr(last_look, "receipts", receipts)
+
     async def take_place(*_: Any, most: int, **__: Any) -> int | None:
         return None if written[-1] < most else written[-1]
 
@@ -89,7 +94,7 @@ def count(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return written
 
 
-def looking(now: Ticket, steps: Steps | None = None, *, seen: Ticket | None = HERE) -> tuple[LastLook, Desk]:
+def looking(now: Ticket | None, steps: Steps | None = None, *, seen: Ticket | None = HERE) -> tuple[LastLook, Desk]:
     desk = Desk(now)
     db = cast(Database, SimpleNamespace(tenant_session=session))
     look = LastLook(cast(TicketingToolPlugin, desk), cast(Journal, steps or Steps()), db)
@@ -169,6 +174,35 @@ async def test_what_is_nobodys_work_keeps_nothing_back(now: Ticket) -> None:
     look, desk = looking(now)
     assert (await look.make(write(), once, owed=True)).id == "made"
     assert (desk.asked, desk.notes) == (1, [])
+
+
+def test_a_ticket_that_stands_by_itself_is_no_merged_one() -> None:
+    assert why_merged(HERE) is None
+    assert why_merged(replace(HERE, is_closed=True)) is None
+
+
+async def test_on_a_ticket_that_was_merged_or_is_gone_not_even_a_note_is_written() -> None:
+    for now, why in (
+        (
+            replace(HERE, is_closed=True, merged_into="4711"),
+            "The ticket was merged into ticket 4711; nothing was written.",
+        ),
+        (replace(HERE, merged_into=""), "The ticket was merged into another one; nothing was written."),
+        (None, GONE),
+    ):
+        steps = Steps()
+        look, desk = looking(now, steps)
+        with pytest.raises(TicketMergedError) as merged:
+            await look.make(write(), once, owed=True)
+        assert (merged.value.detail, merged.value.certainly_not_done, desk.notes) == (why, True, [])
+        # Whoever takes the write up finds what was decided, and asks the desk no more.
+        again, desk = looking(HERE, steps)
+        with pytest.raises(TicketMergedError):
+            await again.make(write(), once, owed=True)
+        assert (desk.asked, desk.notes) == (0, [])
+    look, _ = looking(HERE)
+    assert look.has_seen(HERE.id)
+    assert not look.has_seen("another")
 
 
 async def test_a_ticket_that_was_taken_and_given_back_or_reopened_is_said_so() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -165,6 +165,28 @@ async def deliveries_of_run(session: AsyncSession, execution_id: UUID) -> tuple[
     since = func.extract("epoch", func.clock_timestamp() - func.max(d.received_at))
     row = (await session.execute(select(func.count(), since).where(d.execution_id == execution_id))).one()
     return int(row[0]), float(row[1] or 0.0)
+
+
+async def was_told_of(
+    session: AsyncSession, *, tool_type: str, ticket_id: str, within: timedelta, besides: UUID
+) -> bool:
+    """Whether an event about a ticket came in lately, and is not one that a run took up.
+
+    Args:
+        session: A session of the tenant.
+        tool_type: Desk of the ticket.
+        ticket_id: The ticket.
+        within: How long ago the oldest is that counts.
+        besides: The run.
+    """
+    d = WebhookDelivery
+    statement = select(d.id).where(
+        d.received_at > func.clock_timestamp() - within,
+        d.tool_type == tool_type,
+        d.ticket_ref == ticket_id,
+        d.execution_id.is_distinct_from(besides),
+    )
+    return (await session.execute(statement.limit(1))).first() is not None
 
 
 async def record(

@@ -61,6 +61,9 @@ async def may_keep(
     boundaries: Boundaries, desk: TicketingToolPlugin, ticket: Ticket, *, is_listed: bool = False
 ) -> bool:
     """Whether a ticket may become knowledge; one of which a list says too little is read."""
+    # A merged pair is one voice, and that is the survivor's.
+    if ticket.merged_into is not None:
+        return False
     decision = boundaries.decide(boundaries.of_ticket(ticket, is_listed=is_listed))
     if decision is None or decision.is_certain or not is_listed:
         return decision is None

@@ -116,6 +116,8 @@ class Ticket:
         custom: Vendor fields that have no place of their own, by the vendor's name.
         attachments: Names of the files that hang on it and on its notes, as far as the desk sends them with the ticket.
         unread: What could not be read of it, each in a few words; empty for a ticket that is here as a whole.
+        merged_into: Id of the ticket that it was merged into or closed as a duplicate of, "" where the desk says only
+            that it was; None for one that stands by itself.
     """
 
     tool_type: str
@@ -146,6 +148,7 @@ class Ticket:
     custom: Mapping[str, Any] = field(default_factory=dict)
     attachments: tuple[str, ...] = ()
     unread: tuple[str, ...] = ()
+    merged_into: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

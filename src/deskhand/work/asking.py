@@ -22,6 +22,7 @@ from deskhand.plugins.errors import REFUSALS, DeskNotFoundError
 from deskhand.tools.asking import ASK
 from deskhand.work.automatic import sign_of
 from deskhand.work.hands import DeskHands
+from deskhand.work.merging import why_merged
 from deskhand.work.people import is_requester, names_of
 from deskhand.work.views import notes_view
 
@@ -120,7 +121,7 @@ class Requester:
         except DeskNotFoundError:
             await self._stop()
             return {"over": "The ticket is gone, so nobody can answer; nothing was done."}
-        if why := self.hands.wall.why_left_alone(ticket):
+        if why := self.hands.wall.why_left_alone(ticket) or why_merged(ticket):
             await self._stop()
             return {"over": why}
         if ticket.is_closed:

@@ -39,6 +39,7 @@ from deskhand.knowledge.verdicts.links import VerdictLinks
 from deskhand.lab.running import past_of
 from deskhand.llm.connection import GatewaySettings
 from deskhand.plugins.contract import Ticket
+from deskhand.plugins.errors import DeskNotFoundError
 from deskhand.plugins.registry import PluginManager
 from deskhand.tenants.boundaries import Effect, read_boundaries
 from deskhand.tenants.mail import own_addresses
@@ -54,6 +55,7 @@ from deskhand.work.facts import note_input
 from deskhand.work.free_run import FreeRun
 from deskhand.work.hands import DeskHands
 from deskhand.work.machines.speaking import why_quiet
+from deskhand.work.merging import GONE
 from deskhand.work.note_outcome import NOTE_KEY, NoteOutcome, withheld
 from deskhand.work.note_word import NoteWord
 from deskhand.work.opening import ToolboxMaker
@@ -248,6 +250,11 @@ class Executor:
             look += 1
             try:
                 ending = await self._look(run, toolbox, own, look)
+            except DeskNotFoundError:
+                # One that the desk never showed is for people to see: an account without the right, a wrong address.
+                if not own.last_look.has_seen(own.own):
+                    raise
+                return withheld(run, GONE)
             except StoodBackError as error:
                 output = {"outcome": run.outcome.kind.value, "degraded": False, "not_written": error.detail}
                 return Ending(ExecutionStatus.COMPLETED, output=output)

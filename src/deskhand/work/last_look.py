@@ -19,15 +19,17 @@ from typing import Any, Protocol
 from deskhand.engine.ceilings import Counted, count_on_ticket, take_place
 from deskhand.engine.journal import Journal
 from deskhand.engine.listening import receipts
-from deskhand.errors import StoodBackError
+from deskhand.errors import StoodBackError, TicketMergedError
 from deskhand.kit.db.session import Database
 from deskhand.kit.marks import find_marks
 from deskhand.kit.replies import split_mail
 from deskhand.plugins.contract import Note, NoteDraft, Person, Ticket, TicketingToolPlugin, WriteReceipt
+from deskhand.plugins.errors import DeskNotFoundError
 from deskhand.tenants.note_rules import DEFAULT_CEILING
 from deskhand.tools.asking import ASK, REPLY
 from deskhand.tools.values import Doubt
 from deskhand.work.automatic import sign_of
+from deskhand.work.merging import GONE, why_merged
 from deskhand.work.people import is_requester
 from deskhand.work.writing import Write
 
@@ -92,6 +94,10 @@ class LastLook:
         if anew or ticket.id not in self._seen:
             self._seen[ticket.id] = _Seen(ticket, notes)
 
+    def has_seen(self, ticket_id: str | None) -> bool:
+        """Whether the desk has shown that ticket to the run."""
+        return ticket_id in self._seen
+
     def has_read(self, notes: Iterable[str]) -> None:
         """Remember notes that the run has read since, as the answers to its questions."""
         self._answers.update(notes)
@@ -111,6 +117,7 @@ class LastLook:
 
         Raises:
             StoodBackError: Somebody was; the words of the write are in an internal note.
+            TicketMergedError: It is no ticket of its own any more.
         """
         instead = _instead(write.key)
         try:
@@ -118,6 +125,9 @@ class LastLook:
             if instead in self.journal.begun_writes:
                 raise StoodBackError(_GENERAL)
             return await once(replace(write, look=await self._decided(write)), owed=owed)
+        except TicketMergedError:
+            # Nobody reads it there any more, not as a note either.
+            raise
         except StoodBackError as error:
             # Where the tenant wants nothing written, a note in its place is not wanted either.
             if write.ticket_id in self._kept_out:
@@ -133,7 +143,10 @@ class LastLook:
 
         async def look() -> Any:
             looked.append(True)
-            why = await self._why_not(write.ticket_id) or await self._why_too_many(write)
+            try:
+                why = await self._why_not(write.ticket_id) or await self._why_too_many(write)
+            except TicketMergedError as error:
+                return {"merged": error.detail}
             return {"why": why, "kept_out": write.ticket_id in self._kept_out}
 
         seen = await self.journal.step(
@@ -146,6 +159,8 @@ class LastLook:
         )
         if seen.get("kept_out"):
             self._kept_out.add(write.ticket_id)
+        if merged := seen.get("merged"):
+            raise TicketMergedError(merged)
         if seen["why"]:
             raise StoodBackError(seen["why"])
         if looked and write.operation.name not in PUBLIC:
@@ -166,10 +181,15 @@ class LastLook:
         # A ticket that the run has just made is as it made it.
         if seen is None:
             return None
-        now = await self.desk.get_ticket(ticket_id)
+        try:
+            now = await self.desk.get_ticket(ticket_id)
+        except DeskNotFoundError as error:
+            raise TicketMergedError(GONE) from error
         if why := self.why_left_alone(now):
             self._kept_out.add(ticket_id)
             return why
+        if why := why_merged(now):
+            raise TicketMergedError(why)
         async with self.db.tenant_session(self.journal.execution.tenant_id) as session:
             ours = await receipts(session, self.journal.execution)
         writer = next((note for note in self._new_notes(seen, now) if not _is_ours(note, now, ours)), None)

@@ -11,19 +11,23 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from deskhand.agents.outcomes import OutcomeKind
+from deskhand.intake.repository import was_told_of
 from deskhand.intake.second_look import read_event
 from deskhand.kit.clock import utc_now
 from deskhand.plugins.contract import Ticket
+from deskhand.plugins.errors import DeskNotFoundError
 from deskhand.tenants.note_rules import note_rules
 from deskhand.work.due import was_asked
 from deskhand.work.hands import DeskHands
 from deskhand.work.last_look import CLOSING
+from deskhand.work.merging import GONE, why_merged
 from deskhand.work.run import Run
 
 CLOCKS_APART = timedelta(minutes=1)
 """By how much a desk's clock may differ: an event about a solved ticket must not look like one that came before it."""
 SECONDS_OF_A_LOOK = 10.0
 """How long what was seen of a ticket counts as what it is."""
+_SECONDS_OF_A_READ = 1.0
 _ON_TICKET = frozenset({OutcomeKind.NOTE, OutcomeKind.REPLY, OutcomeKind.FIELDS})
 
 
@@ -53,7 +57,8 @@ class Timeliness:
         # of its ticket: it may be there.
         if run.execution.mode != "live" or self.key in run.journal.begun_writes:
             return None
-        if why := await self._why_too_late():
+        # Before all else, and though somebody asked for the run: it is no ticket any more that anybody reads.
+        if why := why_merged(self.ticket) or await self._why_too_late():
             return why
         if run.outcome.kind not in _ON_TICKET:
             return None
@@ -65,14 +70,28 @@ class Timeliness:
             return None
         if _solved_since(self.ticket, run.execution.queued_at + CLOCKS_APART):
             return _SOLVED
-        # On every look a request to the desk would be paid by all runs for the few that are slow.
-        if run.execution.attempt == 1 and time.monotonic() - self.seen_at < SECONDS_OF_A_LOOK:
+        # On every look a request to the desk would be paid by all runs for the few that are slow, or have news.
+        looked = time.monotonic() - self.seen_at
+        if run.execution.attempt == 1 and looked < SECONDS_OF_A_LOOK and not await self._has_news(looked):
             return None
-        now = await self._look()
+        try:
+            now = await self._look()
+        except DeskNotFoundError:
+            return GONE
         # A ticket may go to a group from which the tenant keeps agents out, while a model takes its time.
-        if why := run.wall.why_left_alone(now):
+        if why := run.wall.why_left_alone(now) or why_merged(now):
             return why
         return _SOLVED if now.is_closed and not self.ticket.is_closed else None
+
+    async def _has_news(self, seconds: float) -> bool:
+        """Whether the desk has told of the ticket since it was read; what started the run is none."""
+        execution, ticket = self.run.execution, self.ticket
+        # The read took a moment itself, in which the desk may have told already.
+        within = timedelta(seconds=seconds + _SECONDS_OF_A_READ)
+        async with self.own.db.tenant_session(execution.tenant_id) as session:
+            return await was_told_of(
+                session, tool_type=ticket.tool_type, ticket_id=ticket.id, within=within, besides=execution.id
+            )
 
     async def _why_too_late(self) -> str | None:
         run = self.run

@@ -50,7 +50,8 @@ def list_fields(config: JiraConfig, *, with_comments: bool = False) -> list[str]
         config.jira_organization_field,
     )
     extra = [name for name in own if name]
-    return [*dict.fromkeys([*_FIELDS, *extra, *(["comment"] if with_comments else [])])]
+    # A page of history needs both: the solution is in a comment, and a duplicate is known by its link.
+    return [*dict.fromkeys([*_FIELDS, *extra, *(["comment", "issuelinks"] if with_comments else [])])]
 
 
 def all_fields() -> str:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
-from deskhand.plugins.contract import FieldChange, LinkKind, PastChange, Person, TicketLink
+from deskhand.plugins.contract import FieldChange, LinkKind, PastChange, Person, Ticket, TicketLink
 from deskhand.plugins.images import field_changes
 from deskhand.plugins.jira import mapping
 from deskhand.plugins.jira.config import JiraConfig
@@ -106,6 +107,13 @@ def links(fields: Mapping[str, Any]) -> tuple[TicketLink, ...]:
     rows = fields.get("issuelinks")
     known = [link_of(row) for row in rows if isinstance(row, Mapping)] if isinstance(rows, list) else []
     return tuple(link for link in known if link is not None)
+
+
+def linked(ticket: Ticket, raw: Mapping[str, Any]) -> Ticket:
+    """A ticket with its links, and the one that it was closed as a duplicate of: what a site has for merging."""
+    known = links(mapping.fields_of(raw))
+    same = (link.ticket_id for link in known if link.kind is LinkKind.DUPLICATES)
+    return replace(ticket, links=known, merged_into=next(same, None) if ticket.is_closed else None)
 
 
 def link_of(row: Mapping[str, Any]) -> TicketLink | None:

@@ -111,7 +111,7 @@ class JiraPlugin(TicketingToolPlugin):
     def _read(self, raw: Mapping[str, Any], comments: Sequence[Mapping[str, Any]]) -> Ticket:
         notes = tuple(mapping.read_note(row) for row in comments)
         ticket = mapping.read_ticket(raw, self.config, self._priorities, notes=notes)
-        return replace(ticket, links=past.links(mapping.fields_of(raw)))
+        return past.linked(ticket, raw)
 
     async def search_tickets(self, query: TicketQuery) -> TicketPage:
         require_filters(query, MANIFEST)
@@ -154,7 +154,7 @@ class JiraPlugin(TicketingToolPlugin):
         for row in rows:
             with one_ticket(row.get("key") or row.get("id"), skipped):
                 ticket = await read_aside(mapping.read_ticket, row, self.config, self._priorities)
-                tickets.append(replace(ticket, listed_at=mapping.listed_at(row, self.config)))
+                tickets.append(replace(past.linked(ticket, row), listed_at=mapping.listed_at(row, self.config)))
         return TicketPage(tickets=tuple(tickets), next_cursor=following, skipped=tuple(skipped))
 
     async def list_values(self, kind: ValueKind) -> tuple[NamedValue, ...]:

@@ -141,6 +141,7 @@ def read_ticket(row: Row, config: ServiceNowConfig, priorities: PriorityMap, *, 
         notes=notes,
         company=_company(row),
         links=_links(row),
+        merged_into=_merged_into(row, config),
         kinds=tuple(dict.fromkeys(filter(None, (value_of(row, "sys_class_name"), display_of(row, "sys_class_name"))))),
         custom={name: text for name in row if name not in _MAPPED and (text := display_of(row, name))},
     )
@@ -154,6 +155,14 @@ def _company(row: Row) -> Company | None:
 def _links(row: Row) -> tuple[TicketLink, ...]:
     parent = value_of(row, "parent_incident")
     return (TicketLink(kind=LinkKind.CHILD_OF, ticket_id=parent),) if parent else ()
+
+
+def _merged_into(row: Row, config: ServiceNowConfig) -> str | None:
+    # The instance merges nothing: people close the one as a duplicate below the other. By the stored value, which is
+    # the same in every language.
+    is_duplicate = "duplicate" in value_of(row, "close_code").casefold()
+    is_closed = value_of(row, "state") in config.servicenow_closed_states
+    return value_of(row, "parent_incident") if is_closed and is_duplicate else None
 
 
 def read_note(row: Row) -> Note:

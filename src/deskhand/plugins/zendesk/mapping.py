@@ -32,6 +32,9 @@ _OFFSET = re.compile(r"(?:Z|[+-][0-9]{2}:?[0-9]{2})\s*$", re.IGNORECASE)
 _PLAIN_WORD = re.compile(r"[\w.@/+]+")
 _TAG_OR_BRACE = re.compile(r'<[^<>"]*(?:"[^"]*"[^<>"]*)*>|\{(?=[{%])')
 _OPERATORS = {"and", "or", "not"}
+_MERGED_TAG = "closed_by_merge"
+"""The desk sets it on a ticket that it closed because it was merged into another one."""
+_MERGED_INTO = re.compile(r"closed and merged into (?:request|ticket) \[?#([0-9]{1,20})")
 _AT_ONCE = timedelta(seconds=5)  # a comment of the very save that solved the ticket
 _MAPPED = {
     *("id", "url", "subject", "raw_subject", "description", "status", "priority", "requester_id", "assignee_id"),
@@ -157,7 +160,16 @@ def read_ticket(
         kinds=tuple(str(raw[name]) for name in ("ticket_form_id", "type") if raw.get(name)),
         custom={**custom, **{name: value for name, value in fields.items() if value is not None}},
         attachments=tuple(name for one in comments or () for name in file_names(one.get("attachments"), "file_name")),
+        merged_into=_merged_into(raw, notes),
     )
+
+
+def _merged_into(raw: Mapping[str, Any], notes: Sequence[Note]) -> str | None:
+    if raw.get("status") not in CLOSED or _MERGED_TAG not in texts(raw.get("tags")):
+        return None
+    # The tag says that it was; into which one only the comment that the desk wrote with it, in its default words.
+    said = (_MERGED_INTO.search(note.body) for note in reversed(notes))
+    return next((found[1] for found in said if found), "")
 
 
 def _links(raw: Mapping[str, Any]) -> tuple[TicketLink, ...]:
