@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import text
 
-from deskhand.intake.repository import was_told_of
+from deskhand.intake.second_look import has_news
 from deskhand.kit.db.session import Database
 
 RUN, AGENT, TRIGGER = UUID(int=1), UUID(int=7), UUID(int=8)
@@ -47,7 +47,6 @@ async def test_what_came_since_is_news_unless_the_run_began_with_it(
     async with clean_db.tenant_session("acme") as session:
         for statement in SEED:
             await session.execute(text(statement), {key: one for key, one in values.items() if f":{key}" in statement})
-    async with clean_db.tenant_session("acme") as session:
-        asked = {"tool_type": "jira", "within": timedelta(seconds=10), "besides": RUN}
-        assert await was_told_of(session, ticket_id="10017", **asked) is told
-        assert await was_told_of(session, ticket_id="10018", **asked) is False
+    for ticket_id, expected in (("10017", told), ("10018", False)):
+        asked = has_news(clean_db, "acme", ("jira", ticket_id), within=timedelta(seconds=10), besides=RUN)
+        assert await asked is expected

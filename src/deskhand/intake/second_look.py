@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -60,6 +61,23 @@ async def is_of_own_write(
     # As it was when the event came: what was written later did not cause it.
     then = [replace(write, age=write.age - since) for write in writes if write.age >= since]
     return is_echo(event, by_us=is_own(event), writes=then) is True
+
+
+async def has_news(db: Database, tenant_id: str, ticket: tuple[str, str], *, within: timedelta, besides: UUID) -> bool:
+    """Whether a desk has told of a ticket lately.
+
+    Args:
+        db: Sessions.
+        tenant_id: Whose desk it is.
+        ticket: Desk and id.
+        within: How long ago the oldest event is that counts.
+        besides: The run whose own events are no news.
+    """
+    tool_type, ticket_id = ticket
+    async with db.tenant_session(tenant_id) as session:
+        return await repository.was_told_of(
+            session, tool_type=tool_type, ticket_id=ticket_id, within=within, besides=besides
+        )
 
 
 def read_event(plugin: type[TicketingToolPlugin], payload: Mapping[str, Any]) -> TicketEvent | None:

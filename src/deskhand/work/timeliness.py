@@ -11,8 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from deskhand.agents.outcomes import OutcomeKind
-from deskhand.intake.repository import was_told_of
-from deskhand.intake.second_look import read_event
+from deskhand.intake.second_look import has_news, read_event
 from deskhand.kit.clock import utc_now
 from deskhand.plugins.contract import Ticket
 from deskhand.plugins.errors import DeskNotFoundError
@@ -88,10 +87,9 @@ class Timeliness:
         execution, ticket = self.run.execution, self.ticket
         # The read took a moment itself, in which the desk may have told already.
         within = timedelta(seconds=seconds + _SECONDS_OF_A_READ)
-        async with self.own.db.tenant_session(execution.tenant_id) as session:
-            return await was_told_of(
-                session, tool_type=ticket.tool_type, ticket_id=ticket.id, within=within, besides=execution.id
-            )
+        return await has_news(
+            self.own.db, execution.tenant_id, (ticket.tool_type, ticket.id), within=within, besides=execution.id
+        )
 
     async def _why_too_late(self) -> str | None:
         run = self.run
