@@ -13,7 +13,7 @@ from deskhand.gateways.models import ModelConnection, SharedModelConnection
 from deskhand.intake.models import WebhookDelivery
 from deskhand.kit.db.base import Base, TenantModel
 from deskhand.kit.db.proofs import ProofKey
-from deskhand.knowledge.models import EnhancementFeedback, KnowledgeArticle, SystemInventory, TicketHistory
+from deskhand.knowledge.models import EnhancementFeedback, KnowledgeArticle, NoteGrounds, SystemInventory, TicketHistory
 from deskhand.knowledge.upkeep.models import HistoryRefresh, KnowledgeJob
 from deskhand.lab.models import LabCase, LabRun, TestCase
 from deskhand.pauses.models import InstallationPause, Pause
@@ -48,6 +48,7 @@ __all__ = [
     "Membership",
     "ModelConnection",
     "ModelSpending",
+    "NoteGrounds",
     "Pause",
     "PlatformKey",
     "ProofKey",

@@ -59,6 +59,15 @@ async def test_the_note_is_on_the_ticket(product: Product) -> None:
     assert execution["note"]["word_count"] <= 500
     assert execution["tokens_in"] > 0
     assert await product.count("SELECT count(*) FROM enhancement_history WHERE status = 'completed'") == 1
+    cited = [one["ref"] for one in execution["note"]["sources"] if one["kind"] == "ticket"]
+    grounds = await product.rows(
+        "SELECT h.ticket_id, g.enhancement_id, g.embedding_model = h.embedding_model AS same,"
+        " embedding_similarity(g.embedding, h.embedding) AS near"
+        " FROM note_grounds g CROSS JOIN unnest(g.sources) s (id) JOIN ticket_history h ON h.id = s.id"
+    )
+    assert sorted(row["ticket_id"] for row in grounds) == sorted(cited)
+    assert {str(row["enhancement_id"]) for row in grounds} == {execution["id"]}
+    assert all(row["same"] and row["near"] > 0.85 for row in grounds), "the vector that was searched with"
     assert await product.count("SELECT count(*) FROM audit_log WHERE operation = 'desk.add_note'") == 1
 
 

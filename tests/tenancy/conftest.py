@@ -102,6 +102,10 @@ SEEDS = {
     "enhancement_feedback": """INSERT INTO enhancement_feedback
         (tenant_id, ticket_id, enhancement_id, feedback_type, feedback_comment)
         VALUES ('{t}', '1', '{n}0000000-0000-4000-8000-000000000001', 'thumbs_up', 'secret of {t}')""",
+    "note_grounds": """INSERT INTO note_grounds
+        (tenant_id, enhancement_id, tool_type, company_name, shared, sources, embedding, embedding_model)
+        VALUES ('{t}', '{n}0000000-0000-4000-8000-000000000001', 'jira', 'secret of {t}', true, '{{}}', '{{1}}',
+                'm')""",
 }
 
 

@@ -17,8 +17,17 @@ from deskhand.kit.db.tenancy import company_tables
 
 TABLES = sorted(company_tables())
 NORDWIND = company_scope("jira", "1", "Nordwind")
-NAMES = {"ticket_history": "ticket_id", "knowledge_articles": "article_id", "system_inventory": "hostname"}
+NAMES = {
+    "ticket_history": "ticket_id", "knowledge_articles": "article_id", "system_inventory": "hostname",
+    "note_grounds": "embedding_model",
+}  # fmt: skip
 TEXTS = {"ticket_history": "description", "knowledge_articles": "title, body", "system_inventory": "role"}
+# Each is of a note of its own.
+GROUNDS = (
+    "WITH note AS (INSERT INTO enhancement_history (tenant_id, ticket_id) VALUES ('acme', $5) RETURNING id)"
+    " INSERT INTO note_grounds (tenant_id, embedding_model, tool_type, company_id, shared, enhancement_id, sources,"
+    " embedding) SELECT 'acme', $1, $2, $3, $4, id, '{}', '{}' FROM note"
+)
 # Name of the row: its desk, company and whether it is shared.
 ROWS = {
     "nordwind": ("jira", "1", False),
@@ -39,13 +48,13 @@ async def rows(acme: asyncpg.Connection) -> asyncpg.Connection:
     await set_companies(acme, "acme", EVERY_COMPANY)
     for table in TABLES:
         await acme.execute(f"DELETE FROM {table}")
-        texts = TEXTS[table]
+        texts = TEXTS.get(table, "")
+        insert = GROUNDS if table == "note_grounds" else (
+            f"INSERT INTO {table} (tenant_id, {NAMES[table]}, tool_type, company_id, shared, {texts})"
+            f" VALUES ('acme', $1, $2, $3, $4, {', '.join(['$5::text'] * (texts.count(',') + 1))})"
+        )  # fmt: skip
         for name, (desk, company, shared) in ROWS.items():
-            await acme.execute(
-                f"INSERT INTO {table} (tenant_id, {NAMES[table]}, tool_type, company_id, shared, {texts})"
-                f" VALUES ('acme', $1, $2, $3, $4, {', '.join(['$5::text'] * (texts.count(',') + 1))})",
-                name, desk, company, shared, f"secret of {name}",
-            )  # fmt: skip
+            await acme.execute(insert, name, desk, company, shared, f"secret of {name}")
     await set_companies(acme, "acme", SHARED_ONLY)
     return acme
 

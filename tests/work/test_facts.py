@@ -24,7 +24,7 @@ def hit(number: int, *, score: float, category: str | None = "network") -> Histo
 
 def findings(*hits: HistoryHit, systems: tuple[SystemHit, ...] = ()) -> Findings:
     return Findings(
-        history=list(hits), articles=[], systems=list(systems), triage=suggest(hits), neighbours=list(hits),
+        query="", history=list(hits), articles=[], systems=list(systems), triage=suggest(hits), neighbours=list(hits),
         unavailable=[],
     )  # fmt: skip
 

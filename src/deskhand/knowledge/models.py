@@ -17,6 +17,7 @@ from sqlalchemy import (
     String,
     Text,
     UniqueConstraint,
+    Uuid,
     func,
     text,
 )
@@ -217,10 +218,41 @@ class EnhancementFeedback(TenantModel, Base):
         return f"<EnhancementFeedback(ticket_id={self.ticket_id}, feedback_type={self.feedback_type})>"
 
 
+class NoteGrounds(CompanyModel, Base):
+    """What a note stands on, for what its verdicts say of it: the ticket as it was searched for, and what was cited.
+
+    Verdicts themselves stay in ``enhancement_feedback`` and are counted there at each search, so that one that is
+    changed, or goes with its note, counts no more. ``sources`` are ids of past tickets and articles; one that was
+    deleted since is found by nobody.
+    """
+
+    __tablename__ = "note_grounds"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["tenant_id", "enhancement_id"],
+            ["enhancement_history.tenant_id", "enhancement_history.id"],
+            ondelete="CASCADE",
+            name="fk_note_grounds_enhancement_id",
+        ),
+    )
+
+    tenant_id: Mapped[str] = mapped_column(String(100), ForeignKey("tenant_configs.tenant_id"), primary_key=True)
+    enhancement_id: Mapped[UUID] = mapped_column(primary_key=True)
+    tool_type: Mapped[str] = mapped_column(String(50))
+    sources: Mapped[list[UUID]] = mapped_column(ARRAY(Uuid))
+    embedding: Mapped[list[float]] = mapped_column(ARRAY(REAL))
+    embedding_model: Mapped[str] = mapped_column(String(100))
+    created_at: Mapped[CreatedAt]
+
+    def __repr__(self) -> str:
+        return f"<NoteGrounds(enhancement_id={self.enhancement_id}, sources={len(self.sources)})>"
+
+
 __all__ = [
     "EMBEDDING_DIMENSIONS",
     "EnhancementFeedback",
     "KnowledgeArticle",
+    "NoteGrounds",
     "SystemInventory",
     "TicketHistory",
 ]

@@ -27,6 +27,15 @@ MAX_TERMS = 24
 RUNNER_UP_MARGIN = 3.0
 """A hit whose log-odds are this far below the best one's is noise beside it and is not shown."""
 
+VERDICT_LOG_ODDS = 0.7
+"""What a verdict on a note counts for or against what the note cites, in the order alone: scores stay as measured."""
+MOST_VERDICTS = 3
+"""Net, for or against one source: a few people move it past its neighbours, and no crowd makes it first or last."""
+ALIKE = 0.9
+"""Cosine from which a judged ticket is one like the ticket at hand. Of this model; unrelated ones have 0.8."""
+VERDICT_DAYS = 365
+"""How long a verdict counts: what helped a year ago was for the systems of that time."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Calibration:
@@ -118,11 +127,15 @@ def weigh_terms(
 
 
 __all__ = [
+    "ALIKE",
     "ARTICLES",
     "FAR_SHARE",
     "HISTORY",
+    "MOST_VERDICTS",
     "RUNNER_UP_MARGIN",
     "SYNONYM_SHARE",
+    "VERDICT_DAYS",
+    "VERDICT_LOG_ODDS",
     "Calibration",
     "Term",
     "probability",

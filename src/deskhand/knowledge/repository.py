@@ -14,7 +14,15 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from deskhand.knowledge.identity import Settled, settle
 from deskhand.knowledge.models import KnowledgeArticle, SystemInventory, TicketHistory
-from deskhand.knowledge.ranking import FAR_SHARE, SYNONYM_SHARE, Term
+from deskhand.knowledge.ranking import (
+    ALIKE,
+    FAR_SHARE,
+    MOST_VERDICTS,
+    SYNONYM_SHARE,
+    VERDICT_DAYS,
+    VERDICT_LOG_ODDS,
+    Term,
+)
 from deskhand.knowledge.schemas import TicketNames
 from deskhand.tenants.companies import note_companies
 from deskhand.tenants.models import TenantConfig
@@ -126,6 +134,21 @@ class Query:
     solved_before: datetime | None = None
 
 
+_JUDGED = """
+            SELECT source_id,
+                   count(*) FILTER (WHERE v.helped) AS useful, count(*) FILTER (WHERE NOT v.helped) AS useless
+              FROM (SELECT tenant_id, enhancement_id,
+                           feedback_type = 'thumbs_up' OR coalesce(rating_value, 0) > 3 AS helped
+                      FROM enhancement_feedback
+                     WHERE created_at > now() - make_interval(days => :verdict_days)
+                       AND rating_value IS DISTINCT FROM 3) v
+              JOIN note_grounds g USING (tenant_id, enhancement_id)
+             CROSS JOIN unnest(g.sources) AS s (source_id)
+             WHERE g.embedding_model = :model AND embedding_similarity(g.embedding, CAST(:vector AS real[])) >= :alike
+             GROUP BY source_id"""
+"""Of each source, the verdicts on notes that cited it for a ticket like this one, as far as the session sees them."""
+
+
 def search_statement(table: str, *, excluding: bool, solved_before: bool = False) -> str:
     """The search of one table: both measurements of every row of the tenant, exactly, in one pass.
 
@@ -157,13 +180,22 @@ def search_statement(table: str, *, excluding: bool, solved_before: bool = False
                                              WHEN r.search @@ t.far THEN t.weight * :far_share END)
                                FROM terms t), 0) AS words
               FROM {table} r {condition}),
+        judged AS MATERIALIZED ({_JUDGED}),
         best AS (
-            SELECT id, cosine, words,
-                   CASE WHEN cosine IS NULL THEN :lexical_intercept + :lexical_words * words
-                        ELSE :intercept + :cosine * (cosine - :centre) + :words * words END AS log_odds
-              FROM measured ORDER BY 4 DESC, {ties} LIMIT :limit)
-        SELECT {SEARCHABLE[table]}, cosine, words, log_odds FROM best JOIN {table} USING (id)
-         ORDER BY log_odds DESC, {ties}
+            SELECT m.id, m.cosine, m.words, m.log_odds,
+                   coalesce(j.useful, 0) AS useful, coalesce(j.useless, 0) AS useless,
+                   -- Cast, or the numbers are taken to be whole, as the counts are.
+                   m.log_odds + CAST(:verdict AS float8)
+                   * greatest(least(coalesce(j.useful - j.useless, 0), CAST(:most AS bigint)), - CAST(:most AS bigint))
+                   AS standing
+              FROM (SELECT measured.*,
+                           CASE WHEN cosine IS NULL THEN :lexical_intercept + :lexical_words * words
+                                ELSE :intercept + :cosine * (cosine - :centre) + :words * words END AS log_odds
+                      FROM measured) m
+              LEFT JOIN judged j ON j.source_id = m.id
+             ORDER BY standing DESC, {ties} LIMIT :limit)
+        SELECT {SEARCHABLE[table]}, cosine, words, log_odds, useful, useless FROM best JOIN {table} USING (id)
+         ORDER BY standing DESC, {ties}
     """  # noqa: S608 - names from SEARCHABLE only
 
 
@@ -188,6 +220,10 @@ def search_parameters(query: Query, *, limit: int) -> dict[str, Any]:
         "vector": query.vector,
         "synonym_share": SYNONYM_SHARE,
         "limit": limit,
+        "verdict": VERDICT_LOG_ODDS,
+        "most": MOST_VERDICTS,
+        "verdict_days": VERDICT_DAYS,
+        "alike": ALIKE,
         **query.coefficients,
     }
     if query.solved_before is not None:

@@ -206,6 +206,8 @@ class HistoryHit:
         source: Where the text came from; ``synthetic`` means invented, and readers are told so.
         codes: Exact codes of the query that this ticket has, e.g. ``("809",)``.
         closeness: Cosine of the two meanings; None where one of them has no vector.
+        useful: Verdicts that a note citing it helped on a ticket like this one.
+        useless: Verdicts that it did not.
     """
 
     tool_type: str
@@ -221,6 +223,8 @@ class HistoryHit:
     score: float
     codes: tuple[str, ...] = ()
     closeness: float | None = None
+    useful: int = 0
+    useless: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -235,6 +239,8 @@ class ArticleHit:
     score: float
     codes: tuple[str, ...] = ()
     closeness: float | None = None
+    useful: int = 0
+    useless: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

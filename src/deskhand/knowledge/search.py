@@ -62,7 +62,7 @@ async def search_history(
         solved_before: Only what was solved by then.
 
     Returns:
-        Best first; empty when nothing is near enough.
+        Best first, by score and by what people said of notes that cite it; empty when nothing is near enough.
     """
     rows = await _ranked(
         session, "ticket_history", query, HISTORY, limit=limit, embedder=embedder, floor=floor, exclude=exclude_ticket,
@@ -84,6 +84,8 @@ async def search_history(
             score=score,
             codes=_codes_in(codes, row.subject, row.description, row.resolution or ""),
             closeness=row.cosine,
+            useful=row.useful,
+            useless=row.useless,
         )
         for row, score in rows
     ]
@@ -155,6 +157,8 @@ async def search_articles(
             score=score,
             codes=_codes_in(codes, row.title, row.body),
             closeness=row.cosine,
+            useful=row.useful,
+            useless=row.useless,
         )
         for row, score in rows
     ]
@@ -201,7 +205,8 @@ async def _ranked(
         prepared = replace(prepared, solved_before=solved_before)
     rows = await without_kept_out(session, table, await repository.search(session, table, prepared, limit=limit))
     least = calibration.floor if floor is None else floor
-    best = rows[0].log_odds if rows else 0.0
+    # Not the first one's: verdicts order hits and hide none.
+    best = max((row.log_odds for row in rows), default=0.0)
     scored = [(row, round(probability(row.log_odds), 3)) for row in rows]
     # Who names a floor wants to judge the hits; the margin is for readers, who see the list as it is.
     margin = float("inf") if floor is not None else RUNNER_UP_MARGIN

@@ -298,7 +298,7 @@ class Executor:
         seen = Seen(ticket, note_input(ticket, findings, conversation), timely, look, conversation.extent, told)
         if run.outcome.kind is not OutcomeKind.NOTE:
             return await TicketOutcomes(gateway, self._limits.timeout).perform(run, toolbox, own, seen)
-        outcome = NoteOutcome(self._db, gateway, self._limits.timeout, self._links)
+        outcome = NoteOutcome(self._db, gateway, self._limits.timeout, self._links, self._embedder)
         return await outcome.perform(run, toolbox, own, seen, findings)
 
     def _guarded(self, run: Run, toolbox: Toolbox, ticket: Ticket) -> GatewaySettings:

@@ -13,6 +13,8 @@ from pydantic_core import to_jsonable_python
 from deskhand.engine.claims import Ending
 from deskhand.engine.status import ExecutionStatus
 from deskhand.kit.db.session import Database
+from deskhand.knowledge.embedding import Embedder, embed_texts
+from deskhand.knowledge.verdicts.grounds import Searched, keep_grounds
 from deskhand.knowledge.verdicts.links import VerdictLinks
 from deskhand.llm.connection import GatewaySettings
 from deskhand.notes.layout import ComposedNote, NoteFacts, compose_follow_up, compose_update
@@ -52,12 +54,14 @@ class NoteOutcome:
         gateway: How models are reached.
         timeout: Seconds of one attempt.
         links: Makes the link by which a note's readers say whether it helped.
+        embedder: Made the vectors that were searched with.
     """
 
     db: Database
     gateway: GatewaySettings
     timeout: float
     links: VerdictLinks
+    embedder: Embedder
 
     async def perform(
         self, run: Run, toolbox: Toolbox, own: DeskHands, seen: Seen, findings: Findings
@@ -109,7 +113,7 @@ class NoteOutcome:
             # A degraded note keeps no digest, so that the next event of the ticket tries the model again.
             told = note.says if last is None else note.says.after(last.says_so_far)
             marks = {"facts_digest": None if wording.failure else digest, "about": subject, "says": told.as_stored()}
-            await self._remember(run, ticket, output, marks)
+            await self._remember(run, ticket, output, marks, searched=findings.query)
         return Ending(ExecutionStatus.COMPLETED, output=output)
 
     async def _last_note(self, read: ReadNote, run: Run, ticket: Ticket) -> LastNote | None:
@@ -143,7 +147,9 @@ class NoteOutcome:
         )
         return replace(wording, extent=(*wording.extent, *seen.left_out))
 
-    async def _remember(self, run: Run, ticket: Ticket, output: dict[str, Any], marks: dict[str, Any]) -> None:
+    async def _remember(
+        self, run: Run, ticket: Ticket, output: dict[str, Any], marks: dict[str, Any], *, searched: str
+    ) -> None:
         context = {
             "sources": output["note"]["sources"],
             "unavailable": output["unavailable"],
@@ -152,7 +158,9 @@ class NoteOutcome:
             "note_id": output["note"]["note_id"],
             **marks,
         }
-        async with self.db.tenant_session(run.execution.tenant_id) as session:
+        # Before the session: it takes longest, and needs no connection. The search made it, so it is mostly there.
+        (vector,) = await embed_texts(self.embedder, [searched])
+        async with self.db.tenant_session(run.execution.tenant_id, companies=run.wall.scope) as session:
             await record_enhancement(
                 session,
                 run_id=run.execution.id,
@@ -161,6 +169,14 @@ class NoteOutcome:
                 context=context,
                 note=output["note"]["markdown"],
                 took_ms=round((self.timeout - (run.deadline - time.monotonic())) * 1000),
+            )
+            await keep_grounds(
+                session,
+                tenant_id=run.execution.tenant_id,
+                run_id=run.execution.id,
+                ticket=ticket,
+                cited=[(one["kind"], one["ref"]) for one in context["sources"]],
+                searched=Searched(run.wall.scope, vector, self.embedder.name),
             )
 
 

@@ -73,10 +73,12 @@ class Findings:
     """Everything that was found for one ticket.
 
     Attributes:
+        query: What was searched for.
         history: Near enough to show; ``neighbours`` are all that voted.
         unavailable: Names of sources that could not be searched.
     """
 
+    query: str
     history: list[HistoryHit]
     articles: list[ArticleHit]
     systems: list[SystemHit]
@@ -138,6 +140,7 @@ class Researcher:
             SYSTEMS, named, lambda s: knowledge.find_systems(s, named, known_by=self._known_by)
         )
         return Findings(
+            query=query,
             # More neighbours vote on category and priority than are near enough to be shown.
             history=[hit for hit in history.hits if hit.score >= HISTORY.floor][:SHOWN],
             articles=articles.hits,

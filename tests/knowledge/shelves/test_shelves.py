@@ -127,7 +127,8 @@ async def test_a_search_says_why(api: Api) -> None:
     items = (await ok(acme.get(f"{BASE}/search", params=query)))["items"]
     first = items[0]
     assert (first["kind"], first["ref"], first["excerpt"]) == ("history", "HELP-1", "Opened the port for IPsec.")
-    assert first["why"] == {"codes": ["809"], "words": ["vpn", "drops", "with", "error", "809"], "closeness": None}
+    assert first["why"] == {"codes": ["809"], "words": ["vpn", "drops", "with", "error", "809"], "closeness": None,
+                            "useful": 0, "useless": 0}  # fmt: skip
     assert "HELP-2" not in [one["ref"] for one in items]
     only = (await ok(acme.get(f"{BASE}/search", params={**query, "kind": "history"})))["items"]
     assert {one["kind"] for one in only} == {"history"}

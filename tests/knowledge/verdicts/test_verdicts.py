@@ -9,12 +9,19 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import select
 from tests.support.console import Console
+from tests.support.meanings import Meanings, at
 from tests.support.verdicts import Note, kept, write_note
 
 from deskhand.access.principal import Person, Principal
 from deskhand.audit.models import AuditLog
+from deskhand.kit.db.companies import EVERY_COMPANY
+from deskhand.knowledge.models import TicketHistory
+from deskhand.knowledge.shelves import service as shelves
+from deskhand.knowledge.shelves.schemas import SearchQuery
+from deskhand.knowledge.verdicts.grounds import Searched, keep_grounds
 from deskhand.knowledge.verdicts.schemas import VerdictGiven
 from deskhand.knowledge.verdicts.service import of_notes, voice_of
+from deskhand.plugins.contract import Ticket
 
 UP: dict[str, Any] = {"feedback_type": "thumbs_up"}
 DOWN: dict[str, Any] = {"feedback_type": "thumbs_down", "feedback_comment": "  Wrong printer. "}
@@ -183,3 +190,39 @@ async def test_the_form_leads_back_to_a_page_of_ours(
     form = {"csrf": csrf[1], "verdict": "thumbs_up", "back": back}
     answer = await browser.post(f"{note.page}/feedback", data=form)
     assert (answer.status_code, answer.headers["location"]) == (303, where or note.page)
+
+
+async def test_a_search_says_how_many_found_a_source_useful(
+    console: Console, note: Note, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kinds = Meanings({"jam": at(1.0)})
+    monkeypatch.setattr("deskhand.knowledge.search.load_embedder", lambda: kinds)
+    async with console.db.tenant_session("acme", companies=EVERY_COMPANY) as session:
+        session.add(
+            TicketHistory(tenant_id="acme", tool_type="jira", ticket_id="IT-9", description="The printer jams.")
+        )
+        await session.flush()
+        await keep_grounds(
+            session, tenant_id="acme", run_id=note.run_id, cited=[("ticket", "IT-9")],
+            ticket=Ticket(tool_type="jira", id="77", display_id="77", subject="jam"),
+            searched=Searched(EVERY_COMPANY, at(1.0), kinds.name),
+        )  # fmt: skip
+    client, reader = await console.client(role="operator"), await console.browser("acme", "viewer")
+    query = {"q": "The printer jams."}
+
+    async def why() -> tuple[Any, Any]:
+        async with console.db.tenant_session("acme", companies=EVERY_COMPANY) as session:
+            (hit,) = await shelves.search(session, SearchQuery(q=query["q"]))
+        return hit.why.useful, hit.why.useless
+
+    assert await why() == (0, 0)
+    await client.post(note.api, json=UP)
+    assert await why() == (1, 0)
+    assert (
+        "<strong>1</strong> person found it useful for a ticket like this"
+        in (await reader.get("/knowledge", params=query)).text
+    )
+    await client.post(note.api, json=DOWN)
+    assert await why() == (0, 1)
+    page = (await reader.get("/knowledge", params=query)).text
+    assert "<strong>1</strong> person found it of no use for a ticket like this" in page

@@ -140,6 +140,10 @@ class Why(BaseModel):
     codes: list[str] = Field(description="Exact codes and names of the query that it has.")
     words: list[str] = Field(description="Words of the query that stand in it as they are.")
     closeness: float | None = Field(description="How near its meaning is, 0 to 1; null where there is no model for it.")
+    useful: int = Field(
+        description="Verdicts that a note citing it helped on a ticket like this; each lifts it a little."
+    )
+    useless: int = Field(description="Verdicts that such a note did not help; each lowers it a little.")
 
 
 class Hit(BaseModel):

@@ -168,7 +168,7 @@ def _solved(hit: HistoryHit, query: str) -> Hit:
         url=hit.url,
         source=hit.source,
         score=hit.score,
-        why=_why(query, texts, hit.codes, hit.closeness),
+        why=_why(hit, query, texts),
     )
 
 
@@ -182,15 +182,15 @@ def _article(hit: ArticleHit, query: str) -> Hit:
         url=hit.url,
         source=hit.source,
         score=hit.score,
-        why=_why(query, (hit.title, hit.body), hit.codes, hit.closeness),
+        why=_why(hit, query, (hit.title, hit.body)),
     )
 
 
-def _why(query: str, texts: tuple[str, ...], codes: tuple[str, ...], closeness: float | None) -> Why:
+def _why(hit: HistoryHit | ArticleHit, query: str, texts: tuple[str, ...]) -> Why:
     there = set(_WORD.findall("\n".join(texts).casefold()))
     words = [word for word in dict.fromkeys(_WORD.findall(query.casefold())) if word in there]
-    near = None if closeness is None else round(min(1.0, max(0.0, closeness)), 3)
-    return Why(codes=list(codes), words=words[:_MOST_WORDS], closeness=near)
+    near = None if hit.closeness is None else round(min(1.0, max(0.0, hit.closeness)), 3)
+    return Why(codes=list(hit.codes), words=words[:_MOST_WORDS], closeness=near, useful=hit.useful, useless=hit.useless)
 
 
 def _markdown(body: str, form: str) -> str:
