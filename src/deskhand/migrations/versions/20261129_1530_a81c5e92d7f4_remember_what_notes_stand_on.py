@@ -1,7 +1,7 @@
 """Remember what notes stand on, so that verdicts on them change the order of what is found.
 
 Revision ID: a81c5e92d7f4
-Revises: f49a3c7e15b8
+Revises: b61d4f0a9c27
 Create Date: 2026-11-29 15:30:00+00:00
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 from deskhand.migrations.support import APP, ask_for_proof, grant, keep_tenants_apart, limits, run
 
 revision: str = "a81c5e92d7f4"
-down_revision: str | None = "f49a3c7e15b8"
+down_revision: str | None = "b61d4f0a9c27"
 branch_labels: None = None
 depends_on: None = None
 
