@@ -130,6 +130,8 @@ NEW_ROWS = (
     """INSERT INTO alert_conditions (tenant_id, agent_id, tool_type, condition, ticket_id, execution_id)
        VALUES ('acme', gen_random_uuid(), 'jira', 'c', '1', gen_random_uuid())""",
     """INSERT INTO enhancement_feedback (tenant_id, ticket_id, feedback_type) VALUES ('acme', '1', 'thumbs_up')""",
+    """INSERT INTO note_grounds (tenant_id, enhancement_id, tool_type, sources, embedding, embedding_model)
+       SELECT 'acme', id, 'jira', '{}', '{1}', 'm' FROM enhancement_history LIMIT 1""",
     """INSERT INTO execution_starts (tenant_id, minute, starts) VALUES ('acme', date_trunc('minute', now()), 3)""",
     """INSERT INTO pgqueuer (priority, status, entrypoint) VALUES (0, 'queued', 'execution')""",
     """INSERT INTO pgqueuer_log (job_id, status, priority, entrypoint) VALUES (1, 'queued', 0, 'execution')""",
