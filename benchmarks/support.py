@@ -28,19 +28,24 @@ def migrated_server(directory: Path) -> Iterator[EmbeddedPostgres]:
         yield server
 
 
+async def add_tenants(db: Database, *tenants: str) -> None:
+    """Make these tenants."""
+    async with db.platform_session() as session:
+        session.add_all(
+            TenantConfig(
+                tenant_id=one, name=one, servicedesk_url="https://desk.example.com",
+                servicedesk_api_key_encrypted="none", webhook_signing_secret_encrypted="none",
+            )
+            for one in tenants
+        )  # fmt: skip
+
+
 @asynccontextmanager
 async def tenant_database(directory: Path, *tenants: str) -> AsyncIterator[Database]:
     """A migrated database with these tenants, as ``deskhand_app``; gone afterwards."""
     with migrated_server(directory) as server:
         db = open_database(server)
-        async with db.platform_session() as session:
-            session.add_all(
-                TenantConfig(
-                    tenant_id=one, name=one, servicedesk_url="https://desk.example.com",
-                    servicedesk_api_key_encrypted="none", webhook_signing_secret_encrypted="none",
-                )
-                for one in tenants
-            )  # fmt: skip
+        await add_tenants(db, *tenants)
         try:
             yield db
         finally:

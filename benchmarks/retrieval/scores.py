@@ -1,6 +1,6 @@
 """Fit and judge the scores of search on the demo content; prints the coefficients of ``knowledge.ranking``.
 
-Run: ``.venv/bin/python -m benchmarks.search_calibration`` (about a minute; starts a PostgreSQL of its own).
+Run: ``.venv/bin/python -m benchmarks.search --parts scores`` (about a minute; starts a PostgreSQL of its own).
 
 Fitted on the ``tuning`` and ``no-answer`` queries of ``tests/knowledge/paraphrases.csv`` and on each ticket of the
 history against the others; judged on the ``held-out`` ones. Compared with: vectors alone, words alone.
@@ -8,7 +8,6 @@ history against the others; judged on the ``held-out`` ones. Compared with: vect
 
 from __future__ import annotations
 
-import asyncio
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -38,6 +37,14 @@ async def measure(
         query = repository.excluding(query, TicketNames("servicedesk_plus", (leave,))) if leave else query
         rows = await repository.search(session, table, query, limit=10_000)
     return [(row.cosine, row.words, right(row)) for row in rows]
+
+
+def fit_scale(pairs: list[Pair], ratio: float) -> tuple[float, float, float]:
+    """The same where it is settled how much a cosine counts beside words."""
+    # As one measurement, in the place of the words.
+    joined = [(COSINE_CENTRE, ratio * (cosine - COSINE_CENTRE) + words, truth) for cosine, words, truth in pairs]
+    intercept, _, words = fit(joined, (False, True))
+    return intercept, ratio * words, words
 
 
 def fit(pairs: list[Pair], use: tuple[bool, bool]) -> tuple[float, float, float]:
@@ -93,6 +100,7 @@ async def gather(db: Database) -> None:
         if history:
             training += await each_other(db, topics)
         print(table)
+        judge("both, as the product weighs them", queries, fit_scale(training, calibration.cosine / calibration.words))
         for name, use in (("both", (True, True)), ("vectors alone", (True, False)), ("words alone", (False, True))):
             judge(name, queries, fit(training, use))
 
@@ -117,14 +125,11 @@ async def each_other(db: Database, topics: dict[str, str]) -> list[Pair]:
     return pairs
 
 
-async def main() -> None:
+async def judge_scores() -> None:
+    """Import the demo's content, fit on one part of its queries and judge on the other."""
     with tempfile.TemporaryDirectory() as directory:
         async with tenant_database(Path(directory), TENANT) as db:
             await importer.import_tickets(db, TENANT, DATA / "resolved_tickets.jsonl")
             await importer.import_articles(db, TENANT, DATA / "articles")
             await importer.import_articles(db, TENANT, DATA / "procedures.json")
             await gather(db)
-
-
-if __name__ == "__main__":
-    asyncio.run(main())

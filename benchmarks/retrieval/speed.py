@@ -1,6 +1,6 @@
 """How long a search takes in a tenant with many tickets, and what it costs to search exactly.
 
-Run: ``.venv/bin/python -m benchmarks.history_search [tickets]`` (default 10,000; starts a PostgreSQL of its own).
+Run: ``.venv/bin/python -m benchmarks.search --parts speed [--tickets 10000]``; starts a PostgreSQL of its own.
 
 Searches as ``deskhand_app`` under row-level security, beside a second tenant of the same size. Compared in the
 same run with: vectors alone in one statement (no words), and words alone. Texts are varied from the demo's
@@ -10,13 +10,11 @@ embedding is real and counted. The aim is under 2 s at 10,000 tickets.
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import random
 import re
 import statistics
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -97,8 +95,8 @@ async def plan(db: Database, query: str) -> list[str]:
         return [re.sub(r"'\{[^}]{200,}\}'", "<vector>", row[0]) for row in rows]
 
 
-async def main() -> None:
-    count = int(sys.argv[1]) if len(sys.argv) > 1 else 10_000
+async def measure_speed(count: int) -> None:
+    """Fill two tenants with so many tickets each, and search one."""
     lines = (DATA / "resolved_tickets.jsonl").read_text("utf-8").splitlines()
     rows = [row for row in map(json.loads, lines) if row["source"] == "synthetic"]
     made = load_embedder().embed([ticket_text(r["subject"], r["description"], r["resolution"]) for r in rows])
@@ -128,7 +126,3 @@ async def main() -> None:
             await timed("words alone (no model installed)", by_words, queries)
             await timed("of which the query's embedding", embedding, queries)
             print("\n".join(await plan(db, queries[0])))
-
-
-if __name__ == "__main__":
-    asyncio.run(main())
