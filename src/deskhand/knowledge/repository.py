@@ -141,7 +141,7 @@ _JUDGED = """
                            feedback_type = 'thumbs_up' OR coalesce(rating_value, 0) > 3 AS helped
                       FROM enhancement_feedback
                      WHERE created_at > now() - make_interval(days => :verdict_days)
-                       AND rating_value IS DISTINCT FROM 3) v
+                       AND rating_value IS DISTINCT FROM 3 {by_then}) v
               JOIN note_grounds g USING (tenant_id, enhancement_id)
              CROSS JOIN unnest(g.sources) AS s (source_id)
              WHERE g.embedding_model = :model AND embedding_similarity(g.embedding, CAST(:vector AS real[])) >= :alike
@@ -163,6 +163,8 @@ def search_statement(table: str, *, excluding: bool, solved_before: bool = False
         else "",
         _BY_THEN[table] if solved_before else "",
     ]
+    # Who asks what could be known at a time asks also what people had said by then.
+    judged = _JUDGED.format(by_then="AND created_at < :solved_before" if solved_before else "")
     condition = f"WHERE {' AND '.join(filter(None, conditions))}" if any(conditions) else ""
     ties = ", ".join(f'{column} COLLATE "C"' for column in TIES[table])
     keys = ", ".join(f"r.{column}" for column in TIES[table])
@@ -180,7 +182,7 @@ def search_statement(table: str, *, excluding: bool, solved_before: bool = False
                                              WHEN r.search @@ t.far THEN t.weight * :far_share END)
                                FROM terms t), 0) AS words
               FROM {table} r {condition}),
-        judged AS MATERIALIZED ({_JUDGED}),
+        judged AS MATERIALIZED ({judged}),
         best AS (
             SELECT m.id, m.cosine, m.words, m.log_odds,
                    coalesce(j.useful, 0) AS useful, coalesce(j.useless, 0) AS useless,

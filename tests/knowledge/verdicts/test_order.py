@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -23,10 +24,11 @@ from deskhand.plugins.contract import Company, Ticket
 from deskhand.tenants.service import record_enhancement
 
 # "jam" and "stuck" are of one kind, "vpn" is another. Past tickets have no word of them, so meaning alone counts: each
-# hundredth of a cosine is 0.43 log-odds, and a verdict 0.7.
+# hundredth of a cosine is 0.58 log-odds, and a verdict 0.7.
 KINDS = Meanings({"jam": at(1.0), "stuck": at(0.95), "vpn": at(0.85, side=2)})
+LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
 FIRST, SECOND, THIRD = "1", "2", "3"
-PAST = {FIRST: 0.93, SECOND: 0.92, THIRD: 0.87}
+PAST = {FIRST: 0.93, SECOND: 0.92, THIRD: 0.88}
 UP, DOWN = VerdictGiven(feedback_type="thumbs_up"), VerdictGiven(feedback_type="thumbs_down")
 NORDWIND, SUEDWERK = Company(id="1", name="Nordwind"), Company(id="2", name="Suedwerk")
 OF_NORDWIND, OF_SUEDWERK = company_scope("jira", "1", "Nordwind"), company_scope("jira", "2", "Suedwerk")
@@ -70,9 +72,11 @@ class Desk:
         await self.judge(run, verdict, *voices)
         return run
 
-    async def found(self, words: str, *, scope: Scope = EVERY_COMPANY, embedder: Any = KINDS) -> list[str]:
+    async def found(
+        self, words: str, *, scope: Scope = EVERY_COMPANY, embedder: Any = KINDS, by: datetime | None = None
+    ) -> list[str]:
         async with self.db.tenant_session("acme", companies=scope) as session:
-            hits = await search.search_history(session, words, embedder=embedder, floor=0.0)
+            hits = await search.search_history(session, words, embedder=embedder, floor=0.0, solved_before=by)
         return [hit.ticket_id for hit in hits]
 
     async def change(self, statement: str) -> None:
@@ -86,7 +90,8 @@ async def desk(clean_db: Database, make_tenant: Any) -> Desk:
     rows = [
         {
             "tenant_id": "acme", "tool_type": "jira", "ticket_id": name, "subject": f"row {name}", "description": "x",
-            "resolution": f"Do {name}.", "shared": True, "embedding": at(cosine), "embedding_model": KINDS.name,
+            "resolution": f"Do {name}.", "shared": True, "resolved_date": LONG_AGO - timedelta(days=1),
+            "embedding": at(cosine), "embedding_model": KINDS.name,
         }
         for name, cosine in PAST.items()
     ]  # fmt: skip
@@ -137,7 +142,7 @@ async def test_a_crowd_moves_a_source_no_further_than_three_and_one_person_count
     async with desk.db.tenant_session("acme", companies=EVERY_COMPANY) as session:
         hits = await search.search_history(session, "jam", embedder=KINDS)
     assert {hit.ticket_id: hit.useless for hit in hits}[FIRST] == 1
-    # The third is 2.56 log-odds behind: four verdicts would carry it down there, three do not.
+    # The third is 2.9 log-odds behind: five verdicts would carry it down there, three do not.
     await desk.judge(stubborn, DOWN, *(f"{name}@example.com" for name in range(9)))
     assert await desk.found("jam") == [SECOND, FIRST, THIRD]
 
@@ -146,6 +151,7 @@ async def test_a_verdict_that_is_changed_or_old_or_gone_with_its_note_counts_no_
     down, plain = [SECOND, FIRST, THIRD], [FIRST, SECOND, THIRD]
     run = await desk.judged("jam", FIRST, verdict=DOWN)
     assert await desk.found("jam") == down
+    assert await desk.found("jam", by=LONG_AGO) == plain, "as it was when nobody had said so"
     await desk.judge(run, UP)
     assert await desk.found("jam") == plain
     await desk.judge(run, DOWN)
