@@ -2,7 +2,7 @@
 
 The number is a logistic model of two measurements: the cosine of the vectors, and the share of the query's
 words (by how much each says) that the text has. It estimates how often a hit with such measurements is about
-the same kind of problem. Fitted by ``benchmarks/search_calibration.py`` on the demo content, which is small
+the same kind of problem. Fitted by ``benchmarks/retrieval/scores.py`` on the demo content, which is small
 and mostly invented: read scores as comparable with each other, not as a promise for other content.
 """
 
