@@ -51,8 +51,11 @@ class Product:
         with tempfile.NamedTemporaryFile("w", suffix=".json", encoding="utf-8") as file:
             json.dump(list(one.rows), file)
             file.flush()
-            read = importer.import_tickets if one.kind == "tickets" else importer.import_articles
-            report = await read(self._db, self._tenant, Path(file.name), embedder=self._embedder)
+            path = Path(file.name)
+            if one.kind == "tickets":
+                report = await importer.import_tickets(self._db, self._tenant, path, embedder=self._embedder)
+            else:
+                report = await importer.import_articles(self._db, self._tenant, path, embedder=self._embedder)
         if report.created != len(one.rows):
             raise SystemExit(f"{one.library}: {report.created} of {len(one.rows)} documents were stored")
 

@@ -8,9 +8,12 @@ Scale and intercept, which make a score a probability, are fitted in ``scores.py
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+Array = NDArray[Any]
 RATIOS = (2.0, 4.0, 6.0, 8.0, 10.0, 12.0, 14.0, 17.0, 20.0, 25.0, 30.0, 40.0, 60.0)
 _SCALES = np.geomspace(1.0, 60.0, 25)
 
@@ -53,12 +56,12 @@ def print_weights(sets: Mapping[str, Sequence[Asked]], now: Mapping[str, float])
         print(f"{name:24} {ratio:5.0f}   {',  '.join(others)}")
 
 
-def _arrays(pairs: Asked) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _arrays(pairs: Asked) -> tuple[Array, Array, Array]:
     cosine, words, truth = zip(*pairs, strict=True)
     return np.array(cosine), np.array(words), np.array(truth, dtype=bool)
 
 
-def _likelihood(arrays: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]], ratio: float, scale: float) -> float:
+def _likelihood(arrays: Sequence[tuple[Array, Array, Array]], ratio: float, scale: float) -> float:
     total = 0.0
     for cosine, words, truth in arrays:
         scores = scale * (ratio * cosine + words)
