@@ -1,8 +1,8 @@
 """Remember what notes stand on, so that verdicts on them change the order of what is found.
 
 Revision ID: a81c5e92d7f4
-Revises: b61d4f0a9c27
-Create Date: 2026-11-29 15:30:00+00:00
+Revises: a1c5e9d37f42
+Create Date: 2026-11-29 16:30:00+00:00
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from deskhand.migrations.support import APP, ask_for_proof, grant, keep_tenants_apart, limits, run
 
 revision: str = "a81c5e92d7f4"
-down_revision: str | None = "b61d4f0a9c27"
+down_revision: str | None = "a1c5e9d37f42"
 branch_labels: None = None
 depends_on: None = None
 
