@@ -94,7 +94,7 @@ def state_of(request: Request, kind: type[State]) -> State:
     return state
 
 
-def app_state(request: Request) -> AppState:
+async def app_state(request: Request) -> AppState:
     """The state of the application that serves this request."""
     return state_of(request, AppState)
 

@@ -10,7 +10,8 @@ from tests.conftest import DatabaseUrls
 from tests.support.api import Api, running_api
 from tests.support.chromium import ARGUMENTS, CHROMIUM
 from tests.support.console import Console, running_console
-from tests.support.logins import open_pool
+from tests.support.lent import LENDER
+from tests.support.logins import PROVER
 
 from deskhand.kit.db.session import Database
 
@@ -55,7 +56,7 @@ async def admin(api: Api) -> httpx2.AsyncClient:
 async def console(clean_db: Database, database_urls, make_tenant) -> AsyncIterator[Console]:
     """A running console with one tenant."""
     await make_tenant("acme")
-    pool = await open_pool(database_urls.app_url, min_size=1, max_size=2)
+    pool = await LENDER.pool(database_urls.app_url, min_size=1, max_size=2, process="worker", prover=PROVER)
     async with running_console(clean_db, pool) as running:
         yield running
     await pool.close()

@@ -7,10 +7,9 @@ from pathlib import Path
 
 import httpx2
 import pytest
-from cryptography.fernet import Fernet
 from tests.conftest import DatabaseUrls
 from tests.support.api import Api, running_api
-from tests.support.logins import TENANT_KEY
+from tests.support.logins import KEY, TENANT_KEY
 from typer.testing import CliRunner
 
 from deskhand.cli import app as command_line
@@ -60,7 +59,7 @@ class Commands:
 async def commands(
     clean_db: Database, database_urls: DatabaseUrls, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> AsyncIterator[Commands]:
-    key = Fernet.generate_key().decode()
+    key = KEY
     monkeypatch.setenv("DESKHAND_DATABASE_URL", database_urls.app_url)
     monkeypatch.setenv("DESKHAND_DATABASE_PLATFORM_URL", database_urls.platform_url)
     monkeypatch.setenv("DESKHAND_TENANT_KEY", TENANT_KEY)

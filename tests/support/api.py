@@ -9,16 +9,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import httpx2
-from cryptography.fernet import Fernet
 from fastapi import FastAPI
-from tests.support.logins import PROVER, platform_login
+from tests.support.lent import run_lent
+from tests.support.logins import KEY, PROVER, platform_login
 
 from deskhand.access import service as access
 from deskhand.api import ApiConfig, create_app
 from deskhand.appstate import AppState
 from deskhand.kit.db.session import Database
 from deskhand.kit.edge import EdgeLimits
-from deskhand.simulators.base.server import run_in_process
 
 TLS = ssl.create_default_context()  # one for all clients: reading the CA bundle takes a tenth of a second
 PROMPT = "You help the technicians of a service desk. Cite your sources."
@@ -93,13 +92,13 @@ async def running_api(app_url: str, *, key: str | None = None) -> AsyncIterator[
         database_url=app_url,
         platform_url=platform_login(app_url),
         prover=PROVER,
-        encryption_keys=(key or Fernet.generate_key().decode(),),
+        encryption_keys=(key or KEY,),
         public_url="http://deskhand.example.com",
         allow_private_addresses=True,
         pool_size=2,
     )
     app = create_app(config, EdgeLimits(key_minute=0, address_minute=0))  # a test asks faster than people and programs
-    async with run_in_process(app) as server:
+    async with run_lent(app) as server:
         api = Api(server.url, app, app.state.deskhand)
         async with api.clients:
             yield api

@@ -15,11 +15,11 @@ from uuid import UUID, uuid4
 
 import asyncpg
 import httpx2
-from cryptography.fernet import Fernet
 from fastapi import APIRouter, FastAPI
 from sqlalchemy import func, select
 from starlette.routing import BaseRoute
-from tests.support.logins import open_pool
+from tests.support.lent import LENDER
+from tests.support.logins import KEY, PROVER
 
 from deskhand.access import endpoints as access_endpoints
 from deskhand.access import pages as access_pages
@@ -110,7 +110,7 @@ def console_app(db: Database, pool: asyncpg.Pool) -> FastAPI:
     app.state.deskhand = AppState(
         db=db,
         pool=pool,
-        secrets=SecretBox([Fernet.generate_key().decode()]),
+        secrets=SecretBox([KEY]),
         http=HttpClientFactory(allow_private=True),
         plugins=PluginManager(),
         public_url="http://deskhand.example.com",
@@ -259,7 +259,7 @@ async def console_of_two(
     """Serve the console of an installation with the tenants acme and globex."""
     await make_tenant("acme")
     await make_tenant("globex")
-    pool = await open_pool(app_url, min_size=1, max_size=2)
+    pool = await LENDER.pool(app_url, min_size=1, max_size=2, process="worker", prover=PROVER)
     async with running_console(db, pool) as running:
         yield running
     await pool.close()

@@ -11,7 +11,8 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import asyncpg
-from tests.support.logins import open_pool
+from tests.support.lent import LENDER
+from tests.support.logins import PROVER
 
 from deskhand.intake import repository
 from deskhand.intake.repository import Arrival, Delivery, TriggerRow
@@ -93,7 +94,7 @@ def arrival(trigger: TriggerRow, delivery_id: str, ticket: str | None, payload: 
 @asynccontextmanager
 async def engine_tables(app_url: str, superuser_url: str, *, connections: int = 4) -> AsyncIterator[EngineTables]:
     """The engine's tables, on connections of the running event loop."""
-    pool = await open_pool(app_url, min_size=connections, max_size=connections)
+    pool = await LENDER.pool(app_url, min_size=connections, max_size=connections, process="worker", prover=PROVER)
     everything = await asyncpg.connect(superuser_url)
     try:
         await everything.set_type_codec("jsonb", encoder=json.dumps, decoder=json.loads, schema="pg_catalog")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
+from cryptography.fernet import Fernet
 from sqlalchemy import make_url
 
 from deskhand.kit.db.proofs import Process, Prover
@@ -17,6 +18,8 @@ from deskhand.kit.db.session import Database, create_pool
 DIRECTORY_VARIABLE = "DESKHAND_TEST_POSTGRES"
 TENANT_KEY = hashlib.sha256(b"the tests' installation").hexdigest()
 PROVER = Prover(TENANT_KEY)
+KEY = Fernet.generate_key().decode()
+"""What applications of this process encrypt with, unless the test is about keys."""
 
 
 def platform_login(app_url: str) -> str:

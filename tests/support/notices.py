@@ -14,7 +14,8 @@ from sqlalchemy import select, text
 from tests.support.api import Api
 from tests.support.approvals import waiting_approval
 from tests.support.console import Console
-from tests.support.logins import open_pool
+from tests.support.lent import LENDER
+from tests.support.logins import PROVER
 from tests.support.mail import Mailbox, running_mailbox
 from tests.support.people import account
 
@@ -125,7 +126,7 @@ async def running_office(api: Api, app_url: str, **rules: Any) -> AsyncIterator[
         assert changed.is_success, changed.text
         await account(api, ANN, acme="operator")
         await account(api, BOB, acme="tenant_admin")
-        pool = await open_pool(app_url, min_size=1, max_size=2)
+        pool = await LENDER.pool(app_url, min_size=1, max_size=2, process="worker", prover=PROVER)
         http = HttpClientFactory(allow_private=True)
         notifier = Notifier(pool, api.db, api.state.secrets, http, public_url=api.url)
         try:

@@ -13,16 +13,16 @@ from typing import Any, TypeVar
 
 import asyncpg
 import httpx2
-from cryptography.fernet import Fernet
 from tests.support.desks import DESK_KEY, Desk, new_simulator
-from tests.support.logins import PROVER, open_pool, platform_login
+from tests.support.lent import LENDER, run_lent
+from tests.support.logins import KEY, PROVER, platform_login
 
 from deskhand.access import service as access
 from deskhand.api import ApiConfig, create_app
 from deskhand.engine.limits import RunLimits
 from deskhand.engine.runner import Runner
 from deskhand.kit.crypto import SecretBox
-from deskhand.kit.db.session import Database, create_pool
+from deskhand.kit.db.session import Database
 from deskhand.kit.http import HttpClientFactory
 from deskhand.kit.telemetry import Telemetry
 from deskhand.knowledge.embedding import Embedder, LexicalOnly
@@ -235,12 +235,12 @@ async def running_desk(tool_type: str, http: HttpClientFactory) -> AsyncIterator
 async def running_product(db: Database, app_url: str, platform_url: str | None = None) -> AsyncIterator[Product]:
     """The product for the length of a ``with`` block; workers are started by the test."""
     platform_url = platform_url or platform_login(app_url)
-    keys = (Fernet.generate_key().decode(),)
+    keys = (KEY,)
     http = HttpClientFactory(allow_private=True)
     async with contextlib.AsyncExitStack() as stack:
-        pool = await open_pool(app_url, min_size=2, max_size=12)
+        pool = await LENDER.pool(app_url, min_size=2, max_size=12, process="worker", prover=PROVER)
         stack.push_async_callback(pool.close)
-        platform_pool = await create_pool(platform_url, min_size=0, max_size=2)
+        platform_pool = await LENDER.pool(platform_url, min_size=0, max_size=2)
         stack.push_async_callback(platform_pool.close)
         desk = await stack.enter_async_context(running_desk("servicedesk_plus", http))
         model = await stack.enter_async_context(LlmSimulator())
@@ -252,7 +252,7 @@ async def running_product(db: Database, app_url: str, platform_url: str | None =
             public_url="http://127.0.0.1",
             allow_private_addresses=True,
         )
-        api = await stack.enter_async_context(run_in_process(create_app(config)))
+        api = await stack.enter_async_context(run_lent(create_app(config)))
         product = Product(
             db=db,
             pool=pool,

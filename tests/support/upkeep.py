@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from cryptography.fernet import Fernet
 from sqlalchemy import text
 from tests.knowledge.desks import SolvingDesk, solving_desk
 from tests.support.desks import KINDS
-from tests.support.logins import open_pool
+from tests.support.lent import LENDER
+from tests.support.logins import KEY, PROVER
 
 from deskhand.kit.crypto import SecretBox
 from deskhand.kit.db.companies import EVERY_COMPANY
@@ -99,8 +99,8 @@ async def running_upkeep(
     db: Database, app_url: str, tool_type: str = "servicedesk_plus", *, lease: float = 30.0
 ) -> AsyncIterator[Upkeep]:
     """Desk, tenant and keeper; the test moves the keeper by hand."""
-    key = Fernet.generate_key().decode()
-    pool = await open_pool(app_url, min_size=1, max_size=2)
+    key = KEY
+    pool = await LENDER.pool(app_url, min_size=1, max_size=2, process="worker", prover=PROVER)
     try:
         async with solving_desk(tool_type) as desk:
             await connect(db, SecretBox((key,)), desk)

@@ -13,7 +13,7 @@ from deskhand.errors import ForbiddenError
 from deskhand.ui.csrf import csrf_token, refuse_cross_site
 
 
-def check_csrf(request: Request, app: App, csrf: Annotated[str, Form(max_length=200)] = "") -> None:
+async def check_csrf(request: Request, app: App, csrf: Annotated[str, Form(max_length=200)] = "") -> None:
     """Refuse a form without the session's token.
 
     Raises:

@@ -6,7 +6,7 @@ or the console's session cookie. The tenant of a request always comes from it.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Annotated
 
 from fastapi import Depends, Path, Request
@@ -96,8 +96,8 @@ PERMISSIONS: dict[Callable[..., object], str] = {authenticate: "anybody"}
 """What each dependency of this module asks of a caller. A route without any is public, and on a list of a test."""
 
 
-def _require(role: str) -> Callable[[Principal], Principal]:
-    def guard(principal: Authenticated) -> Principal:
+def _require(role: str) -> Callable[[Principal], Awaitable[Principal]]:
+    async def guard(principal: Authenticated) -> Principal:
         if not principal.may(role):
             raise ForbiddenError(_refusal(principal, role))
         return principal
@@ -119,7 +119,7 @@ TenantAdmin = Annotated[Principal, Depends(_require("tenant_admin"))]
 PlatformAdmin = Annotated[Principal, Depends(_require("platform_admin"))]
 
 
-def caretaker(principal: Authenticated) -> Principal:
+async def caretaker(principal: Authenticated) -> Principal:
     """Allow who keeps things running: operators and administrators of a tenant, for it, and the platform's for all.
 
     Raises:
@@ -200,7 +200,7 @@ TenantPath = Annotated[
 ]
 
 
-def administered_tenant(tenant_id: TenantPath, principal: Authenticated, app: App) -> Principal:
+async def administered_tenant(tenant_id: TenantPath, principal: Authenticated, app: App) -> Principal:
     """Allow the tenant's own administrator, and platform administrators.
 
     Raises:
@@ -223,16 +223,16 @@ def administered_tenant(tenant_id: TenantPath, principal: Authenticated, app: Ap
 Administrator = Annotated[Principal, Depends(administered_tenant)]
 
 
-def signed_in_person(principal: Authenticated) -> Principal:
+async def signed_in_person(principal: Authenticated) -> Principal:
     """Allow whoever signed in as a person, whatever the role.
 
     Raises:
         ForbiddenError: A key is no person: it has no password and no other tenants.
     """
-    return arriving_person(principal)
+    return await arriving_person(principal)
 
 
-def arriving_person(principal: Identified) -> Principal:
+async def arriving_person(principal: Identified) -> Principal:
     """Allow a person whose session may be unfinished: for the pages of the second factor, and for nothing else.
 
     Raises:
@@ -246,7 +246,7 @@ def arriving_person(principal: Identified) -> Principal:
 PERMISSIONS |= {administered_tenant: "administrator", signed_in_person: "person", arriving_person: "arriving person"}
 
 
-def operator_there(tenant_id: TenantPath, principal: Authenticated) -> Principal:
+async def operator_there(tenant_id: TenantPath, principal: Authenticated) -> Principal:
     """Allow whoever may operate the tenant of the path, which need not be the one that a person is in now.
 
     Raises:

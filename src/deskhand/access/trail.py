@@ -50,7 +50,7 @@ class AuditEntry(BaseModel):
 Word = StorableText | None
 
 
-def read_filters(
+async def read_filters(
     *,
     actor: Annotated[Word, Query(max_length=255, description="Who acted, exactly.")] = None,
     operation: Annotated[Word, Query(max_length=255, description="What was done, e.g. `agent.update`.")] = None,

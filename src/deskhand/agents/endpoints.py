@@ -9,6 +9,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Header, Path, Query, Response, status
 from pydantic import Field
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from deskhand.access.guards import Authenticated, Editor, Operator, TenantSession, Viewer
 from deskhand.access.idempotency import IdempotentRoute
@@ -35,6 +36,7 @@ from deskhand.errors import (
 from deskhand.kit.page import Page, PageCursor, PageLimit
 from deskhand.kit.problem import problem_responses
 from deskhand.kit.schema import StorableText, WholeNumber
+from deskhand.plugins.registry import PluginManager
 from deskhand.tenants.endpoints import Plugins
 
 router = APIRouter(prefix="/api/v1/agents", tags=["agents"], route_class=IdempotentRoute)
@@ -54,8 +56,8 @@ ETAG_HEADER: dict[str, Any] = {
 }
 
 
-def agent_service(principal: Authenticated, session: TenantSession, app: App, plugins: Plugins) -> AgentService:
-    """Agents of the caller's tenant."""
+def agents_of(principal: Principal, session: AsyncSession, app: AppState, plugins: PluginManager) -> AgentService:
+    """Agents of the caller's tenant, in a transaction of it."""
     assert principal.tenant_id is not None  # the session dependency refused it before
     return AgentService(
         session,
@@ -68,6 +70,11 @@ def agent_service(principal: Authenticated, session: TenantSession, app: App, pl
     )
 
 
+async def agent_service(principal: Authenticated, session: TenantSession, app: App, plugins: Plugins) -> AgentService:
+    """Agents of the caller's tenant, in the request's transaction."""
+    return agents_of(principal, session, app, plugins)
+
+
 Agents = Annotated[AgentService, Depends(agent_service)]
 
 
@@ -76,7 +83,7 @@ async def changing(principal: Principal, app: AppState) -> AsyncIterator[AgentSe
     """Agents of the caller's tenant in a transaction that ends with the block: others are asked after it."""
     assert principal.tenant_id is not None  # the guard asks for a role that only a tenant's own have
     async with app.db.tenant_session(principal.tenant_id) as session:
-        yield agent_service(principal, session, app, app.plugins)
+        yield agents_of(principal, session, app, app.plugins)
 
 
 AgentId = Annotated[UUID, Path(description="The agent.")]

@@ -90,7 +90,7 @@ class _Detail:
         )
 
 
-def _detail(
+async def _detail(
     request: Request, app: App, viewer: Authenticated, operator: OperatorThere, session: SessionThere
 ) -> _Detail:
     return _Detail(request, app, viewer, operator, session)

@@ -19,7 +19,7 @@ from fastapi.sse import ServerSentEvent
 from deskhand.access import authentication
 from deskhand.access.guards import Viewer
 from deskhand.access.principal import Principal
-from deskhand.appstate import AppState, app_state
+from deskhand.appstate import AppState, state_of
 from deskhand.errors import ForbiddenError
 from deskhand.executions import service
 from deskhand.executions.schemas import ExecutionFilters, ExecutionSummary
@@ -38,7 +38,7 @@ async def stream_slot(request: Request, viewer: Viewer) -> StreamSlots:
         RateLimitedError: None is free for this viewer.
         ForbiddenError: Its tenant is deactivated; a stream would end at once, and the client would come again.
     """
-    state = app_state(request)
+    state = state_of(request, AppState)
     state.streams.check(viewer.tenant_id or "", viewer.actor)
     async with state.db.tenant_session(viewer.tenant_id or "") as session:
         if not await authentication.still_holds(session, viewer, now=state.clock(), rules=state.sign_in_rules):

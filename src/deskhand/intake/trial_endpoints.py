@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from deskhand.access.guards import Operator
 from deskhand.access.principal import Principal
-from deskhand.agents.endpoints import agent_service
+from deskhand.agents.endpoints import agents_of
 from deskhand.agents.models import Agent, AgentTrigger
 from deskhand.agents.schemas import TriggerType
 from deskhand.appstate import state_of
@@ -87,7 +87,7 @@ async def try_webhook(
     """
     assert operator.tenant_id is not None  # the guard asks for a role that only a tenant's own have
     async with state.db.tenant_session(operator.tenant_id) as session:
-        agent = await agent_service(operator, session, state, state.plugins).get_agent(agent_id)
+        agent = await agents_of(operator, session, state, state.plugins).get_agent(agent_id)
         request = _event(state, agent, _webhook(agent, trigger_id), trial)
         await _record(session, operator, agent, trigger_id, trial)
     # A secret that was replaced a moment ago counts here at once, as it does for a desk that was just told of it.

@@ -25,7 +25,7 @@ class KnownParameters:
     def __init__(self, *, besides: Collection[str]) -> None:
         self._besides = besides
 
-    def __call__(self, request: Request) -> None:
+    async def __call__(self, request: Request) -> None:
         route = request.scope.get("route")
         if not request.url.query or not isinstance(route, APIRoute) or route.operation_id in self._besides:
             return

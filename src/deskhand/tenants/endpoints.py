@@ -38,7 +38,7 @@ TENANTS = "/api/v1/tenants"
 TENANT = TENANTS + "/{tenant_id}"
 
 
-def registered_plugins(app: App) -> PluginManager:
+async def registered_plugins(app: App) -> PluginManager:
     """The plugins of this process."""
     return app.plugins
 
@@ -46,12 +46,12 @@ def registered_plugins(app: App) -> PluginManager:
 Plugins = Annotated[PluginManager, Depends(registered_plugins)]
 
 
-def platform_tenants(session: PlatformSession, app: App, plugins: Plugins) -> TenantService:
+async def platform_tenants(session: PlatformSession, app: App, plugins: Plugins) -> TenantService:
     """Tenants as a platform administrator sees them: all."""
     return TenantService(session, secrets=app.secrets, plugins=plugins)
 
 
-def administered_tenants(session: AdministeredSession, app: App, plugins: Plugins) -> TenantService:
+async def administered_tenants(session: AdministeredSession, app: App, plugins: Plugins) -> TenantService:
     """Tenants as seen from within the one that the path names."""
     return TenantService(session, secrets=app.secrets, plugins=plugins)
 

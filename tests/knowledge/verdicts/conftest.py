@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 from tests.support.console import Console, running_console
-from tests.support.logins import open_pool
+from tests.support.lent import LENDER
+from tests.support.logins import PROVER
 from tests.support.verdicts import Note, write_note
 
 from deskhand.kit.db.session import Database
@@ -17,7 +18,7 @@ async def console(clean_db: Database, database_urls, make_tenant) -> AsyncIterat
     """A running API with two tenants."""
     await make_tenant("acme")
     await make_tenant("globex")
-    pool = await open_pool(database_urls.app_url, min_size=1, max_size=2)
+    pool = await LENDER.pool(database_urls.app_url, min_size=1, max_size=2, process="worker", prover=PROVER)
     async with pool, running_console(clean_db, pool) as running:
         yield running
 

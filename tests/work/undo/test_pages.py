@@ -11,7 +11,8 @@ import httpx2
 import pytest
 from tests.conftest import DatabaseUrls, MakeTenant
 from tests.support.console import Console, running_console
-from tests.support.logins import open_pool
+from tests.support.lent import LENDER
+from tests.support.logins import PROVER
 
 from deskhand.agents.models import Agent
 from deskhand.kit.db.session import Database
@@ -26,7 +27,7 @@ FOREIGN = "0" * 64
 async def console(clean_db: Database, database_urls: DatabaseUrls, make_tenant: MakeTenant) -> AsyncIterator[Console]:
     """A running console with one tenant."""
     await make_tenant("acme")
-    pool = await open_pool(database_urls.app_url, min_size=1, max_size=2)
+    pool = await LENDER.pool(database_urls.app_url, min_size=1, max_size=2, process="worker", prover=PROVER)
     async with running_console(clean_db, pool) as running:
         yield running
     await pool.close()

@@ -15,7 +15,7 @@ from deskhand.access.guards import Editor, Operator, Viewer
 from deskhand.access.principal import Principal
 from deskhand.agents.console import words
 from deskhand.agents.console.sample import sample_prompt
-from deskhand.agents.endpoints import agent_service
+from deskhand.agents.endpoints import agents_of
 from deskhand.agents.model_endpoints import listed_models
 from deskhand.agents.models import Agent
 from deskhand.agents.outcomes import read_outcome
@@ -82,7 +82,7 @@ class Looking:
 
     def agents(self, session: AsyncSession) -> AgentService:
         """What can be done with the tenant's agents."""
-        return agent_service(self.viewer, session, self.app, self.app.plugins)
+        return agents_of(self.viewer, session, self.app, self.app.plugins)
 
     def render(self, template: str, told: Told | None = None, **context: Any) -> Response:
         """A page; with ``told``, it says what was done or why it was not."""
@@ -111,17 +111,17 @@ class Looking:
         return self.render("agent.html", told, **context)
 
 
-def looking(request: Request, app: App, viewer: Viewer) -> Looking:
+async def looking(request: Request, app: App, viewer: Viewer) -> Looking:
     """Somebody who may see the tenant's agents."""
     return Looking(request, app, viewer)
 
 
-def editing(request: Request, app: App, editor: Editor) -> Looking:
+async def editing(request: Request, app: App, editor: Editor) -> Looking:
     """Somebody who may change what the tenant's agents are."""
     return Looking(request, app, editor)
 
 
-def operating(request: Request, app: App, operator: Operator) -> Looking:
+async def operating(request: Request, app: App, operator: Operator) -> Looking:
     """Somebody who may decide when they run."""
     return Looking(request, app, operator)
 

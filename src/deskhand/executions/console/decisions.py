@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from deskhand.access.forms import SafeForm
 from deskhand.access.guards import Operator, TenantSession
 from deskhand.access.principal import Principal
-from deskhand.appstate import app_state
+from deskhand.appstate import AppState, state_of
 from deskhand.errors import ConflictError, DeskhandError, FieldProblem, InvalidInputError
 from deskhand.executions import doubts, repeats, service
 from deskhand.executions.decision_schemas import DoubtAnswer, ReplayRequest, RetryWith
@@ -189,7 +189,7 @@ async def _retry_page(
         execution=await service.get_execution(session, execution_id),
         choices=await repeats.choices_for(session, execution_id),
         form=form,
-        desks=app_state(request).plugins.names,
+        desks=state_of(request, AppState).plugins.names,
         error=error,
     )
 

@@ -22,7 +22,7 @@ router = APIRouter(prefix="/api/v1", tags=["executions"], route_class=Idempotent
 AgentId = Annotated[UUID, Path(description="The agent.")]
 
 
-def trials(app: App, operator: Operator) -> Trials:
+async def trials(app: App, operator: Operator) -> Trials:
     """The caller's way to try agents."""
     return Trials(db=app.db, secrets=app.secrets, plugins=app.plugins, http=app.http, principal=operator)
 

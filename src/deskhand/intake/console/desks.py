@@ -83,7 +83,9 @@ class Desk:
         }
 
 
-def one_desk(request: Request, app: App, viewer: Administrator, tenant_id: TenantPath, tool_type: ToolPath) -> Desk:
+async def one_desk(
+    request: Request, app: App, viewer: Administrator, tenant_id: TenantPath, tool_type: ToolPath
+) -> Desk:
     """The desk that the address names, for who administers its tenant.
 
     Raises:

@@ -101,11 +101,11 @@ class _Shelf:
         )
 
 
-def _shelf(request: Request, app: App, viewer: Viewer, session: TenantSession) -> _Shelf:
+async def _shelf(request: Request, app: App, viewer: Viewer, session: TenantSession) -> _Shelf:
     return _Shelf(request, app, viewer, session)
 
 
-def _shelf_of_editor(request: Request, app: App, viewer: Editor, session: TenantSession) -> _Shelf:
+async def _shelf_of_editor(request: Request, app: App, viewer: Editor, session: TenantSession) -> _Shelf:
     return _Shelf(request, app, viewer, session)
 
 

@@ -33,7 +33,7 @@ async def link_page(
     return render(request, "knowledge/verdicts/link.html", ticket=note.ticket_id, token=token, given=None)
 
 
-def _from_our_page(request: Request, app: App) -> None:
+async def _from_our_page(request: Request, app: App) -> None:
     refuse_cross_site(request, app.public_url)
 
 

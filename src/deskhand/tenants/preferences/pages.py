@@ -124,7 +124,7 @@ class Settings:
         return SECTIONS[key]
 
 
-def settings_of(request: Request, app: App, viewer: TenantAdmin) -> Settings:
+async def settings_of(request: Request, app: App, viewer: TenantAdmin) -> Settings:
     """The settings of the tenant that the caller administers."""
     return Settings(request, app, viewer)
 

@@ -29,7 +29,7 @@ _RESPONSES = problem_responses(
 )
 
 
-def undoing(app: App, operator: Operator) -> Undoing:
+async def undoing(app: App, operator: Operator) -> Undoing:
     """The caller's way to undo; it opens sessions of its own, since a desk is asked between two of them."""
     return Undoing(db=app.db, secrets=app.secrets, plugins=app.plugins, http=app.http, principal=operator)
 
