@@ -140,14 +140,13 @@ def database_urls(postgres: EmbeddedPostgres) -> DatabaseUrls:
             admin.upgrade(template.owner_url)
             admin.seal(template.owner_url, [TENANT_KEY])
         postgres.create_database(name, template=TEMPLATE)
-    urls = urls_of(postgres, name)
-    LENDER.addresses |= {urls.app_url, urls.platform_url}
-    return urls
+    return urls_of(postgres, name)
 
 
 @pytest.fixture(scope="session")
 async def db(database_urls: DatabaseUrls) -> AsyncIterator[Database]:
     """The database as the application sees it: login ``deskhand_app``."""
+    LENDER.open(database_urls.app_url, database_urls.platform_url, database_urls.superuser_url)
     database = open_database(database_urls.app_url, pool_size=10)
     yield database
     await database.dispose()

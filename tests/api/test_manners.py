@@ -72,7 +72,7 @@ async def test_a_cursor_that_no_list_gave_out_is_4xx_on_every_list(api: Api) -> 
     for path in lists:
         client = platform if path == "/api/v1/tenants" else acme
         for odd in ODD_VALUES:
-            for parts in ((odd,), (odd, NOBODY), ("2026-01-01T00:00:00+00:00", odd)):
+            for parts in ((odd, NOBODY), ("2026-01-01T00:00:00+00:00", odd)):
                 answer = await client.get(path.format(**ids), params={"cursor": _cursor(*parts)})
                 assert answer.status_code < 500, (path, parts, answer.text)
 

@@ -50,16 +50,20 @@ class _LentPool:
 
 
 class Lender:
-    """Keeps the connections of one pytest process to its own database.
-
-    Attributes:
-        addresses: What is lent; a database that a test makes for itself goes away with the test.
-    """
+    """Keeps the connections of one pytest process to its own database."""
 
     def __init__(self) -> None:
-        self.addresses: set[str] = set()
+        self._addresses: set[str] = set()
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._kept: dict[tuple[Any, ...], Any] = {}
         self._opening = asyncio.Lock()
+
+    def open(self, *addresses: str) -> None:
+        """Lend connections to these addresses in the running loop; what a test makes for itself goes with the test."""
+        self._addresses, self._loop = set(addresses), asyncio.get_running_loop()
+
+    def _lends(self, url: str) -> bool:
+        return url in self._addresses and asyncio.get_running_loop() is self._loop
 
     async def _keep(self, key: tuple[Any, ...], make: Callable[[], Awaitable[Any]]) -> Any:
         async with self._opening:
@@ -69,7 +73,7 @@ class Lender:
 
     async def database(self, url: str, **options: Any) -> Database:
         """As ``Database.reach``."""
-        if url not in self.addresses:
+        if not self._lends(url):
             return await _reach(url, **options)
         kept = await self._keep(
             ("database", url, *sorted(options.items(), key=lambda one: one[0])), lambda: _reach(url, **options)
@@ -80,7 +84,7 @@ class Lender:
 
     async def pool(self, url: str, **options: Any) -> Any:
         """As ``create_pool``."""
-        if url not in self.addresses:
+        if not self._lends(url):
             return await create_pool(url, **options)
         key = ("pool", url, *sorted(options.items(), key=lambda one: one[0]))
         return _LentPool(await self._keep(key, lambda: create_pool(url, **options)))
@@ -88,6 +92,13 @@ class Lender:
     @contextlib.asynccontextmanager
     async def superuser(self, url: str) -> AsyncIterator[Any]:
         """A session of the server's owner, for what no login of the product may do; one for all."""
+        if not self._lends(url):
+            connection = await asyncpg.connect(url)
+            try:
+                yield connection
+            finally:
+                await connection.close()
+            return
         pool = await self._keep(("superuser", url), lambda: asyncpg.create_pool(url, min_size=1, max_size=1))
         async with pool.acquire() as connection:
             yield connection
@@ -102,11 +113,10 @@ class Lender:
             yield
 
     async def close(self) -> None:
-        """Close what was kept."""
+        """Close what is kept; what is asked for after it is opened anew."""
         for one in self._kept.values():
             await (one.dispose() if isinstance(one, Database) else one.close())
         self._kept.clear()
-        self.addresses.clear()
 
 
 LENDER = Lender()
