@@ -33,7 +33,7 @@ from deskhand.knowledge.embedding import LexicalOnly
 from deskhand.simulators.base import OutboundEvent
 from deskhand.simulators.models import obliging
 
-pytestmark = [pytest.mark.chaos, pytest.mark.timeout(420)]
+pytestmark = [pytest.mark.chaos, pytest.mark.timeout(900)]
 
 HISTORY = Path(__file__).parent.parent.parent / "src/deskhand/demo/data/resolved_tickets.jsonl"
 CAPS = {"north": 10, "south": 10, "east": 3, "west": 2}
@@ -245,7 +245,7 @@ async def calm(product: Product) -> None:
     async def done() -> bool:
         return await steadily(lambda: product.count(left)) == 0
 
-    await until(done, patience=200)
+    await until(done, patience=600)
 
 
 def by_tenant(rows: Sequence[asyncpg.Record], tenant_id: str) -> list[asyncpg.Record]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, TypeVar
+from uuid import UUID
 
 import asyncpg
 import httpx2
@@ -192,12 +193,14 @@ class Product:
 
     async def ended(self, customer: Customer, execution_id: str) -> dict[str, Any]:
         """The execution, once it has reached a state in which nothing more happens by itself."""
+        # By its row, for a tenth of what it costs to ask the API again and again, which then tells it once.
+        left = "SELECT count(*) FROM agent_executions WHERE id = $1 AND status IN ('queued', 'running')"
 
-        async def look() -> dict[str, Any] | None:
-            found = await self.execution(customer, execution_id)
-            return found if found["status"] in {"completed", "failed", "cancelled", "waiting"} else None
+        async def look() -> bool:
+            return await self.count(left, UUID(execution_id)) == 0
 
-        return await until(look)
+        await until(look)
+        return await self.execution(customer, execution_id)
 
     async def rows(self, query: str, *values: object) -> list[asyncpg.Record]:
         """Rows across tenants (as the platform role)."""
