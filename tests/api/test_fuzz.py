@@ -1,8 +1,8 @@
 """A fuzzer that reads the OpenAPI document calls the whole API as each role and finds nothing the document denies.
 
 Schemathesis over loopback with all of its checks: its coverage phase (every boundary of every limit), fuzzing, and
-stateful chains of calls. In CI every role gets seconds, and the tenant's administrator, who may do most, two thirds of a minute;
-``DESKHAND_FUZZ_SECONDS=600`` gives each role ten.
+stateful chains of calls. In CI every role gets seconds, and the tenant's administrator, who may do most, forty of
+them; ``DESKHAND_FUZZ_SECONDS=600`` gives each role ten minutes.
 """
 
 from __future__ import annotations
