@@ -134,7 +134,7 @@ PERMISSIONS[caretaker] = "caretaker"
 Caretaker = Annotated[Principal, Depends(caretaker)]
 
 
-def steward(principal: Authenticated) -> Principal:
+async def steward(principal: Authenticated) -> Principal:
     """Allow who decides what is used: administrators of a tenant, for it, and the platform's for what tenants share.
 
     Raises:

@@ -88,7 +88,7 @@ class ConnectionForm(BaseModel):
         }
 
 
-def _form(
+async def _form(
     *,
     slug: Annotated[StorableText, Form(max_length=1000)] = "",
     kind: Annotated[StorableText, Form(max_length=100)] = "",

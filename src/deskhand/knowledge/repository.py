@@ -12,17 +12,9 @@ from sqlalchemy import Row, delete, func, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from deskhand.knowledge import ranking
 from deskhand.knowledge.identity import Settled, settle
 from deskhand.knowledge.models import KnowledgeArticle, SystemInventory, TicketHistory
-from deskhand.knowledge.ranking import (
-    ALIKE,
-    FAR_SHARE,
-    MOST_VERDICTS,
-    SYNONYM_SHARE,
-    VERDICT_DAYS,
-    VERDICT_LOG_ODDS,
-    Term,
-)
 from deskhand.knowledge.schemas import TicketNames
 from deskhand.tenants.companies import note_companies
 from deskhand.tenants.models import TenantConfig
@@ -126,7 +118,7 @@ class Query:
             could have known at that time.
     """
 
-    terms: Sequence[Term]
+    terms: Sequence[ranking.Term]
     vector: list[float] | None
     model: str | None
     coefficients: Mapping[str, float]
@@ -215,17 +207,17 @@ def search_parameters(query: Query, *, limit: int) -> dict[str, Any]:
         "near": [_tsquery([term.stem], "ab") for term in query.terms],
         "synonyms": [_tsquery(term.synonyms, "ab") for term in query.terms],
         "far": [_tsquery([term.stem, *term.synonyms]) for term in query.terms],
-        "far_share": FAR_SHARE,
+        "far_share": ranking.FAR_SHARE,
         "weights": [term.weight for term in query.terms],
         # No stored vector has an empty model's name, so without one every row is measured by its words.
         "model": query.model or "",
         "vector": query.vector,
-        "synonym_share": SYNONYM_SHARE,
+        "synonym_share": ranking.SYNONYM_SHARE,
         "limit": limit,
-        "verdict": VERDICT_LOG_ODDS,
-        "most": MOST_VERDICTS,
-        "verdict_days": VERDICT_DAYS,
-        "alike": ALIKE,
+        "verdict": ranking.VERDICT_LOG_ODDS,
+        "most": ranking.MOST_VERDICTS,
+        "verdict_days": ranking.VERDICT_DAYS,
+        "alike": ranking.ALIKE,
         **query.coefficients,
     }
     if query.solved_before is not None:

@@ -25,12 +25,12 @@ _READS = problem_responses(NotFoundError)
 _CHANGES = problem_responses(NotFoundError, ConflictError, InvalidInputError)
 
 
-def lab_of_viewer(app: App, session: TenantSession, viewer: Viewer) -> Lab:
+async def lab_of_viewer(app: App, session: TenantSession, viewer: Viewer) -> Lab:
     """The lab, for whoever may look."""
     return Lab(session=session, secrets=app.secrets, plugins=app.plugins, principal=viewer)
 
 
-def lab_of_operator(app: App, session: TenantSession, operator: Operator) -> Lab:
+async def lab_of_operator(app: App, session: TenantSession, operator: Operator) -> Lab:
     """The lab, for whoever may try agents."""
     return Lab(session=session, secrets=app.secrets, plugins=app.plugins, principal=operator)
 
