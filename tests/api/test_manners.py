@@ -56,7 +56,7 @@ async def _ids(api: Api, acme: httpx2.AsyncClient) -> dict[str, str]:
         "lab_run_id": NOBODY, "test_case_id": NOBODY,
         "pause_id": NOBODY, "provider_id": NOBODY, "installation_provider_id": NOBODY,
         "tool_type": "servicedesk_plus",
-        "slug": "triage", "source": "shop", "ticket_ref": "1042",
+        "slug": "triage", "source": "shop", "connection": "house", "ticket_ref": "1042",
     }  # fmt: skip
 
 
