@@ -91,6 +91,9 @@ from deskhand.lab.pages import router as lab_pages
 from deskhand.llm.connection import GatewaySettings, list_models
 from deskhand.llm.embedded.models import EmbeddedEndpoint
 from deskhand.llm.errors import ModelError
+from deskhand.notifications.endpoints import router as notifications_router
+from deskhand.notifications.link_pages import router as notification_links
+from deskhand.notifications.pages import router as notification_pages
 from deskhand.operations.endpoints import router as operations_router
 from deskhand.operations.pages import router as operations_pages
 from deskhand.plugins.registry import PluginManager
@@ -133,6 +136,7 @@ TAGS = {
     "knowledge": "What a tenant knows: past tickets, articles, and how they are kept current.",
     "lab": "Agents tried on closed tickets, and test cases.",
     "models": "Connections to models: the platform's, and each tenant's own.",
+    "notifications": "What people are told of without asking, and what was sent.",
     "operations": "How the queue stands, and pauses: of an agent, a tenant or everything.",
     "people": "Who works in a tenant, in which role, and how they sign in.",
     "plugins": "The desks this installation can talk to.",
@@ -206,6 +210,7 @@ ROUTERS = (
     knowledge_router,
     schedules_router,
     operations_router,
+    notifications_router,
     login_pages,
     sso_pages,
     factor_pages,
@@ -234,6 +239,8 @@ ROUTERS = (
     schedule_pages,
     report_pages,
     operations_pages,
+    notification_links,
+    notification_pages,
     knowledge_pages,
     knowledge_jobs_pages,
     reference_pages,

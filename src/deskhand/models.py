@@ -16,6 +16,7 @@ from deskhand.kit.db.proofs import ProofKey
 from deskhand.knowledge.models import EnhancementFeedback, KnowledgeArticle, NoteGrounds, SystemInventory, TicketHistory
 from deskhand.knowledge.upkeep.models import HistoryRefresh, KnowledgeJob
 from deskhand.lab.models import LabCase, LabRun, TestCase
+from deskhand.notifications.models import Notification, NotificationChoice, NotificationFact
 from deskhand.pauses.models import InstallationPause, Pause
 from deskhand.schedules.models import ScheduleFire
 from deskhand.tenants.models import DeskCompany, EnhancementHistory, TenantConfig
@@ -49,6 +50,9 @@ __all__ = [
     "ModelConnection",
     "ModelSpending",
     "NoteGrounds",
+    "Notification",
+    "NotificationChoice",
+    "NotificationFact",
     "Pause",
     "PlatformKey",
     "ProofKey",

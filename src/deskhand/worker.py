@@ -36,6 +36,7 @@ from deskhand.schedules.scheduler import Scheduler
 from deskhand.settings import Settings
 from deskhand.work.executor import Executor
 from deskhand.work.notices.sending import Notifier
+from deskhand.work.notices.telling import Teller
 
 log = structlog.get_logger(__name__)
 
@@ -85,10 +86,10 @@ async def run_worker(installation: Installation, *, stale_after: float = 5.0) ->
         page = FiguresPage(telemetry, pool, healthy=lambda: runner.alive)
         address = stack.enter_context(closing(listen(settings.host, settings.worker_metrics_port)))
         scheduler, housekeeper = Scheduler(pool), Housekeeper(pool, installation.retention)
-        notifier = Notifier(pool, db, secrets, http, public_url=installation.public_url)
+        tellers = _tellers(pool, db, secrets, http, installation.public_url)
         keeper = KnowledgeKeeper(pool, Reach(db, secrets, http, plugins, load_embedder()))
         stack.enter_context(watching_loop(telemetry.loop_stall))  # from here on: what was loaded takes long
-        helpers = (scheduler, housekeeper, notifier, keeper, LabKeeper(pool, db))
+        helpers = (scheduler, housekeeper, *tellers, keeper, LabKeeper(pool, db))
         _on_signal(*(helper.request_stop for helper in helpers), runner.request_stop)
         async with asyncio.TaskGroup() as group:
             for helper in helpers:
@@ -105,6 +106,16 @@ def _limits(settings: Settings) -> RunLimits:
         max_steps=settings.run_max_steps,
         max_tokens=settings.run_max_tokens,
         max_cost_usd=Decimal(str(settings.run_max_cost_usd)),
+    )
+
+
+def _tellers(
+    pool: asyncpg.Pool[asyncpg.Record], db: Database, secrets: SecretBox, http: HttpClientFactory, public_url: str
+) -> tuple[Notifier, Teller]:
+    """Who tells people of calls that wait, and of everything else."""
+    return (
+        Notifier(pool, db, secrets, http, public_url=public_url),
+        Teller(pool, db, secrets, http, public_url=public_url),
     )
 
 

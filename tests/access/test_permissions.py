@@ -27,6 +27,7 @@ from tests.support.identity import register
 from tests.support.lab_rows import kept_ticket, lab_rows
 from tests.support.people import account, browser
 from tests.support.sent import FORMS, JSON_BODIES, QUERIES
+from tests.support.told import NOTIFYING, unsent
 
 from deskhand.access import guards
 from deskhand.agents.models import Agent, AgentTrigger
@@ -352,7 +353,7 @@ caretaker       GET /operations/pause
 caretaker       POST /operations/pauses
 caretaker       POST /operations/pauses/{pause_id}/end
 """
-NEEDED = {line[16:]: line[:16].strip() for line in (ANSWERS + CONNECTION_ANSWERS).split("\n") if line}
+NEEDED = {line[16:]: line[:16].strip() for line in (ANSWERS + CONNECTION_ANSWERS + NOTIFYING).split("\n") if line}
 
 PLATFORM = [{"group": "Admins", "role": "platform_admin"}]
 SHARED = {"tool_type", "number", "slug", "section", "rule_kind", "place"}
@@ -485,7 +486,7 @@ async def one_of_everything(world: World, tenant: str) -> dict[str, str]:
         "other_article": str(other_article.id),
         "other_solved": str(other_solved.id),
         "key_id": key.json()["id"],
-        "budget_id": budget.json()["id"],
+        **{"budget_id": budget.json()["id"], **await unsent(api, tenant)},
         "pause_id": whole if tenant == "acme" else of_agent,
         "other_pause": of_agent,
         "lab_run_id": await lab_rows(api.db, tenant, made["id"], {"category": "wrong"}),

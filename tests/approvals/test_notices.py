@@ -21,8 +21,9 @@ from deskhand.access.models import Membership, User
 from deskhand.kit.crypto import SecretBox
 from deskhand.kit.db.session import Database
 from deskhand.kit.http import HttpClientFactory
+from deskhand.kit.words import plain
 from deskhand.work.notices.sending import Notifier
-from deskhand.work.notices.words import SHOWN, plain
+from deskhand.work.notices.words import SHOWN
 
 CHANNELS = [{"tool": "slack", "channel": "ops"}, {"tool": "teams", "channel": "leads"}]
 

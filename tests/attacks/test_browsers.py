@@ -31,7 +31,7 @@ LEADS_ELSEWHERE = (
 )  # fmt: skip
 WAY_BACK = re.compile(r"next|return|redirect|continue|target|goto|url|to|from|back", re.IGNORECASE)
 LOCAL = re.compile(r"/(?![/\\])[^\\\x00-\x20]*")
-WITHOUT_A_SESSION = {"/login", "/logout", "/set-password", "/approvals/link", "/feedback/link"}
+WITHOUT_A_SESSION = {"/login", "/logout", "/set-password", "/approvals/link", "/feedback/link", "/notifications/stop"}
 """Forms that people send before they have a session, and so without its token."""
 
 

@@ -38,6 +38,7 @@ from tests.support.preferences import SETTINGS_FORMS
 from tests.support.second_desk import DESK_FORMS
 from tests.support.sent import passwords
 from tests.support.shelf import solved_ticket, written_article
+from tests.support.told import NOTIFICATION_CALLS
 from tests.support.verdicts import judged_note
 
 from deskhand.access.models import User
@@ -327,6 +328,7 @@ STEPS = {
     "DELETE /api/v1/pauses/{pause_id}": Step(("pause.end",), prepare=standing_pause),
     "POST /operations/pauses": Step(("pause.begin",), new_pause, "ann", World.new_agent),
     "POST /operations/pauses/{pause_id}/end": Step(("pause.end",), who="ann", prepare=standing_pause),
+    **{path: Step(*how) for path, *how in NOTIFICATION_CALLS},
     "POST /api/v1/budgets": Step(
         ("budget.create",),
         lambda ids: {"scope": "agent", "agent_id": ids["agent_id"], "period": "month", "amount_usd": "1"},
@@ -335,9 +337,7 @@ STEPS = {
     "PATCH /api/v1/budgets/{budget_id}": Step(("budget.update",), lambda _: {"amount_usd": "2"}, prepare=World.budget),
     "DELETE /api/v1/budgets/{budget_id}": Step(("budget.delete",), prepare=World.budget),
     "PATCH /api/v1/tool-sources/{source}": Step(("tool_source.update",), lambda _: {"name": "S"}, prepare=World.source),
-    "POST /api/v1/tool-sources/openapi": Step(
-        ("tool_source.create",), lambda _: {"slug": "new", "name": "New", **SHOP}
-    ),
+    "POST /api/v1/tool-sources/openapi": Step(("tool_source.create",), lambda _: {"slug": "new", "name": "N", **SHOP}),
     "POST /api/v1/tool-sources/{source}/document": Step(("tool_source.renew",), lambda _: NEWER, prepare=World.source),
     "POST /api/v1/tool-sources/mcp": Step(("tool_source.create",), made_source, prepare=unread_source),
     "POST /api/v1/tool-sources/{source}/refresh": Step(("tool_source.refresh",), prepare=unread_source),

@@ -69,6 +69,7 @@ async def test_it_names_what_lets_tenants_meet(own_database: DatabaseUrls, tmp_p
     assert "✓ platform administration: " in healthy
     assert "✓ settings: " in healthy
     assert "✓ outside the desks: no tenant has mail, a chat, a receiver or a host" in healthy
+    assert "✓ notifications: nothing is held up" in healthy
     superuser = {"DESKHAND_DATABASE_URL": own_database.superuser_url}
     unbound = (await asyncio.to_thread(_doctor, own_database, tmp_path, **superuser)).stdout
     assert "✗ database role: " in unbound

@@ -98,6 +98,10 @@ NEW_ROWS = (
     """INSERT INTO users (id, email) VALUES ('00000000-0000-4000-8000-0000000000f1', 'Ann@example.com')""",
     """INSERT INTO memberships (tenant_id, user_id, role)
        VALUES ('acme', '00000000-0000-4000-8000-0000000000f1', 'viewer')""",
+    """INSERT INTO notifications (tenant_id, recipient, pace, items, due_at)
+       VALUES ('acme', 'mail:ann@example.com', 'now', '{}', now())""",
+    """INSERT INTO notification_choices (tenant_id, user_id, kind, pace)
+       VALUES ('acme', '00000000-0000-4000-8000-0000000000f1', 'failure', 'digest')""",
     """INSERT INTO api_keys (tenant_id, name, prefix, key_hash, role)
        VALUES ('acme', 'k', 'dhk_x', sha256('x'), 'viewer')""",
     """INSERT INTO user_sessions (user_id, current_tenant, secret_hash, expires_at)

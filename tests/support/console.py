@@ -50,6 +50,8 @@ from deskhand.knowledge.console import pages as knowledge_pages
 from deskhand.knowledge.verdicts import endpoints as verdict_endpoints
 from deskhand.knowledge.verdicts import link_pages as verdict_links
 from deskhand.knowledge.verdicts import pages as verdict_pages
+from deskhand.notifications import link_pages as notification_links
+from deskhand.notifications import pages as notification_pages
 from deskhand.operations import endpoints as operations_endpoints
 from deskhand.operations import pages as operations_pages
 from deskhand.plugins.registry import PluginManager
@@ -91,6 +93,8 @@ MODULES = (
     knowledge_job_pages,
     operations_endpoints,
     operations_pages,
+    notification_links,
+    notification_pages,
 )
 
 

@@ -23,6 +23,7 @@ from tests.support.notices import mailed_link
 from tests.support.people import account, browser
 from tests.support.scene import RESULT, build_scene
 from tests.support.sent import QUERIES
+from tests.support.told import stop_token, told_of
 from tests.support.verdicts import token_for, write_note
 
 from deskhand.agents.models import Agent
@@ -32,7 +33,7 @@ from deskhand.ui.csrf import SESSION_COOKIE
 
 ADA, ROOT, GUEST, FIRST = "ada@acme.example", "root@example.com", "guest@example.com", "first@newco.example"
 NOBODY = "nobody"
-OF_NOBODY = {"/login", "/set-password", "/approvals/link", "/feedback/link", "/docs"}
+OF_NOBODY = {"/login", "/set-password", "/approvals/link", "/feedback/link", "/notifications/stop", "/docs"}
 NOT_ALONE = {
     "/login/sso/{provider_id}/callback": "an identity provider sends people there",
     "/": "goes to the home page",
@@ -150,7 +151,9 @@ async def _links(world: World) -> dict[str, dict[str, str]]:
         "/set-password": _token(password.json()["url"]),
         "/approvals/link": await mailed_link(world.api.db, "acme", str(asked), ADA),
         "/feedback/link": token_for(world.api.app, note),
+        "/notifications/stop": await stop_token(world.api, ADA),
     }
+    await told_of(world.api, f"mail:{ADA}")
     asked_in_words = {"/executions/bulk": {"verb": "retry"}, "/agents/{agent_id}/try/compare": await _tried(world)}
     return {path: {"token": token} for path, token in tokens.items()} | asked_in_words
 

@@ -61,6 +61,13 @@ SEEDS = {
                                                      expires_at)
         VALUES ('{t}', '{n}0000000-0000-4000-8000-00000000000d', '{n}0000000-0000-4000-8000-00000000000a',
                 'secret of {t}', '[]', 1, '2027-01-01T00:00:00Z')""",
+    # The approval above has left a fact of its own.
+    "notification_facts": "UPDATE notification_facts SET cause = 'secret of {t}' WHERE tenant_id = '{t}'",
+    "notifications": """INSERT INTO notifications (tenant_id, recipient, pace, items, due_at)
+        VALUES ('{t}', 'slack:secret of {t}', 'now', '{{}}', '2027-01-01T00:00:00Z')""",
+    "notification_choices": """WITH person AS (INSERT INTO users (email) VALUES ('told@{t}.example') RETURNING id)
+        INSERT INTO notification_choices (tenant_id, user_id, kind, pace) SELECT '{t}', id, 'failure', 'now'
+        FROM person""",
     "pauses": """INSERT INTO pauses (tenant_id, agent_id, reason, paused_by)
         VALUES ('{t}', '{n}0000000-0000-4000-8000-00000000000a', 'secret of {t}', 'secret of {t}')""",
     "lab_runs": """INSERT INTO lab_runs (id, tenant_id, agent_id, agent_version_id, version_number, tool_type, parallel,

@@ -43,6 +43,7 @@ ACROSS_TENANTS = {
     "tenants_in_lab(integer)",
     "tenants_to_notify(integer)",
     "tenants_to_refresh(integer)",
+    "tenants_to_tell(integer)",
     "touch_history(jsonb)",
     "wake_listener(text,uuid,text,text)",
     "writes_on_ticket(text,text,text,integer)",
@@ -65,7 +66,10 @@ FOR_THE_DOOR = {
     "wake_listener(text,uuid,text,text)",
     "writes_on_ticket(text,text,text,integer)",
 }
-OF_ITS_OWN_TENANT = {"approving_members()"}  # reads accounts, which belong to no tenant, and answers members alone
+OF_ITS_OWN_TENANT = {
+    "approving_members()",
+    "members_to_tell()",
+}  # read accounts, which belong to no tenant; answer members
 CHECKERS = {"session_proof()", "session_companies()"}  # read the key, so they are its owner's and nobody else's
 
 DEFINERS = """

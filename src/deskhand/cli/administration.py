@@ -19,6 +19,7 @@ from deskhand.kit.clock import utc_now
 from deskhand.kit.crypto import SecretBox, new_webhook_secret
 from deskhand.kit.db.session import Database
 from deskhand.kit.secret_strength import is_strong
+from deskhand.notifications.service import note_broken_chains
 from deskhand.plugins.registry import PluginManager
 from deskhand.tenants.schemas import TenantConfigCreate
 from deskhand.tenants.service import TenantService
@@ -110,7 +111,9 @@ def verify_audit() -> None:
 
     async def check(installation: Installation) -> list[audit.ChainReport]:
         async with database(installation) as db, db.platform_session() as session:
-            return await audit.verify(session)
+            reports = await audit.verify(session)
+            await note_broken_chains(session, reports)
+            return reports
 
     with opened_installation() as installation:
         reports = run(check(installation))

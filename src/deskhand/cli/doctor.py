@@ -26,6 +26,7 @@ from deskhand.kit.http import HttpClientFactory
 from deskhand.kit.storable import read_json
 from deskhand.llm.embedded.server import faster_than, options_for, read_endpoint
 from deskhand.llm.errors import ModelUnavailableError
+from deskhand.notifications.service import troubles
 from deskhand.settings import mistyped_variables
 
 
@@ -264,6 +265,20 @@ def _settings(installation: Installation) -> str:
     return "no variable of ours is mistyped"
 
 
+def _told(installation: Installation) -> str | Remark:
+    if installation.platform_url is None:
+        return Remark("not looked at: DESKHAND_DATABASE_PLATFORM_URL is not set")
+
+    async def found() -> list[str]:
+        async with database(installation) as db, db.platform_session() as session:
+            return await troubles(session)
+
+    present = run(found())
+    if present:
+        return Remark(f"{'; '.join(present)}. Each tenant's page Notifications says why, and sends again")
+    return "nothing is held up"
+
+
 CHECKS: tuple[tuple[str, Check], ...] = (
     ("settings", _settings),
     ("schema", _schema),
@@ -275,5 +290,6 @@ CHECKS: tuple[tuple[str, Check], ...] = (
     ("exposure", _exposure),
     ("model", _model),
     ("outside the desks", _outside),
+    ("notifications", _told),
     ("clusters left behind", _left_behind),
 )

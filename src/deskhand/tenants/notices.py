@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Set
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -13,12 +13,14 @@ from deskhand.errors import FieldProblem, InvalidInputError
 from deskhand.kit.crypto import SecretBox
 from deskhand.kit.nearest import what_exists
 from deskhand.kit.pointer import pointer
-from deskhand.tenants.approval_rules import NoticeRules, approval_rules
+from deskhand.tenants.approval_rules import NoticeChannel, NoticeRules, approval_rules
 from deskhand.tenants.mail import mail_settings
 from deskhand.tenants.models import TenantConfig
+from deskhand.tenants.notification_rules import notification_rules
 from deskhand.tenants.outside import outside_settings
 
 _PLACE = ("enhancement_preferences", "approvals", "notices")
+_TOLD = ("enhancement_preferences", "notifications")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,16 +43,34 @@ async def ensure_notices_reach(session: AsyncSession, tenant: TenantConfig, secr
     Raises:
         InvalidInputError: Names every fault, and what to do first.
     """
+    await _ensure_notifications_reach(session, tenant, secrets)
     rules = approval_rules(tenant.enhancement_preferences).notices
     if not rules.reach_somebody:
         return
     members = await approving_members(session)
-    faults = [*_unreachable_people(rules, set(members)), *_unknown_channels(rules, tenant, secrets)]
+    faults = [*_unreachable_people(rules, set(members)), *_unknown_channels(rules.channels, _PLACE, tenant, secrets)]
     if rules.mail and mail_settings(tenant, secrets) is None:
         detail = "needs the tenant's mail: set `email` in `connection_extras` first"
         faults.append(FieldProblem(pointer([*_PLACE, "mail"]), detail))
     if faults:
         raise InvalidInputError(f"Notices: {'; '.join(fault.detail for fault in faults)}", errors=faults)
+
+
+async def _ensure_notifications_reach(session: AsyncSession, tenant: TenantConfig, secrets: SecretBox) -> None:
+    # No mail is asked for: until there is one, mails wait, and the page of notifications says so.
+    rules = notification_rules(tenant.enhancement_preferences)
+    rows = await session.execute(text("SELECT lower(email) AS email FROM members_to_tell()")) if rules.mail else ()
+    members = {row.email for row in rows}
+    faults = [
+        FieldProblem(
+            pointer([*_TOLD, "mail", number]), f"{address} is no active member of the tenant; invite the person first"
+        )
+        for number, address in enumerate(rules.mail)
+        if address.lower() not in members
+    ]
+    faults += _unknown_channels(rules.channels, _TOLD, tenant, secrets)
+    if faults:
+        raise InvalidInputError(f"Notifications: {'; '.join(fault.detail for fault in faults)}", errors=faults)
 
 
 def _unreachable_people(rules: NoticeRules, members: Set[str]) -> Iterator[FieldProblem]:
@@ -61,10 +81,12 @@ def _unreachable_people(rules: NoticeRules, members: Set[str]) -> Iterator[Field
             yield FieldProblem(pointer([*_PLACE, "mail", number]), detail)
 
 
-def _unknown_channels(rules: NoticeRules, tenant: TenantConfig, secrets: SecretBox) -> Iterator[FieldProblem]:
-    settings = outside_settings(tenant, secrets) if rules.channels else {}
-    for number, one in enumerate(rules.channels):
+def _unknown_channels(
+    channels: Sequence[NoticeChannel], place: Sequence[str], tenant: TenantConfig, secrets: SecretBox
+) -> Iterator[FieldProblem]:
+    settings = outside_settings(tenant, secrets) if channels else {}
+    for number, one in enumerate(channels):
         names = list(settings[one.tool].places) if one.tool in settings else []
         if one.channel not in names:
             detail = f"the tenant has no {one.tool} channel '{one.channel}'; {what_exists(one.channel, names)}"
-            yield FieldProblem(pointer([*_PLACE, "channels", number]), detail)
+            yield FieldProblem(pointer([*place, "channels", number]), detail)

@@ -35,6 +35,7 @@ from deskhand.tenants.instructions import MOST_INSTRUCTIONS, Instruction
 from deskhand.tenants.machine_rules import MachineRule
 from deskhand.tenants.models import DEFAULT_TOOL_TYPE, TenantConfig
 from deskhand.tenants.note_rules import NoteRules
+from deskhand.tenants.notification_rules import NotificationRules
 from deskhand.tenants.replay_bar import ReplayBar
 
 MAX_EXTRAS_BYTES = 32_768
@@ -163,6 +164,9 @@ class EnhancementPreferences(InputModel):
     custom_fields: dict[str, Any] = Field(default_factory=dict, description="Fields to set on the desk.")
     workflow_config: dict[str, Any] = Field(default_factory=dict, description="What to do on status changes.")
     approvals: ApprovalRules = Field(default_factory=ApprovalRules, description="Who may approve, and who is told.")
+    notifications: NotificationRules = Field(
+        default_factory=NotificationRules, description="Who is told of failures, doubts and budgets, and how often."
+    )
     notes: NoteRules = Field(default_factory=NoteRules, description="When agents write notes.")
     replay_bar: ReplayBar = Field(
         default_factory=ReplayBar,

@@ -155,6 +155,64 @@ REPLAY = Section(
     ),
 )
 
+NOTIFICATIONS = Section(
+    key="notifications",
+    title="Who is told what happened",
+    words="Of runs that failed, writes in doubt, budgets, desks that do not answer and schedules that stopped."
+    " Everybody chooses more or less on the page Notifications, where it also stands what was sent.",
+    boxes=(
+        Box(
+            path=("notifications", "mail"),
+            label="Told by mail",
+            help="Addresses of members, one a line. Each is told what that person's role may see.",
+            kind="lines",
+            off="Nobody, but those who chose to be. With an address here, that person is told of everything.",
+        ),
+        Box(
+            path=("notifications", "channels"),
+            label="Told in a chat",
+            help="One a line: the chat, slack or teams, a blank, and the channel by its name among the connections.",
+            kind="channels",
+            off="Nobody. With a channel here, everything is posted there at once.",
+        ),
+        Box(
+            path=("notifications", "gather_seconds"),
+            label="Gathered for, in seconds",
+            help="Something is told of after so long, with what else has come by then.",
+            kind="number",
+            usual=60,
+        ),
+        Box(
+            path=("notifications", "pause_minutes"),
+            label="At most one message in, minutes",
+            help="Each recipient gets one in so many minutes; the rest waits for the next.",
+            kind="number",
+            usual=10,
+        ),
+        Box(
+            path=("notifications", "repeat_minutes"),
+            label="The same cause again after, minutes",
+            help="What goes on going wrong is told again, with its number, after so long.",
+            kind="number",
+            usual=60,
+        ),
+        Box(
+            path=("notifications", "digest_hour"),
+            label="Hour of the daily digest",
+            help="From 0 to 23, by the clock of the zone below.",
+            kind="number",
+            usual=8,
+        ),
+        Box(
+            path=("notifications", "digest_timezone"),
+            label="Time zone of the digest",
+            help="Such as Europe/Berlin.",
+            kind="text",
+            usual="UTC",
+        ),
+    ),
+)
+
 PRIORITIES_OF_DESKS = Section(
     key="priorities",
     title="Priorities",
@@ -171,7 +229,7 @@ PRIORITIES_OF_DESKS = Section(
     ),
 )
 
-SECTIONS = {one.key: one for one in (NOTES, APPROVALS, REPLAY, PRIORITIES_OF_DESKS)}
+SECTIONS = {one.key: one for one in (NOTES, APPROVALS, NOTIFICATIONS, REPLAY, PRIORITIES_OF_DESKS)}
 
 COMPANIES = "companies"
 """The key of the form about client companies, which has a box for each desk."""

@@ -6,19 +6,12 @@ nothing that a mail program would make an address of but our own.
 
 from __future__ import annotations
 
-import re
-
 from deskhand.approvals.notice_rows import WaitingCall
 from deskhand.approvals.notices import Notice
+from deskhand.kit.words import plain
 
 SHOWN = 20
 """Calls of one notice that are listed; the rest is counted."""
-_NOT_PLAIN = re.compile(r"[^\w \-+#']+")
-
-
-def plain(words: str, *, most: int = 80) -> str:
-    """A name on one line, without what makes an address, a mark-up or a header of it."""
-    return " ".join(_NOT_PLAIN.sub(" ", words).split())[:most] or "…"
 
 
 def subject(notice: Notice) -> str:
