@@ -25,7 +25,7 @@ Token = Annotated[StorableText, Query(max_length=MOST_CHARACTERS)]
 Typed = Annotated[StorableText, Form(alias="token", max_length=MOST_CHARACTERS)]
 
 
-def _no_other_site(request: Request, app: App) -> None:
+async def _no_other_site(request: Request, app: App) -> None:
     refuse_cross_site(request, app.public_url)
 
 
