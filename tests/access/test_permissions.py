@@ -558,9 +558,8 @@ async def test_each_route_answers_as_it_says(world: World, role: str, way: str) 
 GRANTED = frozenset({200, 201, 202, 204, 303, 400, 409, 412, 422, 428, 502, 503})
 """The caller was let through to the thing itself, whatever came of it there."""
 BATCHES = frozenset({"POST /api/v1/approvals/approve", "POST /approvals/{tenant_id}/batch", "GET /join", "POST /join",
-                     "GET /agents/{agent_id}/try/compare"})  # fmt: skip
-"""Names things in its body or query alone, and none of them is there: to whoever may call it that is 404."""
-BATCHES |= {"POST /operations/pauses/{pause_id}/end"}  # of an agent, which to the platform is not there
+                     "GET /agents/{agent_id}/try/compare", "POST /operations/pauses/{pause_id}/end"})  # fmt: skip
+"""Names what is not there, in its body or query alone or as a pause of an agent is none to the platform: that is 404."""
 
 
 def expectations(

@@ -21,7 +21,7 @@ Label = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, ma
 Labels = Annotated[list[Label], Field(min_length=1, max_length=MOST_VALUES)]
 # Something beside blanks and signs: of nothing else is a word made.
 Words = Annotated[
-    list[Annotated[Label, StringConstraints(pattern=r"[^\s!-/:-@\[-`{-~]")]],
+    list[Annotated[Label, StringConstraints(pattern=r"^[^\x00]*[^\s\x00!-/:-@\[-`{-~][^\x00]*$")]],
     Field(min_length=1, max_length=MOST_VALUES),
 ]
 
