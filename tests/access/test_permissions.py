@@ -559,7 +559,7 @@ GRANTED = frozenset({200, 201, 202, 204, 303, 400, 409, 412, 422, 428, 502, 503}
 """The caller was let through to the thing itself, whatever came of it there."""
 BATCHES = frozenset({"POST /api/v1/approvals/approve", "POST /approvals/{tenant_id}/batch", "GET /join", "POST /join",
                      "GET /agents/{agent_id}/try/compare", "POST /operations/pauses/{pause_id}/end"})  # fmt: skip
-"""Names what is not there, in its body or query alone or as a pause of an agent is none to the platform: that is 404."""
+"""Names what is not there, in its body or query alone, or as an agent's pause is not there to the platform: 404."""
 
 
 def expectations(

@@ -41,7 +41,11 @@ Name = Annotated[
     Field(description="Name for people.", json_schema_extra=NOT_BLANK),
 ]
 Address = Annotated[str, StringConstraints(max_length=500, pattern=_ADDRESS), AfterValidator(_callable)]
-Key = Annotated[SecretStr, Field(min_length=1, max_length=4_000), AfterValidator(_visible)]
+Key = Annotated[
+    SecretStr,
+    Field(min_length=1, max_length=4_000, json_schema_extra={"pattern": "^[!-~]+$"}),
+    AfterValidator(_visible),
+]
 ModelName = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 Aliases = Annotated[dict[ModelName, ModelName], Field(max_length=MOST_ALIASES)]
 TenantIds = Annotated[
@@ -66,7 +70,7 @@ class NewConnection(InputModel):
                     "kind": "litellm_proxy",
                     "name": "Our LiteLLM",
                     "base_url": "https://llm.example.com/v1",
-                    "api_key": "the virtual key",
+                    "api_key": "sk-the-virtual-key",
                     "aliases": {"claude-3-5-sonnet": "claude-sonnet-4-5"},
                     "is_default": True,
                 }
