@@ -30,6 +30,7 @@ from deskhand.ui.csrf import SESSION_COOKIE
 GATEWAY_KEY = "sk-canary-of-the-gateway-0123456789"
 MAIL_PASSWORD = "canary of the mail server 42"
 HOSTILE_KEY = "canary-key-of-a-hostile-desk-77"
+CONNECTION_KEY = "sk-canary-of-the-tenants-own-gateway-31"
 
 
 @pytest.fixture
@@ -118,6 +119,14 @@ async def test_no_secret_is_in_anything_that_is_written(
                     "sender": "a@acme.example", "allowed_recipients": ["acme.example"]}  # fmt: skip
             changed = await acme.client.patch("/api/v1/tenants/acme", json={"connection_extras": {"email": mail}})
             assert changed.status_code == 200, changed.text
+            house = {
+                "slug": "house",
+                "kind": "openai_compatible",
+                "name": "Ours",
+                "base_url": "https://llm.example.com/v1",
+            }
+            made = await acme.client.post("/api/v1/model-connections", json={**house, "api_key": CONNECTION_KEY})
+            assert made.status_code == 201, made.text
             page, secrets = await enter(product, acme)
             await product.start_worker()
             worked = await run(product, acme, "msg-1", await product.desk.file_ticket())
@@ -132,7 +141,8 @@ async def test_no_secret_is_in_anything_that_is_written(
             secrets |= {
                 "an API key": acme.key, "a webhook's secret": acme.secret, "a desk's key": DESK_KEY,
                 "a hostile desk's key": HOSTILE_KEY, "the gateway's key": GATEWAY_KEY, "a password": PASSWORD,
-                "the mail server's password": MAIL_PASSWORD, "the encryption key": product.keys[0],
+                "a model connection's key": CONNECTION_KEY, "the mail server's password": MAIL_PASSWORD,
+                "the encryption key": product.keys[0],
             }  # fmt: skip
             places = {f"answer {n}": text for n, text in enumerate(await provoke(product, secrets, acme))}
             places |= await everything_shown(product, acme, page, [worked["id"], failed["id"]])
@@ -169,7 +179,7 @@ async def everything_shown(
                   "tool_type": "servicedesk_plus", "trigger_id": customer.agent_id, "path": "console.css",
                   "slug": "triage", "source": "shop", "approval_id": approval_id, "provider_id": uuid4(),
                   "job_id": uuid4(), "article_id": uuid4(), "solved_id": uuid4(), "budget_id": uuid4(),
-                  "pause_id": uuid4(), "lab_run_id": uuid4(),
+                  "pause_id": uuid4(), "lab_run_id": uuid4(), "connection": "house",
                   "test_case_id": uuid4(), "ticket_ref": "1042", "section": "notes", "rule_kind": "machines",
                   "place": "new"}  # fmt: skip
         for route in routes_of(product.api._app):  # type: ignore[arg-type]
