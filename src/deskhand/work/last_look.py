@@ -167,16 +167,20 @@ class LastLook:
             return None
         return _Again(self, write, is_late=not looked)
 
-    async def ensure_untouched(self, ticket_id: str) -> None:
+    async def ensure_untouched(self, ticket_id: str, made: Write | None = None) -> None:
         """Refuse to write where a person was faster.
+
+        Args:
+            ticket_id: The ticket.
+            made: A write that may have reached it already: what it sets is nobody else's doing.
 
         Raises:
             StoodBackError: Says who, or what changed.
         """
-        if why := await self._why_not(ticket_id):
+        if why := await self._why_not(ticket_id, made):
             raise StoodBackError(why)
 
-    async def _why_not(self, ticket_id: str) -> str | None:
+    async def _why_not(self, ticket_id: str, made: Write | None = None) -> str | None:
         seen = self._seen.get(ticket_id)
         # A ticket that the run has just made is as it made it.
         if seen is None:
@@ -195,7 +199,7 @@ class LastLook:
         writer = next((note for note in self._new_notes(seen, now) if not _is_ours(note, now, ours)), None)
         if writer is not None:
             return f"{_name(writer.author)} wrote on the ticket meanwhile"
-        return next(self._changes(seen.ticket, now), None)
+        return next(self._changes(seen.ticket, now, _set_by(made, now) if made else frozenset()), None)
 
     async def _why_too_many(self, write: Write) -> str | None:
         if write.operation.name not in PUBLIC:
@@ -231,10 +235,10 @@ class LastLook:
             if is_new and note.id not in self._answers and sign_of(note, now) is None:
                 yield note
 
-    def _changes(self, then: Ticket, now: Ticket) -> Iterator[str]:
+    def _changes(self, then: Ticket, now: Ticket, ours: frozenset[str]) -> Iterator[str]:
         for name in _FIELDS:
             before, after = getattr(then, name), getattr(now, name)
-            if name in self._moved[now.id] or _same(before, after):
+            if name in self._moved[now.id] or name in ours or _same(before, after):
                 continue
             if name == "assignee":
                 yield f"{_name(after)} took the ticket meanwhile" if after else "The ticket was given back meanwhile"
@@ -275,7 +279,7 @@ class _Again:
 
     async def __call__(self) -> None:
         if self.is_late:
-            await self.look.ensure_untouched(self.write.ticket_id)
+            await self.look.ensure_untouched(self.write.ticket_id, self.write)
         if self.write.operation.name in PUBLIC:
             await self.look.ensure_place(self.write)
 
@@ -288,6 +292,20 @@ def _is_ours(note: Note, ticket: Ticket, ours: set[str]) -> bool:
     if note.id in ours:
         return True
     return not is_requester(note.author, ticket) and bool(find_marks(split_mail(note.body).own))
+
+
+def _set_by(write: Write, now: Ticket) -> frozenset[str]:
+    """The fields that a write sets, if the ticket shows that it did: its worker may have died just after it."""
+    if write.operation.name != "update_ticket":
+        return frozenset()
+    # A desk may call a priority or a category otherwise; who has the ticket is told apart by name.
+    fields = frozenset(write.trace) & frozenset(_FIELDS) - {"group"}
+    if (group := write.trace.get("group")) is not None and str(now.group).casefold() == str(group).casefold():
+        fields |= {"group"}
+    email, holder = write.trace.get("assignee_email"), now.assignee
+    if email and holder is not None and str(holder.email).casefold() == str(email).casefold():
+        fields |= {"assignee"}
+    return fields
 
 
 def _same(before: Any, after: Any) -> bool:
