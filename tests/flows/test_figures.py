@@ -25,6 +25,7 @@ from deskhand.kit.telemetry import Telemetry
 from deskhand.simulators.models import Reply, obliging
 
 Figures = dict[str, float]
+DOWN = Reply(status=503, error={"message": "overloaded"})
 
 
 def registered() -> set[str]:
@@ -75,11 +76,12 @@ async def worker_process(product: Product, directory: Path) -> AsyncIterator[str
 
 
 async def test_every_figure_moves(product: Product, tmp_path: Path) -> None:
-    customer = await product.customer()
+    chain = {"model": "gpt-4", "fallbacks": [{"model": "gpt-4o-mini"}]}
+    customer = await product.customer(llm_config=chain)
     await with_history(product, customer)
     await product.point_desk_at(customer)
-    # Priced, so that money is counted, and slow enough to be seen at work.
-    product.model.script = lambda body: priced(obliging(body))
+    # The first model is down; the next is priced, so that money is counted, and slow enough to be seen at work.
+    product.model.script = lambda body: DOWN if body["model"] == "gpt-4" else priced(obliging(body))
     ticket_id = await product.desk.file_ticket()
 
     async def api_counts_the_queue() -> Figures | None:
