@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import signal
+from functools import partial
 
 import asyncpg
 import pytest
 from pgqueuer import PgQueuer
 from tests.chaos.conftest import STALE_AFTER, StartProcess
+from tests.chaos.workers import Worker
 from tests.support.product import Product, until
 
 from deskhand.simulators.base.faults import Fault
 
 pytestmark = pytest.mark.chaos
+
+
+async def is_frozen(worker: Worker) -> bool:
+    """Whether it took the run and stopped: one that begins slowly would find the run another's."""
+    return worker.frozen
 
 
 async def test_a_frozen_worker_wakes_too_late_and_writes_nothing(
@@ -24,6 +31,7 @@ async def test_a_frozen_worker_wakes_too_late_and_writes_nothing(
     answer = await product.deliver(customer, ticket_id)
     execution_id = answer.json()["execution_id"]
 
+    await until(partial(is_frozen, frozen))
     await product.start_worker(stale_after=STALE_AFTER)
     execution = await product.ended(customer, execution_id)
     frozen.send_signal(signal.SIGCONT)
@@ -44,10 +52,7 @@ async def test_a_worker_frozen_inside_a_transaction_holds_nobody_up(
     frozen = await worker_process(statement="INSERT INTO audit_log", signal=signal.SIGSTOP)
     answer = await product.deliver(customer, ticket_id)
 
-    async def stopped() -> bool:
-        return frozen.frozen
-
-    await until(stopped)
+    await until(partial(is_frozen, frozen))
     await product.start_worker(stale_after=STALE_AFTER)
     execution = await product.ended(customer, answer.json()["execution_id"])
     frozen.send_signal(signal.SIGCONT)

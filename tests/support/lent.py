@@ -42,6 +42,12 @@ class _LentPool:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._pool, name)
 
+    async def __aenter__(self) -> _LentPool:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
     async def close(self) -> None:
         """As a pool's own: wait for every connection to be given back."""
         async with asyncio.timeout(PATIENCE):
