@@ -27,7 +27,8 @@ async def test_a_storm_is_one_mail_with_its_number_and_the_rest_of_it_another_an
     assert await told.look() == ["500 runs of Triage failed: desk-permission, and 1 more (Acme)"]
     mail, said = told.office.mailbox.mails[0], told.office.words()
     assert told.office.mailbox.envelopes[0].rcpt_tos == [ANN]
-    assert "Tickets: 1042, 1043, 1044, 1045, 1046, and others" in said
+    # All ended in one moment, so which five come first is nobody's choice.
+    assert re.search(r"Tickets: 1\d{3}(, 1\d{3}){4}, and others", said), said
     assert "1 run of Reports example failed" in said
     assert f"{BASE}/executions?status=failed" in said
     assert all(link.startswith(BASE) for link in re.findall(r"https?://\S+", said))
