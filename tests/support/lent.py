@@ -113,7 +113,7 @@ class Lender:
     def lending(self) -> Iterator[None]:
         """Applications that start in this block take what is lent."""
         with (
-            mock.patch.object(deskhand.api.Database, "reach", self.database),
+            mock.patch.object(Database, "reach", self.database),
             mock.patch.object(deskhand.api, "create_pool", self.pool),
         ):
             yield
