@@ -115,7 +115,7 @@ def _tellers(
     """Who tells people of calls that wait, and of everything else."""
     return (
         Notifier(pool, db, secrets, http, public_url=public_url),
-        Teller(pool, db, secrets, http, public_url=public_url),
+        Teller(pool, db, secrets, http, public_url=public_url, poll=2.0),
     )
 
 

@@ -130,7 +130,7 @@ async def test_a_server_that_breaks_off_leaves_a_doubt_and_no_second_mail(
     await told.name(mail=[ANN])
     await told.end()
     with monkeypatch.context() as patched:
-        patched.setattr("deskhand.work.notices.telling.Mailer.send", broken)
+        patched.setattr("deskhand.work.notices.courier.Mailer.send", broken)
         await told.look()
     assert await told.look(after=60) == []
     assert [(one.state, one.attempt) for one in await told.messages()] == [("doubt", 1)]
