@@ -18,13 +18,15 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
+import httpx2
 import hypothesis
 import pytest
+from tests.support.api import Api, running_api
 from tests.support.lent import LENDER
 from tests.support.logins import DIRECTORY_VARIABLE, PROVER, TENANT_KEY, open_database
 from tests.support.schedules import ScheduleBook
 
-from deskhand.kit.db import admin
+from deskhand.kit.db import admin as schema
 from deskhand.kit.db.embedded import EmbeddedPostgres
 from deskhand.kit.db.session import Database
 from deskhand.kit.log import configure_logging
@@ -136,9 +138,9 @@ def database_urls(postgres: EmbeddedPostgres) -> DatabaseUrls:
     with _file_lock(postgres.root / "template.lock"):
         postgres.create_database(TEMPLATE)
         template = urls_of(postgres, TEMPLATE)
-        if admin.current(template.owner_url) != admin.head():
-            admin.upgrade(template.owner_url)
-            admin.seal(template.owner_url, [TENANT_KEY])
+        if schema.current(template.owner_url) != schema.head():
+            schema.upgrade(template.owner_url)
+            schema.seal(template.owner_url, [TENANT_KEY])
         postgres.create_database(name, template=TEMPLATE)
     return urls_of(postgres, name)
 
@@ -168,6 +170,19 @@ async def empty_tables(superuser_url: str) -> None:
         deletes = [f'DELETE FROM "{row[0]}"' for row in tables if row[0] not in KEPT_TABLES]
         # One round trip; deleting few rows is a hundred times cheaper than truncating many files.
         await connection.execute("; ".join(["SET session_replication_role = replica", *deletes]))
+
+
+@pytest.fixture
+async def api(clean_db: Database, database_urls: DatabaseUrls) -> AsyncIterator[Api]:
+    """The whole application, on an empty database."""
+    async with running_api(database_urls.app_url) as running:
+        yield running
+
+
+@pytest.fixture
+async def admin(api: Api) -> httpx2.AsyncClient:
+    """The API of acme's administrator; its desk refuses at once."""
+    return await api.tenant(servicedesk_url="https://127.0.0.1:9")
 
 
 MakeTenant = Callable[..., Awaitable[TenantConfig]]

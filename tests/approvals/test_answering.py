@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -11,8 +10,7 @@ from uuid import UUID
 import httpx2
 import pytest
 from sqlalchemy import text
-from tests.conftest import DatabaseUrls
-from tests.support.api import Api, running_api
+from tests.support.api import Api
 from tests.support.approvals import LIST, waiting_approval
 from tests.support.console import Console
 from tests.support.people import account, browser
@@ -20,14 +18,7 @@ from tests.support.people import account, browser
 from deskhand.agents.models import Agent
 from deskhand.approvals import repository
 from deskhand.audit.service import record
-from deskhand.kit.db.session import Database
 from deskhand.ui.csrf import SESSION_COOKIE, csrf_token_of
-
-
-@pytest.fixture
-async def api(clean_db: Database, database_urls: DatabaseUrls) -> AsyncIterator[Api]:
-    async with running_api(database_urls.app_url) as running:
-        yield running
 
 
 async def waiting(api: Api, admin: httpx2.AsyncClient, tenant: str = "acme", **columns: Any) -> tuple[UUID, UUID]:

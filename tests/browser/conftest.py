@@ -3,11 +3,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-import httpx2
 import pytest
 from playwright.async_api import Browser, Page, async_playwright, expect
-from tests.conftest import DatabaseUrls
-from tests.support.api import Api, running_api
 from tests.support.chromium import ARGUMENTS, CHROMIUM
 from tests.support.console import Console, running_console
 from tests.support.lent import LENDER
@@ -37,19 +34,6 @@ async def chromium() -> AsyncIterator[Browser]:
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         yield browser
         await browser.close()
-
-
-@pytest.fixture
-async def api(clean_db: Database, database_urls: DatabaseUrls) -> AsyncIterator[Api]:
-    """The whole application."""
-    async with running_api(database_urls.app_url) as running:
-        yield running
-
-
-@pytest.fixture
-async def admin(api: Api) -> httpx2.AsyncClient:
-    """The API of acme's administrator; its desk refuses at once."""
-    return await api.tenant(servicedesk_url="https://127.0.0.1:9")
 
 
 @pytest.fixture

@@ -6,12 +6,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 from playwright.async_api import Browser, Page, expect
-from tests.conftest import DatabaseUrls
-from tests.support.api import Api, running_api
+from tests.support.api import Api
 from tests.support.pictures import pictures
 from tests.support.preferences import SETTINGS, boss, stored
 
-from deskhand.kit.db.session import Database
 from deskhand.ui.csrf import SESSION_COOKIE
 
 picture = pictures("settings")
@@ -20,10 +18,9 @@ LONG = "Board & <b>friends</b> \U0001f525 " + "of-the-house-" * 5
 
 
 @pytest.fixture
-async def api(clean_db: Database, database_urls: DatabaseUrls) -> AsyncIterator[Api]:
-    async with running_api(database_urls.app_url) as running:
-        await running.tenant("acme")
-        yield running
+async def api(api: Api) -> Api:
+    await api.tenant("acme")
+    return api
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -11,8 +10,6 @@ from uuid import UUID
 import pytest
 from fastapi import FastAPI
 from sqlalchemy import func, select
-from tests.conftest import DatabaseUrls
-from tests.support.api import Api, running_api
 from tests.support.console import Console
 
 from deskhand.budgets.models import Budget, BudgetUse, ModelSpending
@@ -50,12 +47,6 @@ class Money:
     async def calls(self) -> list[ModelSpending]:
         async with self.db.tenant_session("acme") as session:
             return list(await session.scalars(select(ModelSpending).order_by(ModelSpending.reserved_at)))
-
-
-@pytest.fixture
-async def api(clean_db: Database, database_urls: DatabaseUrls) -> AsyncIterator[Api]:
-    async with running_api(database_urls.app_url) as running:
-        yield running
 
 
 @pytest.fixture

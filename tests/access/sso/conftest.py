@@ -3,18 +3,14 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import pytest
-from tests.conftest import DatabaseUrls
-from tests.support.api import Api, running_api
+from tests.support.api import Api
 from tests.support.identity import Pretender, pretender
-
-from deskhand.kit.db.session import Database
 
 
 @pytest.fixture
-async def api(clean_db: Database, database_urls: DatabaseUrls) -> AsyncIterator[Api]:
-    async with running_api(database_urls.app_url) as running:
-        await running.tenant("acme")
-        yield running
+async def api(api: Api) -> Api:
+    await api.tenant("acme")
+    return api
 
 
 @pytest.fixture

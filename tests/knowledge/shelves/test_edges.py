@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx2
 import pytest
 from pydantic import ValidationError
 from sqlalchemy import select, text
-from tests.conftest import DatabaseUrls
-from tests.support.api import Api, running_api
+from tests.support.api import Api
 
 from deskhand.audit.models import AuditLog
 from deskhand.errors import NotFoundError
@@ -180,12 +178,6 @@ async def test_a_text_that_comes_while_the_last_look_is_made_is_not_forgotten(sh
     async with shelf.tenant_session("acme", companies=EVERY_COMPANY) as session:
         states = await session.scalars(select(KnowledgeJob.state).order_by(KnowledgeJob.created_at))
         assert list(states) == ["done", "queued"]
-
-
-@pytest.fixture
-async def api(clean_db: Database, database_urls: DatabaseUrls) -> AsyncIterator[Api]:
-    async with running_api(database_urls.app_url) as running:
-        yield running
 
 
 async def test_an_upload_that_is_sent_twice_under_one_key_is_one_article(api: Api) -> None:

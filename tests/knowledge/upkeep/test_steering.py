@@ -13,7 +13,7 @@ import pytest
 from pydantic import ValidationError
 from sqlalchemy import text
 from tests.conftest import DatabaseUrls, MakeTenant
-from tests.support.api import Api, running_api
+from tests.support.api import Api
 from tests.support.upkeep import TENANT, Upkeep, running_upkeep
 
 from deskhand.kit.db.companies import EVERY_COMPANY
@@ -35,12 +35,6 @@ from deskhand.simulators.base.faults import Fault
 
 JOBS = router.prefix
 SYS_ID = "46f1784ba9fe19810018aa27fbb23482"
-
-
-@pytest.fixture
-async def api(clean_db: Database, database_urls: DatabaseUrls) -> AsyncIterator[Api]:
-    async with running_api(database_urls.app_url) as running:
-        yield running
 
 
 async def ok(call: Any, status: int = 200) -> Any:

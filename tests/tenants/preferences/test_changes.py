@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from tests.conftest import DatabaseUrls
-from tests.support.api import Api, running_api
+from tests.support.api import Api
 
 from deskhand.errors import ConflictError, FieldProblem, InvalidInputError, NotFoundError
-from deskhand.kit.db.session import Database
 from deskhand.tenants.preferences.changes import (
     NEW,
     Preferences,
@@ -91,10 +88,9 @@ def test_every_part_is_drawn_once_and_every_limit_has_words() -> None:
 
 
 @pytest.fixture
-async def api(clean_db: Database, database_urls: DatabaseUrls) -> AsyncIterator[Api]:
-    async with running_api(database_urls.app_url) as running:
-        await running.tenant("acme")
-        yield running
+async def api(api: Api) -> Api:
+    await api.tenant("acme")
+    return api
 
 
 async def change(api: Api, actor: str, **preferences: Any) -> None:

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
 from html import unescape
 
 import pytest
 from sqlalchemy import select
-from tests.conftest import DatabaseUrls
-from tests.support.api import Api, running_api
+from tests.support.api import Api
 from tests.support.people import account, browser
 from tests.support.preferences import SETTINGS, boss, hidden, send, stored
 
 from deskhand.audit.models import AuditLog
-from deskhand.kit.db.session import Database
 from deskhand.tenants.models import TenantConfig
 from deskhand.tenants.replay_bar import replay_bar
 
@@ -22,10 +19,9 @@ RULES = f"{SETTINGS}/rules/boundaries"
 
 
 @pytest.fixture
-async def api(clean_db: Database, database_urls: DatabaseUrls) -> AsyncIterator[Api]:
-    async with running_api(database_urls.app_url) as running:
-        await running.tenant("acme")
-        yield running
+async def api(api: Api) -> Api:
+    await api.tenant("acme")
+    return api
 
 
 async def test_an_untouched_form_changes_nothing(api: Api) -> None:
