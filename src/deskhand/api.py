@@ -65,13 +65,8 @@ from deskhand.intake.trial_endpoints import router as webhook_trials_router
 from deskhand.kit.clock import utc_now
 from deskhand.kit.crypto import SecretBox
 from deskhand.kit.db.proofs import Prover
-from deskhand.kit.db.session import (
-    Database,
-    create_pool,
-    verify_application_role,
-    verify_proofs,
-    verify_writable,
-)
+from deskhand.kit.db.readiness import verify_application_role, verify_proofs, verify_writable
+from deskhand.kit.db.session import Database, create_pool
 from deskhand.kit.edge import BodyLimit, EdgeLimits
 from deskhand.kit.http import HttpClientFactory
 from deskhand.kit.openapi import CONTACT, SERVERS, complete_document

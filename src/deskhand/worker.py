@@ -21,7 +21,8 @@ from deskhand.errors import ConfigurationError
 from deskhand.installation import Installation
 from deskhand.kit.crypto import SecretBox
 from deskhand.kit.db.connections import is_proxied
-from deskhand.kit.db.session import Database, create_pool, verify_application_role, verify_proofs
+from deskhand.kit.db.readiness import verify_application_role, verify_proofs
+from deskhand.kit.db.session import Database, create_pool
 from deskhand.kit.http import HttpClientFactory
 from deskhand.kit.telemetry import Telemetry
 from deskhand.kit.watchdog import watching_loop

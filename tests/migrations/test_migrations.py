@@ -18,8 +18,9 @@ from sqlalchemy import Connection
 from deskhand.audit import service as audit
 from deskhand.errors import ConfigurationError
 from deskhand.kit.db import admin
+from deskhand.kit.db.readiness import verify_application_role
 from deskhand.kit.db.roles import role_statements
-from deskhand.kit.db.session import Database, open_engine, verify_application_role
+from deskhand.kit.db.session import Database, open_engine
 from deskhand.models import Base
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -22,7 +22,7 @@ from tests.support.tenancy import set_tenant
 
 from deskhand.engine.queue import Transport
 from deskhand.kit.db.connections import is_proxied
-from deskhand.kit.db.session import verify_application_role
+from deskhand.kit.db.readiness import verify_application_role
 from deskhand.tenants.models import TenantConfig
 
 SERVER_CONNECTIONS = 2

@@ -226,7 +226,7 @@ async def _find_tenant_key(
     if len(credential) > MAX_CREDENTIAL or not credential.startswith(tuple(f"{kind}_" for kind in kinds)):
         refusals.note(REFUSED_KEY, reason="not a key")
         raise UnauthenticatedError(_INVALID)
-    async with db.anonymous_session() as session:
+    async with db.lookup_session() as session:
         key = await repository.find_api_key(session, key_digest(credential))
         if key is None or not _is_good(key, now):
             _note_refusal(refusals, credential, key)
@@ -244,7 +244,7 @@ async def _find_platform_key(db: Database, refusals: Refusals, credential: str) 
     if len(credential) > MAX_CREDENTIAL:
         refusals.note(REFUSED_KEY, reason="not a key")
         raise UnauthenticatedError(_INVALID)
-    async with db.anonymous_session() as session:
+    async with db.lookup_session() as session:
         key = await repository.find_platform_key(session, key_digest(credential))
     if key is None or key.revoked_at is not None:
         _note_refusal(refusals, credential, key)

@@ -19,7 +19,8 @@ from rich.markup import escape
 from deskhand.audit.source import USER_AGENT_LENGTH, Source, acting_from
 from deskhand.errors import ConfigurationError, DeskhandError, FieldProblem, InvalidInputError
 from deskhand.installation import Installation, migrate, open_installation
-from deskhand.kit.db.session import Database, verify_application_role, verify_proofs
+from deskhand.kit.db.readiness import verify_application_role, verify_proofs
+from deskhand.kit.db.session import Database
 from deskhand.kit.log import configure_logging
 from deskhand.kit.parent import CHILD_VARIABLES
 from deskhand.kit.pointer import fault_sentence, pointer

@@ -20,7 +20,8 @@ from deskhand.kit.crypto import SecretBox
 from deskhand.kit.db import admin
 from deskhand.kit.db.away import DATABASE_ERRORS, is_passing, sqlstate
 from deskhand.kit.db.homes import orphans
-from deskhand.kit.db.session import create_pool, verify_application_role
+from deskhand.kit.db.readiness import verify_application_role
+from deskhand.kit.db.session import create_pool
 from deskhand.kit.db.tenancy import login_faults, tenancy_faults, tenant_policies
 from deskhand.kit.http import HttpClientFactory
 from deskhand.kit.storable import read_json

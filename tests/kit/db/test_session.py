@@ -19,12 +19,8 @@ from tests.support.tenancy import set_tenant
 from deskhand.api import ApiConfig, create_app
 from deskhand.errors import ConfigurationError, UnavailableError
 from deskhand.kit.db.away import is_passing
-from deskhand.kit.db.session import (
-    hands_over,
-    open_engine,
-    verify_application_role,
-    verify_writable,
-)
+from deskhand.kit.db.readiness import verify_application_role, verify_writable
+from deskhand.kit.db.session import hands_over, open_engine
 from deskhand.simulators.base.server import run_in_process
 from deskhand.tenants.models import TenantConfig
 

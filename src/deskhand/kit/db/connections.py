@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
 import asyncpg
+from sqlalchemy import Engine, event
+from sqlalchemy.exc import DisconnectionError, InvalidatePoolError
 
 from deskhand.kit.db.proofs import LIFETIME, PROOF_SETTING
 
 _RENEW_SECONDS = LIFETIME / 3  # a proof that is remembered for half its life has this much left at least
+_UNASKED_SECONDS = 10.0
+"""A connection of the ORM that lay in the pool for longer is asked whether its server still answers."""
+_LEFT_AT = "deskhand.left_at"
 
 
 async def is_proxied(url: str) -> bool:
@@ -37,9 +42,27 @@ class PooledConnection(asyncpg.Connection):  # type: ignore[misc]  # asyncpg shi
     sessions with it: after a failover they are all on the old server.
 
     What a pool's process shows the database (``kit.db.proofs``) is a setting of the session, made anew before it ends.
+    What an ORM session's transaction is for (its tenant) goes in the message that begins it: a statement of its own
+    would be one more round trip for every request.
     """
 
-    __slots__ = ("_has_listened", "_proof_shown_at", "leave_server", "proof_of_process")
+    __slots__ = ("_has_listened", "_opening", "_proof_shown_at", "leave_server", "proof_of_process")
+
+    def begin_with(self, statements: str) -> None:
+        """Send statements (``local_settings``) with the next BEGIN; nothing takes back those of a BEGIN never sent."""
+        self._opening = statements
+
+    def takes_literals(self) -> bool:
+        """Whether quoted text means to the server what is written; it reports the setting unasked."""
+        return getattr(self.get_settings(), "standard_conforming_strings", "off") == "on"
+
+    async def execute(self, query: str, *args: Any, **kwargs: Any) -> Any:
+        """As asyncpg's."""
+        opening = getattr(self, "_opening", "")
+        if opening and not args and query.startswith("BEGIN"):
+            self._opening = ""
+            query = f"{query} {opening}"
+        return await super().execute(query, *args, **kwargs)
 
     async def show_proof(self) -> None:
         """Say whose pool this connection belongs to; called whenever it is borrowed."""
@@ -134,6 +157,46 @@ class ProxiedConnection(PooledConnection):
         """As asyncpg's, which asks the server about the type."""
         async with self._on_one_server():
             await super().set_type_codec(*args, **kwargs)
+
+
+def local_settings(settings: Mapping[str, str]) -> str:
+    """Statements that set these for a transaction, quoted for a connection that ``takes_literals``.
+
+    Raises:
+        ValueError: A value holds NUL, which no statement can.
+    """
+    if any("\0" in value for value in settings.values()):
+        raise ValueError("a setting holds NUL")
+    return " ".join("SET LOCAL {} = '{}';".format(name, value.replace("'", "''")) for name, value in settings.items())
+
+
+def watch_pool(engine: Engine) -> None:
+    """Give no borrower of an ORM engine a connection that is dead, nor one with what another was to begin with.
+
+    The driver hears at once when its server closes a connection, so only one that lay idle, whose end may have got
+    lost on the way, is asked: SQLAlchemy's own look before each use (``pool_pre_ping``) takes three round trips.
+    """
+
+    def lend(dbapi_connection: Any, record: Any, _fairy: object) -> None:
+        if dbapi_connection.driver_connection.is_closed():
+            raise DisconnectionError("the server has closed it")
+        left_at = record.info.get(_LEFT_AT)
+        if left_at is None or time.monotonic() - left_at < _UNASKED_SECONDS:
+            return
+        try:
+            engine.dialect.do_ping(dbapi_connection)
+        except (engine.dialect.loaded_dbapi.Error, OSError) as error:
+            # All that lie in the pool are as old as this one, and have met the same.
+            raise InvalidatePoolError("the server does not answer on it") from error
+
+    def take_back(dbapi_connection: Any, record: Any) -> None:
+        record.info[_LEFT_AT] = time.monotonic()
+        # Without a connection: it was given up while it was lent.
+        if dbapi_connection is not None:
+            dbapi_connection.driver_connection.begin_with("")
+
+    event.listen(engine, "checkout", lend)
+    event.listen(engine, "checkin", take_back)
 
 
 async def add_codecs(connection: asyncpg.Connection) -> None:

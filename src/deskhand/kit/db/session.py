@@ -13,23 +13,29 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import asyncpg
 import structlog
 from asyncpg.pool import PoolConnectionProxy
 from sqlalchemy import event, func, select, text
 from sqlalchemy.engine import ExceptionContext
-from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.orm import Session
 
-from deskhand.errors import ConfigurationError, UnavailableError
+from deskhand.errors import ConfigurationError
 from deskhand.kit.db.away import READ_ONLY, sqlstate
 from deskhand.kit.db.companies import COMPANIES_SETTING, SHARED_ONLY, Scope, scope_text
-from deskhand.kit.db.connections import PooledConnection, ProxiedConnection, add_codecs, is_proxied
+from deskhand.kit.db.connections import (
+    PooledConnection,
+    ProxiedConnection,
+    add_codecs,
+    is_proxied,
+    local_settings,
+    watch_pool,
+)
 from deskhand.kit.db.proofs import (
     COMPANIES_PROOF_SETTING,
-    HOW_TO_MAKE_A_TENANT_KEY,
     PROOF_SETTING,
     Process,
     Prover,
@@ -41,18 +47,7 @@ TENANT_SETTING = "app.current_tenant_id"
 _HANDED_OVER = "deskhand.handed_over"
 
 _ADDRESS = re.compile(r"(?:postgres|postgresql)://\S+")
-_SET_TENANT = text(
-    f"SELECT set_config('{TENANT_SETTING}', :tenant_id, true), set_config('{PROOF_SETTING}', :proof, true)"
-)
-_SET_COMPANIES = text(
-    f"{_SET_TENANT.text}, set_config('{COMPANIES_SETTING}', :scope, true),"
-    f" set_config('{COMPANIES_PROOF_SETTING}', :of, true)"
-)
-_REFUSES_WRITES = text("SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean")
-_SET_PLATFORM = text(f"SET LOCAL ROLE {PLATFORM_ROLE}")
-_KIND_OF_PROOF = text("SELECT session_proof()")
-_NO_TENANT = "-"  # no tenant is called so; any would do
-UNDEFINED_FUNCTION = "42883"
+_SET_PLATFORM = f"SET LOCAL ROLE {PLATFORM_ROLE};"
 SERVER_NAME = "deskhand with ring "  # of an API's or worker's sessions, before the id of the key it encrypts with
 # A prepared statement's generic plan is made for whichever tenant came first and then serves all of them: a page of a
 # tenant with 10,000 agents took 12 to 16 ms with it and 2 ms with a plan of its own (benchmarks/data_layer.py). The
@@ -92,7 +87,8 @@ def open_engine(url: str, *, connect: Mapping[str, Any] | None = None, **options
 
 def _connect_arguments(*, prepared_statements: bool, ring_id: str) -> dict[str, Any]:
     if prepared_statements:
-        return {"server_settings": {**_session_settings(ring_id), **PLAN_PER_TENANT}}
+        settings = {**_session_settings(ring_id), **PLAN_PER_TENANT}
+        return {"connection_class": PooledConnection, "server_settings": settings}
     # Behind a transaction-pooling proxy the next transaction may meet another server connection: nothing stays prepared
     # there (a statement without a name lasts until the next). It also refuses start-up parameters it does not know.
     return {
@@ -138,6 +134,7 @@ class Database:
         self._platform_engine = _engine(platform_url, PLATFORM_CONNECTIONS, arguments) if platform_url else None
         self._platform_sessions = async_sessionmaker(self._platform_engine, expire_on_commit=False)
         self._prover = prover
+        self._prepared_statements = prepared_statements
         self.on_handover: Callable[[], None] | None = None
 
     @classmethod
@@ -186,11 +183,11 @@ class Database:
             raise ValueError("tenant_session() needs a tenant id")
         proof = self._prover.of_tenant(tenant_id) if self._prover else ""
         async with self._transaction(self._sessions) as session:
-            told = {"tenant_id": tenant_id, "proof": proof}
+            told = {TENANT_SETTING: tenant_id, PROOF_SETTING: proof}
             if scope := scope_text(companies):
-                told |= {"scope": scope, "of": self._prover.of_companies(tenant_id, scope) if self._prover else ""}
-            # One statement for both: nearly every request of a person says whom it works for.
-            await session.execute(_SET_COMPANIES if scope else _SET_TENANT, told)
+                of_companies = self._prover.of_companies(tenant_id, scope) if self._prover else ""
+                told |= {COMPANIES_SETTING: scope, COMPANIES_PROOF_SETTING: of_companies}
+            await session.run_sync(_begin_for, told)
             yield session
 
     @property
@@ -213,13 +210,25 @@ class Database:
                 f" with {PLATFORM_LOGIN!r} (`deskhand db upgrade` makes it)."
             )
         async with self._transaction(self._platform_sessions) as session:
-            await session.execute(_SET_PLATFORM)
+            await session.run_sync(_begin_with, _SET_PLATFORM)
             yield session
 
     @asynccontextmanager
     async def anonymous_session(self) -> AsyncIterator[AsyncSession]:
         """One transaction with no tenant: every tenant table is empty in it. For SECURITY DEFINER functions."""
         async with self._sessions.begin() as session:
+            yield session
+
+    @asynccontextmanager
+    async def lookup_session(self) -> AsyncIterator[AsyncSession]:
+        """As ``anonymous_session``, but each statement is a transaction by itself, which spares two round trips.
+
+        For what every request asks first: whose its key is.
+        """
+        async with self._sessions.begin() as session:
+            # A proxy may send what is outside a transaction to two servers, one half of it each.
+            if self._prepared_statements:
+                await session.connection(execution_options={"isolation_level": "AUTOCOMMIT"})
             yield session
 
     async def dispose(self) -> None:
@@ -230,10 +239,29 @@ class Database:
 
 
 def _engine(url: str, pool_size: int, arguments: Mapping[str, Any]) -> AsyncEngine:
-    # pool_pre_ping: a connection that died while it lay in the pool costs a round trip and not a request.
-    engine = open_engine(url, connect=arguments, pool_size=pool_size, max_overflow=pool_size, pool_pre_ping=True)
+    engine = open_engine(url, connect=arguments, pool_size=pool_size, max_overflow=pool_size)
+    watch_pool(engine.sync_engine)
     event.listen(engine.sync_engine, "handle_error", _drop_sessions_of_a_read_only_server)
     return engine
+
+
+def _begin_for(session: Session, settings: Mapping[str, str]) -> None:
+    """Set these for the session's transaction, with the message that begins it where that can be done."""
+    driver = _driver_of(session)
+    if driver.takes_literals():
+        driver.begin_with(local_settings(settings))
+        return
+    parts = ", ".join(f"set_config('{name}', :v{n}, true)" for n, name in enumerate(settings))
+    session.execute(text(f"SELECT {parts}"), {f"v{n}": value for n, value in enumerate(settings.values())})
+
+
+def _begin_with(session: Session, statements: str) -> None:
+    _driver_of(session).begin_with(statements)
+
+
+def _driver_of(session: Session) -> PooledConnection:
+    # Every engine of ours opens its connections as this class (``_connect_arguments``).
+    return cast(PooledConnection, session.connection().connection.driver_connection)
 
 
 def _drop_sessions_of_a_read_only_server(context: ExceptionContext) -> None:
@@ -241,23 +269,6 @@ def _drop_sessions_of_a_read_only_server(context: ExceptionContext) -> None:
     if sqlstate(context.original_exception) == READ_ONLY:
         context.is_disconnect = True
         context.invalidate_pool_on_disconnect = True
-
-
-async def verify_writable(db: Database) -> None:
-    """Ask whether the server takes changes.
-
-    Raises:
-        UnavailableError: It is a standby, or was turned read-only.
-    """
-    async with db.engine.connect() as connection:
-        refuses = await connection.scalar(_REFUSES_WRITES)
-        if refuses:
-            # So that the next look meets the new primary, if the address leads to one by then.
-            await connection.invalidate()
-    if refuses:
-        raise UnavailableError(
-            "The database is read-only (a standby, or in a failover); changes are taken again as soon as it is not."
-        )
 
 
 # A statement that takes longer does not come back: its server, or the way to it, is gone without a word.
@@ -327,67 +338,3 @@ async def database_now(session: AsyncSession) -> datetime:
     """The time by the database's clock, the only one that runs and schedules go by."""
     now: datetime = (await session.execute(select(func.clock_timestamp()))).scalar_one()
     return now
-
-
-_ROLE_FACTS = text(
-    """
-    SELECT session_user::text AS login, r.rolsuper, r.rolbypassrls,
-           (SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-             WHERE n.nspname = 'public' AND c.relkind IN ('r', 'p')
-               AND pg_has_role(session_user, c.relowner, 'USAGE')) AS owned,
-           pg_has_role(session_user, d.datdba, 'USAGE') AS owns_database,
-           EXISTS (SELECT 1 FROM pg_roles p WHERE p.rolname = :platform
-                    AND pg_has_role(session_user, p.oid, 'MEMBER')) AS reaches_platform
-      FROM pg_roles r, pg_database d
-     WHERE r.rolname = session_user AND d.datname = current_database()
-    """
-)
-
-
-async def verify_application_role(db: Database) -> None:
-    """Refuse a login on which tenancy would not hold.
-
-    Raises:
-        ConfigurationError: The login is a superuser, bypasses row-level security, owns tables or the
-            database, or may become the platform role.
-    """
-    async with db.anonymous_session() as session:
-        facts = (await session.execute(_ROLE_FACTS, {"platform": PLATFORM_ROLE})).mappings().one()
-    faults = {
-        "is a superuser": facts["rolsuper"],
-        "bypasses row-level security": facts["rolbypassrls"],
-        "owns tables": facts["owned"] > 0,
-        "owns the database": facts["owns_database"],
-        f"may become {PLATFORM_ROLE}": facts["reaches_platform"],
-    }
-    reasons = [fault for fault, present in faults.items() if present]
-    if reasons:
-        raise ConfigurationError(
-            f"The database login {facts['login']!r} {' and '.join(reasons)}, so tenants would not be kept apart. "
-            "Point DESKHAND_DATABASE_URL at the login 'deskhand_app' (`deskhand db upgrade` makes it, and takes from it"
-            " what it may no more)."
-        )
-
-
-async def verify_proofs(db: Database) -> None:
-    """Refuse to work with a database that would show this process nothing.
-
-    Raises:
-        ConfigurationError: The proofs of this process do not hold; says which setting to look at.
-    """
-    try:
-        async with db.tenant_session(_NO_TENANT) as session:
-            kind = await session.scalar(_KIND_OF_PROOF)
-    except ProgrammingError as error:
-        if sqlstate(error) != UNDEFINED_FUNCTION:
-            raise
-        raise ConfigurationError("The schema is older than this version: run `deskhand db upgrade`.") from error
-    # An installation from before the proofs goes on as it was; doctor says what to do about it.
-    if kind == "unsealed":
-        log.warning("tenants_unproven", reason="the login alone reaches every tenant; see `deskhand doctor`")
-    elif kind is None:
-        raise ConfigurationError(
-            "The database asks for a proof of the tenant, and this process has none that holds. Set DESKHAND_TENANT_KEY"
-            " to the key that `deskhand db upgrade` was given (or run it again with this one), and compare the clocks"
-            f" of this machine and of the database. {HOW_TO_MAKE_A_TENANT_KEY}"
-        )
