@@ -122,7 +122,9 @@ async def test_a_platform_administrator_by_group_is_one_while_in_the_group(api: 
     assert await status(client, "/api/v1/tenants") == 403
     assert await status(old, "/api/v1/tenants") == 401
     async with api.db.platform_session() as session:
-        entries = (await session.scalars(select(AuditLog).where(AuditLog.tenant_id == audit.PLATFORM))).all()
+        entries = (
+            await session.scalars(select(AuditLog).where(AuditLog.tenant_id == audit.PLATFORM).order_by(AuditLog.id))
+        ).all()
     assert [one.details["role"] for one in entries if one.operation == "person.role"] == ["platform_admin", None]
     assert "console.sign_in" in {one.operation for one in entries}
 
