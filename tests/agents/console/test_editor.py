@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pytest
 import yaml
@@ -14,6 +15,7 @@ from deskhand.agents.console.editor import EditForm, faults_by_field
 from deskhand.agents.models import Agent
 from deskhand.agents.templates.catalogue import templates
 from deskhand.errors import ConflictError, FieldProblem, InvalidInputError, NotFoundError
+from deskhand.llm.fallbacks import TRIGGERS
 
 EDIT = {
     "name": "Triage", "description": "Sorts.", "system_prompt": "Be short.\r\nBe exact.", "provider": "litellm",
@@ -56,6 +58,91 @@ def test_faults_stand_beside_the_field_they_are_about() -> None:
     assert (found["temperature"], found["model"]) == ("temperature must be a number", "has no key")
     assert not any(faults_by_field(NotFoundError("No.")).values())
     assert not any(faults_by_field(None).values())
+
+
+CHAIN = {"fallbacks": [{"model": "gpt-4o-mini"}, {"model": "my own", "connection": "backup"}]}
+LINES = "gpt-4o-mini\nmy own via backup"
+
+
+@pytest.mark.parametrize(
+    ("stored", "typed"),
+    [
+        ({}, ("tenant", "", list(TRIGGERS))),
+        ({"fallbacks": None}, ("tenant", "", list(TRIGGERS))),
+        ({"fallbacks": []}, ("none", "", list(TRIGGERS))),
+        (CHAIN, ("own", LINES, list(TRIGGERS))),
+        ({**CHAIN, "fallback_on": ["timeout"]}, ("own", LINES, ["timeout"])),
+    ],
+)
+def test_a_chain_is_shown_as_lines_and_saved_as_it_was(
+    stored: dict[str, object], typed: tuple[str, str, list[str]]
+) -> None:
+    agent = Agent(name="A", system_prompt="Be short.", llm_config={"model": "gpt-4", "provider": "litellm", **stored})
+    shown = EditForm.of(agent)
+    assert (shown.chain, shown.fallbacks, shown.fallback_on) == typed
+    kept = {name: value for name, value in stored.items() if value is not None}
+    assert shown.changes(agent)["llm_config"] == {"model": "gpt-4", "provider": "litellm", **kept}
+
+
+@pytest.mark.parametrize(
+    ("sent", "stored"),
+    [
+        ({"chain": "tenant", "fallbacks": LINES, "fallback_on": ["timeout"]}, {}),
+        ({"chain": "none", "fallbacks": LINES, "fallback_on": ["timeout"]}, {"fallbacks": []}),
+        ({"chain": "own", "fallbacks": f"\r\n {LINES} \n\n", "fallback_on": []}, CHAIN),
+        ({"chain": "own", "fallbacks": "", "fallback_on": list(TRIGGERS)}, {"fallbacks": []}),
+        ({"chain": "own", "fallbacks": "a via b via c", "fallback_on": ["budget"]},
+         {"fallbacks": [{"model": "a via b", "connection": "c"}], "fallback_on": ["budget"]}),
+        ({}, {"fallbacks": [{"model": "old"}], "fallback_on": ["timeout"]}),
+    ],
+)  # fmt: skip
+def test_a_typed_chain_takes_the_place_of_the_one_there_was(sent: dict[str, object], stored: object) -> None:
+    before = {"model": "gpt-4", "fallbacks": [{"model": "old"}], "fallback_on": ["timeout"], "seed": 7}
+    agent = Agent(name="A", system_prompt="Be short.", llm_config=before)
+    config = EditForm.model_validate({"model": "gpt-4", "provider": "litellm", **sent}).changes(agent)["llm_config"]
+    assert {name: config.get(name) for name in ("fallbacks", "fallback_on") if name in config} == stored
+    assert (config["model"], config["seed"]) == ("gpt-4", 7)
+
+
+def test_what_is_wrong_with_a_model_of_the_chain_is_said_by_its_line_and_not_of_the_agents_own() -> None:
+    faults = [
+        FieldProblem("/llm_config/fallbacks/0/model", "nobody knows it"),
+        FieldProblem("/llm_config/fallbacks/2/connection", "is not there"),
+        FieldProblem("/llm_config/fallback_on/0", "must be one of six words"),
+    ]
+    found = faults_by_field(InvalidInputError("No.", errors=faults))
+    assert found["fallbacks"] == "Model 1: nobody knows it Model 3: is not there"
+    assert found["fallback_on"] == "must be one of six words"
+    assert (found["model"], found["connection"]) == ("", "")
+    whole = [FieldProblem("/llm_config/fallbacks", "at most 5")]
+    assert faults_by_field(InvalidInputError("No.", errors=whole))["fallbacks"] == "at most 5"
+
+
+async def test_an_agent_gets_its_chain_in_the_editor_which_shows_the_tenants(api: Api) -> None:
+    admin = await api.tenant(enhancement_preferences={"models": {"fallbacks": [{"model": "gpt-4o"}]}})
+    client = await person(api, "editor")
+    made = await api.agent(admin, llm_config={"model": "gpt-4"})
+    address = f"/agents/{made['id']}/edit"
+    page = (await client.get(address)).text
+    assert "Those of the tenant: gpt-4o" in words_of(page)
+    typed: dict[str, Any] = {
+        "chain": "own",
+        "fallbacks": "gpt-4o-minni\ngpt-4o via nowhere",
+        "fallback_on": ["timeout", "budget"],
+    }
+    refused = await form(client, address, address, revision="1", **EDIT, **typed)
+    assert refused.status_code == 422
+    said = words_of(refused.text)
+    assert "Model 1:" in said
+    assert "gpt-4o-mini" in said
+    assert "Model 2: There is no model connection" in said
+    assert "gpt-4o via nowhere" in refused.text, "what was typed stays"
+    typed["fallbacks"] = "gpt-4o-mini\ngpt-4"
+    saved = await form(client, address, address, revision="1", **EDIT, **typed)
+    assert saved.status_code == 303, saved.text
+    config = (await admin.get(f"/api/v1/agents/{made['id']}")).json()["llm_config"]
+    assert [one["model"] for one in config["fallbacks"]] == ["gpt-4o-mini", "gpt-4"]
+    assert config["fallback_on"] == ["timeout", "budget"]
 
 
 async def test_an_agent_begins_from_each_template_as_a_draft_and_shows_its_secret_once(api: Api) -> None:

@@ -13,6 +13,14 @@ from pydantic import BaseModel, Field, ValidationError
 from deskhand.access.forms import SafeForm
 from deskhand.agents.bodies import AgentPatch, AgentPost
 from deskhand.agents.console import words
+from deskhand.agents.console.chain import (
+    CHAIN_WORDS,
+    TRIGGER_WORDS,
+    chain_faults,
+    chain_settings,
+    link_words,
+    typed_chain,
+)
 from deskhand.agents.console.picker import ORDERS, PickerForm, model_facts
 from deskhand.agents.console.picker import router as picker_pages
 from deskhand.agents.console.sample import VARIABLE_WORDS, Preview, preview
@@ -66,18 +74,24 @@ class EditForm(BaseModel):
     top_p: StorableText = Field("", max_length=40)
     frequency_penalty: StorableText = Field("", max_length=40)
     presence_penalty: StorableText = Field("", max_length=40)
+    chain: StorableText = Field("", max_length=40)
+    fallbacks: StorableText = Field("", max_length=20_000)
+    fallback_on: list[Annotated[StorableText, Field(max_length=40)]] = Field(default_factory=list, max_length=20)
 
     @classmethod
     def of(cls, agent: Agent) -> EditForm:
         """The form as it stands before anybody typed."""
         config = agent.llm_config or {}
-        settings = {name: str(config.get(name, "")) for name in _SETTINGS}
+        settings = {name: str(config.get(name, "")) for name in _SETTINGS} | typed_chain(config)
         settings["connection"] = str(config.get("connection") or "")
         return cls(name=agent.name, description=agent.description or "", system_prompt=agent.system_prompt, **settings)
 
     def changes(self, agent: Agent) -> dict[str, Any]:
         """The body of ``PATCH`` that it amounts to: settings that the form does not show stay."""
-        config = {**(agent.llm_config or {}), "provider": self.provider.strip(), "model": self.model.strip()}
+        config = chain_settings(
+            agent.llm_config or {}, chain=self.chain, fallbacks=self.fallbacks, fallback_on=self.fallback_on
+        )
+        config |= {"provider": self.provider.strip(), "model": self.model.strip()}
         # Where a tenant has no connections the form has no place for one, and what an agent names stays.
         if self.connection:
             config.pop("connection", None)
@@ -197,6 +211,8 @@ async def _editor(
     async with at.session() as session:
         agent = await at.agents(session).get_agent(agent_id)
         connections = [(row.slug, row.name) for row in await visible(session, at.tenant_id)]
+        tenants = TenantService(session, secrets=at.app.secrets, plugins=at.app.plugins)
+        rules = ((await tenants.get_tenant(at.tenant_id)).enhancement_preferences or {}).get("models") or {}
     shown = (form or EditForm.of(agent)).model_copy(update=dict(chosen or {}))
     listed = await at.listed_models()
     names = catalogue.known_names(listed=sorted(listed))[:OFFERED_MODELS]
@@ -213,6 +229,9 @@ async def _editor(
         faults=faults_by_field(error),
         models=[(name, words.price_words(name), words.window_words(name, embedded=False)) for name in names],
         providers=PROVIDERS,
+        chain_words=CHAIN_WORDS,
+        trigger_words=TRIGGER_WORDS,
+        tenant_chain=link_words(rules.get("fallbacks") or ()),
         connections=[(INSTALLATION, "the installation's settings"), *connections] if connections else [],
         variables=VARIABLE_WORDS,
         longest=PROMPT_LENGTH[1],
@@ -231,8 +250,9 @@ def _previewed(at: Looking, agent: Agent, form: EditForm) -> Preview:
 def faults_by_field(error: DeskhandError | None) -> dict[str, str]:
     """What is wrong with each field of the editor, to stand beside it."""
     faults = error.errors if isinstance(error, ConflictError | InvalidInputError) else ()
-    named = {_field_of(fault): fault.detail for fault in faults}
-    return {name: named.get(name, "") for name in (*_FIELDS, *_SETTINGS, "connection")}
+    # Of a chain's models each has its own model and connection, which are not the agent's.
+    named = {_field_of(fault): fault.detail for fault in faults if "/fallback" not in fault.pointer}
+    return {name: named.get(name, "") for name in (*_FIELDS, *_SETTINGS, "connection")} | chain_faults(faults)
 
 
 def _field_of(fault: FieldProblem) -> str:
