@@ -37,7 +37,7 @@ async def test_paraphrased_tickets_find_their_kind_of_problem(known: Database, e
     first, third, asked = await first_and_third(known, embedder, "held-out")
     assert asked == 18
     assert first >= 16  # measured: 17
-    assert third >= 17  # measured: 18
+    assert third >= 17  # measured: 17
 
 
 async def test_words_alone_still_find_most(known: Database) -> None:
@@ -55,7 +55,7 @@ async def test_articles_are_found_for_what_they_answer(known: Database, embedder
             shown += bool(hits)
             right += bool(hits) and hits[0].article_id == article_of(one.topic, one.text)
     assert len(asked) == 17
-    assert right >= 13
+    assert right >= 13  # measured: 14
     assert shown - right <= 1, "an article that does not fit must not come first"
 
 
@@ -200,7 +200,7 @@ async def test_german_finds_english_tickets(known: Database, embedder: Rememberi
 
 
 def test_floors_are_where_they_were_measured() -> None:
-    assert HISTORY.floor == 0.2
+    assert HISTORY.floor == 0.15
     assert ARTICLES.floor == 0.25
 
 

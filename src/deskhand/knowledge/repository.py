@@ -16,6 +16,7 @@ from deskhand.knowledge import ranking
 from deskhand.knowledge.identity import Settled, settle
 from deskhand.knowledge.models import KnowledgeArticle, SystemInventory, TicketHistory
 from deskhand.knowledge.schemas import TicketNames
+from deskhand.knowledge.stemming import tsquery
 from deskhand.tenants.companies import note_companies
 from deskhand.tenants.models import TenantConfig
 
@@ -39,15 +40,6 @@ TIES = {"ticket_history": ("tool_type", "ticket_id"), "knowledge_articles": ("ar
 """What orders equal scores: the customer's own ids, so that the same history gives the same answer wherever it was
 imported. Compared byte by byte, which is quick and the same on every server."""
 
-_STEMS = text(
-    "SELECT tsvector_to_array(to_tsvector('english', CAST(:subject AS text))) AS subject,"
-    " tsvector_to_array(to_tsvector('english', CAST(:body AS text))) AS body,"
-    " tsvector_to_array(to_tsvector('english', CAST(:filler AS text))) AS filler,"
-    " (SELECT json_agg(json_build_array(number, tsvector_to_array(to_tsvector('english', word))))"
-    "    FROM unnest(CAST(:words AS text[]), CAST(:numbers AS int[])) AS v(word, number)) AS vocabulary"
-)
-
-
 _BY_THEN = {
     "ticket_history": "r.resolved_date < :solved_before AND coalesce(r.opened_at, r.resolved_date) < :solved_before",
     # An article is kept as it is now alone, so one that was saved since is not what people had.
@@ -55,43 +47,10 @@ _BY_THEN = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Stems:
-    """A query in the words of PostgreSQL's English stemmer, with the vocabulary in the same form."""
-
-    subject: frozenset[str]
-    body: frozenset[str]
-    filler: frozenset[str]
-    groups: dict[int, set[str]]
-
-
-async def stem(
-    session: AsyncSession, subject: str, body: str, *, filler: str, synonyms: Sequence[Sequence[str]]
-) -> Stems:
-    """Stem query and vocabulary by the same rules as the stored texts."""
-    # One round trip for the query and the whole vocabulary: the stemmer is PostgreSQL's, and Python has none that
-    # agrees.
-    pairs = [(word, number) for number, group in enumerate(synonyms) for word in group]
-    row = (
-        await session.execute(
-            _STEMS,
-            {
-                "subject": subject,
-                "body": body,
-                "filler": filler,
-                "words": [word for word, _ in pairs],
-                "numbers": [number for _, number in pairs],
-            },
-        )
-    ).one()
-    groups: dict[int, set[str]] = {}
-    for number, stems in row.vocabulary:
-        groups.setdefault(number, set()).update(stems)
-    return Stems(frozenset(row.subject), frozenset(row.body), frozenset(row.filler), groups)
-
-
-async def frequencies(session: AsyncSession, table: str, stems: Sequence[str]) -> tuple[int, dict[str, int]]:
-    """How many of the tenant's rows there are, and how many have each stem."""
+async def frequencies(
+    session: AsyncSession, table: str, stems: Sequence[str], roots: Mapping[str, str]
+) -> tuple[int, dict[str, int]]:
+    """How many of the tenant's rows there are, and how many have each stem or what begins with its root."""
     assert table in SEARCHABLE
     # Counted among the tenant's own rows, because row-level security holds in here: what says much differs by tenant.
     counted = text(
@@ -100,7 +59,8 @@ async def frequencies(session: AsyncSession, table: str, stems: Sequence[str]) -
         "   FROM unnest(CAST(CAST(:queries AS text[]) AS tsquery[])) WITH ORDINALITY AS w(query, place)"
         "  ORDER BY w.place) AS counts"
     )
-    row = (await session.execute(counted, {"queries": [_tsquery([one]) for one in stems]})).one()
+    queries = [tsquery([one], root=roots.get(one, "")) for one in stems]
+    row = (await session.execute(counted, {"queries": queries})).one()
     return row.documents, dict(zip(stems, row.counts, strict=True))
 
 
@@ -204,9 +164,9 @@ def search_parameters(query: Query, *, limit: int) -> dict[str, Any]:
     """Parameters of ``search_statement``."""
     parameters: dict[str, Any] = {
         # Subject and description say what a ticket is about; a word of its resolution alone says less.
-        "near": [_tsquery([term.stem], "ab") for term in query.terms],
-        "synonyms": [_tsquery(term.synonyms, "ab") for term in query.terms],
-        "far": [_tsquery([term.stem, *term.synonyms]) for term in query.terms],
+        "near": [tsquery([term.stem], root=term.root, weights="ab") for term in query.terms],
+        "synonyms": [tsquery(term.synonyms, weights="ab") for term in query.terms],
+        "far": [tsquery([term.stem, *term.synonyms], root=term.root) for term in query.terms],
         "far_share": ranking.FAR_SHARE,
         "weights": [term.weight for term in query.terms],
         # No stored vector has an empty model's name, so without one every row is measured by its words.
@@ -230,12 +190,6 @@ def search_parameters(query: Query, *, limit: int) -> dict[str, Any]:
 def excluding(query: Query, ticket: TicketNames) -> Query:
     """The same search without one ticket."""
     return replace(query, exclude=ticket)
-
-
-def _tsquery(stems: Sequence[str], weights: str = "") -> str:
-    """Any of the stems, each quoted, so that no character of a ticket is an operator."""
-    suffix = f":{weights}" if weights else ""
-    return " | ".join("'" + one.replace("\\", "\\\\").replace("'", "''") + "'" + suffix for one in stems)
 
 
 # -- systems -------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from deskhand.kit.storable import storable_text
-from deskhand.knowledge import repository
+from deskhand.knowledge import repository, stemming
 from deskhand.knowledge.boundaries import boundaries_of, is_out, without_kept_out
 from deskhand.knowledge.embedding import Embedder, embed_texts, load_embedder
 from deskhand.knowledge.ranking import (
@@ -225,14 +225,16 @@ async def prepare_query(
     """Stem and weigh the words of a query against the tenant's own texts."""
     # A subject says in ten words what a body says in two hundred, so its words weigh more.
     subject, _, body = query.strip().partition("\n")
-    stems = await repository.stem(
+    stems = await stemming.stem(
         session, subject[:_SUBJECT_LIMIT], f"{subject[_SUBJECT_LIMIT:]} {body}"[:_BODY_LIMIT],
         filler=FILLER, synonyms=SYNONYMS,
     )  # fmt: skip
     synonyms = _synonyms_by_stem(stems.groups)
     words = _most_telling(stems.subject - stems.filler, stems.body - stems.filler - stems.subject, synonyms)
-    documents, frequency = await repository.frequencies(session, table, words)
-    terms = weigh_terms(words, in_subject=stems.subject, frequency=frequency, documents=documents, synonyms=synonyms)
+    documents, frequency = await repository.frequencies(session, table, words, stems.roots)
+    terms = weigh_terms(
+        words, in_subject=stems.subject, frequency=frequency, documents=documents, synonyms=synonyms, roots=stems.roots
+    )
     coefficients = {
         "intercept": calibration.intercept,
         "cosine": calibration.cosine,
