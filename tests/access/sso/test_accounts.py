@@ -123,7 +123,9 @@ async def test_a_platform_administrator_by_group_is_one_while_in_the_group(api: 
     assert await status(old, "/api/v1/tenants") == 401
     async with api.db.platform_session() as session:
         entries = (
-            await session.scalars(select(AuditLog).where(AuditLog.tenant_id == audit.PLATFORM).order_by(AuditLog.id))
+            await session.scalars(
+                select(AuditLog).where(AuditLog.tenant_id == audit.PLATFORM).order_by(AuditLog.sequence)
+            )
         ).all()
     assert [one.details["role"] for one in entries if one.operation == "person.role"] == ["platform_admin", None]
     assert "console.sign_in" in {one.operation for one in entries}
