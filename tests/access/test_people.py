@@ -213,7 +213,9 @@ async def test_a_removed_person_is_out_and_each_change_is_on_record(api: Api) ->
     assert (await acme.delete(person)).status_code == 204
     assert (await client.get("/api/v1/agents")).status_code == 401
     async with api.db.tenant_session("acme") as session:
-        entries = (await session.execute(select(AuditLog.operation, AuditLog.details))).all()
+        entries = (
+            await session.execute(select(AuditLog.operation, AuditLog.details).order_by(AuditLog.sequence))
+        ).all()
     recorded = {operation: details for operation, details in entries if operation.startswith("person.")}
     assert set(recorded) == {"person.invite", "person.role", "person.remove"}
     assert recorded["person.role"] == {"email": ANN, "before": {"role": "operator"}, "after": {"role": "viewer"}}

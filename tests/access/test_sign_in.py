@@ -75,7 +75,9 @@ async def test_who_has_an_account_is_told_by_neither_words_nor_work(
     assert len({repr(extract_parameters(stored)) for stored in checked}) == 1, "each costs what a real one costs"
     assert len(checked) == 4
     async with api.db.tenant_session("acme") as session:
-        denied = (await session.scalars(select(AuditLog.actor).where(AuditLog.status == "denied"))).all()
+        denied = (
+            await session.scalars(select(AuditLog.actor).where(AuditLog.status == "denied").order_by(AuditLog.sequence))
+        ).all()
     assert sorted(denied) == [f"user:{ANN}", "user:gone@example.com"]
 
 

@@ -64,7 +64,11 @@ async def test_what_is_too_old_goes_from_every_chain_and_each_stays_whole(
     found = await reports(clean_db)
     assert all(report.ok for report in found.values()), found
     async with clean_db.platform_session() as session:
-        kept = (await session.execute(select(AuditLog.tenant_id, AuditLog.operation, AuditLog.details))).all()
+        kept = (
+            await session.execute(
+                select(AuditLog.tenant_id, AuditLog.operation, AuditLog.details).order_by(AuditLog.sequence)
+            )
+        ).all()
         ages = sorted((tenant, details["n"]) for tenant, operation, details in kept if operation == "o")
     assert ages == [("", 2), ("acme", 1), ("acme", 99), ("globex", 1), ("globex", 99)]
     said = [int(details["entries"]) for tenant, operation, details in kept if operation == "audit.prune"]

@@ -40,7 +40,8 @@ async def shown(money: Money) -> list[BudgetView]:
 
 async def entries(money: Money, operation: str) -> Sequence[AuditLog]:
     async with money.db.tenant_session("acme") as session:
-        return (await session.scalars(select(AuditLog).where(AuditLog.operation == operation))).all()
+        logged = select(AuditLog).where(AuditLog.operation == operation).order_by(AuditLog.sequence)
+        return (await session.scalars(logged)).all()
 
 
 # -- what a budget may be ---------------------------------------------------------------------

@@ -31,7 +31,8 @@ async def test_a_key_goes_in_and_never_comes_out(api: Api) -> None:
     assert all(answer.status_code == 200 and KEY not in answer.text for answer in answers)
     async with api.db.tenant_session("acme") as session:
         row = (await session.scalars(select(ModelConnection))).one()
-        log = (await session.scalars(select(AuditLog).where(AuditLog.resource_type == "model_connection"))).all()
+        logged = select(AuditLog).where(AuditLog.resource_type == "model_connection").order_by(AuditLog.sequence)
+        log = (await session.scalars(logged)).all()
     assert row.api_key_encrypted is not None
     assert KEY not in row.api_key_encrypted
     assert api.state.secrets.decrypt(row.api_key_encrypted) == KEY

@@ -66,7 +66,8 @@ async def test_the_first_rule_that_fits_decides_and_is_read_anew_each_time(api: 
     assert await roles(api) == {}
     assert await status(old) == 401, "what was open ends, too"
     async with api.db.tenant_session("acme") as session:
-        changes = (await session.scalars(select(AuditLog).where(AuditLog.operation == "person.role"))).all()
+        logged = select(AuditLog).where(AuditLog.operation == "person.role").order_by(AuditLog.sequence)
+        changes = (await session.scalars(logged)).all()
     told = sorted((one.details["before"] or "", one.details["role"] or "") for one in changes)
     assert told == [("", "operator"), ("operator", "tenant_admin"), ("tenant_admin", "")]
 

@@ -38,7 +38,8 @@ async def test_a_secret_goes_in_and_never_comes_out(api: Api) -> None:
     assert changed.json()["redirect_uri"] == f"http://deskhand.example.com/login/sso/{made.json()['id']}/callback"
     async with api.db.platform_session() as session:
         (stored,) = (await session.scalars(select(IdentityProvider))).all()
-        entries = (await session.scalars(select(AuditLog).where(AuditLog.resource_type == "identity_provider"))).all()
+        logged = select(AuditLog).where(AuditLog.resource_type == "identity_provider").order_by(AuditLog.sequence)
+        entries = (await session.scalars(logged)).all()
     assert api.state.secrets.decrypt(stored.client_secret_encrypted) == "another secret"
     assert [entry.operation for entry in entries] == ["identity_provider.create", "identity_provider.update"]
     shown = made.text + changed.text + listed.text + str([entry.details for entry in entries])
