@@ -9,7 +9,7 @@ begin again inside it, or is bounded.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 REDACTED = "[redacted]"
@@ -45,34 +45,30 @@ _PREFIXED = "|".join(
     )
 )
 _VALUE_NAMES = (
-    r"passwords?|passwd|passphrase|(?:[A-Za-z0-9]{1,20}[_-]){0,3}(?:secret|token|api_?key|access_?key)"
+    r"passwor[dt]s?|kennwort|passwd|passphrase|(?:[A-Za-z0-9]{1,20}[_-]){0,3}(?:secret|token|api_?key|access_?key)"
     r"|x-api-key|api-?key|authtoken|technician_?key|private_?key"
 )
 # Keys of our own making; the four characters after the prefix name the key in the audit log.
-_OUR_KEY = re.compile(r"\b(dh[a-z]_[A-Za-z0-9_-]{4})[A-Za-z0-9_-]{12,}")
-_PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
-    (
-        re.compile(r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----[A-Za-z0-9+/=\s]{0,8000}(?:-----END [A-Z ]{0,30}-----)?"),
-        "{}",
+_OUR_KEY = re.compile(r"\bdh[a-z]_[A-Za-z0-9_-]{4}(?P<secret>[A-Za-z0-9_-]{12,})")
+_PATTERNS: tuple[re.Pattern[str], ...] = (
+    re.compile(
+        r"(?P<secret>-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----[A-Za-z0-9+/=\s]{0,8000}(?:-----END [A-Z ]{0,30}-----)?)"
     ),
-    (_OUR_KEY, r"\1{}"),
-    (re.compile(r"\bwhsec_[A-Za-z0-9+/=_-]{8,}"), "whsec_{}"),
-    (re.compile(rf"(?<![A-Za-z0-9])(?:{_PREFIXED})"), "{}"),
-    (re.compile(r"(?<![A-Za-z0-9_-])eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*"), "{}"),
-    (re.compile(r"\b(Bearer|Basic|Zoho-oauthtoken)\s{1,20}[A-Za-z0-9._~+/=-]{8,}", re.IGNORECASE), r"\1 {}"),
+    _OUR_KEY,
+    re.compile(r"\bwhsec_(?P<secret>[A-Za-z0-9+/=_-]{8,})"),
+    re.compile(rf"(?<![A-Za-z0-9])(?P<secret>{_PREFIXED})"),
+    re.compile(r"(?<![A-Za-z0-9_-])(?P<secret>eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*)"),
+    re.compile(r"\b(?:Bearer|Basic|Zoho-oauthtoken)\s{1,20}(?P<secret>[A-Za-z0-9._~+/=-]{8,})", re.IGNORECASE),
     # Addresses of chats' webhooks: whoever has one can post.
-    (re.compile(r"(?i)(://hooks\.slack(?:-gov)?\.com/(?:services|workflows|triggers)/)[A-Za-z0-9/_-]{6,}"), r"\1{}"),
-    (re.compile(r"([?&]sig=)[A-Za-z0-9%_.~-]{8,}"), r"\1{}"),
+    re.compile(r"(?i)://hooks\.slack(?:-gov)?\.com/(?:services|workflows|triggers)/(?P<secret>[A-Za-z0-9/_-]{6,})"),
+    re.compile(r"[?&]sig=(?P<secret>[A-Za-z0-9%_.~-]{8,})"),
     # The password in an address.
-    (re.compile(r"(://[^/\s:@]{0,200}):[^/\s@]{1,500}@"), r"\1:{}@"),
+    re.compile(r"://[^/\s:@]{0,200}:(?P<secret>[^/\s@]{1,500})@"),
     # `name=value` and `"name": "value"`; in prose (`password: open the portal`) only what is long and has a digit.
-    (re.compile(rf"(?i)(?<![A-Za-z0-9_-])({_VALUE_NAMES})=(?!\s)[^\s&\"'<>;,]{{4,}}"), r"\1={}"),
-    (re.compile(rf"(?i)(?<![A-Za-z0-9_-])({_VALUE_NAMES})(\"\s{{0,5}}:\s{{0,5}}\")[^\"\s]{{4,}}"), r"\1\2{}"),
-    (
-        re.compile(
-            rf"(?i)(?<![A-Za-z0-9_-])({_VALUE_NAMES})(:\s{{0,5}})(?=[^\s\"']{{0,60}}\d)(?!\S{{0,60}}\[)[^\s\"',;]{{8,}}"
-        ),
-        r"\1\2{}",
+    re.compile(rf"(?i)(?<![A-Za-z0-9_-])(?:{_VALUE_NAMES})=(?!\s)(?P<secret>[^\s&\"'<>;,]{{4,}})"),
+    re.compile(rf"(?i)(?<![A-Za-z0-9_-])(?:{_VALUE_NAMES})\"\s{{0,5}}:\s{{0,5}}\"(?P<secret>[^\"\s]{{4,}})"),
+    re.compile(
+        rf"(?i)(?<![A-Za-z0-9_-])(?:{_VALUE_NAMES}):\s{{0,5}}(?=[^\s\"']{{0,60}}\d)(?!\S{{0,60}}\[)(?P<secret>[^\s\"',;]{{8,}})"
     ),
 )
 
@@ -90,10 +86,18 @@ def scrub(text: str, marker: str = REDACTED, *, name_our_keys: bool = True) -> s
         marker: What stands in the place of a secret.
         name_our_keys: Leave the prefix that names one of our own keys in the audit log.
     """
-    for pattern, template in _PATTERNS:
-        whole = pattern is _OUR_KEY and not name_our_keys
-        text = pattern.sub(_writer("{}" if whole else template, marker), text)
+    for pattern in _PATTERNS:
+        text = pattern.sub(_writer(marker, whole=pattern is _OUR_KEY and not name_our_keys), text)
     return text
+
+
+def secrets_of(text: str) -> Iterator[tuple[int, int]]:
+    """Where in a text ``scrub`` sees secrets: beginnings and ends, some of which may overlap."""
+    for pattern in _PATTERNS:
+        # Of our own keys whole: the part that names one opens nothing, and tells whose it is.
+        part: int | str = 0 if pattern is _OUR_KEY else "secret"
+        for match in pattern.finditer(text):
+            yield match.span(part)
 
 
 def without_secrets(value: Any, marker: str = REDACTED, *, name_our_keys: bool = True) -> Any:
@@ -119,10 +123,11 @@ def _is_secret(key: str, item: Any) -> bool:
     return names_a_secret(key) and item not in (None, "") and not isinstance(item, (bool, int, float))
 
 
-def _writer(template: str, marker: str) -> Callable[[re.Match[str]], str]:
-    before, _, after = template.partition("{}")
-
+def _writer(marker: str, *, whole: bool) -> Callable[[re.Match[str]], str]:
     def write(match: re.Match[str]) -> str:
-        return match.expand(before) + marker + after
+        if whole:
+            return marker
+        start, end = (place - match.start() for place in match.span("secret"))
+        return match[0][:start] + marker + match[0][end:]
 
     return write

@@ -20,6 +20,7 @@ from pydantic_ai.profiles import ModelProfile
 from pydantic_ai.settings import ModelSettings
 
 from deskhand.errors import ConfigurationError
+from deskhand.kit.masking.masker import Masker
 from deskhand.kit.purse import Purse
 from deskhand.llm.breaker import Breaker
 from deskhand.llm.embedded.constrained import ConstrainedModel
@@ -32,6 +33,7 @@ from deskhand.llm.errors import (
     ModelTimeoutError,
     ModelUnavailableError,
 )
+from deskhand.llm.masked import masker_of
 from deskhand.llm.paid import Paid
 
 _KINDS: Mapping[type[ModelError], str] = {
@@ -104,6 +106,11 @@ class ChainModel(Model[Any]):
     @property
     def system(self) -> str:
         return "deskhand-chain"
+
+    @property
+    def masker(self) -> Masker | None:
+        """What keeps values from those of its models that are not local; it is one for all of them."""
+        return next((found for link in self._links if (found := masker_of(link.model))), None)
 
     def bound(self, purse: Purse | None, until: float | None) -> ChainModel:
         """The same chain for one task: paid from a purse, link by link, and over when the task is."""

@@ -14,6 +14,7 @@ import httpx2
 
 from deskhand.errors import ConfigurationError
 from deskhand.kit.http import HttpClientFactory
+from deskhand.kit.masking.masker import Masker
 from deskhand.kit.nearest import what_exists
 from deskhand.llm.breaker import Breaker, Breakers
 from deskhand.llm.embedded.models import EmbeddedEndpoint
@@ -47,6 +48,7 @@ class GatewaySettings:
         ident: Of the connection, for its breaker; empty for the installation's own settings.
         breakers: What this process has learned of its connections.
         rules: ``ModelRules`` of the tenant: what holds for agents that name no fallbacks.
+        masker: Keeps the tenant's values from models that are not local; None keeps nothing.
         fault: Why it cannot be used at all, as a sentence; empty where it can.
         others: By their names, the ways that ``llm_config.connection`` may choose.
     """
@@ -68,6 +70,7 @@ class GatewaySettings:
     ident: str = ""
     breakers: Breakers = field(default_factory=Breakers, repr=False, compare=False)
     rules: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    masker: Masker | None = field(default=None, repr=False, compare=False)
     fault: str = ""
     others: Mapping[str, GatewaySettings] = field(default_factory=lambda: MappingProxyType({}), repr=False)
 
@@ -85,7 +88,7 @@ class GatewaySettings:
             )
         if found.fault:
             raise ConfigurationError(found.fault)
-        return replace(found, only_local=self.only_local, others=self.others)
+        return replace(found, only_local=self.only_local, masker=self.masker, others=self.others)
 
     @property
     def breaker(self) -> Breaker:

@@ -29,10 +29,13 @@ from pydantic_ai.durable_exec import (
     conversation_id_from_run_id,
 )
 from pydantic_ai.messages import ModelMessage, ModelRequest, UserPromptPart
+from pydantic_ai.models import ModelRequestParameters
 from pydantic_ai.toolsets import ToolsetTool
 
+from deskhand.kit.masking.masker import Masker
 from deskhand.kit.purse import Purse
 from deskhand.kit.usage import StepUsage
+from deskhand.llm.masked import shown_to_model
 
 StepKind = Literal["model", "tool", "write", "compute"]
 Body = Callable[[], Awaitable[Any]]
@@ -89,9 +92,10 @@ _in_step: ContextVar[bool] = ContextVar("deskhand_in_step", default=False)
 class _Backend(JournalCallableOperationBackend[ToolJournalConfig]):
     """Turns each durable operation of pydantic-ai into one step of a journal."""
 
-    def __init__(self, journal: StepJournal, **more: Any) -> None:
+    def __init__(self, journal: StepJournal, masker: Masker | None, **more: Any) -> None:
         super().__init__(**more)
         self._journal = journal
+        self._masker = masker
 
     async def execute(
         self,
@@ -115,7 +119,7 @@ class _Backend(JournalCallableOperationBackend[ToolJournalConfig]):
                 key=None,
                 kind="model",
                 body=run_body,
-                input=_model_input(operation_id.model_name, cache_key),
+                input=_model_input(operation_id.model_name, cache_key, self._masker),
                 measure=measure_response,
             )
         return await self._journal.step(name=name, key=None, kind="compute", body=run_body)
@@ -164,8 +168,11 @@ def measure_response(payload: Any) -> StepUsage:
     )
 
 
-def _model_input(model_name: str, cache_key: tuple[object, ...]) -> dict[str, Any]:
+def _model_input(model_name: str, cache_key: tuple[object, ...], masker: Masker | None) -> dict[str, Any]:
     messages = next((cast("list[ModelMessage]", part) for part in cache_key if isinstance(part, list)), [])
+    if masker is not None:
+        # As it leaves, so that people see what the model saw.
+        messages = shown_to_model(messages, ModelRequestParameters(), masker).messages
     shown: dict[str, Any] = {"model": model_name, "messages": len(messages)}
     first = messages[0] if messages else None
     # The first request alone is shown in full: each later one repeats it, and would fill the trace with the same text.
@@ -181,6 +188,7 @@ class JournalDurability(BaseDurabilityCapability[Any]):
     Args:
         journal: Where the steps are recorded.
         run_id: Names the run inside messages; the execution's id, so that a resumed run keeps it.
+        masker: What keeps values from the model, and so from the trace of what it was asked.
     """
 
     engine_spec = DurabilityEngineSpec(
@@ -191,9 +199,10 @@ class JournalDurability(BaseDurabilityCapability[Any]):
         tool_config_key="journal",
     )
 
-    def __init__(self, journal: StepJournal, run_id: str) -> None:
+    def __init__(self, journal: StepJournal, run_id: str, masker: Masker | None = None) -> None:
         super().__init__()
         self._journal = journal
+        self._masker = masker
         self._run_id = run_id
 
     @property
@@ -212,6 +221,7 @@ class JournalDurability(BaseDurabilityCapability[Any]):
         plain: ToolJournalConfig = {}
         return _Backend(
             self._journal,
+            self._masker,
             agent_name=str(self.name),
             config=RoleBasedOperationConfig(
                 model=plain, event=plain, capability=plain, tool=plain, resolve_tool=_tool_config

@@ -30,6 +30,7 @@ from deskhand.llm.embedded.constrained import ConstrainedModel
 from deskhand.llm.errors import ModelBadRequestError, ModelError
 from deskhand.llm.fallbacks import chain_of
 from deskhand.llm.litellm_model import LiteLLMModel
+from deskhand.llm.masked import Masked
 from deskhand.llm.modelinfo import price_of, profile_of
 from deskhand.llm.parameters import is_unsupported, refused_parameter
 from deskhand.llm.served import NO_WAY
@@ -94,10 +95,16 @@ def _one(llm_config: Mapping[str, Any], gateway: GatewaySettings, http: HttpClie
         raise ConfigurationError(f"'{provider}' serves no models; {what_exists(provider, PROVIDERS)}.")
     if not name:
         raise ConfigurationError("The agent's llm_config names no model. Set llm_config.model, for example 'gpt-4'.")
+    drops = bool(llm_config.get("drop_params"))
     if way.base_url and way.kind != "litellm_sdk":
         transport = transport_to(way, http, ChatTransport)
-        return GatewayModel(name, transport, settings=settings, drops=bool(llm_config.get("drop_params")))
-    return _litellm_sdk(name, way, settings, drops=bool(llm_config.get("drop_params")))
+        return _masked(GatewayModel(name, transport, settings=settings, drops=drops), way)
+    return _masked(_litellm_sdk(name, way, settings, drops=drops), way)
+
+
+def _masked(model: Model[Any], way: GatewaySettings) -> Model[Any]:
+    # What stays in the house needs no mask, and its models are small ones, which would lose themselves in placeholders.
+    return model if way.masker is None or (way.is_local and way.base_url) else Masked(model, way.masker)
 
 
 def _embedded(gateway: GatewaySettings, http: HttpClientFactory, settings: ModelSettings) -> Model[Any]:

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Literal
 
+import structlog
 from pydantic_ai import (
     Agent,
     AgentRun,
@@ -35,13 +36,17 @@ from pydantic_ai.settings import ModelSettings
 from pydantic_ai.usage import UsageLimits
 
 from deskhand.kit.judge import Judge, dotted
+from deskhand.kit.masking.masker import Masker
 from deskhand.kit.purse import Purse
 from deskhand.llm.calls import DistinctCalls
 from deskhand.llm.chain import ChainModel
 from deskhand.llm.durability import JournalDurability, StepJournal, ToolJournalConfig
 from deskhand.llm.embedded.constrained import ConstrainedModel
 from deskhand.llm.errors import InvalidOutputError, ModelTimeoutError
+from deskhand.llm.masked import Restoring, masker_of
 from deskhand.llm.paid import Paid
+
+log = structlog.get_logger(__name__)
 
 OUTPUT_RETRIES = 2
 TOOL_RETRIES = 8
@@ -49,6 +54,7 @@ TOOL_RETRIES = 8
 _KEY_LENGTH = 200  # execution_steps.step_key
 _OUTPUT_NAME = "answer"
 OUTPUT_TOOL = "give_answer"
+_NO_PLACEHOLDER = "{words}: no such placeholder was given to you. Write those you were given exactly as they are."
 Handler = Callable[[dict[str, Any]], Awaitable[Any]]
 _call_id: ContextVar[str] = ContextVar("deskhand_call_id", default="")
 
@@ -172,28 +178,51 @@ async def run_agent(task: AgentTask, model: Model[Any], journal: StepJournal | N
 
 
 def _agent(task: AgentTask, model: Model[Any], journal: StepJournal | None) -> Agent[None, dict[str, Any]]:
+    masker = masker_of(model)
     agent: Agent[None, dict[str, Any]] = Agent(
         DistinctCalls(_paid(task, model, None if journal is None else journal.purse)),
         name=task.name,
         instructions=task.instructions,
         output_type=_output_type(task, model),
-        toolsets=[FunctionToolset([_tool(spec, task.conversation) for spec in task.tools], id="tools")]
+        toolsets=[FunctionToolset([_tool(spec, task.conversation, masker) for spec in task.tools], id="tools")]
         if task.tools
         else [],
         model_settings=ModelSettings(**dict(task.settings)),  # type: ignore[typeddict-item]  # keys come from LLMConfig
-        capabilities=[] if journal is None else [JournalDurability(journal, task.run_id)],
+        capabilities=[
+            *([] if masker is None else [Restoring(masker)]),
+            *([] if journal is None else [JournalDurability(journal, task.run_id, masker)]),
+        ],
         retries=AgentRetries(tools=TOOL_RETRIES, output=OUTPUT_RETRIES),
     )
-    judge = Judge(task.output_schema)
+    judge, restored = Judge(task.output_schema), _Restored(masker)
 
     @agent.output_validator
     def fits(output: dict[str, Any]) -> dict[str, Any]:
         fault = _fault(judge, output)
         if fault:
             raise ModelRetry(fault)
-        return output
+        return restored.whole(output)
 
     return agent
+
+
+class _Restored:
+    """An answer without words that only look like placeholders: the model mends them once, then they are told."""
+
+    def __init__(self, masker: Masker | None) -> None:
+        self._masker = masker
+        self._asked_again = False
+
+    def whole(self, output: dict[str, Any]) -> dict[str, Any]:
+        lost = self._masker.unknown(output) if self._masker is not None else []
+        if self._masker is None or not lost:
+            return output
+        if not self._asked_again:
+            self._asked_again = True
+            raise ModelRetry(_NO_PLACEHOLDER.format(words=", ".join(lost[:3])))
+        log.warning("placeholder_not_restored", count=len(lost))
+        whole: dict[str, Any] = self._masker.without_unknown(output)
+        return whole
 
 
 def _paid(task: AgentTask, model: Model[Any], purse: Purse | None) -> Model[Any]:
@@ -211,13 +240,16 @@ def _output_type(task: AgentTask, model: Model[Any]) -> Any:
     return ToolOutput(shape, name=OUTPUT_TOOL, description="Give the final answer.")
 
 
-def _tool(spec: ToolSpec, conversation: int) -> Tool[None]:
+def _tool(spec: ToolSpec, conversation: int, masker: Masker | None) -> Tool[None]:
     judge = Judge(spec.parameters)
 
     async def call(context: RunContext[None], /, **args: Any) -> Any:
         fault = _fault(judge, args)
         if fault:
             raise ModelRetry(fault)
+        # Nothing outside is done with a word that stands for nobody knows what.
+        if masker is not None and (lost := masker.unknown(args)):
+            raise ModelRetry(_NO_PLACEHOLDER.format(words=", ".join(lost[:3])))
         ident = context.tool_call_id or ""
         token = _call_id.set(ident if conversation == 1 else f"{conversation}.{ident}")
         try:

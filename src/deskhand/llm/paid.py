@@ -21,6 +21,7 @@ from pydantic_core import to_json
 from deskhand.kit.purse import Purse
 from deskhand.llm import catalogue
 from deskhand.llm.errors import ModelError, ModelRefusedError, ModelTimeoutError
+from deskhand.llm.masked import masker_of, shown_to_model
 
 LONGEST_ANSWER = 32_000
 """Tokens, where neither the agent nor the catalogue names a limit; an agent can set no higher one."""
@@ -48,7 +49,7 @@ class Paid(WrapperModel):
         model_request_parameters: ModelRequestParameters,
     ) -> ModelResponse:
         settings = {**(self.wrapped.settings or {}), **(model_settings or {})}
-        tokens_in, tokens_out = _most_in(messages, model_request_parameters), _most_out(self.model_name, settings)
+        tokens_in, tokens_out = self._most_in(messages, model_request_parameters), _most_out(self.model_name, settings)
         try:
             reservation = await self._purse.reserve(
                 model=self.model_name,
@@ -76,6 +77,14 @@ class Paid(WrapperModel):
             else:
                 await self._settle(reservation, response)
         return response
+
+    def _most_in(self, messages: list[ModelMessage], parameters: ModelRequestParameters) -> int:
+        masker = masker_of(self.wrapped)
+        if masker is not None:
+            # A placeholder is longer than most of what it stands for.
+            shown = shown_to_model(messages, parameters, masker)
+            messages, parameters = shown.messages, shown.parameters
+        return _most_in(messages, parameters)
 
     async def _settle(self, reservation: UUID, response: ModelResponse | None) -> None:
         if response is None:

@@ -36,6 +36,7 @@ from deskhand.tenants.machine_rules import MachineRule
 from deskhand.tenants.models import DEFAULT_TOOL_TYPE, TenantConfig
 from deskhand.tenants.note_rules import NoteRules
 from deskhand.tenants.notification_rules import NotificationRules
+from deskhand.tenants.privacy_rules import PrivacyRules
 from deskhand.tenants.replay_bar import ReplayBar
 
 MAX_EXTRAS_BYTES = 32_768
@@ -176,6 +177,9 @@ class EnhancementPreferences(InputModel):
         default_factory=list,
         max_length=MOST_RULES,
         description="Tickets that no agent, or only a careful one, may touch; above what any agent was granted.",
+    )
+    privacy: PrivacyRules = Field(
+        default_factory=PrivacyRules, description="What of a ticket is kept from models outside the house."
     )
     models: ModelRules = Field(default_factory=ModelRules, description="Which models agents fall back to.")
     machines: list[MachineRule] = Field(

@@ -59,6 +59,7 @@ from deskhand.work.merging import GONE
 from deskhand.work.note_outcome import NOTE_KEY, NoteOutcome, withheld
 from deskhand.work.note_word import NoteWord
 from deskhand.work.opening import ToolboxMaker
+from deskhand.work.privacy import learn_people, masker_for
 from deskhand.work.research import Researcher
 from deskhand.work.run import Run
 from deskhand.work.settling import settle_open_writes
@@ -120,6 +121,7 @@ class Executor:
         self._limits = limits
         self._telemetry = telemetry
         self._marks = MarkMaker(secrets.derive("marks"))
+        self._masking_key = secrets.derive("masking")
         self._links = VerdictLinks(secrets, public_url)
 
     async def execute(self, execution: RunningExecution, lease: Lease) -> Ending:
@@ -181,12 +183,13 @@ class Executor:
                 deadline=budget.deadline,
                 waited=waited,
                 past=await past_of(self._db, session, execution),
-                gateway=await self._ways(session, execution.tenant_id, tenant),
+                gateway=await self._ways(session, execution, tenant),
             )
 
-    async def _ways(self, session: AsyncSession, tenant_id: str, tenant: TenantConfig) -> GatewaySettings:
-        ways = await reach_of(session, tenant_id, self._gateway, self._secrets)
-        return replace(ways, rules=(tenant.enhancement_preferences or {}).get("models") or {})
+    async def _ways(self, session: AsyncSession, execution: RunningExecution, tenant: TenantConfig) -> GatewaySettings:
+        ways = await reach_of(session, execution.tenant_id, self._gateway, self._secrets)
+        rules = (tenant.enhancement_preferences or {}).get("models") or {}
+        return replace(ways, rules=rules, masker=masker_for(execution.id, tenant, self._masking_key))
 
     async def _agents_run(self, run: Run) -> Ending:
         async with self._toolboxes.open(run) as toolbox:
@@ -277,6 +280,7 @@ class Executor:
             return withheld(run, ticket)
         if run.past is not None:
             run.past.saw(ticket)
+        learn_people(run, ticket)
         gateway = self._guarded(run, toolbox, ticket)
         timely = Timeliness(run, own, ticket, WRITE_KEYS.get(run.outcome.kind, NOTE_KEY))
         # Before anything is looked up: nobody reads what comes of it.

@@ -12,6 +12,7 @@ from tests.support.people import account, browser
 from tests.support.preferences import SETTINGS, boss, hidden, send, stored
 
 from deskhand.audit.models import AuditLog
+from deskhand.kit.masking.kinds import MaskKind
 from deskhand.tenants.models import TenantConfig
 from deskhand.tenants.replay_bar import replay_bar
 
@@ -277,3 +278,19 @@ async def test_a_bar_is_set_and_taken_away_in_percent(api: Api) -> None:
     assert replay_bar(await stored(api)).bars() == {"category": 80, "solution": 40}
     await send(client, f"{SETTINGS}/replay", replay_bar__category="", replay_bar__solution="")
     assert replay_bar(await stored(api)).bars() == {}
+
+
+async def test_what_models_do_not_see_is_a_form_of_yes_and_no(api: Api) -> None:
+    client, key = await boss(api), await api.member("acme", "tenant_admin")
+    page = (await client.get(SETTINGS)).text
+    assert page.count('name="box.privacy.mask.') == len(MaskKind)
+    usual = {f"privacy__mask__{kind}": "true" if kind in ("secret", "card", "iban") else "false" for kind in MaskKind}
+    assert (await send(client, f"{SETTINGS}/privacy", **usual)).status_code == 303
+    assert "privacy" not in await stored(api), "what is as usual is not stored"
+    saved = await send(client, f"{SETTINGS}/privacy", **{**usual, "privacy__mask__mail": "true"})
+    assert saved.status_code == 303
+    told = (await key.get("/api/v1/tenants/acme")).json()["enhancement_preferences"]
+    assert told["privacy"] == {"mask": {"mail": True}}
+    wrong = {"privacy": {"mask": {"mail": "perhaps"}}}
+    refused = await key.patch("/api/v1/tenants/acme", json={"enhancement_preferences": wrong})
+    assert (refused.status_code, "mail" in refused.text) == (422, True)

@@ -25,6 +25,8 @@ class Section:
     place: str = "enhancement_preferences"
 
 
+_SEEN = "Models see them."
+
 NOTES = Section(
     key="notes",
     title="What agents write, and when",
@@ -132,6 +134,31 @@ APPROVALS = Section(
     ),
 )
 
+PRIVACY = Section(
+    key="privacy",
+    title="What models do not see",
+    words="Before a text leaves for a model that does not run in your own house, such values are put behind"
+    " placeholders. What the model answers gets the true values back, and so does every tool it calls.",
+    boxes=tuple(
+        Box(path=("privacy", "mask", name), label=label, help=words, kind="flag", usual=usual, off=off)
+        for name, label, words, usual, off in (
+            ("secret", "Secrets", "Passwords, keys and tokens of the shapes that are kept out of logs.", True, ""),
+            ("card", "Card numbers", "Of the usual issuers, with a right check digit.", True, ""),
+            ("iban", "Bank accounts", "IBANs with right check digits.", True, ""),
+            ("mail", "Mail addresses", "A domain often tells which system or client a ticket is about.", False, _SEEN),
+            ("phone", "Phone numbers", "Found by how they are written, so some are missed.", False, _SEEN),
+            ("ip", "IP addresses", "A model reads networks and faults out of them.", False, _SEEN),
+            (
+                "name",
+                "Names of people",
+                "Those in the ticket's own fields: requester, assignee, authors of notes. Nobody else's.",
+                False,
+                _SEEN,
+            ),
+        )
+    ),
+)
+
 REPLAY = Section(
     key="replay",
     title="The bar before an agent is on",
@@ -229,7 +256,7 @@ PRIORITIES_OF_DESKS = Section(
     ),
 )
 
-SECTIONS = {one.key: one for one in (NOTES, APPROVALS, NOTIFICATIONS, REPLAY, PRIORITIES_OF_DESKS)}
+SECTIONS = {one.key: one for one in (NOTES, PRIVACY, APPROVALS, NOTIFICATIONS, REPLAY, PRIORITIES_OF_DESKS)}
 
 COMPANIES = "companies"
 """The key of the form about client companies, which has a box for each desk."""

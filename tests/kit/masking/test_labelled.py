@@ -1,0 +1,38 @@
+"""On the labelled set the masks find at least what the documentation says, and mask at most so much wrongly."""
+
+from __future__ import annotations
+
+import pytest
+from tests.kit.masking.labels import LABELLED, Score, labelled, scores, total
+
+from deskhand.kit.masking.kinds import MaskKind
+
+TEXTS = list(labelled(LABELLED.read_text(encoding="utf-8")))
+SCORES = scores(TEXTS)
+# What is known to be missed, by kind: a change that misses more fails here, and one that misses less lowers it.
+MISSED = {kind: 0 for kind in MaskKind}
+
+
+def test_the_set_has_every_kind_and_texts_without_any() -> None:
+    size = total(TEXTS)
+    assert size["texts"] >= 60
+    assert {value.kind for one in TEXTS for value in one.values} == set(MaskKind)
+    assert sum(not one.values for one in TEXTS) >= 15
+    first = TEXTS[0]
+    assert [first.text[value.start : value.end] for value in first.values] == ["Anna Weber", "4711"]
+    assert first.names == ("Anna Weber", "Tom Becker")
+
+
+@pytest.mark.parametrize("kind", list(MaskKind))
+def test_what_is_missed_and_what_is_masked_wrongly(kind: MaskKind) -> None:
+    score = SCORES[kind]
+    assert len(score.missed) + len(score.partly) == MISSED[kind], score
+    assert score.found == score.labelled - MISSED[kind]
+
+
+def test_a_miss_a_part_and_a_false_mask_are_told_apart() -> None:
+    source = "names: Ann Lee\nAsk [[name|Bob]] and [[name|Ann Lee]] of [[phone|the 0171 2345678]] at 10.0.0.7"
+    found = scores(list(labelled(source)))
+    assert found[MaskKind.NAME] == Score(labelled=2, missed=["Bob"])
+    assert found[MaskKind.PHONE] == Score(labelled=1, partly=["the 0171 2345678"])
+    assert found[MaskKind.IP] == Score(wrongly=["10.0.0.7"])
