@@ -1,4 +1,4 @@
-"""A tenant keeps values from models: none of them leaves, in no request, trace or line of a log, and the note has all."""
+"""A tenant keeps values from models: none is in a request, a trace or a line of a log, and the note has them all."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Repeating:
             search = next(name for name in tools if name.endswith("search_tickets"))
             return Reply(tool_calls=((search, {"query": f"VPN of {words['mail']}"}),))
         (name, answer), *_ = obliging(body).tool_calls
-        said = "The laptop of {name} is {ip}; phone {phone}, mail {mail}, card {card}, account {iban}, password {secret}."
+        said = "The laptop of {name} is {ip}; {phone}, {mail}, card {card}, account {iban}, password {secret}."
         section = {"heading": "Where", "text": said.format(**words), "sources": ["TICKET"]}
         return Reply(tool_calls=((name, {**answer, "sections": [section]}),))
 

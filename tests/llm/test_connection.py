@@ -10,8 +10,10 @@ import pytest
 
 from deskhand.errors import ConfigurationError
 from deskhand.kit.http import HttpClientFactory
-from deskhand.llm.connection import GatewaySettings, lists, transport_to
+from deskhand.llm.connection import GatewaySettings, lists, transport_to, why_not_here
 from deskhand.llm.errors import ModelAuthError, ModelBadRequestError
+from deskhand.llm.gateway import build_model
+from deskhand.llm.places import places_of
 from deskhand.llm.served import NO_WAY, ask_embedded, why_unserved
 from deskhand.llm.transport import GatewayTransport, classify
 from deskhand.simulators.models import LlmSimulator
@@ -45,6 +47,21 @@ def test_a_boundary_holds_for_every_way() -> None:
     guarded = replace(WAYS, only_local="The board's")
     assert guarded.chosen({"connection": "house"}).only_local == "The board's"
     assert set(guarded.chosen({"connection": "house"}).others) == {"house", "broken"}
+
+
+def test_an_agent_that_asks_local_models_alone_goes_no_other_way() -> None:
+    only = {"model": "gpt-4o", "local_only": True}
+    local = replace(OWN, is_local=True)
+    assert why_not_here(OWN, only).startswith("The agent's llm_config says local_only: no model but a local one")
+    assert [why_not_here(local, only), why_not_here(OWN, {}), why_not_here(OWN, {"local_only": False})] == ["", "", ""]
+    # A library chooses its vendor by the model's name, whatever somebody said of the installation.
+    assert why_not_here(replace(local, base_url=None), only)
+    with pytest.raises(ConfigurationError, match="local_only"):
+        build_model(only, OWN, HTTP)
+    # In a chain, each link for itself.
+    chain = {**only, "fallbacks": [{"model": "gpt-4", "connection": "house"}]}
+    asked = build_model(chain, replace(OWN, others={"house": replace(HOUSE, is_local=True)}), HTTP)
+    assert [place.connection for place in places_of(asked)] == ["house"]
 
 
 def test_names_stand_for_others_at_their_own_way_alone() -> None:

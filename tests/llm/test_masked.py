@@ -1,4 +1,4 @@
-"""The one door: whatever a model is sent is masked, whatever it answers is restored, and the journal has what it saw."""
+"""The one door: what a model is sent is masked, what it answers is restored, and the journal has what it saw."""
 
 from __future__ import annotations
 
@@ -20,11 +20,12 @@ from deskhand.kit.http import HttpClientFactory
 from deskhand.kit.masking.kinds import MaskKind
 from deskhand.kit.masking.masker import EXPLAINED, Masker
 from deskhand.llm.connection import GatewaySettings
+from deskhand.llm.durability import MASKED, SENT_TO
 from deskhand.llm.embedded.constrained import ConstrainedModel
 from deskhand.llm.embedded.models import EmbeddedEndpoint
 from deskhand.llm.gateway import build_model
 from deskhand.llm.loop import AgentOutcome, AgentTask, ToolSpec, run_agent
-from deskhand.llm.masked import MASKED, masker_of, shown_to_model
+from deskhand.llm.masked import masker_of, shown_to_model
 from deskhand.simulators.models import LlmSimulator, Reply
 
 MAIL, NAME, PHONE = "anna@acme.test", "Anna Weber", "+49 89 1234567"
@@ -97,7 +98,8 @@ async def test_a_model_is_shown_placeholders_and_the_answer_has_the_values(simul
     assert not [one for one in CANARIES if one in trace]
     assert model.word(PHONE) in str(row.output)
     assert model.word(MAIL) in row.input["prompt"]
-    assert json.loads(str(row.output))["provider_details"][MASKED] == {"mail": 1, "name": 1, "phone": 1}
+    assert row.input[MASKED] == {"mail": 1, "name": 1, "phone": 1}
+    assert row.input[SENT_TO] == [{"connection": "installation", "host": "127.0.0.1", "is_local": False}]
 
 
 async def test_a_tool_gets_the_true_value_and_its_answer_goes_back_masked(simulator: LlmSimulator) -> None:
@@ -141,7 +143,9 @@ async def test_a_tool_is_not_called_with_what_stands_for_nothing(simulator: LlmS
     assert "no such placeholder" in model.seen
 
 
-@pytest.mark.parametrize(("second", "said"), [("fine", "fine"), ("x MASKED-NAME-QQQQ", "x [name, masked and not restored]")])
+@pytest.mark.parametrize(
+    ("second", "said"), [("fine", "fine"), ("x MASKED-NAME-QQQQ", "x [name, masked and not restored]")]
+)
 async def test_an_answer_with_a_garbled_placeholder_is_asked_for_again_and_then_told(
     simulator: LlmSimulator, second: str, said: str
 ) -> None:

@@ -73,6 +73,12 @@ class LLMConfig(InputModel):
         None, description="Ask again without a parameter that the gateway says it does not know, instead of failing."
     )
 
+    local_only: bool | None = Field(
+        None,
+        description="Ask no model but one that runs in your own house: the embedded one, or of a connection that says"
+        " so. Where the agent's model is another, its runs go on without a model.",
+    )
+
     @field_validator("model", mode="after")
     @classmethod
     def validate_model(cls, value: str, info: ValidationInfo) -> str:

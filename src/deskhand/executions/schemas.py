@@ -10,6 +10,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 
 from deskhand.engine.status import ExecutionStatus, StepState
+from deskhand.executions.sent import SentTo
 from deskhand.kit.page import DEFAULT_LIMIT, PageCursor, PageLimit
 from deskhand.kit.schema import InputModel, Instant, QueryFlag, StorableText
 
@@ -249,6 +250,7 @@ class ExecutionDetail(ExecutionSummary):
     )
 
     read: list[str] = Field([], description="How much of its ticket the model was given, in sentences.")
+    sent_to: list[SentTo] = Field([], description="Where text of the run went to be read by models.")
     waited_ms: int | None = Field(description="Milliseconds from the event to the first start; null after a retry.")
     total_ms: int | None = Field(description="Milliseconds from the event to the end.")
     worker_id: str | None

@@ -52,6 +52,7 @@ from deskhand.executions.schemas import (
     UndoneItem,
     UndoResult,
 )
+from deskhand.executions.sent import sent_to
 from deskhand.executions.waits import find_wait
 from deskhand.kit.db.session import database_now
 from deskhand.kit.page import Page, cut_page, decode_cursor
@@ -111,6 +112,7 @@ async def get_execution(session: AsyncSession, execution_id: UUID) -> ExecutionD
             "not_written_code": (result or {}).get("not_written_code"),
             "not_approved": (result or {}).get("not_approved") or [],
             "read": (result or {}).get("read") or [],
+            "sent_to": sent_to((step.kind, step.input, step.output) for step in steps),
             "undo": read_undo(row),
             "question": find_question(row["status"], steps),
             "approval_id": await _asked(session, row),

@@ -23,7 +23,9 @@ KNOWN = (
     "seed",
 )
 _UNSET = ("response_format", None)  # a key of ours without a value; of the others, null is a value like any
-_NOT_SENT = frozenset({"provider", "connection", "model", "fallbacks", "fallback_on", "drop_params", "extra_body"})
+_NOT_SENT = frozenset(
+    {"provider", "connection", "model", "fallbacks", "fallback_on", "drop_params", "local_only", "extra_body"}
+)
 
 
 def call_settings(llm_config: Mapping[str, Any]) -> ModelSettings:

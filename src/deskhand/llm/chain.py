@@ -35,6 +35,7 @@ from deskhand.llm.errors import (
 )
 from deskhand.llm.masked import masker_of
 from deskhand.llm.paid import Paid
+from deskhand.llm.places import Place, places_of
 
 _KINDS: Mapping[type[ModelError], str] = {
     ModelRateLimitedError: "rate_limit",
@@ -111,6 +112,11 @@ class ChainModel(Model[Any]):
     def masker(self) -> Masker | None:
         """What keeps values from those of its models that are not local; it is one for all of them."""
         return next((found for link in self._links if (found := masker_of(link.model))), None)
+
+    @property
+    def places(self) -> tuple[Place, ...]:
+        """Where its questions may go, link by link."""
+        return tuple(place for link in self._links for place in places_of(link.model))
 
     def bound(self, purse: Purse | None, until: float | None) -> ChainModel:
         """The same chain for one task: paid from a purse, link by link, and over when the task is."""

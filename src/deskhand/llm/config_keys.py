@@ -92,9 +92,9 @@ def _inner_faults(config: Mapping[str, Any], listed: Collection[str]) -> Iterato
 
 
 _BESIDE = frozenset({
-    "provider", "connection", "model", "fallbacks", "fallback_on", "drop_params", "extra_body", "temperature",
-    "max_tokens", "top_p", "frequency_penalty",
-    "presence_penalty", "stop_sequences", "stop", "seed", "max_completion_tokens", *_GRAMMAR,
+    "provider", "connection", "model", "fallbacks", "fallback_on", "drop_params", "local_only", "extra_body",
+    "temperature", "max_tokens", "top_p", "frequency_penalty", "presence_penalty", "stop_sequences",
+    "stop", "seed", "max_completion_tokens", *_GRAMMAR,
 })  # fmt: skip
 
 

@@ -91,6 +91,11 @@ class GatewaySettings:
         return replace(found, only_local=self.only_local, masker=self.masker, others=self.others)
 
     @property
+    def stays_in_the_house(self) -> bool:
+        """Whether what is sent this way goes to no vendor; where there is no address a library chooses one."""
+        return self.is_local and bool(self.base_url)
+
+    @property
     def breaker(self) -> Breaker:
         """What this process has learned of this way."""
         return self.breakers.of(self.ident)
@@ -98,6 +103,19 @@ class GatewaySettings:
     def name_of(self, model: str) -> str:
         """What a model is called at this way."""
         return self.aliases.get(model, model)
+
+
+def why_not_here(way: GatewaySettings, llm_config: Mapping[str, Any]) -> str:
+    """Why an agent's text may not go this way, in sentences; empty where it may."""
+    only_local = way.only_local or (
+        "The agent's llm_config says local_only" if llm_config.get("local_only") is True else ""
+    )
+    if not only_local or way.stays_in_the_house:
+        return ""
+    return (
+        f"{only_local}: no model but a local one may read it. Give the agent the embedded model, or set"
+        " DESKHAND_LLM_IS_LOCAL where the gateway's models run in your own house (of a connection: `is_local`)."
+    )
 
 
 def open_client(settings: GatewaySettings, http: HttpClientFactory) -> httpx2.AsyncClient:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Literal, Protocol, TypedDict, cast
 
@@ -36,7 +37,10 @@ from deskhand.kit.masking.masker import Masker
 from deskhand.kit.purse import Purse
 from deskhand.kit.usage import StepUsage
 from deskhand.llm.masked import shown_to_model
+from deskhand.llm.places import Place
 
+SENT_TO, MASKED = "sent_to", "masked"
+"""In the input of a model's step: where the question may go, and how many values of each kind it is without."""
 StepKind = Literal["model", "tool", "write", "compute"]
 Body = Callable[[], Awaitable[Any]]
 
@@ -77,6 +81,19 @@ class StepJournal(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Sending:
+    """What becomes of the questions to a model.
+
+    Attributes:
+        masker: What keeps values from it, and so from the trace of what it was asked.
+        places: Where they may go.
+    """
+
+    masker: Masker | None = None
+    places: tuple[Place, ...] = ()
+
+
 class ToolJournalConfig(TypedDict, total=False):
     """Per-tool policy, under the metadata key ``journal``."""
 
@@ -92,10 +109,10 @@ _in_step: ContextVar[bool] = ContextVar("deskhand_in_step", default=False)
 class _Backend(JournalCallableOperationBackend[ToolJournalConfig]):
     """Turns each durable operation of pydantic-ai into one step of a journal."""
 
-    def __init__(self, journal: StepJournal, masker: Masker | None, **more: Any) -> None:
+    def __init__(self, journal: StepJournal, sending: Sending, **more: Any) -> None:
         super().__init__(**more)
         self._journal = journal
-        self._masker = masker
+        self._sending = sending
 
     async def execute(
         self,
@@ -119,7 +136,7 @@ class _Backend(JournalCallableOperationBackend[ToolJournalConfig]):
                 key=None,
                 kind="model",
                 body=run_body,
-                input=_model_input(operation_id.model_name, cache_key, self._masker),
+                input=_model_input(operation_id.model_name, cache_key, self._sending),
                 measure=measure_response,
             )
         return await self._journal.step(name=name, key=None, kind="compute", body=run_body)
@@ -168,12 +185,17 @@ def measure_response(payload: Any) -> StepUsage:
     )
 
 
-def _model_input(model_name: str, cache_key: tuple[object, ...], masker: Masker | None) -> dict[str, Any]:
+def _model_input(model_name: str, cache_key: tuple[object, ...], sending: Sending) -> dict[str, Any]:
     messages = next((cast("list[ModelMessage]", part) for part in cache_key if isinstance(part, list)), [])
-    if masker is not None:
+    counts: dict[str, int] = {}
+    if sending.masker is not None:
         # As it leaves, so that people see what the model saw.
-        messages = shown_to_model(messages, ModelRequestParameters(), masker).messages
+        shown_to_it = shown_to_model(messages, ModelRequestParameters(), sending.masker)
+        messages, counts = shown_to_it.messages, shown_to_it.counts
     shown: dict[str, Any] = {"model": model_name, "messages": len(messages)}
+    # Before it leaves: of a call that never came back people must know, too.
+    shown |= {SENT_TO: [place.as_kept() for place in sending.places]} if sending.places else {}
+    shown |= {MASKED: counts} if counts else {}
     first = messages[0] if messages else None
     # The first request alone is shown in full: each later one repeats it, and would fill the trace with the same text.
     if len(messages) == 1 and isinstance(first, ModelRequest):
@@ -188,7 +210,7 @@ class JournalDurability(BaseDurabilityCapability[Any]):
     Args:
         journal: Where the steps are recorded.
         run_id: Names the run inside messages; the execution's id, so that a resumed run keeps it.
-        masker: What keeps values from the model, and so from the trace of what it was asked.
+        sending: What is kept back, and where the rest goes.
     """
 
     engine_spec = DurabilityEngineSpec(
@@ -199,10 +221,10 @@ class JournalDurability(BaseDurabilityCapability[Any]):
         tool_config_key="journal",
     )
 
-    def __init__(self, journal: StepJournal, run_id: str, masker: Masker | None = None) -> None:
+    def __init__(self, journal: StepJournal, run_id: str, sending: Sending | None = None) -> None:
         super().__init__()
         self._journal = journal
-        self._masker = masker
+        self._sending = sending or Sending()
         self._run_id = run_id
 
     @property
@@ -221,7 +243,7 @@ class JournalDurability(BaseDurabilityCapability[Any]):
         plain: ToolJournalConfig = {}
         return _Backend(
             self._journal,
-            self._masker,
+            self._sending,
             agent_name=str(self.name),
             config=RoleBasedOperationConfig(
                 model=plain, event=plain, capability=plain, tool=plain, resolve_tool=_tool_config

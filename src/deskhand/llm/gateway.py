@@ -24,7 +24,7 @@ from deskhand.llm.chain import ChainModel, Link, told
 from deskhand.llm.chat import ChatAnswer, ChatTransport
 from deskhand.llm.completion import read_cost
 from deskhand.llm.config_keys import PROVIDERS, is_embedded
-from deskhand.llm.connection import GatewaySettings, operator_factory, transport_to
+from deskhand.llm.connection import GatewaySettings, operator_factory, transport_to, why_not_here
 from deskhand.llm.details import details
 from deskhand.llm.embedded.constrained import ConstrainedModel
 from deskhand.llm.errors import ModelBadRequestError, ModelError
@@ -33,6 +33,7 @@ from deskhand.llm.litellm_model import LiteLLMModel
 from deskhand.llm.masked import Masked
 from deskhand.llm.modelinfo import price_of, profile_of
 from deskhand.llm.parameters import is_unsupported, refused_parameter
+from deskhand.llm.places import Place, place_of
 from deskhand.llm.served import NO_WAY
 
 MOST_DROPPED = 5
@@ -86,11 +87,8 @@ def _one(llm_config: Mapping[str, Any], gateway: GatewaySettings, http: HttpClie
     if way.kind == "embedded" or is_embedded(provider, name):
         return _embedded(way, http, settings)
     # The one place where a model is made, so that no run can forget to ask.
-    if way.only_local and not (way.is_local and way.base_url):
-        raise ConfigurationError(
-            f"{way.only_local}: no model but a local one may read it. Give the agent the embedded model, or set"
-            " DESKHAND_LLM_IS_LOCAL where the gateway's models run in your own house (of a connection: `is_local`)."
-        )
+    if fault := why_not_here(way, llm_config):
+        raise ConfigurationError(fault)
     if provider not in PROVIDERS:
         raise ConfigurationError(f"'{provider}' serves no models; {what_exists(provider, PROVIDERS)}.")
     if not name:
@@ -98,13 +96,14 @@ def _one(llm_config: Mapping[str, Any], gateway: GatewaySettings, http: HttpClie
     drops = bool(llm_config.get("drop_params"))
     if way.base_url and way.kind != "litellm_sdk":
         transport = transport_to(way, http, ChatTransport)
-        return _masked(GatewayModel(name, transport, settings=settings, drops=drops), way)
+        model = GatewayModel(name, transport, settings=settings, drops=drops, places=(place_of(way),))
+        return _masked(model, way)
     return _masked(_litellm_sdk(name, way, settings, drops=drops), way)
 
 
 def _masked(model: Model[Any], way: GatewaySettings) -> Model[Any]:
     # What stays in the house needs no mask, and its models are small ones, which would lose themselves in placeholders.
-    return model if way.masker is None or (way.is_local and way.base_url) else Masked(model, way.masker)
+    return model if way.masker is None or way.stays_in_the_house else Masked(model, way.masker)
 
 
 def _embedded(gateway: GatewaySettings, http: HttpClientFactory, settings: ModelSettings) -> Model[Any]:
@@ -138,6 +137,7 @@ def _litellm_sdk(name: str, gateway: GatewaySettings, settings: ModelSettings, *
         timeout=gateway.timeout,
         settings=settings,
         drops=drops,
+        places=(place_of(gateway),),
     )
 
 
@@ -153,8 +153,10 @@ class GatewayModel(Model[Any]):
         settings: ModelSettings | None = None,
         profile: ModelProfile | None = None,
         drops: bool = False,
+        places: tuple[Place, ...] = (),
     ) -> None:
         self._name = name
+        self.places = places
         self._drops = drops
         self._transport = transport
         super().__init__(settings=settings, profile=profile or profile_of(name, settings))

@@ -24,6 +24,7 @@ from deskhand.llm.completion import read_cost
 from deskhand.llm.details import details
 from deskhand.llm.errors import ModelError, ModelTimeoutError, ModelUnavailableError, redacted
 from deskhand.llm.modelinfo import price_of, profile_of
+from deskhand.llm.places import Place
 from deskhand.llm.transport import classify
 
 
@@ -60,8 +61,10 @@ class LiteLLMModel(Model[Any]):
         timeout: float = 120.0,
         settings: ModelSettings | None = None,
         drops: bool = False,
+        places: tuple[Place, ...] = (),
     ) -> None:
         self._name = name
+        self.places = places
         self._drops = drops
         self._key = api_key
         self._base = api_base

@@ -40,11 +40,12 @@ from deskhand.kit.masking.masker import Masker
 from deskhand.kit.purse import Purse
 from deskhand.llm.calls import DistinctCalls
 from deskhand.llm.chain import ChainModel
-from deskhand.llm.durability import JournalDurability, StepJournal, ToolJournalConfig
+from deskhand.llm.durability import JournalDurability, Sending, StepJournal, ToolJournalConfig
 from deskhand.llm.embedded.constrained import ConstrainedModel
 from deskhand.llm.errors import InvalidOutputError, ModelTimeoutError
 from deskhand.llm.masked import Restoring, masker_of
 from deskhand.llm.paid import Paid
+from deskhand.llm.places import places_of
 
 log = structlog.get_logger(__name__)
 
@@ -190,7 +191,7 @@ def _agent(task: AgentTask, model: Model[Any], journal: StepJournal | None) -> A
         model_settings=ModelSettings(**dict(task.settings)),  # type: ignore[typeddict-item]  # keys come from LLMConfig
         capabilities=[
             *([] if masker is None else [Restoring(masker)]),
-            *([] if journal is None else [JournalDurability(journal, task.run_id, masker)]),
+            *([] if journal is None else [JournalDurability(journal, task.run_id, Sending(masker, places_of(model)))]),
         ],
         retries=AgentRetries(tools=TOOL_RETRIES, output=OUTPUT_RETRIES),
     )

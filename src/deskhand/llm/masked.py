@@ -38,8 +38,6 @@ from pydantic_core import to_jsonable_python
 from deskhand.kit.masking.masker import EXPLAINED, Masker, tally
 from deskhand.kit.storable import UnreadableJsonError, read_json
 
-MASKED = "masked"
-"""Under this name the details of an answer hold how many values of each kind the model was not shown."""
 # Of a JSON schema: words about a value. The rest says what it must look like, and must stay as it is.
 _SCHEMA_WORDS = frozenset({"description", "title", "enum", "const", "default", "examples"})
 
@@ -76,10 +74,7 @@ class Masked(WrapperModel):
         model_request_parameters: ModelRequestParameters,
     ) -> ModelResponse:
         shown = shown_to_model(messages, model_request_parameters, self.masker)
-        response = await super().request(shown.messages, model_settings, shown.parameters)
-        if not shown.counts:
-            return response
-        return replace(response, provider_details={**(response.provider_details or {}), MASKED: shown.counts})
+        return await super().request(shown.messages, model_settings, shown.parameters)
 
 
 class Restoring(AbstractCapability[Any]):
@@ -95,7 +90,9 @@ class Restoring(AbstractCapability[Any]):
     async def after_model_request(
         self,
         ctx: RunContext[Any],  # noqa: ARG002  (the hook's own signature)
-        *, request_context: ModelRequestContext, response: ModelResponse
+        *,
+        request_context: ModelRequestContext,
+        response: ModelResponse,
     ) -> ModelResponse:
         # A journal may have answered, and then this masker has not yet seen what was asked.
         shown_to_model(request_context.messages, request_context.model_request_parameters, self._masker)

@@ -11,7 +11,7 @@ from deskhand.errors import ConfigurationError
 from deskhand.kit.http import HttpClientFactory
 from deskhand.kit.nearest import what_exists
 from deskhand.llm.config_keys import is_embedded
-from deskhand.llm.connection import GatewaySettings, list_models, lists
+from deskhand.llm.connection import GatewaySettings, list_models, lists, why_not_here
 from deskhand.llm.errors import ModelError
 
 NO_WAY = (
@@ -42,13 +42,15 @@ async def why_unserved(
                 await ask_embedded(gateway, http)
                 return None
             if gateway.base_url and gateway.kind != "litellm_sdk":
-                return _unlisted(name, await list_models(gateway, http), gateway.slug)
+                listed = await list_models(gateway, http)
+                return why_not_here(gateway, llm_config) or _unlisted(name, listed, gateway.slug)
     except TimeoutError:
         return f"What serves models did not answer within {seconds:g} s; runs fail while it does not."
     except ModelError as error:
         return f"What serves models cannot be asked now, and runs fail while it cannot: {error.detail}"
     # Looked for and not imported, because the SDK takes seconds to load.
-    return NO_WAY.format(name=name) if importlib.util.find_spec("litellm") is None else None
+    is_there = importlib.util.find_spec("litellm") is not None
+    return (why_not_here(gateway, llm_config) or None) if is_there else NO_WAY.format(name=name)
 
 
 async def ask_embedded(gateway: GatewaySettings, http: HttpClientFactory) -> list[str]:

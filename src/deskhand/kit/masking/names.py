@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 
 MOST_NAMES = 500
 """Of one run; what is learned beyond it is not masked by name."""
@@ -17,11 +18,12 @@ _BETWEEN = re.compile(r"[ \u00a0,.\t\r\n]{0,3}")
 _SHORTEST = 3
 _LONGEST = 6  # words
 # Of accounts that no person is behind, and of titles.
-_NOBODY = frozenset(
-    "admin administrator agent alert alerts automation bot desk dr frau herr helpdesk hotline ing info it mail miss"
-    " monitor monitoring mr mrs ms noreply prof reply root scanner service servicedesk support system team the user"
-    " van von der den del las los and und".split()
-)
+_NOBODY = frozenset({
+    "admin", "administrator", "agent", "alert", "alerts", "automation", "bot", "desk", "dr", "frau", "herr", "helpdesk",
+    "hotline", "ing", "info", "it", "mail", "miss", "monitor", "monitoring", "mr", "mrs", "ms", "noreply", "prof",
+    "reply", "root", "scanner", "service", "servicedesk", "support", "system", "team", "the", "user", "van", "von",
+    "der", "den", "del", "las", "los", "and", "und",
+})  # fmt: skip
 
 
 class Names:
@@ -68,7 +70,7 @@ class Names:
             here = words[place : place + len(whole)]
             if len(whole) <= max(longest, 1) or [word[0].casefold() for word in here] != list(whole):
                 continue
-            gaps = zip(here, here[1:], strict=False)
+            gaps = pairwise(here)
             if all(_BETWEEN.fullmatch(text, one.end(), other.start()) for one, other in gaps):
                 longest = len(whole)
         return longest
