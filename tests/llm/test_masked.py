@@ -181,6 +181,20 @@ async def test_without_a_masker_nothing_is_changed(simulator: LlmSimulator) -> N
     assert EXPLAINED not in model.seen
 
 
+async def test_a_placeholder_of_an_attempt_with_other_rules_never_reaches_anybody(simulator: LlmSimulator) -> None:
+    sent: list[Any] = []
+    first = Model(simulator)
+    first.answers = [("send_mail", {"to": first.word(MAIL)})]
+    journal = MemoryJournal(kill_before="send_mail")
+    with pytest.raises(Killed):
+        await first.ask(journal, [mailer(sent)])
+    # Between the two the tenant has switched the masks off.
+    second = Model(simulator, ("send_mail", {"to": MAIL}), {"text": "done"})
+    second.masker = Masker((), b"run")
+    await second.ask(journal.next_attempt(), [replace(mailer(sent), parameters={"type": "object"})])
+    assert sent == [{"to": MAIL}]
+
+
 async def test_each_link_of_a_chain_is_masked_unless_it_is_local(simulator: LlmSimulator) -> None:
     async with LlmSimulator(script=lambda _: Reply(status=503, error={"message": "down"}), api_key=KEY) as first:
         model = Model(simulator)

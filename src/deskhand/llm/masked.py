@@ -110,9 +110,12 @@ def shown_to_model(messages: Sequence[ModelMessage], parameters: ModelRequestPar
     """A request as a model is shown it; told what placeholders are where there are any."""
     for message in messages:
         _learn(message, masker)
+    if not masker.kinds:
+        return Shown(list(messages), parameters, {})
     masked = [_masked_message(message, masker) for message in messages]
     parts = [replace(part, content=masker.mask(part.content)) for part in parameters.instruction_parts or ()]
     tools = [_masked_tool(tool, masker) for tool in parameters.function_tools]
+    form = parameters.output_object
     counts = tally([*_texts_of(masked), *(part.content for part in parts), *(str(tool) for tool in tools)])
     if counts:
         masked = [_explained(message) for message in masked]
@@ -121,6 +124,7 @@ def shown_to_model(messages: Sequence[ModelMessage], parameters: ModelRequestPar
         parameters,
         function_tools=tools,
         output_tools=[_masked_tool(tool, masker) for tool in parameters.output_tools],
+        output_object=form and replace(form, json_schema=_masked_schema(form.json_schema, masker)),
         instruction_parts=parts or parameters.instruction_parts,
     )
     return Shown(masked, changed, counts)

@@ -13,8 +13,8 @@ from deskhand.tenants.privacy_rules import privacy_rules
 from deskhand.work.run import Run
 
 
-def masker_for(execution_id: UUID, tenant: TenantConfig, key: bytes) -> Masker | None:
-    """The masker of one run; None where its tenant keeps nothing back.
+def masker_for(execution_id: UUID, tenant: TenantConfig, key: bytes) -> Masker:
+    """The masker of one run, also where its tenant keeps nothing back: an earlier attempt may have had other rules.
 
     Args:
         execution_id: The run: its placeholders are the same in each attempt, and those of no other run.
@@ -23,7 +23,7 @@ def masker_for(execution_id: UUID, tenant: TenantConfig, key: bytes) -> Masker |
     """
     kinds = privacy_rules(tenant.enhancement_preferences).kinds
     of_run = hmac.new(key, str(execution_id).encode(), hashlib.sha256).digest()
-    return Masker(kinds, of_run) if kinds else None
+    return Masker(kinds, of_run)
 
 
 def learn_people(run: Run, ticket: Ticket) -> None:
