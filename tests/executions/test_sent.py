@@ -33,6 +33,11 @@ def test_questions_and_masks_are_counted_by_place() -> None:
     assert seen == [SentTo(**VENDOR, calls=3, masked={"mail": 3, "phone": 1})]
 
 
+def test_a_region_is_part_of_a_place() -> None:
+    seen = sent_to([step({**VENDOR, "region": "EU"}), step(VENDOR), step({**VENDOR, "region": "EU"})])
+    assert [(one.region, one.calls) for one in seen] == [("EU", 2), ("", 1)]
+
+
 def test_what_stays_in_the_house_is_without_nothing() -> None:
     assert sent_to([step(HOUSE, VENDOR, masked={"mail": 1}, before=["timeout"])]) == [
         SentTo(**HOUSE, calls=1),

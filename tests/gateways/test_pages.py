@@ -31,7 +31,7 @@ async def test_from_the_empty_page_to_a_tested_connection_and_away(api: Api, gat
     await api.tenant()
     platform = await api.platform()
     assert "No connections yet" in await page(platform)
-    form = {**TYPED, "base_url": gate.base_url, "aliases": "gpt-4 = house-large\n\n", "tenants": "acme, globex"}
+    form = {**TYPED, "base_url": gate.base_url, "aliases": "gpt-4 = house-large\n\n", "tenants": "acme, globex", "region": " EU-West "}
     made = await platform.post("/models", data=form)
     assert (made.status_code, made.headers["location"]) == (303, "/models/house")
     html = await page(platform, "/models/house")
@@ -40,6 +40,7 @@ async def test_from_the_empty_page_to_a_tested_connection_and_away(api: Api, gat
     assert "Nobody has tested it yet" in html
     assert "gpt-4 = house-large" in html
     assert 'value="acme, globex"' in html
+    assert 'value="EU-West"' in html
     assert KEY not in html
     tested = await platform.post("/models/house/test", data={"model": "gpt-4"})
     assert "It works." in tested.text
@@ -48,6 +49,7 @@ async def test_from_the_empty_page_to_a_tested_connection_and_away(api: Api, gat
     listed = await page(platform)
     assert "Answers" in listed
     assert "acme, globex" in listed
+    assert ">EU-West<" in listed
     asked = await page(platform, "/models/house/remove")
     assert "cannot be brought back" in asked
     assert (await platform.post("/models/house/remove")).status_code == 303

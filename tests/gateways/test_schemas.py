@@ -127,7 +127,7 @@ def test_what_no_connection_can_have(more: dict[str, Any]) -> None:
 def test_a_change_takes_away_a_key_or_tenants_and_nothing_that_is_needed() -> None:
     change = ConnectionChange.model_validate({"api_key": None, "tenants": None})
     assert change.model_fields_set == {"api_key", "tenants"}
-    for name in ("name", "base_url", "aliases", "is_local", "is_default"):
+    for name in ("name", "base_url", "aliases", "is_local", "region", "is_default"):
         with pytest.raises(ValidationError, match="must have a value"):
             ConnectionChange.model_validate({name: None})
     assert ConnectionTrial.model_validate({}).model is None

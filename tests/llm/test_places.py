@@ -22,6 +22,9 @@ OWN = GatewaySettings(base_url="https://user:word@LLM.example:8443/v1", slug="ho
 def test_a_place_is_a_connection_and_a_host_and_no_address() -> None:
     assert place_of(OWN) == Place("house", "llm.example", is_local=False)
     assert place_of(replace(OWN, is_local=True)).is_local
+    assert place_of(replace(OWN, region="EU")).as_kept() == {
+        "connection": "house", "host": "llm.example", "is_local": False, "region": "EU",
+    }  # fmt: skip
     # A library chooses the vendor's: nobody can call that local.
     assert place_of(GatewaySettings(is_local=True)) == Place("installation", "", is_local=False)
 

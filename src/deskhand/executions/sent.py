@@ -20,6 +20,7 @@ class SentTo(BaseModel):
 
     connection: str = Field(description="The connection to models; `embedded` is the model on the worker's machine.")
     host: str = Field(description="Of its address; empty where a library chooses its vendor's.")
+    region: str = Field("", description="Where that is, in the words of who set the connection up.")
     is_local: bool = Field(description="In the tenant's or the operator's own house; nothing is masked there.")
     calls: int = Field(0, description="Questions that were sent there.")
     perhaps: int = Field(0, description="Questions of which nobody can say whether they were.")
@@ -34,7 +35,7 @@ def sent_to(steps: Iterable[tuple[str, Any, Any]]) -> list[SentTo]:
     Args:
         steps: Of a run: kind, input and output of each.
     """
-    found: dict[tuple[str, str, bool], SentTo] = {}
+    found: dict[tuple[str, str, bool, str], SentTo] = {}
     for kind, asked, answer in steps:
         if kind != "model" or not isinstance(asked, Mapping):
             continue
@@ -42,8 +43,8 @@ def sent_to(steps: Iterable[tuple[str, Any, Any]]) -> list[SentTo]:
         places = asked.get("sent_to") or []
         surely = _went(places, answer) if isinstance(answer, Mapping) else []
         for place in surely or places:
-            key = (str(place["connection"]), str(place["host"]), bool(place["is_local"]))
-            one = found.setdefault(key, SentTo(connection=key[0], host=key[1], is_local=key[2]))
+            here = SentTo.model_validate(place)
+            one = found.setdefault((here.connection, here.host, here.is_local, here.region), here)
             one.calls += bool(surely)
             one.perhaps += not surely
             if not one.is_local:

@@ -25,7 +25,8 @@ class _Columns:
     """What a connection is, whosever it is. The key is one Fernet token; whatever else is here may be shown.
 
     ``aliases`` says what a model's name stands for here. ``listed_models`` are the names that the gateway listed when
-    it was asked last, at ``checked_at``; ``check_fault`` is what was wrong then.
+    it was asked last, at ``checked_at``; ``check_fault`` is what was wrong then. ``region`` is somebody's own word for
+    where its models run.
     """
 
     id: Mapped[UuidPk]
@@ -40,6 +41,7 @@ class _Columns:
     listed_models: Mapped[list[str]] = mapped_column(JSONB, server_default=sql("'[]'::jsonb"))
     checked_at: Mapped[Timestamp | None]
     check_fault: Mapped[str | None] = mapped_column(Text)
+    region: Mapped[str] = mapped_column(String(60), server_default=sql("''"))
     created_at: Mapped[CreatedAt]
     updated_at: Mapped[UpdatedAt]
 

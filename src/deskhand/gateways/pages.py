@@ -51,6 +51,7 @@ class ConnectionForm(BaseModel):
     base_url: StorableText = ""
     aliases: StorableText = ""
     is_local: bool = False
+    region: StorableText = ""
     is_default: bool = False
     tenants: StorableText = ""
 
@@ -64,6 +65,7 @@ class ConnectionForm(BaseModel):
             base_url=one.base_url or "",
             aliases="\n".join(f"{alias} = {target}" for alias, target in one.aliases.items()),
             is_local=one.is_local,
+            region=one.region,
             is_default=one.is_default,
             tenants=", ".join(one.tenants or ()),
         )
@@ -82,6 +84,7 @@ class ConnectionForm(BaseModel):
             "name": self.name,
             "aliases": _aliases(self.aliases),
             "is_local": self.is_local,
+            "region": self.region,
             "is_default": self.is_default,
             **address,
             **shared,
@@ -96,6 +99,7 @@ async def _form(
     base_url: Annotated[StorableText, Form(max_length=2000)] = "",
     aliases: Annotated[StorableText, Form(max_length=50_000)] = "",
     is_local: Annotated[bool, Form()] = False,
+    region: Annotated[StorableText, Form(max_length=1000)] = "",
     is_default: Annotated[bool, Form()] = False,
     tenants: Annotated[StorableText, Form(max_length=50_000)] = "",
 ) -> ConnectionForm:
@@ -106,6 +110,7 @@ async def _form(
         base_url=base_url,
         aliases=aliases,
         is_local=is_local,
+        region=region,
         is_default=is_default,
         tenants=tenants,
     )

@@ -55,6 +55,7 @@ def way_of(row: Connection, installation: GatewaySettings, secrets: SecretBox) -
         api_key=key,
         aliases=MappingProxyType(dict(row.aliases)),
         is_local=row.is_local,
+        region=row.region,
         slug=row.slug,
         ident=str(row.id),
         kind=cast("Kind", row.kind),

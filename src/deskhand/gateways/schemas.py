@@ -48,6 +48,7 @@ Key = Annotated[
 ]
 ModelName = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 Aliases = Annotated[dict[ModelName, ModelName], Field(max_length=MOST_ALIASES)]
+Region = Annotated[str, StringConstraints(strip_whitespace=True, max_length=60), AfterValidator(storable_text)]
 TenantIds = Annotated[
     list[Annotated[str, StringConstraints(pattern="^[a-z0-9][a-z0-9-]*$", max_length=TENANT_ID_LENGTH)]],
     Field(max_length=1_000),
@@ -55,6 +56,7 @@ TenantIds = Annotated[
 
 _ALIASES = "What a model's name stands for here: agents may name the left one, the right one is asked for."
 _LOCAL = "Its models run in your own house, so that tickets that no other model may read can go to it."
+_REGION = "Where its models run, in your own words (`EU`, `us-east-1`); each run says to which its text went."
 _DEFAULT = "Agents that name no connection use it."
 _TENANTS = "For the platform: the tenants that may use it; null lets all."
 
@@ -88,6 +90,7 @@ class NewConnection(InputModel):
     api_key: Key | None = Field(None, description="Stored encrypted, and never shown.")
     aliases: Aliases = Field(default_factory=dict, description=_ALIASES)
     is_local: bool = Field(False, description=_LOCAL)
+    region: Region = Field("", description=_REGION)
     is_default: bool = Field(False, description=_DEFAULT)
     tenants: TenantIds | None = Field(None, description=_TENANTS)
 
@@ -123,12 +126,13 @@ class ConnectionChange(InputModel):
     api_key: Key | None = Field(None, description="A new one; null takes the stored one away.")
     aliases: Aliases | None = Field(None, description=_ALIASES)
     is_local: bool | None = Field(None, description=_LOCAL)
+    region: Region | None = Field(None, description=_REGION)
     is_default: bool | None = Field(None, description=_DEFAULT)
     tenants: TenantIds | None = Field(None, description=_TENANTS)
 
     @model_validator(mode="after")
     def _no_nothing(self) -> ConnectionChange:
-        for name in ("name", "base_url", "aliases", "is_local", "is_default"):
+        for name in ("name", "base_url", "aliases", "is_local", "region", "is_default"):
             if name in self.model_fields_set and getattr(self, name) is None:
                 raise ValueError(f"{name} must have a value; leave it out to keep it")
         return self
@@ -145,6 +149,7 @@ class ConnectionView(BaseModel):
     has_key: bool
     aliases: dict[str, str]
     is_local: bool
+    region: str
     is_default: bool
     tenants: list[str] | None = Field(description="For the platform: who may use it; null is all.")
     listed_models: list[str] = Field(description="What its gateway listed when it was tested last.")

@@ -187,6 +187,7 @@ def view(row: Connection, tenant_id: str | None) -> ConnectionView:
         has_key=row.api_key_encrypted is not None,
         aliases=row.aliases,
         is_local=row.is_local,
+        region=row.region,
         is_default=row.is_default,
         tenants=row.tenants if isinstance(row, SharedModelConnection) and not foreign else None,
         listed_models=row.listed_models,
@@ -200,7 +201,7 @@ def view(row: Connection, tenant_id: str | None) -> ConnectionView:
 
 def audited(row: Connection) -> dict[str, Any]:
     """What the audit log keeps of a connection: where it leads and who may use it, without its key."""
-    names = ("kind", "name", "base_url", "aliases", "is_local", "is_default")
+    names = ("kind", "name", "base_url", "aliases", "is_local", "region", "is_default")
     more = {"tenants": row.tenants} if isinstance(row, SharedModelConnection) else {}
     return {**{name: getattr(row, name) for name in names}, **more, "has_key": row.api_key_encrypted is not None}
 

@@ -41,6 +41,7 @@ class GatewaySettings:
             used up while others are answered; ``embedded.line`` has one that all processes of a machine share.
         client: A shared connection pool from ``open_client``; None opens a connection per call.
         is_local: What it serves runs in the operator's own house.
+        region: Where its models run, in its owner's words.
         only_local: Why no other model may be asked, in a sentence; empty where any may.
         slug: What agents call this way; empty for the installation's own settings.
         kind: How it is called; empty: as a gateway where there is an address, else with the SDK.
@@ -63,6 +64,7 @@ class GatewaySettings:
     )
     client: httpx2.AsyncClient | None = field(default=None, repr=False, compare=False)
     is_local: bool = False
+    region: str = ""
     only_local: str = ""
     slug: str = ""
     kind: Kind = ""

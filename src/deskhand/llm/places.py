@@ -20,15 +20,18 @@ class Place:
         connection: What agents call the way there.
         host: Of its address; empty where a library chooses the vendor's.
         is_local: Whether it is in the tenant's or the operator's own house.
+        region: Where that is, in its owner's words.
     """
 
     connection: str
     host: str
     is_local: bool
+    region: str = ""
 
     def as_kept(self) -> dict[str, Any]:
         """What the journal keeps of it."""
-        return {"connection": self.connection, "host": self.host, "is_local": self.is_local}
+        region = {"region": self.region} if self.region else {}
+        return {"connection": self.connection, "host": self.host, "is_local": self.is_local, **region}
 
 
 HERE = Place("embedded", "this machine", is_local=True)
@@ -37,7 +40,7 @@ HERE = Place("embedded", "this machine", is_local=True)
 def place_of(way: GatewaySettings) -> Place:
     """Where the models of a connection are."""
     host = urlsplit(way.base_url).hostname if way.base_url else None
-    return Place(way.slug or "installation", host or "", is_local=way.stays_in_the_house)
+    return Place(way.slug or "installation", host or "", is_local=way.stays_in_the_house, region=way.region)
 
 
 def places_of(model: Model[Any]) -> tuple[Place, ...]:
