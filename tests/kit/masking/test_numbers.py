@@ -81,6 +81,8 @@ def test_cards(text: str, wanted: str | None) -> None:
         ("size 1 234 567 bytes", None),
         ("+1234", None),
         ("phone since 29.11.2026", None),
+        ("parcel 00340434161094021501", None),
+        ("le poste 3312", "3312"),
         ("00:1a:2b:3c:4d:5e", None),
     ],
 )

@@ -41,7 +41,7 @@ _PHONE = re.compile(
 _DIGITS = re.compile(r"\d+")
 _LABEL = re.compile(
     r"(?i)(?<!\w)(?:telefon(?:nummer)?|tel|phone|mobile?|handy|cell|fax|durchwahl|ext(?:ension)?|hotline|rufnummer"
-    r"|nebenstelle|téléphone|teléfono|portable)\.?(?: (?:no|nr|number|nummer)\.?)?[ \u00a0]?[:=#]?[ \u00a0]{0,2}\Z"
+    r"|nebenstelle|tél|téléphone|poste|teléfono|portable)\.?(?: (?:no|nr|number|nummer)\.?)?[ \u00a0]?[:=#]?[ \u00a0]{0,2}\Z"
 )
 _LABEL_ROOM = 40
 _DATE = re.compile(r"\d{1,2}([./ -])\d{1,2}\1(?:\d\d){1,2}|\d{4}([./-])\d{1,2}\2\d{1,2}(?: \d.*)?")
@@ -83,7 +83,7 @@ def phones(text: str) -> Iterator[Place]:
         ends = [group.end() for group in _DIGITS.finditer(match[0])]
         end = next((one for one in reversed(ends) if _is_phone(match[0][:one], is_labelled=is_labelled)), None)
         after = text[start + end : start + end + 1] if end else ""
-        if end and not after.isalpha():
+        if end and not after.isalnum():
             yield start, start + end
 
 
