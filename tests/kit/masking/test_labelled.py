@@ -9,7 +9,7 @@ from deskhand.kit.masking.kinds import MaskKind
 
 TEXTS = list(labelled(LABELLED.read_text(encoding="utf-8")))
 SCORES = scores(TEXTS)
-# What is known to be missed, and what to be masked wrongly: a change that does worse fails, one that does better says so.
+# What is known to be missed, and to be masked wrongly: whoever makes that better or worse has to say so here.
 MISSED = {
     MaskKind.SECRET: {"Sommer2026!", "Blue-Horse-77", "Soleil-Vert-12", "Verano2026x"},
     MaskKind.MAIL: {"emily.carter(at)globex.example"},

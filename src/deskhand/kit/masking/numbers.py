@@ -41,7 +41,8 @@ _PHONE = re.compile(
 _DIGITS = re.compile(r"\d+")
 _LABEL = re.compile(
     r"(?i)(?<!\w)(?:telefon(?:nummer)?|tel|phone|mobile?|handy|cell|fax|durchwahl|ext(?:ension)?|hotline|rufnummer"
-    r"|nebenstelle|tél|téléphone|poste|teléfono|portable)\.?(?: (?:no|nr|number|nummer)\.?)?[ \u00a0]?[:=#]?[ \u00a0]{0,2}\Z"
+    r"|nebenstelle|tél|téléphone|poste|teléfono|portable)\.?"
+    r"(?: (?:no|nr|number|nummer)\.?)?[ \u00a0]?[:=#]?[ \u00a0]{0,2}\Z"
 )
 _LABEL_ROOM = 40
 _DATE = re.compile(r"\d{1,2}([./ -])\d{1,2}\1(?:\d\d){1,2}|\d{4}([./-])\d{1,2}\2\d{1,2}(?: \d.*)?")
