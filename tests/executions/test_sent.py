@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from tests.support.console import Console
 
 from deskhand.executions.sent import SentTo, sent_to
+from deskhand.llm.places import HERE
 
 HOUSE = {"connection": "house", "host": "llm.house.example", "is_local": True}
 VENDOR = {"connection": "vendor", "host": "api.vendor.example", "is_local": False}
@@ -71,3 +73,40 @@ def test_nobody_can_say_of_a_call_that_did_not_come_back() -> None:
 
 def test_a_run_from_before_this_was_kept_says_nothing() -> None:
     assert sent_to([("model", {"model": "m", "messages": 1}, {}), ("model", None, None)]) == []
+
+
+async def test_the_api_and_the_page_of_a_run_say_where_its_text_went(console: Console) -> None:
+    run = await console.execution(await console.agent(), status="completed", attempt=1)
+    evil = "<i>EU</i>"
+    for place, masked, before in (
+        (VENDOR | {"region": evil}, {"mail": 2, "secret": 1}, None),
+        (VENDOR | {"region": evil}, {"mail": 3}, None),
+        (HOUSE, {"mail": 1}, ["timeout"]),
+    ):
+        kind, asked, answer = step(place, HERE.as_kept(), masked=masked, before=before)
+        await console.step("acme", run, "model", kind=kind, input=asked, output=answer)
+    kind, asked, _ = failed(OTHER)
+    await console.step("acme", run, "model", kind=kind, input=asked, output=None, state="failed", error="away")
+    client = await console.client(role="viewer")
+    told = (await client.get(f"/api/v1/executions/{run}")).json()["sent_to"]
+    assert told == [
+        {**VENDOR, "region": evil, "calls": 2, "perhaps": 0, "masked": {"mail": 3, "secret": 1}},
+        {**HOUSE, "region": "", "calls": 1, "perhaps": 0, "masked": {}},
+        {**HERE.as_kept(), "region": "", "calls": 1, "perhaps": 0, "masked": {}},
+        {**OTHER, "region": "", "calls": 0, "perhaps": 1, "masked": {}},
+    ]
+    page = (await (await console.browser()).get(f"/executions/{run}")).text
+    listed = page.partition('<ul class="plain" id="sent-to">')[2].partition("</ul>")[0]
+    assert listed.count("<li>") == 4
+    assert "&lt;i&gt;EU&lt;/i&gt;, 2 questions; masked: 3 mail, 1 secret" in listed
+    assert "in your own house, 1 question<" in listed
+    assert "perhaps 1<" in listed
+    assert "this machine" not in listed, "it has a name of its own"
+
+
+async def test_the_page_of_a_run_that_asked_no_model_says_nothing_of_it(console: Console) -> None:
+    run = await console.execution(await console.agent(), status="completed", attempt=1)
+    await console.step("acme", run, "get_ticket", output={})
+    client = await console.client(role="viewer")
+    assert (await client.get(f"/api/v1/executions/{run}")).json()["sent_to"] == []
+    assert "Read by models at" not in (await (await console.browser()).get(f"/executions/{run}")).text

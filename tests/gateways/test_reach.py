@@ -16,6 +16,7 @@ from deskhand.kit.crypto import SecretBox
 from deskhand.kit.http import HttpClientFactory
 from deskhand.llm.connection import GatewaySettings
 from deskhand.llm.gateway import GatewayModel, build_model
+from deskhand.llm.places import Place, place_of
 from deskhand.llm.served import why_unserved
 
 HOUSE = GatewaySettings(base_url="http://127.0.0.1:9/v1", api_key="sk-of-the-installation", timeout=3.0)
@@ -36,6 +37,22 @@ def base_url(gateway: GatewaySettings, **config: str) -> str:
     model = build_model({"model": "gpt-4", **config}, gateway, HttpClientFactory())
     assert isinstance(model, GatewayModel)
     return model.base_url
+
+
+async def test_whose_and_where_a_connection_is_goes_with_each_text(api: Api, reach: Reach) -> None:
+    acme, platform = await api.tenant(), await api.platform()
+    await connected(platform, "eu", **GATE, base_url="https://eu.example.com/v1", region="EU", is_default=True)
+    default = await reach("acme")
+    assert place_of(default) == Place("eu", "eu.example.com", is_local=False, region="EU")
+    assert place_of(default.chosen({"connection": "installation"})).region == ""
+    changed = await platform.patch("/api/v1/model-connections/eu", json={"region": " us-east-1 "})
+    assert (changed.status_code, changed.json()["region"]) == (200, "us-east-1")
+    assert place_of(await reach("acme")).region == "us-east-1"
+    # Whoever may not see its address may see where it is.
+    (seen,) = (await acme.get("/api/v1/model-connections")).json()
+    assert (seen["base_url"], seen["region"]) == (None, "us-east-1")
+    refused = await platform.patch("/api/v1/model-connections/eu", json={"region": "x" * 61})
+    assert refused.status_code == 422
 
 
 async def test_the_settings_are_the_default_until_the_platform_or_the_tenant_says_another(
