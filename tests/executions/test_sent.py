@@ -17,7 +17,8 @@ OTHER = {"connection": "installation", "host": "", "is_local": False}
 
 def step(*places: dict[str, Any], masked: dict[str, int] | None = None, before: list[str] | None = None) -> Any:
     asked = {"model": "m", "messages": 1, "sent_to": list(places), **({"masked": masked} if masked else {})}
-    details = {"fallbacks": [{"reason": reason} for reason in before]} if before else {}
+    told = [{"model": "m", "connection": "c", "reason": reason, "detail": "Away."} for reason in before or ()]
+    details = {"fallbacks": told} if told else {}
     return ("model", asked, {"parts": [], "provider_details": details or None})
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from pydantic_ai.messages import ModelRequest, ModelResponse, RetryPromptPart, TextPart, UserPromptPart
+from pydantic_ai.messages import ModelRequest, ModelResponse, TextPart, ToolReturnPart, UserPromptPart
 from pydantic_ai.models import ModelRequestParameters
 from pydantic_ai.models.test import TestModel
 from pydantic_ai.tools import ToolDefinition
@@ -222,7 +222,7 @@ def test_what_was_answered_before_and_what_was_wrong_with_it_is_masked_too() -> 
     said = [
         ModelRequest(parts=[UserPromptPart(["look", MAIL])], instructions="Help."),
         ModelResponse(parts=[TextPart(f'{{"text": "{MAIL}"}}'), TextPart(f"{{ {PHONE}")]),
-        ModelRequest(parts=[RetryPromptPart(f"{MAIL} does not fit")]),
+        ModelRequest(parts=[ToolReturnPart("t", f"{MAIL} does not fit", tool_call_id="1", outcome="retried")]),
     ]
     tool = ToolDefinition(name="t", parameters_json_schema={"properties": {"title": {"pattern": "^0123 456789$"}}})
     shown = shown_to_model(said, ModelRequestParameters(function_tools=[tool]), one)

@@ -21,13 +21,10 @@ from pydantic_ai.messages import (
     ModelRequestPart,
     ModelResponse,
     ModelResponsePart,
-    RetryPromptPart,
-    SystemPromptPart,
     TextPart,
     ThinkingPart,
     ToolCallPart,
     ToolReturnPart,
-    UserPromptPart,
 )
 from pydantic_ai.models import Model, ModelRequestContext, ModelRequestParameters
 from pydantic_ai.models.wrapper import WrapperModel
@@ -157,14 +154,22 @@ def _masked_schema(schema: Any, masker: Masker) -> Any:
 
 
 def _learn(message: ModelMessage, masker: Masker) -> None:
-    if not isinstance(message, ModelRequest):
+    if isinstance(message, ModelResponse):
+        for answer in message.parts:
+            masker.note_said([getattr(answer, "content", None), getattr(answer, "args", None)])
         return
     masker.note_foreign(message.instructions)
     for part in message.parts:
+        content = _content(part)
         if isinstance(part, ToolReturnPart):
-            masker.learn_people(to_jsonable_python(part.content, fallback=str))
-        if not isinstance(part, RetryPromptPart):
-            masker.note_foreign(getattr(part, "content", None))
+            masker.learn_people(content)
+        masker.note_foreign(content)
+
+
+def _content(part: ModelRequestPart) -> Any:
+    """What a part says, as the JSON that is sent of it."""
+    content = getattr(part, "content", None)
+    return content if isinstance(content, str) else to_jsonable_python(content, fallback=str)
 
 
 def _masked_message(message: ModelMessage, masker: Masker) -> ModelMessage:
@@ -175,12 +180,9 @@ def _masked_message(message: ModelMessage, masker: Masker) -> ModelMessage:
 
 
 def _masked_part(part: ModelRequestPart, masker: Masker) -> ModelRequestPart:
-    if isinstance(part, ToolReturnPart):
-        # Whatever a handler gave: it is sent as its JSON.
-        return replace(part, content=masker.masked(to_jsonable_python(part.content, fallback=str)))
-    if isinstance(part, SystemPromptPart | UserPromptPart | RetryPromptPart):
-        return replace(part, content=masker.masked(part.content))
-    return part
+    content = _content(part)
+    changed: Any = part
+    return part if content is None else replace(changed, content=masker.masked(content))
 
 
 def _masked_answer(part: ModelResponsePart, masker: Masker) -> ModelResponsePart:

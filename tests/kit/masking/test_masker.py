@@ -122,6 +122,9 @@ def test_what_somebody_wrote_into_a_ticket_stays_their_words() -> None:
     said = "Somebody wrote masked-mail-bcdfghjk"
     assert one.unknown(said) == []
     assert one.without_unknown(said) == said
+    # What a model made up, and is quoted to it as wrong, does not come to be somebody's words.
+    one.note_said("MASKED-MAIL-ZZZZZZZZ")
+    one.note_foreign("no such placeholder: MASKED-MAIL-ZZZZZZZZ")
     assert one.unknown("MASKED-MAIL-ZZZZZZZZ") == ["MASKED-MAIL-ZZZZZZZZ"]
 
 

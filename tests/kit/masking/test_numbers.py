@@ -96,4 +96,7 @@ def test_several_numbers_of_one_text_are_all_found() -> None:
         "0171 2345678",
         "+49 89 1234567",
     ]
-    assert found(cards, "4111 1111 1111 1111 / 5555 5555 5555 4444") == ["4111 1111 1111 1111", "5555 5555 5555 4444"]
+    assert found(phones, "089 1234567 0171 2345678") == ["089 1234567", "0171 2345678"]
+    accounts = ["DE89 3704 0044 0532 0130 00", "GB82 WEST 1234 5698 7654 32"]
+    assert found(ibans, " ".join(accounts)) == accounts
+    assert found(cards, "4111 1111 1111 1111 5555 5555 5555 4444") == ["4111 1111 1111 1111", "5555 5555 5555 4444"]

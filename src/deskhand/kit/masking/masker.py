@@ -51,6 +51,7 @@ class Masker:
         self._names = Names()
         self._values: dict[str, str] = {}
         self._masked: dict[str, str] = {}
+        self._said: set[str] = set()
         self._foreign: set[str] = set()
 
     def learn(self, *names: str | None) -> None:
@@ -89,10 +90,17 @@ class Masker:
             for item in value:
                 self.learn_people(item)
 
+    def note_said(self, value: Any) -> None:
+        """Take from what a model said the words that only look like placeholders: what repeats them proves nothing."""
+        self._said.update(self._strangers(value))
+
     def note_foreign(self, value: Any) -> None:
-        """Take from what is sent the words that only look like placeholders: somebody wrote them, and they may stay."""
-        for text in _texts(value):
-            self._foreign.update(match[0].upper() for match in _ANY.finditer(text) if self._value(match) is None)
+        """Take from what a model is told the words that only look like placeholders: somebody wrote them, and they stay."""
+        self._foreign.update(self._strangers(value) - self._said)
+
+    def _strangers(self, value: Any) -> set[str]:
+        found = (match for text in _texts(value) for match in _ANY.finditer(text))
+        return {match[0].upper() for match in found if self._value(match) is None}
 
     def restored(self, value: Any) -> Any:
         """A JSON value with the true values in the place of placeholders; those that nobody gave out stay."""

@@ -11,7 +11,8 @@ from collections.abc import Iterator
 
 Place = tuple[int, int]
 
-_IBAN = re.compile(r"(?<![A-Za-z0-9])[A-Za-z]{2}\d{2}(?:[ -]?[A-Za-z0-9]){11,32}")
+# Looked at from each place where one may begin: what follows on the line may be the next one.
+_IBAN = re.compile(r"(?<![A-Za-z0-9])(?=([A-Za-z]{2}\d{2}(?:[ -]?[A-Za-z0-9]){11,32}))")
 # Characters of an account by country, from the registry of SWIFT.
 _IBAN_LENGTHS = {
     country: length
@@ -24,7 +25,7 @@ _IBAN_LENGTHS = {
     for country in countries.split()
 }  # fmt: skip
 
-_CARD = re.compile(r"(?<![\w.+-])\d(?:[ -]?\d){12,30}(?!\w)")
+_CARD = re.compile(r"(?<![\w.+-])(?=(\d(?:[ -]?\d){12,18}))")
 # Lengths by how the number begins: a check digit alone fits every tenth number there is.
 _ISSUERS = (
     (re.compile(r"4"), frozenset({13, 16, 19})),
@@ -55,41 +56,51 @@ _ADDRESS = re.compile(r"\d{1,3}(?:\.\d{1,3}){3}")
 def ibans(text: str) -> Iterator[Place]:
     """Where bank account numbers stand whose check digits are right."""
     for match in _IBAN.finditer(text):
-        length = _IBAN_LENGTHS.get(match[0][:2].upper())
-        if length is None:
-            continue
-        end = _end_of(match[0], length)
+        length = _IBAN_LENGTHS.get(match[1][:2].upper(), 0)
+        end = _end_of(match[1], length)
         # Whatever is longer is something else: a serial number may begin like an account.
-        whole = end == len(match[0]) or not match[0][end].isalnum()
-        if end and whole and _checks_out(match[0][:end]):
+        if end and not _goes_on(text, match.start() + end) and _checks_out(match[1][:end]):
             yield match.start(), match.start() + end
 
 
 def cards(text: str) -> Iterator[Place]:
     """Where card numbers stand: of a known issuer, and with the right check digit."""
+    done = 0
     for match in _CARD.finditer(text):
+        if match.start() < done:
+            continue
         for length in (19, 18, 17, 16, 15, 14, 13):
-            end = _end_of(match[0], length)
-            whole = end == len(match[0]) or (end > 0 and not match[0][end].isdigit())
-            if whole and _is_card(match[0][:end].replace(" ", "").replace("-", "")):
-                yield match.start(), match.start() + end
+            end = _end_of(match[1], length)
+            whole = end and not _goes_on(text, match.start() + end)
+            if whole and _is_card(match[1][:end].replace(" ", "").replace("-", "")):
+                done = match.start() + end
+                yield match.start(), done
                 break
 
 
 def phones(text: str) -> Iterator[Place]:
     """Where phone numbers stand: international, of national forms, or any that a word before it calls one."""
-    for match in _PHONE.finditer(text):
-        start = match.start()
+    place = 0
+    while match := _PHONE.search(text, place):
+        start, place = match.span()
         is_labelled = _LABEL.search(text, max(0, start - _LABEL_ROOM), start) is not None
-        ends = [group.end() for group in _DIGITS.finditer(match[0])]
-        end = next((one for one in reversed(ends) if _is_phone(match[0][:one], is_labelled=is_labelled)), None)
-        after = text[start + end : start + end + 1] if end else ""
-        if end and not after.isalnum():
-            yield start, start + end
+        for group in reversed(list(_DIGITS.finditer(match[0]))):
+            end = start + group.end()
+            if not _goes_on(text, end) and _is_phone(text[start:end], is_labelled=is_labelled):
+                yield start, end
+                # The next one may stand behind it, without a word between them.
+                place = end
+                break
+
+
+def _goes_on(text: str, end: int) -> bool:
+    """Whether a number that ends here is cut out of a longer word, a version, an address or a time."""
+    after = text[end : end + 2]
+    return after[:1].isalnum() or (after[:1] in (".", ":") and after[1:].isdigit())
 
 
 def _end_of(text: str, length: int) -> int:
-    """Where the first so many letters and digits of a text end; 0 where it has fewer."""
+    """Where the first so many letters and digits of a text end; 0 where it has fewer, or none are asked for."""
     seen = 0
     for place, sign in enumerate(text):
         seen += sign.isalnum()
