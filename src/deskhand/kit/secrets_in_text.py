@@ -68,7 +68,8 @@ _PATTERNS: tuple[re.Pattern[str], ...] = (
     re.compile(rf"(?i)(?<![A-Za-z0-9_-])(?:{_VALUE_NAMES})=(?!\s)(?P<secret>[^\s&\"'<>;,]{{4,}})"),
     re.compile(rf"(?i)(?<![A-Za-z0-9_-])(?:{_VALUE_NAMES})\"\s{{0,5}}:\s{{0,5}}\"(?P<secret>[^\"\s]{{4,}})"),
     re.compile(
-        rf"(?i)(?<![A-Za-z0-9_-])(?:{_VALUE_NAMES}):\s{{0,5}}(?=[^\s\"']{{0,60}}\d)(?!\S{{0,60}}\[)(?P<secret>[^\s\"',;]{{8,}})"
+        rf"(?i)(?<![A-Za-z0-9_-])(?:{_VALUE_NAMES}):\s{{0,5}}(?=[^\s\"']{{0,60}}\d)"
+        rf"(?!\S{{0,60}}\[)(?P<secret>[^\s\"',;]{{8,}})"
     ),
 )
 

@@ -95,7 +95,7 @@ class Masker:
         self._said.update(self._strangers(value))
 
     def note_foreign(self, value: Any) -> None:
-        """Take from what a model is told the words that only look like placeholders: somebody wrote them, and they stay."""
+        """Take from what a model is told the words that only look like placeholders: whoever wrote them, they stay."""
         self._foreign.update(self._strangers(value) - self._said)
 
     def _strangers(self, value: Any) -> set[str]:
