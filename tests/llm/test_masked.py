@@ -229,7 +229,9 @@ def test_what_was_answered_before_and_what_was_wrong_with_it_is_masked_too() -> 
     text = str(shown.messages)
     assert MAIL not in text
     assert "1234567" not in text
-    assert json.loads(shown.messages[1].parts[0].content) == {"text": one.mask(MAIL)}  # type: ignore[union-attr,arg-type]
+    first = shown.messages[1].parts[0]
+    assert isinstance(first, TextPart)
+    assert json.loads(first.content) == {"text": one.mask(MAIL)}
     # What a value must look like stays as it is.
     assert shown.parameters.function_tools[0].parameters_json_schema == tool.parameters_json_schema
     assert shown.counts == {"mail": 1, "phone": 1}
