@@ -24,6 +24,7 @@ FREE_FOLDERS = ("src/deskhand/simulators/", "src/deskhand/migrations/")
 """Test equipment, which tests call, and history, which Alembic calls."""
 
 CALLED_FROM_OUTSIDE: Mapping[str, str] = {
+    "after_model_request": "pydantic-ai calls its capabilities",
     "get_source": "jinja2 calls its loader",
     "ignore_aliases": "PyYAML asks its dumper",
     "in_durable_context": "pydantic-ai's durability surface",

@@ -213,10 +213,6 @@ def _through(value: Any, change: Callable[[Any], Any]) -> Any:
 
 def _texts_of(messages: Sequence[ModelMessage]) -> Iterator[str]:
     for message in messages:
-        if isinstance(message, ModelRequest):
-            yield message.instructions or ""
-        for part in message.parts:
-            for name in ("content", "args"):
-                said = getattr(part, name, None)
-                if said is not None:
-                    yield said if isinstance(said, str) else json.dumps(said, default=str)
+        yield (message.instructions or "") if isinstance(message, ModelRequest) else ""
+        said = (getattr(part, name, None) for part in message.parts for name in ("content", "args"))
+        yield from (one if isinstance(one, str) else json.dumps(one, default=str) for one in said if one is not None)
