@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from tests.support.approvals import answers, calling
 from tests.support.desks import DESKS, Desk
+from tests.support.mail import running_mailbox
 from tests.support.product import Customer, Product, until
 
 from deskhand.simulators.base import WebhookTarget
@@ -170,3 +171,46 @@ async def test_on_every_desk_no_answer_comes_after_a_technicians(product: Produc
     notes = await desk.notes(ticket_id)
     assert [note["public"] for note in instead(notes)] == [False]
     assert len(notes) == 2
+
+
+async def test_what_stands_for_a_withheld_answer_is_on_the_tickets_page_and_can_be_taken_back(product: Product) -> None:
+    customer = await answering(product, product.desk)
+    ticket_id = await product.desk.file_ticket()
+    product.model.script = meanwhile(lambda: speak(product.desk, ticket_id, technician(product.desk)))
+    await product.start_worker()
+    run = await run_of(product, customer, ticket_id)
+    path = f"/api/v1/tickets/servicedesk_plus/{ticket_id}"
+    told = (await customer.client.get(path)).json()
+    (note,) = told["notes"]
+    assert (note["state"], note["audience"]) == ("there", "technicians")
+    assert "Ines wrote on the ticket meanwhile, so this was not sent." in note["text"]["markdown"]
+    assert [(one["id"], one["can_undo"]) for one in told["runs"]] == [(run["id"], True)]
+    steps = (await customer.client.get(f"/api/v1/executions/{run['id']}")).json()["steps"]
+    assert [step["input"]["instead_of"] for step in steps if step["kind"] == "write"] == ["reply"]
+    undo = f"/api/v1/executions/{run['id']}/undo"
+    seen = (await customer.client.post(f"{undo}/preview", json={})).json()
+    answer = await customer.client.post(undo, json={"digest": seen["digest"]})
+    assert answer.status_code == 202, answer.text
+    await product.ended(customer, answer.json()["execution_id"])
+    assert instead(await product.desk.notes(ticket_id)) == []
+
+
+@pytest.mark.parametrize(("to", "sent"), [("alice@acme.test", 0), ("ops@acme.test", 1)], ids=["requester", "colleague"])
+async def test_a_mail_to_the_requester_is_an_answer_by_another_way(product: Product, to: str, sent: int) -> None:
+    mail = {"to": [to], "subject": "VPN", "body": "Restart it."}
+    async with running_mailbox() as mailbox:
+        customer = await answering(product, product.desk, kind="none")
+        extras = {"connection_extras": {"email": mailbox.settings("acme.test")}}
+        assert (await customer.client.patch("/api/v1/tenants/acme", json=extras)).is_success
+        tools = {"tool_ids": ["servicedesk_plus", "email"], "tool_operations": {"email": ["send"]}}
+        assert (await customer.client.patch(f"/api/v1/agents/{customer.agent_id}", json=tools)).is_success
+        ticket_id = await product.desk.file_ticket()
+        act = meanwhile(lambda: speak(product.desk, ticket_id, technician(product.desk)), calling(("email_send", mail)))
+        product.model.script = act
+        await product.start_worker()
+        run = await run_of(product, customer, ticket_id)
+        assert run["status"] == "completed", run
+        assert len(mailbox.mails) == sent
+        (told,) = answers(product.model.chats[-1].body)
+    assert told["done"] is bool(sent)
+    assert told.get("withheld") == (None if sent else "Ines wrote on the ticket meanwhile")

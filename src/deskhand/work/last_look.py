@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any, Protocol
@@ -179,6 +179,18 @@ class LastLook:
         """
         if why := await self._why_not(ticket_id, made):
             raise StoodBackError(why)
+
+    async def before_mail(self, ticket_id: str, recipients: Sequence[str]) -> None:
+        """Refuse a mail to the requester of a ticket where a person was faster: it is an answer by another way.
+
+        Raises:
+            StoodBackError: Says who, or what changed.
+        """
+        seen = self._seen.get(ticket_id)
+        requester = seen.ticket.requester if seen else None
+        address = (requester.email or "").casefold() if requester else ""
+        if address and address in {one.casefold() for one in recipients}:
+            await self.ensure_untouched(ticket_id)
 
     async def _why_not(self, ticket_id: str, made: Write | None = None) -> str | None:
         seen = self._seen.get(ticket_id)

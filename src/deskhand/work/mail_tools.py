@@ -6,7 +6,7 @@ doubt, and a person decides: whoever looks finds it by its Message-ID, which is 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime
@@ -14,7 +14,7 @@ from typing import Any
 
 from deskhand.audit import service as audit
 from deskhand.engine.journal import Journal
-from deskhand.errors import ForbiddenError, InDoubtError, NotApprovedError
+from deskhand.errors import ForbiddenError, InDoubtError, NotApprovedError, StoodBackError
 from deskhand.kit.clock import utc_now
 from deskhand.kit.db.session import Database
 from deskhand.kit.mail import Mailer, MailError
@@ -42,6 +42,7 @@ class MailHands:
         approver: Asks people about what is granted as `approve`.
         own_look: Reads the ticket that started the run, to which such a mail is bound.
         prompt: The agent's instructions, which no mail of the model may hold.
+        last_look: Refuses a mail to the requester of the run's ticket where a person was faster.
     """
 
     def __init__(
@@ -56,7 +57,9 @@ class MailHands:
         approver: Approver,
         own_look: Look | None = None,
         prompt: str = "",
+        last_look: Callable[[Sequence[str]], Awaitable[None]] | None = None,
     ) -> None:
+        self._last_look = last_look
         self._settings = settings
         self._mailer = mailer
         self._grants = grants
@@ -93,6 +96,8 @@ class MailHands:
             except ForbiddenError as error:
                 await self._refused(args, error.detail)
                 raise ToolInputError(error.detail) from error
+            except StoodBackError as error:
+                return {"done": False, "withheld": error.detail}
             except NotApprovedError as error:
                 return {"done": False, "not_approved": error.detail}
             except MailError as error:
@@ -154,6 +159,7 @@ class MailHands:
             InDoubtError: A worker died over it; a person has to look.
             MailError: The server did not take it.
             NotApprovedError: Somebody declined, or nobody answered in time.
+            StoodBackError: It is for the requester, whose ticket a person has worked on meanwhile.
         """
         self.ensure_allowed(to)
         # On one line: a line break in a subject could begin a header of its own.
@@ -174,6 +180,9 @@ class MailHands:
         async def perform() -> Any:
             if permit is not None:
                 await permit.ensure_fresh()
+            # A report goes to whom the agent's author named, whatever became of the ticket.
+            elif self._last_look is not None and not owed:
+                await self._last_look(to)
             message = self._message(to, subject, body, message_id)
             await self._mailer.send(message, sender=self._settings.sender, recipients=to)
             await self._audit(to, subject, message_id, mark)

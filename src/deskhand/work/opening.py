@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 
 from deskhand.connectors import service as connectors
 from deskhand.connectors.kinds import KINDS, KindOfSource
@@ -84,7 +85,7 @@ class ToolboxMaker:
                     wall=run.wall,
                     past=run.past,
                 )
-            mail = self._mail(run, approver, own_look)
+            mail = self._mail(run, approver, own_look, desks)
             outside = [
                 hands
                 for hands in open_outside(
@@ -139,11 +140,15 @@ class ToolboxMaker:
             own_look=own_look,
         )
 
-    def _mail(self, run: Run, approver: Approver, own_look: Look | None) -> MailHands | None:
+    def _mail(
+        self, run: Run, approver: Approver, own_look: Look | None, desks: Sequence[DeskHands]
+    ) -> MailHands | None:
         granted = run.grants.get(MAIL.tool_id)
         settings = mail_settings(run.tenant, self.secrets) if granted else None
         if not granted or settings is None:
             return None
+        # The run's own desk comes first.
+        own = desks[0] if desks and desks[0].own else None
         mailer = Mailer(server=settings.server, allow_private=run.http.allow_private, before_send=run.http.before_send)
         return MailHands(
             settings,
@@ -155,6 +160,7 @@ class ToolboxMaker:
             approver=approver,
             own_look=own_look,
             prompt=run.version.system_prompt,
+            last_look=partial(own.last_look.before_mail, str(own.own)) if own else None,
         )
 
     def _desks(self, run: Run) -> list[str]:
