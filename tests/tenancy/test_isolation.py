@@ -352,6 +352,14 @@ SABOTAGE = {
         " USING (shared OR company_id = current_setting('app.companies', true))",
         "system_inventory_company_policy is not",
     ),
+    "readers let in": (
+        "DROP POLICY ticket_history_readers_policy ON ticket_history",
+        "policy ticket_history_readers_policy is missing",
+    ),
+    "readers shown more": (
+        "ALTER POLICY knowledge_articles_readers_policy ON knowledge_articles USING (true)",
+        "knowledge_articles_readers_policy is not",
+    ),
     "platform unbound": (
         "ALTER POLICY agents_platform_policy ON agents USING (true)",
         "agents_platform_policy is not",

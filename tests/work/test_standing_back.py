@@ -201,7 +201,7 @@ async def test_a_mail_to_the_requester_is_an_answer_by_another_way(product: Prod
     async with running_mailbox() as mailbox:
         customer = await answering(product, product.desk, kind="none")
         extras = {"connection_extras": {"email": mailbox.settings("acme.test")}}
-        assert (await customer.client.patch("/api/v1/tenants/acme", json=extras)).is_success
+        assert (await customer.client.patch(f"/api/v1/tenants/{customer.tenant_id}", json=extras)).is_success
         tools = {"tool_ids": ["servicedesk_plus", "email"], "tool_operations": {"email": ["send"]}}
         assert (await customer.client.patch(f"/api/v1/agents/{customer.agent_id}", json=tools)).is_success
         ticket_id = await product.desk.file_ticket()
@@ -212,5 +212,8 @@ async def test_a_mail_to_the_requester_is_an_answer_by_another_way(product: Prod
         assert run["status"] == "completed", run
         assert len(mailbox.mails) == sent
         (told,) = answers(product.model.chats[-1].body)
+        notes = instead(await product.desk.notes(ticket_id))
+    assert [note["public"] for note in notes] == [False] * (1 - sent)
+    assert all("Restart it." in note["html"] for note in notes)
     assert told["done"] is bool(sent)
     assert told.get("withheld") == (None if sent else "Ines wrote on the ticket meanwhile")

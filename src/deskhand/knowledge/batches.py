@@ -6,7 +6,7 @@ again after a crash, a row that is stored unchanged is only compared (no model, 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Generic, Literal, TypeVar
 
@@ -67,6 +67,7 @@ class Kind(Generic[Row]):
         compared: Columns that make a stored row differ.
         keeps: A column that a row says nothing about stays as it is stored.
         text: What is embedded; None where nothing is.
+        hidden: Rows that nobody finds, of whose text no vector is made.
         settle: Finds the stored rows of some columns.
         write: Writes settled rows, each with all its columns.
     """
@@ -78,6 +79,7 @@ class Kind(Generic[Row]):
     text: Callable[[dict[str, Any]], str] | None
     settle: Callable[[AsyncSession, Sequence[dict[str, Any]]], Awaitable[list[Settled]]]
     write: Callable[[AsyncSession, Sequence[Settled]], Awaitable[None]]
+    hidden: Callable[[Mapping[str, Any]], bool] = lambda _row: False
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,20 +254,30 @@ class Import(Generic[Row]):
         if stored is None or len(settled.rows) > 1 or any(values[name] != stored[name] for name in self._kind.compared):
             return True
         # A row is also written again when the installation changed its model: vectors of two models cannot be compared.
-        return self._kind.text is not None and stored["embedding_model"] != self._embedder.name
+        return self._kind.text is not None and self._has_other_vector(values, stored)
+
+    def _has_other_vector(self, values: Mapping[str, Any], stored: Mapping[str, Any]) -> bool:
+        wanted = None if self._kind.hidden(values) else self._embedder.name
+        return bool(stored["embedding_model"] != wanted)
 
     def _needs_vector(self, settled: Settled) -> bool:
         text, stored = self._kind.text, settled.stored
         if stored is None or text is None:
             return True
-        return stored["embedding_model"] != self._embedder.name or text(settled.values) != text(stored)
+        return self._has_other_vector(settled.values, stored) or text(settled.values) != text(stored)
 
     async def _vectors(self, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         text = self._kind.text
         if text is None:
             return [{} for _ in rows]
-        made = await embed_texts(self._embedder, [text(row) for row in rows])
-        return [{"embedding": vector, "embedding_model": self._embedder.name} for vector in made]
+        shown = [row for row in rows if not self._kind.hidden(row)]
+        made = iter(await embed_texts(self._embedder, [text(row) for row in shown]) if shown else ())
+        return [
+            {"embedding": None, "embedding_model": None}
+            if self._kind.hidden(row)
+            else {"embedding": next(made), "embedding_model": self._embedder.name}
+            for row in rows
+        ]
 
 
 def _sqlstate(error: DBAPIError) -> str:

@@ -17,6 +17,7 @@ from deskhand.errors import NotFoundError
 from deskhand.kit.db.companies import EVERY_COMPANY
 from deskhand.kit.db.session import Database
 from deskhand.knowledge import repository
+from deskhand.knowledge.audience import is_hidden
 from deskhand.knowledge.batches import BATCH_SIZE, Import, ImportStoppedError, Kind, OnError, Progress
 from deskhand.knowledge.boundaries import boundaries_of, sift
 from deskhand.knowledge.embedding import Embedder, article_text, ticket_text
@@ -88,7 +89,7 @@ _TICKETS = Kind(
 )
 # A desk's own listing also says when the desk listed a ticket; the next import resumes from that instant.
 DESK_TICKETS = replace(_TICKETS, model=DeskTicketRow, compared=(*repository.TICKET_FIELDS, "listed_at", "opened_at"))
-_ARTICLES = Kind(
+ARTICLES = Kind(
     model=ArticleIn,
     values=lambda row: row.model_dump(),
     compared=repository.ARTICLE_FIELDS,
@@ -96,6 +97,7 @@ _ARTICLES = Kind(
     text=lambda row: article_text(row["title"], row["body"]),
     settle=repository.settle_articles,
     write=repository.write_articles,
+    hidden=is_hidden,
 )
 _SYSTEMS = Kind(
     model=SystemRow,
@@ -200,7 +202,7 @@ async def import_articles(
     vocabulary = ARTICLE_VOCABULARY.with_names(columns or {})
     desk = await _default_desk(db, tenant_id)
     importing = Import(
-        db, tenant_id, _ARTICLES, on_error=on_error, embedder=embedder, progress=progress,
+        db, tenant_id, ARTICLES, on_error=on_error, embedder=embedder, progress=progress,
         prepare=lambda row: of_company(row, company, desk=desk), why_not=await _kept_out(db, tenant_id, Effect.SILENCE),
     )  # fmt: skip
     with spooled(read_articles(path, vocabulary)) as articles:

@@ -105,11 +105,16 @@ class TicketHistory(CompanyModel, Base):
 
 
 class KnowledgeArticle(CompanyModel, Base):
-    """A procedure or article a technician would follow; ``body`` is Markdown."""
+    """A procedure or article a technician would follow; ``body`` is Markdown.
+
+    ``audience`` says whom it is for (``audience.py``); one for a few groups alone is found by nobody. A person's choice
+    (``audience_chosen``) stays whatever an import says.
+    """
 
     __tablename__ = "knowledge_articles"
     __table_args__ = (
         UniqueConstraint("tenant_id", "article_id", name="uq_knowledge_articles_tenant_id_article_id"),
+        CheckConstraint("audience IN ('public', 'internal', 'restricted')", name="audience"),
         Index("idx_knowledge_articles_search", "search", postgresql_using="gin"),
     )
 
@@ -122,6 +127,9 @@ class KnowledgeArticle(CompanyModel, Base):
     url: Mapped[str | None] = mapped_column(String(500))
     tags: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default=text("'{}'"))
     source: Mapped[str] = mapped_column(String(50), server_default=text("'import'"))
+    audience: Mapped[str] = mapped_column(String(20), server_default=text("'internal'"))
+    audience_groups: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default=text("'{}'"))
+    audience_chosen: Mapped[bool] = mapped_column(server_default=text("false"))
     embedding: Mapped[list[float] | None] = mapped_column(ARRAY(REAL))
     embedding_model: Mapped[str | None] = mapped_column(String(100))
     search: Mapped[Any] = mapped_column(

@@ -13,6 +13,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from deskhand.knowledge import ranking
+from deskhand.knowledge.audience import with_audience
 from deskhand.knowledge.identity import Settled, settle
 from deskhand.knowledge.models import KnowledgeArticle, SystemInventory, TicketHistory
 from deskhand.knowledge.schemas import TicketNames
@@ -25,13 +26,13 @@ TICKET_FIELDS = (
     "resolved_date", "source", "company_id", "company_name", "shared",
 )  # fmt: skip
 OF_COMPANY = ("tool_type", "company_id", "company_name", "shared")
-ARTICLE_FIELDS = ("title", "body", "url", "tags", "source", *OF_COMPANY)
+ARTICLE_FIELDS = ("title", "body", "url", "tags", "source", "audience", "audience_groups", *OF_COMPANY)
 SYSTEM_FIELDS = ("ip_address", "role", "client", "location", "attributes", *OF_COMPANY)
 
 SEARCHABLE = {
     "ticket_history": "tool_type, ticket_id, subject, description, resolution, category, priority, url,"
     " resolved_date, source, tags, company_id, company_name",
-    "knowledge_articles": "article_id, title, body, url, source, tool_type, company_id, company_name",
+    "knowledge_articles": "article_id, title, body, url, source, audience, tool_type, company_id, company_name",
 }
 """Tables that have ``embedding`` and ``search``, and the columns that a hit shows or a tenant's rules ask. The keys are
 the only table names that ever reach the SQL texts below."""
@@ -114,6 +115,7 @@ def search_statement(table: str, *, excluding: bool, solved_before: bool = False
         if excluding
         else "",
         _BY_THEN[table] if solved_before else "",
+        "r.audience <> 'restricted'" if table == "knowledge_articles" else "",
     ]
     # Who asks what could be known at a time asks also what people had said by then.
     judged = _JUDGED.format(by_then="AND created_at < :solved_before" if solved_before else "")
@@ -262,7 +264,9 @@ async def settle_tickets(session: AsyncSession, incoming: Sequence[dict[str, Any
 
 async def settle_articles(session: AsyncSession, incoming: Sequence[dict[str, Any]]) -> list[Settled]:
     """Each incoming article with the stored one of its id."""
-    return await _settle_by(session, KnowledgeArticle, "article_id", ("embedding_model", *ARTICLE_FIELDS), incoming)
+    names = ("embedding_model", "audience_chosen", *ARTICLE_FIELDS)
+    settled = await _settle_by(session, KnowledgeArticle, "article_id", names, incoming)
+    return [replace(one, values=with_audience(one.values, one.stored)) for one in settled]
 
 
 async def settle_systems(session: AsyncSession, incoming: Sequence[dict[str, Any]]) -> list[Settled]:

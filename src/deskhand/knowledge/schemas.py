@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from deskhand.kit.db.companies import id_by_name
 from deskhand.kit.storable import storable_text
+from deskhand.knowledge.audience import Audience, said_audience
 from deskhand.knowledge.exports.dates import read_date
 from deskhand.knowledge.exports.tickets import ticket_fields
 
@@ -143,7 +144,11 @@ class DeskTicketRow(TicketRow):
 
 
 class ArticleIn(OfCompany):
-    """An article to store; ``body`` is Markdown."""
+    """An article to store; ``body`` is Markdown.
+
+    Attributes:
+        audience: None where its source does not say whom it is for.
+    """
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
@@ -154,6 +159,16 @@ class ArticleIn(OfCompany):
     tags: Tags = Field(default_factory=list)
     source: Source = "import"
     tool_type: ToolName | None = None
+    audience: Audience | None = None
+    audience_groups: list[str] = Field(default_factory=list)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _is_for(cls, data: Any) -> Any:
+        if not isinstance(data, dict):
+            return data
+        said = said_audience(data)
+        return {**data, "audience": said.audience, "audience_groups": list(said.groups)}
 
 
 class SystemRow(OfCompany):
@@ -237,6 +252,7 @@ class ArticleHit:
     url: str | None
     source: str
     score: float
+    audience: str = Audience.INTERNAL.value
     codes: tuple[str, ...] = ()
     closeness: float | None = None
     useful: int = 0

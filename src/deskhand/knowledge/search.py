@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from deskhand.kit.storable import storable_text
 from deskhand.knowledge import repository, stemming
+from deskhand.knowledge.audience import Audience
 from deskhand.knowledge.boundaries import boundaries_of, is_out, without_kept_out
 from deskhand.knowledge.embedding import Embedder, embed_texts, load_embedder
 from deskhand.knowledge.ranking import (
@@ -155,6 +156,7 @@ async def search_articles(
             url=row.url,
             source=row.source,
             score=score,
+            audience=row.audience,
             codes=_codes_in(codes, row.title, row.body),
             closeness=row.cosine,
             useful=row.useful,
@@ -169,14 +171,15 @@ async def read_article(
 ) -> ArticleHit | None:
     """One article by its id; None if there is none, or none that is as it was by then."""
     row = await repository.article(session, _storable(article_id))
-    if row is None or (known_by is not None and row.updated_at >= known_by):
+    if row is None or row.audience == Audience.RESTRICTED or (known_by is not None and row.updated_at >= known_by):
         return None
     of_whom = {"tool_type": row.tool_type, "company_id": row.company_id, "company_name": row.company_name}
     if is_out(await boundaries_of(session), "knowledge_articles", of_whom):
         return None
     return ArticleHit(
-        article_id=row.article_id, title=row.title, body=row.body, url=row.url, source=row.source, score=1.0
-    )
+        article_id=row.article_id, title=row.title, body=row.body, url=row.url, source=row.source, score=1.0,
+        audience=row.audience,
+    )  # fmt: skip
 
 
 async def _ranked(

@@ -63,6 +63,7 @@ class DeskTools:
         self._requester = requester
         self._seen = seen
         self.moved_own = False
+        self.heard: list[str] = []
         self._reads: dict[str, Callable[[Args], Awaitable[Any]]] = {
             "get_ticket": self._get_ticket,
             "list_notes": self._list_notes,
@@ -88,7 +89,7 @@ class DeskTools:
             spoken_for: What the run itself does at its end, on its own ticket.
         """
         for operation in self._hands.provider.operations:
-            if not operation.for_model or not self._hands.may(operation.name):
+            if not (operation.for_model and self._hands.may(operation.name) and self._hands.voice.offers(operation)):
                 continue
             # A tool that could only be refused is not shown at all: a small model calls whatever it sees, and each call
             # costs.
@@ -151,10 +152,11 @@ class DeskTools:
         return await self._writes[name]({**approved, **({} if ref is None else {"ticket_id": ref})}, name)
 
     async def _ask_requester(self, args: dict[str, Any]) -> dict[str, Any]:
-        key, hands = call_key(ASK), self._hands
-        asked = {"question": args["question"]}
-        approved = await hands.ask(ASK, asked, key=key, reason=args.get(REASON, ""))
-        return await self._requester.ask(str(approved["question"]), key=key)
+        key, asked = call_key(ASK), {"question": args["question"]}
+        approved = await self._hands.ask(ASK, asked, key=key, reason=args.get(REASON, ""))
+        told = await self._requester.ask(str(approved["question"]), key=key)
+        self.heard += [str(note["body"]) for note in told.get("answer", ())]
+        return told
 
     async def _refused(self, name: str, args: Args, why: str) -> None:
         """Show in the trace what was asked for and not granted."""
@@ -185,13 +187,14 @@ class DeskTools:
         return notes_view(notes, most=most, limit=limits.note, is_ours=lambda note: is_ours(note, desk))
 
     async def _list_notes(self, args: Args) -> Any:
-        hands, public = self._hands, args.get("public")
+        hands, public = self._hands, True if self._hands.voice.is_outside else args.get("public")
         # Some desks send all notes with the ticket and have no list of their own.
         if Operation.LIST_NOTES not in hands.desk.manifest.operations:
             notes = (await self._ticket("list_notes", args)).notes
             return self._notes(tuple(note for note in notes if public is None or note.public is public))
         hands.require("list_notes")
         ticket_id = await hands.find_ticket("list_notes", args.get("ticket_id"))
+        hands.voice.ensure_may_read("list_notes", hands.tool_id, ticket_id)
         raw = await hands.journal.step(
             name="list_notes",
             key=call_key("list_notes"),
@@ -220,6 +223,7 @@ class DeskTools:
         hands = self._hands
         hands.require(name)
         ticket_id = await hands.find_ticket(name, args.get("ticket_id"))
+        hands.voice.ensure_may_read(name, hands.tool_id, ticket_id)
         raw = await hands.journal.step(
             name=name,
             key=call_key(name),
@@ -229,7 +233,7 @@ class DeskTools:
         )
         ticket = read_ticket(raw)
         self._seen(ticket)
-        return ticket
+        return hands.voice.heard(ticket)
 
     async def _search_tickets(self, args: Args) -> Any:
         query, created = _query(args, self._hands.desk.manifest.filters)
@@ -265,7 +269,8 @@ class DeskTools:
             # On a replay as well: the journal answers the search, and the grant of listed tickets hangs on this memory.
             hands.note_listed(ticket.id, ticket.display_id)
             self._seen(ticket)
-        return {"tickets": [ticket_view(one, limit=LISTED_LIMIT) for one in tickets], "more": raw["more"]}
+        shown = hands.voice.listed
+        return {"tickets": [shown(ticket_view(one, limit=LISTED_LIMIT)) for one in tickets], "more": raw["more"]}
 
     async def _pages(self, query: TicketQuery, created: datetime | None, limit: int) -> dict[str, Any]:
         """Tickets that fit, from as many pages as it takes; whether there may be more is said, not guessed."""

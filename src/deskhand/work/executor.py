@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 
 import asyncpg
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -30,6 +31,7 @@ from deskhand.errors import NotApprovedError, StoodBackError, WaitOverError
 from deskhand.gateways.reach import reach_of
 from deskhand.intake.second_look import is_of_own_write
 from deskhand.kit.crypto import SecretBox
+from deskhand.kit.db.readers import Readers
 from deskhand.kit.db.session import Database
 from deskhand.kit.http import HttpClientFactory
 from deskhand.kit.marks import MarkMaker
@@ -53,6 +55,7 @@ from deskhand.work.conversation import Conversation, read_conversation
 from deskhand.work.due import Due, was_asked
 from deskhand.work.facts import note_input
 from deskhand.work.free_run import FreeRun
+from deskhand.work.front import Front, drives
 from deskhand.work.hands import DeskHands
 from deskhand.work.machines.speaking import why_quiet
 from deskhand.work.merging import GONE
@@ -60,7 +63,7 @@ from deskhand.work.note_outcome import NOTE_KEY, NoteOutcome, withheld
 from deskhand.work.note_word import NoteWord
 from deskhand.work.opening import ToolboxMaker
 from deskhand.work.privacy import learn_people, masker_for
-from deskhand.work.research import Researcher
+from deskhand.work.research import Findings, Researcher
 from deskhand.work.run import Run
 from deskhand.work.settling import settle_open_writes
 from deskhand.work.ticket_outcomes import WRITE_KEYS, Seen, TicketOutcomes
@@ -69,6 +72,7 @@ from deskhand.work.told import told_about
 from deskhand.work.toolbox import Toolbox
 from deskhand.work.undo.performing import Undoer
 from deskhand.work.undo.schemas import UNDO
+from deskhand.work.voice import Voice
 from deskhand.work.wanted import why_unwanted
 
 EXPIRED_KEY = "add_note:expired"
@@ -292,18 +296,45 @@ class Executor:
             or await self._why_no_message(run, ticket)
         ):
             return withheld(run, why)
-        conversation = await self._conversation(run, own, ticket)
         await self._enter(run, ticket)
-        known_by = run.past.moment if run.past else None
-        researcher = Researcher(self._db, run.journal, self._embedder, run.wall, known_by=known_by)
-        told = await told_about(self._db, run, ticket, look)
-        toolbox.tell(told)
-        findings = await researcher.research(ticket, conversation.turns)
-        seen = Seen(ticket, note_input(ticket, findings, conversation), timely, look, conversation.extent, told)
-        if run.outcome.kind is not OutcomeKind.NOTE:
+        find = partial(self._found, run, toolbox, own, ticket=ticket, timely=timely, look=look)
+        kind, speaks = run.outcome.kind, toolbox.speaks and drives(run, gateway)
+        if kind is not OutcomeKind.NOTE:
+            readers = Readers.OUTSIDE if speaks or kind is OutcomeKind.REPLY else Readers.HOUSE
+            toolbox.begin(readers)
+            seen, _ = await find(readers=readers)
             return await TicketOutcomes(gateway, self._limits.timeout).perform(run, toolbox, own, seen)
+        seen, findings = await find(readers=Readers.HOUSE)
+        front = None
+        if speaks:
+            public, _ = await find(readers=Readers.OUTSIDE)
+            front = Front(gateway, public, is_all=public.knows_as_much_as(seen))
         outcome = NoteOutcome(self._db, gateway, self._limits.timeout, self._links, self._embedder)
-        return await outcome.perform(run, toolbox, own, seen, findings)
+        return await outcome.perform(run, toolbox, own, seen, findings=findings, front=front)
+
+    async def _found(
+        self,
+        run: Run,
+        toolbox: Toolbox,
+        own: DeskHands,
+        *,
+        ticket: Ticket,
+        timely: Timeliness,
+        look: int,
+        readers: Readers,
+    ) -> tuple[Seen, Findings]:
+        """What is known of a ticket to these readers."""
+        heard = Voice(readers).heard(ticket)
+        conversation = await self._conversation(run, own, heard)
+        known_by = run.past.moment if run.past else None
+        researcher = Researcher(
+            self._db, run.journal, self._embedder, run.wall, known_by=known_by, readers=readers, look=look
+        )
+        told = await told_about(self._db, run, heard, look, readers)
+        toolbox.tell(told)
+        findings = await researcher.research(heard, conversation.turns)
+        facts = note_input(heard, findings, conversation)
+        return Seen(heard, facts, timely, look, conversation.extent, told), findings
 
     def _guarded(self, run: Run, toolbox: Toolbox, ticket: Ticket) -> GatewaySettings:
         """The models that a ticket may be shown to; of a sensitive one a person approves every write."""

@@ -14,6 +14,7 @@ from typing import Any
 from deskhand.engine.claims import Ending
 from deskhand.engine.status import ExecutionStatus
 from deskhand.errors import ConfigurationError, NotApprovedError
+from deskhand.kit.db.readers import Readers
 from deskhand.llm.connection import GatewaySettings
 from deskhand.llm.embedded.constrained import ConstrainedModel
 from deskhand.llm.gateway import build_model
@@ -67,6 +68,8 @@ class FreeRun:
         ensure_deliverable(run, toolbox)
         model = build_model(run.version.llm_config, self.gateway, run.http)
         driven = isinstance(model, ConstrainedModel)
+        # A schedule has no ticket of its own, so one that may answer requesters reads the texts of one ticket alone.
+        toolbox.begin(Readers.OUTSIDE if toolbox.speaks and not driven else Readers.HOUSE)
         # A small model loses itself among tools; code has looked for it, and it words one sentence.
         tools = [] if driven else toolbox.specs()
         lists = await _look_through(run, toolbox) if driven else {}

@@ -27,7 +27,8 @@ from deskhand.work.companies import REFUSED, TICKET, CompanyWall, read_ticket
 from deskhand.work.instructions import READ_OUTSIDE, ensure_no_instructions
 from deskhand.work.last_look import LastLook
 from deskhand.work.views import shown
-from deskhand.work.writing import NEW, Write
+from deskhand.work.voice import Voice
+from deskhand.work.writing import NEW, Write, intend
 
 RECEIPT = TypeAdapter(WriteReceipt)
 Shown = Mapping[str, Any]
@@ -49,6 +50,7 @@ class DeskHands:
         own_look: Reads the ticket that started the run, where that is one of another desk.
         prompt: The agent's instructions, which no requester may read.
         wall: Keeps tickets of other client companies out.
+        voice: For whom the words of the run's model are.
     """
 
     def __init__(
@@ -62,11 +64,13 @@ class DeskHands:
         actor: str,
         approver: Approver,
         wall: CompanyWall,
+        voice: Voice,
         own_look: Look | None = None,
         prompt: str = "",
     ) -> None:
         self.desk = desk
         self.wall = wall
+        self.voice = voice
         self.provider = provider_of(desk.manifest)
         self.own = own
         self.journal = journal
@@ -186,6 +190,8 @@ class DeskHands:
             ForbiddenError: It is not granted at all, or would publish the agent's instructions; nobody is asked.
         """
         operation = self.require(name)
+        # Before anybody is asked: what a conversation for the house says to a requester is no question for a person.
+        self.voice.ensure_fits(name, arguments)
         ensure_no_instructions(str(arguments.get(READ_OUTSIDE.get(name, "")) or ""), *self.kept_inside)
         # A dry run writes nothing, so there is nothing to ask anybody about.
         if not self.needs_approval(name) or self.journal.execution.mode != "live":
@@ -292,6 +298,7 @@ class DeskHands:
         operation = replace(self.require(name), name=called or name)
         permit = self._permit(name, key)
         ticket_id = await self.find_ticket(name, ref)
+        self.voice.ensure_may_say(name, self.tool_id, ticket_id)
         trace = {**shown, **self._target(ticket_id)}
 
         async def find(mark: str) -> WriteReceipt | None:
@@ -323,7 +330,7 @@ class DeskHands:
     async def _once(self, write: Write, *, owed: bool = False) -> WriteReceipt:
         """Intent, mark, effect, audit; a dry run ends after the intent."""
         if self.journal.execution.mode != "live":
-            return await self._intend(write, owed=owed)
+            return await intend(self.journal, write, owed=owed)
         mark = self.journal.mark_for(write.key)
 
         async def perform() -> Any:
@@ -353,19 +360,6 @@ class DeskHands:
     def _target(self, ticket_id: str) -> dict[str, str]:
         """Names the ticket where it is not the run's own; by it the desk's event about our write is known."""
         return {} if ticket_id == self.own else {"target": f"{self.tool_id}/{ticket_id}"}
-
-    async def _intend(self, write: Write, *, owed: bool) -> WriteReceipt:
-        receipt = WriteReceipt(id="dry-run", ticket_id=write.ticket_id)
-        name = write.operation.name
-
-        async def intent() -> Any:
-            return {**to_jsonable_python(receipt), "intent": name}
-
-        # Not a write: the trace counts what reached the desk, and no mark was given away.
-        await self.journal.step(
-            name=name, key=write.key, kind="compute", input=dict(write.trace), body=intent, owed=owed
-        )
-        return receipt
 
     async def _settle(self, write: Write, mark: str) -> Any:
         """Settle a write that was begun by a worker that died: ask the desk by the write's mark."""

@@ -23,6 +23,7 @@ from deskhand.tools.values import Grants, Mode, ToolOperation
 from deskhand.work.companies import CompanyWall
 from deskhand.work.facts import article_source, history_source, system_source
 from deskhand.work.views import shortened
+from deskhand.work.voice import Voice
 
 TICKETS = TypeAdapter(list[HistoryHit])
 ARTICLES = TypeAdapter(list[ArticleHit])
@@ -45,6 +46,7 @@ class KnowledgeTools:
         embedder: For semantic search.
         seen: Told of everything that was found, so that it can be cited.
         wall: Says for which company.
+        voice: Says for whom the words are that come of it.
         past: The time in which the run takes place, whose knowledge alone is there; None: it is now.
     """
 
@@ -57,6 +59,7 @@ class KnowledgeTools:
         embedder: Embedder,
         seen: Callable[[Source], None],
         wall: CompanyWall,
+        voice: Voice,
         past: Past | None = None,
     ) -> None:
         self._grants = grants
@@ -65,6 +68,7 @@ class KnowledgeTools:
         self._embedder = embedder
         self._seen = seen
         self._wall = wall
+        self._voice = voice
         self._past = past
         self._handlers: dict[str, Callable[[Args], Awaitable[Any]]] = {
             "search_past_tickets": self._past_tickets,
@@ -77,7 +81,7 @@ class KnowledgeTools:
         """Operations a model is offered."""
         for operation in KNOWLEDGE.operations:
             grant = self._grants.get(operation.name)
-            if grant is not None and grant.mode is Mode.ALLOW:
+            if grant is not None and grant.mode is Mode.ALLOW and self._voice.offers(operation):
                 yield operation
 
     def spec(self, operation: ToolOperation, *, name: str, description: str) -> ToolSpec:
@@ -180,7 +184,8 @@ class KnowledgeTools:
         async def ask() -> Any:
             try:
                 tenant_id, scope = self._journal.execution.tenant_id, self._wall.scope
-                async with self._db.tenant_session(tenant_id, companies=scope) as session:
+                readers = self._voice.readers
+                async with self._db.tenant_session(tenant_id, companies=scope, readers=readers) as session:
                     return {"found": await search(session)}
             except DATABASE_ERRORS as error:
                 # An answer rather than an error, so that the journal keeps it and a run taken up again goes the same

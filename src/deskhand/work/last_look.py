@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any, Protocol
@@ -119,7 +119,7 @@ class LastLook:
             StoodBackError: Somebody was; the words of the write are in an internal note.
             TicketMergedError: It is no ticket of its own any more.
         """
-        instead = _instead(write.key)
+        instead = instead_key(write.key)
         try:
             # The note was begun, so the write was withheld: however the ticket is by now, it stays so.
             if instead in self.journal.begun_writes:
@@ -180,17 +180,15 @@ class LastLook:
         if why := await self._why_not(ticket_id, made):
             raise StoodBackError(why)
 
-    async def before_mail(self, ticket_id: str, recipients: Sequence[str]) -> None:
-        """Refuse a mail to the requester of a ticket where a person was faster: it is an answer by another way.
+    def is_kept_out(self, ticket_id: str) -> bool:
+        """Whether the last look found that the tenant keeps agents from a ticket."""
+        return ticket_id in self._kept_out
 
-        Raises:
-            StoodBackError: Says who, or what changed.
-        """
-        seen = self._seen.get(ticket_id)
-        requester = seen.ticket.requester if seen else None
-        address = (requester.email or "").casefold() if requester else ""
-        if address and address in {one.casefold() for one in recipients}:
-            await self.ensure_untouched(ticket_id)
+    @property
+    def requesters(self) -> dict[str, str]:
+        """By ticket that the run has seen, the address of who filed it, where the desk tells."""
+        people = {ticket_id: seen.ticket.requester for ticket_id, seen in self._seen.items()}
+        return {ticket_id: one.email for ticket_id, one in people.items() if one is not None and one.email}
 
     async def _why_not(self, ticket_id: str, made: Write | None = None) -> str | None:
         seen = self._seen.get(ticket_id)
@@ -264,8 +262,7 @@ class LastLook:
         words = write.trace.get(_WORDS.get(name, "body"))
         if not words:
             return
-        draft = "\n".join(f"> {line}".rstrip() for line in str(words).splitlines())
-        body = f"{why}, so this was not {_DONE.get(name, 'written')}. For whoever works on it:\n\n{draft}"
+        body = said_instead(why, _DONE.get(name, "written"), str(words))
 
         async def make(mark: str) -> WriteReceipt:
             return await self.desk.add_note(write.ticket_id, NoteDraft(body=body, mark=mark))
@@ -331,7 +328,14 @@ def _name(person: Person) -> str:
     return person.name or person.email or person.account or "Somebody"
 
 
-def _instead(key: str) -> str:
+def said_instead(why: str, done: str, words: str) -> str:
+    """The note that stands for words that were withheld."""
+    draft = "\n".join(f"> {line}".rstrip() for line in words.splitlines())
+    return f"{why}, so this was not {done}. For whoever works on it:\n\n{draft}"
+
+
+def instead_key(key: str) -> str:
+    """Journal key of the note that stands for a withheld write."""
     return _cut(f"add_note:instead/{key}")
 
 

@@ -6,7 +6,7 @@ doubt, and a person decides: whoever looks finds it by its Message-ID, which is 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime
@@ -25,6 +25,7 @@ from deskhand.tools.mail import MAIL, SUBJECT_LIMIT
 from deskhand.tools.values import Grants, Mode, ToolOperation, guarded
 from deskhand.work.approvals import Approver, Call, Look, Permit
 from deskhand.work.instructions import ensure_no_instructions
+from deskhand.work.mail_look import NO_TICKETS, MailLook
 
 STEP = "send_mail"
 
@@ -42,7 +43,7 @@ class MailHands:
         approver: Asks people about what is granted as `approve`.
         own_look: Reads the ticket that started the run, to which such a mail is bound.
         prompt: The agent's instructions, which no mail of the model may hold.
-        last_look: Refuses a mail to the requester of the run's ticket where a person was faster.
+        look: Before a mail to the requester of the run's ticket.
     """
 
     def __init__(
@@ -57,9 +58,9 @@ class MailHands:
         approver: Approver,
         own_look: Look | None = None,
         prompt: str = "",
-        last_look: Callable[[Sequence[str]], Awaitable[None]] | None = None,
+        look: MailLook = NO_TICKETS,
     ) -> None:
-        self._last_look = last_look
+        self._look = look
         self._settings = settings
         self._mailer = mailer
         self._grants = grants
@@ -162,6 +163,7 @@ class MailHands:
             StoodBackError: It is for the requester, whose ticket a person has worked on meanwhile.
         """
         self.ensure_allowed(to)
+        self._ensure_may_say(to, owed=owed)
         # On one line: a line break in a subject could begin a header of its own.
         subject = " ".join(subject.split())[:SUBJECT_LIMIT]
         permit = await self._ask({"to": list(to), "subject": subject, "body": body}, key=key, reason=reason)
@@ -170,6 +172,7 @@ class MailHands:
             subject = " ".join(permit.arguments["subject"].split())[:SUBJECT_LIMIT]
             # Whoever approves may have changed the recipients, and may write to nobody whom the tenant does not allow.
             self.ensure_allowed(to)
+            self._ensure_may_say(to, owed=owed)
         trace = {"target": MAIL.tool_id, "to": list(to), "subject": subject, "body": body}
         if self._journal.execution.mode != "live":
             return await self._intend(trace, key=key, owed=owed)
@@ -181,8 +184,8 @@ class MailHands:
             if permit is not None:
                 await permit.ensure_fresh()
             # A report goes to whom the agent's author named, whatever became of the ticket.
-            elif self._last_look is not None and not owed:
-                await self._last_look(to)
+            elif not owed:
+                await self._look.before(to, key=key)
             message = self._message(to, subject, body, message_id)
             await self._mailer.send(message, sender=self._settings.sender, recipients=to)
             await self._audit(to, subject, message_id, mark)
@@ -195,10 +198,19 @@ class MailHands:
                 " here: was it sent?"
             )
 
-        await self._journal.step(
-            name=STEP, key=key, kind="write", input=trace, body=perform, idempotent=False, recover=ask, owed=owed
-        )
+        try:
+            await self._journal.step(
+                name=STEP, key=key, kind="write", input=trace, body=perform, idempotent=False, recover=ask, owed=owed
+            )
+        except StoodBackError as error:
+            await self._look.say_instead(error, subject, body, key=key)
+            raise
         return {"done": True, "message_id": message_id}
+
+    def _ensure_may_say(self, to: Sequence[str], *, owed: bool) -> None:
+        # A report goes to whom the agent's author named, whoever files tickets.
+        if not owed:
+            self._look.ensure_may_say(to)
 
     async def _ask(self, arguments: dict[str, Any], *, key: str, reason: str) -> Permit | None:
         """The yes to a mail; None where it needs none, and in a dry run, which sends nothing."""

@@ -12,6 +12,7 @@ from pydantic_core import to_jsonable_python
 
 from deskhand.engine.claims import Ending
 from deskhand.engine.status import ExecutionStatus
+from deskhand.kit.db.readers import Readers
 from deskhand.kit.db.session import Database
 from deskhand.knowledge.embedding import Embedder, embed_texts
 from deskhand.knowledge.verdicts.grounds import Searched, keep_grounds
@@ -25,6 +26,7 @@ from deskhand.tenants.note_rules import note_rules
 from deskhand.tenants.service import record_enhancement
 from deskhand.work.drafting import Drafter, Share, Wording
 from deskhand.work.due import Due
+from deskhand.work.front import Front
 from deskhand.work.hands import DeskHands
 from deskhand.work.prompting import system_prompt
 from deskhand.work.repetition import (
@@ -64,7 +66,7 @@ class NoteOutcome:
     embedder: Embedder
 
     async def perform(
-        self, run: Run, toolbox: Toolbox, own: DeskHands, seen: Seen, findings: Findings
+        self, run: Run, toolbox: Toolbox, own: DeskHands, seen: Seen, *, findings: Findings, front: Front | None
     ) -> Ending | None:
         """Do one, to its end; None where the ticket went to another company meanwhile, and nothing was written.
 
@@ -82,7 +84,7 @@ class NoteOutcome:
         # asked people goes on to what they approved, whatever note another run wrote while it waited.
         if last is not None and last.facts_digest == digest and not run.waited:
             return await _nothing_new(run, last)
-        wording = await self._word(run, toolbox, seen)
+        wording = await self._word(run, toolbox, seen, front)
         note, body = wording.note, wording.note.markdown
         # Again, with the words: other facts may lead to the same note.
         begun = await self._last_note(read_begun_note, run, ticket) if live and may_write else None
@@ -136,13 +138,21 @@ class NoteOutcome:
         until = run.execution.queued_at + timedelta(days=rules.verdict_link_days)
         return f"\n\n{self.links.line(run.execution.tenant_id, run.execution.id, until=until)}"
 
-    async def _word(self, run: Run, toolbox: Toolbox, seen: Seen) -> Wording:
+    async def _word(self, run: Run, toolbox: Toolbox, seen: Seen, front: Front | None) -> Wording:
         share = Share.of(run.execution, deadline=run.deadline, timeout=self.timeout, for_people=run.waited)
-        wording = await Drafter(self.gateway, run.http, run.journal, share).word(
+        drafter = Drafter(self.gateway, run.http, run.journal, share)
+        said = ""
+        if front is not None and front.is_all:
+            seen = front.seen
+        elif front is not None:
+            said = await front.speak(run, toolbox, drafter)
+            seen = replace(seen, facts=front.with_answers(seen.facts, toolbox))
+        toolbox.begin(Readers.OUTSIDE if front is not None and front.is_all else Readers.HOUSE)
+        wording = await drafter.word(
             seen.facts,
             toolbox,
             llm_config=run.version.llm_config,
-            prompt=lambda specs: system_prompt(run, specs, seen.ticket, seen.told),
+            prompt=lambda specs: system_prompt(run, specs, seen.ticket, seen.told) + said,
             look=seen.look,
         )
         return replace(wording, extent=(*wording.extent, *seen.left_out))

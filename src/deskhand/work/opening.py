@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from functools import partial
 
 from deskhand.connectors import service as connectors
 from deskhand.connectors.kinds import KINDS, KindOfSource
@@ -26,6 +25,7 @@ from deskhand.tools.sources import source_provider
 from deskhand.work.approvals import Approver, Look
 from deskhand.work.hands import DeskHands
 from deskhand.work.knowledge_tools import KnowledgeTools
+from deskhand.work.mail_look import MailLook
 from deskhand.work.mail_tools import MailHands
 from deskhand.work.outside.opening import open_outside
 from deskhand.work.rooms import room_for
@@ -33,6 +33,7 @@ from deskhand.work.run import Run
 from deskhand.work.source_tools import OpenSource, SourceHands
 from deskhand.work.toolbox import Sources, Toolbox
 from deskhand.work.views import limits_of
+from deskhand.work.voice import Voice
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,11 +65,11 @@ class ToolboxMaker:
             InvalidInputError: That desk's connection is not complete.
         """
         async with AsyncExitStack() as stack:
-            approver = Approver(self.db, run.journal, run.actor, run.version.id)
+            approver, voice = Approver(self.db, run.journal, run.actor, run.version.id), Voice()
             desks: list[DeskHands] = []
             own_look: Look | None = None
             for tool_type in self._desks(run):
-                hands = await self._hands(run, tool_type, stack, approver=approver, own_look=own_look)
+                hands = await self._hands(run, tool_type, stack, approver=approver, own_look=own_look, voice=voice)
                 # The run's own desk comes first, and its ticket is what every call is bound to that touches none.
                 own_look = own_look or hands.look_at_own()
                 desks.append(hands)
@@ -83,6 +84,7 @@ class ToolboxMaker:
                     embedder=self.embedder,
                     seen=sources.add,
                     wall=run.wall,
+                    voice=voice,
                     past=run.past,
                 )
             mail = self._mail(run, approver, own_look, desks)
@@ -108,6 +110,7 @@ class ToolboxMaker:
                 sources_of_tenant=own_tools,
                 # A driven model is offered no tools, so the limits are those of one that drives.
                 limits=limits_of(room_for(run.version.llm_config, driven=False, max_tokens=run.journal.max_tokens)),
+                voice=voice,
             )
 
     async def _sources(self, run: Run) -> list[ToolSource]:
@@ -147,8 +150,6 @@ class ToolboxMaker:
         settings = mail_settings(run.tenant, self.secrets) if granted else None
         if not granted or settings is None:
             return None
-        # The run's own desk comes first.
-        own = desks[0] if desks and desks[0].own else None
         mailer = Mailer(server=settings.server, allow_private=run.http.allow_private, before_send=run.http.before_send)
         return MailHands(
             settings,
@@ -160,7 +161,7 @@ class ToolboxMaker:
             approver=approver,
             own_look=own_look,
             prompt=run.version.system_prompt,
-            last_look=partial(own.last_look.before_mail, str(own.own)) if own else None,
+            look=MailLook(desks),
         )
 
     def _desks(self, run: Run) -> list[str]:
@@ -177,7 +178,14 @@ class ToolboxMaker:
         return [own, *(tool for tool in others if tool != own)]
 
     async def _hands(
-        self, run: Run, tool_type: str, stack: AsyncExitStack, *, approver: Approver, own_look: Look | None
+        self,
+        run: Run,
+        tool_type: str,
+        stack: AsyncExitStack,
+        *,
+        approver: Approver,
+        own_look: Look | None,
+        voice: Voice,
     ) -> DeskHands:
         desk = desk_for(run.tenant, tool_type, secrets=self.secrets, plugins=self.plugins, http=run.http)
         # At once and not after all desks are open: if the next one cannot be opened, this one is still closed.
@@ -195,6 +203,7 @@ class ToolboxMaker:
             own_look=own_look,
             prompt=run.version.system_prompt,
             wall=run.wall,
+            voice=voice,
         )
         hands.last_look.ceiling = note_rules(run.tenant.enhancement_preferences).public_per_ticket_and_day
         return hands

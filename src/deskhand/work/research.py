@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from deskhand.engine.journal import Journal
 from deskhand.kit.db.away import DATABASE_ERRORS
+from deskhand.kit.db.readers import Readers
 from deskhand.kit.db.session import Database
 from deskhand.kit.marks import strip_marks
 from deskhand.knowledge import search as knowledge
@@ -101,6 +102,8 @@ class Researcher:
         embedder: Turns the ticket into a vector, or searches by words alone.
         wall: Says for which company.
         known_by: Only what was known by then; None: what is known now.
+        readers: Who reads what comes of it; for outside, public sources alone are found.
+        look: Which look at the ticket this is.
     """
 
     def __init__(
@@ -111,7 +114,11 @@ class Researcher:
         wall: CompanyWall,
         *,
         known_by: datetime | None = None,
+        readers: Readers = Readers.HOUSE,
+        look: int = 1,
     ) -> None:
+        self._readers = readers
+        self._look = look
         self._db = db
         self._journal = journal
         self._embedder = embedder
@@ -163,13 +170,16 @@ class Researcher:
 
         async def ask() -> Any:
             try:
-                async with self._db.tenant_session(self._tenant_id, companies=self._wall.scope) as session:
+                scope, readers = self._wall.scope, self._readers
+                async with self._db.tenant_session(self._tenant_id, companies=scope, readers=readers) as session:
                     return {"found": await search(session)}
             except DATABASE_ERRORS as error:
                 # The type alone: a driver's message may name hosts, and this goes into the journal that people read.
                 return {"unavailable": type(error).__name__}
 
-        answer = await self._journal.step(name=source.step, kind="tool", input={"query": query}, body=ask)
+        # A run that asks twice, for the house and for outside, has two answers.
+        key = f"{source.step}:outside/{self._look}" if self._readers is Readers.OUTSIDE else None
+        answer = await self._journal.step(name=source.step, key=key, kind="tool", input={"query": query}, body=ask)
         if "unavailable" in answer:
             return LookUp(source.name, [], answered=False)
         return LookUp(source.name, source.hits.validate_python(answer["found"]))

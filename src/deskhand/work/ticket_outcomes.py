@@ -46,7 +46,8 @@ _TEXT = {"type": "string", "minLength": 1, "maxLength": 4_000}
 _LABEL = {"type": ["string", "null"], "maxLength": 100}
 
 
-def _closed(properties: Mapping[str, Any]) -> dict[str, Any]:
+def closed_schema(properties: Mapping[str, Any]) -> dict[str, Any]:
+    """Schema of an object that has these members, all of them, and no others."""
     return {
         "type": "object",
         "properties": dict(properties),
@@ -56,8 +57,8 @@ def _closed(properties: Mapping[str, Any]) -> dict[str, Any]:
 
 
 SCHEMAS: Mapping[OutcomeKind, Mapping[str, Any]] = {
-    OutcomeKind.REPLY: _closed({"reply": _TEXT}),
-    OutcomeKind.FIELDS: _closed(
+    OutcomeKind.REPLY: closed_schema({"reply": _TEXT}),
+    OutcomeKind.FIELDS: closed_schema(
         {
             "priority": {"enum": [*PRIORITIES, None]},
             "category": _LABEL,
@@ -66,7 +67,7 @@ SCHEMAS: Mapping[OutcomeKind, Mapping[str, Any]] = {
         }
     ),
     OutcomeKind.REPORT: REPORT_SCHEMA,
-    OutcomeKind.NONE: _closed({"done": {"type": "string", "minLength": 1, "maxLength": 2_000}}),
+    OutcomeKind.NONE: closed_schema({"done": {"type": "string", "minLength": 1, "maxLength": 2_000}}),
 }
 
 ASKED = {
@@ -100,9 +101,20 @@ class Seen:
     left_out: tuple[str, ...] = ()
     told: Told = NOTHING
 
+    def knows_as_much_as(self, other: Seen) -> bool:
+        """Whether nothing stands in another view of the ticket that is not in this one."""
+        mine, theirs = self.facts, other.facts
+        same_words = (mine.conversation, self.told) == (theirs.conversation, other.told)
+        # Not by their scores: how telling a word is hangs on how many articles a look-up may see.
+        return same_words and _texts(mine) == _texts(theirs)
+
     def key(self, key: str) -> str:
         """Journal key of what this look ends in: of its own, since an earlier look's stays as it was."""
         return key if self.look == 1 else f"{key}:{self.look}"
+
+
+def _texts(facts: NoteFacts) -> list[tuple[str, str, str]]:
+    return [(source.kind, source.label, source.text) for source in facts.sources]
 
 
 @dataclass(frozen=True, slots=True)

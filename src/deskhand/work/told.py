@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from deskhand.kit.db.away import DATABASE_ERRORS
+from deskhand.kit.db.readers import Readers
 from deskhand.kit.db.session import Database
 from deskhand.kit.marks import strip_marks
 from deskhand.knowledge import search as knowledge
@@ -63,7 +64,7 @@ class Told:
 NOTHING = Told()
 
 
-async def told_about(db: Database, run: Run, ticket: Ticket, look: int) -> Told:
+async def told_about(db: Database, run: Run, ticket: Ticket, look: int, readers: Readers = Readers.HOUSE) -> Told:
     """What the tenant tells about a ticket, as the journal has it.
 
     Args:
@@ -71,6 +72,7 @@ async def told_about(db: Database, run: Run, ticket: Ticket, look: int) -> Told:
         run: The run, whose wall knows by now for which company it works.
         ticket: Its ticket.
         look: Which look at the ticket this is: it may be another company's by the second.
+        readers: Who reads what comes of it; for outside, public articles alone are told.
 
     Raises:
         ConfigurationError: The tenant's instructions cannot be read.
@@ -80,12 +82,15 @@ async def told_about(db: Database, run: Run, ticket: Ticket, look: int) -> Told:
         return NOTHING
 
     async def read() -> Any:
-        return await _read(db, run, ticket, instructions)
+        return await _read(db, run, ticket, instructions, readers)
 
-    return _told(await run.journal.step(name=STEP, key=f"{STEP}:{look}", kind="compute", body=read))
+    key = f"{STEP}:{look}:outside" if readers is Readers.OUTSIDE else f"{STEP}:{look}"
+    return _told(await run.journal.step(name=STEP, key=key, kind="compute", body=read))
 
 
-async def _read(db: Database, run: Run, ticket: Ticket, instructions: tuple[Instruction, ...]) -> dict[str, Any]:
+async def _read(
+    db: Database, run: Run, ticket: Ticket, instructions: tuple[Instruction, ...], readers: Readers
+) -> dict[str, Any]:
     tenant_id = run.execution.tenant_id
     known_by = run.past.moment if run.past else None
     async with db.tenant_session(tenant_id) as session:
@@ -95,7 +100,7 @@ async def _read(db: Database, run: Run, ticket: Ticket, instructions: tuple[Inst
     wanted, left_out = wanted[:MOST_ARTICLES], wanted[MOST_ARTICLES:]
     try:
         # As the run's company: an article of another one is not there, whoever bound it to this ticket.
-        async with db.tenant_session(tenant_id, companies=run.wall.scope) as session:
+        async with db.tenant_session(tenant_id, companies=run.wall.scope, readers=readers) as session:
             found = [await knowledge.read_article(session, article, known_by=known_by) for article in wanted]
     except DATABASE_ERRORS:
         found = []

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from functools import partial
 
+from deskhand.kit.db.readers import Readers
 from deskhand.llm.loop import OUTPUT_TOOL, ToolSpec
 from deskhand.notes.facts import Source
 from deskhand.plugins.contract import Ticket, TicketChanges
@@ -26,7 +27,10 @@ from deskhand.work.outside.hands import OutsideHands
 from deskhand.work.source_tools import SourceHands
 from deskhand.work.told import Told
 from deskhand.work.views import USUAL, Limits, shown
+from deskhand.work.voice import SPEAKS, Voice
 
+POST = "post_message"
+"""Of what reaches outside, the one operation that brings nothing back to read."""
 _NAME_LENGTH = 64  # what model vendors allow
 
 
@@ -65,6 +69,7 @@ class Toolbox:
         outside: Chats, receivers and hosts, the same way.
         sources_of_tenant: The tenant's own tools that are granted.
         limits: How much of a ticket a desk's tools show at once.
+        voice: For whom the model's words are; the hands have the same.
     """
 
     def __init__(
@@ -78,7 +83,9 @@ class Toolbox:
         outside: Sequence[OutsideHands] = (),
         sources_of_tenant: Sequence[SourceHands] = (),
         limits: Limits = USUAL,
+        voice: Voice | None = None,
     ) -> None:
+        self.voice = voice or Voice()
         self.sources = sources
         self.approver = approver
         self.desks = tuple(desks)
@@ -106,9 +113,24 @@ class Toolbox:
         return next((hands for hands in self.desks if hands.own is not None), None)
 
     @property
+    def heard(self) -> tuple[str, ...]:
+        """What requesters answered to the run's questions."""
+        return tuple(text for tools in self._desk_tools.values() for text in tools.heard)
+
+    @property
     def may_have_closed(self) -> bool:
         """Whether the run has moved its own ticket to another status, so that nobody else need have solved it."""
         return any(tools.moved_own for tools in self._desk_tools.values())
+
+    @property
+    def speaks(self) -> bool:
+        """Whether a model may be offered an operation whose words a requester reads."""
+        return any(hands.may(name) for hands in self.desks for name in SPEAKS)
+
+    def begin(self, readers: Readers, *, alone: bool = False) -> None:
+        """Begin a conversation with the run's model: for the house, or for outside."""
+        own = self.own
+        self.voice.begin(readers, None if own is None else (own.tool_id, str(own.own)), alone=alone)
 
     def guard(self) -> None:
         """Let a person approve every write of the run, whatever was granted: its ticket is a sensitive one."""
@@ -166,7 +188,7 @@ class Toolbox:
                 self._knowledge.spec(one, name=one.name, description=one.description)
                 for one in self._knowledge.offered()
             ]
-        if self.mail is not None:
+        if self.mail is not None and not self.voice.alone:
             specs += [
                 self.mail.spec(one, name=tool_name(MAIL, one, alone=True), description=one.description)
                 for one in self.mail.offered()
@@ -175,11 +197,13 @@ class Toolbox:
             hands.spec(one, name=tool_name(hands.provider, one, alone=True), description=one.description)
             for hands in self.outside.values()
             for one in hands.offered()
+            if not self.voice.is_outside or (one.name == POST and self.voice.offers(one))
         ]
         return [*specs, *self._own_specs({OUTPUT_TOOL, *names, *(spec.name for spec in specs)})]
 
     def _own_specs(self, taken: set[str]) -> Iterator[ToolSpec]:
-        for hands in self._tenants_own:
+        # Nobody says whom what such a tool answers is for, so it is for the house.
+        for hands in () if self.voice.is_outside else self._tenants_own:
             for one in hands.offered():
                 name = _free_name(tool_name(hands.provider, one, alone=True), taken)
                 taken.add(name)

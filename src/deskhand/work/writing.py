@@ -6,6 +6,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic_core import to_jsonable_python
+
+from deskhand.engine.journal import Journal
 from deskhand.plugins.contract import WriteReceipt
 from deskhand.tools.values import ToolOperation
 from deskhand.work.approvals import Permit
@@ -36,3 +39,16 @@ class Write:
     def where(self) -> str:
         """Where a person looks for it."""
         return "the newest tickets" if self.ticket_id == NEW else f"ticket {self.ticket_id}"
+
+
+async def intend(journal: Journal, write: Write, *, owed: bool) -> WriteReceipt:
+    """Show in the trace of a dry run what would be written."""
+    receipt = WriteReceipt(id="dry-run", ticket_id=write.ticket_id)
+    name = write.operation.name
+
+    async def intent() -> Any:
+        return {**to_jsonable_python(receipt), "intent": name}
+
+    # Not a write: the trace counts what reached the desk, and no mark was given away.
+    await journal.step(name=name, key=write.key, kind="compute", input=dict(write.trace), body=intent, owed=owed)
+    return receipt

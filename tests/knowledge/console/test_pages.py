@@ -212,3 +212,34 @@ async def test_a_reader_sees_no_button_that_is_refused(api: Api, reader: Reader)
     assert (await viewer.get("/knowledge/articles/new")).status_code == 403
     assert (await viewer.get(f"/knowledge/articles/{uuid4()}")).status_code == 404
     assert (await viewer.post("/knowledge/imports", data={"kind": "history"})).status_code == 403
+
+
+async def test_the_audience_of_an_article_is_shown_set_and_filtered_by(api: Api, reader: Reader) -> None:
+    editor, admin = await reader("editor"), await reader()
+    fresh = (await editor.get("/knowledge/articles/new")).text
+    assert "A new article is internal unless you say otherwise" in fresh
+    assert re.search(r'value="internal" checked', fresh)
+    told = {**TYPED, "audience": "restricted", "audience_groups": "HR, Payroll"}
+    at = (await send(editor, "/knowledge/articles", "/knowledge/articles/new", **told)).headers["location"]
+    assert "Restricted: HR, Payroll" in (await editor.get(at)).text
+    listed = (await editor.get("/knowledge/articles", params={"audience": "restricted"})).text
+    assert at in listed
+    assert re.search(r'value="restricted" selected', listed)
+    assert "No public article" in (await editor.get("/knowledge/articles", params={"audience": "public"})).text
+    both = await editor.get("/knowledge/articles", params={"audience": "public", "q": "KB-12"})
+    assert "in ids and titles of public articles" in both.text
+    assert "Nothing found" in (await editor.get("/knowledge", params={"q": "error 809, the VPN drops"})).text
+
+    # Its text is an administrator's to read and to change, and it is opened by nobody else.
+    opening = {**told, "title": "VPN", "audience": "public"}
+    closed = (await editor.get(at)).text
+    assert "For a few groups alone" in closed
+    assert "Update the client" not in closed
+    assert (await editor.get(f"{at}/edit")).status_code == 403
+    assert (await send(editor, f"{at}/edit", at, **opening)).status_code == 403
+    assert "Update the client" in (await admin.get(at)).text
+    assert (await send(admin, f"{at}/edit", **opening)).status_code == 303
+    page = (await editor.get(at)).text
+    assert "Answers to requesters may rest on it." in page
+    assert "HR, Payroll" not in page
+    assert "public: answers to requesters may rest on it" in (await editor.get("/knowledge", params={"q": "VPN"})).text

@@ -40,6 +40,7 @@ from deskhand.kit.db.proofs import (
     Process,
     Prover,
 )
+from deskhand.kit.db.readers import READERS_SETTING, Readers
 from deskhand.kit.db.roles import PLATFORM_LOGIN, PLATFORM_ROLE
 
 TENANT_SETTING = "app.current_tenant_id"
@@ -169,12 +170,16 @@ class Database:
             self.on_handover()
 
     @asynccontextmanager
-    async def tenant_session(self, tenant_id: str, *, companies: Scope = SHARED_ONLY) -> AsyncIterator[AsyncSession]:
+    async def tenant_session(
+        self, tenant_id: str, *, companies: Scope = SHARED_ONLY, readers: Readers | None = None
+    ) -> AsyncIterator[AsyncSession]:
         """One transaction that sees and writes the rows of one tenant; commits on normal exit.
 
         Args:
             tenant_id: From the authenticated principal or from a stored row, never from a request's body.
             companies: Whose tickets, articles and systems it sees beside those that are shared (``companies.py``).
+            readers: Who reads what comes of it, so that it sees no more than they may (``readers.py``); None: people
+                who look after what is known.
 
         Raises:
             ValueError: ``tenant_id`` is empty, which would silently see nothing.
@@ -187,6 +192,8 @@ class Database:
             if scope := scope_text(companies):
                 of_companies = self._prover.of_companies(tenant_id, scope) if self._prover else ""
                 told |= {COMPANIES_SETTING: scope, COMPANIES_PROOF_SETTING: of_companies}
+            if readers is not None:
+                told |= {READERS_SETTING: readers.value}
             await session.run_sync(_begin_for, told)
             yield session
 

@@ -12,6 +12,7 @@ import asyncpg
 
 from deskhand.kit.db.base import Base, CompanyModel, TenantModel
 from deskhand.kit.db.companies import COMPANY_CONDITION
+from deskhand.kit.db.readers import READERS_CONDITIONS
 from deskhand.kit.db.roles import APP_ROLE, PLATFORM_LOGIN, PLATFORM_ROLE
 
 POLICY_CONDITION = "tenant_id = NULLIF(current_setting('app.current_tenant_id', true), '')"
@@ -176,6 +177,8 @@ def _table_faults(name: str, rules: list[asyncpg.Record], policy: str) -> list[s
     }
     if name in company_tables():
         forms[f"{name}_company_policy"] = (COMPANY_CONDITION, ("RESTRICTIVE", "ALL", [APP_ROLE]))
+    if name in READERS_CONDITIONS:
+        forms[f"{name}_readers_policy"] = (READERS_CONDITIONS[name], ("RESTRICTIVE", "ALL", [APP_ROLE]))
     by_name = {rule["policyname"]: rule for rule in rules}
     faults = []
     for one, (condition, form) in forms.items():

@@ -15,9 +15,10 @@ from deskhand.access.forms import SafeForm
 from deskhand.access.guards import Editor, TenantSession, Viewer
 from deskhand.access.principal import Principal
 from deskhand.appstate import App, AppState
-from deskhand.errors import ConflictError, DeskhandError, InvalidInputError
+from deskhand.errors import ConflictError, DeskhandError, ForbiddenError, InvalidInputError
 from deskhand.kit.problem import invalid_input
 from deskhand.kit.schema import InputModel, StorableText
+from deskhand.knowledge.audience import Audience
 from deskhand.knowledge.models import KnowledgeArticle
 from deskhand.knowledge.schemas import TEXT_LIMIT
 from deskhand.knowledge.shelves import service
@@ -31,6 +32,12 @@ router = APIRouter(
 
 PAGE_SIZE = 50
 HITS = 10
+AUDIENCES = {
+    "public": ("Public", "Whoever writes to the desk. Answers to requesters may rest on it."),
+    "internal": ("Internal", "Technicians alone. Notes for them cite it, and no answer to a requester rests on it."),
+    "restricted": ("Restricted", "A few groups. No agent and no search finds it until an administrator opens it."),
+}
+"""Of each audience, its name and what it means."""
 
 
 class SearchForm(BaseModel):
@@ -51,6 +58,12 @@ class ListForm(BaseModel):
     cursor: Annotated[StorableText | None, Field(max_length=500)] = None
 
 
+class ArticlesForm(ListForm):
+    """The same of articles, and for whom they are."""
+
+    audience: Audience | Literal[""] = ""
+
+
 class ArticleForm(InputModel):
     """An article as it was typed; whether it is one, the API's own model says."""
 
@@ -60,11 +73,21 @@ class ArticleForm(InputModel):
     body: Annotated[StorableText, Field(max_length=2 * TEXT_LIMIT)] = ""
     url: Annotated[StorableText, Field(max_length=5000)] = ""
     tags: Annotated[StorableText, Field(max_length=10_000)] = ""
+    audience: Annotated[StorableText, Field(max_length=100)] = Audience.INTERNAL.value
+    audience_groups: Annotated[StorableText, Field(max_length=10_000)] = ""
 
     def facts(self) -> dict[str, Any]:
         """What stands in the fields, as the API takes it."""
-        tags = [tag.strip() for tag in self.tags.split(",") if tag.strip()]
-        return {"title": self.title.strip(), "body": self.body, "url": self.url.strip() or None, "tags": tags}
+        tags, groups = ([one.strip() for one in typed.split(",") if one.strip()]
+                        for typed in (self.tags, self.audience_groups))  # fmt: skip
+        plain = {"title": self.title.strip(), "body": self.body, "url": self.url.strip() or None, "tags": tags}
+        return {**plain, "audience": self.audience, "audience_groups": groups}
+
+    def changes(self, article: KnowledgeArticle) -> dict[str, Any]:
+        """The same for an article that is there; an audience that nobody touched was not chosen here."""
+        facts = self.facts()
+        kept = facts["audience"] == article.audience and facts["audience_groups"] == article.audience_groups
+        return {name: value for name, value in facts.items() if not (kept and name.startswith("audience"))}
 
     @classmethod
     def of(cls, article: KnowledgeArticle) -> ArticleForm:
@@ -75,6 +98,8 @@ class ArticleForm(InputModel):
             body=article.body,
             url=article.url or "",
             tags=", ".join(article.tags),
+            audience=article.audience,
+            audience_groups=", ".join(article.audience_groups),
         )
 
 
@@ -94,6 +119,7 @@ class _Shelf:
             status_code=error.status if error else 200,
             viewer=self.viewer,
             may_edit=self.viewer.may("editor"),
+            audiences=AUDIENCES,
             desks=self.app.plugins.names,
             error=error,
             now=self.app.clock(),
@@ -126,8 +152,9 @@ async def search_page(shelf: Shelf, form: Annotated[SearchForm, Query()]) -> Res
 
 
 @router.get("/articles")
-async def articles_page(shelf: Shelf, form: Annotated[ListForm, Query()]) -> Response:
-    query = ArticleQuery(q=form.q.strip() or None, limit=PAGE_SIZE, cursor=form.cursor)
+async def articles_page(shelf: Shelf, form: Annotated[ArticlesForm, Query()]) -> Response:
+    wanted = form.audience or None
+    query = ArticleQuery(q=form.q.strip() or None, audience=wanted, limit=PAGE_SIZE, cursor=form.cursor)
     return shelf.show("articles", form=form, page=await service.list_articles(shelf.session, query))
 
 
@@ -156,12 +183,13 @@ async def add_article(
 @router.get("/articles/{article_id}")
 async def article_page(shelf: Shelf, article_id: UUID) -> Response:
     article = await service.get_article(shelf.session, article_id)
-    return shelf.show("article", article=article, kept=article.source == service.UPLOADED)
+    is_closed = service.is_closed(article, may_open=shelf.viewer.may("tenant_admin"))
+    return shelf.show("article", article=article, kept=article.source == service.UPLOADED, is_closed=is_closed)
 
 
 @router.get("/articles/{article_id}/edit")
 async def edit_article_page(shelf: EditorShelf, article_id: UUID) -> Response:
-    article = await service.get_article(shelf.session, article_id)
+    article = await _open_article(shelf, article_id)
     return shelf.show("article_form", article=article, typed=ArticleForm.of(article))
 
 
@@ -169,11 +197,11 @@ async def edit_article_page(shelf: EditorShelf, article_id: UUID) -> Response:
 async def change_article(
     editor: Editor, shelf: EditorShelf, article_id: UUID, *, _safe: SafeForm, typed: Annotated[ArticleForm, Form()]
 ) -> Response:
-    article = await service.get_article(shelf.session, article_id)
+    article = await _open_article(shelf, article_id)
     try:
-        data = ArticleChange.model_validate(typed.facts())
+        data = ArticleChange.model_validate(typed.changes(article))
         async with shelf.session.begin_nested():
-            await service.change_article(shelf.session, article_id, data, actor=editor.actor)
+            await service.change_article(shelf.session, article_id, data, actor=editor.actor, may_open=True)
     except ValidationError as error:
         return shelf.show("article_form", article=article, typed=typed, error=invalid_input(error))
     except InvalidInputError as error:
@@ -205,6 +233,18 @@ async def solved_ticket_page(shelf: Shelf, solved_id: UUID) -> Response:
 async def remove_solved_ticket(editor: Editor, session: TenantSession, solved_id: UUID, _safe: SafeForm) -> Response:
     await service.remove_solved_ticket(session, solved_id, actor=editor.actor)
     return RedirectResponse("/knowledge/history", status_code=303)
+
+
+async def _open_article(shelf: _Shelf, article_id: UUID) -> KnowledgeArticle:
+    """An article that the viewer may read and change.
+
+    Raises:
+        ForbiddenError: It is for a few groups, and the viewer is no administrator.
+    """
+    article = await service.get_article(shelf.session, article_id)
+    if service.is_closed(article, may_open=shelf.viewer.may("tenant_admin")):
+        raise ForbiddenError(service.CLOSED)
+    return article
 
 
 def _to_article(article_id: UUID) -> Response:

@@ -69,6 +69,8 @@ ARTICLES = {
     "tags": ("tags", "labels", "keywords"),
     "source": ("source",),
     "tool_type": ("tool type",),
+    "audience": ("audience", "visibility"),
+    "audience_groups": ("audience groups",),
     **COMPANY,
 }
 # Where one of these had to serve as the number, no second id of the desk's is to be had beside it.

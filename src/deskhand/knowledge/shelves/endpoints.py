@@ -53,9 +53,12 @@ async def add_article(editor: Editor, session: TenantSession, data: ArticleUploa
 
 
 @router.get("/articles/{article_id}", operation_id="get_article", responses=_READ)
-async def get_article(_viewer: Viewer, session: TenantSession, article_id: ArticleId) -> ArticleView:
-    """Get one article with its text."""
-    return ArticleView.model_validate(await service.get_article(session, article_id))
+async def get_article(viewer: Viewer, session: TenantSession, article_id: ArticleId) -> ArticleView:
+    """Get one article with its text; that of a restricted one an administrator alone is shown."""
+    article = await service.get_article(session, article_id)
+    view = ArticleView.model_validate(article)
+    is_closed = service.is_closed(article, may_open=viewer.may("tenant_admin"))
+    return view.model_copy(update={"body": ""}) if is_closed else view
 
 
 @router.patch("/articles/{article_id}", operation_id="change_article", responses=_READ)
@@ -63,7 +66,10 @@ async def change_article(
     editor: Editor, session: TenantSession, article_id: ArticleId, data: ArticleChange
 ) -> ArticleView:
     """Change an article. What is left out stays; an address set to null is cleared."""
-    return ArticleView.model_validate(await service.change_article(session, article_id, data, actor=editor.actor))
+    changed = await service.change_article(
+        session, article_id, data, actor=editor.actor, may_open=editor.may("tenant_admin")
+    )
+    return ArticleView.model_validate(changed)
 
 
 @router.delete(

@@ -21,13 +21,15 @@ def _holding(words: str, *columns: Any) -> Any:
 
 
 async def list_articles(
-    session: AsyncSession, *, q: str | None, limit: int, cursor: str | None
+    session: AsyncSession, *, q: str | None, audience: str | None, limit: int, cursor: str | None
 ) -> Page[KnowledgeArticle]:
     """Articles, by their ids."""
     a = KnowledgeArticle
     query = select(a).order_by(a.article_id, a.id).limit(limit + 1)
     if q:
         query = query.where(_holding(q, a.article_id, a.title))
+    if audience:
+        query = query.where(a.audience == audience)
     if position := decode_cursor(cursor, str, UUID):
         query = query.where(tuple_(a.article_id, a.id) > position)
     rows = list(await session.scalars(query))

@@ -11,6 +11,7 @@ from pydantic.config import JsonDict
 
 from deskhand.kit.page import DEFAULT_LIMIT, PageCursor, PageLimit
 from deskhand.kit.schema import NOT_BLANK, InputModel, StorableText
+from deskhand.knowledge.audience import MOST_GROUPS, Audience
 from deskhand.knowledge.schemas import TEXT_LIMIT
 
 Words = Annotated[StorableText, Field(max_length=200)]
@@ -18,7 +19,13 @@ Title = Annotated[StorableText, Field(min_length=1, max_length=500, json_schema_
 Body = Annotated[StorableText, Field(min_length=1, max_length=TEXT_LIMIT, json_schema_extra=NOT_BLANK)]
 Address = Annotated[str, Field(max_length=500, pattern=r"^https?://[^\s\u0000]+$")]
 Tags = Annotated[list[Annotated[StorableText, Field(min_length=1, max_length=100)]], Field(max_length=50)]
+Groups = Annotated[list[Annotated[StorableText, Field(min_length=1, max_length=100)]], Field(max_length=MOST_GROUPS)]
 Format = Literal["markdown", "html"]
+_AUDIENCE = (
+    "Whom it is for. `public`: whoever writes to the desk, so that answers to requesters may rest on it. `internal`:"
+    " technicians alone; notes cite it. `restricted`: a few groups; nobody's search finds it."
+)
+_GROUPS = "Of a restricted one: who may read it at its source, for people to see."
 _FORMAT = "How `body` is written; HTML becomes Markdown."
 _ARTICLE: JsonDict = {
     "article_id": "KB-12",
@@ -35,6 +42,7 @@ class ArticleQuery(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     q: Words | None = Field(None, description="Words in id or title.")
+    audience: Audience | None = Field(None, description="Only those for these people.")
     limit: PageLimit = DEFAULT_LIMIT
     cursor: PageCursor = None
 
@@ -52,6 +60,8 @@ class ArticleUpload(InputModel):
     format: Format = Field("markdown", description=_FORMAT)
     url: Address | None = None
     tags: Tags = Field(default_factory=list)
+    audience: Audience = Field(Audience.INTERNAL, description=_AUDIENCE)
+    audience_groups: Groups = Field(default_factory=list, description=_GROUPS)
 
 
 class ArticleChange(InputModel):
@@ -64,6 +74,10 @@ class ArticleChange(InputModel):
     format: Format = Field("markdown", description=_FORMAT)
     url: Address | None = None
     tags: Tags | None = None
+    audience: Audience | None = Field(
+        None, description=f"{_AUDIENCE} A restricted one is an administrator's to change."
+    )
+    audience_groups: Groups | None = Field(None, description=_GROUPS)
 
 
 class ArticleSummary(BaseModel):
@@ -77,13 +91,16 @@ class ArticleSummary(BaseModel):
     url: str | None
     tags: list[str]
     source: str = Field(description="Where it came from: `import`, `upload`, or what the import said.")
+    audience: Audience = Field(description="Whom it is for.")
+    audience_groups: list[str] = Field(description="Of a restricted one: who may read it at its source.")
+    audience_chosen: bool = Field(description="Somebody chose the audience here, and imports leave it.")
     updated_at: datetime
 
 
 class ArticleView(ArticleSummary):
     """An article with its text."""
 
-    body: str = Field(description="Markdown.")
+    body: str = Field(description="Markdown; empty of a restricted one for who is no administrator.")
 
 
 class HistoryQuery(BaseModel):
@@ -156,6 +173,7 @@ class Hit(BaseModel):
     excerpt: str = Field(description="The resolution, or the beginning of the text.")
     url: str | None
     source: str
+    audience: Audience = Field(description="Whom it is for; a solved ticket is internal.")
     score: float = Field(description="0 to 1: how likely it is about the same.")
     why: Why
 

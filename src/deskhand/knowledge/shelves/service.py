@@ -10,9 +10,10 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from deskhand.audit import service as audit
-from deskhand.errors import ConflictError, FieldProblem, InvalidInputError, NotFoundError
+from deskhand.errors import ConflictError, FieldProblem, ForbiddenError, InvalidInputError, NotFoundError
 from deskhand.kit.html.read import html_to_markdown
 from deskhand.kit.page import Page
+from deskhand.knowledge.audience import Audience
 from deskhand.knowledge.embedding import has_model
 from deskhand.knowledge.models import KnowledgeArticle, TicketHistory
 from deskhand.knowledge.schemas import ArticleHit, HistoryHit
@@ -29,6 +30,7 @@ from deskhand.knowledge.shelves.schemas import (
 )
 from deskhand.knowledge.upkeep import jobs
 
+CLOSED = "The article is for a few groups alone; an administrator of the tenant reads, changes and opens it."
 UPLOADED = "upload"
 """The source of an article that people here keep; others came by an import, which would bring them again."""
 _EXCERPT = 400
@@ -38,7 +40,9 @@ _WORD = re.compile(r"[^\W_]{3,40}")
 
 async def list_articles(session: AsyncSession, query: ArticleQuery) -> Page[KnowledgeArticle]:
     """Articles, by their ids."""
-    return await repository.list_articles(session, q=query.q, limit=query.limit, cursor=query.cursor)
+    return await repository.list_articles(
+        session, q=query.q, audience=query.audience, limit=query.limit, cursor=query.cursor
+    )
 
 
 async def get_article(session: AsyncSession, row_id: UUID, *, lock: bool = False) -> KnowledgeArticle:
@@ -51,6 +55,11 @@ async def get_article(session: AsyncSession, row_id: UUID, *, lock: bool = False
     if article is None:
         raise NotFoundError(f"There is no article '{row_id}'.")
     return article
+
+
+def is_closed(article: KnowledgeArticle, *, may_open: bool) -> bool:
+    """Whether an article is for a few groups, whose members nobody here knows, and the asker opens none."""
+    return article.audience == Audience.RESTRICTED and not may_open
 
 
 async def kept_articles(session: AsyncSession) -> Sequence[KnowledgeArticle]:
@@ -73,6 +82,7 @@ async def add_article(session: AsyncSession, tenant_id: str, data: ArticleUpload
     article = await repository.add_article(
         session, tenant_id=tenant_id, article_id=data.article_id, title=data.title,
         body=_markdown(data.body, data.format), url=data.url, tags=data.tags, source=UPLOADED,
+        audience=data.audience.value, audience_groups=_groups(data.audience, data.audience_groups), audience_chosen=True,
     )  # fmt: skip
     if article is None:
         raise ConflictError(f"There is an article '{data.article_id}' already; change that one.")
@@ -81,22 +91,38 @@ async def add_article(session: AsyncSession, tenant_id: str, data: ArticleUpload
     return article
 
 
-async def change_article(session: AsyncSession, row_id: UUID, data: ArticleChange, *, actor: str) -> KnowledgeArticle:
+async def change_article(
+    session: AsyncSession, row_id: UUID, data: ArticleChange, *, actor: str, may_open: bool
+) -> KnowledgeArticle:
     """Change what the request names.
+
+    Args:
+        session: A tenant session.
+        row_id: Which article.
+        data: What changes.
+        actor: Who.
+        may_open: Whether that one may read and open an article for a few groups.
 
     Raises:
         NotFoundError: There is no such article.
         InvalidInputError: A title or a body is null, or the HTML has no text.
+        ForbiddenError: It is for a few groups, which is an administrator's to change.
     """
     article = await get_article(session, row_id, lock=True)
     before = _facts(article)
+    was_hidden = article.audience == Audience.RESTRICTED
+    if is_closed(article, may_open=may_open):
+        raise ForbiddenError(CLOSED)
     for name in data.model_fields_set - {"format"}:
         value = getattr(data, name)
         if value is None and name != "url":
             raise InvalidInputError(f"{name} cannot be null.", errors=[FieldProblem(f"/{name}", "cannot be null")])
-        setattr(article, name, _markdown(value, data.format) if name == "body" else value)
-    if data.model_fields_set & {"title", "body"}:
-        # The old vector is of another text; without one it is found by its words.
+        setattr(article, name, _markdown(value, data.format) if name == "body" else _plain(value))
+    if data.model_fields_set & {"audience", "audience_groups"}:
+        article.audience_groups = _groups(article.audience, article.audience_groups)
+        article.audience_chosen = True
+    if data.model_fields_set & {"title", "body"} or was_hidden is not (article.audience == Audience.RESTRICTED):
+        # The old vector is of another text, or of one that nobody finds; without one it is found by its words.
         article.embedding = article.embedding_model = None
         await _embed_soon(session, article.tenant_id)
     await session.flush()
@@ -167,6 +193,7 @@ def _solved(hit: HistoryHit, query: str) -> Hit:
         excerpt=(hit.resolution or hit.description)[:_EXCERPT],
         url=hit.url,
         source=hit.source,
+        audience=Audience.INTERNAL,
         score=hit.score,
         why=_why(hit, query, texts),
     )
@@ -181,6 +208,7 @@ def _article(hit: ArticleHit, query: str) -> Hit:
         excerpt=hit.body[:_EXCERPT],
         url=hit.url,
         source=hit.source,
+        audience=Audience(hit.audience),
         score=hit.score,
         why=_why(hit, query, (hit.title, hit.body)),
     )
@@ -207,7 +235,17 @@ async def _embed_soon(session: AsyncSession, tenant_id: str) -> None:
 
 
 def _facts(article: KnowledgeArticle) -> dict[str, Any]:
-    return {name: getattr(article, name) for name in ("article_id", "title", "url", "tags")}
+    names = ("article_id", "title", "url", "tags", "audience", "audience_groups")
+    return {name: getattr(article, name) for name in names}
+
+
+def _plain(value: Any) -> Any:
+    return str(value) if isinstance(value, Audience) else value
+
+
+def _groups(audience: str, groups: Sequence[str]) -> list[str]:
+    """Groups mean something of a restricted article alone."""
+    return list(groups) if audience == Audience.RESTRICTED else []
 
 
 async def _audit(

@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from deskhand.engine.models import AgentExecution
 from deskhand.kit.page import Page, cut_page, decode_cursor
+from deskhand.knowledge.audience import Audience
 from deskhand.knowledge.identity import DESK_SOURCE
 from deskhand.knowledge.models import KnowledgeArticle, SystemInventory, TicketHistory
 from deskhand.knowledge.upkeep.models import EPOCH, OPEN_STATES, HistoryRefresh, JobKind, JobState, KnowledgeJob
@@ -303,12 +304,16 @@ async def newest_solved(session: AsyncSession, tool_type: str, limit: int) -> Se
 _EMBEDDED: dict[str, Any] = {"ticket_history": TicketHistory, "knowledge_articles": KnowledgeArticle}
 
 
+def _without_vector(table: Any, model: str) -> list[Any]:
+    foreign = table.embedding_model.is_distinct_from(model)
+    # Of what nobody finds no vector is made.
+    return [foreign, table.audience != Audience.RESTRICTED] if table is KnowledgeArticle else [foreign]
+
+
 async def count_foreign_vectors(session: AsyncSession, model: str) -> int:
     """Rows whose vector another model made, or nobody."""
     counts = [
-        await session.scalar(
-            select(func.count()).select_from(table).where(table.embedding_model.is_distinct_from(model))
-        )
+        await session.scalar(select(func.count()).select_from(table).where(*_without_vector(table, model)))
         for table in _EMBEDDED.values()
     ]
     return sum(count or 0 for count in counts)
@@ -318,7 +323,7 @@ async def foreign_vectors(session: AsyncSession, table: str, model: str, limit: 
     """Some of these rows, with what is embedded of them."""
     t = _EMBEDDED[table]
     texts = (t.subject, t.description, t.resolution) if table == "ticket_history" else (t.title, t.body)
-    query = select(t.id, t.updated_at, *texts).where(t.embedding_model.is_distinct_from(model))
+    query = select(t.id, t.updated_at, *texts).where(*_without_vector(t, model))
     return (await session.execute(query.order_by(t.id).limit(limit))).all()
 
 
