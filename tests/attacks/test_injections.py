@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
@@ -27,6 +27,7 @@ from tests.support.injections import (
     GATEWAY_KEY,
     KNOWLEDGE,
     MAIL_PASSWORD,
+    OPEN,
     OTHER,
     OWN_READS,
     OWN_WRITES,
@@ -55,6 +56,7 @@ from deskhand.tools.catalogue import providers
 from deskhand.tools.desk import OPERATIONS
 from deskhand.tools.outside import OUTSIDE
 from deskhand.tools.values import Scope
+from deskhand.work.voice import SPEAKS
 
 ATTEMPTS = corpus()
 LEAST_ATTEMPTS, LEAST_KINDS = 60, 12
@@ -155,15 +157,19 @@ def groups() -> Iterator[None]:
     wire.LISTS["groups"] = before
 
 
-def grants(attempt: Attempt | None) -> dict[str, Any]:
-    """Of the attacked agent: reading, and what the attempt says; None grants everything."""
+def grants(attempt: Attempt | None, *, speaks: bool = True) -> dict[str, Any]:
+    """Of the attacked agent: reading, and what the attempt says; None grants everything, or all but to speak.
+
+    What an agent that may speak to requesters reads is public (``work/voice.py``), so most controls may not.
+    """
     desk: dict[str, Any] = {name: {"scope": "listed"} if name in READS[:3] else {} for name in READS}
     mail: dict[str, Any] = {}
     own: dict[str, Any] = {tool: {name: {} for name in names} for tool, names in OWN_READS.items()}
     outside: dict[str, Any] = {"http": {"get": {}, "head": {}}, **own}
     if attempt is None:
         scoped = {one.name for one in OPERATIONS if Scope.ANY in one.scopes}
-        desk |= {name: {"scope": "any"} if name in scoped else {} for name in WRITES}
+        silent = frozenset() if speaks else SPEAKS
+        desk |= {name: {"scope": "any"} if name in scoped else {} for name in WRITES if name not in silent}
         mail["send"] = {}
         own = {tool: {name: {} for name in (*OWN_READS[tool], *OWN_WRITES[tool])} for tool in OWN_READS}
         outside = {tool.tool_id: {one.name: {} for one in tool.operations} for tool in OUTSIDE} | own
@@ -200,15 +206,19 @@ def sent_out(scene: Scene) -> str:
 async def perform(scene: Scene, attempt: Attempt, *, tenant_id: str) -> tuple[dict[str, Any], Obeying, Counts]:
     """A run that meets the order, the model that obeyed it, and what reached the outside."""
     is_control = tenant_id != ATTACKED
-    await scene.begin(tenant_id)
-    await PLACES[attempt.place].put(scene, scene.filled(attempt.order))
     # A reason belongs to calls that a person is asked about, and where everything is granted nobody is.
     granted = {name: value for name, value in (attempt.control_args or attempt.args).items() if name != "reason"}
     args = granted if is_control else attempt.args
     call = (is_control and attempt.control) or attempt.call
+    speaks = call in SPEAKS or "requester_email" in args
+    if is_control and speaks and attempt.place not in OPEN:
+        attempt = replace(attempt, place="ticket.description")
+    await scene.begin(tenant_id)
+    await PLACES[attempt.place].put(scene, scene.filled(attempt.order))
     model = Obeying(scene, attempt, call, args)
     scene.product.model.script = model
-    agent = await scene.agent(grants(None if is_control else attempt), "none" if is_control else attempt.outcome)
+    granting = grants(None, speaks=speaks) if is_control else grants(attempt)
+    agent = await scene.agent(granting, "none" if is_control else attempt.outcome)
     before, seen, mailed = await counts(scene), len(scene.product.model.seen), len(scene.mailbox.envelopes)
     run = await scene.run(agent)
     assert model.obeyed, "the order never reached the model, so the attempt tries nothing"

@@ -19,6 +19,7 @@ from deskhand.plugins.registry import BUILT_IN
 from deskhand.simulators.models import Reply, obliging
 from deskhand.tools.desk import provider_of
 from deskhand.tools.values import Scope
+from deskhand.work.voice import SPEAKS
 
 FIRST = "servicedesk_plus"
 WHERE = ("own", "listed", "foreign")
@@ -108,7 +109,11 @@ async def test_what_is_granted_happens_once_and_what_is_not_never_reaches_the_de
     allowed = ALLOWED[scope] if scope else set()
     by_name = {one.name: one for one in writes_of(tool_type)}
     expected = {
-        (name, where): scope is not None and (where in allowed or not by_name[name].scopes) for name, where, _ in todo
+        (name, where): scope is not None
+        and (where in allowed or not by_name[name].scopes)
+        # A word to a requester rests on that requester's ticket alone, whatever scope it was granted with.
+        and (where == "own" or name not in SPEAKS)
+        for name, where, _ in todo
     }
     assert verdicts(product, todo) == expected
     reached = await effects(desk, tickets)

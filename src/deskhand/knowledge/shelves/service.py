@@ -82,7 +82,8 @@ async def add_article(session: AsyncSession, tenant_id: str, data: ArticleUpload
     article = await repository.add_article(
         session, tenant_id=tenant_id, article_id=data.article_id, title=data.title,
         body=_markdown(data.body, data.format), url=data.url, tags=data.tags, source=UPLOADED,
-        audience=data.audience.value, audience_groups=_groups(data.audience, data.audience_groups), audience_chosen=True,
+        audience=data.audience.value, audience_groups=_groups(data.audience, data.audience_groups),
+        audience_chosen=True,
     )  # fmt: skip
     if article is None:
         raise ConflictError(f"There is an article '{data.article_id}' already; change that one.")
