@@ -10,6 +10,7 @@ import pytest
 from tests.support.approvals import answers
 from tests.support.desks import DESKS, Desk
 from tests.support.product import Product
+from tests.support.writes import run_of_event, silence
 
 from deskhand.simulators.models import Reply, obliging
 
@@ -59,14 +60,17 @@ async def ran(product: Product, tool: str, outcome: str) -> tuple[list[dict[str,
     """The notes that a run leaves beside the technician's, and what its model was asked."""
     customer, desk = await desk_with_articles(product, tool, outcome)
     product.model.script = telling_all
+    await product.point_desk_at(customer)
     ticket_id = await desk.file_ticket(SUBJECT, TEXT)
+    execution_id = await run_of_event(customer, ticket_id)
+    # The technician's note and our own start no run: this is about the first.
+    await silence(desk, customer)
     simulator = desk.simulator
     author = simulator.store.person("ines@desk.test", name="Ines", is_agent=True)
     words = simulator.from_markdown(NOTED)
     simulator.write_note(simulator.store.tickets[ticket_id], words, public=False, author=author)
     await product.start_worker()
-    answer = await product.deliver(customer, ticket_id)
-    run = await product.ended(customer, answer.json()["execution_id"])
+    run = await product.ended(customer, execution_id)
     assert run["status"] == "completed", run
     notes = [note for note in await desk.notes(ticket_id) if "LAGOON-5527" not in note["html"] or note["public"]]
     return notes, [chat.body for chat in product.model.chats]

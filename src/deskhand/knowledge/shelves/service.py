@@ -93,7 +93,7 @@ async def add_article(session: AsyncSession, tenant_id: str, data: ArticleUpload
 
 
 async def change_article(
-    session: AsyncSession, row_id: UUID, data: ArticleChange, *, actor: str, may_open: bool
+    session: AsyncSession, row_id: UUID, data: ArticleChange, *, actor: str, may_open: bool = False
 ) -> KnowledgeArticle:
     """Change what the request names.
 
