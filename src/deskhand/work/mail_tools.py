@@ -6,7 +6,7 @@ doubt, and a person decides: whoever looks finds it by its Message-ID, which is 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime
@@ -176,6 +176,12 @@ class MailHands:
         trace = {"target": MAIL.tool_id, "to": list(to), "subject": subject, "body": body}
         if self._journal.execution.mode != "live":
             return await self._intend(trace, key=key, owed=owed)
+        message_id = await self._deliver(trace, permit, key=key, owed=owed)
+        return {"done": True, "message_id": message_id}
+
+    async def _deliver(self, trace: Mapping[str, Any], permit: Permit | None, *, key: str, owed: bool) -> str:
+        """Hand a mail over, unless a person was faster; its Message-ID."""
+        to, subject, body = trace["to"], trace["subject"], trace["body"]
         mark = self._journal.mark_for(key)
         # Made of the mark, so that each attempt has the same one, and a receiving server may drop the second by itself.
         message_id = f"<{mark}@{self._settings.sender.rpartition('@')[2]}>"
@@ -205,7 +211,7 @@ class MailHands:
         except StoodBackError as error:
             await self._look.say_instead(error, subject, body, key=key)
             raise
-        return {"done": True, "message_id": message_id}
+        return message_id
 
     def _ensure_may_say(self, to: Sequence[str], *, owed: bool) -> None:
         # A report goes to whom the agent's author named, whoever files tickets.
