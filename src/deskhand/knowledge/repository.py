@@ -115,6 +115,7 @@ def search_statement(table: str, *, excluding: bool, solved_before: bool = False
         if excluding
         else "",
         _BY_THEN[table] if solved_before else "",
+        # One for a few people is found by nobody until an administrator opens it, whoever looks.
         "r.audience <> 'restricted'" if table == "knowledge_articles" else "",
     ]
     # Who asks what could be known at a time asks also what people had said by then.
