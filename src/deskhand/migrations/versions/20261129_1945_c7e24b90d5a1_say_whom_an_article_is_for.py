@@ -3,8 +3,8 @@
 Of the articles that are there nobody knows whom they are for, so they are internal until somebody says otherwise.
 
 Revision ID: c7e24b90d5a1
-Revises: a59c1e7d3b46
-Create Date: 2026-11-29 19:15:00+00:00
+Revises: c70b5e2d94a1
+Create Date: 2026-11-29 19:45:00+00:00
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 from deskhand.migrations.support import APP, limits, run
 
 revision: str = "c7e24b90d5a1"
-down_revision: str | None = "a59c1e7d3b46"
+down_revision: str | None = "c70b5e2d94a1"
 branch_labels: None = None
 depends_on: None = None
 
