@@ -191,7 +191,7 @@ async def principal_of_cookie(
         UnauthenticatedError: The cookie is not ours, or the session is over.
     """
     kind, digest = _open_cookie(secrets, cookie)
-    async with db.anonymous_session() as session:
+    async with db.lookup_session() as session:
         if kind == _OF_A_PERSON:
             return await sessions.principal_of_session(session, digest, now=now, active=active)
         key = await repository.find_api_key(session, digest)
