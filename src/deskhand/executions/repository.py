@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 from uuid import UUID
 
@@ -76,7 +77,9 @@ def _spent() -> Any:
     )
 
 
+@cache
 def _summaries() -> Select[*tuple[Any, ...]]:
+    # Made once: it takes a sixth of the time of a list, and whoever narrows it gets a copy.
     e = AgentExecution
     spent = _spent()
     started = case((e.attempt > 0, e.started_at), else_=None)
