@@ -1,4 +1,4 @@
-"""Asking people: the reason of a call that a person approves first, and the grant of asking the requester."""
+"""Asking people: the reason of a call that somebody approves first, what asking the requester takes, and who speaks."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from dataclasses import replace
 from deskhand.tools.values import Grant, Grants, Schema, Scope
 
 ASK, REPLY = "ask_requester", "reply"
+SPEAKS = frozenset({REPLY, ASK, "resolve"})
+"""Operations of a desk whose words a requester reads."""
 
 REASON = "reason"
 _WHY = {

@@ -18,11 +18,9 @@ from typing import Any
 from deskhand.errors import ForbiddenError
 from deskhand.kit.db.readers import Readers
 from deskhand.plugins.contract import Ticket
-from deskhand.tools.asking import ASK, REPLY
+from deskhand.tools.asking import SPEAKS
 from deskhand.tools.values import ToolOperation
 
-SPEAKS = frozenset({REPLY, ASK, "resolve"})
-"""Operations of a desk whose words a requester reads."""
 TELLS_OF_HOUSE = frozenset({"ticket_changes", "search_past_tickets", "find_systems"})
 """Reads of which nothing is public."""
 NOT_TOLD = frozenset({"subject", "description", "requester", "assignee", "resolution", "url"})

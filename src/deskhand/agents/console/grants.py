@@ -9,7 +9,7 @@ from typing import Any
 from deskhand.agents.console.words import SCOPE_WORDS, granted
 from deskhand.errors import FieldProblem
 from deskhand.tools import desk
-from deskhand.tools.asking import ASK
+from deskhand.tools.asking import ASK, SPEAKS
 from deskhand.tools.offered import OfferedTool
 from deskhand.tools.values import Grants, Kind, Provider, Risk, Scope, ToolOperation
 
@@ -57,6 +57,11 @@ class Row:
     scopes: tuple[tuple[str, str], ...] = ()
     is_offered: bool = True
     fault: str = ""
+
+    @property
+    def speaks(self) -> bool:
+        """Whether a requester reads its words, for which a model is shown public sources alone."""
+        return self.name in SPEAKS
 
     @property
     def asks(self) -> bool:
