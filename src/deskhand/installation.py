@@ -193,12 +193,12 @@ def _given_keys(settings: Settings) -> tuple[str, ...]:
         if path.exists():
             return _read_keys(path)
         raise ConfigurationError(f"DESKHAND_ENCRYPTION_KEYS is not set. {HOW_TO_MAKE_A_KEY}")
-    return _split(settings.encryption_keys.get_secret_value())
+    return split_keys(settings.encryption_keys.get_secret_value())
 
 
 def _own_keys(settings: Settings) -> tuple[str, ...]:
     if settings.encryption_keys is not None:
-        return _split(settings.encryption_keys.get_secret_value())
+        return split_keys(settings.encryption_keys.get_secret_value())
     path = settings.data_dir / KEYS_FILE
     _make_once(path, Fernet.generate_key().decode())
     return _read_keys(path)
@@ -206,7 +206,7 @@ def _own_keys(settings: Settings) -> tuple[str, ...]:
 
 def _tenant_keys(settings: Settings, *, make: bool = False) -> tuple[str, ...]:
     if settings.tenant_key is not None:
-        return _split(settings.tenant_key.get_secret_value())
+        return split_keys(settings.tenant_key.get_secret_value())
     path = settings.data_dir / TENANT_KEY_FILE
     if make:
         _make_once(path, secrets.token_urlsafe(32))
@@ -228,8 +228,9 @@ def _make_once(path: Path, secret: str) -> None:
 
 def _read_keys(path: Path) -> tuple[str, ...]:
     # A line or a comma ends a key, because people paste rings either way.
-    return _split(path.read_text(encoding="ascii").replace("\n", ","))
+    return split_keys(path.read_text(encoding="ascii").replace("\n", ","))
 
 
-def _split(keys: str) -> tuple[str, ...]:
+def split_keys(keys: str) -> tuple[str, ...]:
+    """Keys as people write them in a row, between commas."""
     return tuple(key.strip() for key in keys.split(",") if key.strip())

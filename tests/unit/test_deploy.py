@@ -47,7 +47,8 @@ def is_command(words: list[str]) -> bool:
         return True
     app = import_module(f"deskhand.cli.{COMMANDS[names[0]][0]}").app
     group = typer.main.get_group(app).get_command(typer.Context(typer.main.get_group(app)), names[0])
-    return names[1] in getattr(group, "commands", {})
+    # What follows a command without commands of its own is what it works on.
+    return names[1] in getattr(group, "commands", names)
 
 
 def started() -> dict[str, list[str]]:
@@ -66,6 +67,7 @@ def started() -> dict[str, list[str]]:
 
 
 STARTED = started()
+NIGHTLY = ("deskhand-backup", "deskhand-backup-verify")
 
 
 @pytest.mark.parametrize("path", FILES, ids=name_of)
@@ -80,8 +82,23 @@ def test_every_command_is_one(where: str) -> None:
 
 
 def test_what_is_started_are_the_three_parts() -> None:
-    assert len(STARTED) == 3 + 3 + 3 + 1
-    assert {tuple(words) for words in STARTED.values()} == {("db", "upgrade"), ("serve",), ("worker",)}
+    assert len(STARTED) == 3 + 3 + 3 + 1 + 2
+    assert {" ".join(words[:2]) for name, words in STARTED.items() if name not in NIGHTLY} == {
+        "db upgrade",
+        "serve",
+        "worker",
+    }
+
+
+def test_the_nightly_units_back_up_and_prove_what_was_backed_up_last() -> None:
+    backup, verify = (STARTED[name] for name in NIGHTLY)
+    assert backup[0] == "backup"
+    assert verify[0] == "restore"
+    assert "--verify" in verify
+    assert backup[1] == verify[1], "the folder that the one writes into is the one that the other reads"
+    for name in NIGHTLY:
+        assert "OnCalendar=" in (DEPLOY / f"systemd/{name}.timer").read_text()
+        assert any(line.startswith("LoadCredential=backup.key:") for line in UNITS[name])
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
@@ -133,7 +150,7 @@ def logins() -> dict[str, set[str]]:
 
 @pytest.mark.parametrize(("who", "given"), logins().items())
 def test_a_part_has_the_logins_it_needs_and_no_other(who: str, given: set[str]) -> None:
-    more = {"worker": set(), "api": {"PLATFORM_URL"}, "migrat": {"OWNER_URL"}}
+    more = {"worker": set(), "api": {"PLATFORM_URL"}, "migrat": {"OWNER_URL"}, "backup": {"OWNER_URL"}}
     (expected,) = (logins for part, logins in more.items() if part in who)
     assert given == {"DATABASE_URL"} | expected
 

@@ -37,6 +37,11 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "user": ("people", "People's accounts."),
     "key": ("people", "API keys of tenants and of platform administrators."),
     "sso": ("sso", "Identity providers with which people sign in."),
+    "backup": ("recovery", "Write everything that this installation needs to live again into one encrypted file."),
+    "restore": (
+        "recovery",
+        "Bring an installation back from a backup, into an empty place; with --verify prove that it could be.",
+    ),
     "keys": ("encryption", "The encryption keys of stored secrets."),
     "tenant": ("administration", "Tenants."),
     "audit": ("administration", "The audit log."),

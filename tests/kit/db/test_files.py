@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from deskhand.kit.db.blocking import run_blocking
-from deskhand.kit.db.files import is_number, read_number, read_word, write_whole
+from deskhand.kit.db.files import is_number, new_file, read_number, read_word, write_whole
 
 
 def test_a_file_is_replaced_whole_and_is_its_owners_alone(tmp_path: Path) -> None:
@@ -92,3 +92,41 @@ async def test_a_coroutine_is_waited_for_from_inside_a_loop_on_a_loop_of_its_own
     assert run_blocking(inner) is False
     with pytest.raises(LookupError):
         run_blocking(fail)
+
+
+def test_a_file_has_its_name_when_it_is_whole_and_not_before(tmp_path: Path) -> None:
+    path = tmp_path / "monday.backup"
+    with new_file(path) as file:
+        file.write(b"\x00first")
+        file.flush()
+        assert not path.exists()
+        (unfinished,) = tmp_path.iterdir()
+        assert unfinished.name.startswith(".monday.backup-"), "hidden, and beside it: a rename needs one file system"
+        file.write(b"second")
+    assert path.read_bytes() == b"\x00firstsecond"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert [one.name for one in tmp_path.iterdir()] == ["monday.backup"]
+
+
+@pytest.mark.parametrize("failure", [KeyboardInterrupt, OSError, ValueError])
+def test_nothing_is_left_of_a_file_that_was_not_finished(tmp_path: Path, failure: type[BaseException]) -> None:
+    path = tmp_path / "monday.backup"
+    with pytest.raises(failure), new_file(path) as file:  # noqa: PT012 - the block is what fails
+        file.write(bytes(1 << 20))
+        raise failure
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_was_there_stays_when_the_new_one_fails(tmp_path: Path) -> None:
+    path = tmp_path / "monday.backup"
+    path.write_bytes(b"sunday's")
+    with pytest.raises(OSError, match="full"), new_file(path) as file:  # noqa: PT012 - the block is what fails
+        file.write(b"half")
+        raise OSError("full")
+    assert path.read_bytes() == b"sunday's"
+    assert [one.name for one in tmp_path.iterdir()] == ["monday.backup"]
+
+
+def test_a_folder_that_is_not_there_is_told_before_anything_is_written(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError), new_file(tmp_path / "none" / "x"):
+        pytest.fail("there is nothing to write into")

@@ -58,6 +58,11 @@ def head() -> str:
     return revision
 
 
+def knows(revision: str) -> bool:
+    """Whether this package has a revision; a newer one's database it cannot serve."""
+    return any(revision == one.revision for one in ScriptDirectory.from_config(_config()).walk_revisions())
+
+
 def ensure_roles(admin_url: str, passwords: Mapping[str, str] | None = None) -> None:
     """Make the roles on the database of ``admin_url``.
 
