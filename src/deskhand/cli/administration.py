@@ -13,6 +13,8 @@ from deskhand.audit import service as audit
 from deskhand.audit.export import Format
 from deskhand.audit.filters import AuditFilters
 from deskhand.cli.common import checked, database, err, opened_installation, out, read_json_file, run
+from deskhand.cli.erasure import erase
+from deskhand.cli.moving import export_tenant, import_tenant
 from deskhand.errors import InvalidInputError
 from deskhand.installation import Installation
 from deskhand.kit.clock import utc_now
@@ -74,6 +76,11 @@ def list_tenants() -> None:
     with opened_installation() as installation:
         for tenant_id, name, tool_type, active in run(read(installation)):
             out.print(f"{tenant_id}  {name}  {tool_type}  {'active' if active else 'inactive'}", highlight=False)
+
+
+tenants_app.command("export")(export_tenant)
+tenants_app.command("import")(import_tenant)
+tenants_app.command("erase")(erase)
 
 
 @tenants_app.command("sign-in")
