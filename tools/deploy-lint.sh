@@ -57,7 +57,8 @@ install -m 755 /dev/null "$root/opt/deskhand/bin/deskhand"
 cp -r /usr/lib/systemd/system "$root/usr/lib/systemd"
 cp -r /etc/passwd /etc/group "$root/etc"
 found=$(cd deploy/systemd && systemd-analyze verify --man=no --recursive-errors=no --root="$root" \
-  deskhand-api.service deskhand-migrate.service deskhand-worker@1.service deskhand.target 2>&1 || true)
+  deskhand-api.service deskhand-migrate.service deskhand-worker@1.service deskhand.target \
+  deskhand-backup.service deskhand-backup.timer deskhand-backup-verify.service deskhand-backup-verify.timer 2>&1 || true)
 if [ -n "$found" ]; then echo "$found"; exit 1; fi
 for unit in deploy/systemd/*.service; do
   # 0 is shut in, 10 is open; what is left is the network, which is what the service is for.
