@@ -28,6 +28,8 @@ from deskhand.kit.db.session import Database
 
 UNDO_COMMANDS = {"undo run", "undo version"}
 """What needs a desk with something on it, and is not called here; tests/flows/test_undo.py reads its entries."""
+ELSEWHERE = {"backup", "restore", "tenant erase", "tenant export", "tenant import"}
+"""What works on a whole installation or tenant; tests/recovery and tests/erasure read its entries."""
 READS = {
     *("audit export", "audit verify", "db current", "desk setup", "doctor", "key list", "keys new", "models list"),
     "models test",
@@ -166,7 +168,7 @@ async def test_every_changing_command_records_who_sat_there(
     clean_db: Database, things: dict[str, str], mcp: ScriptedServer
 ) -> None:
     known = {" ".join(word for word in name.split() if not word.startswith("--")) for name in COMMANDS}
-    assert commands(typer.main.get_command(command_line)) == known | READS | NO_TENANTS_DATA | UNDO_COMMANDS
+    assert commands(typer.main.get_command(command_line)) == known | READS | NO_TENANTS_DATA | UNDO_COMMANDS | ELSEWHERE
     said: dict[str, str] = {**things, "mcp": mcp.url}
     sequence, wrong = 0, []
     await LENDER.close()  # what other tests left open would be servers whose keys are rotated under them

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 from tests.conftest import DatabaseUrls
 from tests.support.logins import KEY, TENANT_KEY
+from tests.support.recovery import aside
 from tests.tenancy.conftest import SEEDS, seed
 from typer.testing import CliRunner
 
@@ -24,7 +26,6 @@ from deskhand.erasure.scan import ensure_telling, mentions, tenant_tables
 from deskhand.erasure.tenant import NAMELESS, STAYS, erase_tenant, rows_of
 from deskhand.errors import ConflictError, InvalidInputError, NotFoundError
 from deskhand.kit.crypto import SecretBox
-from deskhand.kit.db.blocking import run_blocking
 from deskhand.kit.db.session import Database
 from deskhand.kit.db.tenancy import tenant_policies
 
@@ -215,7 +216,7 @@ def place(database_urls: DatabaseUrls, tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def command(*words: str, answer: str = "") -> tuple[int, str]:
-    result = CliRunner().invoke(app, ["tenant", "erase", *words], input=answer)
+    result = aside(lambda: CliRunner().invoke(app, ["tenant", "erase", *words], input=answer))
     assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
     return result.exit_code, " ".join(result.output.split())
 
@@ -228,7 +229,7 @@ def rows(database_urls: DatabaseUrls, statement: str) -> int:
         finally:
             await connection.close()
 
-    return run_blocking(count)
+    return aside(lambda: asyncio.run(count()))
 
 
 @pytest.mark.usefixtures("seeded", "place")
@@ -252,7 +253,7 @@ def test_the_command_shows_asks_and_says_what_is_left(database_urls: DatabaseUrl
 
 @pytest.mark.usefixtures("seeded", "place")
 def test_a_tenant_is_erased_by_the_command_when_it_is_deactivated(database_urls: DatabaseUrls) -> None:
-    result = CliRunner().invoke(app, ["tenant", "erase", "acme", "--yes"])
+    result = aside(lambda: CliRunner().invoke(app, ["tenant", "erase", "acme", "--yes"]))
     assert isinstance(result.exception, ConflictError)
     assert "/api/v1/tenants/acme/deactivate" in result.exception.detail
     assert rows(database_urls, "agents WHERE tenant_id = 'acme'") == 1
@@ -262,7 +263,7 @@ def test_a_tenant_is_erased_by_the_command_when_it_is_deactivated(database_urls:
         await connection.execute("UPDATE tenant_configs SET is_active = false WHERE tenant_id = 'acme'")
         await connection.close()
 
-    run_blocking(deactivate)
+    aside(lambda: asyncio.run(deactivate()))
     status, said = command("acme", answer="n\n")
     assert status == 1
     assert "Erase all of the tenant 'acme' and 2 accounts of people, for ever?" in said
@@ -287,7 +288,7 @@ def test_a_tenant_is_erased_by_the_command_when_it_is_deactivated(database_urls:
     ],
 )
 def test_what_cannot_be_erased_is_told_and_nothing_is_asked(words: list[str], kind: type[Exception]) -> None:
-    result = CliRunner().invoke(app, ["tenant", "erase", *words])
+    result = aside(lambda: CliRunner().invoke(app, ["tenant", "erase", *words]))
     assert isinstance(result.exception, kind)
     assert "for ever?" not in result.output
 

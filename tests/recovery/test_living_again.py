@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
 from pathlib import Path
 from typing import Any
@@ -13,13 +14,13 @@ from sqlalchemy import text
 from tests.conftest import DatabaseUrls
 from tests.support.api import AGENT, Api
 from tests.support.logins import KEY, PROVER, TENANT_KEY
+from tests.support.recovery import aside
 from typer.testing import CliRunner
 
 from deskhand.cli import app
 from deskhand.cli import recovery as commands
 from deskhand.errors import ConfigurationError, ConflictError, DeskhandError, InvalidInputError
 from deskhand.kit.db import admin
-from deskhand.kit.db.blocking import run_blocking
 from deskhand.kit.db.session import Database
 from deskhand.kit.db.tenancy import login_faults, tenancy_faults, tenant_policies
 
@@ -51,7 +52,7 @@ def ask(url: str, work: Callable[[asyncpg.Connection], Coroutine[Any, Any, Any]]
         finally:
             await connection.close()
 
-    return run_blocking(go)
+    return aside(lambda: asyncio.run(go()))
 
 
 def shape(urls: DatabaseUrls) -> list[tuple[str, str]]:
@@ -97,7 +98,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None
 
 
 def call(*words: object) -> Result:
-    return CliRunner().invoke(app, [str(word) for word in words])
+    return aside(lambda: CliRunner().invoke(app, [str(word) for word in words]))
 
 
 def refusal(kind: type[DeskhandError], *words: object) -> str:
@@ -142,6 +143,8 @@ def test_it_lives_again_and_nothing_of_it_is_lost_or_opened(
         DATA_DIR=str(tmp_path),
     )
     assert "rows" in done("backup", file, "--key-file", key_file)
+    newest = "SELECT concat(actor, ' ', operation) FROM audit_log WHERE tenant_id = '' ORDER BY sequence DESC LIMIT 1"
+    assert ask(filled.superuser_url, lambda own: own.fetchval(newest)) == "command-line installation.backup"
     assert file.stat().st_mode & 0o777 == 0o600
     assert [path.name for path in tmp_path.iterdir() if "monday" in path.name] == ["monday.backup"]
     assert "is there already" in refusal(ConflictError, "backup", file, "--key-file", key_file)
@@ -156,7 +159,7 @@ def test_it_lives_again_and_nothing_of_it_is_lost_or_opened(
     assert (tmp_path / "new" / "tenant.key").read_text() == TENANT_KEY
     assert "DESKHAND_LLM_API_KEY='sk-it\\'s \\'the\\' gateway\\'s'" in (tmp_path / "new" / "restored.env").read_text()
     assert shape(new) == shape(filled)
-    run_blocking(lambda: _look(new))
+    aside(lambda: asyncio.run(_look(new)))
     # A second time into the same place, which is somebody's now.
     assert "is not empty" in refusal(ConflictError, "restore", file, "--key-file", key_file)
 

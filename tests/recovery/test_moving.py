@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 from collections.abc import AsyncIterator
@@ -14,6 +15,7 @@ from cryptography.fernet import Fernet
 from tests.conftest import DatabaseUrls
 from tests.support.api import AGENT, Api
 from tests.support.logins import KEY, TENANT_KEY
+from tests.support.recovery import aside
 from tests.tenancy.conftest import SEEDS
 from typer.testing import CliRunner
 
@@ -24,7 +26,6 @@ from deskhand.erasure.scan import tenant_tables
 from deskhand.errors import ConflictError, InvalidInputError, NotFoundError
 from deskhand.kit import sealed
 from deskhand.kit.crypto import SecretBox
-from deskhand.kit.db.blocking import run_blocking
 from deskhand.kit.db.session import Database
 from deskhand.kit.sealed import Sealer, unsealed
 from deskhand.recovery import moving
@@ -92,7 +93,9 @@ async def rows(connection: asyncpg.Connection) -> dict[str, list[Any]]:
 async def written(db: Database) -> bytes:
     file = io.BytesIO()
     async with db.platform_session() as session:
-        moved = await write_tenant(session, file, PASSPHRASE, tenant_id="acme", secrets=OLD, made_by="0.1.0")
+        moved = await write_tenant(
+            session, file, PASSPHRASE, tenant_id="acme", secrets=OLD, made_by="0.1.0", actor="tests"
+        )
     assert moved.rows["execution_steps"] == 2
     return file.getvalue()
 
@@ -114,6 +117,8 @@ async def test_a_tenant_lives_in_another_installation_under_its_keys(
     before = await rows(acme)
     assert {table for table, found in before.items() if not found} == set(), "a row of every kind that goes along"
     file = await written(clean_db)
+    newest = await acme.fetchrow("SELECT operation, actor FROM audit_log ORDER BY sequence DESC LIMIT 1")
+    assert tuple(newest) == ("tenant.export", "tests"), "credentials have left this place"
     assert b"the-token-of-jira" not in file
     assert b"the-token-of-jira" in b"".join(unsealed(io.BytesIO(file), PASSPHRASE)), "readable without the old keys"
     with pytest.raises(ConflictError, match="There is, or was"):
@@ -174,7 +179,7 @@ async def test_what_is_no_whole_file_changes_nothing(acme: asyncpg.Connection, c
 async def test_a_tenant_that_works_is_not_written_half(acme: asyncpg.Connection, clean_db: Database) -> None:
     await acme.execute("UPDATE agent_executions SET status = 'waiting'")
     async with clean_db.platform_session() as session:
-        options = {"secrets": OLD, "made_by": "0"}
+        options = {"secrets": OLD, "made_by": "0", "actor": "tests"}
         with pytest.raises(ConflictError, match="1 runs"):
             await write_tenant(session, io.BytesIO(), PASSPHRASE, tenant_id="acme", **options)
         with pytest.raises(NotFoundError):
@@ -248,7 +253,7 @@ def place(database_urls: DatabaseUrls, tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def call(*words: object) -> Any:
-    return CliRunner().invoke(app, ["tenant", *(str(word) for word in words)])
+    return aside(lambda: CliRunner().invoke(app, ["tenant", *(str(word) for word in words)]))
 
 
 def test_a_tenant_is_moved_by_two_commands(
@@ -271,7 +276,7 @@ def test_a_tenant_is_moved_by_two_commands(
         await forget(connection)
         await connection.close()
 
-    run_blocking(elsewhere)
+    aside(lambda: asyncio.run(elsewhere()))
     read_again = call("import", file, "--key-file", place)
     assert read_again.exit_code == 0, read_again.exception
     assert "It is deactivated" in read_again.output

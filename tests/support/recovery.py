@@ -1,13 +1,17 @@
-"""What a backup says of itself, made up."""
+"""What a backup says of itself, made up; and commands called from tests."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from cryptography.fernet import Fernet
 
 from deskhand.recovery.manifest import Figure, Manifest
+
+T = TypeVar("T")
 
 NEWEST, OLDER = Fernet.generate_key().decode(), Fernet.generate_key().decode()
 TENANT = "the tenant key of the old place, long enough"
@@ -29,3 +33,9 @@ def manifest(**fields: Any) -> Manifest:
         **fields,
     }
     return Manifest(**values)
+
+
+def aside(work: Callable[[], T]) -> T:
+    """Do what makes an event loop of its own in a thread: the tests' own loop is not disturbed."""
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        return pool.submit(work).result()

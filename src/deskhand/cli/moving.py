@@ -35,7 +35,7 @@ def export_tenant(
         async with database(installation) as db, db.platform_session() as session:
             with new_file(file) as target:
                 return await write_tenant(
-                    session, target, passphrase, tenant_id=tenant, secrets=box, made_by=__version__
+                    session, target, passphrase, tenant_id=tenant, secrets=box, made_by=__version__, actor=COMMAND_LINE
                 )
 
     with opened_installation() as installation:

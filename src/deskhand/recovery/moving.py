@@ -67,7 +67,14 @@ def moved_tables() -> list[Table]:
 
 
 async def write_tenant(
-    session: AsyncSession, file: BinaryIO, passphrase: str, *, tenant_id: str, secrets: SecretBox, made_by: str
+    session: AsyncSession,
+    file: BinaryIO,
+    passphrase: str,
+    *,
+    tenant_id: str,
+    secrets: SecretBox,
+    made_by: str,
+    actor: str,
 ) -> Moved:
     """Write a tenant into a sealed file.
 
@@ -78,6 +85,7 @@ async def write_tenant(
         tenant_id: Which.
         secrets: Opens what is encrypted here.
         made_by: The version of Deskhand.
+        actor: Who does it.
 
     Raises:
         NotFoundError: There is no such tenant.
@@ -93,6 +101,16 @@ async def write_tenant(
             sealer.write(json.dumps([table.name, _opened(table.name, row, secrets)]).encode() + b"\n")
             rows[table.name] = rows.get(table.name, 0) + 1
     sealer.finish()
+    # Its credentials left this place: that is said here, and not in the file, which tells of the time before.
+    await audit.record(
+        session,
+        tenant_id=tenant_id,
+        actor=actor,
+        operation="tenant.export",
+        resource_type="tenant",
+        resource_id=tenant_id,
+        details={"rows": rows},
+    )
     return Moved(tenant_id, rows)
 
 
