@@ -291,19 +291,20 @@ async def _looked_at(
 async def _opened_secrets(db: Database, manifest: Manifest) -> tuple[int, int]:
     """How many stored secrets the backup's keys open, and how many they do not."""
     box = SecretBox(manifest.encryption_keys)
-    opened = locked = 0
+    opened: list[bool] = []
     async with db.platform_session() as session:
-        for model, columns in SECRETS:
-            for name in columns:
-                column = getattr(model, name)
-                for token in await session.scalars(select(column).where(column.is_not(None))):
-                    try:
-                        box.decrypt(token)
-                    except ConfigurationError:
-                        locked += 1
-                    else:
-                        opened += 1
-    return opened, locked
+        for column in (getattr(model, name) for model, names in SECRETS for name in names):
+            tokens = await session.scalars(select(column).where(column.is_not(None)))
+            opened += [_opens(box, token) for token in tokens]
+    return opened.count(True), opened.count(False)
+
+
+def _opens(box: SecretBox, token: str | bytes) -> bool:
+    try:
+        box.decrypt(token)
+    except ConfigurationError:
+        return False
+    return True
 
 
 def ensure_same(report: Report) -> None:
