@@ -58,6 +58,7 @@ async def test_an_empty_database_is_ready_and_what_one_lacks_is_named(empty: Dat
     assert "The login is not deskhand_owner" in said
     superuser = await asyncpg.connect(empty.superuser_url)
     await superuser.execute(f'ALTER DATABASE "{empty.name}" OWNER TO postgres')
+    await superuser.execute(f'GRANT CONNECT ON DATABASE "{empty.name}" TO deskhand_owner')
     said = await refused(empty.owner_url, empty.owner_url, ConfigurationError)
     assert f"ALTER DATABASE {empty.name} OWNER TO deskhand_owner" in said
     # A table of somebody else's is something, too; an extension's is not.
