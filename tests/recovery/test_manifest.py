@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from deskhand.errors import InvalidInputError
+from deskhand.recovery.backup import LEAST_CHARACTERS, ensure_unguessable
 from deskhand.recovery.figures import Found, differences
 from deskhand.recovery.manifest import Figure, Manifest, packed, unpacked
 from deskhand.recovery.restore import Report, _ours_of, at_database, ensure_same
@@ -94,3 +95,16 @@ def test_what_a_server_has_already_is_left_out_of_the_list() -> None:
 def test_another_database_of_the_same_server() -> None:
     url = "postgresql://u:p%40@h1:5432,h2:5433/old?target_session_attrs=read-write"
     assert at_database(url, "new") == "postgresql://u:p%40@h1:5432,h2:5433/new?target_session_attrs=read-write"
+    assert at_database("postgresql:///old?host=/run", "new") == "postgresql:///new?host=/run"
+    assert at_database("postgresql://h/old", "new") == "postgresql://h/new"
+
+
+@pytest.mark.parametrize("passphrase", ["", "short", "a" * 40, "abab" * 10, "x" * (LEAST_CHARACTERS - 1)])
+def test_a_passphrase_that_can_be_guessed_is_refused(passphrase: str) -> None:
+    with pytest.raises(InvalidInputError, match="deskhand keys new"):
+        ensure_unguessable(passphrase)
+
+
+@pytest.mark.parametrize("passphrase", ["correct horse battery staple", "q8-Zt2_vLw0Xn5Rk"])
+def test_one_that_cannot_is_taken(passphrase: str) -> None:
+    ensure_unguessable(passphrase)

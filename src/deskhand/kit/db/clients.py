@@ -11,7 +11,7 @@ from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
-from urllib.parse import unquote, urlsplit, urlunsplit
+from urllib.parse import unquote, urlsplit
 
 from deskhand.errors import ConfigurationError, DeskhandError, UnavailableError
 from deskhand.kit.db.programs import find_binaries
@@ -109,7 +109,8 @@ def reachable(url: str) -> tuple[str, dict[str, str]]:
     parts = urlsplit(url)
     login, at, hosts = parts.netloc.rpartition("@")
     user, _, password = login.partition(":")
-    bare = urlunsplit(parts._replace(netloc=f"{user}{at}{hosts}"))
+    # Put together by hand: urlunsplit() leaves the slashes out where there is no host, as with a socket.
+    bare = f"{parts.scheme}://{user}{at}{hosts}{parts.path}{'?' if parts.query else ''}{parts.query}"
     return bare, {"PGPASSWORD": unquote(password)} if password else {}
 
 
