@@ -37,9 +37,9 @@ demo: env-runtime ## Run the whole flow on this machine and show the notes (DEMO
 	@$(BIN)/deskhand demo $(ARGS)
 
 .PHONY: test
-test: env-dev ## Run the whole test suite (ARGS="-k words" narrows it, WORKERS=2 for less at once)
+test: env-dev ## Run the whole test suite (ARGS="-k words" narrows it, WORKERS=2 for less at once, SEED=7 shuffles it)
 	@tools/ci-setup.sh
-	@PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(if $(COVERAGE),$(COVERED)) $(ARGS)
+	@PYTHONDONTWRITEBYTECODE= $(if $(SEED),DESKHAND_TEST_SEED=$(SEED)) $(if $(ROWS),DESKHAND_TEST_ROWS=$(ROWS)) $(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(if $(COVERAGE),$(COVERED)) $(ARGS)
 
 .PHONY: coverage
 coverage: ## The whole suite with its branch coverage, which may not fall below the gate; CI runs it so

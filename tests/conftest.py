@@ -24,6 +24,7 @@ import pytest
 from tests.support.api import Api, running_api
 from tests.support.lent import LENDER
 from tests.support.logins import DIRECTORY_VARIABLE, PROVER, TENANT_KEY, open_database
+from tests.support.other_orders import pytest_collection_modifyitems, turn_rows  # noqa: F401 - pytest calls the hook
 from tests.support.schedules import ScheduleBook
 
 from deskhand.kit.db import admin as schema
@@ -70,6 +71,7 @@ def pytest_configure(config: pytest.Config) -> None:
     # As in production: plain tracebacks. structlog's own default draws them with every local variable, which takes
     # seconds of CPU each and has made tests fail by itself.
     configure_logging(level="INFO", log_format="json")
+    turn_rows()
     if hasattr(config, "workerinput"):
         return
     _sweep_abandoned()
