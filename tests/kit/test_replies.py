@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deskhand.kit.replies import Known, split_mail
+from deskhand.kit.replies import Known, bare_subject, in_order, split_mail
 
 OLD = "The VPN drops every ten minutes."
 HEADINGS = {
@@ -123,3 +123,32 @@ def test_every_word_of_a_text_is_its_authors_or_quoted_or_of_a_heading_or_a_sign
     kept = mail.own.split() + mail.quoted.split()
     # A heading, a signature and signs of quoting are what goes; nothing is made up, and nothing comes twice.
     assert all(kept.count(word) <= text.split().count(word) for word in kept)
+
+
+def test_what_a_ticket_was_filed_with_is_read_in_order_without_signature_and_headers() -> None:
+    filed = f"Still no change.\n\nBest regards\nAnn Lee | Accounts\n\n{HEADINGS['outlook']}\n\n{OLD}"
+    assert in_order(filed) == f"Still no change.\n\n(quoted) {OLD}"
+    assert in_order(f"{HEADINGS['forwarded']}\n\n{OLD}") == f"(quoted) {OLD}"
+
+
+@pytest.mark.parametrize("text", ["", OLD, f"{OLD}\n\nSteps:\n1. Dial in.\n2. Wait.", "```\n> dir\nFrom: x\n```"])
+def test_a_ticket_that_quotes_nothing_is_read_as_it_was_filed(text: str) -> None:
+    assert in_order(text) == text
+
+
+@pytest.mark.parametrize(
+    ("subject", "bare"),
+    [
+        ("RE: RE: Outlook", "Outlook"),
+        ("AW: WG: [EXTERNAL] Drucker", "Drucker"),
+        ("Re[2]: FW : VPN", "VPN"),
+        ("TR: Imprimante", "Imprimante"),
+        ("Reset my password", "Reset my password"),
+        ("Request: a new mouse", "Request: a new mouse"),
+        ("RE:", "RE:"),
+        ("", ""),
+    ],
+)
+def test_a_subject_is_bare_of_what_mail_programs_put_before_it(subject: str, bare: str) -> None:
+    assert bare_subject(subject) == bare
+    assert bare_subject("re: " * 10_000 + "VPN") == "VPN"

@@ -101,3 +101,16 @@ def test_what_could_not_be_read_of_the_ticket_is_named_beside_the_sources_that_w
     ticket = replace(TICKET, unread=("the ticket's notes beyond the first 400",))
     facts = note_input(ticket, replace(findings(), unavailable=["past tickets"]))
     assert facts.unavailable == ("past tickets", "the ticket's notes beyond the first 400")
+
+
+@pytest.mark.parametrize("said", ["Done", "Closed before close notes were made mandatory", "Gave workaround", "asdasda"])
+def test_what_only_says_that_it_is_over_is_no_solution_to_quote(said: str) -> None:
+    solved = [replace(hit(1, score=0.9), resolution=said), hit(2, score=0.8)]
+    first, second = note_input(TICKET, findings(*solved)).of_kind("ticket")
+    assert (first.text, second.text) == ("", "Restarted it.")
+
+
+def test_a_mail_is_read_without_its_signature_and_what_it_answers_is_kept() -> None:
+    chain = "No change.\n\nBest regards\nAnn Lee | Accounts\n\nFrom: Ann\nSent: Monday\nSubject: VPN\n\nThe VPN drops."
+    facts = note_input(replace(TICKET, subject="RE: VPN", description=chain), findings())
+    assert (facts.subject, facts.description) == ("VPN", "No change.\n\n(quoted) The VPN drops.")

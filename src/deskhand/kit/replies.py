@@ -54,6 +54,9 @@ _DEVICE = re.compile(
 _SIGNATURE_LINES, _SIGNATURE_CHARS = 8, 70
 _SAYS_MORE = re.compile(r"[.?!…]$|^p\.?\s?s\b", re.IGNORECASE)
 _WORD = re.compile(r"\w+")
+_ANSWERS = re.compile(
+    r"\s*(?:(?:re|aw|antw|fwd?|wg|tr|rv|res|enc)(?:\[\d{1,3}\])?\s?:|\[(?:ext|external|extern)\])", re.IGNORECASE
+)
 _TOGETHER = 4
 """Words in a row by which a quoted text is known again; mail programs break its lines anew."""
 
@@ -97,6 +100,23 @@ def split_mail(text: str) -> Mail:
             own.append(lines[at])
             at += 1
     return Mail(_joined(_unsigned(own)), _joined(_without_headings(quoted)))
+
+
+def in_order(text: str) -> str:
+    """A mail as it is read: what its author wrote, then what it quotes, without signature and headers of quoted mails.
+
+    For what a ticket was filed with: nobody has read yet what stands quoted there.
+    """
+    mail = split_mail(text)
+    return "\n\n".join(part for part in (mail.own, mail.quoted and f"(quoted) {mail.quoted}") if part) or text
+
+
+def bare_subject(subject: str) -> str:
+    """A mail's subject without "RE:", "AW:" or "[EXTERNAL]" before it; as it is where nothing else is left."""
+    rest = subject
+    while (match := _ANSWERS.match(rest)) is not None:
+        rest = rest[match.end() :]
+    return rest.strip() or subject
 
 
 def _joined(lines: list[str]) -> str:

@@ -28,6 +28,7 @@ from deskhand.notes.facts import NEAR, STRONG, NoteFacts, Source, Suggestion
 from deskhand.notes.markup import clip, inert_lines, plain, procedure_steps, quoted, unmarked
 from deskhand.notes.news import Content, content_of, in_words, only
 from deskhand.notes.sections import Section
+from deskhand.notes.wording import words_for
 
 __all__ = [
     "CheckedDraft",
@@ -53,7 +54,6 @@ __all__ = [
 MAX_WORDS = 500
 _TICKETS, _ARTICLES, _SYSTEMS = 3, 2, 4
 _QUOTED_WORDS = 60
-_NOTHING_KNOWN = "No similar solved ticket and no article was found for this ticket."
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +121,8 @@ def compose_follow_up(facts: NoteFacts, checked: CheckedDraft, *, news: Content,
         news: What is new in it.
         note: The note that says all of it, whose confidence this one has.
     """
-    opening = f"New on this ticket: {plain(clip(in_words(news), limit=40))}."
+    say = words_for(facts)
+    opening = say("New on this ticket: {news}.", news=plain(clip(in_words(news, say), limit=40)))
     return _compose(*only(news, facts, checked), (note.confidence, note.confidence_reason), opening)
 
 
@@ -134,8 +135,9 @@ def compose_update(facts: NoteFacts, checked: CheckedDraft, *, news: Content, at
         news: What the earlier one did not say; empty where the model's words are all that is new.
         at: When.
     """
-    told = plain(clip(in_words(news), limit=40)) or "now with the model's words"
-    first = f"*Updated {at:%Y-%m-%d %H:%M} UTC: {told}.*"
+    say = words_for(facts)
+    told = plain(clip(in_words(news, say), limit=40)) or say("now with the model's words")
+    first = f"*{say('Updated {at} UTC: {news}.', at=f'{at:%Y-%m-%d %H:%M}', news=told)}*"
     return _compose(facts, checked, rate(facts, checked), "", first)
 
 
@@ -166,6 +168,7 @@ class _Layout:
     """One attempt at one size; numbers sources in the order they are first met."""
 
     def __init__(self, facts: NoteFacts, checked: CheckedDraft, size: _Size, opening: str, first: str) -> None:
+        self._say = words_for(facts)
         self._opening = opening
         self._first = first
         self._facts = facts
@@ -214,30 +217,33 @@ class _Layout:
     def _headline(self) -> str:
         if self._opening:
             return f"**{self._opening}**"
-        return (
-            f"**{plain(self._checked.summary or clip(self._facts.subject, limit=25)) or 'Ticket without a subject'}**"
-        )
+        headline = plain(self._checked.summary or clip(self._facts.subject, limit=25))
+        return f"**{headline or self._say('Ticket without a subject')}**"
 
     def _lead(self, confidence: Confidence, reason: str) -> str:
         """What somebody reads who reads no further: the best lead, and how far to trust it."""
-        trust = f"**Confidence:** {confidence} – {reason}."
+        trust = f"**{self._say('Confidence:')}** {self._say(confidence)} – {self._say(reason)}."
         shown = {source.ref: source for source in (*self._tickets, *self._articles)}
         first = [shown[step.ref] for step in self._checked.steps[:1] if step.ref in shown]
         best = next(iter((*first, *(one for one in shown.values() if one.closeness >= NEAR))), None)
         if best is None:
             return trust
         title = plain(clip(best.title, limit=14))
-        return f"**Best lead:** {self._number(best.ref)} {_named(best)} {title}{_match(best.score)}. {trust}"
+        lead = f"**{self._say('Best lead:')}** {self._number(best.ref)} {_named(best)} {title}"
+        return f"{lead}{self._match(best.score)}. {trust}"
 
     def _steps(self) -> str:
         if not self._checked.steps:
             # A follow-up leaves out what is known already; that it is not there says nothing.
-            return "" if self._tickets or self._articles or self._opening else _NOTHING_KNOWN
+            known = self._tickets or self._articles or self._opening
+            return "" if known else self._say("No similar solved ticket and no article was found for this ticket.")
         first = self._checked.steps[0]
         source = next(source for source in self._facts.sources if source.ref == first.ref)
         if first.quoted and source.kind == "ticket":
             return self._quotation(source, first)
-        heading = f"**Next steps, as {plain(source.label)} words them**" if first.quoted else "**Next steps**"
+        says = self._say
+        heading = says("Next steps, as {source} words them", source=plain(source.label))
+        heading = f"**{heading if first.quoted else says('Next steps')}**"
         lines = [
             f"{number}. {plain(clip(step.text, limit=32, chars=220))} {self._number(step.ref)}"
             for number, step in enumerate(self._checked.steps, 1)
@@ -245,39 +251,42 @@ class _Layout:
         return "\n".join([heading, *lines])
 
     def _quotation(self, source: Source, step: Step) -> str:
-        heading = f"**What solved the closest ticket, {plain(source.label)}** {self._number(source.ref)}"
+        solved = self._say("What solved the closest ticket, {source}", source=plain(source.label))
+        heading = f"**{solved}** {self._number(source.ref)}"
         whole = len(step.text.split()) <= _QUOTED_WORDS and len(step.text) <= 10 * _QUOTED_WORDS
-        how = "quoted as it stands" if whole else "the beginning of it"
+        all_of_it, some = "quoted as it stands; check that it fits here", "the beginning of it; check that it fits here"
+        how = self._say(all_of_it if whole else some)
         # Kept in its lines: a solution of several steps loses its order when it is folded into one.
         if whole and "\n" in step.text.strip():
-            return f"{heading}, {how}; check that it fits here:\n\n{quoted(step.text)}"
-        return f"{heading}: “{plain(clip(step.text, limit=_QUOTED_WORDS))}” – {how}; check that it fits here."
+            return f"{heading}, {how}:\n\n{quoted(step.text)}"
+        return f"{heading}: “{plain(clip(step.text, limit=_QUOTED_WORDS))}” – {how}."
 
     def _similar(self) -> str:
         if not self._tickets:
             is_news = self._checked.steps and not self._articles and not self._opening
-            return "No similar solved ticket was found." if is_news else ""
+            return self._say("No similar solved ticket was found.") if is_news else ""
         lines = [self._ticket(source) for source in self._tickets]
-        return "\n".join(["**Similar solved tickets**", *lines])
+        return "\n".join([f"**{self._say('Similar solved tickets')}**", *lines])
 
     def _ticket(self, source: Source) -> str:
-        invented = " *invented demo ticket*" if source.synthetic else ""
-        solved = plain(clip(source.text, limit=self._size.words)) or "no solution was written down"
+        invented = f" *{self._say('invented demo ticket')}*" if source.synthetic else ""
+        solved = plain(clip(source.text, limit=self._size.words)) or self._say("no solution was written down")
         title = plain(clip(source.title, limit=14))
-        return f"- {self._number(source.ref)} {_named(source)} {title}{_match(source.score)}{invented}: {solved}"
+        return f"- {self._number(source.ref)} {_named(source)} {title}{self._match(source.score)}{invented}: {solved}"
 
     def _procedures(self) -> str:
         if not self._articles:
             # "No article fits" may be said only where somebody looked.
             was_asked = not any("article" in name or "knowledge" in name for name in self._facts.unavailable)
             is_news = was_asked and self._tickets and not self._opening
-            return "**Procedure:** no article fits this ticket." if is_news else ""
+            none = f"**{self._say('Procedure')}:** {self._say('no article fits this ticket')}."
+            return none if is_news else ""
         lines = [
             f"- {self._number(source.ref)} {_named(source)} {plain(clip(source.title, limit=14))}"
-            f"{_extent(source, self._size.words, shown=self._shown)}"
+            f"{self._extent(source)}"
             for source in self._articles
         ]
-        return "\n".join(["**Procedure**", *lines])
+        return "\n".join([f"**{self._say('Procedure')}**", *lines])
 
     def _live(self) -> str:
         # After the sections, which alone cite them: a ticket that a tool showed and nobody used would be noise.
@@ -285,44 +294,68 @@ class _Layout:
         lines = [
             f"- {self._number(source.ref)} {_named(source)} {plain(clip(source.title, limit=14))}" for source in cited
         ]
-        return "\n".join(["**Tickets**", *lines]) if lines else ""
+        return "\n".join([f"**{self._say('Tickets')}**", *lines]) if lines else ""
 
     def _affected(self) -> str:
         named = [_system(source) for source in self.systems if _names(source)]
         meant = [
-            f"{_system(source)} – the ticket says “{plain(source.named)}”"
+            f"{_system(source)} – {self._say('the ticket says “{words}”', words=plain(source.named))}"
             for source in self.systems
             if not _names(source)
         ]
         lines = [
-            f"**Systems the ticket names:** {', '.join(named)}." if named else "",
-            f"**It may concern:** {'; '.join(meant)}." if meant else "",
+            f"**{self._say('Systems the ticket names:')}** {', '.join(named)}." if named else "",
+            f"**{self._say('It may concern:')}** {'; '.join(meant)}." if meant else "",
         ]
         return "\n\n".join(line for line in lines if line)
 
     def _values(self) -> str:
-        shown = [_suggestion(suggestion) for suggestion in self._facts.suggestions if suggestion.value]
-        return f"**Suggested:** {'; '.join(shown)}." if shown else ""
+        shown = [self._suggestion(suggestion) for suggestion in self._facts.suggestions if suggestion.value]
+        return f"**{self._say('Suggested:')}** {'; '.join(shown)}." if shown else ""
+
+    def _suggestion(self, suggestion: Suggestion) -> str:
+        votes = self._say("{votes} of {of} similar tickets", votes=suggestion.votes, of=suggestion.of)
+        evidence = votes if suggestion.of else self._say("by wording")
+        current = suggestion.current
+        now = f", {self._say('now {value}', value=plain(clip(current, limit=4)))}" if current else ""
+        return f"{self._say(suggestion.field)} {plain(clip(str(suggestion.value), limit=5))} ({evidence}{now})"
+
+    def _match(self, score: float | None) -> str:
+        """In words: the number is comparable with others, not a promise."""
+        if score is None:
+            return ""
+        word = "close match" if score >= STRONG else "partial match" if score >= NEAR else "loose match"
+        return f" ({self._say(word)}, {score:.2f})"
+
+    def _extent(self, article: Source) -> str:
+        """How long a procedure is and how it begins: often with what must not be skipped, such as who is asking."""
+        steps = procedure_steps(article.text)
+        if steps and steps[0] in self._shown:
+            return f" ({self._say('{count} steps', count=len(steps))})"
+        if steps:
+            first = plain(clip(steps[0], limit=min(self._size.words, 18)))
+            return f" ({self._say('{count} steps, the first: {step}', count=len(steps), step=first)})"
+        text = plain(clip(unmarked(article.text), limit=min(self._size.words, 25)))
+        return f": {text}" if text else ""
 
     def _missing(self) -> str:
         if not self._facts.unavailable:
             return ""
-        names = ", ".join(plain(clip(name, limit=8)) for name in self._facts.unavailable[:4])
-        return f"**Could not be asked:** {names}. What it knows is missing here."
+        names = ", ".join(plain(clip(self._say(name), limit=8)) for name in self._facts.unavailable[:4])
+        return f"**{self._say('Could not be asked:')}** {names}. {self._say('What it knows is missing here.')}"
 
     def _shortfall(self) -> str:
         if not self._checked.shortfall:
             return ""
-        return (
-            f"**Written without the language model:** {plain(clip(self._checked.shortfall, limit=30))}."
-            " What is above was found and is quoted."
-        )
+        why = plain(clip(self._say(self._checked.shortfall), limit=30))
+        without = f"**{self._say('Written without the language model:')}** {why}."
+        return f"{without} {self._say('What is above was found and is quoted.')}"
 
     def _footer(self) -> str:
         # A model is named where it had a say, and nowhere else.
         touched = self._checked.has_model_words and self._facts.model_label
-        label = f" with {plain(clip(self._facts.model_label, limit=8))}" if touched else ""
-        return f"*Written by Deskhand{label}. A suggestion: check it before acting.*"
+        label = f" {self._say('with {model}', model=plain(clip(self._facts.model_label, limit=8)))}" if touched else ""
+        return f"*{self._say('Written by Deskhand')}{label}. {self._say('A suggestion: check it before acting.')}*"
 
 
 def _close(tickets: Sequence[Source], count: int) -> set[str]:
@@ -352,24 +385,6 @@ def _system(source: Source) -> str:
     return f"{_named(source)} ({plain(clip(source.title, limit=8))})" if source.title else _named(source)
 
 
-def _extent(article: Source, words: int, *, shown: set[str]) -> str:
-    """How long a procedure is and how it begins: often with what must not be skipped, such as checking an identity."""
-    steps = procedure_steps(article.text)
-    if steps and steps[0] in shown:
-        return f" ({len(steps)} steps)"
-    if steps:
-        return f" ({len(steps)} steps, the first: {plain(clip(steps[0], limit=min(words, 18)))})"
-    return f": {plain(clip(unmarked(article.text), limit=min(words, 25)))}" if article.text.strip() else ""
-
-
-def _match(score: float | None) -> str:
-    """In words: the number is comparable with others, not a promise."""
-    if score is None:
-        return ""
-    word = "close" if score >= STRONG else "partial" if score >= NEAR else "loose"
-    return f" ({word} match, {score:.2f})"
-
-
 def _named(source: Source) -> str:
     label = plain(clip(source.label, limit=3, chars=60))
     return f"[{label}](<{source.url}>)" if source.url and _safe_url(source.url) else label
@@ -378,9 +393,3 @@ def _named(source: Source) -> str:
 def _safe_url(url: str) -> bool:
     # A link of an import goes onto a ticket: no blank or sign that could end it and begin markup.
     return re.fullmatch(r"https?://[^\s<>\"]{1,500}", url) is not None
-
-
-def _suggestion(suggestion: Suggestion) -> str:
-    evidence = f"{suggestion.votes} of {suggestion.of} similar tickets" if suggestion.of else "by wording"
-    now = f", now {plain(clip(suggestion.current, limit=4))}" if suggestion.current else ""
-    return f"{suggestion.field} {plain(clip(str(suggestion.value), limit=5))} ({evidence}{now})"

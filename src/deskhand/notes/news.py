@@ -14,6 +14,7 @@ from typing import Any
 from deskhand.notes import grounding
 from deskhand.notes.draft import CheckedDraft
 from deskhand.notes.facts import NEAR, NoteFacts, Source
+from deskhand.notes.wording import Words
 
 MOST_CLAIMS = 200
 """Claims that are kept of one ticket's notes; a run adds a handful, so that only a ticket of years loses its oldest."""
@@ -128,13 +129,13 @@ def only(news: Content, facts: NoteFacts, checked: CheckedDraft) -> tuple[NoteFa
     )
 
 
-def in_words(news: Content) -> str:
-    """What is new, in half a sentence."""
+def in_words(news: Content, say: Words) -> str:
+    """What is new, in half a sentence, in the language of the note."""
     names = [name.partition(":")[2] for name in (*news.sources, *news.systems)]
-    values = [f"{name} {value}" for name, value in news.values.items()]
-    told = [*names[:3], *(["further sources"] if len(names) > 3 else []), *values]
+    values = [f"{say(name)} {value}" for name, value in news.values.items()]
+    told = [*names[:3], *([say("further sources")] if len(names) > 3 else []), *values]
     if news.claims and not names:
-        told.append("next steps for what the ticket says now")
+        told.append(say("next steps for what the ticket says now"))
     return ", ".join(told)
 
 

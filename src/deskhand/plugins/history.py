@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from datetime import datetime
 
 from deskhand.kit.marks import find_marks
+from deskhand.notes.wording import spellings
 from deskhand.plugins.contract import Note, Person, SkippedTicket
 from deskhand.plugins.errors import DeskNotFoundError, DeskPermissionError, DeskProtocolError
 
@@ -35,8 +36,8 @@ def one_ticket(ref: object, skipped: list[SkippedTicket]) -> Iterator[None]:
         skipped.append(SkippedTicket(ref=name, reason=reason[:300]))
 
 
-OUR_FOOTER = "Written by Deskhand"
-"""In every note of ours, also on desks that keep the mark beside the text."""
+OUR_FOOTERS = tuple(spellings("Written by Deskhand"))
+"""One of them is in every note of ours, also on desks that keep the mark beside the text."""
 
 
 def solution_among(notes: Sequence[Note], *, requester: Person | None, by: datetime | None) -> str | None:
@@ -62,8 +63,8 @@ def _is_technicians(note: Note, requester: Person | None) -> bool:
     from_requester = requester is not None and author.id is not None and author.id == requester.id
     staff = author.is_staff if author.is_staff is not None else not note.public
     # A marked comment that the requester can read is how we resolve a ticket; an internal one is a note of ours.
-    ours = OUR_FOOTER in note.body or (not note.public and bool(find_marks(note.body)))
+    ours = any(footer in note.body for footer in OUR_FOOTERS) or (not note.public and bool(find_marks(note.body)))
     return staff and not from_requester and not ours
 
 
-__all__ = ["OUR_FOOTER", "one_ticket", "solution_among"]
+__all__ = ["OUR_FOOTERS", "one_ticket", "solution_among"]

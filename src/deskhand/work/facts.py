@@ -8,7 +8,9 @@ from itertools import islice
 from typing import Any
 
 from deskhand.kit.marks import strip_marks
+from deskhand.kit.replies import bare_subject, in_order
 from deskhand.knowledge.schemas import ArticleHit, HistoryHit, SystemHit
+from deskhand.knowledge.solutions import is_solution
 from deskhand.knowledge.triage import LabelSuggestion
 from deskhand.notes.facts import NoteFacts, Source, Suggestion
 from deskhand.plugins.contract import Ticket
@@ -47,8 +49,8 @@ def note_input(ticket: Ticket, findings: Findings, conversation: Conversation | 
     return NoteFacts(
         ticket_ref=ticket.display_id,
         # Our own marks are noise to a model, and a quoted one must not get into a new note.
-        subject=strip_marks(ticket.subject),
-        description=strip_marks(ticket.description),
+        subject=bare_subject(strip_marks(ticket.subject)),
+        description=in_order(strip_marks(ticket.description)),
         sources=sources,
         suggestions=(
             _suggestion(triage.category, findings, current=ticket.category),
@@ -108,7 +110,8 @@ def history_source(hit: HistoryHit, *, ref: str) -> Source:
         kind="ticket",
         label=hit.ticket_id,
         title=hit.subject,
-        text=hit.resolution or "",
+        # "Done" is stored as its desk has it, and quoted as what solved a ticket it would be worse than nothing.
+        text=hit.resolution if hit.resolution and is_solution(hit.resolution) else "",
         problem=hit.description,
         url=hit.url,
         score=hit.score,

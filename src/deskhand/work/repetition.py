@@ -23,6 +23,7 @@ from deskhand.kit.db.session import Database
 from deskhand.kit.marks import strip_marks
 from deskhand.notes.facts import NoteFacts
 from deskhand.notes.news import Content, read_content
+from deskhand.notes.wording import spellings
 from deskhand.plugins.contract import Ticket
 from deskhand.tenants.service import last_enhancement
 
@@ -31,7 +32,8 @@ ReadNote = Callable[..., Awaitable["LastNote | None"]]
 
 # What a field has now is told beside a suggestion; that somebody changed the field is no news to who changed it.
 _LETTERS = re.compile(r"[^\W_]+")
-_CURRENT = re.compile(r", now [^)\n]{1,200}\)")
+_NOW = "|".join(re.escape(now.format(value="")) for now in spellings("now {value}"))
+_CURRENT = re.compile(rf", (?:{_NOW})[^)\n]{{1,200}}\)")
 
 
 @dataclass(frozen=True, slots=True)

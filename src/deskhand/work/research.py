@@ -19,6 +19,7 @@ from deskhand.kit.db.away import DATABASE_ERRORS
 from deskhand.kit.db.readers import Readers
 from deskhand.kit.db.session import Database
 from deskhand.kit.marks import strip_marks
+from deskhand.kit.replies import bare_subject, in_order
 from deskhand.knowledge import search as knowledge
 from deskhand.knowledge.embedding import Embedder
 from deskhand.knowledge.ranking import HISTORY
@@ -191,7 +192,8 @@ def query_for(ticket: Ticket, conversation: Sequence[Turn] = ()) -> str:
     Added are codes, addresses and hosts from wherever they stand, and the requester's last answer: often the first
     that says what it is about.
     """
-    start = strip_marks(f"{ticket.subject}\n{ticket.description}").strip()
+    # A signature is many words about its author, and the same on each of their tickets.
+    start = strip_marks(f"{bare_subject(ticket.subject)}\n{in_order(ticket.description)}").strip()
     answer = next((turn.text for turn in reversed(conversation) if turn.who == "requester"), "")
     names = particulars((ticket.description, *(turn.text for turn in reversed(conversation))))
     added = " ".join(name for name in names if name not in start[: QUERY_CHARACTERS - ADDED_CHARACTERS])
