@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import jsonschema
@@ -354,3 +355,26 @@ def test_every_note_is_short_cites_what_exists_and_invents_nothing(
         if not step.quoted:
             assert grounding.invented(step.text, facts=[known], link_facts=[known]) == []
             assert not grounding.claims_done(step.text)
+
+
+def test_an_article_without_steps_is_quoted_and_not_made_a_step() -> None:
+    text = "If it is always on, " * 30
+    manual = Source(ref="K1", kind="article", label="GNOME-fan", title="The fan", text=text, score=0.7)
+    facts = NoteFacts(ticket_ref="1", subject="The fan of my laptop is always on", description="", sources=(manual,))
+    note = compose_note(facts, check_draft({}, facts)).markdown
+    assert "**What GNOME-fan says** [1]: “If it is always on, If it" in note
+    assert "…” – the beginning of it; check that it fits here." in note
+    assert "1. If it" not in note
+
+
+def test_a_loose_match_without_a_solution_is_not_shown_at_all() -> None:
+    bug = Source(ref="T1", kind="ticket", label="BUG-5", title="Rain", text="", score=0.25)
+    facts = NoteFacts(ticket_ref="1", subject="Rain is leaking on the server", description="", sources=(bug,))
+    note = compose_note(facts, check_draft({}, facts))
+    assert "BUG-5" not in note.markdown
+    assert "No similar solved ticket and no article was found" in note.markdown
+    assert (note.confidence, note.confidence_reason) == ("low", "nothing comparable was found")
+    near = NoteFacts(ticket_ref="1", subject="Rain", description="", sources=(replace(bug, score=0.5),))
+    note = compose_note(near, check_draft({}, near))
+    assert "BUG-5" in note.markdown
+    assert "nobody wrote down" in note.confidence_reason

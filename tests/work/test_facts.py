@@ -103,7 +103,7 @@ def test_what_could_not_be_read_of_the_ticket_is_named_beside_the_sources_that_w
     assert facts.unavailable == ("past tickets", "the ticket's notes beyond the first 400")
 
 
-@pytest.mark.parametrize("said", ["Done", "Closed before close notes were made mandatory", "Gave workaround", "asdasda"])
+@pytest.mark.parametrize("said", ["Done", "Closed before close notes were made mandatory", "Gave workaround", "asd"])
 def test_what_only_says_that_it_is_over_is_no_solution_to_quote(said: str) -> None:
     solved = [replace(hit(1, score=0.9), resolution=said), hit(2, score=0.8)]
     first, second = note_input(TICKET, findings(*solved)).of_kind("ticket")

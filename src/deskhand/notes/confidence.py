@@ -69,7 +69,7 @@ def _why_no_steps(stated: list[Source]) -> str:
         return "no step could be taken from what was found"
     if any(source.text.strip() for source in stated):
         return "the closest sources are only loosely related"
-    return "nobody wrote down how the similar tickets were solved"
+    return "nobody wrote down how the similar tickets were solved" if near else "nothing comparable was found"
 
 
 def _confirms(source: Source, others: list[Source]) -> bool:

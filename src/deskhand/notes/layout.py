@@ -239,7 +239,8 @@ class _Layout:
             return "" if known else self._say("No similar solved ticket and no article was found for this ticket.")
         first = self._checked.steps[0]
         source = next(source for source in self._facts.sources if source.ref == first.ref)
-        if first.quoted and source.kind == "ticket":
+        # What has no steps is quoted: the beginning of a text under a "1." reads as if somebody had to do it.
+        if first.quoted and not (source.kind == "article" and procedure_steps(source.text)):
             return self._quotation(source, first)
         says = self._say
         heading = says("Next steps, as {source} words them", source=plain(source.label))
@@ -251,9 +252,11 @@ class _Layout:
         return "\n".join([heading, *lines])
 
     def _quotation(self, source: Source, step: Step) -> str:
-        solved = self._say("What solved the closest ticket, {source}", source=plain(source.label))
-        heading = f"**{solved}** {self._number(source.ref)}"
-        whole = len(step.text.split()) <= _QUOTED_WORDS and len(step.text) <= 10 * _QUOTED_WORDS
+        solved, said = "What solved the closest ticket, {source}", "What {source} says"
+        title = self._say(solved if source.kind == "ticket" else said, source=plain(source.label))
+        heading = f"**{title}** {self._number(source.ref)}"
+        fits = len(step.text.split()) <= _QUOTED_WORDS and len(step.text) <= 10 * _QUOTED_WORDS
+        whole = fits and not step.text.endswith(" …")
         all_of_it, some = "quoted as it stands; check that it fits here", "the beginning of it; check that it fits here"
         how = self._say(all_of_it if whole else some)
         # Kept in its lines: a solution of several steps loses its order when it is folded into one.
@@ -361,8 +364,9 @@ class _Layout:
 def _close(tickets: Sequence[Source], count: int) -> set[str]:
     """The nearest tickets worth a technician's seconds; if none is near, the nearest alone."""
     near = [source.ref for source in tickets if source.score is None or source.score >= NEAR]
-    # One all the same: a technician sees sooner than any score that it is another problem.
-    return set(near[:count]) or {source.ref for source in tickets[:1]}
+    # One all the same: a technician sees sooner than any score that it is another problem. Without a solution it is
+    # nothing to look at.
+    return set(near[:count]) or {source.ref for source in tickets[:1] if source.text.strip()}
 
 
 def _first(sources: Sequence[Source], refs: set[str]) -> list[Source]:

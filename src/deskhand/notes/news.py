@@ -19,6 +19,7 @@ from deskhand.notes.wording import Words
 MOST_CLAIMS = 200
 """Claims that are kept of one ticket's notes; a run adds a handful, so that only a ticket of years loses its oldest."""
 _SAID = 0.6
+_ENGLISH = Words()
 _DIGITS = re.compile(r"\d[\w.:-]*")
 _DENIALS = frozenset({"not", "no", "never", "without", "nicht", "kein", "keine", "nie", "ohne", "ne", "pas", "sin"})
 
@@ -129,7 +130,7 @@ def only(news: Content, facts: NoteFacts, checked: CheckedDraft) -> tuple[NoteFa
     )
 
 
-def in_words(news: Content, say: Words) -> str:
+def in_words(news: Content, say: Words = _ENGLISH) -> str:
     """What is new, in half a sentence, in the language of the note."""
     names = [name.partition(":")[2] for name in (*news.sources, *news.systems)]
     values = [f"{say(name)} {value}" for name, value in news.values.items()]
