@@ -72,7 +72,7 @@ async def main() -> None:
         written = await write_notes(staged, tickets)
     if given.write:
         worded = f"the embedded model {endpoint.model}" if kept else "no model (`--no-model`)"
-        PAGE.write_text(page(tickets, written, library, worded), "utf-8")
+        await asyncio.to_thread(PAGE.write_text, page(tickets, written, library, worded), "utf-8")
         print(f"\n{PAGE} is written")
 
 

@@ -69,7 +69,8 @@ class KeptAnswers:
             )
         answer.raise_for_status()
         self.made += 1
-        kept.write_text(json.dumps({"seconds": time.perf_counter() - begun, "answer": answer.text}), "utf-8")
+        told = json.dumps({"seconds": time.perf_counter() - begun, "answer": answer.text})
+        await asyncio.to_thread(kept.write_text, told, "utf-8")
 
 
 @asynccontextmanager
@@ -83,7 +84,7 @@ async def kept_answers(
         models: Where model files are.
         scratch: For the model server's own file.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
     options = options_for(AUTO, models_dir=models, state_file=scratch / "embedded-model.json")
     # How fast this machine is decides nothing here: the notes are to be those of the default model.
     kept = KeptAnswers(folder, EmbeddedModelServer(replace(options, smaller=None)))

@@ -52,20 +52,18 @@ def _incidents(path: Path, new: Collection[str]) -> list[dict[str, Any]]:
     """Real incidents with what their desk has for a solution, however little it says."""
     if not path.is_file():
         return []
-    rows = []
-    for row in json.loads(path.read_text("utf-8")):
-        notes = row["close_notes"] or ""
-        filler = bool(_FILLER.fullmatch(notes.strip())) and not _SAYS.search(notes)
-        if row["number"] in new or filler:
-            continue
-        rows.append(
-            {
-                "ticket_id": row["number"], "tool_type": DESK, "subject": row["short_description"],
-                "description": row["description"], "resolution": notes, "category": row["category"],
-                "priority": row["priority"], "source": "workarena",
-            }  # fmt: skip
-        )
-    return rows
+    rows = json.loads(path.read_text("utf-8"))
+    told = [row for row in rows if row["number"] not in new and not _is_filler(row["close_notes"] or "")]
+    return [
+        {"ticket_id": row["number"], "tool_type": DESK, "subject": row["short_description"],
+         "description": row["description"], "resolution": row["close_notes"], "category": row["category"],
+         "priority": row["priority"], "source": "workarena"}
+        for row in told
+    ]  # fmt: skip
+
+
+def _is_filler(notes: str) -> bool:
+    return bool(_FILLER.fullmatch(notes.strip())) and not _SAYS.search(notes)
 
 
 def _bugs(path: Path, new: Collection[str], most: int) -> list[dict[str, Any]]:
@@ -78,12 +76,10 @@ def _bugs(path: Path, new: Collection[str], most: int) -> list[dict[str, Any]]:
     random.Random(0).shuffle(rows)
     rows.sort(key=lambda row: row["id"] not in marked)
     return [
-        {
-            "ticket_id": row["id"], "tool_type": DESK, "subject": row["subject"], "description": row["description"],
-            "priority": row["priority"], "source": path.stem,
-        }  # fmt: skip
+        {"ticket_id": row["id"], "tool_type": DESK, "subject": row["subject"], "description": row["description"],
+         "priority": row["priority"], "source": path.stem}
         for row in rows[:most]
-    ]
+    ]  # fmt: skip
 
 
 def _manual(path: Path, new: Collection[str], most: int) -> list[dict[str, Any]]:
@@ -92,14 +88,14 @@ def _manual(path: Path, new: Collection[str], most: int) -> list[dict[str, Any]]
         return []
     documents = json.loads(path.read_text("utf-8"))["documents"]
     wanted = {name.partition("-")[2] for name in new}
-    rows = []
+    rows: list[dict[str, Any]] = []
     for language in ("en", "de", "ja"):
         # What the questions are about first, so that a small library has it, too.
         pages = sorted(documents[language], key=lambda page: page["id"] not in wanted)
-        for page in pages[:most]:
-            if page["title"] and page["text"]:
-                rows.append(
-                    {"article_id": f"GNOME-{language}-{page['id']}", "title": page["title"], "body": page["text"],
-                     "source": MANUAL}  # fmt: skip
-                )
+        rows += [
+            {"article_id": f"GNOME-{language}-{page['id']}", "title": page["title"], "body": page["text"],
+             "source": MANUAL}
+            for page in pages[:most]
+            if page["title"] and page["text"]
+        ]  # fmt: skip
     return rows

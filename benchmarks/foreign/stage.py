@@ -76,6 +76,7 @@ class Stage:
         delivered = await self.product.deliver(self.customer, ticket, delivery_id=f"msg-{ticket}")
         run_id = delivered.json()["execution_id"]
         left = "SELECT count(*) FROM agent_executions WHERE id = $1::text::uuid AND status IN ('queued', 'running')"
+
         async def ended() -> bool:
             return await self.product.count(left, run_id) == 0
 

@@ -114,32 +114,34 @@ def filed(data: Path | None) -> Iterator[Filed]:
         if not case.where:
             yield Filed(case, case.subject, case.html, OURS, case.html)
             continue
-        found = _read(data, case)
-        if found is None:
+        try:
+            yield _read(data, case)
+        except (OSError, LookupError):
             print(f"{case.kind}: left out, since {case.where} is not there (--data)")
-        else:
-            yield found
 
 
-def _read(data: Path | None, case: Case) -> Filed | None:
+def _read(data: Path | None, case: Case) -> Filed:
+    """The case's texts.
+
+    Raises:
+        OSError: Its file is not there.
+        LookupError: The file does not have it.
+    """
     name, ident = case.where.split(" ")
-    path = Path() if data is None else data / (INCIDENTS if name == "servicenow" else f"search/{name}.json")
-    if data is None or not path.is_file():
-        return None
+    path = (data or Path()) / (INCIDENTS if name == "servicenow" else f"search/{name}.json")
     content = json.loads(path.read_text("utf-8"))
     if name == "servicenow":
-        row = next(row for row in content if row["number"] == ident)
+        row = {row["number"]: row for row in content}[ident]
         source = f"incident {ident} of a ServiceNow demo instance (`browsergym-workarena`, Apache-2.0)"
         subject, text = row["short_description"], row["description"]
     elif name == MANUAL:
         language, _, page = ident.partition("-")
         # A page's title and the summary that is left out of it: what a user of that desktop might have written.
-        asked = next(row for row in content["queries"] if row["id"] == f"{page}-{language}")
-        subject = next(row["title"] for row in content["documents"][language] if row["id"] == page)
-        text = asked["text"]
+        text = {row["id"]: row["text"] for row in content["queries"]}[f"{page}-{language}"]
+        subject = {row["id"]: row["title"] for row in content["documents"][language]}[page]
         source = f"title and summary of the page `{page}`, `{language}`, of `GNOME/gnome-user-docs` (CC BY-SA 3.0)"
     else:
-        row = next(row for row in content["documents"] if row["id"] == ident)
+        row = {row["id"]: row for row in content["documents"]}[ident]
         source = f"report {ident} of the set {name} in `av9ash/gitbugs` (CC BY 4.0)"
         subject, text = row["subject"], row["description"]
     return Filed(case, subject, html.escape(text).replace("\n", "<br>\n"), source, text)

@@ -285,8 +285,7 @@ class _Layout:
             none = f"**{self._say('Procedure')}:** {self._say('no article fits this ticket')}."
             return none if is_news else ""
         lines = [
-            f"- {self._number(source.ref)} {_named(source)} {plain(clip(source.title, limit=14))}"
-            f"{self._extent(source)}"
+            f"- {self._number(source.ref)} {_named(source)} {plain(clip(source.title, limit=14))}{self._extent(source)}"
             for source in self._articles
         ]
         return "\n".join([f"**{self._say('Procedure')}**", *lines])
