@@ -61,7 +61,7 @@ class KeptAnswers:
             self.server.start()
         endpoint = await asyncio.to_thread(self.server.wait_ready, MOST_SECONDS)
         begun = time.perf_counter()
-        async with HttpClientFactory(allow_private=True).client(timeout=MOST_SECONDS) as client:
+        async with HttpClientFactory(allow_private=True).client(read_timeout=MOST_SECONDS) as client:
             answer = await client.post(
                 f"{endpoint.base_url}/chat/completions",
                 content=body,
