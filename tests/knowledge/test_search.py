@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import insert, text
 from tests.conftest import MakeTenant
 from tests.knowledge.conftest import Remembering
 from tests.knowledge.paraphrases import DATA, TENANT, article_of, paraphrases, topics_of_history
@@ -14,6 +14,7 @@ from deskhand.kit.db.companies import EVERY_COMPANY
 from deskhand.kit.db.session import Database
 from deskhand.knowledge import search
 from deskhand.knowledge.embedding import Embedder, LexicalOnly
+from deskhand.knowledge.models import KnowledgeArticle
 from deskhand.knowledge.ranking import ARTICLES, HISTORY
 from deskhand.knowledge.schemas import TicketNames
 
@@ -94,6 +95,22 @@ async def test_a_printer_ticket_is_not_offered_the_expenses(known: Database, emb
         asked_for = await search.search_articles(session, "duplicate expense lines", embedder=embedder)
     assert "WA-managing-your-existing-expenses" not in {hit.article_id for hit in offered}
     assert asked_for[0].article_id == "WA-managing-your-existing-expenses"
+
+
+async def test_an_article_counts_what_it_says_often_and_less_by_its_length(clean_db: Database, tenant: str) -> None:
+    """By words alone, and the longest has every word as well: else chapters stood first, whatever was asked."""
+    pages = {
+        "once": "toner " + "beige " * 9, "thrice": "toner toner toner " + "beige " * 7,
+        "long": "toner " + " ".join(f"other{number}" for number in range(300)), "none": "beige " * 10,
+    }  # fmt: skip
+    rows = [
+        {"tenant_id": tenant, "article_id": name, "title": "x", "body": body, "shared": True}
+        for name, body in pages.items()
+    ]
+    async with clean_db.tenant_session(tenant, companies=EVERY_COMPANY) as session:
+        await session.execute(insert(KnowledgeArticle), rows)
+        hits = await search.search_articles(session, "toner", limit=9, floor=0.0, embedder=LexicalOnly())
+    assert [hit.article_id for hit in hits] == ["thrice", "once", "long", "none"]
 
 
 @pytest.mark.parametrize(

@@ -102,6 +102,16 @@ _JUDGED = """
 """Of each source, the verdicts on notes that cited it for a ticket like this one, as far as the session sees them."""
 
 
+_OFTEN = "CASE WHEN t.rooted THEN 1 ELSE ts_rank('{0,0,1,1}', r.search, t.near) * pi() * pi() / 6 END"
+"""How much more a word says that a text has often: 1 for once, 1.25 for twice, never above 1.65 (the sum of the inverse
+squares, which PostgreSQL divides by its limit). Forms of one root would count as so many words; they count once."""
+_LENGTH = f""" / ({1 - ranking.BY_LENGTH} + {ranking.BY_LENGTH}
+                      * coalesce(length(r.search) / nullif(avg(length(r.search)) OVER (), 0), 1))"""
+_WORDS = {"ticket_history": ("1", ""), "knowledge_articles": (_OFTEN, _LENGTH)}
+"""What a word found is worth, and what by the length of the text. Articles are a line or a chapter; tickets differ
+less, and counting each word once finds them as well."""
+
+
 def search_statement(table: str, *, excluding: bool, solved_before: bool = False) -> str:
     """The search of one table: both measurements of every row of the tenant, exactly, in one pass.
 
@@ -121,21 +131,23 @@ def search_statement(table: str, *, excluding: bool, solved_before: bool = False
     # Who asks what could be known at a time asks also what people had said by then.
     judged = _JUDGED.format(by_then="AND created_at < :solved_before" if solved_before else "")
     condition = f"WHERE {' AND '.join(filter(None, conditions))}" if any(conditions) else ""
+    often, length = _WORDS[table]
     ties = ", ".join(f'{column} COLLATE "C"' for column in TIES[table])
     keys = ", ".join(f"r.{column}" for column in TIES[table])
     return f"""
         WITH terms AS MATERIALIZED (
             SELECT * FROM unnest(CAST(CAST(:near AS text[]) AS tsquery[]), CAST(CAST(:synonyms AS text[]) AS tsquery[]),
-                                 CAST(CAST(:far AS text[]) AS tsquery[]), CAST(:weights AS float8[]))
-                          AS t(near, synonym, far, weight)),
+                                 CAST(CAST(:far AS text[]) AS tsquery[]), CAST(:weights AS float8[]),
+                                 CAST(:rooted AS boolean[]))
+                          AS t(near, synonym, far, weight, rooted)),
         measured AS MATERIALIZED (
             SELECT r.id, {keys},
                    CASE WHEN r.embedding_model = :model
                         THEN embedding_similarity(r.embedding, CAST(:vector AS real[])) END AS cosine,
-                   coalesce((SELECT sum(CASE WHEN r.search @@ t.near THEN t.weight
+                   coalesce((SELECT sum(CASE WHEN r.search @@ t.near THEN t.weight * {often}
                                              WHEN r.search @@ t.synonym THEN t.weight * :synonym_share
                                              WHEN r.search @@ t.far THEN t.weight * :far_share END)
-                               FROM terms t), 0) AS words
+                               FROM terms t), 0){length} AS words
               FROM {table} r {condition}),
         judged AS MATERIALIZED ({judged}),
         best AS (
@@ -172,6 +184,7 @@ def search_parameters(query: Query, *, limit: int) -> dict[str, Any]:
         "far": [tsquery([term.stem, *term.synonyms], root=term.root) for term in query.terms],
         "far_share": ranking.FAR_SHARE,
         "weights": [term.weight for term in query.terms],
+        "rooted": [bool(term.root) for term in query.terms],
         # No stored vector has an empty model's name, so without one every row is measured by its words.
         "model": query.model or "",
         "vector": query.vector,
