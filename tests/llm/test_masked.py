@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from tests.llm.conftest import KEY
 from tests.llm.memory_journal import Killed, MemoryJournal
 from tests.llm.test_paid import Jar
 
+import deskhand
 from deskhand.kit.http import HttpClientFactory
 from deskhand.kit.masking.kinds import MaskKind
 from deskhand.kit.masking.masker import EXPLAINED, Masker
@@ -242,3 +244,23 @@ def test_a_conversation_without_such_values_is_sent_as_it_is() -> None:
     shown = shown_to_model(said, ModelRequestParameters(), masker())
     assert (shown.messages, shown.counts) == (said, {})
     assert masker_of(TestModel()) is None
+
+
+def test_there_is_no_other_way_to_a_model() -> None:
+    source = Path(deskhand.__file__).parent
+    texts = {
+        str(path.relative_to(source)): path.read_text(encoding="utf-8")
+        for path in source.rglob("*.py")
+        if "simulators" not in path.parts
+    }
+
+    def saying(*words: str) -> set[str]:
+        return {path for path, text in texts.items() if any(word in text for word in words)}
+
+    # Whoever makes a model makes it at the door, whoever has its way makes a model, and the words of the two others are
+    # ours: a test of a connection, and the measure of the embedded model's speed.
+    assert saying("GatewayModel(", "LiteLLMModel(") - {"llm/litellm_model.py"} == {"llm/gateway.py"}
+    assert saying("ChatTransport") == {"llm/chat.py", "llm/gateway.py", "llm/embedded/constrained.py"}
+    assert saying("chat/completions") == {"llm/chat.py", "gateways/probe.py", "llm/embedded/speed.py"}
+    assert saying("acompletion(") == {"llm/litellm_model.py"}
+    assert "Masked(model" in texts["llm/gateway.py"]
