@@ -33,6 +33,8 @@ import deskhand
 from deskhand.agents.models import AgentVersion
 from deskhand.agents.versions import compare
 from deskhand.errors import DeskhandError, SignatureError
+from deskhand.kit.masking.kinds import MaskKind
+from deskhand.kit.masking.names import Names
 from deskhand.kit.oidc.tokens import TokenRefusedError
 from deskhand.kit.payloads.holding import check_schema
 from deskhand.kit.storable import UnreadableJsonError, read_json
@@ -173,7 +175,11 @@ EXEMPT = {
             *("engine.figures.listen", "kit.http.public_addresses", "kit.log.log_context"),
             *("kit.db.connections.is_proxied", "llm.embedded.pull.pip_download", "llm.embedded.server.options_for"),
             "llm.embedded.speed.measured",
-            *(name for name in TAKE_TEXT if name.startswith(("kit.db.admin.", "kit.db.roles.", "kit.db.session."))),
+            *(
+                name
+                for name in TAKE_TEXT
+                if name.startswith(("kit.db.admin.", "kit.db.roles.", "kit.db.session.", "recovery."))
+            ),
         ],
         "opens, connects or changes something; its text is an operator's",
     ),
@@ -232,6 +238,14 @@ EXEMPT = {
 }
 """Functions that cannot be called with a text alone, and why that is enough."""
 
+
+def named(*people: str) -> Names:
+    names = Names()
+    for one in people:
+        assert names.learn(one)
+    return names
+
+
 FILLED = {
     "str": "UTC",
     "int": 80,
@@ -246,6 +260,8 @@ FILLED = {
     "Sequence[RowMapping]": (),
     "Mapping[str, Any]": {},
     "Mapping[str, str]": {},
+    "Collection[MaskKind]": tuple(MaskKind),
+    "Names": named("Worst Text"),
     "NoteFacts": NoteFacts(ticket_ref="INC-1", subject="VPN", description="It drops."),
     "datetime": datetime.now(UTC),
     "UUID": UUID(int=1),
