@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 
 import structlog
-from fastapi import APIRouter, Depends, FastAPI, Request, Response
+from fastapi import APIRouter, Depends, FastAPI
 from fastapi.routing import iter_route_contexts
 from starlette.routing import BaseRoute
 
@@ -34,15 +34,14 @@ from deskhand.agents.templates.endpoints import router as agent_templates_router
 from deskhand.approvals.endpoints import router as approvals_router
 from deskhand.approvals.link_pages import router as approval_links
 from deskhand.approvals.pages import router as approval_pages
-from deskhand.appstate import App, SignInRules
+from deskhand.appstate import SignInRules
 from deskhand.audit.refusals import Refusals
 from deskhand.audit.source import SourceOfRequests
 from deskhand.budgets.endpoints import router as budgets_router
 from deskhand.connectors.document_endpoints import router as openapi_sources_router
 from deskhand.connectors.endpoints import router as tool_sources_router
 from deskhand.connectors.server_endpoints import router as mcp_sources_router
-from deskhand.engine.queue import Waker, queue_depth
-from deskhand.errors import UnavailableError
+from deskhand.engine.queue import Waker
 from deskhand.executions.console.pages import router as execution_pages
 from deskhand.executions.endpoints import router as executions_router
 from deskhand.executions.tickets.endpoints import router as tickets_router
@@ -65,13 +64,13 @@ from deskhand.intake.trial_endpoints import router as webhook_trials_router
 from deskhand.kit.clock import utc_now
 from deskhand.kit.crypto import SecretBox
 from deskhand.kit.db.proofs import Prover
-from deskhand.kit.db.readiness import verify_application_role, verify_proofs, verify_writable
+from deskhand.kit.db.readiness import verify_application_role, verify_proofs
 from deskhand.kit.db.session import Database, create_pool
 from deskhand.kit.edge import BodyLimit, EdgeLimits
 from deskhand.kit.http import HttpClientFactory
 from deskhand.kit.openapi import CONTACT, SERVERS, complete_document
 from deskhand.kit.parameters import KnownParameters
-from deskhand.kit.problem import install_problem_handlers, public_problem_responses
+from deskhand.kit.problem import install_problem_handlers
 from deskhand.kit.telemetry import Telemetry
 from deskhand.kit.watchdog import watching_loop
 from deskhand.knowledge.console.jobs import router as knowledge_jobs_pages
@@ -90,6 +89,7 @@ from deskhand.notifications.endpoints import router as notifications_router
 from deskhand.notifications.link_pages import router as notification_links
 from deskhand.notifications.pages import router as notification_pages
 from deskhand.operations.endpoints import router as operations_router
+from deskhand.operations.health import router as health_router
 from deskhand.operations.pages import router as operations_pages
 from deskhand.plugins.registry import PluginManager
 from deskhand.reports.console.pages import router as report_pages
@@ -97,6 +97,8 @@ from deskhand.reports.endpoints import platform_router as platform_reports_route
 from deskhand.reports.endpoints import router as reports_router
 from deskhand.schedules.endpoints import router as schedules_router
 from deskhand.schedules.pages import router as schedule_pages
+from deskhand.storms.endpoints import router as storms_router
+from deskhand.storms.pages import router as storm_pages
 from deskhand.tenants.endpoints import router as tenants_router
 from deskhand.tenants.pages import router as tenant_pages
 from deskhand.tenants.preferences.pages import router as preference_pages
@@ -137,41 +139,13 @@ TAGS = {
     "plugins": "The desks this installation can talk to.",
     "reports": "What runs cost and how they went, over a range of days.",
     "schedules": "When agents run by the clock.",
+    "storms": "Outages of which many tickets told.",
     "tenants": "Tenants and their connections to desks.",
     "tickets": "What was done to one ticket of a desk.",
     "tools": "Everything an agent may be granted.",
     "undo": "Taking back what agents wrote, as far as a desk lets us.",
     "webhooks": "Where desks deliver their events, and what came in.",
 }
-
-
-health_router = APIRouter(tags=["health"])
-
-
-@health_router.get("/healthz", operation_id="healthz")
-async def healthz() -> dict[str, str]:
-    """The process answers, whatever else is down."""
-    return {"status": "ok", "version": __version__}
-
-
-@health_router.get("/readyz", operation_id="readyz", responses=public_problem_responses(UnavailableError))
-async def readyz(state: App) -> dict[str, str]:
-    """The process can do its work: the database answers and takes changes."""
-    await verify_writable(state.db)
-    return {"status": "ready"}
-
-
-@health_router.get(
-    "/metrics",
-    operation_id="metrics",
-    response_class=Response,
-    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}, **public_problem_responses()},
-)
-async def metrics(request: Request, state: App) -> Response:
-    """Figures for Prometheus, in its text format or in OpenMetrics' if the caller asks for that."""
-    state.telemetry.queue_depth(await queue_depth(state.pool))
-    body, content_type = state.telemetry.render(request.headers.get("accept", ""))
-    return Response(body, media_type=content_type)
 
 
 ROUTERS = (
@@ -191,6 +165,7 @@ ROUTERS = (
     model_connections_router,
     executions_router,
     tickets_router,
+    storms_router,
     tries_router,
     lab_router,
     verdicts_router,
@@ -223,6 +198,7 @@ ROUTERS = (
     undo_pages,
     execution_pages,
     ticket_pages,
+    storm_pages,
     try_pages,
     lab_pages,
     agent_pages,

@@ -19,6 +19,7 @@ from deskhand.lab.models import LabCase, LabRun, TestCase
 from deskhand.notifications.models import Notification, NotificationChoice, NotificationFact
 from deskhand.pauses.models import InstallationPause, Pause
 from deskhand.schedules.models import ScheduleFire
+from deskhand.storms.models import StormReport, TicketStorm
 from deskhand.tenants.models import DeskCompany, EnhancementHistory, TenantConfig
 from deskhand.work.machines.models import AlertCondition
 
@@ -59,11 +60,13 @@ __all__ = [
     "ScheduleFire",
     "SharedModelConnection",
     "SignInAttempt",
+    "StormReport",
     "SystemInventory",
     "TenantConfig",
     "TenantModel",
     "TestCase",
     "TicketHistory",
+    "TicketStorm",
     "ToolSource",
     "User",
     "UserIdentity",

@@ -27,6 +27,7 @@ from tests.support.identity import register
 from tests.support.lab_rows import kept_ticket, lab_rows
 from tests.support.people import account, browser
 from tests.support.sent import FORMS, JSON_BODIES, QUERIES
+from tests.support.storms import blown
 from tests.support.told import NOTIFYING, unsent
 
 from deskhand.access import guards
@@ -252,6 +253,8 @@ editor          DELETE /api/v1/knowledge/history/{solved_id}
 viewer          GET /api/v1/knowledge/search
 viewer          POST /api/v1/schedules/preview
 viewer          GET /api/v1/schedules
+viewer          GET /api/v1/storms
+viewer          GET /api/v1/storms/{storm_id}
 viewer          GET /api/v1/agents/{agent_id}/triggers/{trigger_id}/next
 viewer          GET /api/v1/agents/{agent_id}/triggers/{trigger_id}/fires
 operator        POST /api/v1/agents/{agent_id}/triggers/{trigger_id}/run
@@ -340,6 +343,8 @@ viewer          GET /costs
 viewer          GET /performance
 platform_admin  GET /platform-costs
 viewer          GET /schedules
+viewer          GET /storms
+viewer          GET /storms/{storm_id}
 viewer          GET /schedules/preview
 operator        POST /schedules/{agent_id}/{trigger_id}/run
 operator        POST /schedules/{agent_id}/{trigger_id}/pause
@@ -479,12 +484,9 @@ async def one_of_everything(world: World, tenant: str) -> dict[str, str]:
     return {
         "tenant_id": tenant,
         **{"agent_id": str(agent.id), "trigger_id": str(trigger), "execution_id": str(run)},
-        "approval_id": str(approval),
-        "job_id": str(job.id),
-        "article_id": str(article.id),
-        "solved_id": str(solved.id),
-        "other_article": str(other_article.id),
-        "other_solved": str(other_solved.id),
+        **{"approval_id": str(approval), "job_id": str(job.id), "storm_id": await blown(api.db, tenant)},
+        **{"article_id": str(article.id), "solved_id": str(solved.id)},
+        **{"other_article": str(other_article.id), "other_solved": str(other_solved.id)},
         "key_id": key.json()["id"],
         **{"budget_id": budget.json()["id"], **await unsent(api, tenant)},
         "pause_id": whole if tenant == "acme" else of_agent,
@@ -496,10 +498,8 @@ async def one_of_everything(world: World, tenant: str) -> dict[str, str]:
         "installation_provider_id": await register(api, "https://login.example.com", None, role_rules=PLATFORM)
         if tenant == "acme"
         else provider,
-        "person_id": str(person.id),
-        "invitation_id": invitations[0],
-        "other_invitation": invitations[1],
-        "other_person": str(other.id),
+        **{"person_id": str(person.id), "other_person": str(other.id)},
+        **{"invitation_id": invitations[0], "other_invitation": invitations[1]},
         **{"number": "1", "place": "0", "slug": "triage", "section": "notes", "rule_kind": "machines"},
         **{"tool_type": "servicedesk_plus", "ticket_ref": f"of-{tenant}", "source": f"shop-{tenant}"},
         "connection": await connect_two(admin, await api.platform(), tenant),

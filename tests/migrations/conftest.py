@@ -133,6 +133,12 @@ NEW_ROWS = (
     """INSERT INTO desk_companies (tenant_id, tool_type, company_id, name) VALUES ('acme', 'jira', '1', 'Nordwind')""",
     """INSERT INTO alert_conditions (tenant_id, agent_id, tool_type, condition, ticket_id, execution_id)
        VALUES ('acme', gen_random_uuid(), 'jira', 'c', '1', gen_random_uuid())""",
+    """INSERT INTO ticket_storms (id, tenant_id, tool_type, first_ticket_id, first_number, execution_id, told, tickets,
+                                  requesters, began_at, last_at, over_at)
+       VALUES ('00000000-0000-4000-8000-000000000063', 'acme', 'jira', '1', 'IT-1', gen_random_uuid(), 5, 5, 5, now(),
+               now(), now())""",
+    """INSERT INTO storm_reports (tenant_id, tool_type, ticket_id, number, execution_id, reported_at, words, storm_id)
+       VALUES ('acme', 'jira', '1', 'IT-1', gen_random_uuid(), now(), '{a}', '00000000-0000-4000-8000-000000000063')""",
     """INSERT INTO enhancement_feedback (tenant_id, ticket_id, feedback_type) VALUES ('acme', '1', 'thumbs_up')""",
     """INSERT INTO note_grounds (tenant_id, enhancement_id, tool_type, sources, embedding, embedding_model)
        SELECT 'acme', id, 'jira', '{}', '{1}', 'm' FROM enhancement_history LIMIT 1""",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 from sqlalchemy import text
@@ -12,6 +13,7 @@ from tests.support.told import Told, told_of
 
 from deskhand.audit.service import PLATFORM, ChainReport
 from deskhand.notifications import service
+from deskhand.storms.schemas import StormView
 
 UNKNOWN = "The worker died. Nobody knows whether this was done: reply."
 
@@ -115,6 +117,29 @@ async def test_a_log_that_does_not_verify_is_told_to_administrators_once(told: T
         await told.look(after=120)
     assert told.subjects() == ["The audit log does not verify (Acme)"]
     assert told.office.mailbox.envelopes[0].rcpt_tos == [BOB]
+
+
+async def test_an_outage_is_told_once_to_whom_the_tenant_names_for_it(told: Told) -> None:
+    rules = {"enhancement_preferences": {"storms": {"tell": ["ann@acme.example"]}}}
+    assert (await told.office.admin.patch("/api/v1/tenants/acme", json=rules)).is_success
+    stranger = {"enhancement_preferences": {"storms": {"tell": ["zoe@acme.example"]}}}
+    refused = await told.office.admin.patch("/api/v1/tenants/acme", json=stranger)
+    assert refused.json()["errors"][0]["pointer"] == "/enhancement_preferences/storms/tell/0"
+    at = told.api.state.clock()
+    storm = StormView(
+        **{"id": UUID(int=9), "tool_type": "jira", "company": "c", "company_name": "Nordwind", "first_ticket_id": "7"},
+        **{"first_number": "IT-7", "tickets": 12, "requesters": 11, "usual": 1, "began_at": at, "last_at": at},
+        **{"over_at": at, "recognised_at": at, "execution_id": UUID(int=1)},
+    )
+    await told.end()  # of which nobody is told
+    for _ in range(2):
+        async with told.api.db.tenant_session("acme") as session:
+            await service.note_storm(session, "acme", storm)
+        await told.look(after=120)
+    assert told.subjects() == ["12 tickets on jira report the same: this looks like an outage (Acme)"]
+    assert told.office.mailbox.envelopes[0].rcpt_tos == [ANN]
+    assert "Tickets: IT-7" in told.office.words()
+    assert "Nordwind" not in told.office.words(), "a message names no client"
 
 
 async def test_doctor_hears_of_what_is_held_up_and_of_what_failed(told: Told) -> None:

@@ -25,6 +25,15 @@ SEEDS = {
     "alert_conditions": """INSERT INTO alert_conditions
         (tenant_id, agent_id, tool_type, condition, ticket_id, execution_id)
         VALUES ('{t}', gen_random_uuid(), 'jira', 'secret of {t}', '1', gen_random_uuid())""",
+    "ticket_storms": """INSERT INTO ticket_storms
+        (id, tenant_id, tool_type, first_ticket_id, first_number, execution_id, told, tickets, requesters, began_at,
+         last_at, over_at)
+        VALUES ('{n}0000000-0000-4000-8000-000000000063', '{t}', 'jira', '1', 'secret of {t}', gen_random_uuid(),
+                5, 5, 5, now(), now(), now())""",
+    "storm_reports": """INSERT INTO storm_reports (tenant_id, tool_type, ticket_id, number, execution_id, reported_at,
+                                                   words, storm_id)
+        VALUES ('{t}', 'jira', '1', 'secret of {t}', gen_random_uuid(), now(), '{{}}',
+                '{n}0000000-0000-4000-8000-000000000063')""",
     "audit_log": """INSERT INTO audit_log (tenant_id, actor, operation, resource_type, entry_hash)
         VALUES ('{t}', 'secret of {t}', 'x', 'x', sha256('{t}'))""",
     "agents": """INSERT INTO agents (id, tenant_id, name, status, system_prompt)

@@ -41,6 +41,7 @@ BREACHES = {
     "repository-knowledge": ("work/research.py", "import deskhand.knowledge.repository"),
     "repository-reports": ("worker.py", "import deskhand.reports.repository"),
     "repository-schedules": ("worker.py", "import deskhand.schedules.repository"),
+    "repository-storms": ("work/storming.py", "import deskhand.storms.repository"),
     "repository-tenants": ("intake/book.py", "import deskhand.tenants.repository"),
 }
 

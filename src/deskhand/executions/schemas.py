@@ -246,8 +246,10 @@ class ExecutionDetail(ExecutionSummary):
     )
     not_written_code: str | None = Field(
         None,
-        description="`kept_out`: a rule of the tenant keeps agents from the ticket. Null: another why.",
+        description="`kept_out`: a rule of the tenant keeps agents from the ticket. `storm`: it is one of many tickets"
+        " about one outage. Null: another why.",
     )
+    storm_id: UUID | None = Field(None, description="The outage that its ticket is one of many about.")
 
     read: list[str] = Field([], description="How much of its ticket the model was given, in sentences.")
     sent_to: list[SentTo] = Field([], description="Where text of the run went to be read by models.")

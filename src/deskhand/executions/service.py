@@ -110,6 +110,7 @@ async def get_execution(session: AsyncSession, execution_id: UUID) -> ExecutionD
             "same_as": (result or {}).get("same_as"),
             "not_written": (result or {}).get("not_written"),
             "not_written_code": (result or {}).get("not_written_code"),
+            "storm_id": ((result or {}).get("storm") or {}).get("id"),
             "not_approved": (result or {}).get("not_approved") or [],
             "read": (result or {}).get("read") or [],
             "sent_to": sent_to((step.kind, step.input, step.output) for step in steps),

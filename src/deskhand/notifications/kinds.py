@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from deskhand.kit.cron import next_fire
 from deskhand.notifications.models import Kind, Pace
-from deskhand.tenants.notification_rules import NotificationRules
+from deskhand.tenants.notification_rules import NotificationRules, notification_rules
+from deskhand.tenants.storm_rules import storm_rules
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +40,23 @@ MEANINGS: Mapping[Kind, Meaning] = {
         "Desks and models that do not answer", "Three runs within a quarter of an hour got no answer from the same one."
     ),
     Kind.SCHEDULE: Meaning("Schedules that stopped", "A schedule has no next time, though nobody paused it."),
+    Kind.STORM: Meaning("Outages", "Many tickets of one client company report the same within a short time."),
     Kind.AUDIT: Meaning("An audit log that does not verify", "Entries were changed or are missing.", "tenant_admin"),
 }
 USUAL: Pace = Pace.NOW
 """How soon whoever the tenant names is told, of whatever kind, unless the person chose otherwise."""
+
+
+def usual_pace(kind: Kind, email: str, preferences: dict[str, Any] | None) -> Pace:
+    """How soon somebody is told who chose nothing.
+
+    Args:
+        kind: Of what.
+        email: The person's address.
+        preferences: Of the tenant, which names whom it wants told of everything, and of outages besides.
+    """
+    named = [*notification_rules(preferences).mail, *(storm_rules(preferences).tell if kind is Kind.STORM else ())]
+    return USUAL if email.lower() in {one.lower() for one in named} else Pace.OFF
 
 
 def next_digest(rules: NotificationRules, *, after: datetime) -> datetime:

@@ -36,6 +36,7 @@ class Kind(StrEnum):
     CONNECTION = "connection"
     SCHEDULE = "schedule"
     AUDIT = "audit"
+    STORM = "storm"
 
 
 class Pace(StrEnum):

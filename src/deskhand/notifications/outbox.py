@@ -22,7 +22,7 @@ from deskhand.budgets.models import Budget
 from deskhand.kit.db.session import database_now
 from deskhand.notifications import repository
 from deskhand.notifications.gathering import Fact, Line, add, due_at, lines_of, sift
-from deskhand.notifications.kinds import MEANINGS, USUAL, next_digest
+from deskhand.notifications.kinds import MEANINGS, next_digest, usual_pace
 from deskhand.notifications.models import Kind, MessageState, Notification, NotificationFact, Pace
 from deskhand.tenants.approval_rules import approval_rules
 from deskhand.tenants.models import TenantConfig
@@ -135,14 +135,12 @@ async def settle(session: AsyncSession, message: Message, state: MessageState, *
 
 async def _recipients(session: AsyncSession, tenant: TenantConfig) -> list[Recipient]:
     rules = notification_rules(tenant.enhancement_preferences)
-    named = {address.lower() for address in rules.mail}
     asked = approval_rules(tenant.enhancement_preferences).notices
     chosen = await repository.choices(session)
     found = []
     for user_id, email, role in await repository.members(session):
-        usual = USUAL if email in named else Pace.OFF
         paces = {
-            kind: Pace(chosen.get((user_id, kind), usual))
+            kind: Pace(chosen.get((user_id, kind), usual_pace(kind, email, tenant.enhancement_preferences)))
             for kind, meaning in MEANINGS.items()
             if role_includes(role, meaning.role)
         }
@@ -261,6 +259,8 @@ async def _described(session: AsyncSession, found: Sequence[NotificationFact]) -
             detail = one.cause.partition(":")[2]
         elif one.kind == Kind.CONNECTION:
             detail, _, label = one.cause.partition(":")
+        elif one.kind == Kind.STORM:
+            detail, label, _ = one.cause.split(":", 2)
         elif one.subject_id in budgets:
             label = _budget(budgets[one.subject_id])
         described.append(

@@ -80,6 +80,7 @@ async def choose(
     connection: Annotated[Pace | None, Form()] = None,
     schedule: Annotated[Pace | None, Form()] = None,
     audit: Annotated[Pace | None, Form()] = None,
+    storm: Annotated[Pace | None, Form()] = None,
     _safe: SafeForm,
 ) -> Response:
     wanted = Choices(
@@ -91,6 +92,7 @@ async def choose(
         connection=connection,
         schedule=schedule,
         audit=audit,
+        storm=storm,
     )
     try:
         await service.choose(session, viewer, wanted, app.secrets)

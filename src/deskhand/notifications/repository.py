@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from deskhand.agents.models import Agent
 from deskhand.budgets.models import Budget
 from deskhand.notifications.models import Kind, MessageState, Notification, NotificationChoice, NotificationFact, Pace
+from deskhand.storms.schemas import StormView
 from deskhand.tenants.models import TenantConfig
 
 MOST_FACTS = 5_000
@@ -200,6 +201,18 @@ _NOTE = text("SELECT note_fact(:tenant, 'audit', :key, 'chain', NULL, NULL, NULL
 async def note_broken_chain(session: AsyncSession, tenant_id: str, broken_at: int) -> None:
     """Note, once, that a tenant's audit log does not verify from an entry on."""
     await session.execute(_NOTE, {"tenant": tenant_id, "key": f"audit:{broken_at}"})
+
+
+_NOTE_STORM = text("SELECT note_fact(:tenant, 'storm', :key, :cause, CAST(:storm AS uuid), NULL, :ticket)")
+
+
+async def note_storm(session: AsyncSession, tenant_id: str, storm: StormView) -> None:
+    """Note, once, that tickets tell of an outage."""
+    values = {
+        **{"tenant": tenant_id, "key": f"storm:{storm.id}", "storm": storm.id, "ticket": storm.first_number},
+        "cause": f"{storm.tickets}:{storm.tool_type}:{storm.id}",
+    }
+    await session.execute(_NOTE_STORM, values)
 
 
 async def prune(session: AsyncSession, *, facts_before: timedelta, messages_before: timedelta) -> None:

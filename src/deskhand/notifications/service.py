@@ -17,10 +17,11 @@ from deskhand.kit.db.session import database_now
 from deskhand.kit.page import Page, cut_page, decode_cursor
 from deskhand.notifications import repository
 from deskhand.notifications.gathering import lines_of
-from deskhand.notifications.kinds import MEANINGS, USUAL
+from deskhand.notifications.kinds import MEANINGS, usual_pace
 from deskhand.notifications.links import Subscriber
 from deskhand.notifications.models import Kind, MessageState, Notification, Pace
 from deskhand.notifications.schemas import Choices, ChoicesView, ChoiceView, MessageQuery, MessageView
+from deskhand.storms.schemas import StormView
 from deskhand.tenants.mail import mail_settings
 from deskhand.tenants.notification_rules import notification_rules
 
@@ -45,13 +46,14 @@ async def get_choices(session: AsyncSession, principal: Principal, secrets: Secr
         return ChoicesView(email=None, named=False, can_mail=can_mail, choices=[])
     named = person.email.lower() in {one.lower() for one in notification_rules(tenant.enhancement_preferences).mail}
     chosen = await repository.choices(session, person.user_id)
-    usual = USUAL if named else Pace.OFF
     views = [
         ChoiceView(
             kind=kind,
             title=meaning.title,
             help=meaning.help,
-            pace=Pace(chosen.get((person.user_id, kind), usual)),
+            pace=Pace(
+                chosen.get((person.user_id, kind), usual_pace(kind, person.email, tenant.enhancement_preferences))
+            ),
             chosen=(person.user_id, kind) in chosen,
         )
         for kind, meaning in MEANINGS.items()
@@ -162,6 +164,17 @@ async def note_broken_chains(session: AsyncSession, reports: Iterable[ChainRepor
         # The platform's own log is no tenant's: whoever runs the command reads it.
         if report.broken_at is not None and report.tenant_id != PLATFORM:
             await repository.note_broken_chain(session, report.tenant_id, report.broken_at)
+
+
+async def note_storm(session: AsyncSession, tenant_id: str, storm: StormView) -> None:
+    """Let people be told, once, of an outage of which tickets tell.
+
+    Args:
+        session: The session in which it is recognised.
+        tenant_id: The tenant.
+        storm: The storm.
+    """
+    await repository.note_storm(session, tenant_id, storm)
 
 
 async def troubles(session: AsyncSession) -> list[str]:

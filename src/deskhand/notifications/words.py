@@ -85,6 +85,10 @@ def _connection(line: Line) -> str:
     return f"The {plain(line.detail)} {name} did not answer {_runs(line)}"
 
 
+def _storm(line: Line) -> str:
+    return f"{plain(line.detail)} tickets on {plain(line.label)} report the same: this looks like an outage"
+
+
 def _runs(line: Line) -> str:
     return _count(line, "run")
 
@@ -102,6 +106,7 @@ _WORDS: Mapping[str, Callable[[Line], str]] = {
     Kind.CONNECTION: _connection,
     Kind.SCHEDULE: lambda line: f"A schedule of {plain(line.label)} stopped: it has no next time",
     Kind.AUDIT: lambda _line: "The audit log does not verify",
+    Kind.STORM: _storm,
     MORE: lambda line: f"{line.count} more of other causes",
 }
 _PAGES: Mapping[str, str] = {
@@ -113,6 +118,7 @@ _PAGES: Mapping[str, str] = {
     Kind.CONNECTION: "/operations",
     Kind.SCHEDULE: "/schedules",
     Kind.AUDIT: "/audit",
+    Kind.STORM: "/storms",
 }
 _OF_ONE = frozenset((Kind.FAILURE, Kind.DOUBT))
 
@@ -133,6 +139,8 @@ def _more(line: Line) -> list[str]:
 
 
 def _address(line: Line, public_url: str) -> str:
+    if line.kind == Kind.STORM and line.subject_id is not None:
+        return f"{public_url}/storms/{line.subject_id}"
     if line.kind in _OF_ONE and line.subject_id is not None:
         return f"{public_url}/executions/{line.subject_id}"
     return f"{public_url}{_PAGES.get(line.kind, '/home')}"

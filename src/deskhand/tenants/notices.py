@@ -18,9 +18,11 @@ from deskhand.tenants.mail import mail_settings
 from deskhand.tenants.models import TenantConfig
 from deskhand.tenants.notification_rules import notification_rules
 from deskhand.tenants.outside import outside_settings
+from deskhand.tenants.storm_rules import storm_rules
 
 _PLACE = ("enhancement_preferences", "approvals", "notices")
 _TOLD = ("enhancement_preferences", "notifications")
+_OF_STORMS = ("enhancement_preferences", "storms", "tell")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +61,14 @@ async def ensure_notices_reach(session: AsyncSession, tenant: TenantConfig, secr
 async def _ensure_notifications_reach(session: AsyncSession, tenant: TenantConfig, secrets: SecretBox) -> None:
     # No mail is asked for: until there is one, mails wait, and the page of notifications says so.
     rules = notification_rules(tenant.enhancement_preferences)
-    rows = await session.execute(text("SELECT lower(email) AS email FROM members_to_tell()")) if rules.mail else ()
+    named = (((*_TOLD, "mail"), rules.mail), (_OF_STORMS, storm_rules(tenant.enhancement_preferences).tell))
+    asked = any(addresses for _, addresses in named)
+    rows = await session.execute(text("SELECT lower(email) AS email FROM members_to_tell()")) if asked else ()
     members = {row.email for row in rows}
     faults = [
-        FieldProblem(
-            pointer([*_TOLD, "mail", number]), f"{address} is no active member of the tenant; invite the person first"
-        )
-        for number, address in enumerate(rules.mail)
+        FieldProblem(pointer([*place, number]), f"{address} is no active member of the tenant; invite the person first")
+        for place, addresses in named
+        for number, address in enumerate(addresses)
         if address.lower() not in members
     ]
     faults += _unknown_channels(rules.channels, _TOLD, tenant, secrets)

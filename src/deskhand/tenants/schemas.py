@@ -38,6 +38,7 @@ from deskhand.tenants.note_rules import NoteRules
 from deskhand.tenants.notification_rules import NotificationRules
 from deskhand.tenants.privacy_rules import PrivacyRules
 from deskhand.tenants.replay_bar import ReplayBar
+from deskhand.tenants.storm_rules import StormRules
 
 MAX_EXTRAS_BYTES = 32_768
 MAX_LIMITS_BYTES = 4_096
@@ -167,6 +168,9 @@ class EnhancementPreferences(InputModel):
     approvals: ApprovalRules = Field(default_factory=ApprovalRules, description="Who may approve, and who is told.")
     notifications: NotificationRules = Field(
         default_factory=NotificationRules, description="Who is told of failures, doubts and budgets, and how often."
+    )
+    storms: StormRules = Field(
+        default_factory=StormRules, description="When tickets count as reports of one outage, and who is told of it."
     )
     notes: NoteRules = Field(default_factory=NoteRules, description="When agents write notes.")
     replay_bar: ReplayBar = Field(

@@ -66,6 +66,7 @@ from deskhand.work.privacy import learn_people, masker_for
 from deskhand.work.research import Findings, Researcher
 from deskhand.work.run import Run
 from deskhand.work.settling import settle_open_writes
+from deskhand.work.storming import Storming
 from deskhand.work.ticket_outcomes import WRITE_KEYS, Seen, TicketOutcomes
 from deskhand.work.timeliness import Timeliness
 from deskhand.work.told import told_about
@@ -122,6 +123,7 @@ class Executor:
         self._embedder = embedder
         self._toolboxes = ToolboxMaker(db=db, secrets=secrets, plugins=plugins, embedder=embedder)
         self._undoer = Undoer(db, secrets, plugins)
+        self._storming = Storming(db, embedder)
         self._limits = limits
         self._telemetry = telemetry
         self._marks = MarkMaker(secrets.derive("marks"))
@@ -297,6 +299,10 @@ class Executor:
         ):
             return withheld(run, why)
         await self._enter(run, ticket)
+        if part := await self._storming.part_of(run, ticket):
+            # What it would say of the others' tickets is not for another company.
+            is_elsewhere = part.speaks and await timely.has_moved()
+            return None if is_elsewhere else await self._storming.end(run, own, ticket, part)
         find = partial(self._found, run, toolbox, own, ticket=ticket, timely=timely, look=look)
         kind, speaks = run.outcome.kind, toolbox.speaks and drives(run, gateway)
         if kind is not OutcomeKind.NOTE:

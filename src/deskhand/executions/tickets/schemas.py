@@ -17,6 +17,7 @@ from deskhand.intake.schemas import DeliveryRecord
 from deskhand.kit.page import DEFAULT_LIMIT, PageCursor, PageLimit
 from deskhand.kit.schema import Instant, StorableText
 from deskhand.knowledge.verdicts.schemas import VerdictView
+from deskhand.storms.schemas import StormView
 
 RUNS_SHOWN = 25
 """Runs on one page of a ticket; what they did is shown with them."""
@@ -195,6 +196,7 @@ class TicketDetail(TicketFace):
     namesake: str | None = Field(
         description="The id of another ticket whose number is what was asked for; ids win over numbers."
     )
+    storm: StormView | None = Field(None, description="The outage that it is one of many tickets about.")
     runs: list[TicketRun] = Field(description="Newest first.")
     next_cursor: str | None = Field(description="Pass as `cursor` for what earlier runs did; null if none did.")
     deliveries: list[TicketDelivery] = Field(description="Newest first, at most 100.")

@@ -43,6 +43,7 @@ from deskhand.kit.page import Page, cut_page, decode_cursor
 from deskhand.knowledge.models import TicketHistory
 from deskhand.knowledge.verdicts.schemas import VerdictView
 from deskhand.knowledge.verdicts.service import of_notes
+from deskhand.storms.service import storm_of
 
 MOST_DELIVERIES = 100
 
@@ -129,6 +130,7 @@ async def get_ticket(session: AsyncSession, tool_type: str, ref: str, *, cursor:
         {
             **await _face(session, names, rows),
             "namesake": names.namesake,
+            "storm": await storm_of(session, tool_type, names.both),
             "runs": runs,
             "next_cursor": page.next_cursor,
             "deliveries": [TicketDelivery(**one.model_dump(), agent_name=agent) for one, agent in deliveries],

@@ -52,7 +52,7 @@ router = APIRouter(
 
 BOX = "box."
 """What the forms' boxes begin with, so that none is taken for one of the page's own."""
-ORDER = ("notes", "privacy", "approvals", "notifications", "replay", "companies", "priorities")
+ORDER = ("notes", "storms", "privacy", "approvals", "notifications", "replay", "companies", "priorities")
 _READERS: Mapping[str, Callable[[Mapping[str, Any] | None], Sequence[object]]] = {
     "boundaries": stored_rules,
     "machines": machine_rules,

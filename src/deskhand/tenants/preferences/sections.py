@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from deskhand.plugins.priorities import PRIORITIES
 from deskhand.tenants.note_rules import DEFAULT_CEILING, NothingFound
 from deskhand.tenants.preferences.boxes import Box
+from deskhand.tenants.storm_rules import DEFAULT_LEAST, DEFAULT_WINDOW
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -256,7 +257,47 @@ PRIORITIES_OF_DESKS = Section(
     ),
 )
 
-SECTIONS = {one.key: one for one in (NOTES, PRIVACY, APPROVALS, NOTIFICATIONS, REPLAY, PRIORITIES_OF_DESKS)}
+STORMS = Section(
+    key="storms",
+    title="Outages",
+    words="Many tickets of one client company that report the same within a short time get one note and not one each,"
+    " and are listed under Outages.",
+    boxes=(
+        Box(
+            path=("storms", "on"),
+            label="Recognise outages",
+            help="The first tickets of one get their notes, for nobody can know yet; later ones are counted.",
+            kind="flag",
+            usual=True,
+            off="Off. Each ticket of an outage gets its own note.",
+        ),
+        Box(
+            path=("storms", "least"),
+            label="Tickets that make an outage",
+            help="Of as many requesters, and more than twice what is usual for their kind. Twice as many on a desk that"
+            " has been known for less than a week.",
+            kind="number",
+            usual=DEFAULT_LEAST,
+        ),
+        Box(
+            path=("storms", "window_minutes"),
+            label="Within so many minutes",
+            help="After as long without another ticket the outage is over.",
+            kind="number",
+            usual=DEFAULT_WINDOW,
+        ),
+        Box(
+            path=("storms", "tell"),
+            label="Told by mail",
+            help="Addresses of members, one a line: told of each outage once, beside whoever is told of everything.",
+            kind="lines",
+        ),
+    ),
+)
+
+SECTIONS = {
+    one.key: one for one in (NOTES, STORMS, PRIVACY, APPROVALS, NOTIFICATIONS, REPLAY, PRIORITIES_OF_DESKS)
+}
 
 COMPANIES = "companies"
 """The key of the form about client companies, which has a box for each desk."""

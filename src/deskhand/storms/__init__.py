@@ -1,0 +1,1 @@
+"""Storms: many tickets of one client company about one outage, recognised once and counted."""
