@@ -143,10 +143,17 @@ async def test_a_monday_of_ordinary_requests_is_no_outage(product: Product) -> N
     async with product.db.tenant_session(customer.tenant_id) as session:
         for number in range(14):
             before = Report(
-                **{"tool_type": "servicedesk_plus", "ticket_id": f"old{number}", "number": "1", "company": ""},
-                **{"company_name": "", "requester": digest_of(f"p{number}"), "execution_id": uuid4()},
-                **{"reported_at": datetime.now(UTC) - timedelta(days=7 + number % 2 * 7, minutes=number), "vector": None},
-                **{"words": words_of(f"{subject}\nPlease help."), "model": None},
+                tool_type="servicedesk_plus",
+                ticket_id=f"old{number}",
+                number="1",
+                company="",
+                company_name="",
+                requester=digest_of(f"p{number}"),
+                execution_id=uuid4(),
+                reported_at=datetime.now(UTC) - timedelta(days=7 + number % 2 * 7, minutes=number),
+                words=words_of(f"{subject}\nPlease help."),
+                vector=None,
+                model=None,
             )
             await see(session, customer.tenant_id, before, StormRules(on=True, least=1_000), now=before.reported_at)
     tickets = [await file(product, customer, subject, requester=f"p{number}@acme.test") for number in range(7)]

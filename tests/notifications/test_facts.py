@@ -126,11 +126,11 @@ async def test_an_outage_is_told_once_to_whom_the_tenant_names_for_it(told: Told
     refused = await told.office.admin.patch("/api/v1/tenants/acme", json=stranger)
     assert refused.json()["errors"][0]["pointer"] == "/enhancement_preferences/storms/tell/0"
     at = told.api.state.clock()
-    storm = StormView(
-        **{"id": UUID(int=9), "tool_type": "jira", "company": "c", "company_name": "Nordwind", "first_ticket_id": "7"},
-        **{"first_number": "IT-7", "tickets": 12, "requesters": 11, "usual": 1, "began_at": at, "last_at": at},
-        **{"over_at": at, "recognised_at": at, "execution_id": UUID(int=1)},
-    )
+    named = {"id": UUID(int=9), "tool_type": "jira", "company": "c", "company_name": "Nordwind"}
+    first = {"first_ticket_id": "7", "first_number": "IT-7", "execution_id": UUID(int=1)}
+    sized = {"tickets": 12, "requesters": 11, "usual": 1}
+    times = dict.fromkeys(("began_at", "last_at", "over_at", "recognised_at"), at)
+    storm = StormView.model_validate({**named, **first, **sized, **times})
     await told.end()  # of which nobody is told
     for _ in range(2):
         async with told.api.db.tenant_session("acme") as session:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 from uuid import UUID, uuid4
 
 import httpx2
@@ -12,7 +13,7 @@ from tests.support.api import Api
 from deskhand.storms.service import see
 from deskhand.tenants.storm_rules import StormRules
 
-NAMED = {"company": "c1", "company_name": "<b>Nordwind</b>", "tool_type": "servicedesk_plus"}
+NAMED: dict[str, Any] = {"company": "c1", "company_name": "<b>Nordwind</b>", "tool_type": "servicedesk_plus"}
 
 
 async def blow(api: Api, *, tickets: int = 10, text: str = VPN, first: int = 1) -> None:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import RowMapping, func, literal, select, text, tuple_, update
+from sqlalchemy import func, literal, select, text, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -130,10 +130,10 @@ async def joined_storm(session: AsyncSession, report: Report, rare: Collection[s
 
 async def like_it(
     session: AsyncSession, report: Report, rare: Collection[str], *, since: datetime, until: datetime
-) -> Sequence[RowMapping]:
+) -> list[dict[str, Any]]:
     """Tickets of no storm that say the same, the oldest first."""
     parameters = {**_of(report, rare), "since": since, "until": until, "ticket_id": report.ticket_id}
-    return (await session.execute(_LIKE_IT, parameters)).mappings().all()
+    return [dict(row) for row in (await session.execute(_LIKE_IT, parameters)).mappings()]
 
 
 async def times_before(
