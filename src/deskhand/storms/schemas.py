@@ -53,7 +53,7 @@ class StormView(BaseModel):
     first_number: str = Field(description="What people call it.")
     tickets: int
     requesters: int
-    usual: int = Field(description="How many such tickets came within as long, on the second busiest day of four weeks.")
+    usual: int = Field(description="How many such tickets came within as long on the second busiest of 28 days.")
     began_at: datetime
     last_at: datetime = Field(description="When the newest of its tickets was filed.")
     over_at: datetime = Field(description="When it is over, unless another ticket comes before; or was.")
@@ -62,7 +62,7 @@ class StormView(BaseModel):
 
 
 class StormTicket(BaseModel):
-    """One of its tickets."""
+    """A member, as far as it is kept."""
 
     model_config = ConfigDict(from_attributes=True)
 
