@@ -136,7 +136,7 @@ async def test_an_outage_is_told_once_to_whom_the_tenant_names_for_it(told: Told
         async with told.api.db.tenant_session("acme") as session:
             await service.note_storm(session, "acme", storm)
         await told.look(after=120)
-    assert told.subjects() == ["12 tickets on jira report the same: this looks like an outage (Acme)"]
+    assert told.subjects() == ["An outage on jira: 12 tickets report the same (Acme)"]
     assert told.office.mailbox.envelopes[0].rcpt_tos == [ANN]
     assert "Tickets: IT-7" in told.office.words()
     assert "Nordwind" not in told.office.words(), "a message names no client"

@@ -66,7 +66,7 @@ WORDS = {
     Kind.CONNECTION: ("The desk-auth Triage did not answer 1 run", "/operations"),
     Kind.SCHEDULE: ("A schedule of Triage stopped: it has no next time", "/schedules"),
     Kind.AUDIT: ("The audit log does not verify", "/audit"),
-    Kind.STORM: ("desk-auth tickets on Triage report the same: this looks like an outage", f"/storms/{RUN}"),
+    Kind.STORM: ("An outage on Triage: desk-auth tickets report the same", f"/storms/{RUN}"),
 }
 
 

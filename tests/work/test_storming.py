@@ -90,7 +90,7 @@ async def test_on_a_desk_of_several_companies_a_ticket_of_nobody_is_left_alone(s
             await wall.enter(session, "acme", one)
         return await storming.part_of(replace(run(number), wall=wall), one) is not None
 
-    nordwind, suedwerk = Company("1", "Nordwind"), Company("x" * 300, "Suedwerk")
+    nordwind, suedwerk = Company(id="1", name="Nordwind"), Company(id="x" * 300, name="Suedwerk")
     assert not any([await see(number, None) for number in range(1, 9)])
     for number in range(5):
         assert not await see(10 + number, nordwind)

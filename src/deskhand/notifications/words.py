@@ -86,7 +86,7 @@ def _connection(line: Line) -> str:
 
 
 def _storm(line: Line) -> str:
-    return f"{plain(line.detail)} tickets on {plain(line.label)} report the same: this looks like an outage"
+    return f"An outage on {plain(line.label)}: {plain(line.detail)} tickets report the same"
 
 
 def _runs(line: Line) -> str:

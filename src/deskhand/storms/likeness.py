@@ -18,7 +18,7 @@ NEAR = 0.88
 """Cosine from which they do where they share a word that few tickets have."""
 MEMBERS = 3
 """Tickets of a storm that another one must be like, to be one of them."""
-RARE = 20
+RARE = 10
 """A word is a rare one if at most one in so many of the tickets before has it."""
 KNOWN_FOR = timedelta(days=28)
 """How far back it is looked for what is usual."""
