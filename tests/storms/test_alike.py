@@ -87,12 +87,12 @@ async def test_of_another_desk_company_or_hour_none_is_compared(see_ticket: See,
 async def test_a_word_is_common_where_one_in_ten_has_it(see_ticket: See, clean_db: Database) -> None:
     for number in range(39):
         text = "Access to the share" if number % 8 == 0 else f"Thing number {number} is odd"
-        await see_ticket(100 + number, text, minutes=-60 - number)
+        await see_ticket(100 + number, text, minutes=-60 - 130 * number)
     new = report(2, "Access to gateway: odd")
     async with clean_db.tenant_session("acme") as session:
         common = await repository.common_words(session, new, NOW)
         assert common == {*words_of("access"), *words_of("odd")}
-        assert await repository.common_words(session, new, NOW - timedelta(days=2)) == set()
+        assert await repository.common_words(session, new, NOW - timedelta(days=20)) == set()
 
 
 def test_the_room_says_what_it_is_about() -> None:

@@ -42,7 +42,8 @@ _OF_DESK = "r.tool_type = :tool_type AND r.company = :company"
 _COMMON = text(f"""
     WITH before AS MATERIALIZED (
         SELECT r.words FROM storm_reports r
-         WHERE {_OF_DESK} AND r.storm_id IS NULL AND r.reported_at < :since ORDER BY r.reported_at DESC LIMIT {_COUNTED})
+         WHERE {_OF_DESK} AND r.storm_id IS NULL AND r.reported_at < :since
+         ORDER BY r.reported_at DESC LIMIT {_COUNTED})
     SELECT w FROM before, unnest(before.words) AS w WHERE w = ANY(CAST(:words AS text[]))
      GROUP BY w HAVING count(*) > 1 AND count(*) * {RARE} > (SELECT count(*) FROM before)
 """)  # noqa: S608 - constants
@@ -116,7 +117,7 @@ async def keep_report(session: AsyncSession, tenant_id: str, report: Report, *, 
 
 
 async def common_words(session: AsyncSession, report: Report, since: datetime) -> set[str]:
-    """Of a ticket's words those that many tickets before had, an outage's left out: its words are not everybody's."""
+    """Of a ticket's words those that many tickets before had; those of storms are left out."""
     parameters = {**_of(report), "since": since}
     return set((await session.scalars(_COMMON, parameters)).all())
 
