@@ -194,7 +194,7 @@ def test_pages_that_are_asked_exist() -> None:
         path for file in FILES for path in re.findall(r"(?:path: |0\.1:\d{4})(/\w+)", file.read_text(encoding="utf-8"))
     }
     assert asked == {"/healthz", "/readyz", "/metrics"}
-    api = (ROOT / "src/deskhand/api.py").read_text()
+    api = (ROOT / "src/deskhand/operations/health.py").read_text()
     assert {page for page in asked if f'"{page}"' in api} == asked
     worker = (ROOT / "src/deskhand/engine/figures.py").read_text()
     assert '"/healthz"' in worker

@@ -295,9 +295,7 @@ STORMS = Section(
     ),
 )
 
-SECTIONS = {
-    one.key: one for one in (NOTES, STORMS, PRIVACY, APPROVALS, NOTIFICATIONS, REPLAY, PRIORITIES_OF_DESKS)
-}
+SECTIONS = {one.key: one for one in (NOTES, STORMS, PRIVACY, APPROVALS, NOTIFICATIONS, REPLAY, PRIORITIES_OF_DESKS)}
 
 COMPANIES = "companies"
 """The key of the form about client companies, which has a box for each desk."""
