@@ -1,7 +1,7 @@
 """Know tickets of one outage: storms, the tickets among which they are recognised, and the word to whom it concerns.
 
 Revision ID: c63f0e8a2d17
-Revises: c70b5e2d94a1
+Revises: c7e24b90d5a1
 Create Date: 2026-11-29 20:00:00+00:00
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 from deskhand.migrations.support import ask_for_proof, grant, keep_tenants_apart, limits, run
 
 revision: str = "c63f0e8a2d17"
-down_revision: str | None = "c70b5e2d94a1"
+down_revision: str | None = "c7e24b90d5a1"
 branch_labels: None = None
 depends_on: None = None
 
