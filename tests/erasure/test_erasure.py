@@ -137,6 +137,7 @@ PLANTED = {
     "knowledge_jobs": f"UPDATE knowledge_jobs SET asked_by = '{JANE}' WHERE tenant_id = 'acme'",
     "test_cases": f"UPDATE test_cases SET ticket = '{{\"requester\": \"{JANE}\"}}' WHERE tenant_id = 'acme'",
     "lab_cases": f"UPDATE lab_cases SET subject = 'the mail of {JANE}' WHERE tenant_id = 'acme'",
+    "storm_reports": "UPDATE storm_reports SET ticket_id = 'T-1' WHERE tenant_id = 'acme'",
     "alert_conditions": "UPDATE alert_conditions SET ticket_id = 'T-1' WHERE tenant_id = 'acme'",
 }
 """The person in each kind of row, and the person's ticket where a row names no person."""

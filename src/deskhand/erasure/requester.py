@@ -40,6 +40,7 @@ BY_TICKET = {
     "ticket_history": "ticket_id",
     "history_refreshes": "ticket_id",
     "alert_conditions": "ticket_id",
+    "storm_reports": "ticket_id",
     "test_cases": "number",
     "lab_cases": "number",
 }
