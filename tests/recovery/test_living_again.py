@@ -15,7 +15,7 @@ from sqlalchemy import text
 from tests.conftest import DatabaseUrls
 from tests.support.api import AGENT, Api
 from tests.support.logins import KEY, PROVER, TENANT_KEY
-from tests.support.recovery import aside
+from tests.support.recovery import NEWEST, aside
 from typer.testing import CliRunner
 
 from deskhand.cli import app
@@ -206,6 +206,12 @@ def test_a_backup_is_verified_in_a_database_that_is_gone_afterwards(
     assert "can be restored" in done("restore", file, "--verify", "--key-file", key_file)
     assert ask(filled.superuser_url, lambda connection: connection.fetch(names)) == []
     _refuse_what_is_no_backup(file, key_file, tmp_path)
+    # With keys that are not the installation's it is told at once; such a backup is what it says that it is.
+    other = tmp_path / "other-ring.backup"
+    place(filled, **{**keys, "ENCRYPTION_KEYS": NEWEST}, DATABASE_OWNER_URL=filled.superuser_url)
+    result = call("backup", other, "--key-file", key_file)
+    assert "stored secrets open with none of the keys that are set here" in " ".join(result.stderr.split())
+    assert "can be restored" in done("restore", other, "--verify", "--key-file", key_file)
 
 
 def _refuse_what_is_no_backup(file: Path, key_file: Path, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from rich.filesize import decimal
 from rich.progress import Progress
 
-from deskhand.cli.common import out, read_settings, run
+from deskhand.cli.common import err, out, read_settings, run
 from deskhand.errors import ConfigurationError, ConflictError, InvalidInputError
 from deskhand.installation import KEYS_FILE, TENANT_KEY_FILE, Installation, migrate, open_installation, split_keys
 from deskhand.kit.clock import utc_now
@@ -58,6 +58,17 @@ def backup(
         highlight=False,
         soft_wrap=True,
     )
+    _warn_of_locked(manifest)
+
+
+def _warn_of_locked(manifest: Manifest) -> None:
+    if manifest.locked:
+        err.print(
+            f"[bold yellow]warning:[/] {manifest.locked} stored secrets open with none of the keys that are set here,"
+            " nor will they after a restore. Was this the ring that API and workers have?",
+            highlight=False,
+            soft_wrap=True,
+        )
 
 
 async def _backed_up(installation: Installation, file: Path, passphrase: str) -> Manifest:

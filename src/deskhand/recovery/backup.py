@@ -17,9 +17,11 @@ from deskhand.kit.db import admin
 from deskhand.kit.db.clients import Clients
 from deskhand.kit.db.files import new_file
 from deskhand.kit.db.roles import OWNER_ROLE, PLATFORM_ROLE
+from deskhand.kit.db.session import Database
 from deskhand.kit.sealed import Sealer
 from deskhand.recovery import figures
 from deskhand.recovery.manifest import Manifest, packed
+from deskhand.recovery.stored_secrets import try_secrets
 
 LEAST_CHARACTERS = 16
 """Of a passphrase: whoever holds the file may guess for years."""
@@ -155,7 +157,17 @@ async def _described(
         encryption_keys=list(installation.encryption_keys),
         tenant_keys=list(installation.tenant_keys),
         settings=dict(settings),
+        locked=await _locked(installation) if revision == admin.head() else 0,
     )
+
+
+async def _locked(installation: Installation) -> int:
+    # The owner becomes deskhand_platform as the platform's login does.
+    db = Database(installation.owner_url, platform_url=installation.owner_url, pool_size=1)
+    try:
+        return (await try_secrets(db, installation.encryption_keys))[1]
+    finally:
+        await db.dispose()
 
 
 async def _revision(connection: asyncpg.Connection) -> str:

@@ -39,6 +39,7 @@ class Manifest(BaseModel):
         encryption_keys: The ring, newest first.
         tenant_keys: What sessions prove their tenant with.
         settings: What was set in the old place, by variable.
+        locked: Stored secrets that none of the keys opened there.
     """
 
     model_config = ConfigDict(extra="ignore")
@@ -54,6 +55,7 @@ class Manifest(BaseModel):
     encryption_keys: list[str]
     tenant_keys: list[str]
     settings: dict[str, str]
+    locked: int = 0
 
     @property
     def rows(self) -> int:

@@ -11,14 +11,11 @@ from urllib.parse import urlsplit
 from uuid import uuid4
 
 import asyncpg
-from sqlalchemy import select
 
 import deskhand.models  # noqa: F401  (every table, for the look at tenancy)
 from deskhand.access.service import COMMAND_LINE
-from deskhand.agents.reencryption import SECRETS
 from deskhand.audit import service as audit
 from deskhand.errors import ConfigurationError, ConflictError, DeskhandError, InvalidInputError
-from deskhand.kit.crypto import SecretBox
 from deskhand.kit.db import admin
 from deskhand.kit.db.clients import Clients
 from deskhand.kit.db.roles import APP_ROLE, OWNER_ROLE, PLATFORM_LOGIN, PLATFORM_ROLE
@@ -27,6 +24,7 @@ from deskhand.kit.db.tenancy import tenancy_faults, tenant_policies
 from deskhand.kit.sealed import unsealed
 from deskhand.recovery import figures
 from deskhand.recovery.manifest import Manifest, unpacked
+from deskhand.recovery.stored_secrets import try_secrets
 
 Read = Callable[[int], None]
 
@@ -98,7 +96,7 @@ class Report:
         broken: Those that do not verify.
         tenancy: What would let tenants meet.
         secrets: Stored secrets that were opened.
-        locked: Those that none of the keys opens.
+        locked: Those that none of the keys opens, beyond those of which the backup says so.
     """
 
     differences: list[str]
@@ -272,7 +270,7 @@ async def _looked_at(
     try:
         async with db.platform_session() as session:
             reports = await audit.verify(session)
-        secrets, locked = await _opened_secrets(db, manifest)
+        secrets, locked = await try_secrets(db, manifest.encryption_keys)
     finally:
         await db.dispose()
     return Report(
@@ -285,27 +283,8 @@ async def _looked_at(
         ],
         tenancy=tenancy,
         secrets=secrets,
-        locked=locked,
+        locked=max(0, locked - manifest.locked),
     )
-
-
-async def _opened_secrets(db: Database, manifest: Manifest) -> tuple[int, int]:
-    """How many stored secrets the backup's keys open, and how many they do not."""
-    box = SecretBox(manifest.encryption_keys)
-    opened: list[bool] = []
-    async with db.platform_session() as session:
-        for column in (getattr(model, name) for model, names in SECRETS for name in names):
-            tokens = await session.scalars(select(column).where(column.is_not(None)))
-            opened += [_opens(box, token) for token in tokens]
-    return opened.count(True), opened.count(False)
-
-
-def _opens(box: SecretBox, token: str | bytes) -> bool:
-    try:
-        box.decrypt(token)
-    except ConfigurationError:
-        return False
-    return True
 
 
 def ensure_same(report: Report) -> None:
