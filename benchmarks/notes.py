@@ -29,6 +29,7 @@ from deskhand.kit.log import configure_logging
 from deskhand.knowledge.embedding import load_embedder
 from deskhand.settings import Settings
 
+WITHOUT = "no language model (`--no-model`: what was found is quoted, and each note says so)"
 PAGE = Path("docs/explanation/notes.md")
 
 
@@ -52,7 +53,10 @@ async def write_notes(staged: Stage, tickets: Sequence[Filed]) -> list[Written]:
     written = []
     for one in tickets:
         written.append(await staged.write(one.subject, one.html))
-        print(f"\n=== {one.case.kind} ({written[-1].seconds:.0f} s)\n{written[-1].note}", flush=True)
+        print(
+            f"\n=== {one.case.kind} ({written[-1].seconds:.0f} s)\n{written[-1].note or written[-1].why_not}",
+            flush=True,
+        )
     return written
 
 
@@ -71,7 +75,7 @@ async def main() -> None:
         staged = await stack.enter_async_context(stage(library, embedder, endpoint if kept else None))
         written = await write_notes(staged, tickets)
     if given.write:
-        worded = f"the embedded model {endpoint.model}" if kept else "no model (`--no-model`)"
+        worded = f"the embedded model {endpoint.model}" if kept else WITHOUT
         await asyncio.to_thread(PAGE.write_text, page(tickets, written, library, worded), "utf-8")
         print(f"\n{PAGE} is written")
 

@@ -16,7 +16,7 @@ as a person read it. Made by
 
 ```console
 $ deskhand models pull                                  # once: the embedded model
-$ .venv/bin/python -m benchmarks.notes --data FOLDER --write   # or DESKHAND_SHARED_DATA=FOLDER
+$ .venv/bin/python -m benchmarks.notes --data FOLDER --write   # --no-model: of what was found alone
 ```
 
 FOLDER is the shared data; a ticket whose file is not there is left out. Every part is the product's own: API, worker, a
@@ -51,8 +51,11 @@ def _one(number: int, one: Filed, got: Written) -> Iterator[str]:
     yield f"## {number}. {one.case.kind}\n"
     yield f"*{one.source[0].upper()}{one.source[1:]}.*\n"
     yield _fenced(f"{one.subject}\n\n{shown(one.text)}".strip())
-    yield f"The note, {len(got.note.split())} words:\n"
-    yield "\n".join(f"> {line}".rstrip() for line in got.note.splitlines()) + "\n"
+    if got.note:
+        yield f"The note, {len(got.note.split())} words:\n"
+        yield "\n".join(f"> {line}".rstrip() for line in got.note.splitlines()) + "\n"
+    else:
+        yield f"No note. The run says: {got.why_not}\n"
     if one.case.right:
         yield f"**Right:** {one.case.right}\n"
     if one.case.wrong:

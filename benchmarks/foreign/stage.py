@@ -52,9 +52,14 @@ class Written:
     seconds: float
 
     @property
+    def why_not(self) -> str:
+        """Why there is no note, as the run says it."""
+        return str(self.run.get("not_written") or self.run.get("error_message") or self.run.get("status"))
+
+    @property
     def result(self) -> dict[str, Any]:
         """What the run says of itself."""
-        return dict(self.run.get("output_data") or {})
+        return dict(self.run.get("output_result") or {})
 
 
 @dataclass

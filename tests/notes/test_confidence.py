@@ -115,3 +115,13 @@ def test_a_solution_of_several_lines_is_quoted_line_for_line() -> None:
     given = facts(solved(1, commands, score=0.9))
     note = compose_note(given, check_draft({}, given)).markdown
     assert "> cd C:\\\\Temp\\_\\[x\\]\\\n> del \\*.tmp\\\n> net stop spooler" in note
+
+
+def test_an_article_of_several_cases_of_which_the_ticket_names_none_is_little_to_go_by() -> None:
+    vague = facts(ARTICLE, subject="Right click does nothing")
+    assert rate(vague, without_model(vague, shortfall="")) == (
+        "low",
+        "the procedure is for several cases, and the ticket names none of them",
+    )
+    named = facts(ARTICLE, subject="I am locked out")
+    assert rate(named, without_model(named, shortfall=""))[0] == "medium"

@@ -31,11 +31,14 @@ def rate(facts: NoteFacts, checked: CheckedDraft) -> tuple[Confidence, str]:
     best = max((source.closeness for source in cited), default=0.0)
     same = any(source.closeness >= SAME and _fits(source, facts) for source in cited)
     confirmed = any(_confirms(source, stated) for source in cited)
+    # A short ticket shares its few words with many articles: which of their cases it is tells whether one is meant.
+    is_no_case = bool(cited) and all(source.kind == "article" and not _fits(source, facts) for source in cited)
     # The first that holds decides, so what takes confidence away stands before what gives it.
     rules: tuple[tuple[object, Confidence, str], ...] = (
         (not stated, "low", "nothing comparable was found"),
         (not checked.steps, "low", _why_no_steps(stated)),
         (best < STRONG and not confirmed, "low", "what the steps stand on is only loosely related"),
+        (is_no_case, "low", "the procedure is for several cases, and the ticket names none of them"),
         (facts.unavailable, "medium", "not every source could be asked"),
         (checked.shortfall, "medium", "the steps are the sources' own words"),
         (checked.extractive, "medium", "the solution is quoted, because no own wording could be verified"),

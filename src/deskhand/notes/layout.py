@@ -337,6 +337,8 @@ class _Layout:
         if steps:
             first = plain(clip(steps[0], limit=min(self._size.words, 18)))
             return f" ({self._say('{count} steps, the first: {step}', count=len(steps), step=first)})"
+        if any(step.quoted and step.ref == article.ref for step in self._checked.steps):
+            return ""  # its beginning stands above already
         text = plain(clip(unmarked(article.text), limit=min(self._size.words, 25)))
         return f": {text}" if text else ""
 
