@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import html
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from benchmarks.retrieval.sets import MANUAL
 
 OURS = "ours: the shared data has none of this kind"
 _CHARS = 700
+_HOME = re.compile(r"/home/\w{1,40}/")
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,9 +179,7 @@ CASES = (
         " is left out; the"
         " phone was neither lost nor stolen, and the third step is for one that was.",
     ),
-    Case(
-        "Only a screenshot", "hadoop 13553397", right="silence: nothing to go by, since pictures are not read."
-    ),
+    Case("Only a screenshot", "hadoop 13553397", right="silence: nothing to go by, since pictures are not read."),
 )
 
 
@@ -224,4 +224,6 @@ def _read(data: Path | None, case: Case) -> Filed:
 
 def shown(text: str) -> str:
     """The beginning of a ticket's text for a reader."""
-    return text if len(text) <= _CHARS else f"{text[:_CHARS].rstrip()} … ({len(text):,} characters)"
+    cut = text if len(text) <= _CHARS else f"{text[:_CHARS].rstrip()} … ({len(text):,} characters)"
+    # A path of somebody's machine is nobody's business, and looks like one of ours.
+    return _HOME.sub("~/", cut)
