@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -73,9 +72,5 @@ async def _said(staged: Stage, one: Written) -> list[tuple[str, str]]:
         " WHERE tenant_id = $1 AND id = $2::text::uuid"
     )
     rows = await staged.product.rows(query, TENANT, str(one.run["id"]))
-    claims = [claim for row in rows for claim in _read(row["claims"])]
-    return [(str(name), str(text)) for name, text in claims]
-
-
-def _read(stored: str | None) -> list[list[str]]:
-    return list(json.loads(stored)) if stored else []
+    # The pool reads JSON by itself.
+    return [(str(name), str(text)) for row in rows for name, text in row["claims"] or ()]
