@@ -53,7 +53,7 @@ async def _ids(api: Api, acme: httpx2.AsyncClient) -> dict[str, str]:
         "tenant_id": "acme", "agent_id": agent["id"], "trigger_id": agent["triggers"][0]["id"], "number": "1",
         "execution_id": NOBODY, "approval_id": NOBODY, "key_id": NOBODY, "person_id": NOBODY,
         "invitation_id": NOBODY, "job_id": NOBODY, "article_id": NOBODY, "solved_id": NOBODY, "budget_id": NOBODY,
-        "lab_run_id": NOBODY, "test_case_id": NOBODY,
+        "lab_run_id": NOBODY, "test_case_id": NOBODY, "storm_id": NOBODY,
         "pause_id": NOBODY, "notification_id": NOBODY, "provider_id": NOBODY, "installation_provider_id": NOBODY,
         "tool_type": "servicedesk_plus",
         "slug": "triage", "source": "shop", "connection": "house", "ticket_ref": "1042",

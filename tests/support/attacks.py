@@ -170,7 +170,7 @@ async def plant_canaries(superuser_url: str, tenant_id: str) -> None:
 _OURS = (
     "status", "state", "kind", "role", "tool_type", "trigger_type", "timezone", "zone", "cron", "hash", "digest",
     "prefix", "_encrypted", "secret", "policy", "code", "_id", "id", "email", "mode", "step_key", "worker", "version",
-    "current_tenant", "config",
+    "current_tenant", "config", "audience",
 )  # fmt: skip
 _SHOWN = ("agents", "agent_executions", "execution_steps", "users", "tenant_configs", "api_keys", "knowledge_articles",
           "webhook_deliveries", "agent_versions", "audit_log")  # fmt: skip

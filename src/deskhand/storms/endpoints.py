@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Path, Query
 
 from deskhand.access.guards import TenantSession, Viewer
 from deskhand.errors import InvalidInputError, NotFoundError
@@ -15,6 +15,8 @@ from deskhand.storms import service
 from deskhand.storms.schemas import StormDetail, StormQuery, StormView
 
 router = APIRouter(prefix="/api/v1/storms", tags=["storms"])
+
+StormId = Annotated[UUID, Path(description="The outage.")]
 
 _READ = problem_responses(NotFoundError, InvalidInputError)
 
@@ -28,6 +30,6 @@ async def list_storms(
 
 
 @router.get("/{storm_id}", operation_id="get_storm", responses=_READ)
-async def get_storm(_viewer: Viewer, session: TenantSession, storm_id: UUID) -> StormDetail:
+async def get_storm(_viewer: Viewer, session: TenantSession, storm_id: StormId) -> StormDetail:
     """Get one outage with its tickets."""
     return await service.get_storm(session, storm_id)

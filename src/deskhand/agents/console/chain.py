@@ -12,7 +12,7 @@ OF_TENANT, NONE, OWN = "tenant", "none", "own"
 CHAIN_WORDS = {
     OF_TENANT: "Those of the tenant",
     NONE: "None: it fails where its model does",
-    OWN: "These, in this order",
+    OWN: "These, one after the other",
 }
 TRIGGER_WORDS = {
     "rate_limit": "it is throttled",
