@@ -21,7 +21,7 @@ from deskhand.notes.draft import CheckedDraft
 from deskhand.notes.facts import NoteFacts
 from deskhand.notes.layout import compose_note
 from deskhand.plugins.contract import NoteDraft
-from deskhand.plugins.history import OUR_FOOTER
+from deskhand.plugins.history import OUR_FOOTERS
 from deskhand.simulators.base.faults import Fault
 
 WORDS = LexicalOnly()
@@ -168,4 +168,4 @@ async def test_a_solution_is_a_technicians_words(clean_db: Database, tenant: str
 
 def test_our_footer_is_in_every_note_of_ours() -> None:
     facts = NoteFacts(ticket_ref="1", subject="VPN", description="")
-    assert OUR_FOOTER in compose_note(facts, CheckedDraft()).markdown
+    assert any(one in compose_note(facts, CheckedDraft()).markdown for one in OUR_FOOTERS)

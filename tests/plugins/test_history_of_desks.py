@@ -15,7 +15,7 @@ from deskhand.plugins.errors import (
     DeskProtocolError,
     DeskUnavailableError,
 )
-from deskhand.plugins.history import OUR_FOOTER, one_ticket, solution_among
+from deskhand.plugins.history import OUR_FOOTERS, one_ticket, solution_among
 
 SOLVED = datetime(2026, 11, 28, 9, 0, tzinfo=UTC)
 REQUESTER = Person(id="r", name="Rita")
@@ -79,7 +79,7 @@ def test_the_last_word_before_the_end_is_the_solution() -> None:
         _note("from the requester", by=Person(id="r", name="Rita", is_staff=True)),
         _note("from outside", by=Person(id="o", is_staff=False)),
         _note("public, and nobody knows whose", by=Person(id="o"), public=True),
-        _note(f"a note of ours. {OUR_FOOTER}"),
+        *(_note(f"a note of ours. {footer}") for footer in OUR_FOOTERS),
         _note("a marked internal note. Ref: dh-0123456789abcdef0123"),
     ],
 )
