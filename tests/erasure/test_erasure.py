@@ -13,7 +13,8 @@ from cryptography.fernet import Fernet
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 from tests.conftest import DatabaseUrls
-from tests.support.logins import KEY, TENANT_KEY
+from tests.support.installed import work_on
+from tests.support.logins import KEY
 from tests.support.recovery import aside
 from tests.tenancy.conftest import SEEDS, seed
 from typer.testing import CliRunner
@@ -205,15 +206,7 @@ def test_words_that_would_find_others_are_refused(words: list[str], told: str) -
 
 @pytest.fixture
 def place(database_urls: DatabaseUrls, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The commands work on the tests' database."""
-    monkeypatch.chdir(tmp_path)
-    for name, value in {
-        "DATABASE_URL": database_urls.app_url,
-        "DATABASE_PLATFORM_URL": database_urls.platform_url,
-        "ENCRYPTION_KEYS": KEY,
-        "TENANT_KEY": TENANT_KEY,
-    }.items():
-        monkeypatch.setenv(f"DESKHAND_{name}", value)
+    work_on(database_urls, tmp_path, monkeypatch)
 
 
 def command(*words: str, answer: str = "") -> tuple[int, str]:

@@ -14,7 +14,8 @@ import pytest
 from cryptography.fernet import Fernet
 from tests.conftest import DatabaseUrls
 from tests.support.api import AGENT, Api
-from tests.support.logins import KEY, TENANT_KEY
+from tests.support.installed import work_on
+from tests.support.logins import KEY
 from tests.support.recovery import aside
 from tests.tenancy.conftest import SEEDS
 from typer.testing import CliRunner
@@ -238,15 +239,8 @@ def test_a_file_that_ends_within_a_row_is_refused() -> None:
 
 @pytest.fixture
 def place(database_urls: DatabaseUrls, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The commands work on the tests' database; a file with a key."""
-    monkeypatch.chdir(tmp_path)
-    for name, value in {
-        "DATABASE_URL": database_urls.app_url,
-        "DATABASE_PLATFORM_URL": database_urls.platform_url,
-        "ENCRYPTION_KEYS": KEY,
-        "TENANT_KEY": TENANT_KEY,
-    }.items():
-        monkeypatch.setenv(f"DESKHAND_{name}", value)
+    """A file with a key, where the commands work on the tests' database."""
+    work_on(database_urls, tmp_path, monkeypatch)
     key_file = tmp_path / "move.key"
     key_file.write_text(PASSPHRASE)
     return key_file

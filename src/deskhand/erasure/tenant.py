@@ -8,10 +8,11 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from deskhand.audit import service as audit
+from deskhand.engine.status import ExecutionStatus
 from deskhand.erasure.scan import tenant_tables
-from deskhand.errors import ConflictError, NotFoundError
 from deskhand.kit.crypto import SecretBox, new_webhook_secret
 from deskhand.kit.db.base import Base
+from deskhand.tenants.rest import ensure_at_rest
 
 STAYS = frozenset({"audit_log", "tenant_configs"})
 """The log goes with its retention, for which its tenant must be known; a new tenant of the name would continue it."""
@@ -26,7 +27,6 @@ _PEOPLE = """DELETE FROM users u WHERE u.id = ANY(CAST(:people AS uuid[])) AND N
 _THEIRS = """SELECT user_id FROM memberships WHERE tenant_id = :tenant
    UNION SELECT user_id FROM invitations WHERE tenant_id = :tenant"""
 _JOBS = "DELETE FROM pgqueuer WHERE starts_with(convert_from(payload, 'UTF8'), :tenant || ':')"
-_GOING = "SELECT count(*) FROM agent_executions WHERE tenant_id = :tenant AND status = 'running'"
 _BLANK = """UPDATE tenant_configs SET name = :name, webhook_signing_secret_encrypted = :secret,
    enhancement_preferences = '{{}}', company_mapping = '{{}}', rate_limits = NULL, history_due_at = NULL, {columns}
    WHERE tenant_id = :tenant"""
@@ -72,7 +72,9 @@ async def erase_tenant(session: AsyncSession, *, tenant_id: str, secrets: Secret
         ConflictError: It is active, or runs of it have not ended.
     """
     told = {"tenant": tenant_id}
-    await _ensure_at_rest(session, tenant_id)
+    # What is queued or waits goes with the rest; only a worker in the middle of a run would write behind us.
+    nothing = "so that nothing is accepted meanwhile. Nothing was changed"
+    await ensure_at_rest(session, tenant_id, ended=[ExecutionStatus.RUNNING], because=nothing)
     before = await rows_of(session, tenant_id)
     people = list(await session.scalars(text(_THEIRS), told))
     await session.execute(text(_JOBS), told)
@@ -97,21 +99,6 @@ async def erase_tenant(session: AsyncSession, *, tenant_id: str, secrets: Secret
         details={"rows": rows},
     )
     return Gone(rows, int(gone_people.rowcount), left)  # type: ignore[attr-defined]  # of a DELETE, a cursor's result
-
-
-async def _ensure_at_rest(session: AsyncSession, tenant_id: str) -> None:
-    active = await session.scalar(
-        text("SELECT is_active FROM tenant_configs WHERE tenant_id = :tenant FOR UPDATE"), {"tenant": tenant_id}
-    )
-    if active is None:
-        raise NotFoundError(f"There is no tenant '{tenant_id}'.")
-    if active:
-        raise ConflictError(
-            f"The tenant '{tenant_id}' is active. Deactivate it first (POST /api/v1/tenants/{tenant_id}/deactivate), so"
-            " that nothing is accepted meanwhile. Nothing was changed."
-        )
-    if going := await session.scalar(text(_GOING), {"tenant": tenant_id}):
-        raise ConflictError(f"{going} runs of '{tenant_id}' have not ended; wait for them. Nothing was changed.")
 
 
 async def _count(session: AsyncSession, table: str, tenant_id: str) -> int:

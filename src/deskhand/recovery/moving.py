@@ -20,11 +20,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 import deskhand.models  # noqa: F401  (every table, or rows would be left behind)
 from deskhand.agents.reencryption import SECRETS
 from deskhand.audit import service as audit
-from deskhand.errors import ConflictError, InvalidInputError, NotFoundError
+from deskhand.engine.status import ExecutionStatus
+from deskhand.errors import ConflictError, InvalidInputError
 from deskhand.kit.crypto import SecretBox
 from deskhand.kit.db import admin
 from deskhand.kit.db.base import Base
 from deskhand.kit.sealed import Sealer
+from deskhand.tenants.rest import ensure_at_rest
 
 KIND = "deskhand tenant"
 BATCH = 500
@@ -39,7 +41,7 @@ STAYS_HERE = frozenset(
 """People, keys and providers are of a place and come anew; messages and the last minutes' counts are of the moment."""
 
 _SECRET = {(str(model.__table__), column) for model, columns in SECRETS for column in columns}
-_OPEN = ("queued", "running", "waiting")
+_OPEN = [one for one in ExecutionStatus if not one.is_final]
 
 
 class Heading(BaseModel):
@@ -91,7 +93,8 @@ async def write_tenant(
         NotFoundError: There is no such tenant.
         ConflictError: It is active, or runs of it have not ended.
     """
-    await _ensure_at_rest(session, tenant_id)
+    missing = "or what it does meanwhile would be missing in the file"
+    await ensure_at_rest(session, tenant_id, ended=_OPEN, because=missing)
     sealer = Sealer(file, passphrase)
     heading = Heading(kind=KIND, tenant_id=tenant_id, revision=admin.head(), made_by=made_by)
     sealer.write(heading.model_dump_json().encode() + b"\n")
@@ -219,22 +222,6 @@ def _heading(line: bytes) -> Heading:
             f" {admin.head()}. Bring both installations to the same version first."
         )
     return heading
-
-
-async def _ensure_at_rest(session: AsyncSession, tenant_id: str) -> None:
-    active = await session.scalar(
-        text("SELECT is_active FROM tenant_configs WHERE tenant_id = :tenant"), {"tenant": tenant_id}
-    )
-    if active is None:
-        raise NotFoundError(f"There is no tenant '{tenant_id}'.")
-    if active:
-        raise ConflictError(
-            f"The tenant '{tenant_id}' is active. Deactivate it first (POST /api/v1/tenants/{tenant_id}/deactivate), or"
-            " what it does meanwhile would be missing in the file."
-        )
-    statement = text("SELECT count(*) FROM agent_executions WHERE tenant_id = :tenant AND status = ANY(:open)")
-    if going := await session.scalar(statement, {"tenant": tenant_id, "open": list(_OPEN)}):
-        raise ConflictError(f"{going} runs of '{tenant_id}' have not ended; wait for them, or cancel them.")
 
 
 async def _ensure_unknown(session: AsyncSession, tenant_id: str) -> None:
