@@ -12,9 +12,17 @@ BIN := .venv/bin
 # the long ones.
 WORKERS ?= 5
 ARGS ?=
-# Measured over the whole suite (95.5 on 2026-11-28) and set below where it stood; it is raised, never lowered.
-COVERAGE_GATE := 95
-COVERED := --cov --cov-report=term --cov-fail-under=$(COVERAGE_GATE)
+# Measured over the whole suite on 2026-11-29 (lines 97.8, with branches 97.1) and set below where it stood; raised, never
+# lowered. Python's own monitoring (3.12) counts lines for a seventh of the processor time; tracing, which counts branches as
+# well and serves older versions, costs three quarters more.
+COVERAGE_GATE := 97
+BRANCH_GATE := 96
+TRACED := COVERAGE_CORE=ctrace
+MONITORED := COVERAGE_CORE=sysmon DESKHAND_COVERAGE_CONCURRENCY=thread
+CORE = $(if $(filter branches,$(COVERAGE)),$(TRACED),$(shell $(BIN)/python -c \
+  'import sys; print("$(MONITORED)" if sys.version_info >= (3, 12) else "$(TRACED)")'))
+COVERED = --cov --cov-report=term $(if $(filter branches,$(COVERAGE)),--cov-branch \
+  --cov-fail-under=$(BRANCH_GATE),--cov-fail-under=$(COVERAGE_GATE))
 
 # A service account may have no home, or one it cannot write: caches then stay inside the clone.
 ifeq ($(shell h="$${HOME:-}"; [ -d "$$h" ] && [ -w "$$h" ] && echo yes),)
@@ -39,11 +47,11 @@ demo: env-runtime ## Run the whole flow on this machine and show the notes (DEMO
 .PHONY: test
 test: env-dev ## Run the whole test suite (ARGS="-k words" narrows it, WORKERS=2 for less at once, SEED=7 shuffles it)
 	@tools/ci-setup.sh
-	@PYTHONDONTWRITEBYTECODE= $(if $(SEED),DESKHAND_TEST_SEED=$(SEED)) $(if $(ROWS),DESKHAND_TEST_ROWS=$(ROWS)) $(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(if $(COVERAGE),$(COVERED)) $(ARGS)
+	@PYTHONDONTWRITEBYTECODE= $(if $(SEED),DESKHAND_TEST_SEED=$(SEED)) $(if $(ROWS),DESKHAND_TEST_ROWS=$(ROWS)) $(if $(COVERAGE),$(CORE)) $(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(if $(COVERAGE),$(COVERED)) $(ARGS)
 
 .PHONY: coverage
-coverage: ## The whole suite with its branch coverage, which may not fall below the gate; CI runs it so
-	@$(MAKE) --no-print-directory test COVERAGE=1
+coverage: ## The whole suite with its branch coverage, which may not fall below the gate (COVERAGE=1 test, as CI does it: lines)
+	@$(MAKE) --no-print-directory test COVERAGE=branches
 
 .PHONY: lint style imports patterns sizes tracked security dependencies locks supply
 lint: style imports patterns sizes tracked security dependencies locks supply ## Style, import rules, budgets, security, dependencies

@@ -23,6 +23,7 @@ from deskhand.engine.lease import Lease
 from deskhand.engine.limits import RunBudget, RunLimits
 from deskhand.engine.runner import Runner
 from deskhand.engine.statements import RunStatements
+from deskhand.engine.status import ExecutionStatus
 from deskhand.kit.db.session import create_pool
 from deskhand.kit.log import configure_logging
 from deskhand.kit.telemetry import Telemetry
@@ -48,7 +49,7 @@ class Waiting:
             budget = RunBudget(RunLimits())
             journal = Journal(self._statements, execution, budget, lease, Telemetry(), marks=MARKS)
             await journal.step(name="get_ticket", kind="tool", body=self._io, input={"ticket": execution.ticket_ref})
-        return Ending("completed", output={**OUTPUT, "waited": self._wait})
+        return Ending(ExecutionStatus.COMPLETED, output={**OUTPUT, "waited": self._wait})
 
     async def _io(self) -> dict[str, Any]:
         await asyncio.sleep(self._wait)

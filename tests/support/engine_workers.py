@@ -25,6 +25,7 @@ from deskhand.engine.queue import decode_job
 from deskhand.engine.retry import decide
 from deskhand.engine.runner import interrupted
 from deskhand.engine.statements import RunStatements
+from deskhand.engine.status import ExecutionStatus
 from deskhand.errors import InDoubtError, LostClaimError, RunInterrupted
 from deskhand.kit.marks import MarkMaker
 from deskhand.kit.telemetry import Telemetry
@@ -211,7 +212,7 @@ class Worker:
         await journal.step(name="get_ticket", kind="tool", body=lambda: self._effect("get_ticket#1", self._desk.read))
         for key in WRITES:
             await self._write(journal, key)
-        return Ending("completed", output={"written": len(WRITES)})
+        return Ending(ExecutionStatus.COMPLETED, output={"written": len(WRITES)})
 
     async def _write(self, journal: Journal, key: str) -> None:
         mark = journal.mark_for(key)

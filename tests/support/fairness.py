@@ -25,6 +25,7 @@ from deskhand.engine.limits import RunBudget, RunLimits
 from deskhand.engine.queue import notify_workers
 from deskhand.engine.runner import Runner
 from deskhand.engine.statements import RunStatements
+from deskhand.engine.status import ExecutionStatus
 from deskhand.intake.repository import TriggerRow
 from deskhand.kit.telemetry import Telemetry
 
@@ -172,7 +173,7 @@ class Crowd:
         if self._over or len(here) >= self._company.get(execution.tenant_id, 0):
             self._dismiss(here)
         await gone.wait()
-        return Ending("completed")
+        return Ending(ExecutionStatus.COMPLETED)
 
     def disperse(self) -> None:
         """Nobody waits for company any more."""
