@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Programs from Debian that some tests drive: Chromium (browser tests), PgBouncer (pooling proxy), PostgreSQL 15 (the
+# Programs from Debian that some tests drive: Chromium without a screen (browser tests), PgBouncer (pooling proxy), PostgreSQL 15 (the
 # oldest server we support) and ip (network namespaces). Without them those tests skip and say why; nothing else needs them.
 # From npm: Spectral, for the rules of the OpenAPI document; oidc-provider, to sign in with; Prism, which
 # answers as an OpenAPI document says; server-everything, an MCP server whose tools are called.
@@ -7,7 +7,7 @@
 # benchmarks/executions.py also needs Redis and wrk:  tools/ci-setup.sh benchmarks
 set -euo pipefail
 
-have_chromium() { command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null; }
+have_chromium() { command -v chromium-headless-shell >/dev/null || command -v chromium >/dev/null; }
 have_pgbouncer() { command -v pgbouncer >/dev/null || [ -x /usr/sbin/pgbouncer ]; }
 have_postgresql() { compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null || command -v postgres >/dev/null; }
 have_ip() { command -v ip >/dev/null || [ -x /usr/sbin/ip ]; }
@@ -58,7 +58,7 @@ missing=() loses=()
 need() { # package, what goes without it
   missing+=("$1"); loses+=("$2")
 }
-have_chromium || need chromium "browser tests"
+have_chromium || need chromium-headless-shell "browser tests"
 have_pgbouncer || need pgbouncer "tests behind a pooling proxy"
 have_postgresql || need postgresql-15 "tests on PostgreSQL 15"
 have_ip || need iproute2 "tests in network namespaces"

@@ -65,6 +65,6 @@ def _likelihood(arrays: Sequence[tuple[Array, Array, Array]], ratio: float, scal
     total = 0.0
     for cosine, words, truth in arrays:
         scores = scale * (ratio * cosine + words)
-        scores -= scores.max()
+        scores -= np.max(scores)
         total += float((scores - np.log(np.exp(scores).sum()))[truth].mean())
     return total

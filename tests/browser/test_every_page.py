@@ -1,7 +1,8 @@
 """What holds of every page: nothing that axe-core finds, in both themes and on a phone; one heading; a name of its own.
 
-One browser goes to each page once. Colours are looked at again in the dark, and the whole page again at the width of a
-phone, where tables are laid out as lists; nothing else depends on the theme. ``make screenshots`` takes the pictures.
+One browser goes to each page once, and looks again at the width of a phone, where tables are laid out as lists. In the
+dark it looks at colours alone, and at one width: nothing else depends on the theme, and no width has its own colours.
+``make screenshots`` takes the pictures.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from tests.support.every_page import NOBODY, Site, Visit, every_page, seeded_sit
 
 from deskhand.kit.db.session import Database
 from deskhand.ui.csrf import SESSION_COOKIE
+
+Theme = Literal["light", "dark"]
 
 AXE_CORE = files("axe_playwright_python").joinpath("axe.min.js").read_text(encoding="utf-8")
 WIDTHS = {"desktop": 1280, "phone": 390}
@@ -52,7 +55,16 @@ OF_OTHERS = frozenset({"/docs"})
 page says is at /openapi.json, too."""
 
 
-async def look(page: Page, visit: Visit, theme: Literal["light", "dark"], device: str) -> list[Any]:
+FACES: tuple[tuple[Theme, str, dict[str, Any] | None], ...] = (
+    ("light", "desktop", ALL),
+    ("dark", "desktop", COLOURS),
+    ("light", "phone", ALL),
+    ("dark", "phone", None),
+)
+"""Theme, width and what is looked for there."""
+
+
+async def look(page: Page, visit: Visit, theme: Theme, device: str, options: dict[str, Any] | None) -> list[Any]:
     """What is wrong with the open page in one theme at one width; and its picture, for whoever wants it."""
     await page.set_viewport_size({"width": WIDTHS[device], "height": 860})
     await page.emulate_media(color_scheme=theme)
@@ -61,8 +73,8 @@ async def look(page: Page, visit: Visit, theme: Literal["light", "dark"], device
         await page.screenshot(path=Path(folder) / f"{name}.{theme}.{device}.png", full_page=True)
     width = await page.evaluate("document.documentElement.scrollWidth")
     found = [["beyond the edge", device, width]] if width > WIDTHS[device] else []
-    if visit.of not in OF_OTHERS:
-        found += await page.evaluate(AXE, ALL if theme == "light" else COLOURS)
+    if options is not None and visit.of not in OF_OTHERS:
+        found += await page.evaluate(AXE, options)
     return found
 
 
@@ -71,9 +83,8 @@ async def faults_of(page: Page, visit: Visit) -> tuple[list[Any], str]:
     facts = await page.evaluate(FACTS)
     found = [["one of each", facts]] if (facts["lang"], facts["headings"], facts["main"]) != ("en", 1, 1) else []
     await page.evaluate(AXE_CORE)
-    for device in WIDTHS:
-        found += await look(page, visit, "light", device)
-        found += await look(page, visit, "dark", device)
+    for theme, device, options in FACES:
+        found += await look(page, visit, theme, device, options)
     if visit.of not in OF_OTHERS:
         await page.keyboard.press("Tab")
         found += await page.evaluate(FOCUS)
