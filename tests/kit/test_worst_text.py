@@ -54,11 +54,17 @@ PART = 10
 """So many times shorter for a function behind an entrance; there are two hundred of them."""
 RATIO = 240
 """Times as long for a text forty times as long; quadratic would be 1,600."""
+MIDDLE = LONG // 4
+FLAT = RATIO / (LONG / MIDDLE) ** 2
+"""Times as long for the middle length, up to which no square of the rest of the way leads over ``RATIO``."""
 SHORT_LIMIT = 3.0
 LOOP_SECONDS = 0.03
 """What ``loop`` took on the machine on which that limit was set."""
 LEAST = 0.01
 """Seconds below which the clock of a CPU says little."""
+QUIET = RATIO * LEAST / (LONG / MIDDLE) ** 3
+"""Seconds of the middle length, up to which not even a cube does; so a text is read in full length only where it may
+tell more, and what is linear costs a quarter."""
 WORST = 2
 """Texts that are tried in full length: the slowest of the short ones, and what is quadratic is among them."""
 
@@ -344,8 +350,8 @@ def seconds_of(read: Callable[[Any], object], value: Any, limit: float) -> float
 
 
 def check_linear(read: Callable[[Any], object], makers: dict[str, Callable[[int], Any]], *, part: int = 1) -> None:
-    """Read every kind of text short, and the slowest of them long."""
-    short, long, took = SHORT // part, LONG // part, {}
+    """Read every kind of text short, and the slowest of them long: first a quarter, then all if that took long."""
+    short, took = SHORT // part, {}
     limit = SHORT_LIMIT / part * slowness()
     for name, make in makers.items():
         try:
@@ -353,12 +359,41 @@ def check_linear(read: Callable[[Any], object], makers: dict[str, Callable[[int]
         except TooLongError:
             pytest.fail(f"{short:,} characters of {name} took over {limit:.1f} s")
     for name in sorted(took, key=lambda kind: -took[kind])[:WORST]:
-        value = makers[name](long)
         allowed = RATIO * max(LEAST, took[name])
-        try:
-            seconds_of(read, value, allowed)
-        except TooLongError:
-            pytest.fail(f"{long:,} characters of {name} took over {allowed:.1f} s, {short:,} took {took[name]:.3f} s")
+        for length in (MIDDLE // part, LONG // part):
+            try:
+                seconds = seconds_of(read, makers[name](length), allowed)
+            except TooLongError:
+                pytest.fail(
+                    f"{length:,} characters of {name} took over {allowed:.1f} s, {short:,} took {took[name]:.3f} s"
+                )
+            if seconds <= max(QUIET, FLAT * took[name]):
+                break
+
+
+@pytest.mark.parametrize("power", [2, 3])
+def test_what_grows_faster_than_a_text_is_found_and_what_grows_with_it_is_not(
+    power: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("LEAST", "QUIET"):
+        monkeypatch.setattr(sys.modules[__name__], name, globals()[name] / 10)
+    lengths: list[int] = []
+
+    def taking(seconds: float, power: int) -> Callable[[str], None]:
+        def spin(text: str) -> None:
+            lengths.append(len(text))
+            until = time.thread_time() + seconds * (len(text) / LONG) ** power
+            while time.thread_time() < until:
+                sum(range(1_000))  # of one's own: what the kernel takes to tell the time is not limited
+
+        return spin
+
+    letters = {"letters": TEXTS["letters"]}
+    with pytest.raises(pytest.fail.Exception, match=f"^{LONG:,} characters of letters took over"):
+        check_linear(taking(2 * RATIO * LEAST, power), letters)
+    lengths.clear()
+    check_linear(taking(0.2, 1), letters)
+    assert lengths == [SHORT + 1, MIDDLE + 1]
 
 
 TEXTS: dict[str, Callable[[int], Any]] = {
