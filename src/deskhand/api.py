@@ -71,6 +71,7 @@ from deskhand.kit.http import HttpClientFactory
 from deskhand.kit.openapi import CONTACT, SERVERS, complete_document
 from deskhand.kit.parameters import KnownParameters
 from deskhand.kit.problem import install_problem_handlers
+from deskhand.kit.sections import Section
 from deskhand.kit.telemetry import Telemetry
 from deskhand.kit.watchdog import watching_loop
 from deskhand.knowledge.console.jobs import router as knowledge_jobs_pages
@@ -301,7 +302,7 @@ def _routes() -> tuple[BaseRoute, ...]:
     """
     everything = APIRouter(dependencies=[Depends(KnownParameters(besides=OTHERS_ADDRESSES))])
     for router in ROUTERS:
-        everything.include_router(router)
+        everything.include_router(Section(router))
     for _ in iter_route_contexts(everything.routes):
         pass  # asking for a route is what makes FastAPI read it
     return tuple(everything.routes)

@@ -7,6 +7,7 @@ import re
 import uuid
 from urllib.parse import urlsplit
 
+from fastapi.routing import iter_route_contexts
 from playwright.async_api import Browser, expect
 from tests.support.api import Api
 
@@ -51,10 +52,9 @@ async def test_the_reference_is_drawn_without_a_foreign_request_or_a_complaint(a
 async def test_every_page_has_a_policy_against_frames_and_foreign_code(api: Api) -> None:
     guest = await api.client(Accept="text/html")
     pages = [
-        re.sub(r"{[^}]*}", str(uuid.uuid4()), route.path)
-        for included in api.app.router.routes
-        for route in getattr(getattr(included, "original_router", None), "routes", ())
-        if isinstance(route, PageRoute) and "GET" in route.methods
+        re.sub(r"{[^}]*}", str(uuid.uuid4()), route.path or "")
+        for route in iter_route_contexts(api.app.router.routes)
+        if isinstance(route.original_route, PageRoute) and "GET" in (route.methods or ())
     ]
     assert {"/docs", "/login", "/executions"} <= set(pages)
     for path in pages:

@@ -86,7 +86,7 @@ def test_what_is_no_plugin_is_refused(thing: object) -> None:
 
 def _offer(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     entry = EntryPoint(name="outside", value=value, group=registry.ENTRY_POINT_GROUP)
-    monkeypatch.setattr(registry, "entry_points", lambda group: EntryPoints([entry]).select(group=group))
+    monkeypatch.setattr(registry, "_offered", lambda path: EntryPoints([entry]).select(group=entry.group))
 
 
 def test_entry_points_are_discovered(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -45,6 +45,7 @@ from deskhand.kit.crypto import SecretBox
 from deskhand.kit.db.session import Database
 from deskhand.kit.http import HttpClientFactory
 from deskhand.kit.problem import install_problem_handlers
+from deskhand.kit.sections import Section
 from deskhand.knowledge.console import jobs as knowledge_job_pages
 from deskhand.knowledge.console import pages as knowledge_pages
 from deskhand.knowledge.verdicts import endpoints as verdict_endpoints
@@ -103,8 +104,8 @@ def _routes() -> tuple[BaseRoute, ...]:
     """The pages' routes, and what they call; FastAPI reads each once per process, and each test has a server."""
     everything = APIRouter()
     for module in MODULES:
-        everything.include_router(module.router)
-    everything.include_router(access_pages.provider_router)
+        everything.include_router(Section(module.router))
+    everything.include_router(Section(access_pages.provider_router))
     return tuple(everything.routes)
 
 

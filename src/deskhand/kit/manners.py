@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import re
+from functools import cache
 
 from fastapi.routing import iter_route_contexts
 from starlette.datastructures import Headers, MutableHeaders
@@ -11,6 +13,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 _KEPT_IN_304 = frozenset({"etag", "cache-control", "content-location", "date", "expires", "vary", "x-request-id"})
+
+
+@cache  # a refusal asks for the pattern of every route
+def _pattern(template: str) -> re.Pattern[str]:
+    return compile_path(template)[0]
 
 
 def allowed_methods(routes: list[BaseRoute], scope: Scope) -> list[str]:
@@ -24,7 +31,7 @@ def allowed_methods(routes: list[BaseRoute], scope: Scope) -> list[str]:
     for route in iter_route_contexts(routes):
         template = route.path or ""
         if route.methods:
-            if compile_path(template)[0].match(path):
+            if _pattern(template).match(path):
                 methods.setdefault(template, set()).update(route.methods)
         # What is mounted decides for itself.
         elif route.original_route.matches(scope)[0] is Match.FULL:

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import inspect
 import re
+import sys
 from collections.abc import Iterator
 from copy import deepcopy
 from functools import cache
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoints, entry_points
 from typing import Any
 
 from pydantic import BaseModel, SecretStr
@@ -114,7 +115,7 @@ class PluginManager:
             ConfigurationError: An entry point cannot be loaded or its class breaks the contract.
         """
         tool_types: list[str] = []
-        for entry in entry_points(group=ENTRY_POINT_GROUP):
+        for entry in _offered(tuple(sys.path)):
             try:
                 plugin = entry.load()
             except (ImportError, AttributeError) as error:
@@ -125,6 +126,11 @@ class PluginManager:
             self.register(plugin)
             tool_types.append(plugin.manifest.tool_type)
         return tuple(tool_types)
+
+
+@cache  # looking through the metadata of every installed package takes 10 ms; what is found depends on the path alone
+def _offered(_path: tuple[str, ...]) -> EntryPoints:
+    return entry_points(group=ENTRY_POINT_GROUP)
 
 
 @cache  # making a JSON schema takes milliseconds, and a class does not change
