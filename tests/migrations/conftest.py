@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import functools
+import os
 import shutil
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from unittest import mock
 
 import asyncpg
 import pytest
+from alembic.config import Config
+from alembic.script import ScriptDirectory
 
+from deskhand.kit.db import admin
 from deskhand.kit.db.embedded import EmbeddedPostgres
 
 DEBIAN_15 = Path("/usr/lib/postgresql/15/bin")
@@ -33,17 +40,58 @@ def server(request: pytest.FixtureRequest) -> EmbeddedPostgres:
     return request.getfixturevalue(request.param)
 
 
-@pytest.fixture
-def empty_database(server: EmbeddedPostgres) -> Iterator[Callable[[str], str]]:
-    """An empty database on ``server``; called with "superuser", "owner" or "app" it answers with that URL."""
+@pytest.fixture(scope="package", autouse=True)
+def scripts_read_once() -> Iterator[None]:
+    """Alembic loads every revision's module at each call; that was most of what the hundreds of calls here cost."""
+    read, made = ScriptDirectory.from_config, dict[str, ScriptDirectory]()
+
+    def once(config: Config) -> ScriptDirectory:
+        folder = str(config.get_main_option("script_location"))
+        if folder not in made:
+            made[folder] = read(config)
+        return made[folder]
+
+    with mock.patch.object(ScriptDirectory, "from_config", once):
+        yield
+
+
+Urls = Callable[[str], str]
+
+
+def urls_of(server: EmbeddedPostgres, name: str) -> Urls:
+    """Called with "superuser", "owner" or "app" it answers with that URL."""
+    return lambda login: str(getattr(server, f"{login}_url")).rsplit("/", 1)[0] + "/" + name
+
+
+@contextmanager
+def database_on(server: EmbeddedPostgres, template: str | None = None) -> Iterator[Urls]:
     name = f"migrations_{uuid.uuid4().hex[:12]}"
-    server.create_database(name)
-
-    def url(login: str) -> str:
-        return str(getattr(server, f"{login}_url")).rsplit("/", 1)[0] + "/" + name
-
-    yield url
+    server.create_database(name, template=template)
+    yield urls_of(server, name)
     server.drop_database(name)
+
+
+@pytest.fixture
+def empty_database(server: EmbeddedPostgres) -> Iterator[Urls]:
+    """An empty database on ``server``, by its URLs."""
+    with database_on(server) as urls:
+        yield urls
+
+
+@functools.cache
+def template_at_head(server: EmbeddedPostgres) -> str:
+    """A database that was migrated from nothing to the head, to be copied; it goes with its server."""
+    name = f"migrated_{os.getpid()}"  # the server is that of all pytest processes
+    server.create_database(name)
+    admin.upgrade(urls_of(server, name)("owner"))
+    return name
+
+
+@pytest.fixture
+def head_database(server: EmbeddedPostgres) -> Iterator[Urls]:
+    """A database at the head on ``server``, by its URLs; for tests that look at the end of the road alone."""
+    with database_on(server, template_at_head(server)) as urls:
+        yield urls
 
 
 # What an installation of the spec's time held, at revision facc8d95bcbd.

@@ -25,10 +25,9 @@ def tool():
     return module
 
 
-async def test_head_has_the_functions_of_the_files_and_no_other(tool, server, empty_database):
+async def test_head_has_the_functions_of_the_files_and_no_other(tool, server, head_database):
     """With pgvector (the embedded server) and without it (Debian's)."""
-    admin.upgrade(empty_database("owner"))
-    connection = await asyncpg.connect(empty_database("superuser"))
+    connection = await asyncpg.connect(head_database("superuser"))
     try:
         assert await tool.differences(connection) == [], "docs/howto/change-a-sql-function.md says what to do"
         strays = (

@@ -9,12 +9,9 @@ from pgqueuer.db import AsyncpgDriver
 from pgqueuer.domain.schema.declaration import target
 from pgqueuer.queries import Queries
 
-from deskhand.kit.db import admin
 
-
-async def test_pgqueuer_misses_nothing_but_the_trigger_we_leave_out(server, empty_database):
-    admin.upgrade(empty_database("owner"))
-    connection = await asyncpg.connect(empty_database("owner"))
+async def test_pgqueuer_misses_nothing_but_the_trigger_we_leave_out(server, head_database):
+    connection = await asyncpg.connect(head_database("owner"))
     try:
         queries = Queries(AsyncpgDriver(connection))
         settings = queries.qbe.settings
@@ -30,10 +27,9 @@ async def test_pgqueuer_misses_nothing_but_the_trigger_we_leave_out(server, empt
         await connection.close()
 
 
-async def test_the_application_may_use_the_queue_and_enqueueing_notifies_nobody(server, empty_database):
-    admin.upgrade(empty_database("owner"))
-    listener = await asyncpg.connect(empty_database("app"))
-    connection = await asyncpg.connect(empty_database("app"))
+async def test_the_application_may_use_the_queue_and_enqueueing_notifies_nobody(server, head_database):
+    listener = await asyncpg.connect(head_database("app"))
+    connection = await asyncpg.connect(head_database("app"))
     heard: list[str] = []
     try:
         await listener.add_listener("ch_pgqueuer", lambda *event: heard.append(event[-1]))
