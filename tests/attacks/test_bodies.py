@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import uuid
+from itertools import cycle, islice
 from typing import Any
 
 import httpx2
@@ -32,6 +34,9 @@ from deskhand.kit.db.base import Base
 from deskhand.kit.problem import SHOWN_FAULTS
 from deskhand.ui.csrf import SESSION_COOKIE, csrf_token_of
 
+LONG = os.environ.get("DESKHAND_HYPOTHESIS_PROFILE") == "long"
+"""Every bomb to every operation, every text to every value."""
+IN_TURN = 3
 PRODUCT = str(31_337 * 7_919)
 """What a template engine would make of the sum that is sent."""
 INJECTIONS = (
@@ -40,6 +45,7 @@ INJECTIONS = (
     "{{31337*7919}}", "${31337*7919}", "#{31337*7919}", "<%= 31337*7919 %>", "{% for x in ().__class__ %}{% endfor %}",
     "{{config}}{{self.__init__.__globals__}}", "{0.__class__.__mro__}", "${jndi:ldap://127.0.0.1/a}",
 )  # fmt: skip
+BOTH, SPELT = "'{{31337*7919}}${31337*7919}", ("'", INJECTIONS[2], INJECTIONS[4])
 DEEP = "[" * 50_000 + "]" * 50_000
 BOMBS = {
     "deep": DEEP,
@@ -130,14 +136,15 @@ async def test_a_forms_own_fields_are_all_that_counts(world: World, database_url
 
 
 async def test_sql_and_templates_are_text_wherever_a_value_is_taken(world: World, database_urls: DatabaseUrls) -> None:
+    """Every value gets a quote that ends nothing, with a sum to do; and one of ``SPELT``, the next one."""
     before = await fingerprint(database_urls.superuser_url, "globex")
-    client, wrong = await caller(world, "tenant_admin", "key"), []
+    client, wrong, turn = await caller(world, "tenant_admin", "key"), [], cycle(SPELT)
     for parameter in parameters(world.api.app):
         # What is read as a number, an id or a time never reaches a statement as text; the fuzzer has those.
         reads_text = "str" in str(parameter.annotation)
         if parameter.method != "GET" or parameter.place == "body" or not reads_text:
             continue
-        for text in ("'", INJECTIONS[2], INJECTIONS[4], "{{31337*7919}}${31337*7919}"):
+        for text in (BOTH, *(SPELT if LONG else (next(turn),))):
             values = dict(world.own)
             if parameter.place == "path":
                 values[parameter.name] = text.replace("/", "")
@@ -174,15 +181,19 @@ def test_a_variable_of_a_prompt_is_put_in_once_and_not_read(text: str) -> None:
     assert PRODUCT not in render(text, {})
 
 
-@pytest.mark.parametrize("bomb", BOMBS)
-async def test_a_bomb_is_refused_by_every_operation_that_reads_a_body(world: World, bomb: str) -> None:
-    clients = await attackers(world)
+async def test_a_bomb_is_refused_by_every_operation_that_reads_a_body(world: World) -> None:
+    """Each operation gets ``IN_TURN`` of them, the next ones, and one operation all: they are read in one place."""
+    clients, turn = await attackers(world), cycle(BOMBS)
     for method, path, operation, _ in operations_with_a_body(world.api.app.openapi()):
-        answer = await who(clients, operation).request(
-            method, path.format(**world.own), content=BOMBS[bomb].encode(), headers={"content-type": "application/json"}
-        )
-        assert answer.status_code in (400, 404, 413, 422), (operation, answer.status_code, answer.text[:300])
-        assert len(answer.content) < 50_000, operation
+        for bomb in BOMBS if LONG or operation == "create_agent" else list(islice(turn, IN_TURN)):
+            answer = await who(clients, operation).request(
+                method,
+                path.format(**world.own),
+                content=BOMBS[bomb].encode(),
+                headers={"content-type": "application/json"},
+            )
+            assert answer.status_code in (400, 404, 413, 422), (operation, bomb, answer.status_code, answer.text[:300])
+            assert len(answer.content) < 50_000, (operation, bomb)
 
 
 def test_a_heap_of_unknown_fields_is_one_fault(monkeypatch: pytest.MonkeyPatch) -> None:
