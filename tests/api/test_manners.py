@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import re
 import uuid
 from collections.abc import Iterator
+from itertools import cycle
 from typing import Any
 
 import httpx2
@@ -24,6 +26,7 @@ ODD_VALUES = (
     *(5, True, ["x"], {"a": 1}, None, "", "\0", "\ud83d", "9" * 40, "-1", "nan", "1e400", "²"),
     *("0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "2026-01-01T00:00:00", "[" * 300),
 )
+READABLE = ("\0", "9" * 40, "0001-01-01T00:00:00+14:00", "2026-01-01T00:00:00")
 ODD_TEXTS = (
     "0.5",
     "1e400",
@@ -33,6 +36,17 @@ ODD_TEXTS = (
     "9999-12-31T23:59:59-14:00",
     "a\0b",
 )
+# What each parameter must refuse by itself: a number that no column holds, a time that no zone does, and for every
+# other the text that no column does. The rest is read by one type for all of a kind, which meets it in turn.
+BY_ITSELF = {'"integer"': "999999999999", "date-time": "0001-01-01T00:00:00+14:00", "": "a\0b"}
+LONG = os.environ.get("DESKHAND_HYPOTHESIS_PROFILE") == "long"
+
+
+def _texts(kinds: str, turns: dict[str, Iterator[str]]) -> list[str]:
+    """The odd texts for a parameter of this kind; with ``DESKHAND_HYPOTHESIS_PROFILE=long`` all."""
+    kind = next(kind for kind in BY_ITSELF if kind in kinds)
+    turn = turns.setdefault(kind, cycle(ODD_TEXTS))
+    return list(ODD_TEXTS) if LONG else [BY_ITSELF[kind], next(turn)]
 
 
 def _cursor(*parts: Any) -> str:
@@ -62,6 +76,7 @@ async def _ids(api: Api, acme: httpx2.AsyncClient) -> dict[str, str]:
 
 
 async def test_a_cursor_that_no_list_gave_out_is_4xx_on_every_list(api: Api) -> None:
+    """Each list gets what may be read and then not be asked for, and two of the rest, which one function refuses."""
     acme, platform = await api.tenant(), await api.platform()
     ids = await _ids(api, acme)
     lists = [
@@ -70,9 +85,10 @@ async def test_a_cursor_that_no_list_gave_out_is_4xx_on_every_list(api: Api) -> 
         if any(parameter["name"] == "cursor" for parameter in operation.get("parameters", ()))
     ]
     assert len(lists) >= 7
+    turn = cycle(ODD_VALUES)
     for path in lists:
         client = platform if path == "/api/v1/tenants" else acme
-        for odd in ODD_VALUES:
+        for odd in ODD_VALUES if LONG else (*READABLE, next(turn), next(turn)):
             for parts in ((odd, NOBODY), ("2026-01-01T00:00:00+00:00", odd)):
                 answer = await client.get(path.format(**ids), params={"cursor": _cursor(*parts)})
                 assert answer.status_code < 500, (path, parts, answer.text)
@@ -80,15 +96,15 @@ async def test_a_cursor_that_no_list_gave_out_is_4xx_on_every_list(api: Api) -> 
 
 async def test_values_nobody_gave_out_are_4xx_in_every_query_parameter(api: Api) -> None:
     acme = await api.tenant()
-    ids = await _ids(api, acme)
+    ids, turns = await _ids(api, acme), dict[str, Iterator[str]]()
     for path, _, operation in _operations(api, "get"):
         for parameter in operation.get("parameters", ()):
             if parameter["in"] != "query":
                 continue
-            for text in ODD_TEXTS:
+            kinds = json.dumps(parameter["schema"])
+            for text in _texts(kinds, turns):
                 answer = await acme.head(path.format(**ids), params={parameter["name"]: text})  # the stream ends so
                 assert answer.status_code < 500, (path, parameter["name"], text)
-                kinds = json.dumps(parameter["schema"])
                 if "date-time" in kinds or '"integer"' in kinds or '"boolean"' in kinds:
                     assert answer.status_code >= 400, (path, parameter["name"], text)
 
