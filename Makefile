@@ -18,7 +18,7 @@ ARGS ?=
 COVERAGE_GATE := 97
 BRANCH_GATE := 96
 TRACED := COVERAGE_CORE=ctrace
-MONITORED := COVERAGE_CORE=sysmon DESKHAND_COVERAGE_CONCURRENCY=thread
+MONITORED := COVERAGE_CORE=sysmon COVERAGE_CONCURRENCY=thread
 CORE = $(if $(filter branches,$(COVERAGE)),$(TRACED),$(shell $(BIN)/python -c \
   'import sys; print("$(MONITORED)" if sys.version_info >= (3, 12) else "$(TRACED)")'))
 COVERED = --cov --cov-report=term $(if $(filter branches,$(COVERAGE)),--cov-branch \

@@ -13,7 +13,6 @@ import json
 import pkgutil
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from http import HTTPStatus
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin
@@ -32,7 +31,7 @@ from deskhand.configuration.article_document import ArticleDocument
 from deskhand.configuration.tenant_document import TenantDocument
 from deskhand.configuration.tool_document import ToolDocument
 from deskhand.errors import DeskhandError, RunInterrupted
-from deskhand.kit.problem import TYPE_PREFIX
+from deskhand.kit.problem import TYPE_PREFIX, reason_phrase
 from deskhand.kit.telemetry import Telemetry
 from deskhand.llm.errors import ModelError
 from deskhand.plugins.contract import (
@@ -162,7 +161,7 @@ def _error_table(errors: list[type[DeskhandError]]) -> str:
     rows = [
         [
             f"`{error.code}`",
-            f"{error.status} {HTTPStatus(error.status).phrase}",
+            f"{error.status} {reason_phrase(error.status)}",
             error.title,
             "yes" if error.retryable else "no",
             first_paragraph(error),

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import httpx2
 import pytest
-from fastapi import FastAPI, Response
+from fastapi import FastAPI, HTTPException, Response
 from pydantic import BaseModel, SecretStr
 from sqlalchemy.exc import OperationalError
 
@@ -12,6 +12,15 @@ from deskhand.errors import NotFoundError, RateLimitedError, UnauthenticatedErro
 from deskhand.kit.pointer import pointer
 from deskhand.kit.problem import MEDIA_TYPE, install_problem_handlers, problem_responses
 from deskhand.simulators.base.server import run_in_process
+
+
+NAMED = {
+    413: ("payload-too-large", "Payload too large"),
+    414: ("uri-too-long", "URI Too Long"),
+    416: ("range-not-satisfiable", "Range Not Satisfiable"),
+    422: ("unprocessable-content", "Unprocessable Content"),
+}
+"""What a status is called whoever raised it, and on whichever Python."""
 
 
 class Inner(BaseModel):
@@ -37,6 +46,7 @@ def _app() -> FastAPI:
             "database": OperationalError("SELECT secret", {}, OSError("refused")),
             "refused": ConnectionRefusedError("10.0.0.7:5432"),
             "bug": ZeroDivisionError("a secret in a message"),
+            **{f"status {status}": HTTPException(status) for status in NAMED},
         }
         raise errors[what]
 
@@ -65,6 +75,12 @@ async def test_every_fault_of_a_body_is_named_by_pointer_and_no_input_is_echoed(
 async def test_a_body_that_is_no_json_is_a_bad_request(client: httpx2.AsyncClient, body: bytes) -> None:
     answer = await client.post("/body", content=body, headers={"Content-Type": "application/json"})
     assert (answer.status_code, answer.json()["code"]) == (400, "bad-request")
+
+
+@pytest.mark.parametrize("status", NAMED)
+async def test_a_status_has_one_name_on_every_python(client: httpx2.AsyncClient, status: int) -> None:
+    answer = await client.get(f"/raise/status {status}")
+    assert (answer.status_code, answer.json()["code"], answer.json()["title"]) == (status, *NAMED[status])
 
 
 async def test_an_unforeseen_error_tells_nothing_but_an_id(client: httpx2.AsyncClient) -> None:

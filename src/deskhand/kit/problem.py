@@ -31,6 +31,7 @@ from deskhand.errors import (
     ForbiddenError,
     InvalidInputError,
     NotFoundError,
+    PayloadTooLargeError,
     UnauthenticatedError,
     UnavailableError,
 )
@@ -44,6 +45,12 @@ DATABASE_RETRY_SECONDS = 5.0
 SHOWN_FAULTS = 50
 SHOWN_CHARACTERS = 600
 """A refusal names what is wrong; it does not send the request back to whoever sent it."""
+_RENAMED = {
+    413: "Content Too Large",
+    414: "URI Too Long",
+    416: "Range Not Satisfiable",
+    422: "Unprocessable Content",
+}
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _SOURCES = frozenset({"body", "query", "path", "header", "cookie"})
 
@@ -256,8 +263,8 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
         413: "The body is larger than this endpoint accepts.",
         400: "The request cannot be read.",
     }
-    kind = _error_type(status)
-    answer = problem_response(request, kind(details.get(status.value, status.description or status.phrase)))
+    kind = _error_type(status.value)
+    answer = problem_response(request, kind(details.get(status.value) or status.description or reason_phrase(status)))
     answer.headers.update(cast(Mapping[str, str], http.headers or {}))
     if status == HTTPStatus.METHOD_NOT_ALLOWED:
         answer.headers["Allow"] = ", ".join(allowed_methods(request.app.router.routes, request.scope))
@@ -277,15 +284,18 @@ async def _on_database_down(request: Request, error: Exception) -> Response:
     )
 
 
-def _error_type(status: HTTPStatus) -> type[DeskhandError]:
-    for kind in (NotFoundError, BadRequestError):
-        if kind.status == status.value:
+def reason_phrase(status: int) -> str:
+    """The name of a status as RFC 9110, section 15, has it; Python before 3.13 has older names for four of them."""
+    return _RENAMED.get(status) or HTTPStatus(status).phrase
+
+
+def _error_type(status: int) -> type[DeskhandError]:
+    for kind in (NotFoundError, BadRequestError, PayloadTooLargeError):
+        if kind.status == status:
             return kind
-    return type(
-        "HttpError",
-        (DeskhandError,),
-        {"code": status.phrase.lower().replace(" ", "-"), "status": status.value, "title": status.phrase},
-    )
+    phrase = reason_phrase(status)
+    code = phrase.lower().replace(" ", "-")
+    return type("HttpError", (DeskhandError,), {"code": code, "status": status, "title": phrase})
 
 
 def _summary(faults: Sequence[FieldProblem]) -> str:

@@ -80,14 +80,16 @@ async def test_an_answer_is_read_as_what_it_is(answer: Response, body: Any) -> N
 
 
 @pytest.mark.parametrize(
-    "charset", ["hex", "zlib", "rot13", "undefined", "idna", "punycode", "nope", "'utf-8", "utf-16"]
-)
+    "charset",
+    ["hex", "zlib", "rot13", "undefined", "idna", "punycode", "unicode_escape", "raw-unicode-escape", "nope", "'utf-8",
+     "utf-16"],
+)  # fmt: skip
 @pytest.mark.parametrize("media", ["text/plain", "application/json", "text/html"])
 @pytest.mark.parametrize("status", [200, 500])
 async def test_an_answer_in_what_is_no_characters_is_read_as_what_it_looks_like(
     charset: str, media: str, status: int
 ) -> None:
-    content = b'"78 is well"'
+    content = b'"78 is well\\u0021"'
     response = bounded(
         httpx2.Response(status, headers={"content-type": f"{media}; charset={charset}"}, content=content),
         limit=100,
@@ -96,7 +98,9 @@ async def test_an_answer_in_what_is_no_characters_is_read_as_what_it_looks_like(
     await response.aread()
     if "utf-" not in charset or "'" in charset:
         assert response.text == content.decode()
-        assert _body(response, ["well"]) == ("78 is [credential]" if "json" in media else '"78 is [credential]"')
+        assert _body(response, ["well"]) == (
+            "78 is [credential]!" if "json" in media else '"78 is [credential]\\u0021"'
+        )
     assert isinstance(_body(response, []), str)
 
 
