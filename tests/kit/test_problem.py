@@ -13,7 +13,6 @@ from deskhand.kit.pointer import pointer
 from deskhand.kit.problem import MEDIA_TYPE, install_problem_handlers, problem_responses
 from deskhand.simulators.base.server import run_in_process
 
-
 NAMED = {
     413: ("payload-too-large", "Payload too large"),
     414: ("uri-too-long", "URI Too Long"),
