@@ -104,6 +104,26 @@ def test_a_typed_chain_takes_the_place_of_the_one_there_was(sent: dict[str, obje
     assert (config["model"], config["seed"]) == ("gpt-4", 7)
 
 
+@pytest.mark.parametrize(
+    ("stored", "sent", "then"),
+    [
+        ({}, ["no", "yes"], {"local_only": True}),
+        ({}, ["no"], {}),
+        ({"local_only": True}, ["no", "yes"], {"local_only": True}),
+        ({"local_only": True}, ["no"], {}),
+        ({"local_only": True}, [], {"local_only": True}),
+        ({"local_only": False}, ["no"], {"local_only": False}),
+    ],
+)
+def test_a_box_that_is_not_ticked_is_told_from_a_form_without_it(
+    stored: dict[str, bool], sent: list[str], then: dict[str, bool]
+) -> None:
+    agent = Agent(name="A", system_prompt="Be short.", llm_config={"model": "gpt-4", "provider": "litellm", **stored})
+    assert ("yes" in EditForm.of(agent).local_only) is bool(stored.get("local_only"))
+    form = EditForm.model_validate({"model": "gpt-4", "provider": "litellm", "local_only": sent})
+    assert form.changes(agent)["llm_config"] == {"model": "gpt-4", "provider": "litellm", **then}
+
+
 def test_what_is_wrong_with_a_model_of_the_chain_is_said_by_its_line_and_not_of_the_agents_own() -> None:
     faults = [
         FieldProblem("/llm_config/fallbacks/0/model", "nobody knows it"),

@@ -53,6 +53,8 @@ router.include_router(picker_pages)
 
 OF_TENANT = "-"
 """What the form says for no connection of an agent's own; an empty value would be as none at all."""
+TICKED = "yes"
+"""What a box of the form says beside ``no``, which is always sent."""
 OFFERED_MODELS = 60
 """As many as fit a list that one looks through; every other name can be typed."""
 _FIELDS = ("name", "description", "system_prompt")
@@ -69,6 +71,7 @@ class EditForm(BaseModel):
     provider: StorableText = Field("", max_length=200)
     connection: StorableText | None = Field(None, max_length=200)
     model: StorableText = Field("", max_length=400)
+    local_only: list[Annotated[StorableText, Field(max_length=10)]] = Field(default_factory=list, max_length=4)
     temperature: StorableText = Field("", max_length=40)
     max_tokens: StorableText = Field("", max_length=40)
     top_p: StorableText = Field("", max_length=40)
@@ -84,6 +87,7 @@ class EditForm(BaseModel):
         config = agent.llm_config or {}
         settings = {name: str(config.get(name, "")) for name in _SETTINGS} | typed_chain(config)
         settings["connection"] = str(config.get("connection") or "")
+        settings["local_only"] = [TICKED] if config.get("local_only") else []
         return cls(name=agent.name, description=agent.description or "", system_prompt=agent.system_prompt, **settings)
 
     def changes(self, agent: Agent) -> dict[str, Any]:
@@ -96,6 +100,10 @@ class EditForm(BaseModel):
         if self.connection:
             config.pop("connection", None)
             config |= {} if self.connection == OF_TENANT else {"connection": self.connection.strip()}
+        # A box that is not ticked sends nothing; the form says beside it that it has one.
+        if self.local_only and (TICKED in self.local_only) != bool(config.get("local_only")):
+            config.pop("local_only", None)
+            config |= {"local_only": True} if TICKED in self.local_only else {}
         for name in _NUMBERS:
             typed = getattr(self, name).strip()
             config.pop(name, None)
