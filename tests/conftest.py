@@ -6,7 +6,6 @@ Roles belong to the whole server, so passwords are those of the server and datab
 from __future__ import annotations
 
 import fcntl
-import gc
 import os
 import shutil
 import tempfile
@@ -21,6 +20,7 @@ import asyncpg
 import httpx2
 import hypothesis
 import pytest
+from tests.support.all_kept import look_again
 from tests.support.api import Api, running_api
 from tests.support.lent import LENDER
 from tests.support.logins import DIRECTORY_VARIABLE, PROVER, TENANT_KEY, open_database
@@ -79,10 +79,10 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ[DIRECTORY_VARIABLE] = str(directory)
 
 
-def pytest_collection_finish() -> None:
-    """No later pass of the garbage collector walks the thousands of collected tests again: a tenth of all time."""
-    gc.collect()
-    gc.freeze()
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop() -> None:
+    """Collected; the controlling process, which collects nothing itself, comes by here, too."""
+    look_again()
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

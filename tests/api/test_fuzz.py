@@ -1,8 +1,8 @@
 """A fuzzer that reads the OpenAPI document calls the whole API as each role and finds nothing the document denies.
 
 Schemathesis over loopback with all of its checks: its coverage phase (every boundary of every limit), fuzzing, and
-stateful chains of calls. In CI every role gets seconds, and the tenant's administrator, who may do most, twenty of
-them; ``DESKHAND_FUZZ_SECONDS=600`` gives each role ten minutes.
+stateful chains of calls. In CI who may least, the platform and the tenant's administrator, who may most, get seconds;
+``DESKHAND_FUZZ_SECONDS=600`` gives each of five roles ten minutes; tests of permissions ask every route as all of them.
 """
 
 from __future__ import annotations
@@ -19,12 +19,13 @@ from tests.support.api import Api
 PROGRAM = Path(sys.executable).with_name("st")
 SETTINGS = Path(__file__).parents[2] / "schemathesis.toml"
 LONG = os.environ.get("DESKHAND_FUZZ_SECONDS", "")
-SHORT = {"viewer": 3, "editor": 3, "operator": 3, "platform_admin": 5, "tenant_admin": 20}
+SHORT = {"viewer": 3, "platform_admin": 5, "tenant_admin": 20}
+ROLES = ("viewer", "editor", "operator", "platform_admin", "tenant_admin") if LONG else tuple(SHORT)
 
 NOTHING = "No test cases were generated"
 
 
-@pytest.mark.parametrize("role", SHORT)
+@pytest.mark.parametrize("role", ROLES)
 async def test_a_fuzzer_that_reads_the_document_finds_nothing(api: Api, role: str, tmp_path: Path) -> None:
     acme = await api.tenant()
     await api.agent(acme)
