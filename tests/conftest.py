@@ -20,7 +20,7 @@ import asyncpg
 import httpx2
 import hypothesis
 import pytest
-from tests.support.all_kept import look_again
+from tests.support.absent_collector import look_again
 from tests.support.api import Api, running_api
 from tests.support.lent import LENDER
 from tests.support.logins import DIRECTORY_VARIABLE, PROVER, TENANT_KEY, open_database

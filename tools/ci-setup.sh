@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Programs from Debian that some tests drive: Chromium without a screen (browser tests), PgBouncer (pooling proxy), PostgreSQL 15 (the
-# oldest server we support) and ip (network namespaces). Without them those tests skip and say why; nothing else needs them.
+# Programs from Debian that some tests drive: Chromium without a screen (browser tests), PgBouncer (pooling proxy),
+# PostgreSQL 15 (the oldest server we support) and ip (network namespaces). Without them those tests skip and say why;
+# nothing else needs them.
 # From npm: Spectral, for the rules of the OpenAPI document; oidc-provider, to sign in with; Prism, which
 # answers as an OpenAPI document says; server-everything, an MCP server whose tools are called.
 # From the package index, apart from our own environment: Glances, which serves its own OpenAPI document.

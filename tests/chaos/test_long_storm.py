@@ -4,8 +4,7 @@ Workers are killed and frozen, PostgreSQL is killed and restarted, one desk is d
 and the desks' own counts must tell the same story: each accepted event has one completed run, each run one note.
 
 400 events are sent over the same minute in which the long profile sends 1,000: what breaks, when in the storm, the
-bursts, the second deliveries and the caps are the same, and a run that waits out its desk waits as often. Each event
-costs a tenth of a second of CPU, of which the suite has little.
+size of a burst, the share of second deliveries and the caps are the same, and as many runs are under way.
 """
 
 from __future__ import annotations

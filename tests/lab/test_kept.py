@@ -91,16 +91,15 @@ async def test_what_a_killed_worker_left_is_taken_over_and_the_run_ends(product:
             )
         )  # fmt: skip
 
-    await product.start_worker(stale_after=0.5)
+    # A worker looks for the runs of dead ones when it begins; its own lease is as long as a slow machine needs.
+    await product.start_worker(stale_after=60)
     async with lab_at_work(product):
         run = await lab_run(customer, begun["id"])
 
     assert (run["state"], run["compared"]) == ("completed", 2)
     assert run["comparison"]["category"]["right"] == 2
     rows = await product.rows("SELECT attempt, status FROM agent_executions ORDER BY queued_at")
-    assert [row["status"] for row in rows] == ["completed", "completed"]
-    # A machine that stands still for half a second costs the worker its lease, and each run one attempt more.
-    assert rows[0]["attempt"] >= 2
+    assert [(row["attempt"], row["status"]) for row in rows] == [(2, "completed"), (1, "completed")]
     said = json.dumps([chat.body for chat in product.model.chats])
     assert "VPN drops 1" in said
     assert "VPN drops 2" in said

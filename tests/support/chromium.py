@@ -8,14 +8,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-CHROMIUM = next(
-    (
-        path
-        for path in map(Path, ("/usr/lib/chromium/chromium-headless-shell", "/usr/lib/chromium/chromium"))
-        if path.exists()
-    ),
-    Path("/usr/bin/chromium"),
-)
+SHELL, BROWSER = Path("/usr/bin/chromium-headless-shell"), Path("/usr/bin/chromium")
+CHROMIUM = SHELL if SHELL.exists() else BROWSER
 ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",

@@ -10,8 +10,8 @@ from collections.abc import AsyncIterator, Iterator
 import httpx2
 
 _PIECE = 64 * 1024
-# Python's own, which nobody sends a body in: for names of hosts, and for the source of a program.
-_NO_CHARSETS = {"idna", "punycode", "raw-unicode-escape", "unicode-escape", "mbcs", "oem"}
+# No characters of a body: for names of hosts, for the source of a program, and of the machine that it runs on.
+_OF_PYTHON = {"idna", "punycode", "raw-unicode-escape", "unicode-escape", "mbcs", "oem"}
 _CODINGS = {"gzip": 47, "x-gzip": 47, "deflate": 47}  # 47: the header decides between gzip and zlib
 
 
@@ -53,7 +53,7 @@ def _readable(charset: str) -> str:
         b"a-\xff".decode(charset, "replace")
     except (LookupError, UnicodeError):
         return "utf-8"
-    if name in _NO_CHARSETS:
+    if name in _OF_PYTHON:
         return "utf-8"
     # These two refuse to read a body that does not begin with their mark, and senders leave it out.
     return f"{name}-le" if name in ("utf-16", "utf-32") else charset

@@ -45,7 +45,7 @@ DATABASE_RETRY_SECONDS = 5.0
 SHOWN_FAULTS = 50
 SHOWN_CHARACTERS = 600
 """A refusal names what is wrong; it does not send the request back to whoever sent it."""
-_RENAMED = {
+_NAMED_ANEW = {
     413: "Content Too Large",
     414: "URI Too Long",
     416: "Range Not Satisfiable",
@@ -286,7 +286,7 @@ async def _on_database_down(request: Request, error: Exception) -> Response:
 
 def reason_phrase(status: int) -> str:
     """The name of a status as RFC 9110, section 15, has it; Python before 3.13 has older names for four of them."""
-    return _RENAMED.get(status) or HTTPStatus(status).phrase
+    return _NAMED_ANEW.get(status) or HTTPStatus(status).phrase
 
 
 def _error_type(status: int) -> type[DeskhandError]:
