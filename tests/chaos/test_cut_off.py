@@ -11,19 +11,17 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
-import asyncpg
 import pytest
 from tests.chaos.conftest import StartFor
-from tests.chaos.networks import DATABASE, WORLD, Lab, open_lab, why_not
-from tests.support.desks import Desk, new_simulator
+from tests.chaos.networks import DATABASE, HOME, WORLD, Lab, open_lab, why_not
+from tests.support.desks import Desk
 from tests.support.logins import open_database
 from tests.support.product import Customer, Product, running_product, until
 
 from deskhand.kit.db import admin
 from deskhand.kit.db.embedded import EmbeddedPostgres
-from deskhand.simulators.base.server import run_in_process
-from deskhand.simulators.models import LlmSimulator
 
 pytestmark = pytest.mark.chaos
 
@@ -54,35 +52,30 @@ def lab() -> Iterator[Lab]:
         yield lab
 
 
-async def let_in(server: EmbeddedPostgres, net: str) -> None:
-    """Allow the application's login from a network."""
-    with (server.data / "pg_hba.conf").open("a") as rules:
-        rules.write(f"host all deskhand_app {net} scram-sha-256\n")
-    connection = await asyncpg.connect(server.superuser_url)
-    await connection.execute("SELECT pg_reload_conf()")
-    await connection.close()
+def port_of(url: str) -> int:
+    port = urlsplit(url).port
+    assert port is not None
+    return port
 
 
 @pytest.fixture(scope="module")
 async def site(lab: Lab, own_postgres: Callable[..., EmbeddedPostgres]) -> AsyncIterator[Site]:
-    server = own_postgres(listen_addresses=f"127.0.0.1,{lab.addresses[DATABASE]}")
-    await let_in(server, lab.nets[DATABASE])
+    server = own_postgres()
     admin.upgrade(server.owner_url)
     async with AsyncExitStack() as stack:
         db = open_database(server.app_url, platform_url=server.platform_url)
         stack.push_async_callback(db.dispose)
         product = await stack.enter_async_context(running_product(db, server.app_url, server.platform_url))
-        simulator = new_simulator("servicedesk_plus")
-        world = lab.addresses[WORLD]
-        running = await stack.enter_async_context(run_in_process(simulator.build(), host=world))
-        desk = Desk(simulator, running, await stack.enter_async_context(product.http.client(running.url)))
-        model = await stack.enter_async_context(LlmSimulator(host=world))
+        await stack.enter_async_context(lab.door(DATABASE, port_of(server.app_url)))
+        # The desk's address is stored with the tenant, so it is one for the product and for its workers.
+        await stack.enter_async_context(lab.everywhere(WORLD, port_of(product.desk.url)))
+        await stack.enter_async_context(lab.door(WORLD, port_of(product.model_url)))
         worker = {
-            "app_url": server.app_url.replace("127.0.0.1", lab.addresses[DATABASE]),
-            "model_url": model.base_url,
+            "app_url": server.app_url.replace(HOME, lab.address(DATABASE)),
+            "model_url": product.model_url.replace(HOME, lab.address(WORLD)),
             "stale_after": STALE_AFTER,
         }
-        yield Site(lab, product, await product.customer(desk=desk), desk, worker)
+        yield Site(lab, product, await product.customer(), product.desk, worker)
 
 
 @pytest.mark.parametrize("intent", ["written", "not-yet-written"])
