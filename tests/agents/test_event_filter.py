@@ -16,7 +16,7 @@ TICKET = Ticket(
     tool_type="jira", id="1", display_id="HELP-1", subject="VPN drops", description="Every ten minutes.", status="Open",
     priority="high", vendor_priority="Highest", group="Network", requester=Person(email="alice@eu.acme.test"),
 )  # fmt: skip
-WHOLE = replace(ticket_facts(TICKET), event="jira:issue_created")
+WHOLE = replace(ticket_facts(TICKET, in_hours=True), event="jira:issue_created")
 NAMES = set(EventConditions.model_fields)
 
 
@@ -33,6 +33,7 @@ NAMES = set(EventConditions.model_fields)
         ({"requester_domain": ["acme.test"]}, {"requester_domain": ["me.test", "us.acme.test"]}),
         ({"words": ["vpn"]}, {"words": ["vpns", "ten minute"[:3] + "s"]}),
         ({"words": ["minutes"]}, {"words": ["hours"]}),
+        ({"hours": "inside"}, {"hours": "outside"}),
     ],
 )
 def test_of_a_list_any_member_will_do_and_not_turns_it_round(wanted: dict[str, Any], unwanted: dict[str, Any]) -> None:
@@ -42,7 +43,7 @@ def test_of_a_list_any_member_will_do_and_not_turns_it_round(wanted: dict[str, A
     assert why
     assert why.startswith(REFUSED)
     (name,) = unwanted
-    assert unwanted[name][0] in why
+    assert f"'{unwanted[name] if name == 'hours' else unwanted[name][0]}'" in why
     turned = EventFilter.model_validate({"not": wanted}), EventFilter.model_validate({"not": unwanted})
     assert "leaves out" in str(turned[0].why_not(WHOLE))
     assert turned[1].why_not(WHOLE) is None
@@ -60,7 +61,7 @@ def test_what_an_event_does_not_say_is_left_open() -> None:
     everything = EventFilter.model_validate(
         {
             "desk": ["jira"], "events": ["*"], "status": ["open"], "priority": ["high"], "group": ["network"],
-            "requester_domain": ["acme.test"], "words": ["vpn"], "not": {"status": ["closed"]},
+            "requester_domain": ["acme.test"], "words": ["vpn"], "hours": "inside", "not": {"status": ["closed"]},
         }
     )  # fmt: skip
     assert everything.why_not(EventFacts()) is None
@@ -74,7 +75,7 @@ def test_what_an_event_does_not_say_is_left_open() -> None:
 
 
 def test_of_a_ticket_everything_but_its_event_is_known() -> None:
-    bare = ticket_facts(Ticket(tool_type="jira", id="1", display_id="1", subject=""))
+    bare = ticket_facts(Ticket(tool_type="jira", id="1", display_id="1", subject=""), in_hours=False)
     assert [one.name for one in fields(bare) if getattr(bare, one.name) is None] == ["event"]
     domain = EventFilter.model_validate({"requester_domain": ["acme.test"]})
     assert "shows no address" in str(domain.why_not(bare))
@@ -95,6 +96,8 @@ def test_of_a_ticket_everything_but_its_event_is_known() -> None:
         {"requester_domain": ["acme"]},
         {"status": ["x"] * 51},
         {"status": "open"},
+        {"hours": ["inside"]},
+        {"hours": "always"},
         {"not": {}},
         {"not": {"not": {"status": ["x"]}}},
     ],
@@ -102,6 +105,18 @@ def test_of_a_ticket_everything_but_its_event_is_known() -> None:
 def test_a_filter_that_says_nothing_or_cannot_be_read_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         EventFilter.model_validate(wrong)
+
+
+@pytest.mark.parametrize(("said", "asks", "alone"), [
+    ({"hours": "inside"}, True, True),
+    ({"not": {"hours": "outside"}}, True, True),
+    ({"hours": "inside", "words": ["vpn"]}, True, False),
+    ({"hours": "inside", "not": {"words": ["vpn"]}}, True, False),
+    ({"words": ["vpn"]}, False, False),
+])  # fmt: skip
+def test_whether_hours_are_asked_and_nothing_else(said: dict[str, Any], *, asks: bool, alone: bool) -> None:
+    wanted = EventFilter.model_validate(said)
+    assert (wanted.asks_hours, wanted.asks_hours_alone) == (asks, alone)
 
 
 def test_what_is_stored_is_what_was_said() -> None:

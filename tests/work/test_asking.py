@@ -1,8 +1,8 @@
-"""Until when a question waits, and who counts as the requester: pure rules."""
+"""Who counts as the requester, and what as an answer: pure rules."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime
 
 import pytest
 
@@ -11,28 +11,10 @@ from deskhand.kit.words import has_word
 from deskhand.plugins.contract import Note, Person, Ticket, TicketEvent, TicketMetadata
 from deskhand.tools.asking import ASK, with_asking
 from deskhand.tools.values import Grant, Mode, Scope, read_grants, stored_grants
-from deskhand.work.asking import is_requester, replies_of_requester, wait_until
+from deskhand.work.asking import is_requester, replies_of_requester
 from deskhand.work.note_word import newest_first
 
-EAST = timezone(timedelta(hours=9))
 ALICE = Person(id="7", email="alice@acme.test")
-
-
-@pytest.mark.parametrize(("asked", "until"), [
-    ("2026-05-04T09:00:00+00:00", "2026-05-06T09:00:00+00:00"),  # Monday to Wednesday
-    ("2026-05-07T15:00:00+00:00", "2026-05-11T15:00:00+00:00"),  # Thursday, over the weekend, to Monday
-    ("2026-05-08T15:00:00+00:00", "2026-05-12T15:00:00+00:00"),  # Friday to Tuesday
-    ("2026-05-09T15:00:00+00:00", "2026-05-12T15:00:00+00:00"),  # Saturday to Tuesday
-    ("2026-05-10T23:59:00+00:00", "2026-05-12T23:59:00+00:00"),  # Sunday to Tuesday
-])  # fmt: skip
-def test_two_working_days_do_not_count_the_weekend(asked: str, until: str) -> None:
-    assert wait_until(datetime.fromisoformat(asked), None) == datetime.fromisoformat(until)
-    assert wait_until(datetime.fromisoformat(asked).astimezone(EAST), None) == datetime.fromisoformat(until)
-
-
-def test_hours_are_hours() -> None:
-    friday = datetime(2026, 5, 8, 15, tzinfo=UTC)
-    assert wait_until(friday, 48) == friday + timedelta(days=2)
 
 
 @pytest.mark.parametrize(("author", "surely"), [

@@ -159,16 +159,13 @@ def in_one_order(triggers: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def _trigger_content(trigger: AgentTriggerCreate | AgentTrigger, *, is_paused: bool) -> dict[str, Any]:
     kind = TriggerType(trigger.trigger_type)
-    if kind is TriggerType.WEBHOOK:
-        said = {name: getattr(trigger, name) for name in WEBHOOK_STATE}
-        own: dict[str, Any] = {
-            name: value.as_stored() if isinstance(value, EventFilter) else value
-            for name, value in said.items()
-            if value is not None
-        }
-    else:
+    own: dict[str, Any] = {}
+    if kind is TriggerType.SCHEDULE:
         own = {name: getattr(trigger, name) for name in SCHEDULE_FIELDS}
         own |= {"is_paused": True} if is_paused else {}
+    # A schedule has of these no more than a filter.
+    chosen = {name: value for name in WEBHOOK_STATE if (value := getattr(trigger, name)) is not None}
+    own |= {name: value.as_stored() if isinstance(value, EventFilter) else value for name, value in chosen.items()}
     return {"trigger_type": kind.value, **own}
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, StringConstraints, model_validator
 
@@ -39,6 +39,7 @@ class EventFacts:
 
     Attributes:
         priority: In the desk's words and in ours, as far as both are known.
+        in_hours: Whether it came within working time, by the calendar of its ticket's company.
     """
 
     desk: str | None = None
@@ -49,6 +50,7 @@ class EventFacts:
     requester: str | None = None
     subject: str | None = None
     description: str | None = None
+    in_hours: bool | None = None
 
 
 def _say_that_one_is_needed(schema: dict[str, Any]) -> None:
@@ -84,6 +86,12 @@ class EventConditions(InputModel):
         None, min_length=1, max_length=MOST, description="Words in subject or description, in any case."
     )
 
+    hours: Literal["inside", "outside"] | None = Field(
+        None,
+        description="What comes within or outside working time, by the tenant's calendars; without one Monday to"
+        " Friday, UTC.",
+    )
+
     @model_validator(mode="after")
     def _says_something(self) -> EventConditions:
         if not self.model_fields_set or all(getattr(self, name) is None for name in self.model_fields_set):
@@ -92,7 +100,7 @@ class EventConditions(InputModel):
 
     def verdicts(self, facts: EventFacts) -> Iterator[tuple[str, bool | None]]:
         """Each condition there is, and whether it holds; None where the facts do not say."""
-        asked: dict[str, Callable[[list[str]], bool | None]] = {
+        asked: dict[str, Callable[[Any], bool | None]] = {
             "desk": lambda wanted: _any_equal(wanted, facts.desk),
             "events": lambda wanted: _any_named(wanted, facts.event),
             "status": lambda wanted: _any_equal(wanted, facts.status),
@@ -100,6 +108,7 @@ class EventConditions(InputModel):
             "group": lambda wanted: _any_equal(wanted, facts.group),
             "requester_domain": lambda wanted: _any_domain(wanted, facts.requester),
             "words": lambda wanted: _any_word(wanted, facts),
+            "hours": lambda wanted: None if facts.in_hours is None else facts.in_hours is (wanted == "inside"),
         }
         for name, holds in asked.items():
             if (wanted := getattr(self, name)) is not None:
@@ -112,6 +121,17 @@ class EventFilter(EventConditions):
     model_config = ConfigDict(json_schema_extra=_say_that_one_is_needed)
 
     not_: EventConditions | None = Field(None, alias="not", description="What fits any of these starts nothing.")
+
+    @property
+    def asks_hours(self) -> bool:
+        """Whether it has to be known if an event came in working time."""
+        return self.hours is not None or (self.not_ is not None and self.not_.hours is not None)
+
+    @property
+    def asks_hours_alone(self) -> bool:
+        """Whether nothing else has to be known."""
+        asked = {name for part in (self, self.not_) if part for name, value in part if value is not None}
+        return asked <= {"hours", "not_"}
 
     def as_stored(self) -> dict[str, Any]:
         """For the column and for files: what is said, and nothing else."""
@@ -173,7 +193,9 @@ def _any_word(wanted: list[str], facts: EventFacts) -> bool | None:
     return False if len(known) == 2 else None
 
 
-def _said(name: str, wanted: list[str]) -> str:
+def _said(name: str, wanted: list[str] | str) -> str:
+    if isinstance(wanted, str):
+        return f"{name} '{wanted}'"
     shown = " or ".join(f"'{one}'" for one in wanted[:_SHOWN])
     more = f" or one of {len(wanted) - _SHOWN} more" if len(wanted) > _SHOWN else ""
     return f"{name.replace('_', ' ')} {shown}{more}"
@@ -185,5 +207,7 @@ def _has(name: str, facts: EventFacts, words: str) -> str:
     if name == "requester_domain":
         domain = (facts.requester or "").rpartition("@")[2]
         return f"the requester's is '{domain}'" if domain else "the desk shows no address of the requester"
+    if name == "hours":
+        return f"it came {'within' if facts.in_hours else 'outside'} working time"
     value = {"events": facts.event, "priority": " / ".join(facts.priority or ())}.get(name, getattr(facts, name, ""))
     return f"it is '{value}'" if value else "it has none"

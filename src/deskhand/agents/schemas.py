@@ -78,7 +78,7 @@ Zone = Annotated[str, StringConstraints(max_length=64), Field(json_schema_extra=
 NEVER_DRAFT_AGAIN = "Invalid status transition: an agent cannot go back to draft, for example active → draft"
 
 SCHEDULE_FIELDS = ("schedule_cron", "schedule_timezone", "misfire_policy", "misfire_max_age_seconds")
-_WEBHOOK_ONLY = ("webhook_url", "hmac_secret", "payload_schema", "note_word", "event_filter")
+_WEBHOOK_ONLY = ("webhook_url", "hmac_secret", "payload_schema", "note_word")
 WEBHOOK_STATE = ("payload_schema", "note_word", "event_filter")
 
 
@@ -126,7 +126,9 @@ class AgentTriggerCreate(InputModel):
         examples=["#handover"],
     )
     event_filter: EventFilter | None = Field(
-        None, description="Which events of a webhook start a run; left out, all that the desk's plugin acts on."
+        None,
+        description="Which events of a webhook start a run; left out, all that the desk's plugin acts on. Of a"
+        " schedule, which of its times: `hours` alone may be asked.",
     )
 
     @field_validator("schedule_timezone")
@@ -151,6 +153,9 @@ class AgentTriggerCreate(InputModel):
                 raise ValueError("schedule_cron required when trigger_type=schedule")
             check_cron(self.schedule_cron, self.schedule_timezone)
             wrong = [name for name in _WEBHOOK_ONLY if getattr(self, name) is not None]
+            # A tick of the clock has no ticket that anything else could be asked of.
+            if self.event_filter is not None and not self.event_filter.asks_hours_alone:
+                raise ValueError("event_filter may ask for hours alone when trigger_type=schedule")
         else:
             wrong = ["schedule_cron"] if self.schedule_cron is not None else []
         if wrong:
@@ -370,12 +375,12 @@ def trigger_view(trigger: AgentTrigger) -> dict[str, Any]:
             "previous_secret_valid_until": trigger.previous_hmac_secret_expires_at,
             "payload_schema": trigger.payload_schema,
             "note_word": trigger.note_word,
-            "event_filter": trigger.event_filter,
         }
     else:
         shown |= {name: getattr(trigger, name) for name in (*SCHEDULE_FIELDS, "next_fire_at")}
     return {
         **shown,
+        "event_filter": trigger.event_filter,
         "is_paused": bool(trigger.is_paused),
         "created_at": trigger.created_at,
         "updated_at": trigger.updated_at,

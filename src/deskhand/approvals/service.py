@@ -54,7 +54,7 @@ class Asked:
     Attributes:
         step_key: The write in the run's journal.
         ticket: ``snapshot`` of the ticket it is bound to; None where it concerns none.
-        wait: How long it may wait.
+        expires_at: Until when it may be answered.
         actor: The agent, for the audit log.
     """
 
@@ -71,7 +71,7 @@ class Asked:
     risk: Risk
     reason: str
     approver: str
-    wait: timedelta
+    expires_at: datetime
     actor: str
 
 
@@ -96,7 +96,7 @@ async def ask(session: AsyncSession, asked: Asked) -> Approval:
         "risk": asked.risk,
         "reason": asked.reason or None,
         "approver": asked.approver,
-        "expires_at": await database_now(session) + asked.wait,
+        "expires_at": asked.expires_at,
         "notify_at": await first_notice_at(session, asked.tenant_id),
     }
     is_new = await repository.add(session, values)

@@ -26,6 +26,7 @@ from deskhand.kit.db.session import Database
 from deskhand.plugins.contract import Ignored, TicketEvent, TicketingToolPlugin, TicketMetadata
 from deskhand.plugins.registry import PluginManager, is_beside_desks
 from deskhand.tenants.boundaries import NO_BOUNDARIES, Boundaries, read_boundaries
+from deskhand.tenants.calendars import NO_CALENDARS, Calendars, stored_calendars
 from deskhand.tenants.connections import connected_tools, desk_config
 from deskhand.tenants.machine_rules import MADE_BY_MACHINE, MachineRule, machine_rules, rule_about
 from deskhand.tenants.mail import own_addresses
@@ -52,6 +53,7 @@ class KnownTrigger:
     boundaries: Boundaries = NO_BOUNDARIES
     own_addresses: frozenset[str] = frozenset()
     machines: tuple[MachineRule, ...] = ()
+    calendars: Calendars = NO_CALENDARS
 
     @property
     def plugins(self) -> tuple[type[TicketingToolPlugin], ...]:
@@ -100,6 +102,10 @@ class KnownTrigger:
             return None
         return f"{MADE_BY_MACHINE.format(rule=rule.name)}: nothing was done."
 
+    def is_in_hours(self, event: TicketEvent, at: datetime) -> bool | None:
+        """Whether a time is in working time of the ticket's company; None where the event does not say whose it is."""
+        return self.calendars.is_open(at, self._traits(event.ticket).company)
+
     def _traits(self, ticket: TicketMetadata) -> Traits:
         plugin = next((plugin for name, plugin in self.readers if name == ticket.tool_type), None)
         return _traits(self.boundaries, ticket, plugin, self.configs.get(ticket.tool_type))
@@ -119,6 +125,7 @@ class _Rules:
     configs: dict[str, BaseModel]
     own_addresses: frozenset[str]
     machines: tuple[MachineRule, ...]
+    calendars: Calendars
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,7 +268,8 @@ class TriggerBook:
         ready = connected_tools(tenant, secrets=self._secrets, plugins=self._plugins)
         configs = {tool: desk_config(tenant, tool, secrets=self._secrets, plugins=self._plugins) for tool in ready}
         machines = machine_rules(tenant.enhancement_preferences)
-        return _Rules(boundaries, configs, own_addresses(tenant, self._secrets), machines)
+        calendars = stored_calendars(tenant.enhancement_preferences)
+        return _Rules(boundaries, configs, own_addresses(tenant, self._secrets), machines, calendars)
 
     def _known(self, row: TriggerRow, rules: _Rules) -> KnownTrigger:
         decrypt = self._secrets.decrypt
@@ -276,4 +284,5 @@ class TriggerBook:
             boundaries=rules.boundaries,
             own_addresses=rules.own_addresses,
             machines=rules.machines,
+            calendars=rules.calendars,
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Literal
 from uuid import UUID
 
@@ -17,6 +18,9 @@ from deskhand.intake.schemas import Outcome
 from deskhand.kit.schema import InputModel
 from deskhand.plugins.contract import TicketEvent
 from deskhand.plugins.text import truncate
+from deskhand.tenants.calendars import NO_CALENDARS, Calendars, stored_calendars
+from deskhand.tenants.models import TenantConfig
+from deskhand.tenants.traits import Trait
 
 MOST_TRIED = 200
 SUBJECT_CHARACTERS, TEXT_CHARACTERS = 300, 2_000
@@ -83,22 +87,28 @@ async def try_filter(session: AsyncSession, trial: FilterTrial) -> TriedFilter:
     if trial.agent_id is not None:
         query = query.join(AgentTrigger, AgentTrigger.id == d.trigger_id).where(AgentTrigger.agent_id == trial.agent_id)
     rows = (await session.scalars(query.order_by(d.received_at.desc(), d.id.desc()).limit(trial.limit))).all()
-    tried = [_tried(row, trial.event_filter) for row in rows]
+    calendars = NO_CALENDARS
+    if trial.event_filter.asks_hours:
+        calendars = stored_calendars(await session.scalar(select(TenantConfig.enhancement_preferences)))
+    tried = [_tried(row, trial.event_filter, calendars) for row in rows]
     verdicts = [one.would_start for one in tried]
     return TriedFilter(deliveries=tried, would_start=verdicts.count("yes"), open=verdicts.count("open"))
 
 
-def _tried(row: WebhookDelivery, wanted: EventFilter) -> TriedDelivery:
-    would_start, why = _verdict(row, wanted)
+def _tried(row: WebhookDelivery, wanted: EventFilter, calendars: Calendars) -> TriedDelivery:
+    would_start, why = _verdict(row, wanted, calendars)
     names = ("id", "received_at", "event", "tool_type", "ticket_ref")
     return TriedDelivery(**{name: getattr(row, name) for name in names}, would_start=would_start, why=why)
 
 
-def _verdict(row: WebhookDelivery, wanted: EventFilter) -> tuple[Literal["yes", "no", "open"], str | None]:
+def _verdict(
+    row: WebhookDelivery, wanted: EventFilter, calendars: Calendars
+) -> tuple[Literal["yes", "no", "open"], str | None]:
     # What another reason kept from starting a run, no filter would have let start one.
     if row.outcome == Outcome.IGNORED.value and not (row.reason or "").startswith(REFUSED):
         return "no", row.reason
-    facts = _stored_facts(row)
+    # Whose ticket it is is not kept with a delivery.
+    facts = replace(_stored_facts(row), in_hours=calendars.is_open(row.received_at, Trait()))
     if why := wanted.why_not(facts):
         return "no", why
     if unsaid := wanted.open_conditions(facts):

@@ -276,8 +276,7 @@ class Inbox:
         # Not told to a run that waits, either: a machine's message is no answer.
         if why := trigger.why_machine(event) or why_no_message(event, trigger.own_addresses):
             return await self._ignore(trigger, delivery, why)
-        wanted = trigger.event_filter
-        if wanted is not None and (why := wanted.why_not(facts_of(reading.tool_type, event))):
+        if why := self._why_unwanted(trigger, reading.tool_type, event):
             # What starts no run may be the answer that one waits for.
             unwanted = Ignored(event=event.event, reason=why, ticket_id=event.ticket.ticket_id)
             return await self._ignore(trigger, delivery, await self._wake(trigger, reading.tool_type, unwanted))
@@ -287,6 +286,14 @@ class Inbox:
             return await self._ignore(trigger, delivery, why)
         change = change_of(event, by_us=trigger.is_own_event(reading.tool_type, event))
         return await self._accept(trigger, Arrival(trigger.row, delivery, dict(request.payload), change))
+
+    def _why_unwanted(self, trigger: KnownTrigger, tool_type: str, event: TicketEvent) -> str | None:
+        """Why the trigger's filter lets an event start nothing, as far as the event tells."""
+        wanted = trigger.event_filter
+        if wanted is None:
+            return None
+        in_hours = trigger.is_in_hours(event, self._clock()) if wanted.asks_hours else None
+        return wanted.why_not(replace(facts_of(tool_type, event), in_hours=in_hours))
 
     async def _wake(self, trigger: KnownTrigger, tool_type: str, event: Ignored) -> str:
         """Why an event starts nothing; a run that waits on its ticket looks whether there is still something to do."""

@@ -19,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from deskhand.errors import ConfigurationError
 from deskhand.plugins.contract import Person, Ticket, TicketDraft, TicketMetadata
+from deskhand.tenants.calendars import stored_calendars
 from deskhand.tenants.companies import known_companies
 from deskhand.tenants.traits import Knowledge, TicketConditions, Trait, Traits, are_ids, whole
 
@@ -231,7 +232,7 @@ def stored_rules(preferences: Mapping[str, Any] | None) -> tuple[Boundary, ...]:
 async def read_boundaries(session: AsyncSession, preferences: Mapping[str, Any] | None) -> Boundaries:
     """The rules of the session's tenant, and how its desks name companies."""
     rules = stored_rules(preferences)
-    if not any(rule.company for rule in rules):
+    if not any(rule.company for rule in rules) and not stored_calendars(preferences).name_companies:
         return Boundaries(rules)
     named = {(one.tool_type, one.company_id): one.name for one in await known_companies(session)}
     return Boundaries(rules, named)

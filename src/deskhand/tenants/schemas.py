@@ -29,6 +29,7 @@ from deskhand.llm.fallbacks import ModelRules
 from deskhand.plugins.priorities import Priority
 from deskhand.tenants.approval_rules import ApprovalRules
 from deskhand.tenants.boundaries import MOST_RULES, Boundary
+from deskhand.tenants.calendars import MOST_CALENDARS, Calendar, check_calendars
 from deskhand.tenants.companies import EVERY_DESK, CompanyMode
 from deskhand.tenants.fields import SECRET_FIELDS, TOOL_FIELDS
 from deskhand.tenants.instructions import MOST_INSTRUCTIONS, Instruction
@@ -190,6 +191,12 @@ class EnhancementPreferences(InputModel):
         default_factory=list,
         max_length=MOST_RULES,
         description="Tickets that monitoring makes: nothing is said about them, or once for a condition.",
+    )
+    calendars: Annotated[list[Calendar], AfterValidator(check_calendars)] = Field(
+        default_factory=list,
+        max_length=MOST_CALENDARS,
+        description="When people work, by client company: what `hours` of an event filter and working days mean."
+        " Without one, Monday to Friday, UTC.",
     )
     instructions: list[Instruction] = Field(
         default_factory=list,

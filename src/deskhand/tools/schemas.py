@@ -34,7 +34,8 @@ class GrantInput(InputModel):
         A_DAY,
         ge=1,
         le=LONGEST_WAIT,
-        description="Of `approve`: minutes after which a call that nobody answered is off.",
+        description="Of `approve`: minutes after which a call that nobody answered is off; of working time, where the"
+        " tenant's calendar says `count_waits`.",
     )
 
     answer_hours: int | None = Field(
@@ -42,7 +43,8 @@ class GrantInput(InputModel):
         ge=1,
         le=LONGEST_ANSWER,
         description="Of `ask_requester`: hours after which the run goes on without an answer; left out, two working"
-        " days (Monday to Friday, UTC).",
+        " days by the tenant's calendar (Monday to Friday, UTC, where there is none). Of working time, where it says"
+        " `count_waits`.",
     )
 
     @property

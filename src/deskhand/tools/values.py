@@ -141,7 +141,7 @@ class Grant:
     Attributes:
         approver: Role that somebody needs who approves a call.
         wait_minutes: How long a call waits for an answer.
-        answer_hours: Of a question to the requester: how long the run waits; None: two working days.
+        answer_hours: Of a question to the requester: how long the run waits; None: two working days by the calendar.
     """
 
     mode: Mode = Mode.ALLOW

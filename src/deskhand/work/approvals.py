@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -24,6 +24,7 @@ from deskhand.errors import ApprovalNeededError, NotApprovedError
 from deskhand.kit.db.session import Database, database_now
 from deskhand.plugins.contract import Ticket
 from deskhand.tools.values import Grant, Risk, ToolOperation
+from deskhand.work.hours import Hours
 
 _KEY_LENGTH = 200  # execution_steps.step_key
 _RAISED = {Risk.LOW: Risk.MEDIUM, Risk.MEDIUM: Risk.HIGH, Risk.HIGH: Risk.HIGH}
@@ -77,6 +78,7 @@ class Approver:
         journal: The run's.
         actor: The agent, in the audit log.
         version_id: The version that the run is pinned to.
+        hours: When the people work who are asked.
         outcomes: What was asked and not done, in words, in the order of the run.
     """
 
@@ -84,6 +86,7 @@ class Approver:
     journal: Journal
     actor: str
     version_id: UUID
+    hours: Hours
     outcomes: list[dict[str, Any]] = field(default_factory=list)
 
     @property
@@ -149,7 +152,14 @@ class Approver:
         execution = self.journal.execution
         # Read now and not from the journal: what people are shown and asked about is the ticket as it is.
         ticket = await call.look() if call.look else None
-        asked = Asked(
+        async with self.db.tenant_session(execution.tenant_id) as session:
+            wait = timedelta(minutes=call.grant.wait_minutes)
+            until = self.hours.wait(await database_now(session), wait, ticket)
+            return await approvals.ask(session, self._asked(call, ticket, until))
+
+    def _asked(self, call: Call, ticket: Ticket | None, until: datetime) -> Asked:
+        execution = self.journal.execution
+        return Asked(
             tenant_id=execution.tenant_id,
             execution_id=execution.id,
             agent_version_id=self.version_id,
@@ -163,11 +173,9 @@ class Approver:
             risk=call.risk,
             reason=call.reason,
             approver=call.grant.approver,
-            wait=timedelta(minutes=call.grant.wait_minutes),
+            expires_at=until,
             actor=self.actor,
         )
-        async with self.db.tenant_session(execution.tenant_id) as session:
-            return await approvals.ask(session, asked)
 
     async def _ensure_fresh(self, call: Call) -> None:
         """Refuse to write on a ticket that is not as it was approved.

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from deskhand.engine.journal import Journal
@@ -30,7 +30,6 @@ ROUNDS = 2
 """Questions that a requester gets from one agent about one ticket; a third would be an interrogation."""
 WORKING_DAYS = 2
 AWAIT = "await_requester:"
-_SATURDAY = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +102,7 @@ class Requester:
             asked = await count_writes(session, execution, ASK, besides=key)
             if asked >= ROUNDS:
                 return {"refused": f"The requester was asked {asked} times already: go on with what there is."}
-            until = wait_until(await database_now(session), self.hands.grants[ASK].answer_hours)
+            until = self._wait_until(await database_now(session), ticket)
             if not await listen(session, execution, until):
                 return {"refused": "Another run of this agent waits for the requester's answer on this ticket."}
         # What was there before the question is no answer to it; by their ids and by no clock, for a desk has its own.
@@ -141,6 +140,14 @@ class Requester:
             retry_after=left,
         )
 
+    def _wait_until(self, now: datetime, ticket: Ticket) -> datetime:
+        """When a question that was put now is given up."""
+        hours, answer_hours = self.hands.hours, self.hands.grants[ASK].answer_hours
+        # Unless said in working days, since a question of Friday is read on Monday.
+        if answer_hours is None:
+            return hours.working_days(now, WORKING_DAYS, ticket)
+        return hours.wait(now, timedelta(hours=answer_hours), ticket)
+
     async def _ticket(self) -> Ticket:
         own = self.hands.own
         assert own is not None  # the grant's scope is the run's own ticket, which was found before anybody is asked
@@ -149,22 +156,6 @@ class Requester:
     async def _stop(self, *, answered: dict[str, Any] | None = None) -> None:
         async with self.db.tenant_session(self.journal.execution.tenant_id) as session:
             await stop_listening(session, self.journal.execution, answered=answered)
-
-
-def wait_until(now: datetime, hours: int | None) -> datetime:
-    """When a question that was put now is given up.
-
-    Args:
-        now: An aware time.
-        hours: How long it waits; None: two working days, since a question of Friday is read on Monday.
-    """
-    if hours is not None:
-        return now + timedelta(hours=hours)
-    until, days = now.astimezone(UTC), 0
-    while days < WORKING_DAYS:
-        until += timedelta(days=1)
-        days += until.weekday() < _SATURDAY
-    return until
 
 
 def replies_of_requester(ticket: Ticket) -> list[Note]:

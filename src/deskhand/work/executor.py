@@ -200,6 +200,8 @@ class Executor:
     async def _agents_run(self, run: Run) -> Ending:
         async with self._toolboxes.open(run) as toolbox:
             if not run.execution.ticket_ref:
+                if why := await why_unwanted(self._db, run, None):
+                    return withheld(run, why)
                 await self._enter(run, None)
             ending = await (
                 self._ticket_run(run, toolbox)

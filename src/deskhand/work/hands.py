@@ -24,6 +24,7 @@ from deskhand.tools.desk import provider_of
 from deskhand.tools.values import Doubt, Grants, Mode, Scope, ToolOperation, guarded
 from deskhand.work.approvals import Approver, Call, Look, Permit
 from deskhand.work.companies import REFUSED, TICKET, CompanyWall, read_ticket
+from deskhand.work.hours import Hours
 from deskhand.work.instructions import READ_OUTSIDE, ensure_no_instructions
 from deskhand.work.last_look import LastLook
 from deskhand.work.views import shown
@@ -65,12 +66,14 @@ class DeskHands:
         approver: Approver,
         wall: CompanyWall,
         voice: Voice,
+        hours: Hours,
         own_look: Look | None = None,
         prompt: str = "",
     ) -> None:
         self.desk = desk
         self.wall = wall
         self.voice = voice
+        self.hours = hours
         self.provider = provider_of(desk.manifest)
         self.own = own
         self.journal = journal

@@ -65,7 +65,7 @@ class ToolboxMaker:
             InvalidInputError: That desk's connection is not complete.
         """
         async with AsyncExitStack() as stack:
-            approver, voice = Approver(self.db, run.journal, run.actor, run.version.id), Voice()
+            approver, voice = Approver(self.db, run.journal, run.actor, run.version.id, run.hours), Voice()
             desks: list[DeskHands] = []
             own_look: Look | None = None
             for tool_type in self._desks(run):
@@ -204,6 +204,7 @@ class ToolboxMaker:
             prompt=run.version.system_prompt,
             wall=run.wall,
             voice=voice,
+            hours=run.hours,
         )
         hands.last_look.ceiling = note_rules(run.tenant.enhancement_preferences).public_per_ticket_and_day
         return hands

@@ -65,6 +65,12 @@ def occasion_time(execution: RunningExecution) -> datetime:
     return datetime.fromisoformat(schedule["fire_at"]).astimezone(zone)
 
 
+def is_run_by_hand(execution: RunningExecution) -> bool:
+    """Whether a person let a schedule run at a time that is not its own."""
+    schedule = execution.input_payload.get("schedule")
+    return isinstance(schedule, dict) and "requested_by" in schedule
+
+
 def occasion(execution: RunningExecution) -> str:
     """The same in words, for the model."""
     schedule = execution.input_payload.get("schedule")

@@ -15,9 +15,11 @@ from deskhand.engine.journal import Journal
 from deskhand.kit.http import HttpClientFactory
 from deskhand.lab.past import Past
 from deskhand.llm.connection import GatewaySettings
+from deskhand.tenants.calendars import stored_calendars
 from deskhand.tenants.models import TenantConfig
 from deskhand.tools.values import Grants, read_grants
 from deskhand.work.companies import CompanyWall
+from deskhand.work.hours import Hours
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +66,15 @@ class Run:
     def event_filter(self) -> EventFilter | None:
         """Which events of the run's trigger start a run."""
         return read_filter(self._trigger().get("event_filter"))
+
+    @property
+    def hours(self) -> Hours:
+        """When the people work whom the run works for.
+
+        Raises:
+            ConfigurationError: The tenant's calendars cannot be read.
+        """
+        return Hours(stored_calendars(self.tenant.enhancement_preferences), self.wall.boundaries)
 
     def _trigger(self) -> Mapping[str, Any]:
         started_by = str(self.execution.trigger_id)

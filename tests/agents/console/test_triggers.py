@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from html import unescape
 from typing import Any
 from uuid import uuid4
 
@@ -48,6 +49,7 @@ def test_an_untouched_form_says_what_the_trigger_is() -> None:
         "trigger_type": "schedule",
         "schedule_cron": "0 9 * * *",
         "schedule_timezone": "UTC",
+        "event_filter": None,
         "misfire_policy": "skip",
         "misfire_max_age_seconds": 60,
     }
@@ -127,9 +129,16 @@ async def test_a_schedule_is_added_changed_and_removed_and_the_others_stay(api: 
     assert 'value="30 8 * * 1-5"' in shown
     assert "At 08:30 on Monday through Friday (Europe/Berlin)" in words_of(shown)
     assert shown.count("<time") == 5
-    assert (await send(client, path, 2, **{**SCHEDULE, "cron": "0 7 * * 1"})).status_code == 303
+    inside = json.dumps({"hours": "inside"})
+    assert "selected" not in shown[shown.index('<select name="event_filter"') :].partition("</select>")[0]
+    changed = await send(client, path, 2, **{**SCHEDULE, "cron": "0 7 * * 1", "event_filter": inside})
+    assert changed.status_code == 303
     kept, clock = await triggers(admin, made["id"])
     assert (kept, clock["schedule_cron"], clock["misfire_policy"]) == (webhook, "0 7 * * 1", "latest")
+    assert clock["event_filter"] == {"hours": "inside"}
+    shown = (await client.get(path)).text
+    assert f'value="{inside}" selected' in unescape(shown)
+    assert "(Europe/Berlin), inside working time" in words_of(shown)
 
     assert (await send(client, f"{path}/remove", 2)).status_code == 412
     removed = await send(client, f"{path}/remove", 3)
@@ -146,6 +155,7 @@ async def test_a_schedule_is_added_changed_and_removed_and_the_others_stay(api: 
         ({**SCHEDULE, "zone": "Mars/Olympus"}, "zone"),
         ({**SCHEDULE, "misfire_policy": "sometimes"}, "misfire_policy"),
         ({**SCHEDULE, "misfire_max_age_seconds": "long"}, "misfire_max_age_seconds"),
+        ({**SCHEDULE, "event_filter": '{"words": ["vpn"]}'}, "event_filter"),
         ({"trigger_type": "webhook", "event_filter": "{"}, "event_filter"),
         ({"trigger_type": "webhook", "event_filter": "[" * 100_000}, "event_filter"),
         ({"trigger_type": "webhook", "event_filter": '{"event": ["x"]}'}, "event_filter"),

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from deskhand.tenants.preferences.boxes import Box, filled, shown_in
-from deskhand.tenants.preferences.rules import BOUNDARIES, KINDS, MACHINES, in_words
+from deskhand.tenants.preferences.rules import BOUNDARIES, CALENDARS, KINDS, MACHINES, in_words
 from deskhand.tenants.preferences.sections import APPROVALS, NOTES, SECTIONS, company_section
 from deskhand.tenants.schemas import EnhancementPreferences
 from deskhand.tenants.traits import CONDITIONS
@@ -85,7 +85,18 @@ def test_rules_are_told_in_words() -> None:
     assert "requester is @x.example: nothing." in in_words({"requester": ["@x.example"]}, MACHINES)
 
 
+def test_a_calendar_is_told_in_words() -> None:
+    office = {"name": "Office", "timezone": "Europe/Berlin", "hours": ["mon-fri 08:00-17:00", "sat 09:00-12:00"]}
+    said = "Everybody else: mon-fri 08:00-17:00; sat 09:00-12:00 (Europe/Berlin)"
+    assert in_words(office, CALENDARS) == f"{said}."
+    more = {**office, "company": ["Nordwind", "7"], "holidays": ["12-25"], "count_waits": True}
+    assert in_words(more, CALENDARS) == (
+        f"{said.replace('Everybody else', 'Nordwind or 7')}, without 1 holiday, waits count working time alone."
+    )
+
+
 def test_the_form_of_a_rule_has_a_box_for_every_condition() -> None:
     for kind in KINDS.values():
         names = {one.path[0] for one in kind.boxes}
-        assert names >= {"name", *CONDITIONS}
+        conditions = CONDITIONS if kind.conditions is None else ("company",)
+        assert names >= {"name", *conditions}

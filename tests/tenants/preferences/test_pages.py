@@ -245,6 +245,27 @@ async def test_an_instruction_is_written_in_lines_and_says_what_is_missing(api: 
     assert "Tickets whose company is Nordwind: agents are told 2 rules and 1 contact." in page
 
 
+async def test_a_calendar_is_written_in_lines_and_a_second_for_everybody_is_refused(api: Api) -> None:
+    client = await boss(api)
+    rules = f"{SETTINGS}/rules/calendars"
+    typed = {"name": "Office", "timezone": "Berlin", "hours": "mon-fri 08:00-17:00\n\nsat 9-12", "count_waits": "true"}
+    refused = await send(client, f"{rules}/new", page=f"{rules}/new", **typed)
+    assert refused.status_code == 422
+    assert "did you mean Europe/Berlin" in refused.text
+    assert "'sat 9-12' is no line of days and times" in unescape(refused.text)
+    typed |= {"timezone": "Europe/Berlin", "hours": "mon-fri 08:00-17:00\nsat 09:00-12:00"}
+    typed |= {"holidays": "12-25 Christmas"}
+    assert (await send(client, f"{rules}/new", page=f"{rules}/new", **typed)).status_code == 303
+    (calendar,) = (await stored(api))["calendars"]
+    assert calendar == {"name": "Office", "timezone": "Europe/Berlin", "hours": typed["hours"].splitlines(),
+                        "holidays": ["12-25 Christmas"], "count_waits": True}  # fmt: skip
+    second = await send(client, f"{rules}/new", page=f"{rules}/new", **{**typed, "name": "Night"})
+    assert second.status_code == 422
+    assert "'Office' and 'Night' have none" in unescape(second.text)
+    page = unescape((await client.get(SETTINGS)).text)
+    assert "Everybody else: mon-fri 08:00-17:00; sat 09:00-12:00 (Europe/Berlin), without 1 holiday" in page
+
+
 async def test_text_in_preferences_is_text(api: Api) -> None:
     client, key = await boss(api), await api.member("acme", "tenant_admin")
     evil = "<img src=x onerror=alert(1)>"

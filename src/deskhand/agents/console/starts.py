@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any, Self
 from uuid import UUID
@@ -21,10 +22,16 @@ MISFIRES = {
     "all": "run every one of them",
 }
 """What becomes of the times that were missed while nothing ran."""
+HOURS = {
+    json.dumps({"hours": "inside"}): "within working time alone",
+    json.dumps({"hours": "outside"}): "outside working time alone",
+}
+"""Which of a schedule's times count, by the event filter that says so."""
 
+_MISSED = ("misfire_policy", "misfire_max_age_seconds")
 BOXES = {
     TriggerType.WEBHOOK: ("note_word", "event_filter", "payload_schema", "hmac_secret"),
-    TriggerType.SCHEDULE: ("schedule_cron", "schedule_timezone", "misfire_policy", "misfire_max_age_seconds"),
+    TriggerType.SCHEDULE: ("schedule_cron", "schedule_timezone", "event_filter", *_MISSED),
 }
 _DOCUMENTS = ("event_filter", "payload_schema")
 _PAGE_NAMES = {"schedule_cron": "cron", "schedule_timezone": "zone"}
@@ -47,10 +54,11 @@ class TriggerForm(BaseModel):
     @classmethod
     def of(cls, trigger: AgentTrigger) -> Self:
         """The form as it stands before anybody typed; a secret is never in it."""
+        write = pretty_json if trigger.trigger_type == TriggerType.WEBHOOK else json.dumps
         return cls(
             trigger_type=TriggerType(trigger.trigger_type),
             note_word=trigger.note_word or "",
-            event_filter=pretty_json(trigger.event_filter) if trigger.event_filter else "",
+            event_filter=write(trigger.event_filter) if trigger.event_filter else "",
             payload_schema=pretty_json(trigger.payload_schema) if trigger.payload_schema else "",
             cron=trigger.schedule_cron or "",
             zone=trigger.schedule_timezone,

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from deskhand.access.forms import SafeForm
 from deskhand.agents.bodies import AgentPatch
 from deskhand.agents.console import words
-from deskhand.agents.console.starts import MISFIRES, TriggerForm, faults_by_box, kept_triggers, with_trigger
+from deskhand.agents.console.starts import HOURS, MISFIRES, TriggerForm, faults_by_box, kept_triggers, with_trigger
 from deskhand.agents.console.view import EditorAt, Looking, Revision, Told
 from deskhand.agents.models import Agent, AgentTrigger
 from deskhand.agents.schemas import TriggerType, in_order
@@ -111,6 +111,7 @@ async def _page(
         form=shown,
         faults=faults_by_box(error, index),
         misfires=MISFIRES,
+        hours=HOURS,
         public_url=at.app.public_url,
     )
 

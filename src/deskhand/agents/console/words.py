@@ -140,7 +140,9 @@ def when(trigger: AgentTrigger, *, now: datetime | None = None) -> When:
         clock = zone(trigger.schedule_timezone)
         times = () if now is None else islice(occurrences(cron, trigger.schedule_timezone, after=now), SHOWN_TIMES)
         upcoming = tuple(one.astimezone(clock) for one in times)
-        return When(f"{describe(cron)} ({trigger.schedule_timezone})", upcoming=upcoming)
+        hours = (trigger.event_filter or {}).get("hours")
+        more = f", {hours} working time" if hours else ""
+        return When(f"{describe(cron)} ({trigger.schedule_timezone}){more}", upcoming=upcoming)
     # tzdata drops zones, and the page is where such a schedule is mended.
     except ValueError as error:
         return When(f"{cron} ({trigger.schedule_timezone})", fault=f"The schedule cannot be read: {error}.")

@@ -5,7 +5,7 @@ A page opens its own short transaction, so that what the service refused is roll
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -21,6 +21,7 @@ from deskhand.appstate import App, AppState
 from deskhand.errors import ConfigurationError, DeskhandError, NotFoundError
 from deskhand.kit.schema import StorableText
 from deskhand.tenants.boundaries import stored_rules
+from deskhand.tenants.calendars import stored_calendars
 from deskhand.tenants.companies import EVERY_DESK, known_companies
 from deskhand.tenants.connections import list_connections
 from deskhand.tenants.instructions import stored_instructions
@@ -53,10 +54,11 @@ router = APIRouter(
 BOX = "box."
 """What the forms' boxes begin with, so that none is taken for one of the page's own."""
 ORDER = ("notes", "storms", "privacy", "approvals", "notifications", "replay", "companies", "priorities")
-_READERS: Mapping[str, Callable[[Mapping[str, Any] | None], Sequence[object]]] = {
+_READERS: Mapping[str, Callable[[Mapping[str, Any] | None], object]] = {
     "boundaries": stored_rules,
     "machines": machine_rules,
     "instructions": stored_instructions,
+    "calendars": stored_calendars,
 }
 LIMITS = {
     "webhooks_per_minute": "Deliveries accepted in a minute",

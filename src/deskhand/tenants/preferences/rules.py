@@ -1,4 +1,4 @@
-"""Rules about tickets as forms and as sentences: where agents are kept out, and which tickets machines make. Pure."""
+"""Lists of a tenant's preferences as forms and as sentences: rules about tickets, and calendars. Pure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Literal
 from deskhand.tenants.preferences.boxes import Box
 from deskhand.tenants.traits import CONDITIONS
 
-RuleKind = Literal["boundaries", "machines", "instructions"]
+RuleKind = Literal["boundaries", "machines", "instructions", "calendars"]
 
 _LISTS = {
     "company": ("Company", "Client companies, by name or by the desk's id."),
@@ -24,6 +24,7 @@ _LISTS = {
     "requester": ("Requester", "Addresses, @ and a domain, or the desk's own id or account."),
     "desk": ("Desk", "Such as jira or zendesk."),
 }
+_FITS = "It is about a ticket that fits every condition below that is filled in."
 _SAID = {"form": "form", "tags": "tag", "requester": "requester", "desk": "desk", "vip": "requester"}
 
 
@@ -34,6 +35,9 @@ class Kind:
     Attributes:
         empty: What is so while there is none, and what one would do.
         removing: What removing one does.
+        effects: Boxes of what it says.
+        one: What one of them is called.
+        conditions: Boxes of what it is about; None: of a ticket's traits.
     """
 
     key: RuleKind
@@ -42,12 +46,19 @@ class Kind:
     empty: str
     removing: str
     effects: tuple[Box, ...]
+    one: str = "rule"
+    conditions: tuple[Box, ...] | None = None
+
+    @property
+    def about(self) -> str:
+        """What the conditions mean, in a sentence."""
+        return "" if self.conditions is not None else _FITS
 
     @property
     def boxes(self) -> tuple[Box, ...]:
         """Of the form of one rule."""
         name = Box(path=("name",), label="Name", help="For people; reasons and the audit log name it.", kind="text")
-        return (name, *self.effects, *_CONDITION_BOXES)
+        return (name, *self.effects, *(_CONDITION_BOXES if self.conditions is None else self.conditions))
 
 
 def _condition_boxes() -> Iterator[Box]:
@@ -151,11 +162,58 @@ INSTRUCTIONS = Kind(
         ),
     ),
 )
-KINDS: Mapping[str, Kind] = {one.key: one for one in (BOUNDARIES, MACHINES, INSTRUCTIONS)}
+CALENDARS = Kind(
+    key="calendars",
+    title="Working hours",
+    words="When your people work, and when those of a client do: what an agent's filter means by working time, and"
+    " what counts as a working day.",
+    empty="There is no calendar: Monday to Friday count, from midnight to midnight in UTC. A calendar says hours,"
+    " zone and holidays, for everybody or for some clients.",
+    removing="What counted by it counts by the calendar without a company, or Monday to Friday where there is none."
+    " Waits that have begun end when they were to.",
+    one="calendar",
+    effects=(
+        Box(path=("timezone",), label="Time zone", help="Such as Europe/Berlin.", kind="text"),
+        Box(
+            path=("hours",),
+            label="Hours",
+            help="Days and times, one or more a line: mon-fri 08:00-12:00 13:00-17:00. An end before its beginning is"
+            " on the next day.",
+            kind="lines",
+        ),
+        Box(
+            path=("holidays",),
+            label="Holidays",
+            help="One a line: 2026-04-03 Good Friday, or 12-25 of every year.",
+            kind="lines",
+        ),
+        Box(
+            path=("count_waits",),
+            label="Waits count working time alone",
+            help="How long a call waits for approval, and a run for its requester's answer, is counted within these"
+            " hours.",
+            kind="flag",
+            usual=False,
+            off="Off. Such waits end by the clock, at night and on Sundays, too.",
+        ),
+    ),
+    conditions=(
+        Box(
+            path=("company",),
+            label="Company",
+            help="Client companies, by name or by the desk's id, one a line. Empty: everybody whom no other calendar is"
+            " about.",
+            kind="lines",
+        ),
+    ),
+)
+KINDS: Mapping[str, Kind] = {one.key: one for one in (BOUNDARIES, MACHINES, INSTRUCTIONS, CALENDARS)}
 
 
 def in_words(rule: Mapping[str, Any], kind: Kind) -> str:
     """What a rule means, in a sentence."""
+    if kind is CALENDARS:
+        return _calendar(rule)
     parts = [_condition(name, rule[name]) for name in CONDITIONS if rule.get(name) not in (None, [], {})]
     does = [
         words[:1].lower() + words[1:]
@@ -167,6 +225,15 @@ def in_words(rule: Mapping[str, Any], kind: Kind) -> str:
     told = [_counted(len(rule[box.name]), box.label.lower()) for box in lists]
     does += [f"agents are told {_all_of(told)}"] if told else []
     return f"Tickets whose {', and whose '.join(parts)}: {'; '.join(does)}."
+
+
+def _calendar(calendar: Mapping[str, Any]) -> str:
+    whose = _any_of(calendar["company"]) if calendar.get("company") else "Everybody else"
+    holidays = calendar.get("holidays") or []
+    parts = [f"{whose}: {'; '.join(calendar['hours'])} ({calendar['timezone']})"]
+    parts += [f"without {_counted(len(holidays), 'holidays')}"] if holidays else []
+    parts += ["waits count working time alone"] if calendar.get("count_waits") else []
+    return f"{', '.join(parts)}."
 
 
 def _counted(number: int, names: str) -> str:
