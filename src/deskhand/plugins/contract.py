@@ -25,6 +25,7 @@ from deskhand.plugins.operations import BASIC_OPERATIONS, Access, Inverse, LinkK
 from deskhand.plugins.signatures import Scheme, prove
 from deskhand.plugins.values import (
     ALL_FILTERS,
+    AttachedFile,
     Company,
     ConnectionReport,
     NamedValue,
@@ -245,6 +246,7 @@ __all__ = [
     "ALL_FILTERS",
     "BASIC_OPERATIONS",
     "Access",
+    "AttachedFile",
     "Company",
     "ConnectionReport",
     "DeskContext",

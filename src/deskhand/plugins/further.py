@@ -13,7 +13,7 @@ from typing import ClassVar
 
 from deskhand.plugins.errors import DeskUnsupportedError
 from deskhand.plugins.operations import Inverse, Manifest, Operation
-from deskhand.plugins.values import NotePage, PastChangePage, TicketLink
+from deskhand.plugins.values import AttachedFile, NotePage, PastChangePage, TicketLink
 from deskhand.plugins.writes import FieldChange, NoteDraft, Restored, TicketDraft, WriteReceipt
 
 
@@ -48,6 +48,18 @@ class FurtherOperations:
             page_size: Saves per call, 1 to 100; more is taken as 100.
         """
         raise self._cannot(Operation.TICKET_CHANGES)
+
+    async def read_file(self, ticket_id: str, file: AttachedFile) -> bytes:
+        """The bytes of a file that ``Ticket.files`` names.
+
+        Args:
+            ticket_id: Stable id of the ticket that it hangs on.
+            file: As the ticket shows it.
+
+        Raises:
+            DeskNotFoundError: It is gone, or our account may not see it.
+        """
+        raise DeskUnsupportedError(f"{self.manifest.name} gives out no files.")
 
     # -- writing -----------------------------------------------------------------------------
 

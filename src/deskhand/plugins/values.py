@@ -98,6 +98,22 @@ class PastChangePage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AttachedFile:
+    """A file that hangs on a ticket or on one of its notes, and that the desk gives out.
+
+    Attributes:
+        id: What ``read_file`` finds it by; opaque.
+        size: Bytes, where the desk says.
+        public: Whether the requester sees it; None where the desk does not say.
+    """
+
+    id: str
+    name: str
+    size: int | None = None
+    public: bool | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Ticket:
     """A ticket as read from the desk. Text is Markdown, times are aware UTC datetimes.
 
@@ -115,6 +131,7 @@ class Ticket:
         kinds: What sort of ticket it is, by id and name: form, template, request type, issue type.
         custom: Vendor fields that have no place of their own, by the vendor's name.
         attachments: Names of the files that hang on it and on its notes, as far as the desk sends them with the ticket.
+        files: Those of them that can be read, in the desk's order.
         unread: What could not be read of it, each in a few words; empty for a ticket that is here as a whole.
         merged_into: Id of the ticket that it was merged into or closed as a duplicate of, "" where the desk says only
             that it was; None for one that stands by itself.
@@ -147,6 +164,7 @@ class Ticket:
     kinds: tuple[str, ...] = ()
     custom: Mapping[str, Any] = field(default_factory=dict)
     attachments: tuple[str, ...] = ()
+    files: tuple[AttachedFile, ...] = ()
     unread: tuple[str, ...] = ()
     merged_into: str | None = None
 

@@ -6,14 +6,14 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import Base64Bytes, BaseModel, ConfigDict, ValidationError
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 
 from deskhand.simulators.base.desk import SimulatedDesk
 from deskhand.simulators.base.faults import Fault
-from deskhand.simulators.base.state import Effects, SimNote, SimTicket
+from deskhand.simulators.base.state import Effects, SimFile, SimNote, SimTicket
 from deskhand.simulators.base.webhooks import WebhookTarget
 
 
@@ -30,6 +30,18 @@ class LagBody(_Body):
     seconds: float
 
 
+class FileBody(_Body):
+    """A file that is attached; ``content`` is base64."""
+
+    name: str
+    content: Base64Bytes = b""
+    content_type: str = "application/octet-stream"
+
+
+Files = list[FileBody | str]
+"""Of a name alone, an empty file."""
+
+
 class TicketBody(_Body):
     """A new ticket; ``description`` is Markdown."""
 
@@ -40,7 +52,7 @@ class TicketBody(_Body):
     category: str | None = None
     group: str | None = None
     company: str | None = None
-    attachments: list[str] | None = None
+    attachments: Files = []
 
 
 class ChangeBody(_Body):
@@ -60,6 +72,7 @@ class NoteBody(_Body):
     body: str
     author: str = "technician@desk.test"
     public: bool = False
+    attachments: Files = []
 
 
 Handler = Callable[[Request], Awaitable[Response]]
@@ -197,16 +210,22 @@ def _note_json(sim: SimulatedDesk, note: SimNote) -> dict[str, Any]:
 def _file(sim: SimulatedDesk, body: TicketBody) -> dict[str, Any]:
     fields = {
         name: value
-        for name in ("priority", "category", "group", "company", "attachments")
+        for name in ("priority", "category", "group", "company")
         if (value := getattr(body, name)) is not None
     }
     ticket = sim.file_ticket(
         subject=body.subject,
         description=sim.from_markdown(body.description),
         requester=sim.store.person(body.requester),
+        attachments=_attached(sim, body.attachments),
         **fields,
     )
     return summary(ticket)
+
+
+def _attached(sim: SimulatedDesk, files: Files) -> list[SimFile]:
+    whole = [FileBody(name=one) if isinstance(one, str) else one for one in files]
+    return [SimFile(sim.new_file_id(), one.name, one.content, one.content_type) for one in whole]
 
 
 def _change(sim: SimulatedDesk, ticket: SimTicket, body: ChangeBody) -> dict[str, Any]:
@@ -222,5 +241,6 @@ def _change(sim: SimulatedDesk, ticket: SimTicket, body: ChangeBody) -> dict[str
 def _note(sim: SimulatedDesk, ticket: SimTicket, body: NoteBody) -> dict[str, Any]:
     # An internal note is an agent's, whoever is named: at these desks nobody else can write one.
     author = sim.store.person(body.author, is_agent=not body.public)
-    note = sim.write_note(ticket, sim.from_markdown(body.body), public=body.public, author=author)
+    files = _attached(sim, body.attachments)
+    note = sim.write_note(ticket, sim.from_markdown(body.body), public=body.public, author=author, files=files)
     return _note_json(sim, note)

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, ClassVar, Literal
 
@@ -18,7 +19,7 @@ from starlette.routing import BaseRoute
 from deskhand.kit.http import HttpClientFactory
 from deskhand.plugins.text import sanitize_html
 from deskhand.simulators.base.faults import Fault, FaultList
-from deskhand.simulators.base.state import SimClock, SimNote, SimPerson, SimTicket, TicketStore
+from deskhand.simulators.base.state import SimClock, SimFile, SimNote, SimPerson, SimTicket, TicketStore
 from deskhand.simulators.base.webhooks import OutboundEvent, WebhookSender
 
 EventKind = Literal["created", "updated", "note"]
@@ -79,6 +80,10 @@ class SimulatedDesk(ABC):
     def new_ticket_id(self) -> str:
         """A ticket id in the vendor's form."""
 
+    def new_file_id(self) -> str:
+        """An id of an attachment in the vendor's form."""
+        return str(70_000 + self.store.next_serial())
+
     @abstractmethod
     def from_markdown(self, markdown: str) -> str:
         """The vendor's markup for text typed into the page or a control endpoint."""
@@ -110,9 +115,12 @@ class SimulatedDesk(ABC):
         self._announce("created", ticket, requester)
         return ticket
 
-    def write_note(self, ticket: SimTicket, body: str, *, public: bool, author: SimPerson) -> SimNote:
-        """Add a note and announce it."""
+    def write_note(
+        self, ticket: SimTicket, body: str, *, public: bool, author: SimPerson, files: Sequence[SimFile] = ()
+    ) -> SimNote:
+        """Add a note with its files and announce it."""
         note = self.store.add_note(ticket, body, public=public, author=author)
+        ticket.attachments += [replace(one, note_id=note.id) for one in files]
         self._announce("note", ticket, author, note)
         return note
 

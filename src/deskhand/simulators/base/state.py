@@ -94,6 +94,21 @@ class SimLink:
 
 
 @dataclass(slots=True)
+class SimFile:
+    """A file that hangs on a ticket, or on one of its notes.
+
+    Attributes:
+        note_id: The note that it came with; "" for one that was filed with the ticket.
+    """
+
+    id: str
+    name: str
+    content: bytes = b""
+    content_type: str = "application/octet-stream"
+    note_id: str = ""
+
+
+@dataclass(slots=True)
 class SimTicket:
     """One ticket; words are the vendor's own, text is in the vendor's markup.
 
@@ -101,7 +116,7 @@ class SimTicket:
         revision: Counts saves, for vendors that show it.
         indexed: The state that search sees while the index lags (a copy), with the time of the change.
         custom: Vendor fields without a place of their own.
-        attachments: Names of the files that were filed with it.
+        attachments: Files that hang on it and on its notes, oldest first.
     """
 
     id: str
@@ -127,7 +142,7 @@ class SimTicket:
     kind: str | None = None
     history: list[SimChange] = field(default_factory=list)
     links: list[SimLink] = field(default_factory=list)
-    attachments: list[str] = field(default_factory=list)
+    attachments: list[SimFile] = field(default_factory=list)
 
 
 @dataclass(slots=True)

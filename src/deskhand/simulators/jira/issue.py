@@ -79,7 +79,9 @@ class Issues:
             world.HOST_FIELD: ticket.custom.get(world.HOST_FIELD),
             world.ORGANIZATION_FIELD: [world.organization_json(base, ticket.company)] if ticket.company else [],
             "issuelinks": issue_links(self._store, ticket, base),
-            "attachment": [{"id": str(n), "filename": name} for n, name in enumerate(ticket.attachments, 1)],
+            "attachment": [
+                {"id": one.id, "filename": one.name, "size": len(one.content)} for one in ticket.attachments
+            ],
             "comment": self.comment_page(ticket, base, text),
         }
 

@@ -130,7 +130,7 @@ def request_json(ticket: SimTicket) -> dict[str, Any]:
         "is_service_request": False,
         "udf_fields": {"udf_sline_1": None, **ticket.custom.get("udf_fields", {})},
         "resolution": resolution_json(ticket),
-        "attachments": [{"id": f"{ticket.id}{n}", "name": name} for n, name in enumerate(ticket.attachments)],
+        "attachments": [{"id": one.id, "name": one.name} for one in ticket.attachments],
     }
 
 

@@ -316,6 +316,9 @@ class ServiceNowSimulator(DeskSimulator):
     def new_ticket_id(self) -> str:
         return f"{self.store.random.getrandbits(128):032x}"
 
+    def new_file_id(self) -> str:
+        return self.new_ticket_id()
+
     def initial_fields(self) -> dict[str, Any]:
         number = f"INC{self.store.number + 9001:07d}"
         return {"status": "New", "priority": "5 - Planning", "category": "Inquiry / Help", "display_id": number}

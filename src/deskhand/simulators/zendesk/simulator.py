@@ -7,7 +7,8 @@ create, rate limits with their headers, closed tickets that refuse everything.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from typing import Any, ClassVar
@@ -20,6 +21,7 @@ from deskhand.plugins.text import markdown_to_html
 from deskhand.plugins.zendesk.manifest import TOOL_TYPE
 from deskhand.simulators.base import DeskSimulator, Fault, OutboundEvent, SimNote, SimPerson, SimTicket
 from deskhand.simulators.base.desk import EventKind
+from deskhand.simulators.base.state import SimFile
 from deskhand.simulators.zendesk import events, wire
 from deskhand.simulators.zendesk.access import Access
 from deskhand.simulators.zendesk.audits import AuditBook
@@ -342,9 +344,12 @@ class ZendeskSimulator(DeskSimulator):
         self._audits.opened(ticket, requester)
         return ticket
 
-    def write_note(self, ticket: SimTicket, body: str, *, public: bool, author: SimPerson) -> SimNote:
+    def write_note(
+        self, ticket: SimTicket, body: str, *, public: bool, author: SimPerson, files: Sequence[SimFile] = ()
+    ) -> SimNote:
         _, note = self._save(ticket, {}, by=author, comment=NewComment(body, public))
         assert note is not None
+        ticket.attachments += [replace(one, note_id=note.id) for one in files]
         return note
 
     def change(self, ticket: SimTicket, changes: dict[str, Any], *, by: SimPerson, texts: Any = ()) -> None:
