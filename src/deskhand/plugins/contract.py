@@ -25,6 +25,7 @@ from deskhand.plugins.operations import BASIC_OPERATIONS, Access, Inverse, LinkK
 from deskhand.plugins.signatures import Scheme, prove
 from deskhand.plugins.values import (
     ALL_FILTERS,
+    MAX_FILE_BYTES,
     AttachedFile,
     Company,
     ConnectionReport,
@@ -245,6 +246,7 @@ def header(request: WebhookRequest, name: str) -> str | None:
 __all__ = [
     "ALL_FILTERS",
     "BASIC_OPERATIONS",
+    "MAX_FILE_BYTES",
     "Access",
     "AttachedFile",
     "Company",

@@ -97,6 +97,10 @@ class PastChangePage:
     next_cursor: str | None = None
 
 
+MAX_FILE_BYTES = 10 * 1024 * 1024
+"""Longest file that is read: a log or a screenshot is smaller, and a run has no use for a dump."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttachedFile:
     """A file that hangs on a ticket or on one of its notes, and that the desk gives out.

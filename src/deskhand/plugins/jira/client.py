@@ -70,6 +70,10 @@ class JiraClient:
         """GET an array of objects (a few platform addresses answer without an envelope)."""
         return json_list(await self._call("GET", path, params=params), desk=DESK)
 
+    async def get_bytes(self, path: str, params: Mapping[str, str | int] | None = None) -> bytes:
+        """GET what is no JSON."""
+        return (await self._call("GET", path, params=params)).content
+
     async def write(
         self, method: str, path: str, body: Mapping[str, Any], *, params: Mapping[str, str] | None = None
     ) -> dict[str, Any]:

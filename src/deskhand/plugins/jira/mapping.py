@@ -17,7 +17,7 @@ from deskhand.plugins.jira.adf_read import adf_to_markdown
 from deskhand.plugins.jira.config import JiraConfig
 from deskhand.plugins.jira.manifest import DESK, TOOL_TYPE
 from deskhand.plugins.priorities import PriorityMap
-from deskhand.plugins.shapes import file_names, texts
+from deskhand.plugins.shapes import attached_files, file_names, texts
 
 SUMMARY_LIMIT = 255
 TEXT_LIMIT = 32_767
@@ -131,6 +131,8 @@ def read_ticket(
         kinds=kinds_of(fields),
         custom={name: plain(value) for name, value in fields.items() if name not in known and plain(value) is not None},
         attachments=file_names(fields.get("attachment"), "filename"),
+        # Whether one came with an internal comment is not said with the issue: the vendor's "Attachment" names none.
+        files=attached_files(fields.get("attachment"), name="filename"),
     )
 
 

@@ -16,6 +16,7 @@ from pydantic import BaseModel
 
 from deskhand.plugins.calls import read_aside
 from deskhand.plugins.contract import (
+    AttachedFile,
     ConnectionReport,
     DeskContext,
     FieldChange,
@@ -39,7 +40,7 @@ from deskhand.plugins.contract import (
     WebhookRequest,
     WriteReceipt,
 )
-from deskhand.plugins.errors import DeskConflictError, DeskUnsupportedError
+from deskhand.plugins.errors import DeskUnsupportedError
 from deskhand.plugins.history import one_ticket
 from deskhand.plugins.images import to_restore
 from deskhand.plugins.jira import fields as values
@@ -47,7 +48,7 @@ from deskhand.plugins.jira import jql, mapping, past, webhook
 from deskhand.plugins.jira.config import JiraConfig
 from deskhand.plugins.jira.desk import JiraDesk, issue_path
 from deskhand.plugins.jira.manifest import DESK, MANIFEST
-from deskhand.plugins.jira.records import JiraRecords
+from deskhand.plugins.jira.records import JiraRecords, adopted, ensure_revision
 from deskhand.plugins.jira.wishes import Wishes
 from deskhand.plugins.offered import require_filters, require_link, require_settable
 from deskhand.plugins.ownership import own_config, same_account
@@ -141,6 +142,10 @@ class JiraPlugin(TicketingToolPlugin):
         rows, following = await self._records.change_page(ticket_id, cursor, page_size)
         return PastChangePage(changes=await read_aside(past.past_changes, rows, self.config), next_cursor=following)
 
+    async def read_file(self, ticket_id: str, file: AttachedFile) -> bytes:
+        del ticket_id  # the site numbers its files, whatever they hang on
+        return await self._records.file(file)
+
     async def list_history(
         self, since: datetime, *, cursor: str | None = None, page_size: int = _HISTORY_PAGE
     ) -> TicketPage:
@@ -191,8 +196,8 @@ class JiraPlugin(TicketingToolPlugin):
         missing += [{"remove": name} for name in map(values.label, changes.remove_tags) if name in present]
         done = not missing and values.already_set(mapping.fields_of(raw), wanted)
         if not done and if_revision is not None:
-            _ensure_revision(raw, if_revision)
-        receipt = _adopted(raw, mark)
+            ensure_revision(raw, if_revision)
+        receipt = adopted(raw, mark)
         if not done:
             body: dict[str, Any] = {"fields": wanted} if wanted else {}
             if missing:
@@ -217,7 +222,7 @@ class JiraPlugin(TicketingToolPlugin):
             wanted[self.config.jira_group_field] = None
         raw = await self._desk.issue(ticket_id, mapping.all_fields())
         if values.already_set(mapping.fields_of(raw), wanted):
-            return _adopted(raw, mark)
+            return adopted(raw, mark)
         if set(wanted) == {"assignee"}:
             # This address needs the permission "assign issues" only, and no field on a screen.
             account_id = (wanted["assignee"] or {}).get("accountId")
@@ -229,7 +234,7 @@ class JiraPlugin(TicketingToolPlugin):
         raw = await self._desk.issue(ticket_id, "status,updated")
         current = mapping.name_of(mapping.fields_of(raw).get("status")) or ""
         if current.casefold() == status.casefold():
-            return _adopted(raw, mark)
+            return adopted(raw, mark)
         chosen = await self._desk.find_transition(ticket_id, status)
         return await self._move(raw, {"transition": {"id": str(chosen["id"])}}, mark)
 
@@ -239,7 +244,7 @@ class JiraPlugin(TicketingToolPlugin):
         if mapping.is_done(mapping.fields_of(raw).get("status")):
             if mark and not await self._told(raw, mark):  # resolved by others, or our comment was lost on the way
                 await self._desk.write_note(ticket_id, note)
-            return _adopted(raw, mark)
+            return adopted(raw, mark)
         body = await self._desk.resolving(ticket_id)
         if note.public:  # one call for both; a comment written this way is always public
             body["update"] = {"comment": [{"add": {"body": self._desk.document(note)}}]}
@@ -306,7 +311,7 @@ class JiraPlugin(TicketingToolPlugin):
     async def close_created(self, ticket_id: str, *, reason: str, mark: str = "") -> WriteReceipt:
         raw = await self._desk.issue(ticket_id, "status,updated")
         if mapping.is_done(mapping.fields_of(raw).get("status")):
-            return _adopted(raw, mark)
+            return adopted(raw, mark)
         if not mark or await self._desk.find_comment(ticket_id, mark) is None:
             await self._desk.write_note(ticket_id, NoteDraft(body=reason, mark=mark))
         return await self._move(raw, await self._desk.resolving(ticket_id), mark)
@@ -317,7 +322,7 @@ class JiraPlugin(TicketingToolPlugin):
             return WriteReceipt(id=str(comment["id"]), ticket_id=ticket_id, mark=mark, adopted=True)
         raw = await self._desk.issue(ticket_id, "updated")
         marks = mapping.property_marks(raw, self.config.jira_property)
-        return _adopted(raw, mark) if mark in marks else None
+        return adopted(raw, mark) if mark in marks else None
 
     async def aclose(self) -> None:
         await self._desk.client.aclose()
@@ -385,16 +390,3 @@ class JiraPlugin(TicketingToolPlugin):
 
 def _read_notes(rows: Sequence[Mapping[str, Any]]) -> tuple[Note, ...]:
     return tuple(mapping.read_note(row) for row in rows)
-
-
-def _ensure_revision(raw: Mapping[str, Any], expected: str) -> None:
-    """Read-compare-write: the vendor has no lock, so an editor who slips in between goes unnoticed."""
-    now = mapping.fields_of(raw).get("updated")
-    if now != expected:
-        raise DeskConflictError(f"The ticket changed since it was read (now {now}).")
-
-
-def _adopted(raw: Mapping[str, Any], mark: str) -> WriteReceipt:
-    """Receipt of what was so already."""
-    ticket_id, revision = str(raw["id"]), mapping.fields_of(raw).get("updated")
-    return WriteReceipt(id=ticket_id, ticket_id=ticket_id, mark=mark, revision=revision, adopted=True)

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from deskhand.simulators.base import SimNote, SimPerson, SimTicket, TicketStore
+from deskhand.simulators.base.state import SimFile
 from deskhand.simulators.jira import text as sim_text
 from deskhand.simulators.jira import world
 
@@ -19,6 +20,21 @@ _NOT_ADF = "Operation value must be an Atlassian Document (see the Atlassian Doc
 _PRIORITY_IDS = {str(number): word for number, word in enumerate(world.PRIORITIES, 1)}
 _COMPONENT_IDS = {str(number): word for number, word in enumerate(world.COMPONENTS, 10_300)}
 _GROUP_IDS = {str(number): word for number, word in enumerate(world.GROUPS, 10_400)}
+
+
+def attachment_json(base: str, ticket: SimTicket, file: SimFile) -> dict[str, Any]:
+    """A file as an issue shows it: it does not tell an internal comment's from the others."""
+    note = next((note for note in ticket.notes if note.id == file.note_id), None)
+    return {
+        "self": f"{base}/rest/api/3/attachment/{file.id}",
+        "id": file.id,
+        "filename": file.name,
+        "author": world.person_json(base, note.author if note else ticket.requester),
+        "created": world.iso(note.created_at if note else ticket.created_at),
+        "size": len(file.content),
+        "mimeType": file.content_type,
+        "content": f"{base}/rest/api/3/attachment/content/{file.id}",
+    }
 
 
 class BadFieldsError(Exception):
@@ -79,9 +95,7 @@ class Issues:
             world.HOST_FIELD: ticket.custom.get(world.HOST_FIELD),
             world.ORGANIZATION_FIELD: [world.organization_json(base, ticket.company)] if ticket.company else [],
             "issuelinks": issue_links(self._store, ticket, base),
-            "attachment": [
-                {"id": one.id, "filename": one.name, "size": len(one.content)} for one in ticket.attachments
-            ],
+            "attachment": [attachment_json(base, ticket, one) for one in ticket.attachments],
             "comment": self.comment_page(ticket, base, text),
         }
 

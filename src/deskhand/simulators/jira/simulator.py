@@ -23,6 +23,7 @@ from starlette.routing import BaseRoute, Mount, Route
 
 from deskhand.simulators.base import Fault, OutboundEvent, SimNote, SimPerson, SimTicket
 from deskhand.simulators.base.desk import EventKind
+from deskhand.simulators.base.files import media_route
 from deskhand.simulators.jira import events, text, world
 from deskhand.simulators.jira.platform import PlatformApi
 from deskhand.simulators.jira.servicedesk import ServiceDeskApi
@@ -78,7 +79,7 @@ class JiraSimulator(JiraSite):
         api: list[BaseRoute] = [Route(path, self._guarded(handler), methods=[verb]) for path, verb, handler in table]
         lost = Route("/{path:path}", self._lost, methods=["GET", "POST", "PUT", "DELETE"])
         token = Route("/oauth/token", self._token, methods=["POST"])
-        return [token, Mount("/ex/jira/{cloud_id}", routes=[*api, lost]), *api, lost]
+        return [token, Mount("/ex/jira/{cloud_id}", routes=[*api, lost]), *api, media_route(self.store), lost]
 
     def _guarded(self, handler: Handler) -> Handler:
         async def handle(request: Request) -> Response:

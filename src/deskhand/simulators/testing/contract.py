@@ -29,6 +29,7 @@ from deskhand.plugins.errors import (
 from deskhand.plugins.registry import describe, find_faults
 from deskhand.simulators.base import Fault
 from deskhand.simulators.testing.failures import CALLS, FAILURES, MARK, OTHER_MARK, WRITES, offers, raised
+from deskhand.simulators.testing.files import FilesContract
 from deskhand.simulators.testing.further import FurtherContract
 from deskhand.simulators.testing.harness import DeskHarness
 from deskhand.simulators.testing.undo import UndoContract
@@ -38,7 +39,7 @@ LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 MARKDOWN = "## Steps\n\n- restart the **client**\n- see [the page](https://kb.corp.test/vpn)\n\n1. `ipconfig /flushdns`"
 
 
-class PluginContract(FurtherContract, UndoContract):
+class PluginContract(FurtherContract, FilesContract, UndoContract):
     """Subclass it and give it a fixture ``desk`` (a ``DeskHarness``); do not override its tests."""
 
     def pytest_generate_tests(self, metafunc: Any) -> None:

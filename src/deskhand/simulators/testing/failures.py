@@ -26,6 +26,7 @@ from deskhand.plugins.errors import (
     DeskRateLimitedError,
     DeskUnavailableError,
 )
+from deskhand.plugins.further import FurtherOperations
 from deskhand.simulators.base import Fault
 from deskhand.simulators.testing.harness import READ_TIMEOUT, Vocabulary
 
@@ -75,6 +76,8 @@ FAILURES: dict[str, tuple[Fault, type[DeskError]]] = {
 
 def offers(plugin: TicketingToolPlugin, call: str) -> bool:
     """Whether a desk has what a call is about; of what it has not, another test says that it is refused."""
+    if call == "read_file":
+        return type(plugin).read_file is not FurtherOperations.read_file
     named = {operation.value: operation for operation in Operation}
     return call not in named or named[call] in plugin.manifest.operations
 

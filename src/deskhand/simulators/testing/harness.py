@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -12,6 +13,7 @@ from deskhand.plugins.contract import LinkKind, TicketingToolPlugin, WebhookRequ
 from deskhand.plugins.errors import DeskError
 from deskhand.simulators.base import DeskSimulator, Fault, SimTicket
 from deskhand.simulators.base.desk import EventKind
+from deskhand.simulators.base.state import SimFile
 
 READ_TIMEOUT = 0.25
 """Seconds a plugin under test waits for an answer, so that the slow desk is a short test."""
@@ -84,6 +86,10 @@ class DeskHarness(ABC):
     async def rename_elsewhere(self, ticket_id: str, subject: str) -> None:
         """Another technician changes the subject; needed where the desk can restore fields."""
         raise NotImplementedError(f"The desk restores fields: rename {ticket_id} to '{subject}' as a technician would.")
+
+    async def create_with_files(self, filed: Mapping[str, bytes], noted: Mapping[str, bytes]) -> str:
+        """A ticket that was filed with some files, with an internal note that carries the others."""
+        raise NotImplementedError(f"The desk gives out files: file {[*filed]} and write a note with {[*noted]}.")
 
     async def mentions(self, ticket_id: str, url: str) -> int:
         """How often a ticket names an address, in its notes or links."""
@@ -158,6 +164,17 @@ class SimulatorHarness(DeskHarness):
         sim = self.simulator
         requester = sim.store.person("requester@corp.test")
         return sim.file_ticket(subject=subject, description=sim.from_markdown(description), requester=requester).id
+
+    async def create_with_files(self, filed: Mapping[str, bytes], noted: Mapping[str, bytes]) -> str:
+        sim = self.simulator
+        requester = sim.store.person("requester@corp.test")
+        ticket = sim.file_ticket(subject="Printer jams", requester=requester, attachments=self._files(filed))
+        technician = sim.store.person(self.words.technician)
+        sim.write_note(ticket, sim.from_markdown("See."), public=False, author=technician, files=self._files(noted))
+        return ticket.id
+
+    def _files(self, named: Mapping[str, bytes]) -> list[SimFile]:
+        return [SimFile(self.simulator.new_file_id(), name, content) for name, content in named.items()]
 
     async def edit_elsewhere(self, ticket_id: str) -> None:
         technician = self.simulator.store.person(self.words.technician)
