@@ -72,8 +72,7 @@ async def test_what_only_the_third_reply_says_reaches_the_model_and_the_note(pro
     assert " ".join(LONG.split()) in " ".join(prompt.split())
     once = ("LT-4711", QUESTION, "- [requester, ", "- [technician, internal, ")
     assert [prompt.count(one) for one in once] == [1] * 4
-    # ServiceNow keeps files in a table of their own, which is not asked.
-    assert ("crash.log" in prompt) is (tool_type != "servicenow")
+    assert "crash.log" in prompt
     assert "LT-4711" in first["note"]["markdown"]
     assert first["read"] == ["The whole description was read.", "3 of 3 comments read."]
     query = next(step for step in first["steps"] if step["name"] == "search_tickets")["input"]["query"]

@@ -26,7 +26,7 @@ from deskhand.plugins.errors import (
 from deskhand.plugins.further import FurtherOperations
 from deskhand.plugins.operations import BASIC_OPERATIONS, Inverse, Operation
 from deskhand.plugins.registry import PluginManager
-from deskhand.plugins.values import TicketLink
+from deskhand.plugins.values import AttachedFile, TicketLink
 from deskhand.plugins.writes import NoteDraft, TicketDraft
 
 KEY = "kEy-of-the-desk-0123456789"
@@ -135,6 +135,7 @@ class Plain(FurtherOperations):
 REFUSED: dict[str, Callable[[Plain], Awaitable[object]]] = {
     "list_notes": lambda desk: desk.list_notes("1"),
     "ticket_changes": lambda desk: desk.ticket_changes("1"),
+    "read_file": lambda desk: desk.read_file("1", AttachedFile(id="2", name="a.log")),
     "update_note": lambda desk: desk.update_note("1", "2", NoteDraft(body="x")),
     "create_ticket": lambda desk: desk.create_ticket(TicketDraft(subject="x")),
     "find_created": lambda desk: desk.find_created("m", begun_at=utc_now()),
@@ -149,7 +150,7 @@ REFUSED: dict[str, Callable[[Plain], Awaitable[object]]] = {
 def test_the_further_operations_are_those_that_no_desk_must_have() -> None:
     bodies = {name for name in vars(FurtherOperations) if not name.startswith("_") and name != "manifest"}
     further = {operation.value for operation in set(Operation) - BASIC_OPERATIONS} | {one.value for one in Inverse}
-    assert bodies == REFUSED.keys() == further | {"find_created"}
+    assert bodies == REFUSED.keys() == further | {"find_created", "read_file"}
 
 
 @pytest.mark.parametrize("name", REFUSED)

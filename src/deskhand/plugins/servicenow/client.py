@@ -49,7 +49,9 @@ class Page:
 
 
 class ServiceNowClient:
-    """Calls the Table API of one instance. One call is one attempt, apart from one retry with a fresh access token.
+    """Calls the Table API and the Attachment API of one instance.
+
+    One call is one attempt, apart from one retry with a fresh access token.
 
     Args:
         config: Address and credentials.
@@ -65,17 +67,17 @@ class ServiceNowClient:
     async def get(self, table: str, sys_id: str, fields: Sequence[str]) -> dict[str, Any]:
         """One record; unknown fields are missing from it."""
         params = {**_ANSWER_SHAPE, "sysparm_fields": ",".join(fields)}
-        return _record(json_body(await self._call("GET", f"{table}/{sys_id}", params=params)))
+        return _record(json_body(await self._call("GET", f"table/{table}/{sys_id}", params=params)))
 
     async def patch(self, table: str, sys_id: str, body: Mapping[str, str], fields: Sequence[str]) -> dict[str, Any]:
         """Save fields in one go and read the record back; unknown fields are ignored by the instance."""
         params = {**_ANSWER_SHAPE, "sysparm_fields": ",".join(fields)}
-        return _record(json_body(await self._call("PATCH", f"{table}/{sys_id}", params=params, json=dict(body))))
+        return _record(json_body(await self._call("PATCH", f"table/{table}/{sys_id}", params=params, json=dict(body))))
 
     async def post(self, table: str, body: Mapping[str, str], fields: Sequence[str]) -> dict[str, Any]:
         """Create a record and read it back."""
         params = {**_ANSWER_SHAPE, "sysparm_fields": ",".join(fields)}
-        return _record(json_body(await self._call("POST", table, params=params, json=dict(body))))
+        return _record(json_body(await self._call("POST", f"table/{table}", params=params, json=dict(body))))
 
     async def page(
         self, table: str, query: Query, fields: Sequence[str], *, limit: int = PAGE, offset: int = 0
@@ -104,6 +106,22 @@ class ServiceNowClient:
 
         return await read_pages(read, 0)
 
+    async def attachments(self, query: Query, *, limit: int) -> Listing[dict[str, Any]]:
+        """Rows of the Attachment API, which knows no list of fields; cut where there are more of them."""
+        params = {"sysparm_query": query.encode(), "sysparm_limit": str(limit)}
+        response = await self._call("GET", "attachment", params=params)
+        rows = json_body(response).get("result")
+        if not isinstance(rows, list):
+            raise DeskProtocolError(f"{DESK} answered without a list of attachments.")
+        more = _goes_on(response, len(rows), limit, 0, _total(response))
+        return Listing([row for row in rows if isinstance(row, dict)], is_cut=more)
+
+    async def download(self, sys_id: str) -> bytes:
+        """The bytes of an attachment."""
+        path = f"attachment/{sys_id}/file"
+        # Its own type is what the instance answers with, and asked for JSON it would refuse.
+        return (await self._call("GET", path, headers={"Accept": "*/*"})).content
+
     async def aclose(self) -> None:
         """Close the connections."""
         await self._client.aclose()
@@ -118,15 +136,14 @@ class ServiceNowClient:
             "sysparm_limit": str(limit),
             "sysparm_offset": str(offset),
         }
-        response = await self._call("GET", table, params=params)
+        response = await self._call("GET", f"table/{table}", params=params)
         rows = json_body(response).get("result")
         if not isinstance(rows, list):
             raise DeskProtocolError(f"{DESK} answered without a list of {table}.")
         visible_rows = tuple(row for row in rows if isinstance(row, dict))
         for row in visible_rows:
             query.check(row)
-        total = response.headers.get("x-total-count", "")
-        count = int(total) if _COUNT.fullmatch(total) else None
+        count = _total(response)
         following = offset + limit if _goes_on(response, len(rows), limit, offset, count) else None
         return Page(visible_rows, following, count)
 
@@ -142,8 +159,8 @@ class ServiceNowClient:
         return await self._attempt(f"Bearer {await self._token()}", method, path, **kwargs)
 
     async def _attempt(self, authorization: str, method: str, path: str, **kwargs: Any) -> httpx2.Response:
-        headers = {"Authorization": authorization}
-        response = await send(self._client, method, f"/api/now/table/{path}", desk=DESK, headers=headers, **kwargs)
+        headers = {"Authorization": authorization, **kwargs.pop("headers", {})}
+        response = await send(self._client, method, f"/api/now/{path}", desk=DESK, headers=headers, **kwargs)
         if response.status_code >= 400:
             raise vendor_error(response)
         return response
@@ -161,6 +178,11 @@ class ServiceNowClient:
         if token is None:
             raise DeskProtocolError(f"{DESK} gave no access_token.")
         return token
+
+
+def _total(response: httpx2.Response) -> int | None:
+    count = response.headers.get("x-total-count", "")
+    return int(count) if _COUNT.fullmatch(count) else None
 
 
 def _goes_on(response: httpx2.Response, rows: int, limit: int, offset: int, total: int | None) -> bool:

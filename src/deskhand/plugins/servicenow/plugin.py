@@ -17,12 +17,12 @@ from pydantic import BaseModel
 from deskhand.kit.marks import find_marks
 from deskhand.plugins.calls import read_aside
 from deskhand.plugins.contract import (
+    AttachedFile,
     ConnectionReport,
     DeskContext,
     FieldChange,
     Ignored,
     NamedValue,
-    Note,
     NoteDraft,
     NotePage,
     PastChangePage,
@@ -56,13 +56,13 @@ from deskhand.plugins.receipts import created
 from deskhand.plugins.servicenow import checks, history, mapping, past, webhook
 from deskhand.plugins.servicenow.client import PAGE, ServiceNowClient
 from deskhand.plugins.servicenow.config import ServiceNowConfig
+from deskhand.plugins.servicenow.files import Files
 from deskhand.plugins.servicenow.lookups import Lookups, no_such_fields
 from deskhand.plugins.servicenow.manifest import DESK, MANIFEST
 from deskhand.plugins.servicenow.query import Query, Term, display_of, value_of, where
-from deskhand.plugins.servicenow.records import Records, field_value, noted, resolved_under
+from deskhand.plugins.servicenow.records import NOTE_FIELDS, Records, field_value, noted, resolved_under
 from deskhand.plugins.signatures import SERVICENOW
 
-_NOTE_FIELDS = ("sys_id", "element", "element_id", "value", "sys_created_by", "sys_created_on")
 _CHOICE_LISTS = {
     **{ValueKind.PRIORITIES: "priority", ValueKind.STATUSES: "state", ValueKind.CATEGORIES: "category"},
 }
@@ -84,6 +84,7 @@ class ServiceNowPlugin(TicketingToolPlugin):
         self._priorities = mapping.priority_map(context.priority_mapping)
         self._records = Records(self._client, self._lookups, config, self._priorities)
         self._table = config.servicenow_table
+        self._files = Files(self._client, self._table)
 
     # -- webhooks --------------------------------------------------------------------------------
 
@@ -108,11 +109,14 @@ class ServiceNowPlugin(TicketingToolPlugin):
         row = await self._record(ticket_id)
         if not with_notes:
             return await read_aside(mapping.read_ticket, row, self.config, self._priorities)
-        query = mapping.journal_query(value_of(row, "sys_id"))
-        entries = await self._client.all("sys_journal_field", query, _NOTE_FIELDS)
-        notes = await read_aside(_read_notes, entries.rows, row)
+        notes, unread = await self._records.notes(row)
+        hung = await self._files.of(row)
         ticket = await read_aside(mapping.read_ticket, row, self.config, self._priorities, notes=notes)
-        return replace(ticket, unread=entries.gaps("the ticket's journal"))
+        return replace(ticket, attachments=hung.names, files=hung.files, unread=(*unread, *hung.unread))
+
+    async def read_file(self, ticket_id: str, file: AttachedFile) -> bytes:
+        del ticket_id  # a file's own id is enough, and the instance keeps the rights of what it hangs on
+        return await self._files.read(file)
 
     async def search_tickets(self, query: TicketQuery) -> TicketPage:
         require_filters(query, MANIFEST)
@@ -258,7 +262,7 @@ class ServiceNowPlugin(TicketingToolPlugin):
         known = await self.find_write(ticket_id, mark) if mark else None
         if known is not None:
             return known
-        notes = (await self.get_ticket(ticket_id)).notes
+        notes, _ = await self._records.notes(await self._record(ticket_id))
         if (withdrawn := next((note for note in notes if note.id == note_id), None)) is None:
             raise DeskNotFoundError(f"{DESK} shows no note {note_id} of {ticket_id}.")
         # The journal keeps every entry: who read it reads the correction.
@@ -317,7 +321,7 @@ class ServiceNowPlugin(TicketingToolPlugin):
     async def _entry(self, sys_id: str, mark: str) -> dict[str, Any] | None:
         """The journal entry with a mark, or the newest of all; None if this account is shown none."""
         query: Query = mapping.journal_query(sys_id, mark=mark, newest_first=not mark)
-        page = await self._client.page("sys_journal_field", query, _NOTE_FIELDS, limit=5 if mark else 1)
+        page = await self._client.page("sys_journal_field", query, NOTE_FIELDS, limit=5 if mark else 1)
         bot = self.config.bot  # whoever quotes our note quotes its mark; where the account is known, it decides
         entries = (
             entry
@@ -387,11 +391,6 @@ class ServiceNowPlugin(TicketingToolPlugin):
 
     def _tickets(self, rows: Sequence[Mapping[str, Any]]) -> tuple[Ticket, ...]:
         return tuple(mapping.read_ticket(row, self.config, self._priorities) for row in rows)
-
-
-def _read_notes(entries: Sequence[Mapping[str, Any]], row: Mapping[str, Any]) -> tuple[Note, ...]:
-    """The journal's entries, or what the record itself shows of them where the journal is hidden from us."""
-    return tuple(mapping.read_note(entry) for entry in entries) or mapping.rendered_notes(row)
 
 
 def _receipt(row: Mapping[str, Any], mark: str, *, write_id: str | None = None, adopted: bool = False) -> WriteReceipt:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from deskhand.kit.marks import find_marks
 from deskhand.plugins.calls import read_aside
-from deskhand.plugins.contract import NamedValue, NotePage, PastChangePage, TicketChanges, TicketDraft
+from deskhand.plugins.contract import NamedValue, Note, NotePage, PastChangePage, TicketChanges, TicketDraft
 from deskhand.plugins.cursors import offset_of, page_size
 from deskhand.plugins.errors import DeskUnsupportedError
 from deskhand.plugins.priorities import PriorityMap
@@ -19,7 +19,7 @@ from deskhand.plugins.servicenow.manifest import DESK
 from deskhand.plugins.servicenow.query import Row, display_of, value_of
 from deskhand.plugins.text import markdown_to_text, truncate
 
-_NOTE_FIELDS = ("sys_id", "element", "element_id", "value", "sys_created_by", "sys_created_on")
+NOTE_FIELDS = ("sys_id", "element", "element_id", "value", "sys_created_by", "sys_created_on")
 _LABELLED = ("state", "priority", "category", "impact", "urgency")
 
 
@@ -41,11 +41,17 @@ class Records:
         self._config = config
         self._priorities = priorities
 
+    async def notes(self, row: Row) -> tuple[tuple[Note, ...], tuple[str, ...]]:
+        """Notes of a record, oldest first, and what of them could not be read."""
+        query = mapping.journal_query(value_of(row, "sys_id"))
+        entries = await self._client.all("sys_journal_field", query, NOTE_FIELDS)
+        return await read_aside(_read_notes, entries.rows, row), entries.gaps("the ticket's journal")
+
     async def note_page(self, row: Row, *, public: bool | None, cursor: str | None, size: int) -> NotePage:
         """Notes of a record, newest first; out of the record itself where the journal is hidden from us."""
         start, limit = offset_of(cursor), page_size(size)
         query = mapping.journal_query(value_of(row, "sys_id"), newest_first=True)
-        page = await self._client.page("sys_journal_field", query, _NOTE_FIELDS, limit=limit, offset=start)
+        page = await self._client.page("sys_journal_field", query, NOTE_FIELDS, limit=limit, offset=start)
         # Decided on the first page alone: from the second on, an empty page is the end and not a hidden journal.
         if page.rows or start:
             notes = [mapping.read_note(entry) for entry in page.rows]
@@ -114,6 +120,11 @@ class Records:
         """Fields that can be set to what they were: a computed priority follows from the others by itself."""
         computed = {"priority"} if self._config.servicenow_priority_computed else set()
         return {name: str(value or "") for name, value in fields.items() if name not in computed}
+
+
+def _read_notes(entries: Sequence[Row], row: Row) -> tuple[Note, ...]:
+    """The journal's entries, or what the record itself shows of them where the journal is hidden from us."""
+    return tuple(mapping.read_note(entry) for entry in entries) or mapping.rendered_notes(row)
 
 
 def _description(markdown: str, config: ServiceNowConfig) -> str:

@@ -11,7 +11,6 @@ import json
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
-from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
 from starlette.requests import Request
@@ -24,11 +23,11 @@ from deskhand.simulators.base import DeskSimulator, Fault, OutboundEvent, SimNot
 from deskhand.simulators.base.desk import EventKind
 from deskhand.simulators.servicenow import access, schema, wire, writes
 from deskhand.simulators.servicenow import query as sim_query
+from deskhand.simulators.servicenow.attachments import AttachmentRoutes
 from deskhand.simulators.servicenow.tables import Tables, choice
 from deskhand.simulators.servicenow.wire import Cell, RefusedError, Row, refuse
 
 _CLOSED_EVENTS = {"Resolved": "incident.resolved", "Closed": "incident.closed", "Canceled": "incident.canceled"}
-_DEFAULT_LIMIT = 10_000
 _TIMED_VALUE = len("2026-11-21 10:00:00")
 
 Handler = Callable[[Request], Awaitable[Response]]
@@ -89,6 +88,11 @@ class ServiceNowSimulator(DeskSimulator):
             for prefix in ("/api/now/table", "/api/now/{version:str}/table")
             for verb, path, handler in table
         ]
+        api += [
+            Route(f"{prefix}{path}", self._guarded(handler), methods=["GET"])
+            for prefix in ("/api/now", "/api/now/{version:str}")
+            for path, handler in AttachmentRoutes(self).table()
+        ]
         lost = Route("/{path:path}", self._lost, methods=["GET", "POST", "PUT", "PATCH", "DELETE"])
         return [Route("/oauth_token.do", self.access.token, methods=["POST"]), *api, lost]
 
@@ -129,14 +133,14 @@ class ServiceNowSimulator(DeskSimulator):
             raise refuse(403, "User Not Authorized", "Failed API level ACL Validation")
         params = request.query_params
         query = params.get("sysparm_query", "")
-        matching = sim_query.apply(rows, query, walk=self.tables.walk, evaluate=self._evaluate)
-        limit, offset = self._number(params, "sysparm_limit", _DEFAULT_LIMIT), self._number(params, "sysparm_offset", 0)
+        matching = sim_query.apply(rows, query, walk=self.tables.walk, evaluate=self.evaluate)
+        limit, offset = wire.window(params)
         page = matching[offset : offset + limit]  # the limit first, then access control: a page may come short
         seen = [row for row in page if row["sys_id"].value not in self.access.hidden]
         # The first version answered an empty list with 404, and the later ones with an empty result.
         if not seen and request.path_params.get("version") == "v1":
             raise refuse(404)
-        headers = _paging_headers(request, len(matching), limit, offset)
+        headers = wire.paging_headers(request, len(matching), limit, offset)
         return wire.answer([self._shown(row, request) for row in seen], headers=headers)
 
     async def _get(self, request: Request) -> Response:
@@ -238,12 +242,7 @@ class ServiceNowSimulator(DeskSimulator):
     def _base(request: Request) -> str:
         return str(request.base_url).rstrip("/")
 
-    @staticmethod
-    def _number(params: Mapping[str, str], name: str, default: int) -> int:
-        text = params.get(name, "")
-        return int(text) if text.isdigit() else default  # what is no number is ignored, too
-
-    def _evaluate(self, field: str, value: str) -> str:
+    def evaluate(self, field: str, value: str) -> str:
         """Scripts are run; times are read in the zone of the calling user."""
         if value.startswith("javascript:"):
             return self.tables.user_name(self.store.bot) if value == "javascript:gs.getUserName()" else ""
@@ -363,21 +362,3 @@ def _time(text: str) -> datetime | None:
         return datetime.strptime(text, wire.TIME).replace(tzinfo=UTC)
     except ValueError:
         return None
-
-
-def _paging_headers(request: Request, total: int, limit: int, offset: int) -> dict[str, str]:
-    params = request.query_params
-    headers: dict[str, str] = {}
-    if params.get("sysparm_no_count") != "true":
-        headers["X-Total-Count"] = str(total)
-    if params.get("sysparm_suppress_pagination_header") == "true":
-        return headers
-    last = max(0, (total - 1) // limit * limit) if limit else 0
-    starts = {"first": 0, "prev": offset - limit, "next": offset + limit, "last": last}
-    links = [
-        f'<{request.url.replace(query=urlencode({**params, "sysparm_offset": start}))}>;rel="{rel}"'
-        for rel, start in starts.items()
-        if start >= 0 and (rel != "next" or start < total)
-    ]
-    headers["Link"] = ",".join(links)
-    return headers

@@ -9,9 +9,12 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, tzinfo
 from typing import Any, NamedTuple
+from urllib.parse import urlencode
 
+from starlette.requests import Request
 from starlette.responses import Response
 
+_DEFAULT_LIMIT = 10_000
 TIME = "%Y-%m-%d %H:%M:%S"
 _CODE_TAGS = re.compile(r"\[code\]((?:[^\[]|\[(?!/?code\]))*+)\[/code\]", re.IGNORECASE)
 _MESSAGES = {
@@ -113,3 +116,32 @@ def page_html(text: str) -> str:
 def _plain_html(text: str) -> str:
     lines = html.escape(text.strip()).splitlines()
     return f"<p>{'<br>'.join(lines)}</p>" if lines else ""
+
+
+def window(params: Mapping[str, str]) -> tuple[int, int]:
+    """Limit and offset of a list."""
+    return _number(params, "sysparm_limit", _DEFAULT_LIMIT), _number(params, "sysparm_offset", 0)
+
+
+def _number(params: Mapping[str, str], name: str, default: int) -> int:
+    text = params.get(name, "")
+    return int(text) if text.isdigit() else default  # what is no number is ignored, too
+
+
+def paging_headers(request: Request, total: int, limit: int, offset: int) -> dict[str, str]:
+    """Count and links of one page of a list."""
+    params = request.query_params
+    headers: dict[str, str] = {}
+    if params.get("sysparm_no_count") != "true":
+        headers["X-Total-Count"] = str(total)
+    if params.get("sysparm_suppress_pagination_header") == "true":
+        return headers
+    last = max(0, (total - 1) // limit * limit) if limit else 0
+    starts = {"first": 0, "prev": offset - limit, "next": offset + limit, "last": last}
+    links = [
+        f'<{request.url.replace(query=urlencode({**params, "sysparm_offset": start}))}>;rel="{rel}"'
+        for rel, start in starts.items()
+        if start >= 0 and (rel != "next" or start < total)
+    ]
+    headers["Link"] = ",".join(links)
+    return headers
