@@ -102,7 +102,7 @@ def read_attached(listing: Listing[dict[str, Any]], sys_id: str) -> Attached:
     return Attached(
         names=tuple(_name(row) for row in own),
         files=tuple(_file(row) for row in own if _is_given_out(row)),
-        unread=listing.gaps("the ticket's attachments"),
+        unread=Listing(own, is_cut=listing.is_cut).gaps("the ticket's attachments"),
     )
 
 
