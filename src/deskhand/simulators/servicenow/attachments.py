@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from deskhand.simulators.base import SimTicket, TicketStore
+from deskhand.simulators.base.files import every_file, file_answer
 from deskhand.simulators.base.state import SimFile
 from deskhand.simulators.servicenow import query, wire
 from deskhand.simulators.servicenow.access import Access
@@ -50,7 +51,9 @@ class AttachmentRoutes:
     async def _list(self, request: Request) -> Response:
         self._ensure_open()
         instance, params = self._instance, request.query_params
-        rows = [_row(ticket, file, instance.tables, _base(request)) for ticket, file in self._all()]
+        rows = [
+            _row(ticket, file, instance.tables, _base(request)) for ticket, file in every_file(self._instance.store)
+        ]
         text = params.get("sysparm_query", "")
         matching = query.apply(rows, text, walk=instance.tables.walk, evaluate=instance.evaluate)
         limit, offset = wire.window(params)
@@ -61,20 +64,18 @@ class AttachmentRoutes:
 
     async def _file(self, request: Request) -> Response:
         self._ensure_open()
-        for ticket, file in self._all():
+        for ticket, file in every_file(self._instance.store):
             row = _row(ticket, file, self._instance.tables, _base(request))
             if file.id == request.path_params["id"] and not self._is_hidden(row):
                 told = wire.render(row, mode="false", base=_base(request), links=False)
-                headers = {"X-Attachment-Metadata": json.dumps(told), "Content-Type": file.content_type}
-                return Response(file.content, headers=headers)
+                answer = file_answer(file)
+                answer.headers["X-Attachment-Metadata"] = json.dumps(told)
+                return answer
         raise refuse(404)
 
     def _ensure_open(self) -> None:
         if TABLE in self._instance.access.closed_tables:
             raise refuse(403, "User Not Authorized", "Failed API level ACL Validation")
-
-    def _all(self) -> list[tuple[SimTicket, SimFile]]:
-        return [(ticket, file) for ticket in self._instance.store.tickets.values() for file in ticket.attachments]
 
     def _is_hidden(self, row: Row) -> bool:
         """A file is as hidden as what it hangs on."""
