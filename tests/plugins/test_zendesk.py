@@ -25,7 +25,7 @@ from deskhand.plugins.errors import (
     DeskValidationError,
 )
 from deskhand.plugins.zendesk import mapping
-from deskhand.plugins.zendesk.client import read_answer
+from deskhand.plugins.zendesk.client import accepted
 from deskhand.plugins.zendesk.config import ZendeskConfig
 from deskhand.simulators.base import Fault, run_in_process
 from deskhand.simulators.zendesk.limits import Limit
@@ -96,7 +96,7 @@ def test_every_family_of_errors(
     status: int, body: Any, kind: type[DeskError], code: str | None, said: str, fields: tuple[str, ...]
 ) -> None:
     with pytest.raises(kind, match=said) as caught:
-        read_answer(answer(status, body, **{"Retry-After": "13"}))
+        accepted(answer(status, body, **{"Retry-After": "13"}))
     assert type(caught.value) is kind
     assert (caught.value.vendor_code, caught.value.fields) == (code, fields)
     assert caught.value.retry_after == 13.0
@@ -116,7 +116,7 @@ def test_every_family_of_errors(
 )
 def test_what_a_rate_limit_covers(method: str, path: str, headers: dict[str, str], scope: str) -> None:
     with pytest.raises(DeskRateLimitedError) as caught:
-        read_answer(answer(429, "slow down", method=method, path=path, **headers))
+        accepted(answer(429, "slow down", method=method, path=path, **headers))
     assert caught.value.scope == scope
 
 

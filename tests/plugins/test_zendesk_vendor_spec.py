@@ -10,6 +10,7 @@ from tests.plugins.zendesk import RunningDesk, new_simulator
 from deskhand.plugins.contract import NoteDraft, TicketChanges, TicketQuery
 from deskhand.plugins.errors import DeskConflictError, DeskError
 from deskhand.simulators.base import run_in_process
+from deskhand.simulators.base.state import SimFile
 from deskhand.simulators.zendesk.wire import CATEGORY_FIELD, RESOLUTION_FIELD
 
 DOCUMENT = "zendesk-support-oas.2026-08.json"
@@ -43,11 +44,15 @@ async def use_everything(desk: RunningDesk) -> None:
     sim = desk.simulator
     ines = sim.store.person("ines@desk.test", is_agent=True)
     ticket_id, other = desk.file_ticket(tags=["vpn"]), desk.file_ticket("VPN drops", assignee=ines, status="open")
+    log = SimFile(sim.new_file_id(), "client log.txt", b"0x80070035", "text/plain")
+    filed = desk.file_ticket("With a file", attachments=[log])
     async with desk.plugin(zendesk_category_field=CATEGORY_FIELD, zendesk_resolution_field=RESOLUTION_FIELD) as plugin:
         assert (await plugin.test_connection()).ok
         for kind in plugin.manifest.value_kinds:
             await plugin.list_values(kind)
         await plugin.add_note(ticket_id, NoteDraft(body="**hello**", mark=MARK))
+        for file in (await plugin.get_ticket(filed)).files:
+            assert await plugin.read_file(filed, file) == log.content
         revision = (await plugin.get_ticket(ticket_id)).revision
         changes = TicketChanges(
             subject="Printer",
@@ -97,7 +102,7 @@ def test_requests_and_answers_follow_the_document(exchanges: list[Exchange]) -> 
     report = load_spec(DOCUMENT).check([exchange for exchange in exchanges if exchange.status < 400], ALLOWED)
     assert not report.problems
     assert not report.unused
-    assert len(report.operations) >= 13, report.operations
+    assert len(report.operations) >= 14, report.operations
 
 
 def test_no_field_is_sent_that_the_document_does_not_know(exchanges: list[Exchange]) -> None:

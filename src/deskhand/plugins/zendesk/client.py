@@ -65,31 +65,39 @@ class ZendeskClient:
 
         return await read_pages(read, "")
 
+    async def download(self, url: str) -> httpx2.Response:
+        """GET of the account with our credentials, whatever it answers with: a file, or the address that has it."""
+        # Anything, because a file is seldom JSON, and a refusal to send another kind would be the wrong one.
+        return await self._signed("GET", url, more_headers={"Accept": "*/*"})
+
     async def aclose(self) -> None:
         """Close the connections."""
         await self._client.aclose()
 
     async def _call(self, method: str, path: str, **kwargs: Any) -> dict[str, Any]:
+        return json_object(await self._signed(method, f"/api/v2/{path}", **kwargs), desk=DESK)
+
+    async def _signed(self, method: str, url: str, **kwargs: Any) -> httpx2.Response:
         if not self._config.uses_oauth:
-            return await self._attempt(self._config.basic_authorization(), method, path, **kwargs)
+            return await self._attempt(self._config.basic_authorization(), method, url, **kwargs)
         token = await self._token()
         try:
-            return await self._attempt(f"Bearer {token}", method, path, **kwargs)
+            return await self._attempt(f"Bearer {token}", method, url, **kwargs)
         except DeskAuthError:
             self._tokens.drop(self._config.token_key(), token)
-        return await self._attempt(f"Bearer {await self._token()}", method, path, **kwargs)
+        return await self._attempt(f"Bearer {await self._token()}", method, url, **kwargs)
 
     async def _attempt(
         self,
         authorization: str,
         method: str,
-        path: str,
+        url: str,
         *,
         more_headers: Mapping[str, str] | None = None,
         **kwargs: Any,
-    ) -> dict[str, Any]:
+    ) -> httpx2.Response:
         headers = {"Authorization": authorization, **(more_headers or {})}
-        return read_answer(await send(self._client, method, f"/api/v2/{path}", desk=DESK, headers=headers, **kwargs))
+        return accepted(await send(self._client, method, url, desk=DESK, headers=headers, **kwargs))
 
     async def _token(self) -> str:
         return await self._tokens.get(self._config.token_key(), self._fetch_token)
@@ -129,14 +137,14 @@ def _token_error(response: httpx2.Response) -> DeskError:
     )
 
 
-def read_answer(response: httpx2.Response) -> dict[str, Any]:
-    """The body of a successful answer.
+def accepted(response: httpx2.Response) -> httpx2.Response:
+    """An answer that is no refusal.
 
     Raises:
         DeskError: The class the HTTP status stands for, with the vendor's words, code and fields.
     """
     if response.status_code < 400:
-        return json_object(response, desk=DESK)
+        return response
     code, said, fields = _complaint(response)
     raise error_for_status(
         response,

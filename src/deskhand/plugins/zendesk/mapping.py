@@ -13,11 +13,21 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from deskhand.kit.times import read_instant
-from deskhand.plugins.contract import Company, LinkKind, Note, NoteDraft, Person, Ticket, TicketLink, TicketQuery
+from deskhand.plugins.contract import (
+    AttachedFile,
+    Company,
+    LinkKind,
+    Note,
+    NoteDraft,
+    Person,
+    Ticket,
+    TicketLink,
+    TicketQuery,
+)
 from deskhand.plugins.errors import DeskProtocolError
 from deskhand.plugins.history import solution_among
 from deskhand.plugins.priorities import PriorityMap
-from deskhand.plugins.shapes import file_names, texts
+from deskhand.plugins.shapes import attached_files, file_names, texts
 from deskhand.plugins.text import html_to_markdown, markdown_to_html, truncate
 from deskhand.plugins.zendesk.config import ZendeskConfig
 from deskhand.plugins.zendesk.manifest import DESK, TOOL_TYPE
@@ -130,7 +140,7 @@ def read_ticket(
     category, priority = str(raw.get("status") or ""), _text(raw.get("priority"))
     fields = {str(item.get("id")): item.get("value") for item in _dicts(raw.get("custom_fields"))}
     # The first comment is the description, which the ticket shows already.
-    notes = tuple(read_note(comment, side) for comment in (comments or ())[1:])
+    notes = read_notes((comments or ())[1:], side)
     custom = {name: value for name, value in raw.items() if name not in _MAPPED and value is not None}
     return Ticket(
         tool_type=TOOL_TYPE,
@@ -160,8 +170,23 @@ def read_ticket(
         kinds=tuple(str(raw[name]) for name in ("ticket_form_id", "type") if raw.get(name)),
         custom={**custom, **{name: value for name, value in fields.items() if value is not None}},
         attachments=tuple(name for one in comments or () for name in file_names(one.get("attachments"), "file_name")),
+        files=files_of(comments or ()),
         merged_into=_merged_into(raw, notes),
     )
+
+
+def files_of(comments: Iterable[Mapping[str, Any]]) -> tuple[AttachedFile, ...]:
+    """The files of comments, as private as each comment; none that was deleted or in which malware was found."""
+    found: list[AttachedFile] = []
+    for comment in comments:
+        public = comment.get("public")
+        sound = [row for row in _dicts(comment.get("attachments")) if not _withheld(row)]
+        found += attached_files(sound, name="file_name", public=public if isinstance(public, bool) else None)
+    return tuple(found)
+
+
+def _withheld(row: Mapping[str, Any]) -> bool:
+    return bool(row.get("deleted")) or row.get("malware_scan_result") == "malware_found"
 
 
 def _merged_into(raw: Mapping[str, Any], notes: Sequence[Note]) -> str | None:
@@ -185,6 +210,12 @@ def solved_at(raw: Mapping[str, Any]) -> datetime | None:
     known = read_time(metrics.get("solved_at")) if isinstance(metrics, dict) else None
     # Metrics are there only where a call asked for them as a sideload.
     return known or read_time(raw.get("updated_at"))
+
+
+def listed_since(row: Mapping[str, Any], since: datetime) -> bool:
+    """The export holds every ticket that changed, deleted ones included, and may begin earlier than was asked."""
+    moment = listed_at(row)
+    return solved_at(row) is not None and (moment is None or moment >= since.replace(microsecond=0))
 
 
 def listed_at(raw: Mapping[str, Any]) -> datetime | None:
@@ -225,6 +256,11 @@ def read_note(raw: Mapping[str, Any], side: Sideloads) -> Note:
         author=side.person(raw.get("author_id")) or Person(),
         created_at=read_time(raw.get("created_at")),
     )
+
+
+def read_notes(comments: Sequence[Mapping[str, Any]], side: Sideloads) -> tuple[Note, ...]:
+    """Comments in their order."""
+    return tuple(read_note(comment, side) for comment in comments)
 
 
 def _comment_text(raw: Mapping[str, Any]) -> str:

@@ -18,12 +18,12 @@ from pydantic import BaseModel
 from deskhand.kit.clock import utc_now
 from deskhand.plugins.calls import read_aside
 from deskhand.plugins.contract import (
+    AttachedFile,
     ConnectionReport,
     DeskContext,
     FieldChange,
     Ignored,
     NamedValue,
-    Note,
     NoteDraft,
     NotePage,
     PastChangePage,
@@ -53,6 +53,7 @@ from deskhand.plugins.signatures import ZENDESK_SAVED
 from deskhand.plugins.zendesk import checks, mapping, past, webhook
 from deskhand.plugins.zendesk.client import ZendeskClient, next_cursor, page_at, rows
 from deskhand.plugins.zendesk.config import ZendeskConfig
+from deskhand.plugins.zendesk.files import ZendeskFiles
 from deskhand.plugins.zendesk.manifest import DESK, MANIFEST
 from deskhand.plugins.zendesk.searching import TicketSearch
 from deskhand.plugins.zendesk.values import ZendeskValues
@@ -74,6 +75,7 @@ class ZendeskPlugin(TicketingToolPlugin):
         config = own_config(ZendeskConfig, config)
         super().__init__(config, context)
         self._client = ZendeskClient(config, context.http)
+        self._files = ZendeskFiles(self._client, config.base_url, context.http)
         self._values = ZendeskValues(self._client)
         self._priorities = mapping.priority_map(context.priority_mapping)
         self._search = TicketSearch(self._client, self._values, self._priorities)
@@ -128,7 +130,7 @@ class ZendeskPlugin(TicketingToolPlugin):
         comments = rows(body, "comments")
         if following is None:
             comments = comments[:-1]  # the oldest comment is the description
-        notes = await read_aside(_read_notes, comments, side)
+        notes = await read_aside(mapping.read_notes, comments, side)
         return NotePage(notes=tuple(one for one in notes if public in (None, one.public)), next_cursor=following)
 
     async def ticket_changes(
@@ -140,6 +142,10 @@ class ZendeskPlugin(TicketingToolPlugin):
         side.add(body)
         changes = await read_aside(past.past_changes, rows(body, "audits"), side, self.config.zendesk_category_field)
         return PastChangePage(changes=changes, next_cursor=next_cursor(body))
+
+    async def read_file(self, ticket_id: str, file: AttachedFile) -> bytes:
+        del ticket_id  # the account numbers its files, whatever they hang on
+        return await self._files.read(file)
 
     async def list_history(self, since: datetime, *, cursor: str | None = None, page_size: int = 100) -> TicketPage:
         params: dict[str, str | int] = {"include": _SIDELOADS, "per_page": max(1, min(page_size, 1000))}
@@ -153,9 +159,8 @@ class ZendeskPlugin(TicketingToolPlugin):
         skipped: list[SkippedTicket] = []
         for row in rows(body, "tickets"):
             with one_ticket(row.get("id"), skipped):
-                listed_at = mapping.listed_at(row)
-                if _listed_since(row, listed_at, since):
-                    tickets.append(replace(await self._resolved(row, side), listed_at=listed_at))
+                if mapping.listed_since(row, since):
+                    tickets.append(replace(await self._resolved(row, side), listed_at=mapping.listed_at(row)))
         after = body.get("after_cursor")
         ended = bool(body.get("end_of_stream", True)) or not after
         return TicketPage(tickets=tuple(tickets), next_cursor=None if ended else str(after), skipped=tuple(skipped))
@@ -386,15 +391,5 @@ def _path(ticket_id: str) -> str:
     return f"tickets/{quote(ticket_id, safe='')}"  # an id from outside must not become another address
 
 
-def _read_notes(comments: Sequence[Mapping[str, Any]], side: mapping.Sideloads) -> tuple[Note, ...]:
-    return tuple(mapping.read_note(comment, side) for comment in comments)
-
-
 def _first(marks: tuple[str, ...]) -> str:
     return next(filter(None, marks), "")
-
-
-def _listed_since(row: Mapping[str, Any], listed_at: datetime | None, since: datetime) -> bool:
-    """The export holds every ticket that changed, deleted ones included, and may begin earlier than was asked."""
-    done = mapping.solved_at(row) is not None
-    return done and (listed_at is None or listed_at >= since.replace(microsecond=0))

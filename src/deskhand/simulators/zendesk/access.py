@@ -17,7 +17,7 @@ from deskhand.simulators.zendesk.wire import RefusedError, failure, refuse
 
 TOKEN_LIFE = timedelta(minutes=30)
 # Resources whose pages ask for the global scope; the narrow ones do not open them.
-_GLOBAL_READ = {"audits", "search", "incremental", "custom_statuses", "groups", "ticket_fields"}
+_GLOBAL_READ = {"audits", "search", "incremental", "custom_statuses", "groups", "ticket_fields", "attachments"}
 
 
 class Access:

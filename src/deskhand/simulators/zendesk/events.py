@@ -6,11 +6,14 @@ import hashlib
 import json
 import re
 import uuid
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from deskhand.plugins.signatures import zendesk_headers
 from deskhand.plugins.zendesk.manifest import EVENT_PREFIX
 from deskhand.simulators.base import OutboundEvent, SimNote, SimPerson, SimTicket
+from deskhand.simulators.base.desk import EventKind
+from deskhand.simulators.base.webhooks import WebhookTarget
 from deskhand.simulators.zendesk.vocabulary import write_time
 from deskhand.simulators.zendesk.wire import ORGANIZATIONS, custom_status_id, group_id, note_json
 
@@ -92,6 +95,31 @@ def subscribed(
         "event": {**_comment(note, actor), "meta": {"sequence": {"id": sequence, "position": 1, "total": 1}}},
     }
     return _outbound(event, ticket, json.dumps(payload).encode(), secret)
+
+
+def of_save(
+    target: WebhookTarget, ticket: SimTicket, by: SimPerson, changed: Iterable[str], note: SimNote | None
+) -> Iterator[OutboundEvent]:
+    """A trigger runs once for a save; an event-subscribed webhook hears of each thing that changed."""
+    if target.scheme != "events":
+        yield triggered("ticket.updated", ticket, by, target.secret)
+        return
+    if note is not None:
+        yield subscribed("ticket.comment_added", ticket, by, target.secret, note=note)
+    for name in changed:
+        if name in CHANGE_EVENTS:
+            yield subscribed(CHANGE_EVENTS[name], ticket, by, target.secret)
+
+
+def of_kind(
+    target: WebhookTarget, kind: EventKind, ticket: SimTicket, actor: SimPerson, note: SimNote | None
+) -> OutboundEvent:
+    """What is sent of one of the simulator kit's own kinds."""
+    if target.scheme != "events":
+        name = "ticket.created" if kind == "created" else "ticket.updated"
+        return triggered(name, ticket, actor, target.secret)
+    names = {"created": "ticket.created", "note": "ticket.comment_added"}
+    return subscribed(names.get(kind, "ticket.custom_field_changed"), ticket, actor, target.secret, note=note)
 
 
 def _id_of(number: int | None) -> str | None:

@@ -21,11 +21,13 @@ from deskhand.plugins.text import markdown_to_html
 from deskhand.plugins.zendesk.manifest import TOOL_TYPE
 from deskhand.simulators.base import DeskSimulator, Fault, OutboundEvent, SimNote, SimPerson, SimTicket
 from deskhand.simulators.base.desk import EventKind
+from deskhand.simulators.base.files import media_route
 from deskhand.simulators.base.state import SimFile
 from deskhand.simulators.zendesk import events, wire
 from deskhand.simulators.zendesk.access import Access
 from deskhand.simulators.zendesk.audits import AuditBook
 from deskhand.simulators.zendesk.directory import organization_rows, sideloads
+from deskhand.simulators.zendesk.files import Files
 from deskhand.simulators.zendesk.limits import DEFAULT_LIMITS, Limit, RateMeter
 from deskhand.simulators.zendesk.query import SEARCH_LIMIT, incremental, matches, ordered, page_of, parse
 from deskhand.simulators.zendesk.vocabulary import CLOSED, MARK_KEY, STATUSES
@@ -74,6 +76,7 @@ class ZendeskSimulator(DeskSimulator):
         self._meter = RateMeter(self.clock, DEFAULT_LIMITS if limits is None else limits)
         self._audits = AuditBook(self.store.next_serial)
         self._created: dict[str, str] = {}
+        self.files = Files(self.store)
 
     # -- frame -----------------------------------------------------------------------------------
 
@@ -95,6 +98,7 @@ class ZendeskSimulator(DeskSimulator):
             ("PUT", "tickets/{id:int}/tags", "tickets", self._add_tags),
             ("GET", "tickets/{id:int}/comments", "tickets", self._comments),
             ("GET", "tickets/{id:int}/audits", "audits", partial(self._listed, "audits", self._audit_rows)),
+            ("GET", "attachments/{id:int}", "attachments", self.files.show),
             ("GET", "search", "search", self._search),
             ("GET", "search/export", "search", self._search_export),
             ("GET", "incremental/tickets/cursor", "incremental", self._incremental),
@@ -105,7 +109,9 @@ class ZendeskSimulator(DeskSimulator):
             for ending in ("", ".json")
         ]
         oauth = Route("/oauth/tokens", self._token, methods=["POST"])
-        return [oauth, *api, Route("/{path:path}", self._lost, methods=_ANY_METHOD)]
+        content = Route("/attachments/token/{token}/", self._guarded(self.files.content, "attachments"))
+        lost = Route("/{path:path}", self._lost, methods=_ANY_METHOD)
+        return [oauth, *api, content, media_route(self.store), lost]
 
     def _guarded(self, handler: Handler, resource: str) -> Handler:
         async def handle(request: Request) -> Response:
@@ -138,6 +144,7 @@ class ZendeskSimulator(DeskSimulator):
         self._audits.clear()
         self._created.clear()
         self._meter.reset()
+        self.files.reset()
 
     def render_fault(self, fault: Fault, _request: Request) -> Response:
         return wire.failure(fault.status)
@@ -196,7 +203,7 @@ class ZendeskSimulator(DeskSimulator):
         more: dict[str, Any] = {}
         if "users" in request.query_params.get("include", ""):
             more["users"] = [self._user_json(person, request) for person in people.values()]
-        rows = self._audits.comments(ticket)
+        rows = self.files.with_files(self._audits.comments(ticket), ticket, wire.base_of(request))
         if request.query_params.get("sort_order") == "desc":
             rows = rows[::-1]
         return self._page("comments", rows, request, **more)
@@ -302,6 +309,7 @@ class ZendeskSimulator(DeskSimulator):
         comment: NewComment | None = None,
         custom: dict[str, Any] | None = None,
         texts: tuple[str, ...] = (),
+        files: Sequence[SimFile] = (),
     ) -> tuple[dict[str, Any], SimNote | None]:
         """One save: comment and fields together, one stamp, one audit."""
         before = {name: getattr(ticket, name) for name in changes}
@@ -309,6 +317,8 @@ class ZendeskSimulator(DeskSimulator):
         if comment is not None:
             public = True if comment.public is None else bool(comment.public)
             note = self.store.add_note(ticket, comment.html, public=public, author=by)
+            # Before it is announced: a receiver that asks back at once finds them.
+            ticket.attachments += [replace(one, note_id=note.id) for one in files]
         if changes or note is None:
             self.store.update(ticket, changes, by=by, texts=texts)
         if "status" in changes:
@@ -318,21 +328,9 @@ class ZendeskSimulator(DeskSimulator):
         self.store.effects[ticket.id].marks.update(str((custom or {}).get(MARK_KEY) or "").split())
         changed = [name for name, value in before.items() if value != getattr(ticket, name)]
         audit = self._audits.saved(ticket, by, changed, note=note, before=before, custom=custom or {})
-        self._tell(ticket, by, changed, note)
+        for event in events.of_save(self.sender.target, ticket, by, changed, note):
+            self.sender.emit(event)
         return audit, note
-
-    def _tell(self, ticket: SimTicket, by: SimPerson, changed: list[str], note: SimNote | None) -> None:
-        """A trigger runs once for a save; an event-subscribed webhook hears of each thing that changed."""
-        secret = self.sender.target.secret
-        if self.sender.target.scheme != "events":
-            self.sender.emit(events.triggered("ticket.updated", ticket, by, secret))
-            return
-        if note is not None:
-            self.sender.emit(events.subscribed("ticket.comment_added", ticket, by, secret, note=note))
-        for name in changed:
-            event = events.CHANGE_EVENTS.get(name)
-            if event is not None:
-                self.sender.emit(events.subscribed(event, ticket, by, secret))
 
     # -- what others do (web page, control endpoints) ----------------------------------------------
 
@@ -347,9 +345,8 @@ class ZendeskSimulator(DeskSimulator):
     def write_note(
         self, ticket: SimTicket, body: str, *, public: bool, author: SimPerson, files: Sequence[SimFile] = ()
     ) -> SimNote:
-        _, note = self._save(ticket, {}, by=author, comment=NewComment(body, public))
+        _, note = self._save(ticket, {}, by=author, comment=NewComment(body, public), files=files)
         assert note is not None
-        ticket.attachments += [replace(one, note_id=note.id) for one in files]
         return note
 
     def change(self, ticket: SimTicket, changes: dict[str, Any], *, by: SimPerson, texts: Any = ()) -> None:
@@ -397,9 +394,4 @@ class ZendeskSimulator(DeskSimulator):
 
     def event(self, kind: EventKind, ticket: SimTicket, *, actor: SimPerson, note: SimNote | None) -> OutboundEvent:
         """From our trigger, or (scheme ``events``) from an event subscription."""
-        secret = self.sender.target.secret
-        if self.sender.target.scheme != "events":
-            name = "ticket.created" if kind == "created" else "ticket.updated"
-            return events.triggered(name, ticket, actor, secret)
-        names = {"created": "ticket.created", "note": "ticket.comment_added"}
-        return events.subscribed(names.get(kind, "ticket.custom_field_changed"), ticket, actor, secret, note=note)
+        return events.of_kind(self.sender.target, kind, ticket, actor, note)

@@ -245,7 +245,6 @@ def comments_json(ticket: SimTicket, audit_of: Mapping[int, int]) -> list[dict[s
         author=ticket.requester,
         at=ticket.created_at,
     )
-    first["attachments"] = [{"id": int(one.id), "file_name": one.name} for one in ticket.attachments]
     rows = [first, *(note_json(note) for note in ticket.notes)]
     return [{**row, "audit_id": audit_of.get(row["id"], 0)} for row in rows]
 
