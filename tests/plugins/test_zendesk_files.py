@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
@@ -325,3 +326,22 @@ async def test_who_hears_of_a_note_finds_its_files(account: ZendeskSimulator, mo
         monkeypatch.setattr(account.sender, "target", account.sender.target.model_copy(update={"scheme": scheme}))
         account.write_note(ticket, "<p>See.</p>", public=False, author=account.store.bot, files=[LOG])
     assert found == [["client log.txt"], ["client log.txt"] * 2]
+
+
+async def test_files_are_put_on_tickets_and_notes_from_outside(account: ZendeskSimulator) -> None:
+    """By name alone, or with bytes; what is no base64 files nothing."""
+    whole = {"name": "screen.png", "content": b64encode(b"\x89PNG").decode(), "content_type": "image/png"}
+    body = {"subject": "VPN", "description": "It drops.", "requester": "ada@corp.test"}
+    note = {"body": "See.", "author": "ines@desk.test", "public": False, "attachments": [whole]}
+    app = account.build()
+    async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url=URL) as client:
+        wrong = await client.post("/_sim/tickets", json={**body, "attachments": [{**whole, "content": "a"}]})
+        assert (wrong.status_code, account.store.tickets) == (422, {})
+        filed = await client.post("/_sim/tickets", json={**body, "attachments": ["crash.log"]})
+        ticket_id = filed.json()["id"]
+        assert (await client.post(f"/_sim/tickets/{ticket_id}/notes", json=note)).is_success
+    account.store.bot.email = "deskhand@desk.test"
+    plugin = plugin_of(httpx2.ASGITransport(app))
+    files = (await plugin.get_ticket(ticket_id)).files
+    assert [(file.name, file.public, file.size) for file in files] == [("crash.log", True, 0), ("screen.png", False, 4)]
+    assert [await plugin.read_file(ticket_id, file) for file in files] == [b"", b"\x89PNG"]
