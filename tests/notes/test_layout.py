@@ -257,6 +257,17 @@ def test_a_source_that_was_down_lowers_the_confidence() -> None:
     assert "**Could not be asked:** articles (timeout)" in note.markdown
 
 
+def test_a_file_that_nobody_read_is_named_and_lowers_nothing() -> None:
+    whole = compose_note(TICKET, CheckedDraft("", (Step("Reset the AD password.", "T1"),)))
+    for names, said in (
+        (("screen [1].png",), "**Not read:** 1 file (screen [1].png)."),
+        (tuple("abcde"), "**Not read:** 5 files (a, b, c, …)."),
+    ):
+        note = compose_note(replace(TICKET, unread=names), CheckedDraft("", (Step("Reset the AD password.", "T1"),)))
+        assert said in note.markdown.replace("\\", "")
+        assert note.confidence == whole.confidence
+
+
 def test_the_prompt_is_short_and_the_schema_names_only_what_was_found() -> None:
     prompt = draft_prompt(TICKET, house_rules="x" * 5000)
     assert len(prompt.prompt.split()) < 400
@@ -329,6 +340,7 @@ def inputs(draw: st.DrawFn) -> NoteFacts:
             Suggestion(field="category", value=draw(TEXTS), votes=1, of=2) for _ in range(draw(st.integers(0, 2)))
         ),
         unavailable=tuple(draw(st.lists(TEXTS, max_size=6))),
+        unread=tuple(draw(st.lists(TEXTS, max_size=4))),
         model_label=draw(TEXTS),
     )
 

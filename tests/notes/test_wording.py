@@ -33,6 +33,7 @@ GERMAN = NoteFacts(
     ),
     suggestions=(Suggestion(field="category", value="network", votes=2, of=3, current="other"),),
     unavailable=("the knowledge base",),
+    unread=("bild.png",),
 )
 
 

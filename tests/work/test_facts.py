@@ -9,8 +9,10 @@ import pytest
 
 from deskhand.knowledge.schemas import HistoryHit, SystemHit
 from deskhand.knowledge.triage import suggest
+from deskhand.notes.facts import FileText
 from deskhand.plugins.contract import Company, Person, Ticket
 from deskhand.work.facts import CUSTOM_FIELDS, note_input, particulars
+from deskhand.work.files.read import FilesRead
 from deskhand.work.research import Findings
 
 
@@ -74,6 +76,17 @@ def test_what_else_is_known_of_a_ticket_is_told_and_what_it_has_not_is_left_out(
         "Attachments (names alone, nobody has read them)": "crash.log, screen.png",
     }
     assert "Requester" not in dict(note_input(replace(ticket, requester=Person(id="5")), findings()).particulars)
+
+
+def test_what_files_say_is_a_part_of_the_facts_and_those_that_nobody_read_are_named() -> None:
+    log = FileText(name="crash.log", text="ERROR 0x80070035", public=True)
+    read = FilesRead((log, FileText(name="inside.log", text="x")), (("screen.png", "it is no picture"),))
+    ticket = replace(TICKET, attachments=("crash.log", "inside.log", "screen.png", "setup.exe"))
+    known = note_input(ticket, findings(), files=read)
+    assert (known.files, known.unread) == (read.texts, ("screen.png",))
+    assert dict(known.particulars)["Attachments (names alone, nobody has read them)"] == "screen.png, setup.exe"
+    assert read.extent == ("screen.png was not read: it is no picture.",)
+    assert read.public() == FilesRead((log,))
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from deskhand.kit.db.companies import EVERY_COMPANY
 from deskhand.kit.db.session import Database
 from deskhand.knowledge import importer as knowledge
 from deskhand.knowledge.embedding import LexicalOnly
-from deskhand.notes.facts import Turn
+from deskhand.notes.facts import FileText, Turn
 from deskhand.plugins.contract import Ticket
 from deskhand.work.companies import CompanyWall
 from deskhand.work.research import PARTICULARS, Researcher, particulars, query_for, systems_query
@@ -118,6 +118,18 @@ def test_the_query_has_the_requesters_last_answer_and_names_from_wherever_they_s
     for name in ("0x80070005", "10.1.2.3", "wgate07.example.com", "Since Monday 2026."):
         assert name in query
     assert "Only at home" not in query
+
+
+def test_files_are_searched_by_their_names_and_by_their_words_where_the_requester_said_no_more() -> None:
+    ticket = Ticket(tool_type="x", id="1", display_id="1", subject="It does not work", description="See the picture.")
+    screen = FileText(name="screen.png", text="The network path was not found.\nError code: 0x80070035 on files01.acme")
+    query = query_for(ticket, (), [screen])
+    assert query.startswith("It does not work\nSee the picture.\n")
+    assert "0x80070035" in query
+    assert "The network path was not found." in query
+    later = query_for(ticket, [turn("It is the ThinkPad.")], [screen])
+    assert ("0x80070035" in later, "ThinkPad" in later, "network path" in later) == (True, True, False)
+    assert "files01.acme" in systems_query(ticket, (), [screen])
 
 
 def test_systems_are_looked_for_in_the_whole_text() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from deskhand.errors import ForbiddenError
 from deskhand.kit.db.readers import Readers
-from deskhand.plugins.contract import Note, Person, Ticket
+from deskhand.plugins.contract import AttachedFile, Note, Person, Ticket
 from deskhand.tools.asking import ASK, REPLY
 from deskhand.tools.knowledge import KNOWLEDGE
 from deskhand.tools.mail import MAIL
@@ -105,16 +105,22 @@ def test_a_mail_to_a_requester_is_held_to_what_holds_for_a_reply() -> None:
     voice.ensure_may_mail(["alice@acme.test"], "zendesk", {"1": "alice@acme.test", "3": "ALICE@acme.test"})
 
 
+HIDDEN = AttachedFile(id="1", name="layoffs.xlsx", public=False)
+SEEN = AttachedFile(id="2", name="screen.png", public=True)
+
+
 def test_a_ticket_is_heard_without_what_its_requester_cannot_see() -> None:
     notes = tuple(Note(id=str(at), body="x", public=bool(at), author=ALICE, created_at=None) for at in range(2))
     ticket = Ticket(
         tool_type="zendesk", id="1", display_id="1", subject="VPN", description="Drops", status="Open",
         is_closed=False, requester=ALICE, notes=notes, custom={"u_risk": "fires people"}, tags=("vip",),
-        attachments=("layoffs.xlsx",),
+        attachments=("layoffs.xlsx", "screen.png"), files=(HIDDEN, SEEN, AttachedFile(id="3", name="x.log")),
     )  # fmt: skip
     assert Voice().heard(ticket) == ticket
     heard = outside().heard(ticket)
-    assert (heard.notes, heard.custom, heard.tags, heard.attachments) == (notes[1:], {}, (), ())
+    assert (heard.notes, heard.custom, heard.tags) == (notes[1:], {}, ())
+    # Nor a file of which the desk does not say that the requester sees it.
+    assert (heard.attachments, heard.files) == (("screen.png",), (SEEN,))
     assert (heard.subject, heard.description, heard.requester) == ("VPN", "Drops", ALICE)
     view = {"ticket_id": "2", "number": "2", "status": "Open", "subject": "Payroll", "description": "x"}
     assert Voice().listed(view) == view

@@ -72,6 +72,19 @@ class Turn:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FileText:
+    """The words in a file that hangs on the ticket, or the part of them that tells most.
+
+    Attributes:
+        public: Whether the requester is known to see it.
+    """
+
+    name: str
+    text: str
+    public: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Suggestion:
     """A value for one field of the ticket, with its evidence.
 
@@ -103,6 +116,8 @@ class NoteFacts:
         unavailable: Sources that could not be asked, with why: ``"articles (timeout)"``.
         model_label: Names the model in the footer of a note that has words of it.
         conversation: What people said on the ticket since, oldest first; no note of ours or of another machine.
+        files: What its files say, newest first.
+        unread: Names of files that could have been read and were not.
         particulars: What is known of the ticket besides its texts, by name.
     """
 
@@ -114,6 +129,8 @@ class NoteFacts:
     unavailable: tuple[str, ...] = ()
     model_label: str = ""
     conversation: tuple[Turn, ...] = ()
+    files: tuple[FileText, ...] = ()
+    unread: tuple[str, ...] = ()
     particulars: tuple[tuple[str, str], ...] = ()
 
     def of_kind(self, kind: str) -> list[Source]:
@@ -129,4 +146,5 @@ class NoteFacts:
     @property
     def known_text(self) -> str:
         """The same with what else is known of the ticket: what a sentence about it may name."""
-        return "\n".join((self.ticket_text, *(value for _, value in self.particulars)))
+        files = (f"{one.name}\n{one.text}" for one in self.files)
+        return "\n".join((self.ticket_text, *files, *(value for _, value in self.particulars)))

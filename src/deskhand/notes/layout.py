@@ -25,6 +25,7 @@ from deskhand.notes.draft import (
     without_model,
 )
 from deskhand.notes.facts import NEAR, STRONG, NoteFacts, Source, Suggestion
+from deskhand.notes.gaps import gaps
 from deskhand.notes.markup import clip, inert_lines, plain, procedure_steps, quoted, unmarked
 from deskhand.notes.news import Content, content_of, in_words, only
 from deskhand.notes.sections import Section
@@ -197,7 +198,7 @@ class _Layout:
             self._live(),
             self._affected(),
             self._values(),
-            self._missing(),
+            *gaps(self._facts, self._say),
             self._shortfall(),
             self._footer(),
         ]
@@ -341,12 +342,6 @@ class _Layout:
             return ""  # its beginning stands above already
         text = plain(clip(unmarked(article.text), limit=min(self._size.words, 25)))
         return f": {text}" if text else ""
-
-    def _missing(self) -> str:
-        if not self._facts.unavailable:
-            return ""
-        names = ", ".join(plain(clip(self._say(name), limit=8)) for name in self._facts.unavailable[:4])
-        return f"**{self._say('Could not be asked:')}** {names}. {self._say('What it knows is missing here.')}"
 
     def _shortfall(self) -> str:
         if not self._checked.shortfall:

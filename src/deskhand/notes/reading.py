@@ -10,11 +10,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from deskhand.notes.facts import NoteFacts, Turn
+from deskhand.notes.facts import FileText, NoteFacts, Turn
 from deskhand.notes.markup import clip
 
 _LEAST = 200
 """Bytes below which a beginning of a comment says nothing."""
+_FILE_WORDS = 40
 _BLANKS = re.compile(r"[ \t\xa0]+")
 
 
@@ -69,13 +70,19 @@ def read_ticket(facts: NoteFacts, room: Room) -> Reading:
         text, left = clip(description, limit=room.description), room.ticket
         whole = len(text) >= len(" ".join(description.split()))
     else:
-        said = sum(_size(_told(turn)) for turn in facts.conversation)
+        said = sum(_size(line) for line in (*map(_told, facts.conversation), *map(_file, facts.files)))
         text = _beginning(_block(description), max(room.ticket // 2, room.ticket - said))
         left = room.ticket - _size(text)
         whole = len(text) >= len(_block(description))
     extent = [_extent_of_description(description, text, whole=whole)] if description else []
     if description:
         lines.append(f"Text: {text}")
+    if facts.files:
+        shown = _files(facts.files, left // 2, words=_FILE_WORDS if room.description else 0)
+        left -= sum(map(_size, shown))
+        extent.append(_extent_of_files(shown, facts.files))
+        lines.append(f"FILES on the ticket, newest first; {extent[-1]}")
+        lines += shown
     turns = _newest(facts.conversation, left, one_line=bool(room.description))
     if facts.conversation:
         extent.append(_extent_of_conversation(turns, facts.conversation))
@@ -93,6 +100,29 @@ def _extent_of_description(description: str, text: str, *, whole: bool) -> str:
 def _extent_of_conversation(turns: list[str], conversation: tuple[Turn, ...]) -> str:
     cut = sum(turn.endswith(" …") for turn in turns)
     return f"{len(turns)} of {len(conversation)} comments read{f' ({cut} of them in part)' if cut else ''}."
+
+
+def _extent_of_files(shown: list[str], files: tuple[FileText, ...]) -> str:
+    cut = sum(one.endswith(" …") for one in shown)
+    return f"{len(shown)} of {len(files)} files read{f' ({cut} of them in part)' if cut else ''}."
+
+
+def _files(files: tuple[FileText, ...], room: int, *, words: int) -> list[str]:
+    """As many files as there is room for, the last of them cut; of each so many words for a model that reads lines."""
+    told: list[str] = []
+    for one in files:
+        line = clip(_file(one), limit=words) if words else _file(one)
+        if _size(line) > room:
+            if room >= _LEAST:
+                told.append(_beginning(line, room))
+            break
+        told.append(line)
+        room -= _size(line)
+    return told
+
+
+def _file(file: FileText) -> str:
+    return f"- [file {' '.join(file.name.split())}] {_block(file.text)}"
 
 
 def _newest(conversation: tuple[Turn, ...], room: int, *, one_line: bool) -> list[str]:

@@ -55,6 +55,11 @@ class NoteRules(InputModel):
         description="Nothing is written for an event that is older, as after an outage, unless somebody asked for the"
         " run; null: however late it is.",
     )
+    read_files: bool = Field(
+        True,
+        description="Whether the files on a ticket are read (texts, PDF, Word, pictures where the installation can),"
+        " and not their names alone.",
+    )
     verdict_link: bool = Field(
         False,
         description="Whether a note ends in a link by which its readers say whether it helped, without signing in. An"

@@ -46,6 +46,7 @@ from deskhand.plugins.registry import PluginManager
 from deskhand.tenants.boundaries import Effect, read_boundaries
 from deskhand.tenants.mail import own_addresses
 from deskhand.tenants.models import TenantConfig
+from deskhand.tenants.note_rules import note_rules
 from deskhand.tenants.service import TenantService
 from deskhand.tools.asking import ASK
 from deskhand.work.asking import AWAIT
@@ -54,6 +55,8 @@ from deskhand.work.companies import CompanyWall
 from deskhand.work.conversation import Conversation, read_conversation
 from deskhand.work.due import Due, was_asked
 from deskhand.work.facts import note_input
+from deskhand.work.files.read import NO_FILES, FilesRead
+from deskhand.work.files.reader import FileReader
 from deskhand.work.free_run import FreeRun
 from deskhand.work.front import Front, drives
 from deskhand.work.hands import DeskHands
@@ -340,9 +343,17 @@ class Executor:
         )
         told = await told_about(self._db, run, heard, look, readers)
         toolbox.tell(told)
-        findings = await researcher.research(heard, conversation.turns)
-        facts = note_input(heard, findings, conversation)
-        return Seen(heard, facts, timely, look, conversation.extent, told), findings
+        files = await self._files(run, own, ticket, look, readers)
+        findings = await researcher.research(heard, conversation.turns, files.texts)
+        facts = note_input(heard, findings, conversation, files)
+        return Seen(heard, facts, timely, look, (*conversation.extent, *files.extent), told), findings
+
+    async def _files(self, run: Run, own: DeskHands, ticket: Ticket, look: int, readers: Readers) -> FilesRead:
+        """What the ticket's files say to these readers; read once, whoever reads it first."""
+        if not note_rules(run.tenant.enhancement_preferences).read_files:
+            return NO_FILES
+        files = await FileReader(own, run.journal).read(ticket, look=look)
+        return files if readers is Readers.HOUSE else files.public()
 
     def _guarded(self, run: Run, toolbox: Toolbox, ticket: Ticket) -> GatewaySettings:
         """The models that a ticket may be shown to; of a sensitive one a person approves every write."""

@@ -15,6 +15,7 @@ from deskhand.knowledge.triage import LabelSuggestion
 from deskhand.notes.facts import NoteFacts, Source, Suggestion
 from deskhand.plugins.contract import Ticket
 from deskhand.work.conversation import Conversation
+from deskhand.work.files.read import NO_FILES, FilesRead, names_unread
 from deskhand.work.research import Findings
 from deskhand.work.views import person_words
 
@@ -31,13 +32,16 @@ _OWN_FIELD = re.compile(r"u_\w{1,60}|udf_\w{1,60}|customfield_\d{1,20}|\d{1,20}"
 _SAYS_SOMETHING = re.compile(r"[^\W\d_]{2}|\d{4}-\d\d-\d\d")
 
 
-def note_input(ticket: Ticket, findings: Findings, conversation: Conversation | None = None) -> NoteFacts:
+def note_input(
+    ticket: Ticket, findings: Findings, conversation: Conversation | None = None, files: FilesRead = NO_FILES
+) -> NoteFacts:
     """Everything the note is made of, in the model layer's own terms.
 
     Args:
         ticket: The new ticket.
         findings: What research found, best first.
         conversation: What people said on it since.
+        files: What its files say.
     """
     sources = (
         # Short names instead of ids: a small model copies "T1" without a fault, and a ticket's long id only sometimes.
@@ -58,11 +62,13 @@ def note_input(ticket: Ticket, findings: Findings, conversation: Conversation | 
         ),
         unavailable=(*findings.unavailable, *ticket.unread),
         conversation=conversation.turns if conversation else (),
-        particulars=particulars(ticket),
+        files=files.texts,
+        unread=tuple(name for name, _ in files.unread),
+        particulars=particulars(ticket, files),
     )
 
 
-def particulars(ticket: Ticket) -> tuple[tuple[str, str], ...]:
+def particulars(ticket: Ticket, files: FilesRead = NO_FILES) -> tuple[tuple[str, str], ...]:
     """What is known of a ticket besides its texts; what it has not is left out."""
     requester = ticket.requester
     known = {
@@ -74,7 +80,7 @@ def particulars(ticket: Ticket) -> tuple[tuple[str, str], ...]:
         "Category": ticket.category,
         "Group": ticket.group,
         "Tags": ", ".join(ticket.tags),
-        "Attachments (names alone, nobody has read them)": ", ".join(ticket.attachments),
+        "Attachments (names alone, nobody has read them)": names_unread(ticket, files),
         **dict(islice(custom_fields(ticket.custom), CUSTOM_FIELDS)),
     }
     return tuple((name, strip_marks(value)) for name, value in known.items() if value)

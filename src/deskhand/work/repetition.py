@@ -128,6 +128,7 @@ def about(facts: NoteFacts, agent_version_id: UUID) -> str:
     current = next((one.current for one in facts.suggestions if one.field == "category"), None)
     # Our own notes are no news to us and no part of the conversation; what a person wrote is, whoever they are.
     said = sorted(turn.text for turn in facts.conversation)
+    said += sorted(f"{file.name}\n{file.text}" for file in facts.files)
     words = [str(agent_version_id), facts.subject, facts.description, current or "", *said]
     return hashlib.sha256(json.dumps(words).encode()).hexdigest()
 

@@ -26,7 +26,7 @@ from deskhand.knowledge.ranking import HISTORY
 from deskhand.knowledge.schemas import ArticleHit, HistoryHit, SystemHit, TicketNames
 from deskhand.knowledge.triage import NEIGHBOURS, Label, Triage, suggest
 from deskhand.notes import grounding
-from deskhand.notes.facts import NEAR, Turn
+from deskhand.notes.facts import NEAR, FileText, Turn
 from deskhand.plugins.contract import Ticket
 from deskhand.work.companies import CompanyWall
 
@@ -127,14 +127,17 @@ class Researcher:
         self._known_by = known_by
         self._tenant_id = journal.execution.tenant_id
 
-    async def research(self, ticket: Ticket, conversation: Sequence[Turn] = ()) -> Findings:
+    async def research(
+        self, ticket: Ticket, conversation: Sequence[Turn] = (), files: Sequence[FileText] = ()
+    ) -> Findings:
         """Past tickets, articles and systems for a ticket, and what its neighbours suggest.
 
         Args:
             ticket: The ticket.
             conversation: What people said on it since, oldest first.
+            files: What its files say.
         """
-        query = query_for(ticket, conversation)
+        query = query_for(ticket, conversation, files)
         # One after the other: each is a step of the trace, and together they would take three of the worker's
         # connections.
         history = await self._look_up(PAST_TICKETS, query, lambda s: self._nearest(s, query, ticket))
@@ -143,7 +146,7 @@ class Researcher:
             query,
             lambda s: knowledge.search_articles(s, query, embedder=self._embedder, known_by=self._known_by),
         )
-        named = systems_query(ticket, conversation)
+        named = systems_query(ticket, conversation, files)
         systems = await self._look_up(
             SYSTEMS, named, lambda s: knowledge.find_systems(s, named, known_by=self._known_by)
         )
@@ -186,16 +189,18 @@ class Researcher:
         return LookUp(source.name, source.hits.validate_python(answer["found"]))
 
 
-def query_for(ticket: Ticket, conversation: Sequence[Turn] = ()) -> str:
+def query_for(ticket: Ticket, conversation: Sequence[Turn] = (), files: Sequence[FileText] = ()) -> str:
     """What is searched for: subject, the start of the description, and what the rest of the ticket adds.
 
-    Added are codes, addresses and hosts from wherever they stand, and the requester's last answer: often the first
-    that says what it is about.
+    Added are codes, addresses and hosts from wherever they stand, and the requester's last answer, or what the newest
+    file says: often the first that says what it is about.
     """
     # A signature is many words about its author, and the same on each of their tickets.
     start = strip_marks(f"{bare_subject(ticket.subject)}\n{in_order(ticket.description)}").strip()
     answer = next((turn.text for turn in reversed(conversation) if turn.who == "requester"), "")
-    names = particulars((ticket.description, *(turn.text for turn in reversed(conversation))))
+    answer = answer or next((file.text for file in files), "")
+    later = (*(turn.text for turn in reversed(conversation)), *(file.text for file in files))
+    names = particulars((ticket.description, *later))
     added = " ".join(name for name in names if name not in start[: QUERY_CHARACTERS - ADDED_CHARACTERS])
     # Strangers type long words, too; what is cut here is read by the model all the same.
     addition = f"{added[: ADDED_CHARACTERS // 2]}\n{' '.join(answer.split())[: ADDED_CHARACTERS // 2]}".strip()
@@ -204,11 +209,11 @@ def query_for(ticket: Ticket, conversation: Sequence[Turn] = ()) -> str:
     return f"{start[: QUERY_CHARACTERS - len(addition) - 1].rstrip()}\n{addition}"
 
 
-def systems_query(ticket: Ticket, conversation: Sequence[Turn] = ()) -> str:
-    """Where systems are looked for: what people wrote, with every name of the whole text before it."""
+def systems_query(ticket: Ticket, conversation: Sequence[Turn] = (), files: Sequence[FileText] = ()) -> str:
+    """Where systems are looked for: what people wrote, with every name of the whole text and its files before it."""
     texts = (ticket.subject, ticket.description, *(turn.text for turn in reversed(conversation)))
     start = "\n".join(strip_marks(text)[:QUERY_CHARACTERS] for text in texts[: 2 + SHOWN])
-    return f"{start}\n{' '.join(particulars(texts))}".strip()
+    return f"{start}\n{' '.join(particulars((*texts, *(file.text for file in files))))}".strip()
 
 
 def particulars(texts: Iterable[str]) -> list[str]:

@@ -104,7 +104,7 @@ class Seen:
     def knows_as_much_as(self, other: Seen) -> bool:
         """Whether nothing stands in another view of the ticket that is not in this one."""
         mine, theirs = self.facts, other.facts
-        same_words = (mine.conversation, self.told) == (theirs.conversation, other.told)
+        same_words = (mine.conversation, mine.files, self.told) == (theirs.conversation, theirs.files, other.told)
         # Not by their scores: how telling a word is hangs on how many articles a look-up may see.
         return same_words and _texts(mine) == _texts(theirs)
 

@@ -137,8 +137,10 @@ class Voice:
         if not self.is_outside:
             return ticket
         public = tuple(note for note in ticket.notes if note.public)
-        # Labels, attachments and a tenant's own fields may be technicians' words about the requester.
-        return replace(ticket, notes=public, custom={}, tags=(), attachments=())
+        # Labels, files and a tenant's own fields may be technicians' words about the requester.
+        files = tuple(file for file in ticket.files if file.public)
+        names = tuple(file.name for file in files)
+        return replace(ticket, notes=public, custom={}, tags=(), attachments=names, files=files)
 
     def listed(self, view: Mapping[str, Any]) -> dict[str, Any]:
         """A ticket of a list: for outside what it is, and not what its requester said."""

@@ -18,6 +18,7 @@ from deskhand.knowledge.exports import UnreadableFileError
 Kind = Literal["workbook", "word", "pdf"]
 
 LARGEST_FILE = 100 * 1024**2
+CPU_SECONDS = 60
 WALL_SECONDS = 300.0
 """The helper counts CPU time, which a loaded machine does not use up; this is for one that stands still."""
 _WHAT: dict[Kind, str] = {"workbook": "a workbook", "word": "a Word document", "pdf": "a PDF"}
@@ -25,19 +26,27 @@ _LONGEST_FAULT = 200
 
 
 @contextmanager
-def read_apart(kind: Kind, path: Path) -> Iterator[BinaryIO]:
+def read_apart(
+    kind: Kind, path: Path, *, cpu_seconds: int = CPU_SECONDS, wall_seconds: float = WALL_SECONDS
+) -> Iterator[BinaryIO]:
     """What the helper (``paper_reader``) wrote about a file: JSON lines in a file that is gone afterwards.
+
+    Args:
+        kind: As what it is read.
+        path: The file.
+        cpu_seconds: Of processor time that the helper may take.
+        wall_seconds: By the clock.
 
     Raises:
         UnreadableFileError: There is no such file, or it is broken, locked, too large or too much work.
     """
     # On disk and not in memory: a sheet of a million rows is read a row at a time from here on.
     with TemporaryFile() as written:
-        _run(kind, path, written)
+        _run(kind, path, written, cpu_seconds, wall_seconds)
         yield written
 
 
-def _run(kind: Kind, path: Path, written: BinaryIO) -> None:
+def _run(kind: Kind, path: Path, written: BinaryIO, cpu_seconds: int, wall_seconds: float) -> None:
     with TemporaryFile() as said:
         try:
             with path.open("rb") as source:
@@ -45,16 +54,16 @@ def _run(kind: Kind, path: Path, written: BinaryIO) -> None:
                     raise UnreadableFileError(f"{path.name} is larger than {LARGEST_FILE // 1024**2} MB; divide it.")
                 result = subprocess.run(  # noqa: S603 - ourselves  # nosec B603
                     # -P: no module of the working directory may stand in for ours.
-                    [sys.executable, "-P", "-m", "deskhand.knowledge.exports.paper_reader", kind],
+                    [sys.executable, "-P", "-m", "deskhand.knowledge.exports.paper_reader", kind, str(cpu_seconds)],
                     stdin=source,
                     stdout=written,
                     stderr=said,
                     env={name: os.environ[name] for name in PASSED_ON if name in os.environ},
-                    timeout=WALL_SECONDS,
+                    timeout=wall_seconds,
                     check=False,
                 )
         except subprocess.TimeoutExpired as error:
-            raise UnreadableFileError(f"{path.name} could not be read in {WALL_SECONDS:.0f} seconds.") from error
+            raise UnreadableFileError(f"{path.name} could not be read in {wall_seconds:.0f} seconds.") from error
         except OSError as error:
             raise UnreadableFileError(f"{path} cannot be read: {error.strerror or error}.") from error
         if result.returncode < 0:

@@ -21,7 +21,6 @@ from python_calamine import CalamineWorkbook, PasswordError, SheetTypeEnum, Shee
 
 from deskhand.knowledge.exports.paper_text import RefusedError, read_pdf
 
-CPU_SECONDS = 60
 MEMORY_BYTES = 2 * 1024**3
 UNPACKED_BYTES = 1024**3
 """Of all members of an archive: text packs a hundredfold, and a file of 10 MB may be made to hold a terabyte."""
@@ -34,7 +33,8 @@ _TITLES = "p[style-name='Title'] => h1:fresh\np[style-name='Subtitle'] => p:fres
 def main() -> None:
     """Write what the file holds, or ``{"refused": why}`` as the last line."""
     # The kernel ends the process, not a timer of ours: a library may not give the interpreter back while it works.
-    resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS + 1))
+    seconds = int(sys.argv[2])
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     # No core file: it would hold a customer's words on disk.
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

@@ -72,6 +72,14 @@ NOTES = Section(
             empty_is_null=True,
         ),
         Box(
+            path=("notes", "read_files"),
+            label="Files on tickets are read",
+            help="Texts and logs, PDF, Word, and the words in pictures where the installation has a program for it.",
+            kind="flag",
+            usual=True,
+            off="Off. Agents know the names of files alone.",
+        ),
+        Box(
             path=("notes", "verdict_link"),
             label="A link in each note to say whether it helped",
             help="Whoever reads a note can judge it without signing in; all of them are one voice.",

@@ -1,0 +1,1 @@
+"""What the files on a ticket say: logs, documents and screenshots, as evidence beside what people wrote."""
