@@ -9,7 +9,7 @@ from sqlalchemy import RowMapping
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from deskhand.audit import service as audit
-from deskhand.errors import ConflictError, FieldProblem, ForbiddenError, InvalidInputError, NotFoundError
+from deskhand.errors import ConflictError, ForbiddenError, NotFoundError
 from deskhand.kit.clock import utc_now
 from deskhand.pauses import repository
 from deskhand.pauses.schemas import NewPause, PauseView
@@ -45,7 +45,7 @@ async def begin_pause(session: AsyncSession, wanted: NewPause, *, tenant_id: str
     Raises:
         NotFoundError: There is no such agent or tenant.
         ConflictError: It is paused already.
-        InvalidInputError: The platform names an agent.
+        ForbiddenError: The platform names an agent.
     """
     pause = await _wanted(session, wanted, tenant_id, actor)
     whole = pause.scope == "everything"
@@ -78,8 +78,8 @@ async def end_pause(session: AsyncSession, pause_id: UUID, *, tenant_id: str | N
 
 async def _wanted(session: AsyncSession, wanted: NewPause, tenant_id: str | None, actor: str) -> PauseView:
     if tenant_id is None and wanted.agent_id is not None:
-        fault = "An agent is paused by somebody of its tenant; the platform pauses the tenant."
-        raise InvalidInputError(fault, errors=[FieldProblem("/agent_id", fault)])
+        # Not wrongly said, but not theirs to ask: the same body is right from somebody of the tenant.
+        raise ForbiddenError("An agent is paused by somebody of its tenant; the platform pauses the tenant.")
     if tenant_id is not None and wanted.tenant_id not in (None, tenant_id):
         raise NotFoundError(f"There is no tenant '{wanted.tenant_id}'.")
     target = tenant_id or wanted.tenant_id
