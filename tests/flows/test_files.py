@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import base64
+import json
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
 from tests.flows.test_whole_ticket import asked, say
-from tests.support.asking import ALICE
+from tests.support.asking import ALICE, first_run, write
 from tests.support.desks import DESKS
 from tests.support.four_desks import AGENT
 from tests.support.product import Customer, Product
@@ -40,15 +42,20 @@ def file(name: str, content: bytes, content_type: str = "application/octet-strea
 SCREEN = file("screen.png", PICTURE.read_bytes(), "image/png")
 
 
-async def first_look(product: Product, customer: Customer, ticket_id: str) -> dict[str, Any]:
-    answer = await product.deliver(customer, ticket_id, delivery_id=f"d-{ticket_id}")
-    return await product.ended(customer, answer.json()["execution_id"])
+async def first_look(product: Product, customer: Customer, desk: Any, ticket_id: str) -> dict[str, Any]:
+    """The run of the first event after the desk was told where to send them."""
+    await product.point_desk_at(customer)
+    await write(desk, ticket_id, "Please.", author=ALICE)
+    return await first_run(product, customer)
 
 
 async def knowing(product: Product, tool_type: str, **agent: Any) -> tuple[Customer, Any]:
     desk = await product.open_desk(tool_type)
     customer = await product.customer(desk=desk, **{**WIDE, **agent})
-    await knowledge.import_tickets(product.db, customer.tenant_id, HISTORY, embedder=LexicalOnly())
+    with TemporaryDirectory() as folder:
+        history = Path(folder) / "history.json"
+        history.write_text(json.dumps(HISTORY))
+        await knowledge.import_tickets(product.db, customer.tenant_id, history, embedder=LexicalOnly())
     await product.start_worker()
     return customer, desk
 
@@ -59,7 +66,7 @@ async def test_an_error_that_stands_in_a_picture_alone_is_found(product: Product
     customer, desk = await knowing(product, tool_type)
     ticket_id = await desk.file_ticket("It does not work", "See the picture.", attachments=[SCREEN])
     say(product, f"The picture shows {CODE}.")
-    run = await first_look(product, customer, ticket_id)
+    run = await first_look(product, customer, desk, ticket_id)
     prompt = asked(product, "FILES on the ticket")
     assert "- [file screen.png] Network Error" in prompt
     assert f"Error code: {CODE}" in prompt
@@ -80,10 +87,10 @@ async def test_of_a_long_log_on_a_note_its_fault_is_read_and_what_cannot_be_is_s
     ticket_id = await desk.file_ticket("It does not work", "Sorry.", attachments=[broken, file("setup.exe", b"MZ")])
     note = {"body": "The log.", "author": ALICE, "public": True, "attachments": [file("trace.log", LOG, "text/plain")]}
     (await desk.client.post(f"/_sim/tickets/{ticket_id}/notes", json=note)).raise_for_status()
-    run = await first_look(product, customer, ticket_id)
+    run = await first_look(product, customer, desk, ticket_id)
     prompt = asked(product, "FILES on the ticket")
     assert f"2026-11-30 08:20 ERROR mount failed: {CODE}" in prompt
-    assert prompt.count("INFO request") == 5
+    assert prompt.count("INFO request") == 1  # of its last lines one, for they differ in numbers alone
     assert "Attachments (names alone, nobody has read them): invoice.pdf, setup.exe" in prompt
     assert "**Not read:** 1 file (invoice.pdf)." in run["note"]["markdown"]
     assert "OLD-35" in run["note"]["markdown"]
@@ -96,7 +103,7 @@ async def test_where_the_tenant_wants_names_alone_no_file_is_asked_for(product: 
     body = {"enhancement_preferences": {"notes": {"read_files": False}}}
     assert (await customer.client.patch(f"/api/v1/tenants/{customer.tenant_id}", json=body)).is_success
     ticket_id = await desk.file_ticket("It does not work", "See the log.", attachments=[file("trace.log", LOG)])
-    run = await first_look(product, customer, ticket_id)
+    run = await first_look(product, customer, desk, ticket_id)
     assert "read_files" not in [step["name"] for step in run["steps"]]
     assert "Attachments (names alone, nobody has read them): trace.log" in asked(product, "trace.log")
 
@@ -109,7 +116,7 @@ async def test_a_file_that_the_requester_is_not_known_to_see_is_kept_from_the_an
     ticket_id = await desk.file_ticket("It does not work", "See the log.", attachments=[seen])
     inside = {"body": "From the console.", "author": "bob@desk.test", "public": False, "attachments": [hidden]}
     (await desk.client.post(f"/_sim/tickets/{ticket_id}/notes", json=inside)).raise_for_status()
-    await first_look(product, customer, ticket_id)
+    await first_look(product, customer, desk, ticket_id)
     shown = "".join(str(chat.body) for chat in product.model.chats)
     assert "gw-public" in shown
     assert "gw-secret" not in shown
@@ -121,7 +128,7 @@ async def test_a_file_that_the_desk_refuses_costs_nobody_the_note(product: Produ
     ticket_id = await desk.file_ticket("It does not work", "See the log.", attachments=[file("trace.log", LOG)])
     fault = {"method": "GET", "path": "attachment/content", "status": 403}
     (await desk.client.post("/_sim/faults", json=fault)).raise_for_status()
-    run = await first_look(product, customer, ticket_id)
+    run = await first_look(product, customer, desk, ticket_id)
     assert run["status"] == "completed"
     assert "**Not read:** 1 file (trace.log)." in run["note"]["markdown"]
     assert any(one.startswith("trace.log was not read: ") for one in run["read"])
