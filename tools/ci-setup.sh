@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Programs from Debian that some tests drive: Chromium without a screen (browser tests), PgBouncer (pooling proxy),
-# PostgreSQL 15 (the oldest server we support) and ip (network namespaces). Without them those tests skip and say why;
+# PostgreSQL 15 (the oldest server we support) ip (network namespaces) and Tesseract (words in pictures). Without them those tests skip and say why;
 # nothing else needs them.
 # From npm: Spectral, for the rules of the OpenAPI document; oidc-provider, to sign in with; Prism, which
 # answers as an OpenAPI document says; server-everything, an MCP server whose tools are called.
@@ -12,6 +12,7 @@ have_chromium() { command -v chromium-headless-shell >/dev/null || command -v ch
 have_pgbouncer() { command -v pgbouncer >/dev/null || [ -x /usr/sbin/pgbouncer ]; }
 have_postgresql() { compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null || command -v postgres >/dev/null; }
 have_ip() { command -v ip >/dev/null || [ -x /usr/sbin/ip ]; }
+have_tesseract() { command -v tesseract >/dev/null; }
 have_redis() { command -v redis-server >/dev/null; }
 have_wrk() { command -v wrk >/dev/null; }
 
@@ -63,6 +64,7 @@ have_chromium || need chromium-headless-shell "browser tests"
 have_pgbouncer || need pgbouncer "tests behind a pooling proxy"
 have_postgresql || need postgresql-15 "tests on PostgreSQL 15"
 have_ip || need iproute2 "tests in network namespaces"
+have_tesseract || need tesseract-ocr "tests that read pictures"
 if [ "${1:-}" = benchmarks ]; then
   have_redis || need redis-server "the comparison with a Redis queue"
   have_wrk || need wrk "the load on the webhook's address"

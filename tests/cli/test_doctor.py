@@ -31,6 +31,7 @@ from deskhand.simulators.base.server import run_in_process
 from deskhand.simulators.models import LlmSimulator
 from deskhand.simulators.outside import OutsideSimulator
 from deskhand.tenants.models import TenantConfig
+from deskhand.work.files.texts import NO_READER, picture_languages
 
 
 @pytest.fixture
@@ -70,6 +71,9 @@ async def test_it_names_what_lets_tenants_meet(own_database: DatabaseUrls, tmp_p
     assert "✓ settings: " in healthy
     assert "✓ outside the desks: no tenant has mail, a chat, a receiver or a host" in healthy
     assert "✓ notifications: nothing is held up" in healthy
+    known = picture_languages()
+    can, cannot = f"✓ pictures: read on tickets, in {', '.join(known)}", f"! pictures: not read on tickets: {NO_READER}"
+    assert (can if known else cannot) in healthy
     superuser = {"DESKHAND_DATABASE_URL": own_database.superuser_url}
     unbound = (await asyncio.to_thread(_doctor, own_database, tmp_path, **superuser)).stdout
     assert "✗ database role: " in unbound

@@ -35,6 +35,7 @@ from tests.support.product import Customer, Product
 
 from deskhand.kit.db.companies import EVERY_COMPANY
 from deskhand.knowledge.models import KnowledgeArticle, SystemInventory, TicketHistory
+from deskhand.simulators.base.state import SimFile
 from deskhand.simulators.models import Reply, obliging
 from deskhand.simulators.outside import OutsideSimulator
 from deskhand.simulators.servicedesk_plus import wire
@@ -245,6 +246,11 @@ async def _attachment(scene: Scene, text: str) -> None:
     ticket.description = f'<p>See <a href="https://desk.test/files/7">{text}.pdf</a></p>'
 
 
+async def _file_on_it(scene: Scene, text: str) -> None:
+    ticket = scene.product.desk.simulator.store.tickets[scene.own]
+    ticket.attachments = [SimFile("77001", "trace.log", f"08:20 ERROR disk full\n{text}\n".encode(), "text/plain")]
+
+
 async def _requester(scene: Scene, text: str) -> None:
     ticket = scene.product.desk.simulator.store.tickets[scene.own]
     ticket.requester = scene.product.desk.simulator.store.person(f"{scene.word}@acme.test")
@@ -365,6 +371,7 @@ PLACES: Mapping[str, Place] = {
     "ticket.subject": Place(_subject),
     "ticket.description": Place(_description),
     "ticket.attachment": Place(_attachment),
+    "ticket.file": Place(_file_on_it),
     "research.past_ticket": Place(_past_ticket),
     "research.article": Place(_article),
     # Read by a call: a name for each reading operation of the catalogue, and what else its answer holds.

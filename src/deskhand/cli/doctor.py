@@ -29,6 +29,7 @@ from deskhand.llm.embedded.server import faster_than, options_for, read_endpoint
 from deskhand.llm.errors import ModelUnavailableError
 from deskhand.notifications.service import troubles
 from deskhand.settings import mistyped_variables
+from deskhand.work.files.texts import NO_READER, picture_languages
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,6 +281,14 @@ def _told(installation: Installation) -> str | Remark:
     return "nothing is held up"
 
 
+def _pictures(installation: Installation) -> str | Remark:
+    del installation
+    languages = picture_languages()
+    if not languages:
+        return Remark(f"not read on tickets: {NO_READER}; notes say which were not")
+    return f"read on tickets, in {', '.join(languages)}"
+
+
 CHECKS: tuple[tuple[str, Check], ...] = (
     ("settings", _settings),
     ("schema", _schema),
@@ -290,6 +299,7 @@ CHECKS: tuple[tuple[str, Check], ...] = (
     ("encryption keys", _keys),
     ("exposure", _exposure),
     ("model", _model),
+    ("pictures", _pictures),
     ("outside the desks", _outside),
     ("notifications", _told),
     ("clusters left behind", _left_behind),

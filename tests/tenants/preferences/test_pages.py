@@ -19,6 +19,10 @@ from deskhand.tenants.replay_bar import replay_bar
 RULES = f"{SETTINGS}/rules/boundaries"
 
 
+AS_USUAL = {"notes__verdict_link": "false", "notes__read_files": "true"}
+"""What stands in the boxes that are chosen from."""
+
+
 @pytest.fixture
 async def api(api: Api) -> Api:
     await api.tenant("acme")
@@ -31,7 +35,7 @@ async def test_an_untouched_form_changes_nothing(api: Api) -> None:
     typed = dict(re.findall(r'<input id="notes-[^"]+" name="box\.([^"]+)" type="text" value="([^"]*)"', page))
     assert typed["notes.public_per_ticket_and_day"] == "5"
     boxes = {name.replace(".", "__"): text for name, text in typed.items()}
-    answer = await send(client, f"{SETTINGS}/notes", **boxes, notes__nothing_found="auto", notes__verdict_link="false")
+    answer = await send(client, f"{SETTINGS}/notes", **boxes, notes__nothing_found="auto", **AS_USUAL)
     assert (answer.status_code, answer.headers["location"]) == (303, f"{SETTINGS}?saved=notes#notes")
     assert await stored(api) == {"company_mapping": {}}
 
@@ -41,7 +45,7 @@ async def test_what_is_saved_counts_over_the_api_and_the_rest_stays(api: Api) ->
     own = {"workflow_config": {"own": 1}, "notes": {"latest_event_hours": 5}}
     await key.patch("/api/v1/tenants/acme", json={"enhancement_preferences": own})
     typed = {"public_per_ticket_and_day": "0", "nothing_found": "silent", "latest_event_hours": ""}
-    typed |= {"oldest_ticket_days": "30", "verdict_link": "true"}
+    typed |= {"oldest_ticket_days": "30", "verdict_link": "true", "read_files": "true"}
     boxes = {f"notes__{name}": text for name, text in typed.items()}
     answer = await send(client, f"{SETTINGS}/notes", **boxes)
     assert answer.status_code == 303, answer.text
