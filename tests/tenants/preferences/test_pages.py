@@ -114,7 +114,10 @@ async def test_a_rule_is_made_changed_and_removed(api: Api) -> None:
     assert (await stored(api))["boundaries"] == [rule]
     page = (await client.get(SETTINGS)).text
     assert "company is Suedwerk or Nordwind" in page
-    changed = await send(client, f"{RULES}/0", page=f"{RULES}/0", name="Board", effect="silence", company="Suedwerk")
+    emptied = {"vip": "", "custom": ""}
+    changed = await send(
+        client, f"{RULES}/0", page=f"{RULES}/0", name="Board", effect="silence", company="Suedwerk", **emptied
+    )
     assert changed.status_code == 303
     assert (await stored(api))["boundaries"] == [{"name": "Board", "effect": "silence", "company": ["Suedwerk"]}]
     assert "Agents may work on such tickets again" in (await client.get(f"{RULES}/0")).text
@@ -270,6 +273,16 @@ async def test_a_calendar_is_written_in_lines_and_a_second_for_everybody_is_refu
     assert "Everybody else: mon-fri 08:00-17:00; sat 09:00-12:00 (Europe/Berlin), without 1 holiday" in page
 
 
+async def test_a_form_that_was_drawn_before_a_box_came_leaves_what_that_box_is_about(api: Api) -> None:
+    client, key = await boss(api), await api.member("acme", "tenant_admin")
+    assert (await send(client, f"{SETTINGS}/notes", notes__nothing_found="silent")).status_code == 303
+    assert (await stored(api))["notes"] == {"nothing_found": "silent"}
+    own = {"notes": {"read_files": False, "oldest_ticket_days": 30}}
+    await key.patch("/api/v1/tenants/acme", json={"enhancement_preferences": own})
+    assert (await send(client, f"{SETTINGS}/notes", notes__oldest_ticket_days="31")).status_code == 303
+    assert (await stored(api))["notes"] == {"read_files": False, "oldest_ticket_days": 31}
+
+
 async def test_text_in_preferences_is_text(api: Api) -> None:
     client, key = await boss(api), await api.member("acme", "tenant_admin")
     evil = "<img src=x onerror=alert(1)>"
@@ -288,8 +301,8 @@ async def test_a_desk_that_is_set_and_not_connected_keeps_its_box(api: Api) -> N
     await key.patch("/api/v1/tenants/acme", json={"company_mapping": {"zendesk": "one", "*": "company"}})
     page = (await client.get(SETTINGS)).text
     assert 'name="box.zendesk"' in page
-    assert (await send(client, f"{SETTINGS}/companies", zendesk="", servicedesk_plus="one")).status_code == 303
-    # The box of every other desk was sent empty as well, as nothing was typed there.
+    typed = {"zendesk": "", "servicedesk_plus": "one", "*": ""}
+    assert (await send(client, f"{SETTINGS}/companies", **typed)).status_code == 303
     assert (await stored(api))["company_mapping"] == {"servicedesk_plus": "one"}
 
 

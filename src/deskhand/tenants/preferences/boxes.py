@@ -78,8 +78,9 @@ class Box:
 def filled(stored: Mapping[str, Any], boxes: tuple[Box, ...], typed: Mapping[str, str]) -> dict[str, Any]:
     """What is stored with the boxes' values in their places; what is as usual and was never stored stays away."""
     whole: dict[str, Any] = _copy(stored)
-    for box in boxes:
-        value = box.read(typed.get(box.name, ""))
+    # A form sends each box it has, also an empty one. One drawn before an upgrade has not the boxes that came with it.
+    for box in (one for one in boxes if one.name in typed):
+        value = box.read(typed[box.name])
         if value is None and not box.empty_is_null and box.usual is not None:
             value = box.usual
         if value in (None, [], {}) and not box.empty_is_null:
