@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 import httpx2
 
@@ -23,6 +23,8 @@ from deskhand.plugins.errors import (
 from deskhand.plugins.oauth import SHARED_TOKENS, AccessToken, TokenCache
 from deskhand.plugins.servicedesk_plus.config import ServiceDeskPlusConfig
 from deskhand.plugins.servicedesk_plus.manifest import DESK
+
+Answer = TypeVar("Answer")
 
 _SUCCESS = {2000, 200}
 # Vendor's status table (help page "API v3: response status"); 4000 only wraps the real code.
@@ -87,28 +89,39 @@ class ServiceDeskClient:
         params = {"input_data": json.dumps(input_data)} if input_data else None
         return await self._call("DELETE", path, params=params)
 
+    async def download(self, url: str) -> bytes:
+        """The bytes at an address of the desk's own."""
+        headers = {"Accept": f"{self._config.servicedesk_accept}, */*"}
+        return await self._renewing(read_content, "GET", url, headers=headers)
+
     async def aclose(self) -> None:
         """Close the connections."""
         await self._client.aclose()
 
     async def _call(self, method: str, path: str, **kwargs: Any) -> dict[str, Any]:
+        return await self._renewing(read_answer, method, path, **kwargs)
+
+    async def _renewing(
+        self, read: Callable[[httpx2.Response], Answer], method: str, path: str, **kwargs: Any
+    ) -> Answer:
         token = await self._token()
         try:
-            return await self._attempt(token, method, path, **kwargs)
+            return read(await self._attempt(token, method, path, **kwargs))
         except DeskAuthError:
             if not self._config.is_cloud:
                 raise
         self._tokens.drop(self._config.token_key(), token)
         # Once: Zoho revokes tokens before their time, and a second refusal of a fresh one is about the credentials.
-        return await self._attempt(await self._token(), method, path, **kwargs)
+        return read(await self._attempt(await self._token(), method, path, **kwargs))
 
-    async def _attempt(self, token: str, method: str, path: str, **kwargs: Any) -> dict[str, Any]:
+    async def _attempt(self, token: str, method: str, path: str, **kwargs: Any) -> httpx2.Response:
         if self._config.is_cloud:
             # In each request and not in the client's defaults: a token ends while the client lives.
             headers = {"Authorization": f"Zoho-oauthtoken {token}"}
         else:
             headers = {self._config.servicedesk_auth_header: token}
-        return read_answer(await send(self._client, method, path, desk=DESK, headers=headers, **kwargs))
+        headers |= kwargs.pop("headers", {})
+        return await send(self._client, method, path, desk=DESK, headers=headers, **kwargs)
 
     async def _token(self) -> str:
         if not self._config.is_cloud:
@@ -166,6 +179,20 @@ def read_answer(response: httpx2.Response) -> dict[str, Any]:
     if response.status_code < 400 and status.get("status_code") in _SUCCESS:
         return body
     raise _vendor_error(response, status)
+
+
+def read_content(response: httpx2.Response) -> bytes:
+    """The bytes of a successful download, which comes without an envelope.
+
+    Raises:
+        DeskError: The class the vendor's code, or else the HTTP status, stands for.
+    """
+    # An attached JSON file has a type of its own; in the vendor's type come refusals, with any status.
+    in_envelope = "vnd.manageengine" in response.headers.get("content-type", "").casefold()
+    if response.status_code == 200 and not in_envelope:
+        return response.content
+    read_answer(response)
+    raise DeskProtocolError(f"{DESK} answered {response.status_code} without the file.")
 
 
 def _vendor_error(response: httpx2.Response, status: Mapping[str, Any]) -> DeskError:

@@ -7,13 +7,15 @@ from typing import Any
 from urllib.parse import quote
 
 from deskhand.kit.marks import find_marks
-from deskhand.plugins.contract import Person, WriteReceipt
-from deskhand.plugins.errors import DeskConflictError, DeskError, DeskProtocolError
+from deskhand.plugins.contract import AttachedFile, Person, WriteReceipt
+from deskhand.plugins.errors import DeskConflictError, DeskError, DeskNotFoundError, DeskProtocolError
+from deskhand.plugins.files import ensure_size, whole_file
 from deskhand.plugins.ownership import same_account
 from deskhand.plugins.paging import Listing, read_pages
 from deskhand.plugins.servicedesk_plus import mapping, past
 from deskhand.plugins.servicedesk_plus.client import ServiceDeskClient
 from deskhand.plugins.servicedesk_plus.config import ServiceDeskPlusConfig
+from deskhand.plugins.servicedesk_plus.files import attachments_of, download_url
 from deskhand.plugins.servicedesk_plus.manifest import DESK
 
 _PAGE = 100
@@ -48,6 +50,21 @@ class Requests:
     async def notes(self, ticket_id: str) -> Listing[dict[str, Any]]:
         """Notes as the desk shows them."""
         return await self.all(f"{path_of(ticket_id)}/notes", "notes", f"{self._config.note_key}s")
+
+    async def file(self, ticket_id: str, file: AttachedFile) -> bytes:
+        """The bytes of a file of a request or of one of its notes, by the address that the desk gives it today."""
+        ensure_size(file.size, file, desk=DESK)
+        url = download_url(await self._attachment(ticket_id, file.id), ticket_id, self._config)
+        return whole_file(await self.client.download(url), file, desk=DESK)
+
+    async def _attachment(self, ticket_id: str, file_id: str) -> dict[str, Any]:
+        raw = await self.get(ticket_id)
+        found = _with_id(file_id, attachments_of(raw))
+        if found is None and raw.get("has_notes", True):
+            found = _with_id(file_id, attachments_of(*(await self.notes(ticket_id)).rows))
+        if found is None:
+            raise DeskNotFoundError(f"{DESK} shows this account no file {file_id!r} on the request.")
+        return found
 
     def note_with(self, rows: Sequence[dict[str, Any]], mark: str) -> dict[str, Any] | None:
         """The note of ours with a mark."""
@@ -112,6 +129,10 @@ class Requests:
         if not isinstance(saved, dict) or not saved.get("id"):
             return receipt_of({"id": raw["id"]}, mark)
         return receipt_of(saved, mark, changes=past.images(raw, {**raw, **saved}, fields))
+
+
+def _with_id(file_id: str, rows: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
+    return next((row for row in rows if file_id and str(row.get("id")) == file_id), None)
 
 
 def path_of(ticket_id: str) -> str:

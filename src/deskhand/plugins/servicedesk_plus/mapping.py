@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,8 +13,9 @@ from deskhand.plugins.cursors import LAST_ROW, offset_of, page_size
 from deskhand.plugins.errors import DeskProtocolError
 from deskhand.plugins.priorities import PriorityMap
 from deskhand.plugins.servicedesk_plus.config import ServiceDeskPlusConfig
+from deskhand.plugins.servicedesk_plus.files import attachments_of
 from deskhand.plugins.servicedesk_plus.manifest import DESK, TOOL_TYPE
-from deskhand.plugins.shapes import file_names
+from deskhand.plugins.shapes import attached_files, file_names
 from deskhand.plugins.text import html_to_markdown, markdown_to_html, truncate
 
 SUBJECT_LIMIT = 250
@@ -64,9 +65,15 @@ def read_person(value: object) -> Person | None:
 
 
 def read_ticket(
-    raw: object, config: ServiceDeskPlusConfig, priorities: PriorityMap, *, notes: tuple[Note, ...] = ()
+    raw: object, config: ServiceDeskPlusConfig, priorities: PriorityMap, *, notes: Sequence[Mapping[str, Any]] = ()
 ) -> Ticket:
     """A request.
+
+    Args:
+        raw: As sent.
+        config: Of the connection.
+        priorities: Of the tenant.
+        notes: As sent, in the list of notes.
 
     Raises:
         DeskProtocolError: It has no id.
@@ -79,6 +86,7 @@ def read_ticket(
     updated = raw.get("last_updated_time") or raw.get("created_time")
     # By name and from the configuration: the API tells no category of a status, and every desk names its own.
     closed = {word.casefold() for word in config.servicedesk_closed_statuses}
+    attached = attachments_of(raw, *notes)
     return Ticket(
         tool_type=TOOL_TYPE,
         id=str(raw["id"]),
@@ -101,11 +109,13 @@ def read_ticket(
         if config.is_cloud
         else f"{config.servicedesk_url}/WorkOrder.do?woMode=viewWO&woID={raw['id']}",
         revision=revision_of(raw),
-        notes=notes,
+        notes=tuple(read_note(note) for note in notes),
         company=read_company(raw.get(config.servicedesk_company_field)),
         kinds=kinds_of(raw),
         custom={name: value for name, value in raw.items() if name not in _MAPPED and value is not None},
-        attachments=file_names(raw.get("attachments"), "name"),
+        attachments=file_names([*attached], "name"),
+        # The desk does not say who sees a file: a technician's is not the requester's because it hangs there.
+        files=attached_files([*attached], name="name"),
     )
 
 

@@ -20,6 +20,7 @@ from deskhand.kit.times import read_number
 from deskhand.plugins import cursors
 from deskhand.plugins.calls import read_aside
 from deskhand.plugins.contract import (
+    AttachedFile,
     ConnectionReport,
     DeskContext,
     FieldChange,
@@ -137,9 +138,11 @@ class ServiceDeskPlusPlugin(TicketingToolPlugin):
         if not with_notes or not raw.get("has_notes", True):
             return await read_aside(mapping.read_ticket, raw, self.config, self._priorities)
         listing = await self._requests.notes(ticket_id)
-        notes = await read_aside(_read_notes, listing.rows)
-        ticket = await read_aside(mapping.read_ticket, raw, self.config, self._priorities, notes=notes)
+        ticket = await read_aside(mapping.read_ticket, raw, self.config, self._priorities, notes=listing.rows)
         return replace(ticket, unread=listing.gaps("the ticket's notes"))
+
+    async def read_file(self, ticket_id: str, file: AttachedFile) -> bytes:
+        return await self._requests.file(ticket_id, file)
 
     async def search_tickets(self, query: TicketQuery) -> TicketPage:
         require_filters(query, MANIFEST)

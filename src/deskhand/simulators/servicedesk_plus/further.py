@@ -1,4 +1,4 @@
-"""Routes of the simulated desk about what hangs on a request: its history, its links, and taking a note away."""
+"""Routes of the simulated desk about what hangs on a request: history, files, links, and taking a note away."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from starlette.requests import Request
 from starlette.responses import Response
 
+from deskhand.simulators.base.files import file_answer
 from deskhand.simulators.base.state import SimLink, SimNote, SimTicket, TicketStore
 from deskhand.simulators.servicedesk_plus import query, wire
 from deskhand.simulators.servicedesk_plus.wire import refuse
@@ -52,6 +53,7 @@ class FurtherRoutes:
         """Method, path and handler."""
         return [
             ("GET", "/requests/{id}/history", self._history),
+            ("GET", "/requests/{id}/attachments/{attachment}/download", self._download),
             ("PUT", "/requests/{id}/notes/{note}", self._edit_note),
             ("DELETE", "/requests/{id}/notes/{note}", self._delete_note),
             ("GET", "/requests/{id}/link_requests", self._links),
@@ -64,6 +66,13 @@ class FurtherRoutes:
         page, info = query.apply(rows, query.read_list_info(request.query_params.get("input_data")))
         return self._desk.answer({"list_info": info, "history": page}, as_list=True)
 
+    async def _download(self, request: Request) -> Response:
+        files = self._desk.ticket(request).attachments
+        file = next((one for one in files if one.id == request.path_params["attachment"]), None)
+        if file is None:
+            raise refuse(4007, message="Invalid attachment id")
+        return file_answer(file)
+
     async def _edit_note(self, request: Request) -> Response:
         ticket = self._desk.ticket(request)
         self._desk.ensure_open(ticket, {})
@@ -75,7 +84,7 @@ class FurtherRoutes:
         if not fields.get("description"):
             raise refuse(4012, "description")
         self._desk.rewrite(ticket, note, str(fields["description"]))
-        return self._desk.answer({key: wire.note_json(note)})
+        return self._desk.answer({key: wire.note_json(ticket, note)})
 
     async def _delete_note(self, request: Request) -> Response:
         ticket = self._desk.ticket(request)

@@ -226,7 +226,7 @@ class ServiceDeskPlusSimulator(DeskSimulator):
         return wire.said(message)
 
     async def _notes(self, request: Request) -> Response:
-        rows = [wire.note_json(note) for note in self.ticket(request).notes]
+        rows = wire.notes_json(self.ticket(request))
         page, info = query.apply(rows, query.read_list_info(request.query_params.get("input_data")))
         return self.answer({"list_info": info, "notes": page}, as_list=True)
 
@@ -240,7 +240,7 @@ class ServiceDeskPlusSimulator(DeskSimulator):
             raise refuse(4002, message="The request is closed")
         public = bool(fields.get("show_to_requester", False))
         note = self.write_note(ticket, str(fields["description"]), public=public, author=self.store.bot)
-        return self.answer({key: wire.note_json(note)}, status=201)
+        return self.answer({key: wire.note_json(ticket, note)}, status=201)
 
     async def _resolution(self, request: Request) -> Response:
         return self.answer({"resolution": wire.resolution_json(self.ticket(request))})
@@ -377,7 +377,7 @@ class ServiceDeskPlusSimulator(DeskSimulator):
                 updated_time=raw["last_updated_time"]["value"],
             )
             return OutboundEvent(_digest(body), name, ticket.id, body, lambda _now: {"X-Itsm-Token": secret})
-        extra = {"note": wire.note_json(note)} if note else {}
+        extra = {"note": wire.note_json(ticket, note)} if note else {}
         body = _dump(event=name, request=raw, updated_by=wire.person_json(actor), diff=None, **extra)
         delivery = f"sdp-{_digest(body)[:40]}"
         return OutboundEvent(

@@ -130,7 +130,7 @@ def request_json(ticket: SimTicket) -> dict[str, Any]:
         "is_service_request": False,
         "udf_fields": {"udf_sline_1": None, **ticket.custom.get("udf_fields", {})},
         "resolution": resolution_json(ticket),
-        "attachments": [{"id": one.id, "name": one.name} for one in ticket.attachments],
+        "attachments": files_json(ticket),
     }
 
 
@@ -146,15 +146,36 @@ def resolution_json(ticket: SimTicket) -> dict[str, Any]:
     }
 
 
-def note_json(note: SimNote) -> dict[str, Any]:
+def files_json(ticket: SimTicket, note_id: str = "") -> list[dict[str, Any]]:
+    """Attachments of a request, or of one of its notes."""
+    return [
+        {
+            "id": one.id,
+            "name": one.name,
+            "content_type": one.content_type,
+            "content_url": f"/api/v3/requests/{ticket.id}/attachments/{one.id}/download",
+            "size": {"display_value": f"{len(one.content) / 1024:.2f} KB", "value": str(len(one.content))},
+        }
+        for one in ticket.attachments
+        if one.note_id == note_id
+    ]
+
+
+def note_json(ticket: SimTicket, note: SimNote) -> dict[str, Any]:
+    """A note of a request."""
     return {
         "id": note.id,
         "description": note.body,
         "show_to_requester": note.public,
         "added_by": person_json(note.author),
         "added_time": time_json(note.created_at),
-        "attachments": [],
+        "attachments": files_json(ticket, note.id),
     }
+
+
+def notes_json(ticket: SimTicket) -> list[dict[str, Any]]:
+    """Notes of a request."""
+    return [note_json(ticket, note) for note in ticket.notes]
 
 
 _FIELDS = {"assignee": "technician", "company": "site", "kind": "request_type"}
