@@ -13,7 +13,8 @@ from tests.support.preferences import SETTINGS, boss, stored
 from deskhand.ui.csrf import SESSION_COOKIE
 
 picture = pictures("settings")
-_PICTURED = (("all", SETTINGS), *((kind, f"{SETTINGS}/rules/{kind}/0") for kind in ("boundaries", "instructions")))
+_LISTS = ("boundaries", "instructions", "calendars")
+_PICTURED = (("all", SETTINGS), *((kind, f"{SETTINGS}/rules/{kind}/0") for kind in _LISTS))
 LONG = "Board & <b>friends</b> \U0001f525 " + "of-the-house-" * 5
 
 
@@ -56,7 +57,9 @@ async def test_pictures_of_settings(page: Page, api: Api) -> None:
     key = await api.member("acme", "tenant_admin")
     rules = [{"name": LONG[:80], "company": ["x" * 200], "effect": "approve"}, {"name": "HR", "group": ["HR"]}]
     told = {"name": LONG[:80], "words": ["HR"], "rules": ["y" * 300, "Ask first."], "contacts": ["Ann: 55"]}
-    preferences = {"boundaries": rules, "instructions": [told]}
+    hours = ["mon-thu 08:00-12:00 13:00-17:00", "fri 08:00-14:00"]
+    office = {"name": LONG[:80], "timezone": "Europe/Berlin", "hours": hours, "holidays": ["2027-03-29 Easter Monday"]}
+    preferences = {"boundaries": rules, "instructions": [told], "calendars": [{**office, "count_waits": True}]}
     await key.patch("/api/v1/tenants/acme", json={"enhancement_preferences": preferences})
     for theme in ("light", "dark"):
         await page.emulate_media(color_scheme=theme)

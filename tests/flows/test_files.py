@@ -17,6 +17,7 @@ from tests.support.product import Customer, Product
 
 from deskhand.knowledge import importer as knowledge
 from deskhand.knowledge.embedding import LexicalOnly
+from deskhand.work.files import reader
 from deskhand.work.files.texts import picture_languages
 
 PICTURE = Path(__file__).parents[1] / "work" / "files" / "data" / "network-error.png"
@@ -121,6 +122,17 @@ async def test_a_file_that_the_requester_is_not_known_to_see_is_kept_from_the_an
     assert "gw-public" in shown
     assert "gw-secret" not in shown
     assert "hidden.log" not in shown
+
+
+async def test_where_no_time_is_left_the_note_is_written_without(
+    product: Product, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reader, "SECONDS", 0.0)
+    customer, desk = await knowing(product, "jira")
+    ticket_id = await desk.file_ticket("It does not work", "See the log.", attachments=[file("trace.log", LOG)])
+    run = await first_look(product, customer, desk, ticket_id)
+    assert run["status"] == "completed"
+    assert f"trace.log was not read: {reader.TOO_LATE}." in run["read"]
 
 
 async def test_a_file_that_the_desk_refuses_costs_nobody_the_note(product: Product) -> None:

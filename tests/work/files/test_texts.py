@@ -10,6 +10,7 @@ from tests.support.office import pdf, word
 
 from deskhand.work.files import texts
 from deskhand.work.files.choosing import FileKind
+from deskhand.work.files.picture_reader import read
 from deskhand.work.files.texts import NO_READER, UnreadError, picture_languages, text_of
 
 PICTURE = Path(__file__).parent / "data" / "network-error.png"
@@ -75,6 +76,11 @@ def claiming(width: int, height: int) -> bytes:
 def test_a_picture_that_cannot_be_read_is_refused_in_words(content: bytes, why: str) -> None:
     with pytest.raises(UnreadError, match=why):
         text_of(content, FileKind.PICTURE, "a.png")
+
+
+def test_the_size_is_read_before_anything_is_unpacked() -> None:
+    assert read(claiming(99, 400), "none") == read(claiming(400, 29), "none") == {"text": ""}
+    assert "refused" in read(claiming(5_001, 5_000), "none")
 
 
 @sees

@@ -364,7 +364,9 @@ class ZendeskPlugin(TicketingToolPlugin):
     async def _comments(self, ticket_id: str, side: mapping.Sideloads) -> Listing[dict[str, Any]]:
         """All comments, oldest first: the first is the description."""
         comments: list[dict[str, Any]] = []
-        pages = await self._client.pages(f"{_path(ticket_id)}/comments", "comments", {"include": "users"})
+        # A screenshot in a mail stands in the text of its comment, and is listed only where it is asked for.
+        params = {"include": "users", "include_inline_images": "true"}
+        pages = await self._client.pages(f"{_path(ticket_id)}/comments", "comments", params)
         for page in pages.rows:
             side.add(page)
             comments += rows(page, "comments")

@@ -36,12 +36,18 @@ class Files:
         self.infected.clear()
         self.deleted.clear()
 
-    def with_files(self, comments: list[dict[str, Any]], ticket: SimTicket, base: str) -> list[dict[str, Any]]:
-        """A ticket's comments, oldest first, each with what came with it."""
+    def with_files(
+        self, comments: list[dict[str, Any]], ticket: SimTicket, base: str, *, inline: bool
+    ) -> list[dict[str, Any]]:
+        """A ticket's comments, oldest first, each with what came with it; pictures in its text if ``inline``."""
         rows = []
         for number, comment in enumerate(comments):
             note_id = str(comment["id"]) if number else ""
-            files = [self._row(file, base) for file in ticket.attachments if file.note_id == note_id]
+            files = [
+                self._row(file, base)
+                for file in ticket.attachments
+                if file.note_id == note_id and (inline or not _is_inline(file))
+            ]
             rows.append({**comment, "attachments": files})
         return rows
 
@@ -73,9 +79,14 @@ class Files:
             "mapped_content_url": address,
             "content_type": file.content_type,
             "size": len(file.content),
-            "inline": False,
+            "inline": _is_inline(file),
             "deleted": file.id in self.deleted,
             "malware_access_override": False,
             "malware_scan_result": "malware_found" if file.id in self.infected else "malware_not_found",
             "thumbnails": [],
         }
+
+
+def _is_inline(file: SimFile) -> bool:
+    """Pictures that come with a comment stand in its text, as those of a mail do."""
+    return bool(file.note_id) and file.content_type.startswith("image/")

@@ -203,7 +203,8 @@ class ZendeskSimulator(DeskSimulator):
         more: dict[str, Any] = {}
         if "users" in request.query_params.get("include", ""):
             more["users"] = [self._user_json(person, request) for person in people.values()]
-        rows = self.files.with_files(self._audits.comments(ticket), ticket, wire.base_of(request))
+        inline = request.query_params.get("include_inline_images") == "true"
+        rows = self.files.with_files(self._audits.comments(ticket), ticket, wire.base_of(request), inline=inline)
         if request.query_params.get("sort_order") == "desc":
             rows = rows[::-1]
         return self._page("comments", rows, request, **more)
