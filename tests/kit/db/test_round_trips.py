@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
+from threading import Thread
 from typing import Any
 
 import asyncpg
@@ -13,6 +15,7 @@ from tests.support.api import Api
 from tests.support.logins import open_database
 
 from deskhand.kit.db import connections
+from deskhand.kit.db.away import is_passing
 from deskhand.kit.db.companies import EVERY_COMPANY
 from deskhand.kit.db.connections import local_settings
 from deskhand.kit.db.session import Database
@@ -131,6 +134,43 @@ async def test_a_connection_that_the_server_closed_costs_no_request(database: Da
         await admin.execute("SELECT pg_terminate_backend($1, 10000)", pid)
     await admin.close()
     assert len(pids) == 3
+
+
+async def test_nor_does_one_whose_end_the_process_has_not_had_the_time_to_read(
+    database: Database, database_urls: Any
+) -> None:
+    async def end(pid: int) -> None:
+        admin = await asyncpg.connect(database_urls.superuser_url)
+        await admin.execute("SELECT pg_terminate_backend($1, 10000)", pid)
+        await admin.close()
+
+    async with database.tenant_session("acme") as session:
+        pid = await session.scalar(PID)
+    # In a thread that is waited for, so that our own loop reads nothing meanwhile.
+    thread = Thread(target=lambda: asyncio.run(end(pid)))
+    thread.start()
+    thread.join()
+    async with database.tenant_session("acme") as session:
+        assert await session.scalar(PID) != pid
+
+
+async def test_one_that_is_ending_while_it_is_lent_is_lent_to_nobody_else(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with database.tenant_session("acme") as session:
+        pid = await session.scalar(PID)
+
+    async def ending(_self: Any, *_args: Any, **_more: Any) -> None:
+        raise asyncpg.InternalClientError("cannot switch to state 15; another operation (2) is in progress")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(connections.PooledConnection, "execute", ending)
+        with pytest.raises(DBAPIError) as refused:
+            async with database.tenant_session("acme") as session:
+                await session.scalar(PID)
+    assert (refused.value.connection_invalidated, is_passing(refused.value)) == (True, True)
+    async with database.tenant_session("acme") as session:
+        assert await session.scalar(PID) != pid
 
 
 async def test_one_that_lay_idle_is_asked_and_one_in_use_is_not(

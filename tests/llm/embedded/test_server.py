@@ -67,9 +67,9 @@ TICKET = NoteFacts(
 
 
 async def answers(endpoint: Callable[[], EmbeddedEndpoint]) -> None:
-    model = build_model(
-        {"provider": "embedded", "model": "auto", "max_tokens": 400}, GatewaySettings(embedded=endpoint), HTTP
-    )
+    # Patient: an answer takes seconds, and on a machine where eight others want a core ten times as long.
+    ways = GatewaySettings(embedded=endpoint, timeout=900.0)
+    model = build_model({"provider": "embedded", "model": "auto", "max_tokens": 400}, ways, HTTP)
     question = draft_prompt(TICKET)
     outcome = await run_agent(
         AgentTask(question.instructions, question.prompt, output_schema=draft_schema(TICKET)), model, None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import select
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -55,6 +56,18 @@ class PooledConnection(asyncpg.Connection):  # type: ignore[misc]  # asyncpg shi
     def takes_literals(self) -> bool:
         """Whether quoted text means to the server what is written; it reports the setting unasked."""
         return getattr(self.get_settings(), "standard_conforming_strings", "off") == "on"
+
+    def has_unread(self) -> bool:
+        """Whether the server has said something that nobody asked for: nearly always that it ends the session.
+
+        Between two borrowers it is seen here before the loop has had a turn to read it.
+        """
+        socket = self._transport.get_extra_info("socket")
+        if socket is None or socket.fileno() < 0:
+            return False
+        waiting = select.poll()
+        waiting.register(socket.fileno(), select.POLLIN)
+        return bool(waiting.poll(0))
 
     async def execute(self, query: str, *args: Any, **kwargs: Any) -> Any:
         """As asyncpg's."""
@@ -173,12 +186,14 @@ def local_settings(settings: Mapping[str, str]) -> str:
 def watch_pool(engine: Engine) -> None:
     """Give no borrower of an ORM engine a connection that is dead, nor one with what another was to begin with.
 
-    The driver hears at once when its server closes a connection, so only one that lay idle, whose end may have got
-    lost on the way, is asked: SQLAlchemy's own look before each use (``pool_pre_ping``) takes three round trips.
+    The driver hears at once when its server closes a connection, or its socket has the word that it does, so only one
+    that lay idle, whose end may have got lost on the way, is asked: SQLAlchemy's own look before each use
+    (``pool_pre_ping``) takes three round trips.
     """
 
     def lend(dbapi_connection: Any, record: Any, _fairy: object) -> None:
-        if dbapi_connection.driver_connection.is_closed():
+        driver = dbapi_connection.driver_connection
+        if driver.is_closed() or driver.has_unread():
             raise DisconnectionError("the server has closed it")
         left_at = record.info.get(_LEFT_AT)
         if left_at is None or time.monotonic() - left_at < _UNASKED_SECONDS:

@@ -249,6 +249,7 @@ def _engine(url: str, pool_size: int, arguments: Mapping[str, Any]) -> AsyncEngi
     engine = open_engine(url, connect=arguments, pool_size=pool_size, max_overflow=pool_size)
     watch_pool(engine.sync_engine)
     event.listen(engine.sync_engine, "handle_error", _drop_sessions_of_a_read_only_server)
+    event.listen(engine.sync_engine, "handle_error", _drop_a_session_that_is_ending)
     return engine
 
 
@@ -276,6 +277,13 @@ def _drop_sessions_of_a_read_only_server(context: ExceptionContext) -> None:
     if sqlstate(context.original_exception) == READ_ONLY:
         context.is_disconnect = True
         context.invalidate_pool_on_disconnect = True
+
+
+def _drop_a_session_that_is_ending(context: ExceptionContext) -> None:
+    """A server's last word that the driver has read, and the end that it has not: of no use to anybody else."""
+    cause = getattr(context.original_exception, "__cause__", None)
+    if isinstance(cause, asyncpg.InternalClientError):
+        context.is_disconnect = True
 
 
 # A statement that takes longer does not come back: its server, or the way to it, is gone without a word.
