@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from deskhand.lab.rebuilding import names_in, rebuild, truth_of
-from deskhand.plugins.contract import Company, FieldChange, Note, PastChange, Person, Ticket, TicketLink
+from deskhand.plugins.contract import AttachedFile, Company, FieldChange, Note, PastChange, Person, Ticket, TicketLink
 
 FILED = datetime(2026, 5, 4, 9, 0, tzinfo=UTC)
 LATER = FILED + timedelta(hours=1)
@@ -40,6 +40,7 @@ NOW = Ticket(
     kinds=("Incident",),
     custom={"customfield_10201": "driver"},
     attachments=("driver.zip",),
+    files=(AttachedFile(id="1", name="driver.zip"),),
 )
 
 
@@ -67,7 +68,8 @@ def test_what_was_written_later_is_gone() -> None:
     assert (then.category, then.priority, then.vendor_priority) == (None, None, "Low")
     gone: dict[str, Any] = {
         "assignee": None, "resolution": None, "status": None, "is_closed": False, "resolved_at": None, "notes": (),
-        "links": (), "tags": (), "custom": {}, "attachments": (), "revision": None, "updated_at": FILED,
+        "links": (), "tags": (), "custom": {}, "attachments": (), "files": (), "revision": None,
+        "updated_at": FILED,
     }  # fmt: skip
     assert {name: getattr(then, name) for name in gone} == gone
     kept = ("tool_type", "id", "display_id", "requester", "company", "kinds", "created_at", "group")
