@@ -44,10 +44,11 @@ from deskhand.knowledge.exports.survey import survey
 from deskhand.llm.completion import read_completion
 from deskhand.notes.facts import NoteFacts, Source
 from deskhand.notes.layout import check_draft, compose_note, draft_prompt, draft_schema, without_model
-from deskhand.plugins.contract import TicketingToolPlugin
+from deskhand.plugins.contract import AttachedFile, TicketingToolPlugin
 from deskhand.plugins.events import WebhookRequest
 from deskhand.plugins.registry import PluginManager
 from deskhand.simulators.base.desk import EventKind
+from deskhand.work.files.choosing import FileKind
 
 SHORT, LONG = 25_000, 1_000_000
 PART = 10
@@ -271,6 +272,8 @@ FILLED = {
     "NoteFacts": NoteFacts(ticket_ref="INC-1", subject="VPN", description="It drops."),
     "datetime": datetime.now(UTC),
     "UUID": UUID(int=1),
+    "AttachedFile": AttachedFile(id="1", name="trace.log"),
+    "FileKind": FileKind.TEXT,
     "Key": ECKey.generate_key("P-256"),
 }
 """What stands in for the parameters after the text."""

@@ -27,22 +27,22 @@ _LONGEST_FAULT = 200
 
 @contextmanager
 def read_apart(
-    kind: Kind, path: Path, *, cpu_seconds: int = CPU_SECONDS, wall_seconds: float = WALL_SECONDS
+    kind: Kind, path: Path, *, cpu_seconds: int | None = None, wall_seconds: float | None = None
 ) -> Iterator[BinaryIO]:
     """What the helper (``paper_reader``) wrote about a file: JSON lines in a file that is gone afterwards.
 
     Args:
         kind: As what it is read.
         path: The file.
-        cpu_seconds: Of processor time that the helper may take.
-        wall_seconds: By the clock.
+        cpu_seconds: Of processor time that the helper may take; None: as long as an import may wait.
+        wall_seconds: By the clock; the same.
 
     Raises:
         UnreadableFileError: There is no such file, or it is broken, locked, too large or too much work.
     """
     # On disk and not in memory: a sheet of a million rows is read a row at a time from here on.
     with TemporaryFile() as written:
-        _run(kind, path, written, cpu_seconds, wall_seconds)
+        _run(kind, path, written, cpu_seconds or CPU_SECONDS, wall_seconds or WALL_SECONDS)
         yield written
 
 
