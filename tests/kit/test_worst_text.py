@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import cache
+from math import inf
 from pathlib import Path
 from types import FrameType
 from typing import Any, Literal
@@ -367,6 +368,9 @@ def check_linear(read: Callable[[Any], object], makers: dict[str, Callable[[int]
             try:
                 seconds = seconds_of(read, makers[name](length), allowed)
             except TooLongError:
+                seconds = inf
+            # The kernel counts by ticks for the signal, and on a crowded machine sends it late or never.
+            if seconds > allowed:
                 pytest.fail(
                     f"{length:,} characters of {name} took over {allowed:.1f} s, {short:,} took {took[name]:.3f} s"
                 )
@@ -375,11 +379,7 @@ def check_linear(read: Callable[[Any], object], makers: dict[str, Callable[[int]
 
 
 @pytest.mark.parametrize("power", [2, 3])
-def test_what_grows_faster_than_a_text_is_found_and_what_grows_with_it_is_not(
-    power: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name in ("LEAST", "QUIET"):
-        monkeypatch.setattr(sys.modules[__name__], name, globals()[name] / 10)
+def test_what_grows_faster_than_a_text_is_found_and_what_grows_with_it_is_not(power: int) -> None:
     lengths: list[int] = []
 
     def taking(seconds: float, power: int) -> Callable[[str], None]:
@@ -393,7 +393,8 @@ def test_what_grows_faster_than_a_text_is_found_and_what_grows_with_it_is_not(
 
     letters = {"letters": TEXTS["letters"]}
     with pytest.raises(pytest.fail.Exception, match=f"^{LONG:,} characters of letters took over"):
-        check_linear(taking(2 * RATIO * LEAST, power), letters)
+        # Four times what is allowed: a loaded machine measures a short text too long, and allows the more for it.
+        check_linear(taking(4 * RATIO * LEAST, power), letters)
     lengths.clear()
     check_linear(taking(0.2, 1), letters)
     assert lengths == [SHORT + 1, MIDDLE + 1]
