@@ -8,7 +8,7 @@ from typing import Any
 from deskhand.plugins.contract import DeskContext
 from deskhand.plugins.servicedesk_plus import ServiceDeskPlusPlugin
 from deskhand.plugins.servicedesk_plus.config import Dialect, ServiceDeskPlusConfig
-from deskhand.simulators.base import RunningServer
+from deskhand.simulators.base import RunningServer, run_in_process
 from deskhand.simulators.servicedesk_plus.simulator import ServiceDeskPlusSimulator
 from deskhand.simulators.testing import TEST_HTTP
 
@@ -51,3 +51,11 @@ class RunningDesk:
         self.simulator.reset()
         async with self.plugin() as plugin:
             yield plugin
+
+
+@asynccontextmanager
+async def running_desk(dialect: Dialect) -> AsyncIterator[RunningDesk]:
+    """A desk that speaks a dialect, for the length of a ``with`` block."""
+    simulator = new_simulator(dialect)
+    async with run_in_process(simulator.build()) as server:
+        yield RunningDesk(simulator, server)

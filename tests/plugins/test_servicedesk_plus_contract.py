@@ -3,10 +3,9 @@
 from collections.abc import AsyncIterator
 
 import pytest
-from tests.plugins.sdp import RunningDesk, new_simulator
+from tests.plugins.sdp import RunningDesk, running_desk
 
 from deskhand.plugins.servicedesk_plus.config import Dialect
-from deskhand.simulators.base import run_in_process
 from deskhand.simulators.testing import PluginContract, SimulatorHarness, Vocabulary
 
 WORDS = Vocabulary(
@@ -22,16 +21,14 @@ WORDS = Vocabulary(
 
 @pytest.fixture(scope="module")
 async def on_premises() -> AsyncIterator[RunningDesk]:
-    simulator = new_simulator(Dialect.ON_PREMISES)
-    async with run_in_process(simulator.build()) as server:
-        yield RunningDesk(simulator, server)
+    async with running_desk(Dialect.ON_PREMISES) as running:
+        yield running
 
 
 @pytest.fixture(scope="module")
 async def cloud() -> AsyncIterator[RunningDesk]:
-    simulator = new_simulator(Dialect.CLOUD)
-    async with run_in_process(simulator.build()) as server:
-        yield RunningDesk(simulator, server)
+    async with running_desk(Dialect.CLOUD) as running:
+        yield running
 
 
 class TestOnPremises(PluginContract):

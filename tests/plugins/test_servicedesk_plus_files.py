@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx2
 import pytest
-from tests.plugins.sdp import RunningDesk, new_simulator
+from tests.plugins.sdp import RunningDesk, running_desk
 
 from deskhand.plugins import files
 from deskhand.plugins.contract import MAX_FILE_BYTES, AttachedFile, Ticket, TicketQuery
@@ -23,7 +23,7 @@ from deskhand.plugins.servicedesk_plus import mapping
 from deskhand.plugins.servicedesk_plus.client import read_content
 from deskhand.plugins.servicedesk_plus.config import Dialect, ServiceDeskPlusConfig
 from deskhand.plugins.servicedesk_plus.files import download_url
-from deskhand.simulators.base import Fault, run_in_process
+from deskhand.simulators.base import Fault
 from deskhand.simulators.base.state import SimFile
 from deskhand.simulators.servicedesk_plus import wire
 
@@ -33,16 +33,14 @@ PICTURE = b"\x89PNG\r\n\x1a\n of the error"
 
 @pytest.fixture(scope="module")
 async def on_premises() -> AsyncIterator[RunningDesk]:
-    simulator = new_simulator(Dialect.ON_PREMISES)
-    async with run_in_process(simulator.build()) as server:
-        yield RunningDesk(simulator, server)
+    async with running_desk(Dialect.ON_PREMISES) as running:
+        yield running
 
 
 @pytest.fixture(scope="module")
 async def cloud() -> AsyncIterator[RunningDesk]:
-    simulator = new_simulator(Dialect.CLOUD)
-    async with run_in_process(simulator.build()) as server:
-        yield RunningDesk(simulator, server)
+    async with running_desk(Dialect.CLOUD) as running:
+        yield running
 
 
 @pytest.fixture

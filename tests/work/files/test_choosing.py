@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from deskhand.plugins.contract import AttachedFile
-from deskhand.work.files.choosing import LARGEST, MOST_FILES, FileKind, choose, short_name
+from deskhand.plugins.contract import MAX_FILE_BYTES, AttachedFile
+from deskhand.work.files.choosing import MOST_FILES, FileKind, choose, short_name
 
 
 def file(name: str, size: int | None = None) -> AttachedFile:
@@ -31,10 +31,10 @@ def test_the_newest_are_read_first_and_no_more_than_so_many() -> None:
 
 
 def test_what_is_too_large_is_said_and_a_logo_is_not() -> None:
-    choice = choose([file("image001.png", 5_999), file("screen.png", 6_000), file("big.log", LARGEST + 1024**2)])
+    choice = choose([file("image001.png", 5_999), file("screen.png", 6_000), file("big.log", MAX_FILE_BYTES + 1024**2)])
     assert [one.name for one, _ in choice.read] == ["screen.png"]
     assert choice.unread == (("big.log", "it has 11 MB, and 10 are the most"),)
-    assert [one.name for one, _ in choose([file("whole.log", LARGEST)]).read] == ["whole.log"]
+    assert [one.name for one, _ in choose([file("whole.log", MAX_FILE_BYTES)]).read] == ["whole.log"]
 
 
 def test_a_long_name_keeps_its_end() -> None:

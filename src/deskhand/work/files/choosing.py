@@ -7,11 +7,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import PurePosixPath
 
-from deskhand.plugins.contract import AttachedFile
+from deskhand.plugins.contract import MAX_FILE_BYTES, AttachedFile
 
 MOST_FILES = 5
-LARGEST = 10 * 1024 * 1024
-"""Bytes of one file; logs are longer, and then their end is not the part that was sent."""
 _LEAST_PICTURE = 6_000
 """Bytes: what is smaller hangs on a signature and shows a logo."""
 _SHOWN_NAME = 80
@@ -79,15 +77,23 @@ def choose(files: Sequence[AttachedFile]) -> Choice:
         is_logo = kind is FileKind.PICTURE and file.size is not None and file.size < _LEAST_PICTURE
         if kind is None or is_logo:
             continue
-        if file.size is not None and file.size > LARGEST:
+        if file.size is not None and file.size > MAX_FILE_BYTES:
             unread.append(
-                (short_name(file.name), f"it has {file.size // 1024**2} MB, and {LARGEST // 1024**2} are the most")
+                (
+                    short_name(file.name),
+                    f"it has {file.size // 1024**2} MB, and {MAX_FILE_BYTES // 1024**2} are the most",
+                )
             )
         elif len(read) == MOST_FILES:
             unread.append((short_name(file.name), f"{MOST_FILES} newer ones were"))
         else:
             read.append((file, kind))
     return Choice(tuple(read), tuple(unread))
+
+
+def too_large(size: int) -> str:
+    """Why a file of so many bytes is not read."""
+    return f"it has {size // 1024**2} MB, and {MAX_FILE_BYTES // 1024**2} are the most"
 
 
 def short_name(name: str) -> str:

@@ -13,9 +13,9 @@ from typing import Any
 from deskhand.engine.journal import Journal
 from deskhand.kit.marks import strip_marks
 from deskhand.notes.facts import FileText
-from deskhand.plugins.contract import AttachedFile, Ticket
+from deskhand.plugins.contract import MAX_FILE_BYTES, AttachedFile, Ticket
 from deskhand.plugins.errors import DeskError
-from deskhand.work.files.choosing import LARGEST, Choice, FileKind, choose, short_name
+from deskhand.work.files.choosing import Choice, FileKind, choose, short_name, too_large
 from deskhand.work.files.excerpts import excerpt
 from deskhand.work.files.read import NO_FILES, FilesRead
 from deskhand.work.files.texts import UnreadError, text_of
@@ -86,7 +86,7 @@ class FileReader:
         # Files often lie on another host than the desk; that one being away must not cost the note.
         except DeskError as error:
             raise UnreadError(error.detail.rstrip(".")) from error
-        if len(content) > LARGEST:
-            raise UnreadError(f"it has {len(content) // 1024**2} MB, and {LARGEST // 1024**2} are the most")
+        if len(content) > MAX_FILE_BYTES:
+            raise UnreadError(too_large(len(content)))
         text = await asyncio.get_running_loop().run_in_executor(_readers, text_of, content, kind, file.name)
         return strip_marks(excerpt(text))
