@@ -96,6 +96,8 @@ from deskhand.plugins.registry import PluginManager
 from deskhand.reports.console.pages import router as report_pages
 from deskhand.reports.endpoints import platform_router as platform_reports_router
 from deskhand.reports.endpoints import router as reports_router
+from deskhand.reports.worth.endpoints import router as worth_router
+from deskhand.reports.worth.pages import router as worth_pages
 from deskhand.schedules.endpoints import router as schedules_router
 from deskhand.schedules.pages import router as schedule_pages
 from deskhand.storms.endpoints import router as storms_router
@@ -138,7 +140,7 @@ TAGS = {
     "operations": "How the queue stands, and pauses: of an agent, a tenant or everything.",
     "people": "Who works in a tenant, in which role, and how they sign in.",
     "plugins": "The desks this installation can talk to.",
-    "reports": "What runs cost and how they went, over a range of days.",
+    "reports": "What runs cost, how they went, and what a month was worth.",
     "schedules": "When agents run by the clock.",
     "storms": "Outages of which many tickets told.",
     "tenants": "Tenants and their connections to desks.",
@@ -174,6 +176,7 @@ ROUTERS = (
     approvals_router,
     budgets_router,
     reports_router,
+    worth_router,
     platform_reports_router,
     webhooks_router,
     webhook_trials_router,
@@ -210,6 +213,7 @@ ROUTERS = (
     approval_pages,
     schedule_pages,
     report_pages,
+    worth_pages,
     operations_pages,
     notification_links,
     notification_pages,

@@ -131,6 +131,8 @@ viewer          GET /api/v1/reports/costs
 viewer          GET /api/v1/reports/costs/export
 viewer          GET /api/v1/reports/performance
 viewer          GET /api/v1/reports/performance/export
+viewer          GET /api/v1/reports/worth
+viewer          GET /api/v1/reports/worth/export
 platform_admin  GET /api/v1/platform-reports/costs
 platform_admin  GET /api/v1/platform-reports/costs/export
 viewer          GET /api/v1/tool-sources
@@ -341,6 +343,7 @@ viewer          POST /deliveries/try-filter
 operator        POST /agents/{agent_id}/triggers/{trigger_id}/test
 viewer          GET /costs
 viewer          GET /performance
+viewer          GET /worth
 platform_admin  GET /platform-costs
 viewer          GET /schedules
 viewer          GET /storms

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
-from deskhand.lab.comparing import Said, agreement, judge, percentile, said_in, wilson
+from deskhand.lab.comparing import Said, agreement, judge, percentile, said_in
 
 NOTE: dict[str, Any] = {
     "note": {"sources": [{"ref": "INV-1"}, {"ref": "KB-7"}, {"ref": "INV-1"}]},
@@ -46,17 +44,7 @@ def test_it_is_right_wrong_or_silent_about_what_people_said() -> None:
     assert judge(said, {}) == {}
 
 
-@pytest.mark.parametrize(
-    ("hits", "of", "low", "high"),
-    # Newcombe 1998, table I, method 3.
-    [(81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0.0, 0.1611), (1, 29, 0.0061, 0.1718)],
-)
-def test_the_interval_is_wilsons(hits: int, of: int, low: float, high: float) -> None:
-    assert wilson(hits, of) == pytest.approx((low, high), abs=5e-5)
-
-
-def test_of_nothing_everything_is_possible() -> None:
-    assert wilson(0, 0) == (0.0, 1.0)
+def test_of_nothing_there_is_no_agreement() -> None:
     assert agreement([])["category"]["agreement"] is None
 
 

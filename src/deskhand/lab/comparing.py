@@ -7,14 +7,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from deskhand.kit.intervals import wilson
 from deskhand.lab.rebuilding import FIELDS, names_in
 
 SOLUTION = "solution"
 COMPARED = (*FIELDS, SOLUTION)
 """What is set beside each other; of the solution, whether one of the articles or tickets that people named is cited."""
 Verdict = Literal["right", "wrong", "silent"]
-_Z = 1.959963984540054
-"""For an interval that holds the true share in 95 of 100 such samples."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,17 +76,6 @@ def _folded(text: str) -> str:
     return " ".join(text.split()).casefold()
 
 
-def wilson(hits: int, of: int) -> tuple[float, float]:
-    """The interval in which the true share lies, of 95 in 100 such samples (Wilson, 1927)."""
-    if not of:
-        return 0.0, 1.0
-    share, square = hits / of, _Z * _Z
-    middle = share + square / (2 * of)
-    spread = _Z * math.sqrt(share * (1 - share) / of + square / (4 * of * of))
-    below, above = (middle - spread) / (1 + square / of), (middle + spread) / (1 + square / of)
-    return max(0.0, below), min(1.0, above)
-
-
 def percentile(values: Sequence[int], share: float) -> int | None:
     """The value that so large a share of all does not exceed; none of nothing."""
     return sorted(values)[max(0, math.ceil(share * len(values)) - 1)] if values else None
@@ -106,4 +94,4 @@ def agreement(verdicts: Iterable[Mapping[str, Verdict]]) -> dict[str, dict[str, 
     return fields
 
 
-__all__ = ["COMPARED", "SOLUTION", "Said", "Verdict", "agreement", "judge", "percentile", "said_in", "wilson"]
+__all__ = ["COMPARED", "SOLUTION", "Said", "Verdict", "agreement", "judge", "percentile", "said_in"]

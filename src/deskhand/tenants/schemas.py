@@ -40,6 +40,7 @@ from deskhand.tenants.notification_rules import NotificationRules
 from deskhand.tenants.privacy_rules import PrivacyRules
 from deskhand.tenants.replay_bar import ReplayBar
 from deskhand.tenants.storm_rules import StormRules
+from deskhand.tenants.worth_rules import WorthRules
 
 MAX_EXTRAS_BYTES = 32_768
 MAX_LIMITS_BYTES = 4_096
@@ -174,6 +175,7 @@ class EnhancementPreferences(InputModel):
         default_factory=StormRules, description="When tickets count as reports of one outage, and who is told of it."
     )
     notes: NoteRules = Field(default_factory=NoteRules, description="When agents write notes.")
+    worth: WorthRules = Field(default_factory=WorthRules, description="How what notes are worth is measured.")
     replay_bar: ReplayBar = Field(
         default_factory=ReplayBar,
         description="What a version of an agent must reach in the replay lab before it is activated; none unless set.",

@@ -60,6 +60,7 @@ from deskhand.work.files.reader import FileReader
 from deskhand.work.free_run import FreeRun
 from deskhand.work.front import Front, drives
 from deskhand.work.hands import DeskHands
+from deskhand.work.holding_out import HoldOut
 from deskhand.work.machines.speaking import why_quiet
 from deskhand.work.merging import GONE
 from deskhand.work.note_outcome import NOTE_KEY, NoteOutcome, withheld
@@ -127,6 +128,7 @@ class Executor:
         self._toolboxes = ToolboxMaker(db=db, secrets=secrets, plugins=plugins, embedder=embedder)
         self._undoer = Undoer(db, secrets, plugins)
         self._storming = Storming(db, embedder)
+        self._hold_out = HoldOut(db, secrets.derive("hold-out"))
         self._limits = limits
         self._telemetry = telemetry
         self._marks = MarkMaker(secrets.derive("marks"))
@@ -304,6 +306,8 @@ class Executor:
         ):
             return withheld(run, why)
         await self._enter(run, ticket)
+        if held := await self._hold_out.end(run, own, ticket):
+            return held
         if part := await self._storming.part_of(run, ticket):
             # What it would say of the others' tickets is not for another company.
             is_elsewhere = part.speaks and await timely.has_moved()

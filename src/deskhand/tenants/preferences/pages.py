@@ -53,7 +53,7 @@ router = APIRouter(
 
 BOX = "box."
 """What the forms' boxes begin with, so that none is taken for one of the page's own."""
-ORDER = ("notes", "storms", "privacy", "approvals", "notifications", "replay", "companies", "priorities")
+ORDER = ("notes", "storms", "privacy", "approvals", "notifications", "replay", "worth", "companies", "priorities")
 _READERS: Mapping[str, Callable[[Mapping[str, Any] | None], object]] = {
     "boundaries": stored_rules,
     "machines": machine_rules,

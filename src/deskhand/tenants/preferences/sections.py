@@ -8,6 +8,7 @@ from deskhand.plugins.priorities import PRIORITIES
 from deskhand.tenants.note_rules import DEFAULT_CEILING, NothingFound
 from deskhand.tenants.preferences.boxes import Box
 from deskhand.tenants.storm_rules import DEFAULT_LEAST, DEFAULT_WINDOW
+from deskhand.tenants.worth_rules import MOST_HELD_OUT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,6 +192,23 @@ REPLAY = Section(
     ),
 )
 
+WORTH = Section(
+    key="worth",
+    title="What it was worth",
+    words="The monthly report beside Costs tells what notes bring about where some tickets, drawn by lot, get none.",
+    boxes=(
+        Box(
+            path=("worth", "hold_out_share"),
+            label="Tickets without a note, of 100",
+            help=f"0 to {MOST_HELD_OUT}. No model is asked about them, and their runs say why. Whoever asks for a note"
+            " gets it. A ticket that was drawn once stays as it was drawn.",
+            kind="number",
+            usual=0,
+            off="None. The report then shows figures side by side and says nothing of what brought them about.",
+        ),
+    ),
+)
+
 NOTIFICATIONS = Section(
     key="notifications",
     title="Who is told what happened",
@@ -303,7 +321,9 @@ STORMS = Section(
     ),
 )
 
-SECTIONS = {one.key: one for one in (NOTES, STORMS, PRIVACY, APPROVALS, NOTIFICATIONS, REPLAY, PRIORITIES_OF_DESKS)}
+SECTIONS = {
+    one.key: one for one in (NOTES, STORMS, PRIVACY, APPROVALS, NOTIFICATIONS, REPLAY, WORTH, PRIORITIES_OF_DESKS)
+}
 
 COMPANIES = "companies"
 """The key of the form about client companies, which has a box for each desk."""
