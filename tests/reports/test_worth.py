@@ -1,4 +1,4 @@
-"""The monthly report over real rows: what was planted is recovered, costs add up, and what is not told is not invented."""
+"""The monthly report over real rows: what was planted is recovered, costs add up, and nothing is invented."""
 
 from __future__ import annotations
 
