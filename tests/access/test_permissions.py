@@ -22,6 +22,7 @@ from tests.conftest import DatabaseUrls
 from tests.support.api import Api, running_api
 from tests.support.approvals import waiting_approval
 from tests.support.console import Console
+from tests.support.figures import FIGURES
 from tests.support.gateways import CONNECTION_ANSWERS, connect_two
 from tests.support.identity import register
 from tests.support.lab_rows import kept_ticket, lab_rows
@@ -127,14 +128,6 @@ viewer          GET /api/v1/budgets/spending
 viewer          GET /api/v1/budgets/{budget_id}
 tenant_admin    PATCH /api/v1/budgets/{budget_id}
 tenant_admin    DELETE /api/v1/budgets/{budget_id}
-viewer          GET /api/v1/reports/costs
-viewer          GET /api/v1/reports/costs/export
-viewer          GET /api/v1/reports/performance
-viewer          GET /api/v1/reports/performance/export
-viewer          GET /api/v1/reports/worth
-viewer          GET /api/v1/reports/worth/export
-platform_admin  GET /api/v1/platform-reports/costs
-platform_admin  GET /api/v1/platform-reports/costs/export
 viewer          GET /api/v1/tool-sources
 tenant_admin    POST /api/v1/tool-sources/mcp
 viewer          GET /api/v1/tool-sources/{source}
@@ -341,10 +334,6 @@ viewer          GET /deliveries
 viewer          GET /deliveries/try-filter
 viewer          POST /deliveries/try-filter
 operator        POST /agents/{agent_id}/triggers/{trigger_id}/test
-viewer          GET /costs
-viewer          GET /performance
-viewer          GET /worth
-platform_admin  GET /platform-costs
 viewer          GET /schedules
 viewer          GET /storms
 viewer          GET /storms/{storm_id}
@@ -361,7 +350,9 @@ caretaker       GET /operations/pause
 caretaker       POST /operations/pauses
 caretaker       POST /operations/pauses/{pause_id}/end
 """
-NEEDED = {line[16:]: line[:16].strip() for line in (ANSWERS + CONNECTION_ANSWERS + NOTIFYING).split("\n") if line}
+NEEDED = {
+    line[16:]: line[:16].strip() for line in (ANSWERS + CONNECTION_ANSWERS + FIGURES + NOTIFYING).split("\n") if line
+}
 
 PLATFORM = [{"group": "Admins", "role": "platform_admin"}]
 SHARED = {"tool_type", "number", "slug", "section", "rule_kind", "place"}

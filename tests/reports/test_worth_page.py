@@ -7,9 +7,12 @@ from datetime import timedelta
 from typing import Any
 
 import httpx2
+from sqlalchemy import update
 from tests.reports.conftest import NOON
 from tests.reports.test_worth import NOTE, Planted, drawn_month, plant
 from tests.support.console import Console
+
+from deskhand.tenants.models import TenantConfig
 
 SCRIPT = "<script>alert(1)</script>"
 
@@ -93,16 +96,8 @@ async def test_what_is_not_told_is_named_and_votes_and_suggestions_are_shown(con
     assert "nobody has voted" in shown
 
 
-async def test_settings_have_the_share_and_refuse_one_that_is_too_great(console: Console) -> None:
-    client = await console.browser(role="tenant_admin")
-    shown = (await client.get("/settings")).text
-    form = re.search(r'<form[^>]*id="worth".*?</form>', shown, re.DOTALL)
-    assert form is not None
-    assert "Tickets without a note, of 100" in form[0]
-    hidden = dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', form[0]))
-    for share, status in (("51", 422), ("20", 303)):
-        sent = await client.post("/settings/worth", data={**hidden, "box.worth.hold_out_share": share})
-        assert sent.status_code == status, sent.text
+async def test_a_month_before_the_first_draw_says_that_it_has_begun_since(console: Console) -> None:
     await plant(console, await console.agent(), [Planted("1")])
-    told = await page(client)
-    assert "From now on 20 in 100 tickets are." in told
+    async with console.db.tenant_session("acme") as session:
+        await session.execute(update(TenantConfig).values(enhancement_preferences={"worth": {"hold_out_share": 20}}))
+    assert "From now on 20 in 100 tickets are." in await page(await console.browser(role="viewer"))

@@ -58,6 +58,8 @@ from deskhand.operations import pages as operations_pages
 from deskhand.plugins.registry import PluginManager
 from deskhand.reports import endpoints as report_endpoints
 from deskhand.reports.console import pages as report_pages
+from deskhand.reports.worth import endpoints as worth_endpoints
+from deskhand.reports.worth import pages as worth_pages
 from deskhand.schedules import endpoints, pages
 from deskhand.simulators.base.server import run_in_process
 from deskhand.tenants import pages as tenant_pages
@@ -89,6 +91,8 @@ MODULES = (
     pages,
     report_endpoints,
     report_pages,
+    worth_endpoints,
+    worth_pages,
     undo_pages,
     knowledge_pages,
     knowledge_job_pages,

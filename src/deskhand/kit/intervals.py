@@ -93,7 +93,7 @@ def _spread(ordered: Sequence[float]) -> float:
 def _tail(n: int, place: int) -> float:
     """How often fewer than ``place`` of ``n`` values lie below their median."""
     if n <= _EXACT:
-        return sum(math.comb(n, below) for below in range(place)) / 2**n
+        return math.ldexp(sum(math.comb(n, below) for below in range(place)), -n)
     return _NORMAL.cdf((place - 0.5 - n / 2) / (math.sqrt(n) / 2))
 
 

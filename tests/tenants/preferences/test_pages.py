@@ -318,6 +318,15 @@ async def test_a_bar_is_set_and_taken_away_in_percent(api: Api) -> None:
     assert replay_bar(await stored(api)).bars() == {}
 
 
+async def test_a_share_of_tickets_is_left_without_a_note_and_no_more_than_half(api: Api) -> None:
+    client = await boss(api)
+    assert "Tickets without a note, of 100" in (await client.get(SETTINGS)).text
+    assert (await send(client, f"{SETTINGS}/worth", worth__hold_out_share="20")).status_code == 303
+    wrong = await send(client, f"{SETTINGS}/worth", worth__hold_out_share="51")
+    assert (wrong.status_code, 'aria-invalid="true"' in wrong.text) == (422, True)
+    assert (await stored(api))["worth"] == {"hold_out_share": 20}
+
+
 async def test_what_models_do_not_see_is_a_form_of_yes_and_no(api: Api) -> None:
     client, key = await boss(api), await api.member("acme", "tenant_admin")
     page = (await client.get(SETTINGS)).text
