@@ -36,6 +36,8 @@ def reduced(entry: dict[str, Any]) -> dict[str, Any]:
         kept["tools"] = True
     if entry.get("supports_response_schema"):
         kept["schema"] = True
+    if entry.get("supports_vision"):
+        kept["sees"] = True
     return kept
 
 

@@ -130,7 +130,7 @@ async def tenant(scene: Scene, tenant_id: str, allowed: list[str]) -> Customer:
     platform = await scene.product.platform()
     body = {"tenant_id": tenant_id, "name": tenant_id.title(), **scene.product.desk.tenant()}
     # What one ticket gets in a day is bounded, too; here the grant alone is to decide.
-    rules = {"notes": {"public_per_ticket_and_day": 100}}
+    rules = {"notes": {"public_per_ticket_and_day": 100, "pictures": "anywhere", "picture_model": "gpt-4o"}}
     body |= {"connection_extras": extras, "enhancement_preferences": rules}
     made = await platform.post("/api/v1/tenants", json=body)
     assert made.is_success, made.text

@@ -9,6 +9,7 @@ import subprocess
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import cast
 
 import asyncpg
@@ -21,7 +22,8 @@ from tests.conftest import TEMPLATE, DatabaseUrls, urls_of
 from tests.support.logins import TENANT_KEY
 from tests.support.program import deskhand
 
-from deskhand.cli.doctor import _models_of, _verdict
+from deskhand.cli import doctor as checks
+from deskhand.cli.doctor import Remark, _models_of, _pictures, _verdict
 from deskhand.cli.outside import _fault, _places
 from deskhand.errors import DeskhandError
 from deskhand.installation import Installation
@@ -32,6 +34,22 @@ from deskhand.simulators.models import LlmSimulator
 from deskhand.simulators.outside import OutsideSimulator
 from deskhand.tenants.models import TenantConfig
 from deskhand.work.files.texts import NO_READER, picture_languages
+
+
+@pytest.mark.parametrize(("languages", "is_local", "says"), [
+    (("eng",), False, "read on tickets, in eng; of models that see, those in a tenant's own house are shown them,"),
+    (("eng",), True, "read on tickets, in eng; the gateway's models are in the house, and those that see"),
+    ((), False, f"not read on tickets: {NO_READER}; notes say which were not read; of models that see,"),
+    ((), True, f"shown to models that see alone: {NO_READER}; notes say which were not read; the gateway's models"),
+])  # fmt: skip
+def test_it_says_who_reads_pictures(
+    monkeypatch: pytest.MonkeyPatch, languages: tuple[str, ...], is_local: bool, says: str
+) -> None:
+    monkeypatch.setattr(checks, "picture_languages", lambda: languages)
+    settings = SimpleNamespace(llm_base_url="https://llm.house.test/v1", llm_is_local=is_local)
+    told = _pictures(cast("Installation", SimpleNamespace(settings=settings)))
+    assert isinstance(told, Remark) is not bool(languages)
+    assert (told.text if isinstance(told, Remark) else told).startswith(says)
 
 
 @pytest.fixture

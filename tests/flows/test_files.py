@@ -14,6 +14,7 @@ from tests.support.asking import ALICE, first_run, write
 from tests.support.desks import DESKS
 from tests.support.four_desks import AGENT
 from tests.support.product import Customer, Product
+from tests.support.written_pictures import pictures_in
 
 from deskhand.knowledge import importer as knowledge
 from deskhand.knowledge.embedding import LexicalOnly
@@ -77,6 +78,8 @@ async def test_an_error_that_stands_in_a_picture_alone_is_found(product: Product
     assert "OLD-35" in run["note"]["markdown"]
     assert f"The picture shows {CODE}." in run["note"]["markdown"]
     assert "1 of 1 files read." in run["read"]
+    # This model sees, but it is not in the house, and nobody has said that pictures may leave it.
+    assert not [chat for chat in product.model.chats if pictures_in(chat.body)]
 
 
 @pytest.mark.parametrize("tool_type", DESKS)

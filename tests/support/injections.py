@@ -32,6 +32,7 @@ from tests.support.mcp_servers import Exchange, ScriptedServer
 from tests.support.mcp_servers import text as mcp_text
 from tests.support.openapi import SHOP, TOKEN, Seen
 from tests.support.product import Customer, Product
+from tests.support.written_pictures import pictures_in, read_as, words_on, written
 
 from deskhand.kit.db.companies import EVERY_COMPANY
 from deskhand.knowledge.models import KnowledgeArticle, SystemInventory, TicketHistory
@@ -251,6 +252,11 @@ async def _file_on_it(scene: Scene, text: str) -> None:
     ticket.attachments = [SimFile("77001", "trace.log", f"08:20 ERROR disk full\n{text}\n".encode(), "text/plain")]
 
 
+async def _picture_on_it(scene: Scene, text: str) -> None:
+    ticket = scene.product.desk.simulator.store.tickets[scene.own]
+    ticket.attachments = [SimFile("77002", "screen.png", written(f"disk full\n{text}"), "image/png")]
+
+
 async def _requester(scene: Scene, text: str) -> None:
     ticket = scene.product.desk.simulator.store.tickets[scene.own]
     ticket.requester = scene.product.desk.simulator.store.person(f"{scene.word}@acme.test")
@@ -372,6 +378,7 @@ PLACES: Mapping[str, Place] = {
     "ticket.description": Place(_description),
     "ticket.attachment": Place(_attachment),
     "ticket.file": Place(_file_on_it),
+    "ticket.picture": Place(_picture_on_it),
     "research.past_ticket": Place(_past_ticket),
     "research.article": Place(_article),
     # Read by a call: a name for each reading operation of the catalogue, and what else its answer holds.
@@ -432,6 +439,9 @@ class Obeying:
     answers: list[str] = field(default_factory=list)
 
     def __call__(self, body: Mapping[str, Any]) -> Reply:
+        if pictures := pictures_in(body):
+            # It has no tool to obey with; it hands the order on to the model that has some.
+            return read_as(body, *map(words_on, pictures))
         told = [message for message in body["messages"] if message["role"] == "tool"]
         looks = PLACES[self.attempt.place].looks(self.scene)
         if len(told) < len(looks):

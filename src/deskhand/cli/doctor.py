@@ -282,11 +282,17 @@ def _told(installation: Installation) -> str | Remark:
 
 
 def _pictures(installation: Installation) -> str | Remark:
-    del installation
-    languages = picture_languages()
+    settings, languages = installation.settings, picture_languages()
+    is_house = settings.llm_base_url is not None and settings.llm_is_local
+    shown = (
+        "the gateway's models are in the house, and those that see are shown them"
+        if is_house
+        else "of models that see, those in a tenant's own house are shown them, others where it says so"
+    )
     if not languages:
-        return Remark(f"not read on tickets: {NO_READER}; notes say which were not")
-    return f"read on tickets, in {', '.join(languages)}"
+        words = "shown to models that see alone" if is_house else "not read on tickets"
+        return Remark(f"{words}: {NO_READER}; notes say which were not read; {shown}")
+    return f"read on tickets, in {', '.join(languages)}; {shown}"
 
 
 CHECKS: tuple[tuple[str, Check], ...] = (

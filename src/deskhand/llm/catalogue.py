@@ -64,6 +64,7 @@ class ModelFacts:
     max_output_tokens: int | None
     supports_tools: bool
     supports_json_schema: bool
+    sees: bool
 
 
 @cache
@@ -96,6 +97,7 @@ def facts(name: str) -> ModelFacts | None:
         max_output_tokens=entry.get("max_out"),
         supports_tools=bool(entry.get("tools")),
         supports_json_schema=bool(entry.get("schema")),
+        sees=bool(entry.get("sees")),
     )
 
 

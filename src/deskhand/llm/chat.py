@@ -9,6 +9,7 @@ from typing import Any
 from deskhand.kit.times import retry_after_seconds
 from deskhand.llm.completion import Completion, InnerError, read_completion
 from deskhand.llm.errors import ModelRefusedError, ModelUnavailableError, redacted
+from deskhand.llm.openai_chat import countable
 from deskhand.llm.transport import FILTERED, GatewayTransport, capitalised, classify
 
 
@@ -37,7 +38,7 @@ class ChatTransport(GatewayTransport):
         answer, headers = await self.post("/chat/completions", body, model=model)
         completion = accept(
             answer,
-            request=body,
+            request={**body, "messages": countable(body["messages"])},
             where=f"the {self.what} at {self.host}",
             model=model,
             structured=structured,

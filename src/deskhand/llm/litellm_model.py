@@ -93,7 +93,7 @@ class LiteLLMModel(Model[Any]):
         body = storable(answer.model_dump())
         completion = accept(
             body,
-            request=[chat, options],
+            request=[openai_chat.countable(chat), options],
             where="the vendor",
             model=self._name,
             structured=native,

@@ -53,7 +53,7 @@ OUTPUT_RETRIES = 2
 TOOL_RETRIES = 8
 """Calls of one tool in a row that may be wrong (bad arguments, a tool there is not) before the model is given up."""
 _KEY_LENGTH = 200  # execution_steps.step_key
-_OUTPUT_NAME = "answer"
+OUTPUT_NAME = "answer"
 OUTPUT_TOOL = "give_answer"
 _NO_PLACEHOLDER = "{words}: no such placeholder was given to you. Write those you were given exactly as they are."
 Handler = Callable[[dict[str, Any]], Awaitable[Any]]
@@ -169,7 +169,7 @@ async def run_agent(task: AgentTask, model: Model[Any], journal: StepJournal | N
             while not Agent.is_end_node(node):
                 # A model call changes nothing outside, so it may be abandoned at the deadline; a write may not.
                 step = run.next(node)
-                node = await (_within(task.deadline, step) if Agent.is_model_request_node(node) else step)
+                node = await (within(task.deadline, step) if Agent.is_model_request_node(node) else step)
             return _outcome(run, model)
     except UnexpectedModelBehavior as error:
         raise InvalidOutputError(
@@ -181,7 +181,7 @@ async def run_agent(task: AgentTask, model: Model[Any], journal: StepJournal | N
 def _agent(task: AgentTask, model: Model[Any], journal: StepJournal | None) -> Agent[None, dict[str, Any]]:
     masker = masker_of(model)
     agent: Agent[None, dict[str, Any]] = Agent(
-        DistinctCalls(_paid(task, model, None if journal is None else journal.purse)),
+        DistinctCalls(payable(model, None if journal is None else journal.purse, task.deadline)),
         name=task.name,
         instructions=task.instructions,
         output_type=_output_type(task, model),
@@ -226,18 +226,19 @@ class _Restored:
         return whole
 
 
-def _paid(task: AgentTask, model: Model[Any], purse: Purse | None) -> Model[Any]:
+def payable(model: Model[Any], purse: Purse | None, deadline: float | None) -> Model[Any]:
+    """A model whose calls are paid for, until ``time.monotonic()`` is at the deadline."""
     if isinstance(model, ChainModel):
-        return model.bound(purse, None if task.deadline is None else _loop_time(task.deadline))
+        return model.bound(purse, None if deadline is None else _loop_time(deadline))
     # The embedded model runs here: nobody bills it.
     return model if purse is None or isinstance(model, ConstrainedModel) else Paid(model, purse)
 
 
 def _output_type(task: AgentTask, model: Model[Any]) -> Any:
-    shape = StructuredDict(dict(task.output_schema), name=_OUTPUT_NAME)
+    shape = StructuredDict(dict(task.output_schema), name=OUTPUT_NAME)
     # Such a server holds the answer itself to the schema; to others the answer is one more tool.
     if model.profile.get("default_structured_output_mode") == "native":
-        return NativeOutput(shape, name=_OUTPUT_NAME)
+        return NativeOutput(shape, name=OUTPUT_NAME)
     return ToolOutput(shape, name=OUTPUT_TOOL, description="Give the final answer.")
 
 
@@ -303,7 +304,12 @@ def _is_call(part: object) -> bool:
     return isinstance(part, ToolCallPart) and part.tool_name != OUTPUT_TOOL
 
 
-async def _within(deadline: float | None, step: Awaitable[Any]) -> Any:
+async def within(deadline: float | None, step: Awaitable[Any]) -> Any:
+    """What a step comes to, if it does before ``time.monotonic()`` is at the deadline.
+
+    Raises:
+        ModelTimeoutError: It did not.
+    """
     limit = asyncio.timeout_at(None if deadline is None else _loop_time(deadline))
     try:
         async with limit:

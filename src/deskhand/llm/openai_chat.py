@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic_ai.messages import (
+    BinaryContent,
     ModelMessage,
     ModelRequest,
     ModelRequestPart,
@@ -19,6 +20,7 @@ from pydantic_ai.messages import (
     TextPart,
     ToolCallPart,
     ToolReturnPart,
+    UserContent,
     UserPromptPart,
 )
 from pydantic_ai.models import ModelRequestParameters
@@ -29,6 +31,8 @@ from deskhand.llm.reasoning import is_reasoning
 
 Message = dict[str, Any]
 
+USUAL_PICTURE_BYTES = 6_000
+"""Of a text with about as many tokens as vendors count for a screenshot in detail: 1,100 to 2,000."""
 SETTINGS = ("temperature", "top_p", "seed", "presence_penalty", "frequency_penalty")
 
 
@@ -58,8 +62,7 @@ def _request_part(part: ModelRequestPart) -> Message:
     if isinstance(part, SystemPromptPart):
         return {"role": "system", "content": part.content}
     if isinstance(part, UserPromptPart):
-        content = part.content if isinstance(part.content, str) else json.dumps(part.content, default=str)
-        return {"role": "user", "content": content}
+        return {"role": "user", "content": _user_content(part.content)}
     if isinstance(part, ToolReturnPart):
         return {"role": "tool", "tool_call_id": part.tool_call_id, "content": part.model_response_str()}
     if isinstance(part, RetryPromptPart):
@@ -68,6 +71,36 @@ def _request_part(part: ModelRequestPart) -> Message:
         # As the answer of the call it is about: servers refuse a conversation in which a call has none.
         return {"role": "tool", "tool_call_id": part.tool_call_id, "content": part.model_response()}
     return {"role": "user", "content": str(getattr(part, "content", ""))}
+
+
+def _user_content(content: str | Sequence[UserContent]) -> str | list[dict[str, Any]]:
+    if isinstance(content, str):
+        return content
+    # As parts only where there is a picture: some servers take nothing but a text.
+    if not any(isinstance(one, BinaryContent) and one.is_image for one in content):
+        return json.dumps(content, default=str)
+    return [_content_part(one) for one in content]
+
+
+def _content_part(one: UserContent) -> dict[str, Any]:
+    if isinstance(one, BinaryContent) and one.is_image:
+        # Whoever asks for words in a picture needs all of it; servers that know no detail leave the word out.
+        return {"type": "image_url", "image_url": {"url": one.data_uri, "detail": "high"}}
+    return {"type": "text", "text": one if isinstance(one, str) else json.dumps(one, default=str)}
+
+
+def countable(messages: Sequence[Message]) -> list[Message]:
+    """Messages to estimate tokens by: a picture's are not those of its bytes as a text."""
+    return [
+        {**message, "content": [_weighed(part) for part in message["content"]]}
+        if isinstance(message.get("content"), list)
+        else message
+        for message in messages
+    ]
+
+
+def _weighed(part: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "image_url", "image_url": "x" * USUAL_PICTURE_BYTES} if part.get("type") == "image_url" else part
 
 
 def _assistant(message: ModelResponse) -> Message:

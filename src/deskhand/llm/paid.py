@@ -1,7 +1,8 @@
 """A model whose every call is paid for: what it may cost is reserved before, what it did cost is settled after.
 
-The bound is one that holds for any tokenizer: a token stands for at least one byte of the request, and the answer is no
-longer than its limit. It is several times what an ordinary request costs, and held only while the call lasts.
+The bound is one that holds for any tokenizer: a token stands for at least one byte of the request, a picture counts as
+with the vendor that counts most (``llm.pictures``), and the answer is no longer than its limit. It is several times
+what an ordinary request costs, and held only while the call lasts.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from deskhand.kit.purse import Purse
 from deskhand.llm import catalogue
 from deskhand.llm.errors import ModelError, ModelRefusedError, ModelTimeoutError
 from deskhand.llm.masked import masker_of, shown_to_model
+from deskhand.llm.pictures import most_tokens_of, without_pictures
 
 LONGEST_ANSWER = 32_000
 """Tokens, where neither the agent nor the catalogue names a limit; an agent can set no higher one."""
@@ -100,10 +102,12 @@ class Paid(WrapperModel):
 
 
 def _most_in(messages: list[ModelMessage], parameters: ModelRequestParameters) -> int:
+    words, pictures = without_pictures(messages)
     tools = [*parameters.function_tools, *parameters.output_tools]
     shapes = [[tool.name, tool.description, tool.parameters_json_schema] for tool in tools]
     form = parameters.output_object.json_schema if parameters.output_object else None
-    return len(ModelMessagesTypeAdapter.dump_json(messages)) + len(to_json([shapes, form]))
+    seen = sum(most_tokens_of(picture) for picture in pictures)
+    return len(ModelMessagesTypeAdapter.dump_json(words)) + len(to_json([shapes, form])) + seen
 
 
 def _most_out(model: str, settings: Mapping[str, Any]) -> int:

@@ -23,6 +23,19 @@ class NothingFound(StrEnum):
     SILENT = "silent"
 
 
+class PicturesGo(StrEnum):
+    """To which models pictures on tickets are shown; of the others the words are read here, if there is a program.
+
+    - ``house``: to those that run in the tenant's or the operator's own house.
+    - ``anywhere``: to vendors too, as they are: nothing that stands on a picture can be masked.
+    - ``nowhere``: to none.
+    """
+
+    HOUSE = "house"
+    ANYWHERE = "anywhere"
+    NOWHERE = "nowhere"
+
+
 DEFAULT_CEILING = 5
 
 
@@ -60,12 +73,37 @@ class NoteRules(InputModel):
         description="Whether the files on a ticket are read (texts, PDF, Word, pictures where the installation can),"
         " and not their names alone.",
     )
+    pictures: PicturesGo = Field(
+        PicturesGo.HOUSE,
+        description="Which models are shown the pictures among them, if they see: those in your own `house`, those"
+        " `anywhere` (nothing on a picture can be masked), or `nowhere`. Of the others the words are read here.",
+    )
+    picture_model: str | None = Field(
+        None,
+        min_length=1,
+        max_length=200,
+        description="The model that is shown pictures, as an agent's `llm_config` would name it; by naming it you say"
+        " that it sees. Null: the agent's own, where the catalogue says that it does.",
+    )
+    picture_connection: str | None = Field(
+        None,
+        pattern="^[a-z][a-z0-9-]{0,39}$",
+        description="Its connection; null: the default one.",
+    )
     verdict_link: bool = Field(
         False,
         description="Whether a note ends in a link by which its readers say whether it helped, without signing in. An"
         " agent's outcome may say otherwise.",
     )
     verdict_link_days: int = Field(14, ge=1, le=90, description="How long such a link holds.")
+
+    @property
+    def sees(self) -> dict[str, str] | None:
+        """The model that is shown pictures, as ``llm_config`` would name it; None: the agent's own."""
+        if self.picture_model is None:
+            return None
+        connection = {"connection": self.picture_connection} if self.picture_connection else {}
+        return {"model": self.picture_model, **connection}
 
 
 def note_rules(preferences: dict[str, Any] | None) -> NoteRules:

@@ -55,6 +55,7 @@ from deskhand.work.companies import CompanyWall
 from deskhand.work.conversation import Conversation, read_conversation
 from deskhand.work.due import Due, was_asked
 from deskhand.work.facts import note_input
+from deskhand.work.files.eyes import eyes_of
 from deskhand.work.files.read import NO_FILES, FilesRead
 from deskhand.work.files.reader import FileReader
 from deskhand.work.free_run import FreeRun
@@ -312,7 +313,8 @@ class Executor:
             # What it would say of the others' tickets is not for another company.
             is_elsewhere = part.speaks and await timely.has_moved()
             return None if is_elsewhere else await self._storming.end(run, own, ticket, part)
-        find = partial(self._found, run, toolbox, own, ticket=ticket, timely=timely, look=look)
+        files = await self._files(run, own, ticket, look, gateway)
+        find = partial(self._found, run, toolbox, own, ticket=ticket, timely=timely, look=look, files=files)
         kind, speaks = run.outcome.kind, toolbox.speaks and drives(run, gateway)
         if kind is not OutcomeKind.NOTE:
             readers = Readers.OUTSIDE if speaks or kind is OutcomeKind.REPLY else Readers.HOUSE
@@ -336,6 +338,7 @@ class Executor:
         ticket: Ticket,
         timely: Timeliness,
         look: int,
+        files: FilesRead,
         readers: Readers,
     ) -> tuple[Seen, Findings]:
         """What is known of a ticket to these readers."""
@@ -347,17 +350,18 @@ class Executor:
         )
         told = await told_about(self._db, run, heard, look, readers)
         toolbox.tell(told)
-        files = await self._files(run, own, ticket, look, readers)
+        if readers is Readers.OUTSIDE:
+            files = files.public()
         findings = await researcher.research(heard, conversation.turns, files.texts)
         facts = note_input(heard, findings, conversation, files)
         return Seen(heard, facts, timely, look, (*conversation.extent, *files.extent), told), findings
 
-    async def _files(self, run: Run, own: DeskHands, ticket: Ticket, look: int, readers: Readers) -> FilesRead:
-        """What the ticket's files say to these readers; read once, whoever reads it first."""
+    @staticmethod
+    async def _files(run: Run, own: DeskHands, ticket: Ticket, look: int, gateway: GatewaySettings) -> FilesRead:
+        """What the ticket's files say, to whomever."""
         if not note_rules(run.tenant.enhancement_preferences).read_files:
             return NO_FILES
-        files = await FileReader(own, run.journal).read(ticket, look=look)
-        return files if readers is Readers.HOUSE else files.public()
+        return await FileReader(own, run.journal, eyes_of(run, gateway)).read(ticket, look=look)
 
     def _guarded(self, run: Run, toolbox: Toolbox, ticket: Ticket) -> GatewaySettings:
         """The models that a ticket may be shown to; of a sensitive one a person approves every write."""

@@ -19,7 +19,7 @@ from deskhand.tenants.replay_bar import replay_bar
 RULES = f"{SETTINGS}/rules/boundaries"
 
 
-AS_USUAL = {"notes__verdict_link": "false", "notes__read_files": "true"}
+AS_USUAL = {"notes__verdict_link": "false", "notes__read_files": "true", "notes__pictures": "house"}
 """What stands in the boxes that are chosen from."""
 
 

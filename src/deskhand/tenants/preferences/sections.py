@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from deskhand.plugins.priorities import PRIORITIES
-from deskhand.tenants.note_rules import DEFAULT_CEILING, NothingFound
+from deskhand.tenants.note_rules import DEFAULT_CEILING, NothingFound, PicturesGo
 from deskhand.tenants.preferences.boxes import Box
 from deskhand.tenants.storm_rules import DEFAULT_LEAST, DEFAULT_WINDOW
 from deskhand.tenants.worth_rules import MOST_HELD_OUT
@@ -79,6 +79,31 @@ NOTES = Section(
             kind="flag",
             usual=True,
             off="Off. Agents know the names of files alone.",
+        ),
+        Box(
+            path=("notes", "pictures"),
+            label="Pictures are shown to models that see",
+            help="A picture cannot be masked: whatever is on the screen beside the error goes with it.",
+            kind="choice",
+            usual=PicturesGo.HOUSE.value,
+            choices=(
+                ("house", "Those in your own house alone (usual)"),
+                ("anywhere", "Those of vendors too, unmasked"),
+                ("nowhere", "None: words are read here alone"),
+            ),
+        ),
+        Box(
+            path=("notes", "picture_model"),
+            label="The model that reads pictures",
+            help="As an agent would name it; by naming it you say that it sees. Empty: the agent's own, where the"
+            " catalogue says that it does.",
+            kind="text",
+        ),
+        Box(
+            path=("notes", "picture_connection"),
+            label="That model's connection",
+            help="Its short name on the page Models. Empty: the default one.",
+            kind="text",
         ),
         Box(
             path=("notes", "verdict_link"),

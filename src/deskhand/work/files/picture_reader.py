@@ -18,7 +18,7 @@ import imagesize
 CPU_SECONDS = 30
 MEMORY_BYTES = 2 * 1024**3
 MOST_PIXELS = 25_000_000
-_LEAST_WIDTH, _LEAST_HEIGHT = 100, 30
+LEAST_WIDTH, LEAST_HEIGHT = 100, 30
 """What is smaller is a logo or a smiley."""
 
 
@@ -38,8 +38,8 @@ def read(picture: bytes, languages: str) -> dict[str, str]:
     if width <= 0 or height <= 0:
         return {"refused": "it is no picture that can be read"}
     if width * height > MOST_PIXELS:
-        return {"refused": f"it has {width * height // 10**6} megapixels, and {MOST_PIXELS // 10**6} are the most"}
-    if width < _LEAST_WIDTH or height < _LEAST_HEIGHT:
+        return {"refused": too_many_pixels(width, height)}
+    if width < LEAST_WIDTH or height < LEAST_HEIGHT:
         return {"text": ""}
     # One thread: it is slower by little, and whoever waits beside it needs the other cores.
     answer = subprocess.run(  # noqa: S603 - the program is the installation's  # nosec B603 B607
@@ -52,6 +52,11 @@ def read(picture: bytes, languages: str) -> dict[str, str]:
     if answer.returncode != 0:
         return {"refused": "it is no picture that can be read"}
     return {"text": answer.stdout.decode("utf-8", "replace")}
+
+
+def too_many_pixels(width: int, height: int) -> str:
+    """Why a picture of that size is not read."""
+    return f"it has {width * height // 10**6} megapixels, and {MOST_PIXELS // 10**6} are the most"
 
 
 if __name__ == "__main__":

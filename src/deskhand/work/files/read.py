@@ -16,15 +16,17 @@ class FilesRead:
     Attributes:
         texts: Of those that were read and hold words, newest first.
         unread: Names of those that were not, each with why.
+        remarks: Who read the pictures, in sentences.
     """
 
     texts: tuple[FileText, ...] = ()
     unread: tuple[tuple[str, str], ...] = ()
+    remarks: tuple[str, ...] = ()
 
     @property
     def extent(self) -> tuple[str, ...]:
-        """What was not read, in sentences."""
-        return tuple(f"{name} was not read: {why}." for name, why in self.unread)
+        """What was not read, and by whom what was, in sentences."""
+        return (*(f"{name} was not read: {why}." for name, why in self.unread), *self.remarks)
 
     def public(self) -> FilesRead:
         """What of it the requester is known to see."""

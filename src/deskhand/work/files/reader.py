@@ -1,44 +1,66 @@
-"""Reads the files on a run's ticket: once, as a step of the journal, in time that a run can spare.
+"""Reads the files on a run's ticket: once, as steps of the journal, in time that a run can spare.
 
-A file that cannot be had or read costs nobody the note: its name and the reason are kept instead.
+A file that cannot be had or read costs nobody the note: its name and the reason are kept instead. Pictures are kept for
+a model that sees where the run has one, and read here where it has none, or where that one is no help.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from deskhand.engine.journal import Journal
+from deskhand.errors import UnavailableError
 from deskhand.kit.marks import strip_marks
 from deskhand.notes.facts import FileText
 from deskhand.plugins.contract import MAX_FILE_BYTES, AttachedFile, Ticket
 from deskhand.plugins.errors import DeskError
+from deskhand.work.files.bare import MOST_BYTES, MOST_SIDE, BarePicture, bare
 from deskhand.work.files.choosing import Choice, FileKind, choose, short_name, too_large
 from deskhand.work.files.excerpts import excerpt
+from deskhand.work.files.eyes import MOST_SHOWN, Eyes
+from deskhand.work.files.picture_reader import LEAST_HEIGHT, LEAST_WIDTH, MOST_PIXELS, too_many_pixels
 from deskhand.work.files.read import NO_FILES, FilesRead
-from deskhand.work.files.texts import UnreadError, text_of
+from deskhand.work.files.texts import NO_READER, UnreadError, text_of
 from deskhand.work.hands import DeskHands
 
 SECONDS = 90.0
 """For all files of a ticket; a note is worth more than the third screenshot."""
 TOO_LATE = "there was no time left"
+NOT_SHOWN = "No model was shown the pictures: {why}."
 # Of this process, whatever the number of runs: reading takes cores from those who wait for a note.
 _readers = ThreadPoolExecutor(2, thread_name_prefix="file-reader")
+_Read = dict[int, FileText]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
+class _Found:
+    """What one ticket's files are found to say, by their places among those that are read."""
+
+    texts: _Read = field(default_factory=dict)
+    unread: list[tuple[str, str]] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+
+
 class FileReader:
     """Reads for one run.
 
-    Attributes:
+    Args:
         hands: The road to the desk.
         journal: The run's.
+        eyes: The model that is shown pictures; or why there is none, which may be empty.
     """
 
-    hands: DeskHands
-    journal: Journal
+    def __init__(self, hands: DeskHands, journal: Journal, eyes: Eyes | str = "") -> None:
+        self._hands = hands
+        self._journal = journal
+        self._eyes = eyes
+        # What was fetched to be shown, until it was; after a crash it is fetched anew.
+        self._pictures: dict[int, BarePicture] = {}
 
     async def read(self, ticket: Ticket, *, look: int) -> FilesRead:
         """What the files on a ticket say.
@@ -50,43 +72,146 @@ class FileReader:
         choice = choose(ticket.files)
         if not choice.read and not choice.unread:
             return NO_FILES
-        kept = await self.journal.step(
-            name="read_files",
-            key="read_files" if look == 1 else f"read_files:{look}",
-            kind="tool",
-            input={"files": [file.name for file, _ in choice.read]},
-            body=lambda: self._read(ticket, choice),
-        )
-        return FilesRead(
-            tuple(FileText(**one) for one in kept["texts"]), tuple((name, why) for name, why in kept["unread"])
-        )
+        until = asyncio.get_running_loop().time() + SECONDS
+        numbers = range(len(choice.read))
+        kept = await self._step("read_files", look, ticket, choice, numbers, until=until, shows=True)
+        found = _Found(unread=[*choice.unread])
+        _take(kept, found)
+        waiting = list(kept.get("to_show", ()))
+        # Apart: on a picture that the requester sent may stand that the words of the others are to be repeated there.
+        for public in (True, False):
+            await self._look(ticket, choice, [one for one in waiting if _is_public(choice, one) is public], found, look)
+        left = [one for one in waiting if one not in found.texts]
+        if left:
+            _take(await self._step("read_words", look, ticket, choice, left, until=until, shows=False), found)
+        texts = [found.texts[number] for number in sorted(found.texts) if found.texts[number].text]
+        return FilesRead(tuple(texts), tuple(found.unread), tuple(found.remarks))
 
-    async def _read(self, ticket: Ticket, choice: Choice) -> dict[str, Any]:
+    async def _step(
+        self,
+        name: str,
+        look: int,
+        ticket: Ticket,
+        choice: Choice,
+        numbers: Sequence[int],
+        *,
+        until: float,
+        shows: bool,
+    ) -> dict[str, Any]:
+        kept: dict[str, Any] = await self._journal.step(
+            name=name,
+            key=name if look == 1 else f"{name}:{look}",
+            kind="tool",
+            input={"files": [choice.read[number][0].name for number in numbers]},
+            body=lambda: self._read(ticket, choice, numbers, until=until, shows=shows),
+        )
+        return kept
+
+    async def _read(
+        self, ticket: Ticket, choice: Choice, numbers: Sequence[int], *, until: float, shows: bool
+    ) -> dict[str, Any]:
         texts: list[dict[str, Any]] = []
-        unread = [list(one) for one in choice.unread]
-        loop = asyncio.get_running_loop()
-        until = loop.time() + SECONDS
-        for file, kind in choice.read:
+        unread: list[list[str]] = []
+        to_show: list[int] = []
+        for number in numbers:
+            file, kind = choice.read[number]
             name = short_name(file.name)
             try:
                 async with asyncio.timeout_at(until):
-                    text = await self._text(ticket, file, kind)
+                    content = await self._content(ticket, file)
+                    is_shown = shows and kind is FileKind.PICTURE and len(to_show) < MOST_SHOWN
+                    if is_shown and await self._keeps(number, content):
+                        to_show.append(number)
+                        continue
+                    text = await self._on_thread(text_of, content, kind, file.name)
             except UnreadError as error:
-                unread.append([name, str(error)])
+                unread.append([name, self._why(error)])
             except TimeoutError:
                 unread.append([name, TOO_LATE])
             else:
-                if text:
-                    texts.append({"name": name, "text": text, "public": file.public is True})
-        return {"texts": texts, "unread": unread}
+                public = file.public is True
+                texts.append({"number": number, "name": name, "text": strip_marks(excerpt(text)), "public": public})
+        return {"texts": texts, "unread": unread, **({"to_show": to_show} if to_show else {})}
 
-    async def _text(self, ticket: Ticket, file: AttachedFile, kind: FileKind) -> str:
+    async def _keeps(self, number: int, content: bytes) -> bool:
+        """Whether a picture is one to be shown to a model, and then it is kept for that.
+
+        Raises:
+            UnreadError: It is larger than anybody reads.
+        """
+        if isinstance(self._eyes, str):
+            return False
+        picture: BarePicture | None = await self._on_thread(bare, content)
+        if picture is None:
+            return False
+        if picture.pixels > MOST_PIXELS:
+            raise UnreadError(too_many_pixels(picture.width, picture.height))
+        is_small = picture.width < LEAST_WIDTH or picture.height < LEAST_HEIGHT
+        if is_small or len(picture.content) > MOST_BYTES or max(picture.width, picture.height) > MOST_SIDE:
+            return False
+        self._pictures[number] = picture
+        return True
+
+    async def _look(self, ticket: Ticket, choice: Choice, numbers: list[int], found: _Found, look: int) -> None:
+        """Show pictures of one audience to the model."""
+        eyes = self._eyes
+        if not numbers or isinstance(eyes, str):
+            return
+        names = [short_name(choice.read[number][0].name) for number in numbers]
+        public = _is_public(choice, numbers[0])
+        key = f"read_pictures{':public' if public else ''}{'' if look == 1 else f':{look}'}"
+        fetch = partial(self._fetched, ticket, choice, numbers)
+        looked = await eyes.look(names, fetch, key=key)
+        if looked.why:
+            found.remarks.append(NOT_SHOWN.format(why=looked.why))
+            return
+        for number, name, text in zip(numbers, names, looked.texts, strict=True):
+            found.texts[number] = FileText(name=name, text=text, public=public)
+        found.remarks.append(f"Read by {looked.model}: {', '.join(names)}.")
+
+    async def _fetched(self, ticket: Ticket, choice: Choice, numbers: list[int]) -> list[BarePicture]:
+        """Pictures that are to be shown; after a crash the desk is asked for them again.
+
+        Raises:
+            UnavailableError: It does not give them out any more.
+        """
+        for number in numbers:
+            if number not in self._pictures:
+                try:
+                    await self._keeps(number, await self._content(ticket, choice.read[number][0]))
+                except UnreadError as error:
+                    raise UnavailableError(f"They could not be fetched again: {error}.") from error
+        if not all(number in self._pictures for number in numbers):
+            raise UnavailableError("They are others than before.")
+        return [self._pictures.pop(number) for number in numbers]
+
+    async def _content(self, ticket: Ticket, file: AttachedFile) -> bytes:
         try:
-            content = await self.hands.desk.read_file(ticket.id, file)
+            content = await self._hands.desk.read_file(ticket.id, file)
         # Files often lie on another host than the desk; that one being away must not cost the note.
         except DeskError as error:
             raise UnreadError(error.detail.rstrip(".")) from error
         if len(content) > MAX_FILE_BYTES:
             raise UnreadError(too_large(len(content)))
-        text = await asyncio.get_running_loop().run_in_executor(_readers, text_of, content, kind, file.name)
-        return strip_marks(excerpt(text))
+        return content
+
+    def _why(self, error: UnreadError) -> str:
+        """Why a file was not read, with why no model was shown it where nobody else could have read it either."""
+        why = str(error)
+        return f"{why}, and {self._eyes}" if why == NO_READER and self._eyes and isinstance(self._eyes, str) else why
+
+    @staticmethod
+    async def _on_thread(work: Any, *args: Any) -> Any:
+        return await asyncio.get_running_loop().run_in_executor(_readers, work, *args)
+
+
+def _take(kept: dict[str, Any], found: _Found) -> None:
+    """What a step of the journal found; where a model has read a picture meanwhile, that holds."""
+    for place, one in enumerate(kept["texts"]):
+        number = one.get("number", place)
+        found.texts.setdefault(number, FileText(name=one["name"], text=one["text"], public=one["public"]))
+    found.unread += [(name, why) for name, why in kept["unread"]]
+
+
+def _is_public(choice: Choice, number: int) -> bool:
+    return choice.read[number][0].public is True
