@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from deskhand.engine.journal import Journal
 from deskhand.errors import UnavailableError
@@ -20,7 +20,7 @@ from deskhand.notes.facts import FileText
 from deskhand.plugins.contract import MAX_FILE_BYTES, AttachedFile, Ticket
 from deskhand.plugins.errors import DeskError
 from deskhand.work.files.bare import MOST_BYTES, MOST_SIDE, BarePicture, bare
-from deskhand.work.files.choosing import Choice, FileKind, choose, short_name, too_large
+from deskhand.work.files.choosing import FileKind, choose, short_name, too_large
 from deskhand.work.files.excerpts import excerpt
 from deskhand.work.files.eyes import MOST_SHOWN, Eyes
 from deskhand.work.files.picture_reader import LEAST_HEIGHT, LEAST_WIDTH, MOST_PIXELS, too_many_pixels
@@ -35,6 +35,14 @@ NOT_SHOWN = "No model was shown the pictures: {why}."
 # Of this process, whatever the number of runs: reading takes cores from those who wait for a note.
 _readers = ThreadPoolExecutor(2, thread_name_prefix="file-reader")
 _Read = dict[int, FileText]
+
+
+class _Item(NamedTuple):
+    """A file that is to be read, with its place among them."""
+
+    number: int
+    file: AttachedFile
+    kind: FileKind
 
 
 @dataclass(slots=True)
@@ -60,7 +68,7 @@ class FileReader:
         self._journal = journal
         self._eyes = eyes
         # What was fetched to be shown, until it was; after a crash it is fetched anew.
-        self._pictures: dict[int, BarePicture] = {}
+        self._pictures: dict[str, BarePicture] = {}
 
     async def read(self, ticket: Ticket, *, look: int) -> FilesRead:
         """What the files on a ticket say.
@@ -73,67 +81,55 @@ class FileReader:
         if not choice.read and not choice.unread:
             return NO_FILES
         until = asyncio.get_running_loop().time() + SECONDS
-        numbers = range(len(choice.read))
-        kept = await self._step("read_files", look, ticket, choice, numbers, until=until, shows=True)
+        items = [_Item(number, file, kind) for number, (file, kind) in enumerate(choice.read)]
+        kept = await self._step("read_files", look, ticket, items, until=until, shows=True)
         found = _Found(unread=[*choice.unread])
         _take(kept, found)
-        waiting = list(kept.get("to_show", ()))
+        waiting = kept.get("to_show", ())
         # Apart: on a picture that the requester sent may stand that the words of the others are to be repeated there.
         for public in (True, False):
-            await self._look(ticket, choice, [one for one in waiting if _is_public(choice, one) is public], found, look)
-        left = [one for one in waiting if one not in found.texts]
-        if left:
-            _take(await self._step("read_words", look, ticket, choice, left, until=until, shows=False), found)
+            await self._look(ticket, [one for one in waiting if one["public"] is public], found, look)
+        left = [_Item(one["number"], _file(ticket, one), FileKind.PICTURE) for one in waiting]
+        if left := [one for one in left if one.number not in found.texts]:
+            _take(await self._step("read_words", look, ticket, left, until=until, shows=False), found)
         texts = [found.texts[number] for number in sorted(found.texts) if found.texts[number].text]
-        return FilesRead(tuple(texts), tuple(found.unread), tuple(found.remarks))
+        return FilesRead(tuple(texts), tuple(found.unread), tuple(dict.fromkeys(found.remarks)))
 
     async def _step(
-        self,
-        name: str,
-        look: int,
-        ticket: Ticket,
-        choice: Choice,
-        numbers: Sequence[int],
-        *,
-        until: float,
-        shows: bool,
+        self, name: str, look: int, ticket: Ticket, items: Sequence[_Item], *, until: float, shows: bool
     ) -> dict[str, Any]:
         kept: dict[str, Any] = await self._journal.step(
             name=name,
             key=name if look == 1 else f"{name}:{look}",
             kind="tool",
-            input={"files": [choice.read[number][0].name for number in numbers]},
-            body=lambda: self._read(ticket, choice, numbers, until=until, shows=shows),
+            input={"files": [one.file.name for one in items]},
+            body=lambda: self._read(ticket, items, until=until, shows=shows),
         )
         return kept
 
-    async def _read(
-        self, ticket: Ticket, choice: Choice, numbers: Sequence[int], *, until: float, shows: bool
-    ) -> dict[str, Any]:
+    async def _read(self, ticket: Ticket, items: Sequence[_Item], *, until: float, shows: bool) -> dict[str, Any]:
         texts: list[dict[str, Any]] = []
         unread: list[list[str]] = []
-        to_show: list[int] = []
-        for number in numbers:
-            file, kind = choice.read[number]
-            name = short_name(file.name)
+        to_show: list[dict[str, Any]] = []
+        for number, file, kind in items:
+            told: dict[str, Any] = {"number": number, "name": short_name(file.name), "public": file.public is True}
             try:
                 async with asyncio.timeout_at(until):
                     content = await self._content(ticket, file)
                     is_shown = shows and kind is FileKind.PICTURE and len(to_show) < MOST_SHOWN
-                    if is_shown and await self._keeps(number, content):
-                        to_show.append(number)
+                    if is_shown and await self._keeps(file.id, content):
+                        to_show.append({**told, "id": file.id})
                         continue
                     text = await self._on_thread(text_of, content, kind, file.name)
             except UnreadError as error:
-                unread.append([name, self._why(error)])
+                unread.append([told["name"], self._why(error)])
             except TimeoutError:
-                unread.append([name, TOO_LATE])
+                unread.append([told["name"], TOO_LATE])
             else:
-                public = file.public is True
-                texts.append({"number": number, "name": name, "text": strip_marks(excerpt(text)), "public": public})
+                texts.append({**told, "text": strip_marks(excerpt(text))})
         return {"texts": texts, "unread": unread, **({"to_show": to_show} if to_show else {})}
 
-    async def _keeps(self, number: int, content: bytes) -> bool:
+    async def _keeps(self, ident: str, content: bytes) -> bool:
         """Whether a picture is one to be shown to a model, and then it is kept for that.
 
         Raises:
@@ -149,41 +145,39 @@ class FileReader:
         is_small = picture.width < LEAST_WIDTH or picture.height < LEAST_HEIGHT
         if is_small or len(picture.content) > MOST_BYTES or max(picture.width, picture.height) > MOST_SIDE:
             return False
-        self._pictures[number] = picture
+        self._pictures[ident] = picture
         return True
 
-    async def _look(self, ticket: Ticket, choice: Choice, numbers: list[int], found: _Found, look: int) -> None:
+    async def _look(self, ticket: Ticket, waiting: list[dict[str, Any]], found: _Found, look: int) -> None:
         """Show pictures of one audience to the model."""
         eyes = self._eyes
-        if not numbers or isinstance(eyes, str):
+        if not waiting or isinstance(eyes, str):
             return
-        names = [short_name(choice.read[number][0].name) for number in numbers]
-        public = _is_public(choice, numbers[0])
+        public, names = waiting[0]["public"], [one["name"] for one in waiting]
         key = f"read_pictures{':public' if public else ''}{'' if look == 1 else f':{look}'}"
-        fetch = partial(self._fetched, ticket, choice, numbers)
-        looked = await eyes.look(names, fetch, key=key)
+        looked = await eyes.look(names, partial(self._fetched, ticket, waiting), key=key)
         if looked.why:
             found.remarks.append(NOT_SHOWN.format(why=looked.why))
             return
-        for number, name, text in zip(numbers, names, looked.texts, strict=True):
-            found.texts[number] = FileText(name=name, text=text, public=public)
+        for one, text in zip(waiting, looked.texts, strict=True):
+            found.texts[one["number"]] = FileText(name=one["name"], text=text, public=public)
         found.remarks.append(f"Read by {looked.model}: {', '.join(names)}.")
 
-    async def _fetched(self, ticket: Ticket, choice: Choice, numbers: list[int]) -> list[BarePicture]:
+    async def _fetched(self, ticket: Ticket, waiting: list[dict[str, Any]]) -> list[BarePicture]:
         """Pictures that are to be shown; after a crash the desk is asked for them again.
 
         Raises:
             UnavailableError: It does not give them out any more.
         """
-        for number in numbers:
-            if number not in self._pictures:
-                try:
-                    await self._keeps(number, await self._content(ticket, choice.read[number][0]))
-                except UnreadError as error:
-                    raise UnavailableError(f"They could not be fetched again: {error}.") from error
-        if not all(number in self._pictures for number in numbers):
-            raise UnavailableError("They are others than before.")
-        return [self._pictures.pop(number) for number in numbers]
+        try:
+            for one in waiting:
+                if one["id"] not in self._pictures:
+                    await self._keeps(one["id"], await self._content(ticket, _file(ticket, one)))
+        except UnreadError as error:
+            raise UnavailableError(f"they could not be fetched again: {error}.") from error
+        if not all(one["id"] in self._pictures for one in waiting):
+            raise UnavailableError("they are others than before.")
+        return [self._pictures.pop(one["id"]) for one in waiting]
 
     async def _content(self, ticket: Ticket, file: AttachedFile) -> bytes:
         try:
@@ -213,5 +207,7 @@ def _take(kept: dict[str, Any], found: _Found) -> None:
     found.unread += [(name, why) for name, why in kept["unread"]]
 
 
-def _is_public(choice: Choice, number: int) -> bool:
-    return choice.read[number][0].public is True
+def _file(ticket: Ticket, told: dict[str, Any]) -> AttachedFile:
+    """The file that a step of the journal spoke of; on the ticket others may have come before it meanwhile."""
+    known = {one.id: one for one in ticket.files}
+    return known.get(told["id"]) or AttachedFile(id=told["id"], name=told["name"], public=told["public"])
