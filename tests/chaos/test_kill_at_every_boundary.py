@@ -79,7 +79,7 @@ async def kill_at_each(
     runs: dict[str, tuple[str, str]] = {}
     for name, moment in boundaries.items():
         execution_id, ticket_id = runs[name] = await new_run()
-        where = {"step": step} if boundaries is STEP_BOUNDARIES else {}
+        where = {} if boundaries is RUN_BOUNDARIES else {"step": step}
         victim = await worker_process(stale_after=60.0, **moment, **where, execution=execution_id)
         assert await victim.wait() == -signal.SIGKILL, name
 
@@ -130,6 +130,25 @@ async def test_killed_at_each_boundary_of_a_step_the_run_still_ends_once(
     # Found begun, a change of fields is made again; the plugin sees that they are set and sends nothing.
     assert {run.updates for run in killed.values()} == ({1} if step == "update_ticket" else {0})
     assert await product.count("SELECT count(*) FROM enhancement_history") == len(STEP_BOUNDARIES)
+
+
+async def test_killed_around_a_note_on_the_ticket_that_its_own_is_a_part_of_there_is_one(
+    product: Product, worker_process: StartProcess
+) -> None:
+    customer = await product.customer()
+    children = []
+
+    async def part() -> tuple[str, str]:
+        whole = await product.desk.file_ticket("VPN is down for the branch")
+        children.append(await product.desk.file_ticket(parent=whole))
+        answer = await product.deliver(customer, children[-1], delivery_id=f"d-{children[-1]}")
+        return str(answer.json()["execution_id"]), whole
+
+    # Between the desk and the journal: what an earlier attempt did elsewhere is found where it did it.
+    around = {"after-effect": STEP_BOUNDARIES["after-effect"]}
+    killed = await kill_at_each(product, worker_process, customer, around, "add_note", part)
+    assert [(run.notes, run.adopted) for run in killed.values()] == [(1, True)]
+    assert [(await product.desk.effects(child))["notes"] for child in children] == [0]
 
 
 async def test_killed_at_each_boundary_of_a_dry_run_nothing_reaches_the_ticket(

@@ -87,6 +87,7 @@ async def test_it_names_what_lets_tenants_meet(own_database: DatabaseUrls, tmp_p
     assert "✓ database role: " in healthy
     assert "✓ platform administration: " in healthy
     assert "✓ settings: " in healthy
+    assert "✓ accounts at desks: no tenant has a desk" in healthy
     assert "✓ outside the desks: no tenant has mail, a chat, a receiver or a host" in healthy
     assert "✓ notifications: nothing is held up" in healthy
     known = picture_languages()

@@ -11,6 +11,7 @@ from rich.markup import escape
 
 import deskhand.models  # noqa: F401 - tenant_policies() knows the tables whose models are imported
 from deskhand.access.people.administration import usable_break_glass_accounts
+from deskhand.cli.accounts import account_warnings
 from deskhand.cli.common import check_login, database, opened_installation, out, run
 from deskhand.cli.exposure import debug_faults, is_exposed, key_file_faults, transport_faults
 from deskhand.cli.outside import outside_faults
@@ -250,6 +251,15 @@ def _outside(installation: Installation) -> str | Remark:
     return f"{count} places of tenants answer" if count else "no tenant has mail, a chat, a receiver or a host"
 
 
+def _accounts(installation: Installation) -> str | Remark:
+    if installation.platform_url is None:
+        return Remark("not looked at: DESKHAND_DATABASE_PLATFORM_URL is not set")
+    count, told = run(account_warnings(installation))
+    if told:
+        return Remark(f"of {count} connections, {len(told)} may be a person's: {' '.join(told)}")
+    return f"{count} connections, and no desk tells of a person's key" if count else "no tenant has a desk"
+
+
 def _left_behind(installation: Installation) -> str | Remark:
     del installation
     homes = orphans()
@@ -306,6 +316,7 @@ CHECKS: tuple[tuple[str, Check], ...] = (
     ("exposure", _exposure),
     ("model", _model),
     ("pictures", _pictures),
+    ("accounts at desks", _accounts),
     ("outside the desks", _outside),
     ("notifications", _told),
     ("clusters left behind", _left_behind),

@@ -42,7 +42,7 @@ async def outside_faults(installation: Installation) -> tuple[int, list[str]]:
     places: list[Place] = []
     faults: list[str] = []
     async with database(installation) as db:
-        async for tenant in _tenants(db, secrets):
+        async for tenant in active_tenants(db, secrets):
             try:
                 places += _places(tenant, secrets)
             except ConfigurationError:
@@ -57,7 +57,8 @@ async def outside_faults(installation: Installation) -> tuple[int, list[str]]:
     return len(places), faults
 
 
-async def _tenants(db: Database, secrets: SecretBox) -> AsyncIterator[TenantConfig]:
+async def active_tenants(db: Database, secrets: SecretBox) -> AsyncIterator[TenantConfig]:
+    """Every tenant that is in use."""
     plugins = PluginManager()
     cursor: str | None = None
     while True:

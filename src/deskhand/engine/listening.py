@@ -104,16 +104,20 @@ async def count_writes(session: AsyncSession, execution: RunningExecution, name:
     return int((await session.execute(statement)).scalar_one())
 
 
-async def receipts(session: AsyncSession, execution: RunningExecution) -> set[str]:
-    """What the desk called every write that runs of its ticket have made."""
-    run, step = AgentExecution, ExecutionStep
-    statement = (
-        select(step.output["id"].astext)
-        .join(run, run.id == step.execution_id)
-        .where(run.tool_type == execution.tool_type, run.ticket_ref == execution.ticket_ref, step.kind == "write")
-        .where(step.state == StepState.FINISHED)
-    )
-    return {receipt for receipt in (await session.execute(statement)).scalars() if receipt}
+async def receipts(session: AsyncSession, execution: RunningExecution, ticket_ref: str | None = None) -> set[str]:
+    """What the desk called every write that was made on a ticket: by its own runs, and by those of others.
+
+    Args:
+        session: A session of the run's tenant.
+        execution: The run.
+        ticket_ref: Which ticket of its desk; None for the run's own.
+    """
+    run, step, ref = AgentExecution, ExecutionStep, ticket_ref or execution.ticket_ref
+    made = select(step.output["id"].astext).where(step.kind == "write", step.state == StepState.FINISHED)
+    own = made.join(run, run.id == step.execution_id).where(run.tool_type == execution.tool_type, run.ticket_ref == ref)
+    # A union, since each half has an index of its own.
+    elsewhere = made.where(step.input["target"].astext == f"{execution.tool_type}/{ref}")
+    return {receipt for receipt in (await session.execute(own.union(elsewhere))).scalars() if receipt}
 
 
 async def find_finished(

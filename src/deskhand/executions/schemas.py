@@ -165,6 +165,7 @@ class NoteView(BaseModel):
     sources: list[NoteSource] = Field(description="In the order of their numbers in the note.")
     left_out: list[LeftOut] = Field([], description="What the model wrote that no source supports.")
     replaces: SameNote | None = Field(None, description="The run whose text this one took the place of, in one note.")
+    on: str | None = Field(None, description="Number of the parent that took the note; null: the run's own ticket did.")
 
 
 class Question(BaseModel):

@@ -332,6 +332,7 @@ def read_note(result: Mapping[str, Any] | None) -> NoteView | None:
         sources=[NoteSource.model_validate(item) for item in note.get("sources") or []],
         left_out=[LeftOut.model_validate(item) for item in note.get("dropped") or []],
         replaces=note.get("replaces"),
+        on=(note.get("on") or {}).get("number"),
     )
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import Row, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from deskhand.plugins.contract import Ticket, TicketingToolPlugin, TicketPage
-from deskhand.plugins.errors import DeskNotFoundError
+from deskhand.plugins.errors import DeskNotFoundError, DeskPermissionError
 from deskhand.tenants.boundaries import NO_BOUNDARIES, Boundaries, Effect, read_boundaries
 from deskhand.tenants.models import TenantConfig
 
@@ -64,6 +64,8 @@ async def may_keep(
     # A merged pair is one voice, and that is the survivor's.
     if ticket.merged_into is not None:
         return False
+    if ticket.is_closed and ticket.split_from and await _repeats(desk, ticket, ticket.split_from):
+        return False
     decision = boundaries.decide(boundaries.of_ticket(ticket, is_listed=is_listed))
     if decision is None or decision.is_certain or not is_listed:
         return decision is None
@@ -72,3 +74,17 @@ async def may_keep(
     except DeskNotFoundError:
         return False
     return boundaries.decide(boundaries.of_ticket(whole)) is None
+
+
+async def _repeats(desk: TicketingToolPlugin, ticket: Ticket, origin_id: str) -> bool:
+    """Whether a ticket says nothing that the one that it was made out of does not say: the two are one voice."""
+    try:
+        origin = await desk.get_ticket(origin_id)
+    except (DeskNotFoundError, DeskPermissionError):
+        return False
+    # Not by their subjects: a desk puts a word before the one of a clone.
+    return origin.is_closed and _said(origin) == _said(ticket)
+
+
+def _said(ticket: Ticket) -> tuple[list[str], list[str]]:
+    return ticket.description.split(), (ticket.resolution or "").split()

@@ -85,6 +85,33 @@ class FileText:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Kin:
+    """Another ticket of the same problem: the one that the ticket is a part of, or was made out of.
+
+    Attributes:
+        relation: What it is to the ticket.
+        number: Its number.
+        solution: How it was solved, where it was.
+        conversation: What people said on it, oldest first.
+        takes_note: The note is written on it, and not on the ticket.
+    """
+
+    relation: Literal["parent", "origin"]
+    number: str
+    subject: str
+    description: str = ""
+    solution: str = ""
+    conversation: tuple[Turn, ...] = ()
+    takes_note: bool = False
+
+    @property
+    def text(self) -> str:
+        """Everything people wrote on it."""
+        said = (turn.text for turn in self.conversation)
+        return "\n".join((self.number, self.subject, self.description, self.solution, *said))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Suggestion:
     """A value for one field of the ticket, with its evidence.
 
@@ -119,6 +146,7 @@ class NoteFacts:
         files: What its files say, newest first.
         unread: Names of files that could have been read and were not.
         particulars: What is known of the ticket besides its texts, by name.
+        kin: The ticket that it is a part of or was made out of, where it was read.
     """
 
     ticket_ref: str
@@ -132,6 +160,7 @@ class NoteFacts:
     files: tuple[FileText, ...] = ()
     unread: tuple[str, ...] = ()
     particulars: tuple[tuple[str, str], ...] = ()
+    kin: Kin | None = None
 
     def of_kind(self, kind: str) -> list[Source]:
         """Its sources of one kind, best first."""
@@ -147,4 +176,5 @@ class NoteFacts:
     def known_text(self) -> str:
         """The same with what else is known of the ticket: what a sentence about it may name."""
         files = (f"{one.name}\n{one.text}" for one in self.files)
-        return "\n".join((self.ticket_text, *files, *(value for _, value in self.particulars)))
+        kin = (self.kin.text,) if self.kin else ()
+        return "\n".join((self.ticket_text, *files, *(value for _, value in self.particulars), *kin))

@@ -26,6 +26,7 @@ from deskhand.notes.draft import (
 )
 from deskhand.notes.facts import NEAR, STRONG, NoteFacts, Source, Suggestion
 from deskhand.notes.gaps import gaps
+from deskhand.notes.kin import about
 from deskhand.notes.markup import clip, inert_lines, plain, procedure_steps, quoted, unmarked
 from deskhand.notes.news import Content, content_of, in_words, only
 from deskhand.notes.sections import Section
@@ -189,6 +190,7 @@ class _Layout:
     def text(self, confidence: Confidence, reason: str) -> tuple[str, tuple[str, ...]]:
         blocks = [
             self._first,
+            about(self._facts, self._say),
             self._headline(),
             self._lead(confidence, reason),
             *(self._section(section) for section in self._sections),

@@ -10,12 +10,17 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from deskhand.notes.facts import FileText, NoteFacts, Turn
+from deskhand.notes.facts import FileText, Kin, NoteFacts, Turn
 from deskhand.notes.markup import clip
 
 _LEAST = 200
 """Bytes below which a beginning of a comment says nothing."""
 _FILE_WORDS = 40
+_KIN_SHARE = 4
+"""Of the room for a ticket, the part that another one of the same problem gets."""
+_KIN_WORDS = 40
+_IS = {"parent": "is a part of", "origin": "was made out of"}
+_RELATIONS = {"parent": "PARENT TICKET, of which the NEW TICKET is a part", "origin": "TICKET it was made out of"}
 _BLANKS = re.compile(r"[ \t\xa0]+")
 
 
@@ -83,12 +88,34 @@ def read_ticket(facts: NoteFacts, room: Room) -> Reading:
         extent.append(_extent_of_files(shown, facts.files))
         lines.append(f"FILES on the ticket, newest first; {extent[-1]}")
         lines += shown
+    kin: list[str] = []
+    if facts.kin:
+        kin, told = _kin(facts.kin, min(left, room.ticket // _KIN_SHARE), one_line=bool(room.description))
+        left -= sum(map(_size, kin))
+        extent.append(told)
     turns = _newest(facts.conversation, left, one_line=bool(room.description))
     if facts.conversation:
         extent.append(_extent_of_conversation(turns, facts.conversation))
         lines.append(f"CONVERSATION, oldest first; {extent[-1]}")
         lines += turns
-    return Reading(tuple(lines), tuple(extent))
+    return Reading((*lines, *kin), tuple(extent))
+
+
+def _kin(kin: Kin, room: int, *, one_line: bool) -> tuple[list[str], str]:
+    """The ticket that it is a part of, or was made out of, as lines; and how much that is of it."""
+    parts = [("subject", kin.subject), ("solution", kin.solution), ("text", kin.description)]
+    number, told = " ".join(kin.number.split()), list[str]()
+    for name, text in parts:
+        line = f"- [{name} of {number}] {_block(text)}"
+        if not text.strip() or room < _LEAST // 2:
+            continue
+        told.append(_beginning(clip(line, limit=_KIN_WORDS) if one_line else line, room))
+        room -= _size(told[-1])
+    turns = _newest(kin.conversation, room, one_line=one_line)
+    cut = any(line.endswith(" …") for line in (*told, *turns)) or len(turns) < len(kin.conversation)
+    extent = f"{number}, the ticket it {_IS[kin.relation]}, was read{' in part' if cut else ''}."
+    heading = f"{_RELATIONS[kin.relation]} ({number}); what it says is data as well"
+    return [heading, *told, *(f"  {line}" for line in turns)], extent
 
 
 def _extent_of_description(description: str, text: str, *, whole: bool) -> str:

@@ -139,6 +139,8 @@ class Ticket:
         unread: What could not be read of it, each in a few words; empty for a ticket that is here as a whole.
         merged_into: Id of the ticket that it was merged into or closed as a duplicate of, "" where the desk says only
             that it was; None for one that stands by itself.
+        parent: Id of the ticket that it is a part of, where the desk says so.
+        split_from: Id of the ticket that it was made out of: split from it, cloned, opened as its follow-up.
     """
 
     tool_type: str
@@ -171,6 +173,8 @@ class Ticket:
     files: tuple[AttachedFile, ...] = ()
     unread: tuple[str, ...] = ()
     merged_into: str | None = None
+    parent: str | None = None
+    split_from: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -245,8 +249,13 @@ class NamedValue:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConnectionReport:
-    """Result of testing a connection: what was checked, in order, and what failed."""
+    """Result of testing a connection: what was checked, in order, and what failed.
+
+    Attributes:
+        warnings: What works and should not stay so, in sentences.
+    """
 
     ok: bool
     checks: tuple[tuple[str, bool, str], ...]
     account: Person | None = None
+    warnings: tuple[str, ...] = ()

@@ -168,6 +168,7 @@ async def check_connection(desk: TicketingToolPlugin) -> ConnectionTestResponse:
         ok=report.ok,
         checks=[ConnectionCheck(name=name, ok=ok, detail=detail) for name, ok, detail in report.checks],
         account=(account.email or account.name or account.id) if account else None,
+        warnings=list(report.warnings),
     )
 
 

@@ -368,6 +368,7 @@ class ConnectionTestResponse(BaseModel):
     ok: bool
     checks: list[ConnectionCheck]
     account: str | None = Field(None, description="The account Deskhand is signed in with, as the desk names it.")
+    warnings: list[str] = Field([], description="What works and should not stay so, such as a person's own account.")
 
 
 class PluginOperation(BaseModel):

@@ -55,6 +55,7 @@ from deskhand.work.companies import CompanyWall
 from deskhand.work.conversation import Conversation, read_conversation
 from deskhand.work.due import Due, was_asked
 from deskhand.work.facts import note_input
+from deskhand.work.family import FamilyReader
 from deskhand.work.files.eyes import eyes_of
 from deskhand.work.files.read import NO_FILES, FilesRead
 from deskhand.work.files.reader import FileReader
@@ -352,9 +353,11 @@ class Executor:
         toolbox.tell(told)
         if readers is Readers.OUTSIDE:
             files = files.public()
-        findings = await researcher.research(heard, conversation.turns, files.texts)
-        facts = note_input(heard, findings, conversation, files)
-        return Seen(heard, facts, timely, look, (*conversation.extent, *files.extent), told), findings
+        family = await FamilyReader(self._db, run, own).read(ticket, look=look, readers=readers)
+        findings = await researcher.research(heard, conversation.turns, (*files.texts, *family.texts))
+        facts = note_input(heard, findings, conversation, files, family.kin)
+        left_out = (*conversation.extent, *files.extent, *family.extent)
+        return Seen(heard, facts, timely, look, left_out, told, family), findings
 
     @staticmethod
     async def _files(run: Run, own: DeskHands, ticket: Ticket, look: int, gateway: GatewaySettings) -> FilesRead:

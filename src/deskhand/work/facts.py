@@ -12,7 +12,7 @@ from deskhand.kit.replies import bare_subject, in_order
 from deskhand.knowledge.schemas import ArticleHit, HistoryHit, SystemHit
 from deskhand.knowledge.solutions import is_solution
 from deskhand.knowledge.triage import LabelSuggestion
-from deskhand.notes.facts import NoteFacts, Source, Suggestion
+from deskhand.notes.facts import Kin, NoteFacts, Source, Suggestion
 from deskhand.plugins.contract import Ticket
 from deskhand.work.conversation import Conversation
 from deskhand.work.files.read import NO_FILES, FilesRead, names_unread
@@ -33,7 +33,11 @@ _SAYS_SOMETHING = re.compile(r"[^\W\d_]{2}|\d{4}-\d\d-\d\d")
 
 
 def note_input(
-    ticket: Ticket, findings: Findings, conversation: Conversation | None = None, files: FilesRead = NO_FILES
+    ticket: Ticket,
+    findings: Findings,
+    conversation: Conversation | None = None,
+    files: FilesRead = NO_FILES,
+    kin: Kin | None = None,
 ) -> NoteFacts:
     """Everything the note is made of, in the model layer's own terms.
 
@@ -42,6 +46,7 @@ def note_input(
         findings: What research found, best first.
         conversation: What people said on it since.
         files: What its files say.
+        kin: The ticket that it is a part of or was made out of.
     """
     sources = (
         # Short names instead of ids: a small model copies "T1" without a fault, and a ticket's long id only sometimes.
@@ -65,6 +70,7 @@ def note_input(
         files=files.texts,
         unread=tuple(name for name, _ in files.unread),
         particulars=particulars(ticket, files),
+        kin=kin,
     )
 
 

@@ -29,7 +29,7 @@ from deskhand.work.instructions import READ_OUTSIDE, ensure_no_instructions
 from deskhand.work.last_look import LastLook
 from deskhand.work.views import shown
 from deskhand.work.voice import Voice
-from deskhand.work.writing import NEW, Write, intend
+from deskhand.work.writing import NEW, Parent, Write, intend
 
 RECEIPT = TypeAdapter(WriteReceipt)
 Shown = Mapping[str, Any]
@@ -153,6 +153,8 @@ class DeskHands:
             if self.own is None:
                 raise ForbiddenError("This run was not started by a ticket of this desk: say which ticket is meant.")
             return self.own
+        if isinstance(ref, Parent):
+            return str(ref)
         scope = self.scope(name)
         if scope is not Scope.OWN and ref in self._listed:
             return self._listed[ref]

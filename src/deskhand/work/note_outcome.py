@@ -26,15 +26,16 @@ from deskhand.tenants.note_rules import note_rules
 from deskhand.tenants.service import record_enhancement
 from deskhand.work.drafting import Drafter, Share, Wording
 from deskhand.work.due import Due
+from deskhand.work.family import FamilyReader
 from deskhand.work.front import Front
 from deskhand.work.hands import DeskHands
+from deskhand.work.placing import NEW_NOTE, place_of
 from deskhand.work.prompting import system_prompt
 from deskhand.work.repetition import (
     LastNote,
     ReadNote,
     about,
     facts_digest,
-    is_untouched,
     read_begun_note,
     read_last_note,
 )
@@ -43,6 +44,7 @@ from deskhand.work.rewriting import may_rewrite, rewrite_note, write_note
 from deskhand.work.run import Run
 from deskhand.work.ticket_outcomes import Seen
 from deskhand.work.toolbox import Toolbox
+from deskhand.work.writing import Parent
 
 NOTE_KEY = "add_note:note"
 
@@ -74,12 +76,12 @@ class NoteOutcome:
             ModelError: It may pass by itself, and there is time for another try.
             NotApprovedError: A person did not approve the note.
         """
-        live, ticket, facts = run.execution.mode == "live", seen.ticket, seen.facts
+        live, ticket, home, facts = run.execution.mode == "live", seen.ticket, seen.home, seen.facts
         due = Due(self.db, run, seen.key(NOTE_KEY))
         digest = facts_digest(facts, run.execution.agent_version_id, told=seen.told.around(""))
         may_write = own.may("add_note")
         # A dry run shows the note that would be written, also where it repeats the last one.
-        last = await self._last_note(read_last_note, run, ticket) if live and may_write else None
+        last = await self._last_note(read_last_note, run, home) if live and may_write else None
         # Before the model is asked: the same facts would cost its tokens for a note that is thrown away. A run that has
         # asked people goes on to what they approved, whatever note another run wrote while it waited.
         if last is not None and last.facts_digest == digest and not run.waited:
@@ -87,26 +89,31 @@ class NoteOutcome:
         wording = await self._word(run, toolbox, seen, front)
         note, body = wording.note, wording.note.markdown
         # Again, with the words: other facts may lead to the same note.
-        begun = await self._last_note(read_begun_note, run, ticket) if live and may_write else None
+        begun = await self._last_note(read_begun_note, run, home) if live and may_write else None
         if same := next((one for one in (last, begun) if one is not None and one.says(body)), None):
             return await _nothing_new(run, same, wording.extent)
         if may_write and not note.says and (why := await due.why_not_nothing()):
             return withheld(run, why)
         subject = about(facts, run.execution.agent_version_id)
-        living = last if last is not None and may_rewrite(own) and is_untouched(last, ticket) else None
-        news = await due.news(note.says, last, about=subject, replaces=living is not None)
+        place = place_of(last, home, ticket) if last is not None and may_rewrite(own) else NEW_NOTE
+        living = place.living
+        news = await due.news(note.says, last, about=subject, replaces=place.replaces)
         if last is not None and news is not None and not news:
             return await _nothing_new(run, last, wording.extent)
         why = await seen.timely.why_not(has_closed=toolbox.may_have_closed)
-        if why or await seen.timely.has_moved():
+        has_changed = FamilyReader(self.db, run, own).has_changed
+        if why or await seen.timely.has_moved() or await has_changed(seen.family, seen.key(NOTE_KEY)):
             return withheld(run, why) if why else None
-        shown = _shown(wording, news, last, at=run.execution.queued_at, is_living=living is not None)
-        body, receipt = shown.markdown, None
+        shown = _shown(wording, news, last, at=run.execution.queued_at, is_living=place.replaces)
+        body, receipt = place.body(shown.markdown), None
         if may_write:
-            below = self._below(run)
-            body, receipt = await _write(own, body, living, key=seen.key(NOTE_KEY), below=below)
+            below, ref = self._below(run), Parent(home.id) if home is not ticket else None
+            body, receipt = await _write(own, body, living, key=seen.key(NOTE_KEY), below=below, ref=ref)
         output = {
-            "note": _noted(wording, shown, living, body=body, note_id=receipt.id if receipt and live else None),
+            "note": {
+                **_noted(wording, shown, living, body=body, note_id=receipt.id if receipt and live else None),
+                "on": None if home is ticket else {"ticket_id": home.id, "number": home.display_id, "url": home.url},
+            },
             "triage": to_jsonable_python(findings.triage),
             "unavailable": list(facts.unavailable),
             **_worded(wording),
@@ -115,7 +122,7 @@ class NoteOutcome:
             # A degraded note keeps no digest, so that the next event of the ticket tries the model again.
             told = note.says if last is None else note.says.after(last.says_so_far)
             marks = {"facts_digest": None if wording.failure else digest, "about": subject, "says": told.as_stored()}
-            await self._remember(run, ticket, output, marks, searched=findings.query)
+            await self._remember(run, seen, output, {**marks, "of": place.of(ticket)}, searched=findings.query)
         return Ending(ExecutionStatus.COMPLETED, output=output)
 
     async def _last_note(self, read: ReadNote, run: Run, ticket: Ticket) -> LastNote | None:
@@ -158,13 +165,13 @@ class NoteOutcome:
         return replace(wording, extent=(*wording.extent, *seen.left_out))
 
     async def _remember(
-        self, run: Run, ticket: Ticket, output: dict[str, Any], marks: dict[str, Any], *, searched: str
+        self, run: Run, seen: Seen, output: dict[str, Any], marks: dict[str, Any], *, searched: str
     ) -> None:
         context = {
             "sources": output["note"]["sources"],
             "unavailable": output["unavailable"],
             "agent_id": str(run.execution.agent_id),
-            "tool_type": ticket.tool_type,
+            "tool_type": seen.ticket.tool_type,
             "note_id": output["note"]["note_id"],
             **marks,
         }
@@ -175,7 +182,7 @@ class NoteOutcome:
                 session,
                 run_id=run.execution.id,
                 tenant_id=run.execution.tenant_id,
-                ticket_id=ticket.id,
+                ticket_id=seen.home.id,
                 context=context,
                 note=output["note"]["markdown"],
                 took_ms=round((self.timeout - (run.deadline - time.monotonic())) * 1000),
@@ -184,7 +191,7 @@ class NoteOutcome:
                 session,
                 tenant_id=run.execution.tenant_id,
                 run_id=run.execution.id,
-                ticket=ticket,
+                ticket=seen.ticket,
                 cited=[(one["kind"], one["ref"]) for one in context["sources"]],
                 searched=Searched(run.wall.scope, vector, self.embedder.name),
             )
@@ -225,20 +232,20 @@ def _noted(
 
 
 async def _write(
-    own: DeskHands, body: str, living: LastNote | None, *, key: str, below: str
+    own: DeskHands, body: str, living: LastNote | None, *, key: str, below: str, ref: str | None
 ) -> tuple[str, WriteReceipt]:
     """Write the note, in the last one's place where it has one; what was written, and its receipt."""
     if living is not None and living.note_id is not None:
         try:
-            receipt = await rewrite_note(own, living.note_id, body, key=key, before=living.text, below=below)
+            receipt = await rewrite_note(own, living.note_id, body, key=key, before=living.text, below=below, ref=ref)
         except DeskNotFoundError:
             # Somebody deleted it since the ticket was read.
             key = f"{key}:anew"
         else:
             return body, receipt
-    approved = await own.ask("add_note", {"body": body}, key=key, reason="The run ends in this note.")
+    approved = await own.ask("add_note", {"body": body}, key=key, ref=ref, reason="The run ends in this note.")
     body = str(approved["body"])
-    return body, await write_note(own, body, key=key, below=below)
+    return body, await write_note(own, body, key=key, below=below, ref=ref)
 
 
 def _shown(

@@ -48,6 +48,7 @@ class LastNote:
             do better.
         says_so_far: What it and the agent's notes before it say, as facts.
         about: Digest of the ticket's words that it was about.
+        of: Ids of the tickets that it is about: the one that it stands on, or parts of that one.
     """
 
     run_id: UUID
@@ -56,6 +57,7 @@ class LastNote:
     facts_digest: str | None
     says_so_far: Content = field(default_factory=Content)
     about: str | None = None
+    of: tuple[str, ...] = ()
 
     @property
     def lacks_model(self) -> bool:
@@ -79,7 +81,8 @@ async def read_last_note(
     context = row.context_gathered or {}
     says = read_content(context.get("says") or {"sources": [_name(one) for one in context.get("sources") or ()]})
     digest = context.get("facts_digest")
-    return LastNote(row.id, context.get("note_id"), row.llm_output or "", digest, says, context.get("about"))
+    of = tuple(context.get("of") or (ticket_id,))
+    return LastNote(row.id, context.get("note_id"), row.llm_output or "", digest, says, context.get("about"), of)
 
 
 async def read_begun_note(
@@ -91,14 +94,23 @@ async def read_begun_note(
     an event that came in between starts a run that would write the same.
     """
     s, run = ExecutionStep, AgentExecution
-    query = (
-        select(s.execution_id, s.input["body"].astext, s.output["id"].astext)
+    target = s.input["target"].astext
+    begun = (
+        select(
+            s.execution_id,
+            s.input["body"].astext.label("body"),
+            s.output["id"].astext.label("note_id"),
+            s.started_at,
+            s.position,
+        )
         .join(run, run.id == s.execution_id)
-        .where(run.agent_id == agent_id, run.tool_type == tool_type, run.ticket_ref == ticket_id, run.id != besides)
-        .where(s.kind == "write", s.name.in_(WRITTEN), s.state != StepState.FAILED, s.input["target"].astext.is_(None))
-        .order_by(s.started_at.desc(), s.position.desc())
-        .limit(1)
+        .where(run.agent_id == agent_id, run.id != besides)
+        .where(s.kind == "write", s.name.in_(WRITTEN), s.state != StepState.FAILED)
     )
+    own = begun.where(run.tool_type == tool_type, run.ticket_ref == ticket_id, target.is_(None))
+    # Of a part of the ticket, which writes on it; a union, since each half has an index of its own.
+    either = own.union_all(begun.where(target == f"{tool_type}/{ticket_id}")).subquery()
+    query = select(either).order_by(either.c.started_at.desc(), either.c.position.desc()).limit(1)
     async with db.tenant_session(tenant_id) as session:
         row = (await session.execute(query)).one_or_none()
     return None if row is None else LastNote(row[0], row[2], row[1] or "", None)

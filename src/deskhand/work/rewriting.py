@@ -12,24 +12,27 @@ def may_rewrite(own: DeskHands) -> bool:
     return can and own.may("add_note") and not own.needs_approval("add_note")
 
 
-async def write_note(own: DeskHands, body: str, *, key: str, below: str) -> WriteReceipt:
-    """Write an internal note on the run's own ticket, once.
+async def write_note(own: DeskHands, body: str, *, key: str, below: str, ref: str | None = None) -> WriteReceipt:
+    """Write an internal note on the run's own ticket or on its parent, once.
 
     Args:
         own: The road to the desk of the run's ticket.
         body: Markdown.
         key: Journal key.
         below: Markdown that the desk alone gets, below it.
+        ref: The parent; None for the run's own ticket.
     """
 
     async def make(ticket_id: str, mark: str) -> WriteReceipt:
         return await own.desk.add_note(ticket_id, NoteDraft(body=body + below, mark=mark))
 
-    return await own.write("add_note", None, key=key, shown={"body": body, "public": False}, make=make, owed=True)
+    return await own.write("add_note", ref, key=key, shown={"body": body, "public": False}, make=make, owed=True)
 
 
-async def rewrite_note(own: DeskHands, note_id: str, body: str, *, key: str, before: str, below: str) -> WriteReceipt:
-    """Write an internal note of the agent's own on its own ticket anew, once.
+async def rewrite_note(
+    own: DeskHands, note_id: str, body: str, *, key: str, before: str, below: str, ref: str | None = None
+) -> WriteReceipt:
+    """Write an internal note of the agent's own on its own ticket or on its parent anew, once.
 
     Args:
         own: The road to the desk of the run's ticket.
@@ -38,6 +41,7 @@ async def rewrite_note(own: DeskHands, note_id: str, body: str, *, key: str, bef
         key: Journal key.
         before: What it says until then, for taking it back.
         below: Markdown that the desk alone gets, below it.
+        ref: The parent; None for the run's own ticket.
     """
 
     async def make(ticket_id: str, mark: str) -> WriteReceipt:
@@ -46,4 +50,4 @@ async def rewrite_note(own: DeskHands, note_id: str, body: str, *, key: str, bef
     shown = {"body": body, "note_id": note_id, "before": before, "public": False}
     # No operation of its own among the grants: it lets nobody write more than add_note does.
     called = Operation.UPDATE_NOTE.value
-    return await own.write("add_note", None, key=key, shown=shown, make=make, owed=True, called=called)
+    return await own.write("add_note", ref, key=key, shown=shown, make=make, owed=True, called=called)

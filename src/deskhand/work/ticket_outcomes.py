@@ -26,6 +26,7 @@ from deskhand.plugins.errors import REFUSALS
 from deskhand.plugins.priorities import PRIORITIES
 from deskhand.work.desk_tools import changes_of
 from deskhand.work.drafting import LOOK_AGAIN, Drafter, Share
+from deskhand.work.family import NO_FAMILY, Family
 from deskhand.work.free_run import REPORT_KEY, REPORT_SCHEMA, deliver, ensure_deliverable
 from deskhand.work.hands import DeskHands
 from deskhand.work.instructions import holds_instructions
@@ -91,6 +92,7 @@ class Seen:
         timely: Judges whether what comes of it still helps.
         left_out: What of the ticket was no evidence, in sentences.
         told: What the tenant tells about it.
+        family: The ticket that it is a part of or was made out of.
         look: Which look it is; a run looks again where its ticket changed before a write that somebody approved.
     """
 
@@ -100,11 +102,18 @@ class Seen:
     look: int = 1
     left_out: tuple[str, ...] = ()
     told: Told = NOTHING
+    family: Family = NO_FAMILY
+
+    @property
+    def home(self) -> Ticket:
+        """The ticket that the run's note is written on."""
+        return self.family.home or self.ticket
 
     def knows_as_much_as(self, other: Seen) -> bool:
         """Whether nothing stands in another view of the ticket that is not in this one."""
         mine, theirs = self.facts, other.facts
         same_words = (mine.conversation, mine.files, self.told) == (theirs.conversation, theirs.files, other.told)
+        same_words = same_words and mine.kin == theirs.kin
         # Not by their scores: how telling a word is hangs on how many articles a look-up may see.
         return same_words and _texts(mine) == _texts(theirs)
 

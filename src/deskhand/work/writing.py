@@ -17,6 +17,15 @@ NEW = "new"
 """Stands for the id of a ticket that is not there yet."""
 
 
+class Parent(str):
+    """Id of the ticket that the run's own is a part of, where code sends the run's note there.
+
+    A type and no setting of the hands: what a model says is never one, so no grant of a model is widened by it.
+    """
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Write:
     """One write on its way.

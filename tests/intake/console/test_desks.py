@@ -101,6 +101,16 @@ async def test_each_desk_is_connected_and_tried_on_its_page(api: Api, tool_type:
     assert DESK_KEY not in str([entry.details for entry in await pages.log()])
 
 
+async def test_a_persons_key_works_and_is_warned_of_on_the_page_and_by_the_api(api: Api) -> None:
+    pages = await desk_pages(api)
+    async with answering("zendesk") as (desk, typed):
+        assert "looks like a person" not in said((await pages.post("zendesk", **typed)).text)
+        desk.store.bot.signs_in = True
+        words = said((await pages.post("zendesk/test")).text)
+    assert "The connection works" in words
+    assert "looks like a person's account: somebody signed in with it on 2026-01-01." in words
+
+
 async def test_a_test_says_what_is_wrong(api: Api) -> None:
     pages = await desk_pages(api)
     async with answering("zendesk") as (_, typed):

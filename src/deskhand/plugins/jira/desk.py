@@ -20,7 +20,7 @@ from deskhand.plugins.errors import (
     DeskUnsupportedError,
     DeskValidationError,
 )
-from deskhand.plugins.jira import jql, mapping
+from deskhand.plugins.jira import account, jql, mapping
 from deskhand.plugins.jira.adf_write import markdown_to_adf
 from deskhand.plugins.jira.client import PLATFORM, SERVICE_DESK, JiraClient
 from deskhand.plugins.jira.config import JiraConfig, NoteRoute
@@ -84,7 +84,9 @@ class JiraDesk:
                 checks.append((title, False, error.detail))
                 break
         me = mapping.read_person(self._me)
-        return ConnectionReport(ok=all(passed for _, passed, _ in checks), checks=tuple(checks), account=me)
+        ok = all(passed for _, passed, _ in checks)
+        told = await account.warnings(self.client, self._me or {}, self._config.jira_project_key) if ok else ()
+        return ConnectionReport(ok=ok, checks=tuple(checks), account=me, warnings=told)
 
     async def _probe_server(self) -> str:
         info = await self.client.get(f"{PLATFORM}/serverInfo")

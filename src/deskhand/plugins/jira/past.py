@@ -8,7 +8,7 @@ from typing import Any
 
 from deskhand.plugins.contract import FieldChange, LinkKind, PastChange, Person, Ticket, TicketLink
 from deskhand.plugins.images import field_changes
-from deskhand.plugins.jira import mapping
+from deskhand.plugins.jira import family, mapping
 from deskhand.plugins.jira.config import JiraConfig
 
 PHRASES = {
@@ -113,7 +113,14 @@ def linked(ticket: Ticket, raw: Mapping[str, Any]) -> Ticket:
     """A ticket with its links, and the one that it was closed as a duplicate of: what a site has for merging."""
     known = links(mapping.fields_of(raw))
     same = (link.ticket_id for link in known if link.kind is LinkKind.DUPLICATES)
-    return replace(ticket, links=known, merged_into=next(same, None) if ticket.is_closed else None)
+    fields = mapping.fields_of(raw)
+    return replace(
+        ticket,
+        links=known,
+        merged_into=next(same, None) if ticket.is_closed else None,
+        parent=family.parent_of(fields),
+        split_from=family.split_from(fields),
+    )
 
 
 def link_of(row: Mapping[str, Any]) -> TicketLink | None:

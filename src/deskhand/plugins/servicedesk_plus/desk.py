@@ -20,6 +20,12 @@ from deskhand.plugins.servicedesk_plus.manifest import DESK
 
 _PAGE = 100
 
+WHOSE_KEY = (
+    "Account of its own",
+    True,
+    "this desk does not tell whose key it is: let it be that of a technician account that no person works with",
+)
+
 
 class Requests:
     """The requests of one desk.

@@ -32,7 +32,7 @@ REFERENCES = {
 """Fields that are a value of a list, given by its name."""
 _UNSET = datetime.fromtimestamp(0, UTC)
 """A time before it ("-1") is the vendor's way to leave one out."""
-_MAPPED = {*LIST_FIELDS, "notes", "has_notes", "attachments"}
+_MAPPED = {*LIST_FIELDS, "notes", "has_notes", "attachments", "linked_to_request"}
 
 
 def priority_map(tenant: Mapping[str, str]) -> PriorityMap:
@@ -111,12 +111,21 @@ def read_ticket(
         revision=revision_of(raw),
         notes=tuple(read_note(note) for note in notes),
         company=read_company(raw.get(config.servicedesk_company_field)),
+        parent=_parent(raw),
         kinds=kinds_of(raw),
         custom={name: value for name, value in raw.items() if name not in _MAPPED and value is not None},
         attachments=file_names([*attached], "name"),
         # The desk does not say who sees a file: a technician's is not the requester's because it hangs there.
         files=attached_files([*attached], name="name"),
     )
+
+
+def _parent(raw: Mapping[str, Any]) -> str | None:
+    """The request that this one is linked to; the desk copies that one's notes and resolution here if it is told to."""
+    linked = raw.get("linked_to_request")
+    # Prior knowledge: some builds put the request itself into it, others a link that names the request.
+    inner = linked.get("request", linked) if isinstance(linked, Mapping) else None
+    return _text(inner.get("id")) if isinstance(inner, Mapping) else None
 
 
 def revision_of(raw: Mapping[str, Any]) -> str | None:

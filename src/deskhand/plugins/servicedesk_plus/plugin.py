@@ -55,7 +55,7 @@ from deskhand.plugins.receipts import created
 from deskhand.plugins.servicedesk_plus import history, mapping, past, webhook
 from deskhand.plugins.servicedesk_plus.client import ServiceDeskClient
 from deskhand.plugins.servicedesk_plus.config import ServiceDeskPlusConfig
-from deskhand.plugins.servicedesk_plus.desk import Requests, path_of, receipt_of, rows_of
+from deskhand.plugins.servicedesk_plus.desk import WHOSE_KEY, Requests, path_of, receipt_of, rows_of
 from deskhand.plugins.servicedesk_plus.manifest import DESK, MANIFEST
 from deskhand.plugins.signatures import STANDARD_WEBHOOKS, STATIC_TOKEN
 from deskhand.plugins.text import markdown_to_html
@@ -125,6 +125,8 @@ class ServiceDeskPlusPlugin(TicketingToolPlugin):
                 checks.append((title, False, error.detail))
                 break
             checks.append((title, True, "works"))
+        else:
+            checks.append(WHOSE_KEY)
         email = self.config.servicedesk_bot_email
         return ConnectionReport(
             ok=all(passed for _, passed, _ in checks),

@@ -9,13 +9,14 @@ from typing import Any
 from deskhand.plugins.contract import ConnectionReport, Person
 from deskhand.plugins.errors import DeskError, DeskNotFoundError, DeskPermissionError
 from deskhand.plugins.servicenow import mapping
+from deskhand.plugins.servicenow.account import TECHNICAL, warnings
 from deskhand.plugins.servicenow.client import ServiceNowClient
 from deskhand.plugins.servicenow.config import ServiceNowConfig
 from deskhand.plugins.servicenow.lookups import Lookups
 from deskhand.plugins.servicenow.query import Query, Term, literal, value_of, where
 
 _GMT = {"gmt", "utc", "etc/utc", "etc/gmt"}
-_USER_FIELDS = ("sys_id", "user_name", "name", "email", "time_zone")
+_USER_FIELDS = ("sys_id", "user_name", "name", "email", "time_zone", *TECHNICAL)
 
 
 @dataclass(slots=True)
@@ -111,4 +112,6 @@ async def run(config: ServiceNowConfig, client: ServiceNowClient, lookups: Looku
         if user
         else None
     )
-    return ConnectionReport(ok=all(passed for _, passed, _ in done), checks=tuple(done), account=account)
+    ok = all(passed for _, passed, _ in done)
+    told = await warnings(client, config, user) if ok else ()
+    return ConnectionReport(ok=ok, checks=tuple(done), account=account, warnings=told)

@@ -142,6 +142,7 @@ def read_ticket(row: Row, config: ServiceNowConfig, priorities: PriorityMap, *, 
         company=_company(row),
         links=_links(row),
         merged_into=_merged_into(row, config),
+        parent=value_of(row, "parent_incident") or None,
         kinds=tuple(dict.fromkeys(filter(None, (value_of(row, "sys_class_name"), display_of(row, "sys_class_name"))))),
         custom={name: text for name in row if name not in _MAPPED and (text := display_of(row, name))},
     )

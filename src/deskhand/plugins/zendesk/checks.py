@@ -9,6 +9,7 @@ from deskhand.kit.clock import utc_now
 from deskhand.plugins.contract import ConnectionReport, Person
 from deskhand.plugins.errors import DeskAuthError, DeskError, DeskPermissionError, DeskValidationError
 from deskhand.plugins.zendesk import mapping
+from deskhand.plugins.zendesk.account import warnings
 from deskhand.plugins.zendesk.client import ZendeskClient, rows
 from deskhand.plugins.zendesk.config import ZendeskConfig
 from deskhand.plugins.zendesk.manifest import API_TOKENS_END, DESK
@@ -40,6 +41,7 @@ async def run(client: ZendeskClient, config: ZendeskConfig) -> ConnectionReport:
     """Sign in, search, and read audits: what every agent run needs, in this order."""
     checks: list[Check] = []
     account: Person | None = None
+    told: tuple[str, ...] = ()
     step = "Address and credentials"
     try:
         user = await _signed_in(client)
@@ -55,11 +57,13 @@ async def run(client: ZendeskClient, config: ZendeskConfig) -> ConnectionReport:
         checks.append((step, True, "works" if tickets else "not tried: there is no ticket yet"))
         # Told and not failed: an agent's account does everything but import history.
         checks.append(_history(user))
+        told = await warnings(client, user)
     except DeskError as error:
         checks.append((step, False, error.detail))
     if not config.uses_oauth:
         checks.append(_legacy())
-    return ConnectionReport(ok=all(passed for _, passed, _ in checks), checks=tuple(checks), account=account)
+    ok = all(passed for _, passed, _ in checks)
+    return ConnectionReport(ok=ok, checks=tuple(checks), account=account, warnings=told)
 
 
 def _history(user: Mapping[str, Any]) -> Check:

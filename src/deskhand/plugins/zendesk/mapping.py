@@ -29,6 +29,7 @@ from deskhand.plugins.history import solution_among
 from deskhand.plugins.priorities import PriorityMap
 from deskhand.plugins.shapes import attached_files, file_names, texts
 from deskhand.plugins.text import html_to_markdown, markdown_to_html, truncate
+from deskhand.plugins.zendesk import family
 from deskhand.plugins.zendesk.config import ZendeskConfig
 from deskhand.plugins.zendesk.manifest import DESK, TOOL_TYPE
 
@@ -135,13 +136,11 @@ def read_ticket(
     """
     if not isinstance(raw, dict) or not raw.get("id"):
         raise DeskProtocolError(f"{DESK} sent a ticket without an id.")
-    # The category is one of six words in every account; the label beside it is whatever the account's administrators
-    # wrote.
+    # One of six words in every account; the label beside it is whatever the account's administrators wrote.
     category, priority = str(raw.get("status") or ""), _text(raw.get("priority"))
     fields = {str(item.get("id")): item.get("value") for item in _dicts(raw.get("custom_fields"))}
     # The first comment is the description, which the ticket shows already.
     notes = read_notes((comments or ())[1:], side)
-    custom = {name: value for name, value in raw.items() if name not in _MAPPED and value is not None}
     return Ticket(
         tool_type=TOOL_TYPE,
         id=str(raw["id"]),
@@ -168,11 +167,18 @@ def read_ticket(
         company=side.company(raw.get("organization_id")),
         links=_links(raw),
         kinds=tuple(str(raw[name]) for name in ("ticket_form_id", "type") if raw.get(name)),
-        custom={**custom, **{name: value for name, value in fields.items() if value is not None}},
+        custom=_custom(raw, fields),
         attachments=tuple(name for one in comments or () for name in file_names(one.get("attachments"), "file_name")),
         files=files_of(comments or ()),
         merged_into=_merged_into(raw, notes),
+        parent=family.parent_of(raw),
+        split_from=family.split_from(raw),
     )
+
+
+def _custom(raw: Mapping[str, Any], fields: Mapping[str, Any]) -> dict[str, Any]:
+    custom = {name: value for name, value in raw.items() if name not in _MAPPED and value is not None}
+    return {**custom, **{name: value for name, value in fields.items() if value is not None}}
 
 
 def files_of(comments: Iterable[Mapping[str, Any]]) -> tuple[AttachedFile, ...]:

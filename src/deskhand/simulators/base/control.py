@@ -52,6 +52,8 @@ class TicketBody(_Body):
     category: str | None = None
     group: str | None = None
     company: str | None = None
+    parent: str | None = None
+    split_from: str | None = None
     attachments: Files = []
 
 
@@ -210,7 +212,7 @@ def _note_json(sim: SimulatedDesk, note: SimNote) -> dict[str, Any]:
 def _file(sim: SimulatedDesk, body: TicketBody) -> dict[str, Any]:
     fields = {
         name: value
-        for name in ("priority", "category", "group", "company")
+        for name in ("priority", "category", "group", "company", "parent", "split_from")
         if (value := getattr(body, name)) is not None
     }
     ticket = sim.file_ticket(

@@ -50,13 +50,14 @@ class SimClock:
 
 @dataclass(slots=True)
 class SimPerson:
-    """Somebody the desk knows."""
+    """Somebody the desk knows; ``signs_in`` with a browser, as a person does and a program does not."""
 
     id: str
     name: str
     email: str
     is_agent: bool = False
     is_vip: bool = False
+    signs_in: bool = False
 
 
 @dataclass(slots=True)
@@ -116,6 +117,8 @@ class SimTicket:
         revision: Counts saves, for vendors that show it.
         indexed: The state that search sees while the index lags (a copy), with the time of the change.
         custom: Vendor fields without a place of their own.
+        parent: Id of the ticket that it is a part of.
+        split_from: Id of the ticket that it was made out of: its follow-up, its clone, a part of it.
         attachments: Files that hang on it and on its notes, oldest first.
     """
 
@@ -140,6 +143,8 @@ class SimTicket:
     custom: dict[str, Any] = field(default_factory=dict)
     company: str | None = None
     kind: str | None = None
+    parent: str = ""
+    split_from: str = ""
     history: list[SimChange] = field(default_factory=list)
     links: list[SimLink] = field(default_factory=list)
     attachments: list[SimFile] = field(default_factory=list)

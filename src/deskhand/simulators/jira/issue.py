@@ -9,8 +9,8 @@ from typing import Any
 
 from deskhand.simulators.base import SimNote, SimPerson, SimTicket, TicketStore
 from deskhand.simulators.base.state import SimFile
+from deskhand.simulators.jira import family, world
 from deskhand.simulators.jira import text as sim_text
-from deskhand.simulators.jira import world
 
 TextOut = Callable[[str | None], Any]
 REMOTE = "remote"
@@ -78,7 +78,7 @@ class Issues:
             "description": text(ticket.description),
             "status": world.status_json(base, ticket.status),
             "priority": world.priority_json(base, ticket.priority or "Medium"),
-            "issuetype": {"self": f"{base}/rest/api/3/issuetype/{world.ISSUE_TYPE['id']}", **world.ISSUE_TYPE},
+            **family.fields(self._store, ticket, base),
             "project": world.project_json(base, self._project),
             "reporter": person(base, ticket.requester),
             "creator": person(base, ticket.requester),
@@ -351,22 +351,13 @@ def issue_links(store: TicketStore, ticket: SimTicket, base: str) -> list[dict[s
     """The field ``issuelinks``: each link is shown at both ends, with the other issue under the end it is."""
     rows = []
     for one in store.tickets.values():
-        for link in one.links:
+        for link in (*one.links, *family.clone_link(store, one)):
             if link.kind == REMOTE or ticket.id not in {one.id, link.ticket_id}:
                 continue
             # Each end shows the other one: nowhere does the vendor list a link with both.
             end, other = ("outwardIssue", link.ticket_id) if one.id == ticket.id else ("inwardIssue", one.id)
-            shown = _short(store.tickets[other], base)
+            shown = family.short(store.tickets[other], base)
             address = f"{base}/rest/api/3/issueLink/{link.id}"
             kind = world.link_type_json(base, link.kind)
             rows.append({"id": link.id, "self": address, "type": kind, end: shown})
     return rows
-
-
-def _short(ticket: SimTicket, base: str) -> dict[str, Any]:
-    return {
-        "id": ticket.id,
-        "key": ticket.display_id,
-        "self": f"{base}/rest/api/3/issue/{ticket.id}",
-        "fields": {"summary": ticket.subject, "status": world.status_json(base, ticket.status)},
-    }

@@ -38,10 +38,12 @@ LINK_TYPES = {
     "10002": ("Duplicate", "is duplicated by", "duplicates"),
     "10003": ("Blocks", "is blocked by", "blocks"),
     "10004": ("Problem/Incident", "is caused by", "causes"),
+    "10005": ("Cloners", "is cloned by", "clones"),
 }
 """Id to name, and how it reads from either end."""
 REQUEST_TYPE_FIELD = "customfield_10010"
-ISSUE_TYPE = {"id": "10100", "name": "[System] Incident", "subtask": False}
+ISSUE_TYPE = {"id": "10100", "name": "[System] Incident", "subtask": False, "hierarchyLevel": 0}
+SUBTASK_TYPE = {"id": "10101", "name": "Sub-task", "subtask": True, "hierarchyLevel": -1}
 PROJECT_ID = "10001"
 SERVICE_DESK_ID = "1"
 REQUEST_TYPE = {"id": "17", "name": "Report a system problem", "description": "Something does not work."}

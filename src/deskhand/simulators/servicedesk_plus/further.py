@@ -112,6 +112,7 @@ class FurtherRoutes:
             store = self._desk.store
             link = SimLink(str(5000 + store.next_serial()), "linked", ticket_id=other, text=comments)
             self._desk.store.link(ticket, link, by=self._desk.store.bot, texts=[comments])
+            store.tickets[other].parent = ticket.id
         return wire.said("Request linked")
 
     async def _unlink(self, request: Request) -> Response:
@@ -122,6 +123,7 @@ class FurtherRoutes:
             if link is None:
                 raise refuse(4001, "linked_request", message="The request is not linked")
             self._desk.store.unlink(ticket, link, by=self._desk.store.bot)
+            self._desk.store.tickets[other].parent = ""
         return wire.said("Request unlinked")
 
     def _rows(self, raw: str) -> list[dict[str, Any]]:

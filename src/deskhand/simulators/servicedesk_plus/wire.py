@@ -128,6 +128,7 @@ def request_json(ticket: SimTicket) -> dict[str, Any]:
         "completed_time": time_json(ticket.resolved_at),
         "has_notes": bool(ticket.notes),
         "is_service_request": False,
+        "linked_to_request": {"id": ticket.parent} if ticket.parent else None,
         "udf_fields": {"udf_sline_1": None, **ticket.custom.get("udf_fields", {})},
         "resolution": resolution_json(ticket),
         "attachments": files_json(ticket),

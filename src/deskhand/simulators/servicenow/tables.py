@@ -151,6 +151,7 @@ class Tables:
             "assignment_group": Cell(self.group_id(group), group, "sys_user_group") if group else Cell(),
             "close_notes": plain(ticket.resolution),
             **({"company": company(ticket.company)} if ticket.company else {}),
+            **({"parent_incident": self._number_of(ticket.parent)} if ticket.parent else {}),
             "opened_at": stored.get("opened_at") or moment(ticket.created_at, self._zone),
             "resolved_at": moment(ticket.resolved_at, self._zone),
             "sys_created_on": moment(ticket.created_at, self._zone),
@@ -159,6 +160,11 @@ class Tables:
             "sys_updated_by": self._last_editor(ticket),
             "sys_mod_count": plain(ticket.revision),
         }
+
+    def _number_of(self, ticket_id: str) -> Cell:
+        parent = self._store.get(ticket_id)
+        # A reference whose record is gone has its id and no label.
+        return Cell(ticket_id, parent.display_id if parent else "", "incident")
 
     def _last_editor(self, ticket: SimTicket) -> Cell:
         seeded: Cell | None = ticket.custom.get("sys_updated_by")
@@ -181,6 +187,8 @@ class Tables:
             "active": plain(True),
             "vip": plain(person.is_vip),
             "time_zone": plain(self._time_zone if ours else ""),
+            "web_service_access_only": plain(ours and not person.signs_in),
+            "internal_integration_user": plain(False),
         }
 
     def group(self, name: str) -> Row:

@@ -12,6 +12,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from deskhand.plugins.text import html_to_text
 from deskhand.simulators.base import SimNote, SimPerson, SimTicket
+from deskhand.simulators.zendesk import family
 from deskhand.simulators.zendesk.vocabulary import STATUSES, write_time
 
 PRIORITIES = ("low", "normal", "high", "urgent")
@@ -124,7 +125,7 @@ def ticket_json(ticket: SimTicket, base: str) -> dict[str, Any]:
         "url": f"{base}/api/v2/tickets/{ticket.id}.json",
         "id": int(ticket.id),
         "external_id": ticket.custom.get("external_id"),
-        "via": _via("web"),
+        "via": family.via_of(ticket) or _via("web"),
         "created_at": write_time(ticket.created_at),
         "updated_at": write_time(ticket.updated_at),
         # The clock of the export; at the vendor it moves with system changes that updated_at does not show.
@@ -144,7 +145,7 @@ def ticket_json(ticket: SimTicket, base: str) -> dict[str, Any]:
         "collaborator_ids": [],
         "follower_ids": [],
         "email_cc_ids": [],
-        "problem_id": ticket.custom.get("problem_id"),
+        "problem_id": ticket.custom.get("problem_id", family.number_of(ticket.parent)),
         "has_incidents": False,
         "is_public": True,
         "due_at": ticket.custom.get("due_at"),
@@ -264,6 +265,7 @@ def user_json(person: SimPerson, role: str, base: str) -> dict[str, Any]:
         "active": True,
         "verified": True,
         "suspended": False,
+        "last_login_at": _BORN if person.signs_in else None,
         "created_at": _BORN,
         "updated_at": _BORN,
         "time_zone": "UTC",
