@@ -141,8 +141,8 @@ def greedy(parent: str) -> Any:
 
 
 async def test_whatever_else_is_written_is_written_on_the_part(product: Product, tmp_path: Path) -> None:
-    operations = {"jira": {"get_ticket": {}, "update_ticket": {}, "add_note": {"scope": "listed"}, "search_tickets": {}}}
-    customer, desk = await knowing(product, "jira", tmp_path, tool_operations=operations)
+    grants = {"get_ticket": {}, "update_ticket": {}, "add_note": {"scope": "listed"}, "search_tickets": {}}
+    customer, desk = await knowing(product, "jira", tmp_path, tool_operations={"jira": grants})
     parent = await parent_of(desk)
     product.model.script = greedy(parent)
     run = await run_on(product, customer, desk, "The files are gone", parent=parent)
