@@ -15,6 +15,7 @@ from deskhand.kit.clock import utc_now
 from deskhand.kit.db.readers import Readers
 from deskhand.plugins.contract import Company, Ticket
 from deskhand.plugins.errors import DeskNotFoundError, DeskPermissionError, DeskUnavailableError
+from deskhand.tenants.boundaries import Boundaries, stored_rules
 from deskhand.work.companies import CompanyWall
 from deskhand.work.family import NO_FAMILY, Family, FamilyReader
 from deskhand.work.run import Run
@@ -144,6 +145,32 @@ async def test_of_another_company_nothing_but_the_refusal_is_left() -> None:
     family = await replace(this, run=run).read(own, look=1)
     assert (family.kin, family.home) == (None, None)
     assert "does not belong to the company" in family.extent[0]
+
+
+def under(rule: dict[str, Any], has: Ticket, own: Ticket) -> FamilyReader:
+    this = reader(has, own=own)
+    wall = CompanyWall({}, frozenset({"jira"}), Boundaries(stored_rules({"boundaries": [rule]})))
+    wall._own = own
+    return replace(this, run=replace(this.run, wall=wall))
+
+
+HR = [{"name": "HR", "effect": effect, "group": ["HR"]} for effect in ("approve", "local", "silence")]
+
+
+@pytest.mark.parametrize("rule", HR, ids=lambda rule: str(rule["effect"]))
+async def test_a_whole_that_a_rule_is_about_is_shown_to_no_run_of_a_part(rule: dict[str, Any]) -> None:
+    family = await under(rule, replace(WHOLE, group="HR"), PART).read(PART, look=1)
+    assert (family.kin, family.home) == (None, None)
+    assert "The tenant's rule 'HR' is about this ticket" in family.extent[0]
+
+
+async def test_what_a_sensitive_part_says_stays_on_it() -> None:
+    part = replace(PART, group="HR")
+    family = await under(HR[0], WHOLE, part).read(part, look=1)
+    assert family.kin is not None
+    assert (family.home, family.kin.takes_note) == (None, False)
+    said = "IT-9 may be read by people who may not read this ticket, so the note is on this ticket."
+    assert family.extent == (said,)
 
 
 KEY = "add_note:note"

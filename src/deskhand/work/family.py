@@ -134,6 +134,9 @@ class FamilyReader:
         # Each a part of the other: a mistake that every desk allows, and two runs would write past each other.
         if parent.parent == ticket.id:
             return "is a part of this ticket as well"
+        # What a sensitive ticket says is for those who may read that one.
+        if self.run.wall.decide(ticket) is not None:
+            return "may be read by people who may not read this ticket"
         return why_no_home(self.run, parent, utc_now())
 
     async def has_changed(self, family: Family, key: str) -> bool:
