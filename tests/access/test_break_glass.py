@@ -13,7 +13,7 @@ from tests.support.factors import enrol, phone_of, show
 from tests.support.people import PASSWORD, account, browser, sign_in
 
 from deskhand.access.models import User
-from deskhand.access.people import administration, signing_in
+from deskhand.access.people import administration, links, signing_in
 from deskhand.access.people.events import STRANGER
 from deskhand.appstate import SignInRules
 from deskhand.audit.models import AuditLog
@@ -38,7 +38,7 @@ def standing(api: Api) -> datetime:
     return now
 
 
-async def break_glass(api: Api, email: str, *, undo: bool = False) -> administration.Link | None:
+async def break_glass(api: Api, email: str, *, undo: bool = False) -> links.Link | None:
     async with api.db.platform_session() as session:
         return await administration.mark_break_glass(
             session, email=email, is_break_glass=not undo, actor="command-line", now=datetime.now(UTC)

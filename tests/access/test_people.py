@@ -13,7 +13,7 @@ from tests.support.api import Api
 from tests.support.people import PASSWORD, account, browser, form, sign_in, token_of
 
 from deskhand.access.models import Membership, PasswordLink, User
-from deskhand.access.people import administration
+from deskhand.access.people import administration, links
 from deskhand.audit.models import AuditLog
 from deskhand.errors import InvalidInputError
 from deskhand.kit.passwords import MAX_LENGTH, ensure_good_password
@@ -67,7 +67,7 @@ async def test_a_link_ends_with_its_day_and_with_the_next_one(api: Api) -> None:
     assert (await client.get("/set-password", params={"token": first})).status_code == 404
     assert (await client.get("/set-password", params={"token": second})).status_code == 200
     start = datetime.now(UTC)
-    api.state.clock = lambda: start + administration.LINK_LIFETIME + timedelta(seconds=1)
+    api.state.clock = lambda: start + links.LINK_LIFETIME + timedelta(seconds=1)
     fields = {"token": second, "password": PASSWORD, "again": PASSWORD}
     assert (await client.post("/set-password", data=fields)).status_code == 404
     crossing = await client.post("/set-password", data=fields, headers={"Sec-Fetch-Site": "cross-site"})
@@ -240,7 +240,7 @@ async def test_a_platform_administrator_looks_after_people_and_not_into_tenants(
 
 
 async def test_the_first_start_makes_one_administrator_until_the_link_was_used(api: Api) -> None:
-    async def start() -> administration.Link | None:
+    async def start() -> links.Link | None:
         async with api.db.platform_session() as session:
             return await administration.first_administrator(session, actor="command-line", now=datetime.now(UTC))
 

@@ -179,6 +179,8 @@ NEW_ROWS = (
     """INSERT INTO history_refreshes (tenant_id, tool_type, ticket_id) VALUES ('acme', 'jira', '1')""",
     """INSERT INTO system_inventory (tenant_id, hostname) VALUES ('acme', 'srv-1')""",
     """INSERT INTO desk_companies (tenant_id, tool_type, company_id, name) VALUES ('acme', 'jira', '1', 'Nordwind')""",
+    """INSERT INTO run_companies (tenant_id, execution_id, tool_type, company_id)
+       SELECT 'acme', id, 'jira', '1' FROM agent_executions LIMIT 1""",
     """INSERT INTO alert_conditions (tenant_id, agent_id, tool_type, condition, ticket_id, execution_id)
        VALUES ('acme', gen_random_uuid(), 'jira', 'c', '1', gen_random_uuid())""",
     """INSERT INTO ticket_storms (id, tenant_id, tool_type, first_ticket_id, first_number, execution_id, told, tickets,

@@ -49,6 +49,8 @@ SEEDS = {
     "agent_executions": """INSERT INTO agent_executions (id, tenant_id, agent_id, trigger_id, agent_version_id, lane)
         VALUES ('{n}0000000-0000-4000-8000-00000000000d', '{t}', '{n}0000000-0000-4000-8000-00000000000a',
                 '{n}0000000-0000-4000-8000-00000000000b', '{n}0000000-0000-4000-8000-00000000000c', 'secret of {t}')""",
+    "run_companies": """INSERT INTO run_companies (tenant_id, execution_id, tool_type, company_id)
+        VALUES ('{t}', '{n}0000000-0000-4000-8000-00000000000d', 'jira', 'secret of {t}')""",
     "execution_steps": """INSERT INTO execution_steps (tenant_id, execution_id, step_key, attempt, kind, name)
         VALUES ('{t}', '{n}0000000-0000-4000-8000-00000000000d', 'm:1', 1, 'model', 'secret of {t}')""",
     "approvals": """INSERT INTO approvals (tenant_id, execution_id, step_key, tool_id, operation, arguments, digest,

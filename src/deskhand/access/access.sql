@@ -7,15 +7,19 @@
 CREATE FUNCTION find_api_key(p_key_hash bytea)
 RETURNS TABLE (id uuid, tenant_id varchar, role varchar, prefix varchar, expires_at timestamptz, revoked_at timestamptz,
                made_with uuid, made_with_platform_key uuid, made_with_user uuid, created_at timestamptz,
-               last_used_at timestamptz, tenant_is_active boolean)
+               last_used_at timestamptz, tenant_is_active boolean, limited_to text[])
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
-    SELECT k.id, k.tenant_id, k.role, k.prefix, LEAST(k.expires_at, o.expires_at),
+    SELECT k.id, k.tenant_id,
+           -- Who is limited to companies only reads.
+           CASE WHEN k.companies IS NULL AND o.companies IS NULL THEN k.role ELSE 'viewer' END,
+           k.prefix, LEAST(k.expires_at, o.expires_at),
            LEAST(k.revoked_at, o.revoked_at, p.revoked_at,
                  CASE WHEN k.made_with_user IS NOT NULL AND NOT COALESCE(
-                   (SELECT u.is_active AND (u.is_platform_admin OR m.role = 'tenant_admin')
+                   (SELECT u.is_active AND (u.is_platform_admin OR (m.role = 'tenant_admin' AND m.companies IS NULL))
                       FROM users u LEFT JOIN memberships m ON m.user_id = u.id AND m.tenant_id = k.tenant_id
                      WHERE u.id = k.made_with_user), false) THEN k.created_at END),
-           k.made_with, k.made_with_platform_key, k.made_with_user, k.created_at, k.last_used_at, t.is_active
+           k.made_with, k.made_with_platform_key, k.made_with_user, k.created_at, k.last_used_at, t.is_active,
+           COALESCE(k.companies, o.companies)
       FROM api_keys k
       JOIN tenant_configs t ON t.tenant_id = k.tenant_id
       LEFT JOIN api_keys o ON o.tenant_id = k.tenant_id AND o.id = k.made_with
@@ -41,15 +45,17 @@ CREATE FUNCTION find_user_session(p_secret_hash bytea)
 RETURNS TABLE (id uuid, user_id uuid, email varchar, name varchar, is_platform_admin boolean, tenant_id varchar,
                role varchar, last_used_at timestamptz, expires_at timestamptz, ended_at timestamptz,
                tenant_is_active boolean, tenants jsonb, second_factor varchar, has_second_factor boolean,
-               is_break_glass boolean, method varchar, provider_id uuid, signed_in_at timestamptz, within varchar)
+               is_break_glass boolean, method varchar, provider_id uuid, signed_in_at timestamptz, within varchar, limited_to text[])
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
     SELECT s.id, u.id, u.email, u.name, u.is_platform_admin AND v.tenant_id IS NULL, s.current_tenant,
            CASE WHEN NOT u.is_active OR NOT COALESCE(p.is_active, true) THEN NULL
                 WHEN s.current_tenant IS DISTINCT FROM COALESCE(v.tenant_id, s.current_tenant) THEN NULL
+                WHEN m.companies IS NOT NULL THEN 'viewer'
                 WHEN s.current_tenant IS NOT NULL THEN m.role
                 WHEN u.is_platform_admin THEN 'platform_admin' END,
            s.last_used_at, s.expires_at, s.ended_at, COALESCE(t.is_active, true),
-           (SELECT COALESCE(jsonb_agg(jsonb_build_object('tenant_id', o.tenant_id, 'name', c.name, 'role', o.role)
+           (SELECT COALESCE(jsonb_agg(jsonb_build_object('tenant_id', o.tenant_id, 'name', c.name, 'role',
+                                      CASE WHEN o.companies IS NULL THEN o.role ELSE 'viewer' END)
                                       ORDER BY lower(c.name), o.tenant_id), '[]'::jsonb)
               FROM memberships o JOIN tenant_configs c ON c.tenant_id = o.tenant_id
              WHERE o.user_id = u.id AND o.tenant_id = COALESCE(v.tenant_id, o.tenant_id)),
@@ -57,7 +63,7 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_te
                  AND (u.is_break_glass OR NOT COALESCE(p.vouches_for_second_factor, false)) THEN NULL
                 ELSE s.second_factor END,
            EXISTS (SELECT FROM second_factors f WHERE f.user_id = u.id), u.is_break_glass, s.method, s.provider_id,
-           s.signed_in_at, v.tenant_id
+           s.signed_in_at, v.tenant_id, m.companies
       FROM user_sessions s
       JOIN users u ON u.id = s.user_id
       LEFT JOIN identity_providers p ON p.id = s.provider_id

@@ -172,6 +172,7 @@ async def principal_of_key(db: Database, refusals: Refusals, credential: str, *,
         actor=f"api-key:{key.prefix}",
         origin=Origin(key_id=key.id),
         digest=key_digest(credential),
+        limited_to=key.limited_to,
     )
 
 
@@ -206,6 +207,7 @@ async def principal_of_cookie(
         actor=f"session:{key.prefix}",
         origin=key.made_with,
         digest=digest,
+        limited_to=key.limited_to,
     )
 
 

@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from deskhand.access import authentication
 from deskhand.access.idempotency import claim_key
+from deskhand.access.limits import refuse_limited, scope_of_limit
 from deskhand.access.principal import Principal, principal_in
 from deskhand.access.sessions import refuse_unfinished
 from deskhand.appstate import App, AppState
@@ -73,8 +74,10 @@ async def authenticate(request: Request, app: App, principal: Identified) -> Pri
 
     Raises:
         SecondFactorNeededError: A person who has not shown the second factor, or has none and must have one.
+        ForbiddenError: Somebody who is limited to companies, where more than these would be shown.
     """
     refuse_unfinished(principal, app.sign_in_rules)
+    refuse_limited(request, principal)
     # Every page says what is paused, so it is asked where every page's caller is known; a part of a page does not.
     if isinstance(request.scope.get("route"), PageRoute) and "hx-request" not in request.headers:
         request.state.pauses = await _standing_pauses(app, principal)
@@ -153,8 +156,10 @@ async def tenant_session(request: Request, app: App, principal: Authenticated) -
     """The request's transaction in the caller's tenant; commits before the answer is sent."""
     if principal.tenant_id is None:
         raise ForbiddenError(_refusal(principal, "viewer"))
-    # Members of a tenant see what it has of every client company; it is runs that work for one.
-    async with app.db.tenant_session(principal.tenant_id, companies=EVERY_COMPANY) as session:
+    limit = principal.limited_to
+    # Members see what the tenant has of every client company, unless they are limited; it is runs that work for one.
+    companies = EVERY_COMPANY if limit is None else await scope_of_limit(app, principal.tenant_id, limit)
+    async with app.db.tenant_session(principal.tenant_id, companies=companies, limited_to=limit) as session:
         await claim_key(request, app, principal, session, principal.tenant_id)
         yield session
 

@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
+    ARRAY,
     BigInteger,
     CheckConstraint,
     ForeignKey,
@@ -63,7 +64,11 @@ class User(Base):
 
 
 class Membership(TenantModel, Base):
-    """A person's role in one tenant; with ``provider_id``, as the groups at that identity provider say."""
+    """A person's role in one tenant; with ``provider_id``, as the groups at that identity provider say.
+
+    ``companies`` are those that the person is limited to, as ``<desk>:<id>``; none: everything of the tenant. Who is
+    limited only reads, whatever the role.
+    """
 
     __tablename__ = "memberships"
     __table_args__ = (
@@ -77,6 +82,7 @@ class Membership(TenantModel, Base):
     user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
     role: Mapped[str] = mapped_column(String(20))
     provider_id: Mapped[UUID | None] = mapped_column(ForeignKey("identity_providers.id", ondelete="CASCADE"))
+    companies: Mapped[list[str] | None] = mapped_column(ARRAY(Text))
     created_at: Mapped[CreatedAt]
 
     def __repr__(self) -> str:
@@ -167,6 +173,7 @@ class Invitation(TenantModel, Base):
     tenant_id: Mapped[str] = mapped_column(String(100), ForeignKey("tenant_configs.tenant_id", ondelete="CASCADE"))
     user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
     role: Mapped[str] = mapped_column(String(20))
+    companies: Mapped[list[str] | None] = mapped_column(ARRAY(Text))
     secret_hash: Mapped[bytes] = mapped_column(LargeBinary(32))
     created_at: Mapped[CreatedAt]
     created_by: Mapped[str] = mapped_column(String(255))
@@ -230,7 +237,7 @@ class ApiKey(TenantModel, Base):
 
     Only a SHA-256 of the key is stored; the key has 256 random bits. ``made_with``, ``made_with_platform_key`` or
     ``made_with_user`` is the machine's or administrator's key, or the person, that a token or session comes from, over
-    any number of steps; they end with it.
+    any number of steps; they end with it. ``companies`` as of a membership.
     """
 
     __tablename__ = "api_keys"
@@ -258,6 +265,7 @@ class ApiKey(TenantModel, Base):
     prefix: Mapped[str] = mapped_column(String(20))
     key_hash: Mapped[bytes] = mapped_column(LargeBinary(32))
     role: Mapped[str] = mapped_column(String(20))
+    companies: Mapped[list[str] | None] = mapped_column(ARRAY(Text))
     created_at: Mapped[CreatedAt]
     created_by: Mapped[str | None] = mapped_column(String(255))
     expires_at: Mapped[Timestamp | None]

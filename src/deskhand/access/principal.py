@@ -90,6 +90,7 @@ class Principal:
         origin: What the sign-in tokens it makes end with.
         digest: Hash of its key, by which a long answer asks whether the caller may still see it.
         person: Who it is, where a person signed in.
+        limited_to: Companies whose runs and tickets alone it sees, as ``<desk>:<id>``; None: everything of the tenant.
     """
 
     kind: Literal["api_key", "platform", "session", "person", "link"]
@@ -99,6 +100,7 @@ class Principal:
     origin: Origin = field(default_factory=Origin)
     digest: bytes = field(default=b"", repr=False)
     person: Person | None = None
+    limited_to: tuple[str, ...] | None = None
 
     def may(self, role: str) -> bool:
         """Whether this caller's role includes ``role``."""

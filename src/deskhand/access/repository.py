@@ -34,6 +34,7 @@ class StoredKey:
     created_at: datetime | None = None
     used_at: datetime | None = None
     tenant_is_active: bool = True
+    limited_to: tuple[str, ...] | None = None
 
 
 async def find_api_key(session: AsyncSession, digest: bytes) -> StoredKey | None:
@@ -53,7 +54,13 @@ async def find_api_key(session: AsyncSession, digest: bytes) -> StoredKey | None
         created_at=row.created_at,
         used_at=row.last_used_at,
         tenant_is_active=row.tenant_is_active,
+        limited_to=as_limit(row.limited_to),
     )
+
+
+def as_limit(companies: Sequence[str] | None) -> tuple[str, ...] | None:
+    """A stored limit; an empty one is one too, and shows nothing."""
+    return None if companies is None else tuple(companies)
 
 
 async def find_platform_key(session: AsyncSession, digest: bytes) -> StoredKey | None:

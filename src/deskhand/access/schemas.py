@@ -8,6 +8,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
 
+from deskhand.access.limits import LIMIT, Limit
 from deskhand.access.principal import Role
 from deskhand.kit.schema import NOT_BLANK, InputModel, Instant
 
@@ -29,6 +30,7 @@ class ApiKeyCreate(InputModel):
 
     name: KeyName = Field(description="What the key is for.")
     role: Role = Field(description="What its holder may do.")
+    companies: Limit = Field(None, description=LIMIT)
     expires_at: Instant | None = Field(None, description="When it stops working; never, if left out.")
 
     @field_validator("expires_at")
@@ -49,6 +51,7 @@ class ApiKeyResponse(BaseModel):
     name: str
     prefix: str = Field(description="First characters of the key, enough to recognise it.")
     role: Role
+    companies: list[str] | None = Field(description="Companies it is limited to; null for everything of the tenant.")
     created_at: datetime
     created_by: str | None
     expires_at: datetime | None

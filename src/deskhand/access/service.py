@@ -14,6 +14,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from deskhand.access import repository, sessions
+from deskhand.access.limits import known_limit
 from deskhand.access.models import ApiKey, PlatformKey
 from deskhand.access.principal import Origin, Role
 from deskhand.access.schemas import ApiKeyCreate
@@ -47,7 +48,14 @@ async def create_api_key(
         The stored row, and the key, which nothing can show again.
     """
     key, plain = await new_key(
-        session, KEY, tenant_id, actor=actor, name=data.name, role=data.role, expires_at=data.expires_at
+        session,
+        KEY,
+        tenant_id,
+        actor=actor,
+        name=data.name,
+        role=data.role,
+        expires_at=data.expires_at,
+        companies=await known_limit(session, tenant_id, data.companies),
     )
     await audit.record(
         session,
@@ -137,7 +145,14 @@ async def rotate_api_key(
     # Never later than before: to rotate a key must not lengthen the life of one that was to end.
     old.expires_at = min(now + OVERLAP, expires_at or now + OVERLAP)
     key, plain = await new_key(
-        session, KEY, tenant_id, actor=actor, name=old.name, role=old.role, expires_at=expires_at
+        session,
+        KEY,
+        tenant_id,
+        actor=actor,
+        name=old.name,
+        role=old.role,
+        expires_at=expires_at,
+        companies=old.companies,
     )
     await audit.record(
         session,
@@ -251,7 +266,7 @@ async def _record_platform_key(
 
 def _facts(key: ApiKey | PlatformKey) -> dict[str, Any]:
     """What the audit log says of a key; never the key."""
-    names = ("name", "prefix", "role", "expires_at", "revoked_at")
+    names = ("name", "prefix", "role", "companies", "expires_at", "revoked_at")
     values = {name: getattr(key, name, None) for name in names}
     return {name: str(value) if isinstance(value, datetime) else value for name, value in values.items() if value}
 
@@ -266,6 +281,7 @@ async def new_key(
     role: str,
     expires_at: datetime | None,
     origin: Origin | None = None,
+    companies: list[str] | None = None,
 ) -> tuple[ApiKey, str]:
     """Store a key of any kind; the caller records why."""
     plain = new_api_key(kind)
@@ -276,6 +292,7 @@ async def new_key(
         prefix=plain[:PREFIX_LENGTH],
         key_hash=key_digest(plain),
         role=role,
+        companies=companies,
         created_by=actor,
         expires_at=expires_at,
         made_with=origin.key_id if origin else None,

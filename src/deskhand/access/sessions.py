@@ -173,6 +173,7 @@ async def principal_of_session(session: AsyncSession, digest: bytes, *, now: dat
         origin=Origin(user_id=row.user_id),
         digest=digest,
         person=_person(row),
+        limited_to=repository.as_limit(row.limited_to),
     )
 
 

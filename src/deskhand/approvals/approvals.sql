@@ -10,14 +10,15 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_te
      GROUP BY a.tenant_id ORDER BY min(a.notify_at) LIMIT p_limit
 $$;
 
--- Of the tenant that the session has set and proven: who may answer something. Accounts belong to no tenant, so the
+-- Of the tenant that the session has set and proven: who may answer something, which nobody may who is limited to
+-- companies. Accounts belong to no tenant, so the
 -- login itself may not read them.
 CREATE FUNCTION approving_members() RETURNS TABLE (user_id uuid, email varchar, role varchar)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
     SELECT u.id, u.email, m.role FROM memberships m JOIN users u ON u.id = m.user_id
      WHERE (SELECT session_proof()) IN ('tenant', 'unsealed')
        AND m.tenant_id = NULLIF(current_setting('app.current_tenant_id', true), '')
-       AND m.role IN ('operator', 'tenant_admin') AND u.is_active
+       AND m.role IN ('operator', 'tenant_admin') AND m.companies IS NULL AND u.is_active
 $$;
 
 -- What a link in a mail is for, by the hash of its secret: asked before the tenant is known. Nothing where its person may
@@ -36,5 +37,6 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_te
       JOIN tenant_configs t ON t.tenant_id = n.tenant_id AND t.is_active
       JOIN users u ON u.id = n.user_id AND u.is_active
       JOIN memberships m ON m.user_id = u.id AND m.tenant_id = n.tenant_id AND m.role IN ('operator', 'tenant_admin')
+           AND m.companies IS NULL
      WHERE n.secret_hash = p_secret_hash
 $$;

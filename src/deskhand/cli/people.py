@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from deskhand.access import service as access
 from deskhand.access.people import administration
-from deskhand.access.people.administration import Link
+from deskhand.access.people.links import Link
 from deskhand.access.people.schemas import PersonInvite
 from deskhand.access.schemas import ApiKeyCreate
 from deskhand.cli.administration import ACTOR

@@ -11,6 +11,7 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from deskhand.access.guards import Operator, TenantSession, Viewer
 from deskhand.access.idempotency import IdempotentRoute
+from deskhand.access.limits import open_to_limited
 from deskhand.appstate import App
 from deskhand.errors import ConflictError, InvalidInputError, NotFoundError, RateLimitedError
 from deskhand.executions import doubts, repeats, service
@@ -41,6 +42,7 @@ _ON_CHANGE = problem_responses(NotFoundError, ConflictError, InvalidInputError)
 
 
 @router.get("", operation_id="list_executions", responses=problem_responses(InvalidInputError))
+@open_to_limited
 async def list_executions(
     _viewer: Viewer, session: TenantSession, query: Annotated[ExecutionQuery, Query()]
 ) -> Page[ExecutionSummary]:
@@ -49,6 +51,7 @@ async def list_executions(
 
 
 @router.get("/counts", operation_id="count_executions", responses=problem_responses(InvalidInputError))
+@open_to_limited
 async def count_executions(
     _viewer: Viewer, session: TenantSession, filters: Annotated[ExecutionFilters, Query()]
 ) -> StatusCounts:
@@ -95,12 +98,14 @@ async def dismiss_executions(operator: Operator, session: TenantSession, wanted:
 
 # The convertor keeps /retry and /dismiss, which are no ids, from being looked up as such.
 @router.get("/{execution_id:uuid}", operation_id="get_execution", responses=_ON_ONE)
+@open_to_limited
 async def get_execution(_viewer: Viewer, session: TenantSession, execution_id: ExecutionId) -> ExecutionDetail:
     """Get one execution with its input, its result and its steps."""
     return await service.get_execution(session, execution_id)
 
 
 @router.get("/{execution_id}/steps", operation_id="list_execution_steps", responses=_ON_ONE)
+@open_to_limited
 async def list_steps(_viewer: Viewer, session: TenantSession, execution_id: ExecutionId) -> list[StepView]:
     """List the steps of an execution in order."""
     return await service.list_steps(session, execution_id)

@@ -101,11 +101,11 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_te
      GROUP BY d.tenant_id ORDER BY min(d.due_at) LIMIT p_limit
 $$;
 
--- Of the tenant that the session has set and proven: whom a mail may go to. Accounts belong to no tenant, so the login
--- itself may not read them.
+-- Of the tenant that the session has set and proven: whom a mail may go to; what happened is told of all companies,
+-- so to nobody who is limited to some. Accounts belong to no tenant, so the login itself may not read them.
 CREATE FUNCTION members_to_tell() RETURNS TABLE (user_id uuid, email varchar, role varchar)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
     SELECT u.id, u.email, m.role FROM memberships m JOIN users u ON u.id = m.user_id
      WHERE (SELECT session_proof()) IN ('tenant', 'unsealed')
-       AND m.tenant_id = NULLIF(current_setting('app.current_tenant_id', true), '') AND u.is_active
+       AND m.tenant_id = NULLIF(current_setting('app.current_tenant_id', true), '') AND m.companies IS NULL AND u.is_active
 $$;

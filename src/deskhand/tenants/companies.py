@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Literal
+from uuid import UUID
 
 from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
@@ -15,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from deskhand.kit.db.companies import EVERY_COMPANY, NO_DESK, SHARED_ONLY, Scope, company_scope
 from deskhand.kit.storable import storable_text
-from deskhand.tenants.models import DeskCompany
+from deskhand.tenants.models import DeskCompany, RunCompany
 
 CompanyMode = Literal["company", "one"]
 EVERY_DESK = "*"
@@ -47,6 +48,22 @@ async def note_companies(session: AsyncSession, tenant_id: str, named: Iterable[
             set_={"name": statement.excluded.name, "updated_at": func.now()},
             # Most tickets name a company that is there already; they write nothing.
             where=DeskCompany.name != statement.excluded.name,
+        )
+    )
+
+
+async def note_run_company(
+    session: AsyncSession, tenant_id: str, execution_id: UUID, *, tool_type: str, company_id: str
+) -> None:
+    """Remember whom a run works for; of one that comes to work for another company, that it is no one company's."""
+    values = {"tenant_id": tenant_id, "execution_id": execution_id, "tool_type": tool_type}
+    statement = insert(RunCompany).values(**values, company_id=storable_text(company_id)[:LENGTH])
+    await session.execute(
+        statement.on_conflict_do_update(
+            index_elements=["tenant_id", "execution_id"],
+            # What it was shown of the first stands in its journal beside what it was shown of the second.
+            set_={"company_id": ""},
+            where=RunCompany.company_id != statement.excluded.company_id,
         )
     )
 
@@ -113,5 +130,6 @@ __all__ = [
     "mode_of",
     "naming_desks",
     "note_companies",
+    "note_run_company",
     "scope_of",
 ]

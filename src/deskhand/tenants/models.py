@@ -3,8 +3,19 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, Integer, LargeBinary, String, Text, text
+from sqlalchemy import (
+    CheckConstraint,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    LargeBinary,
+    String,
+    Text,
+    text,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -81,6 +92,32 @@ class DeskCompany(TenantModel, Base):
 
     def __repr__(self) -> str:
         return f"<DeskCompany(tool_type={self.tool_type}, company_id={self.company_id})>"
+
+
+class RunCompany(TenantModel, Base):
+    """The client company that a run worked for, on a desk that keeps companies apart.
+
+    Members and keys that are limited to companies see a run by it; a run that has none here they do not see. One that
+    worked for several, because its ticket went to another company meanwhile, has an empty id, which no limit names.
+    """
+
+    __tablename__ = "run_companies"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["tenant_id", "execution_id"],
+            ["agent_executions.tenant_id", "agent_executions.id"],
+            ondelete="CASCADE",
+            name="fk_run_companies_execution_id",
+        ),
+    )
+
+    tenant_id: Mapped[str] = mapped_column(String(100), primary_key=True)
+    execution_id: Mapped[UUID] = mapped_column(primary_key=True)
+    tool_type: Mapped[str] = mapped_column(String(50))
+    company_id: Mapped[str] = mapped_column(String(255))
+
+    def __repr__(self) -> str:
+        return f"<RunCompany(execution_id={self.execution_id}, company_id={self.company_id})>"
 
 
 class EnhancementHistory(TenantModel, Base):

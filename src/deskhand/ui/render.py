@@ -35,6 +35,9 @@ NAVIGATION = (
     ("Deliveries", "/deliveries"),
 )
 
+OF_COMPANIES = ("/executions", "/tickets", "/knowledge")
+"""What of it is open to who is limited to client companies."""
+
 SECURITY_HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
@@ -81,7 +84,7 @@ def environment() -> Environment:
             "zoned": formats.zoned,
         }
     )
-    env.globals.update(static_url=static_url, navigation=NAVIGATION)
+    env.globals.update(static_url=static_url, navigation=NAVIGATION, of_companies=OF_COMPANIES)
     return env
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 from pydantic import TypeAdapter
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -19,7 +20,7 @@ from deskhand.kit.db.companies import SHARED_ONLY, Scope
 from deskhand.knowledge.boundaries import may_keep
 from deskhand.plugins.contract import Company, Ticket, TicketDraft, TicketingToolPlugin
 from deskhand.tenants.boundaries import NO_BOUNDARIES, Boundaries, Decision, Effect
-from deskhand.tenants.companies import mode_of, naming_desks, note_companies, scope_of
+from deskhand.tenants.companies import mode_of, naming_desks, note_companies, note_run_company, scope_of
 
 TICKET = TypeAdapter(Ticket)
 KEPT_OUT = "kept_out"
@@ -48,8 +49,17 @@ class CompanyWall:
     _own: Ticket | None = None
     _naming: frozenset[str] = frozenset()
 
-    async def enter(self, session: AsyncSession, tenant_id: str, ticket: Ticket | None) -> None:
-        """Begin to work for the company of a ticket; for none, in a run that no ticket started."""
+    async def enter(
+        self, session: AsyncSession, tenant_id: str, ticket: Ticket | None, *, execution_id: UUID | None = None
+    ) -> None:
+        """Begin to work for the company of a ticket; for none, in a run that no ticket started.
+
+        Args:
+            session: Of the tenant.
+            tenant_id: Whose desk.
+            ticket: What was read.
+            execution_id: Of the run, so that members who are limited to that company may see it.
+        """
         if ticket is not None and ticket.company is not None:
             # Remembered first: the desk's first company puts the wall up, for this very run as well.
             named = (ticket.tool_type, ticket.company.id, ticket.company.name)
@@ -63,6 +73,9 @@ class CompanyWall:
             tool_type=ticket.tool_type if ticket else None,
             company=_named(ticket.company) if ticket else None,
         )
+        if execution_id is not None and ticket is not None and ticket.company is not None and self.is_up:
+            company_id = ticket.company.id
+            await note_run_company(session, tenant_id, execution_id, tool_type=ticket.tool_type, company_id=company_id)
 
     def admits(self, ticket: Ticket) -> bool:
         """Whether a ticket of a desk may be shown to the run."""

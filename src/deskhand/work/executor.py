@@ -221,7 +221,7 @@ class Executor:
 
     async def _enter(self, run: Run, ticket: Ticket | None) -> None:
         async with self._db.tenant_session(run.execution.tenant_id) as session:
-            await run.wall.enter(session, run.execution.tenant_id, ticket)
+            await run.wall.enter(session, run.execution.tenant_id, ticket, execution_id=run.execution.id)
 
     # -- a run about a ticket ----------------------------------------------------------------
 

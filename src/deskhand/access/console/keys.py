@@ -13,12 +13,13 @@ from pydantic import ValidationError
 from deskhand.access import service
 from deskhand.access.forms import SafeForm
 from deskhand.access.guards import AdministeredSession, Administrator, TenantPath
+from deskhand.access.limits import MOST, named_companies
 from deskhand.access.models import ApiKey
 from deskhand.access.people.schemas import ROLE_WORDS
 from deskhand.access.principal import Principal
 from deskhand.access.schemas import ApiKeyCreate
 from deskhand.appstate import App
-from deskhand.errors import ConflictError, DeskhandError
+from deskhand.errors import ConflictError, DeskhandError, InvalidInputError
 from deskhand.kit.problem import invalid_input
 from deskhand.kit.schema import StorableText
 from deskhand.ui.render import render
@@ -60,14 +61,19 @@ async def create_key(
     name: Annotated[StorableText, Form(max_length=1000)] = "",
     role: Annotated[StorableText, Form(max_length=20)] = "",
     days: Annotated[StorableText, Form(max_length=3)] = "",
+    companies: Annotated[list[StorableText] | None, Form(max_length=MOST)] = None,
 ) -> Response:
-    typed = {"name": name.strip(), "role": role, "days": days if days in LIFETIMES else "90"}
-    expires_at = app.clock() + timedelta(days=int(typed["days"])) if typed["days"] else None
+    days = days if days in LIFETIMES else "90"
+    typed: dict[str, Any] = {"name": name.strip(), "role": role, "days": days, "companies": companies}
+    expires_at = app.clock() + timedelta(days=int(days)) if days else None
+    wanted = {"name": name.strip(), "role": role, "companies": companies, "expires_at": expires_at}
     try:
-        data = ApiKeyCreate.model_validate({"name": typed["name"], "role": role, "expires_at": expires_at})
+        data = ApiKeyCreate.model_validate(wanted)
+        key, plain = await service.create_api_key(session, tenant_id=tenant_id, actor=viewer.actor, data=data)
     except ValidationError as error:
         return await _keys(request, app, viewer, session, tenant_id, typed=typed, error=invalid_input(error))
-    key, plain = await service.create_api_key(session, tenant_id=tenant_id, actor=viewer.actor, data=data)
+    except InvalidInputError as error:
+        return await _keys(request, app, viewer, session, tenant_id, typed=typed, error=error)
     return await _keys(request, app, viewer, session, tenant_id, made=key, plain=plain)
 
 
@@ -120,7 +126,7 @@ async def _keys(
     made: ApiKey | None = None,
     plain: str = "",
     is_successor: bool = False,
-    typed: dict[str, str] | None = None,
+    typed: dict[str, Any] | None = None,
     error: DeskhandError | None = None,
 ) -> Response:
     page = await service.list_api_keys(session, tenant_id=tenant_id, limit=PAGE_SIZE, cursor=cursor)
@@ -129,7 +135,8 @@ async def _keys(
         # The one time that it is shown: in this answer, which no cache keeps, and in no address.
         "plain": plain,
         "is_successor": is_successor,
-        "typed": typed or {"name": "", "role": "viewer", "days": "90"},
+        "typed": typed or {"name": "", "role": "viewer", "days": "90", "companies": None},
+        "companies": await named_companies(session, tenant_id),
         "error": error,
     }
     return render(

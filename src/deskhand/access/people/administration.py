@@ -8,52 +8,27 @@ an account elsewhere is asked, and joins by saying yes (``people.invitations``).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from deskhand.access import sessions
-from deskhand.access.models import Invitation, PasswordLink, User
+from deskhand.access.limits import known_limit
+from deskhand.access.models import PasswordLink, User
 from deskhand.access.people import events, repository
 from deskhand.access.people.factor import repository as factors
 from deskhand.access.people.invitations import service as invitations
+from deskhand.access.people.links import LINK, LINK_LIFETIME, Invited, Link
 from deskhand.access.people.repository import Member
-from deskhand.access.people.schemas import PersonInvite
+from deskhand.access.people.schemas import PersonChange, PersonInvite
 from deskhand.access.principal import Principal
 from deskhand.audit import service as audit
 from deskhand.errors import ConflictError, ForbiddenError, NotFoundError
 from deskhand.kit.crypto import key_digest, new_api_key
 from deskhand.kit.page import Page
 
-LINK_LIFETIME = timedelta(hours=24)
-"""As long as the public draft of NIST SP 800-63B-4 ("Account Recovery") lets a code live that is sent by mail."""
-LINK = "dhl"
 FIRST_ADMINISTRATOR = "admin@localhost"
-
-
-@dataclass(frozen=True, slots=True)
-class Link:
-    """A link's secret, known at this moment alone, when the link ends, and the page that it opens."""
-
-    token: str
-    expires_at: datetime
-    page: str = "/set-password"
-
-    def url(self, public_url: str) -> str:
-        """The page to open."""
-        return f"{public_url}{self.page}?token={self.token}"
-
-
-@dataclass(frozen=True, slots=True)
-class Invited:
-    """Somebody who was let in (``member``), or asked (``invitation``), and the link to hand over."""
-
-    link: Link
-    email: str
-    member: Member | None = None
-    invitation: Invitation | None = None
 
 
 async def list_people(
@@ -66,6 +41,15 @@ async def list_people(
     """
     await _ensure_tenant(session, tenant_id)
     return await repository.members(session, tenant_id, limit=limit, cursor=cursor)
+
+
+async def get_person(session: AsyncSession, *, tenant_id: str, user_id: UUID) -> Member:
+    """One person of a tenant.
+
+    Raises:
+        NotFoundError: Nobody of this tenant.
+    """
+    return await _member(session, tenant_id, user_id)
 
 
 async def invite(
@@ -87,8 +71,11 @@ async def invite(
     Raises:
         NotFoundError: There is no such tenant.
         ConflictError: The person is in the tenant.
+        InvalidInputError: No desk of the tenant has named a company that the person is to be limited to.
     """
     await _ensure_tenant(session, tenant_id)
+    companies = await known_limit(session, tenant_id, data.companies)
+    given = _given(data.role, companies)
     # Inserted blindly: a look beforehand could be overtaken by another administrator's invitation.
     is_new = await repository.add_user(session, email=data.email, name=data.name, is_platform_admin=False)
     # Locked, so that of two tenants that find an account in no tenant one is the second.
@@ -99,16 +86,16 @@ async def invite(
         raise ConflictError(f"{user.email} is in this tenant already; change the role instead.")
     if tenants or user.is_platform_admin:
         invitation, token = await invitations.make(
-            session, tenant_id=tenant_id, user=user, role=data.role, actor=actor, now=now
+            session, tenant_id=tenant_id, user=user, role=data.role, companies=companies, actor=actor, now=now
         )
         link = Link(token, invitation.expires_at, page="/join")
-        await _record(session, tenant_id, actor, "person.invite", user, after={"role": data.role, "accepted": False})
+        await _record(session, tenant_id, actor, "person.invite", user, after={**given, "accepted": False})
         return Invited(link, user.email, invitation=invitation)
     if not is_new:
         await _begin_anew(session, user, now=now)
-    await repository.add_membership(session, tenant_id=tenant_id, user_id=user.id, role=data.role)
+    await repository.add_membership(session, tenant_id=tenant_id, user_id=user.id, role=data.role, companies=companies)
     link = await _make_link(session, user, vouched_in=None if by_platform else tenant_id, actor=actor, now=now)
-    await _record(session, tenant_id, actor, "person.invite", user, after={"role": data.role})
+    await _record(session, tenant_id, actor, "person.invite", user, after=given)
     return Invited(link, user.email, member=await _member(session, tenant_id, user.id))
 
 
@@ -119,25 +106,40 @@ async def _begin_anew(session: AsyncSession, user: User, *, now: datetime) -> No
     await sessions.end_sessions_of(session, user.id, now=now)
 
 
-async def change_role(
-    session: AsyncSession, *, tenant_id: str, user_id: UUID, role: str, principal: Principal
+async def change_person(
+    session: AsyncSession, *, tenant_id: str, user_id: UUID, data: PersonChange, principal: Principal
 ) -> Member:
-    """Give a person another role; it counts from the person's next request on.
+    """Give a person another role or limit; it counts from the person's next request on.
+
+    Args:
+        session: A platform session.
+        tenant_id: Where.
+        user_id: Who.
+        data: What changes; what it does not name stays.
+        principal: The caller.
 
     Raises:
         NotFoundError: Nobody of this tenant.
         ConflictError: It is the caller.
+        InvalidInputError: No desk of the tenant has named a company that the person is to be limited to.
     """
     one = await _member(session, tenant_id, user_id)
     _refuse_oneself(principal, user_id, "change your own role")
-    before, one.membership.role = one.membership.role, role
+    held = one.membership
+    before = _given(held.role, held.companies)
+    held.role = data.role or held.role
+    if "companies" in data.model_fields_set:
+        held.companies = await known_limit(session, tenant_id, data.companies)
     await session.flush()
-    if role != "tenant_admin":
+    if held.role != "tenant_admin" or held.companies is not None:
         await invitations.end_those_of(session, tenant_id=tenant_id, inviter=one.user)
-    await _record(
-        session, tenant_id, principal.actor, "person.role", one.user, before={"role": before}, after={"role": role}
-    )
+    after = _given(held.role, held.companies)
+    await _record(session, tenant_id, principal.actor, "person.role", one.user, before=before, after=after)
     return one
+
+
+def _given(role: str, companies: list[str] | None) -> dict[str, object]:
+    return {"role": role} if companies is None else {"role": role, "companies": companies}
 
 
 async def remove(session: AsyncSession, *, tenant_id: str, user_id: UUID, principal: Principal, now: datetime) -> None:

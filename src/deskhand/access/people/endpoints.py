@@ -11,9 +11,9 @@ from fastapi.responses import JSONResponse
 from deskhand.access.guards import Administrator, PeopleSession, TenantPath
 from deskhand.access.idempotency import IdempotentRoute
 from deskhand.access.people import administration
-from deskhand.access.people.administration import Link
 from deskhand.access.people.invitations import service as invitations
 from deskhand.access.people.invitations.repository import Pending
+from deskhand.access.people.links import Link
 from deskhand.access.people.repository import Member
 from deskhand.access.people.schemas import (
     InvitationMade,
@@ -100,9 +100,9 @@ async def change_person(
     principal: Administrator,
     session: PeopleSession,
 ) -> PersonResponse:
-    """Give a person another role in the tenant; it counts from the person's next request on."""
-    one = await administration.change_role(
-        session, tenant_id=tenant_id, user_id=person_id, role=data.role, principal=principal
+    """Give a person another role or limit in the tenant; it counts from the person's next request on."""
+    one = await administration.change_person(
+        session, tenant_id=tenant_id, user_id=person_id, data=data, principal=principal
     )
     return PersonResponse(**facts(one))
 
@@ -205,6 +205,7 @@ def invitation_facts(one: Pending) -> dict[str, object]:
         "id": invitation.id,
         "email": one.email,
         "role": invitation.role,
+        "companies": invitation.companies,
         "created_at": invitation.created_at,
         "created_by": invitation.created_by,
         "expires_at": invitation.expires_at,
@@ -218,6 +219,7 @@ def facts(one: Member) -> dict[str, object]:
         "email": one.user.email,
         "name": one.user.name,
         "role": one.membership.role,
+        "companies": one.membership.companies,
         "is_active": one.user.is_active,
         "has_password": one.user.password_hash is not None,
         "has_second_factor": one.has_second_factor,

@@ -12,13 +12,14 @@ from pydantic import ValidationError
 from deskhand.access.cookies import address_of, give_session
 from deskhand.access.forms import SafeForm
 from deskhand.access.guards import Administrator, PeopleSession, SignedInPerson, TenantPath
+from deskhand.access.limits import MOST, named_companies, open_to_limited
 from deskhand.access.people import administration, signing_in
-from deskhand.access.people.administration import Invited, Link
 from deskhand.access.people.confirmation import asks_for_password
 from deskhand.access.people.factor import service as factor
 from deskhand.access.people.factor.pages import recovery_codes_page
 from deskhand.access.people.invitations import service as invitations
-from deskhand.access.people.schemas import ROLE_WORDS, PersonInvite
+from deskhand.access.people.links import Invited, Link
+from deskhand.access.people.schemas import ROLE_WORDS, PersonChange, PersonInvite
 from deskhand.access.principal import Principal, Role
 from deskhand.access.sessions import is_fresh, must_have_second_factor
 from deskhand.appstate import App
@@ -34,6 +35,7 @@ router = APIRouter(route_class=PageRoute, include_in_schema=False, default_respo
 
 PAGE_SIZE = 100
 Password = Annotated[StorableText, Form(max_length=1000)]
+Companies = Annotated[list[StorableText] | None, Form(max_length=MOST)]
 LinkToken = Annotated[StorableText, Query(max_length=200)]
 
 
@@ -65,10 +67,11 @@ async def invite(
     email: Annotated[StorableText, Form(max_length=254)] = "",
     name: Annotated[StorableText, Form(max_length=200)] = "",
     role: Annotated[StorableText, Form(max_length=20)] = "viewer",
+    companies: Companies = None,
 ) -> Response:
-    typed = {"email": email.strip(), "name": name.strip(), "role": role}
+    typed = {"email": email.strip(), "name": name.strip(), "role": role, "companies": companies}
     try:
-        data = PersonInvite.model_validate({**typed, "name": typed["name"] or None})
+        data = PersonInvite.model_validate({**typed, "name": name.strip() or None})
         # A savepoint: the page that shows the conflict still reads from this transaction.
         async with session.begin_nested():
             invited = await administration.invite(
@@ -81,7 +84,7 @@ async def invite(
             )
     except ValidationError as error:
         return await _people(request, app, viewer, session, tenant_id, typed=typed, error=invalid_input(error))
-    except ConflictError as error:
+    except (ConflictError, InvalidInputError) as error:
         return await _people(request, app, viewer, session, tenant_id, typed=typed, error=error)
     return await _people(request, app, viewer, session, tenant_id, invited=invited, link=invited.link)
 
@@ -96,7 +99,39 @@ async def change_role(
     _safe: SafeForm,
     role: Annotated[Role, Form()],
 ) -> Response:
-    await administration.change_role(session, tenant_id=tenant_id, user_id=person_id, role=role, principal=viewer)
+    data = PersonChange(role=role)
+    await administration.change_person(session, tenant_id=tenant_id, user_id=person_id, data=data, principal=viewer)
+    return _back(tenant_id)
+
+
+@router.get("/tenants/{tenant_id}/people/{person_id}/companies")
+async def companies_page(
+    request: Request, viewer: Administrator, session: PeopleSession, *, tenant_id: TenantPath, person_id: UUID
+) -> Response:
+    one = await administration.get_person(session, tenant_id=tenant_id, user_id=person_id)
+    return render(
+        request,
+        "access/people/companies.html",
+        viewer=viewer,
+        tenant_id=tenant_id,
+        one=one,
+        companies=await named_companies(session, tenant_id),
+    )
+
+
+@router.post("/tenants/{tenant_id}/people/{person_id}/companies")
+async def limit(
+    viewer: Administrator,
+    session: PeopleSession,
+    *,
+    tenant_id: TenantPath,
+    person_id: UUID,
+    _safe: SafeForm,
+    companies: Companies = None,
+) -> Response:
+    # Of a browser's form none chosen is no limit; an empty one, which shows nothing, is the API's to set.
+    data = PersonChange(companies=companies or None)
+    await administration.change_person(session, tenant_id=tenant_id, user_id=person_id, data=data, principal=viewer)
     return _back(tenant_id)
 
 
@@ -170,7 +205,7 @@ async def _people(
     cursor: str | None = None,
     link: Link | None = None,
     invited: Invited | None = None,
-    typed: dict[str, str] | None = None,
+    typed: dict[str, Any] | None = None,
     error: DeskhandError | None = None,
 ) -> Response:
     page = await administration.list_people(session, tenant_id=tenant_id, limit=PAGE_SIZE, cursor=cursor)
@@ -186,7 +221,8 @@ async def _people(
         link_url=link.url(app.public_url) if link else "",
         invited=invited,
         invitations=await invitations.pending(session, tenant_id=tenant_id, now=app.clock(), limit=PAGE_SIZE),
-        typed=typed or {"email": "", "name": "", "role": "operator"},
+        typed=typed or {"email": "", "name": "", "role": "operator", "companies": None},
+        companies=await named_companies(session, tenant_id),
         error=error,
         now=app.clock(),
     )
@@ -207,6 +243,7 @@ DONE = {
 
 
 @router.get("/account")
+@open_to_limited
 async def account_page(
     request: Request, app: App, viewer: SignedInPerson, changed: Annotated[StorableText, Query(max_length=20)] = ""
 ) -> Response:
@@ -214,6 +251,7 @@ async def account_page(
 
 
 @router.post("/account/password")
+@open_to_limited
 async def change_password(
     request: Request,
     app: App,
@@ -244,6 +282,7 @@ async def change_password(
 
 
 @router.post("/account/second-factor/remove")
+@open_to_limited
 async def remove_second_factor(
     request: Request, app: App, viewer: SignedInPerson, *, _safe: SafeForm, password: Password = ""
 ) -> Response:
@@ -257,6 +296,7 @@ async def remove_second_factor(
 
 
 @router.post("/account/recovery-codes")
+@open_to_limited
 async def make_recovery_codes(
     request: Request, app: App, viewer: SignedInPerson, *, _safe: SafeForm, password: Password = ""
 ) -> Response:
@@ -268,6 +308,7 @@ async def make_recovery_codes(
 
 
 @router.post("/account/tenant")
+@open_to_limited
 async def switch_tenant(
     app: App,
     viewer: SignedInPerson,

@@ -109,11 +109,13 @@ async def tenant_exists(session: AsyncSession, tenant_id: str) -> bool:
     return bool(found)
 
 
-async def add_membership(session: AsyncSession, *, tenant_id: str, user_id: UUID, role: str) -> bool:
+async def add_membership(
+    session: AsyncSession, *, tenant_id: str, user_id: UUID, role: str, companies: list[str] | None = None
+) -> bool:
     """Let a person into a tenant; False if the person is in it."""
     statement = (
         insert(Membership)
-        .values(tenant_id=tenant_id, user_id=user_id, role=role)
+        .values(tenant_id=tenant_id, user_id=user_id, role=role, companies=companies)
         .on_conflict_do_nothing()
         .returning(Membership.user_id)
     )

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from deskhand.access.limits import LIMIT, Limit
 from deskhand.access.principal import Role
 from deskhand.kit.schema import InputModel
 
@@ -34,14 +35,16 @@ class PersonInvite(InputModel):
     email: EmailAddress = Field(description="What the person signs in with.")
     name: PersonName | None = Field(None, description="What colleagues call the person.")
     role: Role = Field(description="What the person may do in this tenant.")
+    companies: Limit = Field(None, description=LIMIT)
 
 
 class PersonChange(InputModel):
-    """Another role in the tenant."""
+    """Another role in the tenant, or other companies that the person is limited to; what is left out stays."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"role": "viewer"}]})
 
-    role: Role = Field(description="What the person may do in this tenant from now on.")
+    role: Role | None = Field(None, description="What the person may do in this tenant from now on.")
+    companies: Limit = Field(None, description=f"{LIMIT} Null takes the limit away.")
 
 
 class PersonResponse(BaseModel):
@@ -51,6 +54,7 @@ class PersonResponse(BaseModel):
     email: str
     name: str | None
     role: Role
+    companies: list[str] | None = Field(description="Companies that the person is limited to; null for all.")
     is_active: bool = Field(description="Whether the account may sign in at all.")
     has_password: bool = Field(description="False until the person has used the link of the invitation.")
     has_second_factor: bool = Field(description="Whether signing in asks for a code of the person's authenticator app.")
@@ -77,6 +81,7 @@ class InvitationResponse(BaseModel):
     id: UUID
     email: str
     role: Role = Field(description="What the person may do in this tenant after saying yes.")
+    companies: list[str] | None = Field(description="Companies that the person will be limited to; null for all.")
     created_at: datetime
     created_by: str = Field(description="Who invited.")
     expires_at: datetime

@@ -11,6 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from deskhand.access.guards import Authenticated, TenantSession, Viewer
+from deskhand.access.limits import open_to_limited
 from deskhand.access.principal import Principal
 from deskhand.approvals import service as approvals
 from deskhand.approvals.schemas import ApprovalQuery
@@ -65,8 +66,11 @@ class Steps:
 
 
 @router.get("/")
+@open_to_limited
 async def root(viewer: Authenticated) -> RedirectResponse:
-    return RedirectResponse("/home" if viewer.tenant_id else "/tenants", status_code=303)
+    # Home counts what all of the tenant does.
+    first = "/home" if viewer.limited_to is None else "/tickets"
+    return RedirectResponse(first if viewer.tenant_id else "/tenants", status_code=303)
 
 
 @router.get("/home")

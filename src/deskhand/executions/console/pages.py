@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from deskhand.access.forms import SafeForm
 from deskhand.access.guards import Operator, TenantSession, Viewer
+from deskhand.access.limits import open_to_limited
 from deskhand.access.principal import Principal
 from deskhand.appstate import App
 from deskhand.engine.status import ExecutionStatus
@@ -39,6 +40,7 @@ PAGE_SIZE = 50
 
 
 @router.get("/executions")
+@open_to_limited
 async def list_page(
     request: Request, app: App, viewer: Viewer, session: TenantSession, form: Annotated[ListForm, Query()]
 ) -> Response:
@@ -70,6 +72,7 @@ async def list_page(
 
 
 @router.get("/executions/{execution_id}")
+@open_to_limited
 async def detail_page(
     request: Request, app: App, viewer: Viewer, session: TenantSession, *, execution_id: UUID, seen: str = ""
 ) -> Response:

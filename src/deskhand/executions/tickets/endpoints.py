@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query
 
 from deskhand.access.guards import TenantSession, Viewer
+from deskhand.access.limits import open_to_limited
 from deskhand.errors import InvalidInputError, NotFoundError
 from deskhand.executions.tickets import service
 from deskhand.executions.tickets.schemas import OneTicketQuery, TicketDetail, TicketQuery, TicketSummary
@@ -24,6 +25,7 @@ _READ = problem_responses(NotFoundError, InvalidInputError)
 
 
 @router.get("", operation_id="list_tickets", responses=_READ)
+@open_to_limited
 async def list_tickets(
     _viewer: Viewer, session: TenantSession, query: Annotated[TicketQuery, Query()]
 ) -> Page[TicketSummary]:
@@ -33,6 +35,7 @@ async def list_tickets(
 
 # The convertor lets an id have slashes: desks from outside call their tickets what they like.
 @router.get("/{tool_type}/{ticket_ref:path}", operation_id="get_ticket", responses=_READ)
+@open_to_limited
 async def get_ticket(
     _viewer: Viewer,
     session: TenantSession,

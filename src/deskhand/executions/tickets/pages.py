@@ -10,6 +10,7 @@ from fastapi.responses import HTMLResponse
 from pydantic import BaseModel, Field, field_validator
 
 from deskhand.access.guards import TenantSession, Viewer
+from deskhand.access.limits import open_to_limited
 from deskhand.appstate import App
 from deskhand.executions.console.filters import PERIODS, with_query
 from deskhand.executions.tickets import service
@@ -82,6 +83,7 @@ def ticket_address(tool_type: str, ref: str) -> str:
 
 
 @router.get("/tickets")
+@open_to_limited
 async def list_page(
     request: Request, app: App, viewer: Viewer, session: TenantSession, form: Annotated[ListForm, Query()]
 ) -> Response:
@@ -111,6 +113,7 @@ async def list_page(
 
 
 @router.get("/tickets/{tool_type}/{ticket_ref:path}")
+@open_to_limited
 async def ticket_page(
     request: Request,
     app: App,

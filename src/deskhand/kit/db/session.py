@@ -9,7 +9,7 @@ caller's rights to the next.
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from functools import partial
@@ -34,6 +34,7 @@ from deskhand.kit.db.connections import (
     local_settings,
     watch_pool,
 )
+from deskhand.kit.db.limited import LIMIT_SETTING, limit_text
 from deskhand.kit.db.proofs import (
     COMPANIES_PROOF_SETTING,
     PROOF_SETTING,
@@ -171,7 +172,12 @@ class Database:
 
     @asynccontextmanager
     async def tenant_session(
-        self, tenant_id: str, *, companies: Scope = SHARED_ONLY, readers: Readers | None = None
+        self,
+        tenant_id: str,
+        *,
+        companies: Scope = SHARED_ONLY,
+        readers: Readers | None = None,
+        limited_to: Sequence[str] | None = None,
     ) -> AsyncIterator[AsyncSession]:
         """One transaction that sees and writes the rows of one tenant; commits on normal exit.
 
@@ -180,6 +186,7 @@ class Database:
             companies: Whose tickets, articles and systems it sees beside those that are shared (``companies.py``).
             readers: Who reads what comes of it, so that it sees no more than they may (``readers.py``); None: people
                 who look after what is known.
+            limited_to: Companies whose runs alone it sees (``limited.py``); None: every run of the tenant.
 
         Raises:
             ValueError: ``tenant_id`` is empty, which would silently see nothing.
@@ -194,6 +201,8 @@ class Database:
                 told |= {COMPANIES_SETTING: scope, COMPANIES_PROOF_SETTING: of_companies}
             if readers is not None:
                 told |= {READERS_SETTING: readers.value}
+            if limited_to is not None:
+                told |= {LIMIT_SETTING: limit_text(limited_to)}
             await session.run_sync(_begin_for, told)
             yield session
 

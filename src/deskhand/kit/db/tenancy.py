@@ -12,6 +12,7 @@ import asyncpg
 
 from deskhand.kit.db.base import Base, CompanyModel, TenantModel
 from deskhand.kit.db.companies import COMPANY_CONDITION
+from deskhand.kit.db.limited import LIMIT_CONDITIONS
 from deskhand.kit.db.readers import READERS_CONDITIONS
 from deskhand.kit.db.roles import APP_ROLE, PLATFORM_LOGIN, PLATFORM_ROLE
 
@@ -179,6 +180,8 @@ def _table_faults(name: str, rules: list[asyncpg.Record], policy: str) -> list[s
         forms[f"{name}_company_policy"] = (COMPANY_CONDITION, ("RESTRICTIVE", "ALL", [APP_ROLE]))
     if name in READERS_CONDITIONS:
         forms[f"{name}_readers_policy"] = (READERS_CONDITIONS[name], ("RESTRICTIVE", "ALL", [APP_ROLE]))
+    if name in LIMIT_CONDITIONS:
+        forms[f"{name}_limit_policy"] = (LIMIT_CONDITIONS[name], ("RESTRICTIVE", "ALL", [APP_ROLE]))
     by_name = {rule["policyname"]: rule for rule in rules}
     faults = []
     for one, (condition, form) in forms.items():

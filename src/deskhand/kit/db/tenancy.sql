@@ -65,6 +65,13 @@ BEGIN
 END
 $$;
 
+-- Whom the session is limited to, as it says: 'desk:id' for each company. Asked only where it is limited; the policies of
+-- what belongs to runs then show those of these companies alone (kit/db/limited.py).
+CREATE FUNCTION session_limit() RETURNS text[]
+LANGUAGE sql STABLE SET search_path = pg_catalog, public, pg_temp AS $$
+    SELECT ARRAY(SELECT jsonb_array_elements_text(NULLIF(current_setting('app.limited_to', true), '')::jsonb))
+$$;
+
 -- Refuses a session that has not proven to belong to one of these processes.
 CREATE FUNCTION demand_process(VARIADIC p_processes text[]) RETURNS boolean
 LANGUAGE plpgsql STABLE AS $$

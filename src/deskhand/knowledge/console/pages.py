@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from deskhand.access.forms import SafeForm
 from deskhand.access.guards import Editor, TenantSession, Viewer
+from deskhand.access.limits import open_to_limited
 from deskhand.access.principal import Principal
 from deskhand.appstate import App, AppState
 from deskhand.errors import ConflictError, DeskhandError, ForbiddenError, InvalidInputError
@@ -140,6 +141,7 @@ EditorShelf = Annotated[_Shelf, Depends(_shelf_of_editor)]
 
 
 @router.get("")
+@open_to_limited
 async def search_page(shelf: Shelf, form: Annotated[SearchForm, Query()]) -> Response:
     words = form.q.strip()
     hits = None
@@ -152,6 +154,7 @@ async def search_page(shelf: Shelf, form: Annotated[SearchForm, Query()]) -> Res
 
 
 @router.get("/articles")
+@open_to_limited
 async def articles_page(shelf: Shelf, form: Annotated[ArticlesForm, Query()]) -> Response:
     wanted = form.audience or None
     query = ArticleQuery(q=form.q.strip() or None, audience=wanted, limit=PAGE_SIZE, cursor=form.cursor)
@@ -181,6 +184,7 @@ async def add_article(
 
 
 @router.get("/articles/{article_id}")
+@open_to_limited
 async def article_page(shelf: Shelf, article_id: UUID) -> Response:
     article = await service.get_article(shelf.session, article_id)
     is_closed = service.is_closed(article, may_open=shelf.viewer.may("tenant_admin"))
@@ -219,12 +223,14 @@ async def delete_article(editor: Editor, session: TenantSession, article_id: UUI
 
 
 @router.get("/history")
+@open_to_limited
 async def history_page(shelf: Shelf, form: Annotated[ListForm, Query()]) -> Response:
     query = HistoryQuery(q=form.q.strip() or None, limit=PAGE_SIZE, cursor=form.cursor)
     return shelf.show("history", form=form, page=await service.list_history(shelf.session, query))
 
 
 @router.get("/history/{solved_id}")
+@open_to_limited
 async def solved_ticket_page(shelf: Shelf, solved_id: UUID) -> Response:
     return shelf.show("solved_ticket", ticket=await service.get_solved_ticket(shelf.session, solved_id))
 

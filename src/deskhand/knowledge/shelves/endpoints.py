@@ -9,6 +9,7 @@ from fastapi import APIRouter, Path, Query, Response, status
 
 from deskhand.access.guards import Editor, TenantSession, Viewer
 from deskhand.access.idempotency import IdempotentRoute
+from deskhand.access.limits import open_to_limited
 from deskhand.errors import ConflictError, InvalidInputError, NotFoundError
 from deskhand.kit.page import Page
 from deskhand.kit.problem import problem_responses
@@ -35,6 +36,7 @@ _ADD = problem_responses(ConflictError, InvalidInputError)
 
 
 @router.get("/articles", operation_id="list_articles", responses=_READ)
+@open_to_limited
 async def list_articles(
     _viewer: Viewer, session: TenantSession, query: Annotated[ArticleQuery, Query()]
 ) -> Page[ArticleSummary]:
@@ -53,6 +55,7 @@ async def add_article(editor: Editor, session: TenantSession, data: ArticleUploa
 
 
 @router.get("/articles/{article_id}", operation_id="get_article", responses=_READ)
+@open_to_limited
 async def get_article(viewer: Viewer, session: TenantSession, article_id: ArticleId) -> ArticleView:
     """Get one article with its text; that of a restricted one an administrator alone is shown."""
     article = await service.get_article(session, article_id)
@@ -86,6 +89,7 @@ async def delete_article(editor: Editor, session: TenantSession, article_id: Art
 
 
 @router.get("/history", operation_id="list_history", responses=_READ)
+@open_to_limited
 async def list_history(
     _viewer: Viewer, session: TenantSession, query: Annotated[HistoryQuery, Query()]
 ) -> Page[SolvedTicketSummary]:
@@ -96,6 +100,7 @@ async def list_history(
 
 
 @router.get("/history/{solved_id}", operation_id="get_solved_ticket", responses=_READ)
+@open_to_limited
 async def get_solved_ticket(_viewer: Viewer, session: TenantSession, solved_id: SolvedId) -> SolvedTicketView:
     """Get one solved ticket with its texts."""
     return SolvedTicketView.model_validate(await service.get_solved_ticket(session, solved_id))
@@ -115,6 +120,7 @@ async def delete_solved_ticket(editor: Editor, session: TenantSession, solved_id
 
 
 @router.get("/search", operation_id="search_knowledge", responses=problem_responses(InvalidInputError))
+@open_to_limited
 async def search_knowledge(
     _viewer: Viewer, session: TenantSession, query: Annotated[SearchQuery, Query()]
 ) -> SearchAnswer:

@@ -10,6 +10,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from deskhand.access.cookies import address_of, give_session
 from deskhand.access.forms import SafeForm
 from deskhand.access.guards import SignedInPerson
+from deskhand.access.limits import open_to_limited
 from deskhand.access.people.invitations import service
 from deskhand.access.people.invitations.service import Answer
 from deskhand.access.principal import Principal
@@ -26,6 +27,7 @@ Password = Annotated[StorableText, Form(max_length=1000)]
 
 
 @router.get("/join")
+@open_to_limited
 async def invitation_page(
     request: Request, app: App, viewer: SignedInPerson, token: Annotated[StorableText, Query(max_length=200)] = ""
 ) -> Response:
@@ -34,6 +36,7 @@ async def invitation_page(
 
 
 @router.post("/join")
+@open_to_limited
 async def accept(
     request: Request,
     app: App,

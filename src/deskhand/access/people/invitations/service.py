@@ -71,7 +71,14 @@ class Answer:
 
 
 async def make(
-    session: AsyncSession, *, tenant_id: str, user: User, role: str, actor: str, now: datetime
+    session: AsyncSession,
+    *,
+    tenant_id: str,
+    user: User,
+    role: str,
+    companies: list[str] | None,
+    actor: str,
+    now: datetime,
 ) -> tuple[Invitation, str]:
     """Ask an account that exists into a tenant; an invitation of before is void.
 
@@ -83,6 +90,7 @@ async def make(
         tenant_id=tenant_id,
         user_id=user.id,
         role=role,
+        companies=companies,
         secret_hash=key_digest(token),
         created_at=now,
         created_by=actor[:255],
@@ -198,7 +206,14 @@ async def accept(app: AppState, principal: Principal, answer: Answer, *, address
 
 
 async def _begin(session: AsyncSession, user: User, invitation: Invitation) -> None:
-    if not await people.add_membership(session, tenant_id=invitation.tenant_id, user_id=user.id, role=invitation.role):
+    added = await people.add_membership(
+        session,
+        tenant_id=invitation.tenant_id,
+        user_id=user.id,
+        role=invitation.role,
+        companies=invitation.companies,
+    )
+    if not added:
         raise ConflictError("You are in this tenant already; its administrator can change your role.")
     await repository.use_up(session, invitation)
 
