@@ -273,6 +273,10 @@ async def test_somebody_with_an_account_is_asked_with_the_limit_and_joins_with_i
 async def test_the_page_lets_in_and_limits_and_takes_the_limit_away(two: Two) -> None:
     await account(two.api, "root@example.com", acme="tenant_admin")
     client = await browser(two.api, "root@example.com", "acme")
+    async with two.api.db.tenant_session("acme") as session:
+        # An import has named it too, without the desk's id.
+        await note_companies(session, "acme", [("servicedesk_plus", "=nordwind", "NordWind")])
+    assert (await client.get(PEOPLE_PAGE)).text.count('name="companies"') == 2
     page = await form(
         client, PEOPLE_PAGE, PEOPLE_PAGE, email="eve@example.com", name="Eve", role="viewer", companies=NORDWIND
     )

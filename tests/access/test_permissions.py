@@ -167,6 +167,8 @@ administrator   POST /tenants/{tenant_id}/people/{person_id}/second-factor/reset
 administrator   POST /tenants/{tenant_id}/people
 administrator   POST /tenants/{tenant_id}/invitations/{invitation_id}/withdraw
 administrator   POST /tenants/{tenant_id}/people/{person_id}/role
+administrator   GET /tenants/{tenant_id}/people/{person_id}/companies
+administrator   POST /tenants/{tenant_id}/people/{person_id}/companies
 administrator   POST /tenants/{tenant_id}/people/{person_id}/remove
 administrator   POST /tenants/{tenant_id}/people/{person_id}/password-link
 tenant_admin    GET /audit

@@ -119,6 +119,36 @@ async def run_on_new(product: Product, customer: Customer, desk: Desk, **fields:
     return run, json.dumps(shown)
 
 
+LISTS = ("/api/v1/executions", "/api/v1/tickets", "/api/v1/knowledge/history", "/api/v1/knowledge/articles",
+         "/executions", "/tickets", "/knowledge/history", "/knowledge/articles", "/knowledge?q=VPN")  # fmt: skip
+
+
+async def sees_its_own_alone(
+    product: Product, customer: Customer, run: dict[str, Any], foreign: Mapping[str, str]
+) -> None:
+    """A key that is limited to the run's company is shown the run, and nothing of another company anywhere."""
+    [company] = await product.rows(
+        "SELECT tool_type, company_id FROM desk_companies WHERE name = 'Nordwind' AND company_id NOT LIKE '=%'"
+    )
+    body = {"name": "portal", "role": "operator", "companies": [":".join(company)]}
+    made = await customer.client.post(f"/api/v1/tenants/{customer.tenant_id}/api-keys", json=body)
+    key = await product.client(made.json()["api_key"])
+    [seen] = (await key.get("/api/v1/executions")).json()["items"]
+    assert seen["id"] == run["id"]
+    own = (
+        f"/api/v1/executions/{run['id']}",
+        f"/executions/{run['id']}",
+        f"/tickets/{run['tool_type']}/{run['ticket_ref']}",
+    )
+    for path in (*LISTS, *own):
+        shown = await key.get(path)
+        assert shown.status_code == 200, f"{path}: {shown.text}"
+        assert not canaries(shown.text) & {FOREIGN, NOBODYS}, path
+        assert "Suedwerk" not in shown.text, path
+    assert (await key.get(f"/api/v1/tickets/{run['tool_type']}/{foreign['id']}")).status_code == 404
+    assert (await key.get("/api/v1/reports/costs/export")).status_code == 403
+
+
 def canaries(text: str) -> set[str]:
     return {canary for canary in OF_COMPANY if canary in text}
 
@@ -135,6 +165,7 @@ async def test_what_belongs_to_one_company_is_never_shown_for_another(
     assert run["output_result"]["company"]["name"] == "Nordwind"
     assert "OLD-0" in run["note"]["markdown"]
     assert "OLD-1" not in run["note"]["markdown"]
+    await sees_its_own_alone(product, customer, run, foreign)
     # Whose company nobody knows is shown what is everybody's, and no other ticket that names none.
     _, shown = await run_on_new(product, customer, desk)
     assert canaries(shown) == {EVERYBODYS}

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from deskhand.access import service
 from deskhand.access.forms import SafeForm
 from deskhand.access.guards import AdministeredSession, Administrator, TenantPath
-from deskhand.access.limits import MOST, named_companies
+from deskhand.access.limits import MOST, companies_to_choose
 from deskhand.access.models import ApiKey
 from deskhand.access.people.schemas import ROLE_WORDS
 from deskhand.access.principal import Principal
@@ -136,7 +136,7 @@ async def _keys(
         "plain": plain,
         "is_successor": is_successor,
         "typed": typed or {"name": "", "role": "viewer", "days": "90", "companies": None},
-        "companies": await named_companies(session, tenant_id),
+        "companies": await companies_to_choose(session, tenant_id),
         "error": error,
     }
     return render(

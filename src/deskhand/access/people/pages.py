@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from deskhand.access.cookies import address_of, give_session
 from deskhand.access.forms import SafeForm
 from deskhand.access.guards import Administrator, PeopleSession, SignedInPerson, TenantPath
-from deskhand.access.limits import MOST, named_companies, open_to_limited
+from deskhand.access.limits import MOST, companies_to_choose, open_to_limited
 from deskhand.access.people import administration, signing_in
 from deskhand.access.people.confirmation import asks_for_password
 from deskhand.access.people.factor import service as factor
@@ -115,7 +115,7 @@ async def companies_page(
         viewer=viewer,
         tenant_id=tenant_id,
         one=one,
-        companies=await named_companies(session, tenant_id),
+        companies=await companies_to_choose(session, tenant_id),
     )
 
 
@@ -222,7 +222,7 @@ async def _people(
         invited=invited,
         invitations=await invitations.pending(session, tenant_id=tenant_id, now=app.clock(), limit=PAGE_SIZE),
         typed=typed or {"email": "", "name": "", "role": "operator", "companies": None},
-        companies=await named_companies(session, tenant_id),
+        companies=await companies_to_choose(session, tenant_id),
         error=error,
         now=app.clock(),
     )
