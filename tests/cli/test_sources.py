@@ -47,6 +47,13 @@ def deskhand(
     return run
 
 
+async def said(call: asyncio.Future[Result]) -> str:
+    """What a command that succeeds prints; of one that does not, why."""
+    result = await call
+    assert result.exit_code == 0, (result.output, result.exception)
+    return result.output
+
+
 async def test_a_program_is_added_from_a_file_chosen_from_renewed_and_removed(
     clean_db: Database, deskhand: Deskhand, make_tenant: MakeTenant, tmp_path: Path
 ) -> None:
@@ -62,8 +69,8 @@ async def test_a_program_is_added_from_a_file_chosen_from_renewed_and_removed(
         assert kept.secret == TOKEN
     chosen = await deskhand("choose", "shop", "--on", "listOrders", "--on", "placeOrder", "--write", "listOrders")
     assert "2 of 5 operations on" in chosen.output, chosen.exception
-    assert "openapi:shop  shop  2 of 5" in (await deskhand("list")).output
-    listed = (await deskhand("list", "shop")).output
+    assert "openapi:shop  shop  2 of 5" in await said(deskhand("list"))
+    listed = await said(deskhand("list", "shop"))
     assert "on   write  listOrders" in listed
     assert "\x1b" not in listed
     assert "off  read   orders_get_one" in listed
@@ -75,11 +82,11 @@ async def test_a_program_is_added_from_a_file_chosen_from_renewed_and_removed(
     # A stranger's words must not steer the terminal of whoever lists them.
     newer.write_text(SHOP.read_text(encoding="utf-8").replace("summary: ", 'summary: "\\e[2J\\a" #', 1))
     assert (await deskhand("renew", "shop", "--file", str(newer))).exit_code == 0
-    listed = (await deskhand("list", "shop")).output
+    listed = await said(deskhand("list", "shop"))
     assert "\ufffd[2J\ufffd" in listed
     assert not set(listed) & {"\x1b", "\x07"}
     assert (await deskhand("remove", "shop")).exit_code == 0
-    assert (await deskhand("list")).output == ""
+    assert await said(deskhand("list")) == ""
 
 
 async def test_a_program_is_added_from_an_address_and_what_is_wrong_is_said(
@@ -121,16 +128,16 @@ async def test_an_mcp_server_is_added_refreshed_and_its_changes_are_read_and_acc
         assert server.headers["authorization"] == f"Bearer {TOKEN}"
         chosen = await deskhand("choose", "prn", "--on", "look_up", "--read", "look_up", "--on", "restart")
         assert "2 of 2 operations on" in chosen.output, chosen.exception
-        assert "nothing" in (await deskhand("refresh", "prn")).output
-        assert (await deskhand("changes", "prn")).output == ""
+        assert "nothing" in await said(deskhand("refresh", "prn"))
+        assert await said(deskhand("changes", "prn")) == ""
         # A stranger's words must not steer the terminal of whoever reads them before they accept.
         server.tools = [{**LOOK_UP, "description": "Look \x1b[2J around.", "annotations": {}}]
-        refreshed = (await deskhand("refresh", "prn")).output
+        refreshed = await said(deskhand("refresh", "prn"))
         assert "0 of 2 operations on" in refreshed
         assert "waits to be accepted: look_up, restart" in refreshed
-        listed = (await deskhand("list", "prn")).output
+        listed = await said(deskhand("list", "prn"))
         assert "off  read   look_up  Look up a printer.  (changed, see `deskhand tool changes`)" in listed
-        shown = (await deskhand("changes", "prn")).output
+        shown = await said(deskhand("changes", "prn"))
         assert "\x1b" not in shown
         assert "accepted: Look up a printer. [read] {" in shown
         assert "now:      Look [2J around. [no hint] {" in shown
@@ -140,10 +147,10 @@ async def test_an_mcp_server_is_added_refreshed_and_its_changes_are_read_and_acc
         assert "changed again since you read it" in str(stale.exception)
         accepted = await deskhand("accept", "prn", change)
         assert "1 of 2 operations on" in accepted.output, accepted.exception
-        assert "on   read   look_up  Look [2J around." in (await deskhand("list", "prn")).output
+        assert "on   read   look_up  Look [2J around." in await said(deskhand("list", "prn"))
         server.tools = [{**LOOK_UP, "inputSchema": {"type": "object", "allOf": [{"$ref": "#"}]}}]
-        await deskhand("refresh", "prn")
-        assert "cannot be used as it is now: its input schema" in (await deskhand("changes", "prn")).output
+        await said(deskhand("refresh", "prn"))
+        assert "cannot be used as it is now: its input schema" in await said(deskhand("changes", "prn"))
     async with clean_db.tenant_session("acme") as session:
         kept = service.connection_of(await service.get_source(session, "prn"), SecretBox([KEY])).credential
         assert (kept and kept.secret, server.called) == (TOKEN, [])
@@ -165,4 +172,4 @@ async def test_a_server_that_is_none_is_not_added_and_what_is_wrong_is_said(
         assert isinstance(refused.exception, DeskhandError), (arguments, refused.output)
         faults = [fault.detail for fault in refused.exception.errors]
         assert says in " ".join([refused.exception.detail, *faults]), arguments
-    assert (await deskhand("list")).output == ""
+    assert await said(deskhand("list")) == ""

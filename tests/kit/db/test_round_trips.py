@@ -75,7 +75,11 @@ async def test_a_lookup_is_one_message_and_the_next_session_is_a_transaction_aga
         assert sent == ["BEGIN", "SELECT", "COMMIT"]
 
 
-async def test_a_request_asks_whose_key_it_is_and_what_it_wants(api: Api, sent: list[str]) -> None:
+async def test_a_request_asks_whose_key_it_is_and_what_it_wants(
+    api: Api, sent: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # On a slow machine a connection lies idle for long, and would be asked whether its server still answers.
+    monkeypatch.setattr(connections, "_UNASKED_SECONDS", 3600)
     client = await api.tenant("acme", servicedesk_url="https://127.0.0.1:9")
     await client.get("/api/v1/agents")
     sent.clear()
