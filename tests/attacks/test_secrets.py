@@ -180,7 +180,8 @@ async def everything_shown(
                   "slug": "triage", "source": "shop", "approval_id": approval_id, "provider_id": uuid4(),
                   "job_id": uuid4(), "article_id": uuid4(), "solved_id": uuid4(), "budget_id": uuid4(),
                   "pause_id": uuid4(), "lab_run_id": uuid4(), "connection": "house", "storm_id": uuid4(),
-                  "test_case_id": uuid4(), "ticket_ref": "1042", "section": "notes", "rule_kind": "machines",
+                  "test_case_id": uuid4(), "person_id": uuid4(),
+                  "ticket_ref": "1042", "section": "notes", "rule_kind": "machines",
                   "place": "new"}  # fmt: skip
         for route in routes_of(product.api._app):  # type: ignore[arg-type]
             if route.method != "GET" or route.path.endswith("/events") or route.path.startswith("/static"):

@@ -451,6 +451,7 @@ STEPS = {
     "POST /tenants/{tenant_id}/people/{person_id}/role": Step(
         ("person.role",), lambda _: {"role": "editor"}, "ann", World.member
     ),
+    "POST /tenants/{tenant_id}/people/{person_id}/companies": Step(("person.role",), lambda _: {}, "ann", World.member),
     "POST /tenants/{tenant_id}/people/{person_id}/password-link": Step(
         ("person.password_link",), who="ann", prepare=World.member
     ),
