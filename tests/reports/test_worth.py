@@ -48,6 +48,8 @@ class Planted:
     at: datetime = NOON
     number: str | None = None
     opened: bool = True
+    touched: float | None = None
+    reopened: bool | None = None
 
 
 async def plant(console: Console, agent: Agent, tickets: Sequence[Planted]) -> dict[str, UUID]:
@@ -100,6 +102,8 @@ def _solved(one: Planted, agent: Agent) -> dict[str, Any]:
         "opened_at": one.at if one.opened else None,
         "resolved_date": one.at + timedelta(hours=one.hours),
         "category": one.category,
+        "touched_at": None if one.touched is None else one.at + timedelta(hours=one.touched),
+        "reopened": one.reopened,
     }
 
 
@@ -143,10 +147,10 @@ async def test_a_planted_effect_is_recovered_from_the_rows(console: Console) -> 
 
 async def test_where_nothing_was_planted_nothing_is_claimed(console: Console) -> None:
     await plant(console, await console.agent(), drawn_month(effect=1.0))
-    [between] = (await report(console))["total"]["differences"]
+    [between, *_] = (await report(console))["total"]["differences"]
     assert between["verdict"] == "none"
     assert between["low"] < 0 < between["high"]
-    assert between["words"].startswith("No difference that could be told from chance")
+    assert between["words"].startswith("Time to a solution: no difference that could be told from chance")
 
 
 async def test_without_held_out_tickets_nothing_is_claimed_however_far_apart_they_are(console: Console) -> None:
@@ -244,6 +248,34 @@ async def test_what_a_desk_does_not_tell_is_not_invented(console: Console) -> No
     assert (solution["of"], solution["ended"], solution["median_ms"]) == (3, 1, None)
 
 
+async def test_first_words_and_reopenings_are_compared_where_the_desk_told_of_them(console: Console) -> None:
+    tickets = [
+        Planted(
+            str(n),
+            held=n % 2 == 0,
+            hours=8 + n / 50,
+            touched=None if n % 10 == 9 else (2 if n % 2 == 0 else 1) + n / 500,
+            reopened=n % 2 == 0 and n % 4 == 0 if n % 10 else None,
+        )
+        for n in range(200)
+    ]
+    await plant(console, await console.agent(), tickets)
+    total = (await report(console))["total"]
+    solution, first, again = total["differences"]
+    assert [one["measure"] for one in total["differences"]] == ["solution", "first_touch", "reopened"]
+    assert [one["confidence"] for one in total["differences"]] == [pytest.approx(1 - 0.05 / 3)] * 3
+    assert solution["verdict"] == "none"
+    assert (first["verdict"], first["with_notes"], first["held_out"]) == ("less", 80, 100)
+    assert first["low"] <= -HOUR <= first["high"], "one hour was planted"
+    assert (again["verdict"], again["with_notes"], again["held_out"]) == ("less", 100, 80)
+    assert again["low"] <= -0.5 <= again["high"], "half of those held out were opened again, and none of the others"
+    assert again["words"].startswith("With notes, tickets were opened again 50.0 points less often than those held out")
+    with_notes, held_out = total["groups"]
+    assert (with_notes["reopened"]["hits"], held_out["reopened"]["hits"], held_out["reopened"]["of"]) == (0, 40, 80)
+    assert with_notes["first_touch"]["of"] == 80
+    assert with_notes["first_touch"]["median_ms"] < held_out["first_touch"]["median_ms"]
+
+
 async def test_votes_are_counted_by_company_and_a_three_says_nothing(console: Console) -> None:
     agent = await console.agent()
     ids = await plant(console, agent, [Planted(str(n), company="Nordwind") for n in range(5)])
@@ -270,7 +302,8 @@ async def test_the_file_says_what_the_report_says(console: Console) -> None:
     assert answer.text == worth_file(WorthReport.model_validate(await report(console)))
     assert (total["first_group"], total["second_group"]) == ("with_notes", "held_out")
     assert (total["category_kept"], total["category_told"], total["priority_told"]) == ("30", "30", "")
-    assert total["difference_verdict"] == "none"
+    assert total["solution_difference_verdict"] == "none"
+    assert (total["reopened_difference_verdict"], total["second_reopened_told"]) == ("", "0")
 
 
 async def test_another_tenants_tickets_are_in_no_report(console: Console) -> None:

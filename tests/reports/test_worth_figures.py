@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import math
 from random import Random
+from typing import Any
 
 import pytest
 
+from deskhand.kit.intervals import share_difference
 from deskhand.reports.worth.figures import (
     ERROR,
+    FIELDS,
     Looked,
     Sides,
+    all_sides,
     confidence_for,
     difference,
     groups_of,
@@ -23,8 +27,9 @@ from deskhand.reports.worth.schemas import LEAST
 HOUR = 3_600_000.0
 
 
-def looked(after: float | None, *, held: bool | None = False, noted: bool = True, **fates: str) -> Looked:
-    return Looked(company="", noted=noted, held=held, solved_after=after, fates=fates)  # type: ignore[arg-type]  # words
+def looked(after: float | None, *, held: bool | None = False, noted: bool = True, **told: Any) -> Looked:
+    fates = {name: told.pop(name) for name in FIELDS if name in told}
+    return Looked(company="", noted=noted, held=held, solved_after=after, fates=fates, **told)
 
 
 def month(seed: int, *, tickets: int, share: float, effect: float) -> list[Looked]:
@@ -82,9 +87,55 @@ def test_an_effect_against_notes_is_said_as_plainly() -> None:
 def test_no_difference_is_said_in_words_that_claim_nothing() -> None:
     one = difference(Sides.of(month(5, tickets=200, share=0.4, effect=1.0)), 0.95)
     assert one.verdict == "none"
-    assert one.words.startswith("No difference that could be told from chance: it lies between ")
+    assert one.words.startswith("Time to a solution: no difference that could be told from chance; it lies between ")
     assert " sooner and " in one.words
     assert " later (95 % confidence)" in one.words
+
+
+def reopenings(seed: int, *, share: float, more: float) -> list[Looked]:
+    lots, made = Random(seed), []
+    for number in range(240):
+        held = number % 2 == 0
+        made.append(looked(HOUR, held=held, reopened=lots.random() < share + (more if held else 0)))
+    return made
+
+
+def test_reopenings_are_told_apart_where_they_differ_and_nowhere_else() -> None:
+    planted = difference(Sides.of(reopenings(1, share=0.1, more=0.3), "reopened"), 0.95)
+    assert planted.verdict == "less"
+    assert planted.low is not None
+    assert planted.high is not None
+    assert planted.low <= -0.3 <= planted.high < 0
+    one = difference(Sides.of(reopenings(3, share=0.1, more=0), "reopened"), 0.95)
+    assert one.words.startswith("Reopened: no difference that could be told from chance; it lies between ")
+    assert " points less often and " in one.words
+
+
+@pytest.mark.parametrize(("with_notes", "held_out", "share"), [(120, 120, 0.1), (100, 30, 0.3), (200, LEAST, 0.03)])
+def test_so_often_is_a_reopening_claimed_where_none_was_planted(with_notes: int, held_out: int, share: float) -> None:
+    """Counted through, not drawn: each pair of counts with how often it comes."""
+
+    def chances(of: int) -> list[tuple[int, float]]:
+        each = [(hits, math.comb(of, hits) * share**hits * (1 - share) ** (of - hits)) for hits in range(of + 1)]
+        return [(hits, chance) for hits, chance in each if chance > 1e-6]
+
+    claimed = 0.0
+    for hits, chance in chances(with_notes):
+        for others, other in chances(held_out):
+            low, high = share_difference((hits, with_notes), (others, held_out))
+            claimed += chance * other if low > 0 or high < 0 else 0
+    assert 0.02 < claimed <= 0.05
+
+
+def test_what_no_desk_told_is_compared_by_nothing() -> None:
+    assert [one.measure for one in all_sides([looked(HOUR), looked(HOUR, held=True)])] == ["solution"]
+    told = [looked(HOUR), looked(HOUR, held=True, touched_after=60_000.0)]
+    assert [one.measure for one in all_sides(told)] == ["solution", "first_touch"]
+    words = difference(Sides.of(told, "first_touch"), 0.95).words
+    assert (
+        words == "Time to a first word: nothing is said yet; each group needs 20 tickets, and there are 0 with notes"
+        " and 1 held out."
+    )
 
 
 @pytest.mark.parametrize("few", [0, LEAST - 1])

@@ -33,7 +33,7 @@ async def test_a_month_with_held_out_tickets_says_what_notes_brought_about(conso
     client = await console.browser(role="viewer")
     shown = await page(client)
     assert "What notes brought about" in shown
-    verdict = re.search(r'<p class="banner completed" id="verdict">(.*?)</p>', shown)
+    verdict = re.search(r'<p class="banner completed" id="solution">(.*?)</p>', shown)
     assert verdict is not None
     assert " sooner than half of those held out: between " in verdict[1]
     assert '<th scope="row">Held out</th>' in shown

@@ -35,7 +35,9 @@ class TicketHistory(CompanyModel, Base):
     ``ticket_id`` is the number people know. ``desk_id`` is the desk's internal id where that is another one, so that
     a ticket is the same whichever of the two an export or an event names. ``listed_at`` is the ticket's place in the
     desk's own listing of its history: the newest one is where the next import from the desk goes on. ``opened_at`` is
-    when it was filed, ``checked_at`` when its desk was last asked whether it is still there.
+    when it was filed, ``checked_at`` when its desk was last asked whether it is still there. ``touched_at`` is when a
+    technician first said something on it and ``reopened`` whether it was opened again after its solution, as its desk
+    told when it was looked at after that.
     ``source`` says where the text came from (``import``, ``desk``, ``synthetic``), and it is shown with
     every search result. ``embedding`` is a plain ``real[]`` of unit length, so the same schema works on a server
     without pgvector; where pgvector exists, queries cast it and an expression index serves large tenants.
@@ -81,6 +83,8 @@ class TicketHistory(CompanyModel, Base):
     listed_at: Mapped[Timestamp | None]
     opened_at: Mapped[Timestamp | None]
     checked_at: Mapped[Timestamp | None]
+    touched_at: Mapped[Timestamp | None]
+    reopened: Mapped[bool | None]
     source: Mapped[str] = mapped_column(String(50), server_default=text("'import'"))
     ingested_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
     embedding: Mapped[list[float] | None] = mapped_column(ARRAY(REAL))

@@ -10,19 +10,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any
 
 from deskhand.plugins.contract import PastChange, Ticket
+from deskhand.plugins.history import in_time, was_reopened
 
 FIELDS = ("category", "priority", "group")
 """What an agent may say of a ticket, and people have said."""
 _TEXTS = ("subject", "description")
-_OVER = frozenset({
-    *("closed", "resolved", "solved", "done", "complete", "completed", "cancelled", "canceled"),
-    *("erledigt", "gelöst", "geschlossen", "abgeschlossen", "résolu", "fermé", "terminé"),
-    *("resuelto", "cerrado", "resolvido", "fechado"),
-})  # fmt: skip
 _ID = re.compile(r"[0-9a-f]{32}")
 _NAMED = re.compile(r"#?[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 _MOST_NAMES = 200
@@ -57,7 +52,7 @@ def rebuild(now: Ticket, changes: Sequence[PastChange]) -> Ticket:
     filed = now.created_at
     if filed is None:
         raise ValueError("the desk does not say when it was filed")
-    later = [change for change in _in_time(changes) if change.at is None or change.at > filed]
+    later = [change for change in in_time(changes) if change.at is None or change.at > filed]
     first = _first_words(later)
     known = _is_readable(changes)
     was: dict[str, Any] = {name: first.get(name, getattr(now, name)) or "" for name in _TEXTS}
@@ -89,7 +84,7 @@ def truth_of(now: Ticket, changes: Sequence[PastChange], is_ours: Callable[[Past
         changes: Its whole history.
         is_ours: Whether our own account made a change: what an agent said proves nothing about an agent.
     """
-    last = {one.field: change for change in _in_time(changes) for one in change.fields}
+    last = {one.field: change for change in in_time(changes) for one in change.fields}
     said = {"category": (now.category,), "priority": (now.priority, now.vendor_priority), "group": (now.group,)}
     by_people = {
         name: words
@@ -97,14 +92,7 @@ def truth_of(now: Ticket, changes: Sequence[PastChange], is_ours: Callable[[Past
         if (words := tuple(word for word in spelt if word)) and not (name in last and is_ours(last[name]))
     }
     named = [*names_in(now.resolution or ""), *(link.ticket_id for link in now.links if link.ticket_id)]
-    return Truth(
-        fields=by_people, named=tuple(dict.fromkeys(named))[:_MOST_NAMES], reopened=_was_reopened(now, changes)
-    )
-
-
-def _in_time(changes: Iterable[PastChange]) -> list[PastChange]:
-    # Sorting keeps the desk's own order among changes of one time, and those without any come first.
-    return sorted(changes, key=lambda change: change.at or datetime.min.replace(tzinfo=UTC))
+    return Truth(fields=by_people, named=tuple(dict.fromkeys(named))[:_MOST_NAMES], reopened=was_reopened(now, changes))
 
 
 def _first_words(later: Iterable[PastChange]) -> dict[str, str]:
@@ -127,18 +115,6 @@ def _word(text: str) -> str | None:
 def _is_readable(changes: Iterable[PastChange]) -> bool:
     """Whether the history can be believed to be whole: a closed ticket was closed by somebody."""
     return any(one.field == "status" for change in changes for one in change.fields)
-
-
-def _was_reopened(now: Ticket, changes: Sequence[PastChange]) -> bool | None:
-    moves = [one for change in _in_time(changes) for one in change.fields if one.field == "status"]
-    if not moves:
-        return None
-    over = _OVER | ({now.status.casefold()} if now.status and now.is_closed else set())
-    return any(_is_over(one.before_text, over) and not _is_over(one.after_text, over) for one in moves)
-
-
-def _is_over(status: str, over: frozenset[str] | set[str]) -> bool:
-    return status.casefold() in over
 
 
 def names_in(text: str) -> Iterator[str]:

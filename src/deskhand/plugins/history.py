@@ -1,16 +1,16 @@
 """Reading a desk's history: ticket by ticket, so that one that cannot be read does not cost the others; and of its
-notes the one that says how a ticket was solved.
+notes the one that says how a ticket was solved; and how it went until then.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 
 from deskhand.kit.marks import find_marks
 from deskhand.notes.wording import spellings
-from deskhand.plugins.contract import Note, Person, SkippedTicket
+from deskhand.plugins.contract import Note, PastChange, Person, SkippedTicket, Ticket
 from deskhand.plugins.errors import DeskNotFoundError, DeskPermissionError, DeskProtocolError
 
 _MALFORMED = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
@@ -36,6 +36,11 @@ def one_ticket(ref: object, skipped: list[SkippedTicket]) -> Iterator[None]:
         skipped.append(SkippedTicket(ref=name, reason=reason[:300]))
 
 
+_OVER = frozenset({
+    *("closed", "resolved", "solved", "done", "complete", "completed", "cancelled", "canceled"),
+    *("erledigt", "gelöst", "geschlossen", "abgeschlossen", "résolu", "fermé", "terminé"),
+    *("resuelto", "cerrado", "resolvido", "fechado"),
+})  # fmt: skip
 OUR_FOOTERS = tuple(spellings("Written by Deskhand"))
 """One of them is in every note of ours, also on desks that keep the mark beside the text."""
 
@@ -67,4 +72,40 @@ def _is_technicians(note: Note, requester: Person | None) -> bool:
     return staff and not from_requester and not ours
 
 
-__all__ = ["OUR_FOOTERS", "one_ticket", "solution_among"]
+def first_touch(ticket: Ticket) -> datetime | None:
+    """When a technician first said something on a solved ticket, or solved it in silence; None where it is not told.
+
+    Args:
+        ticket: With its notes.
+    """
+    solved = ticket.resolved_at
+    # What was not read may be the first word.
+    if solved is None or ticket.unread:
+        return None
+    said = [note.created_at for note in ticket.notes if _is_technicians(note, ticket.requester)]
+    if None in said:
+        return None
+    return min([solved, *(at for at in said if at is not None)])
+
+
+def was_reopened(now: Ticket, changes: Sequence[PastChange]) -> bool | None:
+    """Whether a ticket was opened again after it was closed; None where its history cannot be read.
+
+    Args:
+        now: As the desk shows it.
+        changes: Its whole history.
+    """
+    moves = [one for change in in_time(changes) for one in change.fields if one.field == "status"]
+    if not moves:
+        return None
+    over = _OVER | ({now.status.casefold()} if now.status and now.is_closed else set())
+    return any(one.before_text.casefold() in over and one.after_text.casefold() not in over for one in moves)
+
+
+def in_time(changes: Iterable[PastChange]) -> list[PastChange]:
+    """Changes in the order in which they were saved."""
+    # Sorting keeps the desk's own order among changes of one time, and those without any come first.
+    return sorted(changes, key=lambda change: change.at or datetime.min.replace(tzinfo=UTC))
+
+
+__all__ = ["OUR_FOOTERS", "first_touch", "in_time", "one_ticket", "solution_among", "was_reopened"]

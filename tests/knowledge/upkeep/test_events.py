@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from typing import Any
+from uuid import UUID
 
 import pytest
+from sqlalchemy import select
 from tests.conftest import DatabaseUrls
 from tests.knowledge.desks import HAS_RESOLUTION_FIELD, SOLVED
 from tests.support.desks import DESKS, Desk
-from tests.support.product import Product, running_product, until
+from tests.support.product import Customer, Product, running_product, until
 from tests.support.upkeep import reach_of
 
+from deskhand.agents.models import AgentVersion
+from deskhand.engine.models import AgentExecution
 from deskhand.intake.freshness import report_of
 from deskhand.kit.db.session import Database
 from deskhand.knowledge.embedding import LexicalOnly
@@ -123,3 +127,49 @@ def test_what_an_event_says_of_the_end_is_a_hint() -> None:
     gone = report_of(Ignored(event="e", reason="r", ticket_id="7", ended=True), "acme", "jira")
     assert gone is not None
     assert gone.ended
+
+
+async def test_how_a_ticket_went_is_told_where_an_agent_was_called_to_it(product: Product) -> None:
+    """On every desk: opened again or not, and when a technician first said something; of other tickets nobody asks."""
+    keeper = KnowledgeKeeper(product.pool, reach_of(product.db, product.keys[0], LexicalOnly()))
+    made: dict[str, dict[str, str]] = {}
+    for tool_type in DESKS:
+        desk = product.desk if tool_type == product.desk.tool_type else await product.open_desk(tool_type)
+        customer = await product.customer(tool_type.replace("_", "-"), desk=desk, active=False)
+        made[tool_type] = {}
+        for name in ("once", "twice", "alone"):
+            ticket_id = made[tool_type][name] = await desk.file_ticket("Printer prints grey", "Every page is grey.")
+            if name != "alone":
+                await called(product, customer, tool_type, ticket_id)
+            say(desk, ticket_id, "I am on my way.")
+            ends = [SOLVED[tool_type]] if name == "once" else [SOLVED[tool_type], OPEN[tool_type], SOLVED[tool_type]]
+            for status in ends:
+                move(desk, ticket_id, status, "Exchanged the toner of the printer.")
+            ended = {"tenant": customer.tenant_id, "tool": tool_type, "ticket": ticket_id, "ended": True}
+            await product.pool.fetchval("SELECT touch_history($1)", [ended])
+
+    async def looked() -> bool:
+        await keeper.tend()
+        return await product.count("SELECT count(*) FROM history_refreshes") == 0
+
+    await until(looked)
+    columns = "tool_type, coalesce(desk_id, ticket_id) AS id, reopened, touched_at, opened_at, resolved_date"
+    rows = {(row["tool_type"], row["id"]): row for row in await product.rows(f"SELECT {columns} FROM ticket_history")}
+    for tool_type, tickets in made.items():
+        once, twice, alone = (rows[tool_type, tickets[name]] for name in ("once", "twice", "alone"))
+        assert (once["reopened"], twice["reopened"], alone["reopened"]) == (False, True, None), tool_type
+        assert alone["touched_at"] is None
+        if once["touched_at"] is not None:
+            assert once["opened_at"] <= once["touched_at"] <= once["resolved_date"], tool_type
+    assert {tool_type for tool_type, tickets in made.items() if rows[tool_type, tickets["once"]]["touched_at"]} >= {
+        "servicedesk_plus", "jira", "servicenow"
+    }  # fmt: skip
+
+
+async def called(product: Product, customer: Customer, tool_type: str, ticket_id: str) -> None:
+    """A run of the customer's agent about a ticket."""
+    async with product.db.tenant_session(customer.tenant_id) as session:
+        agent = UUID(customer.agent_id)
+        version = await session.scalar(select(AgentVersion.id).where(AgentVersion.agent_id == agent))
+        run = {"tool_type": tool_type, "ticket_ref": ticket_id, "status": "completed", "agent_version_id": version}
+        session.add(AgentExecution(tenant_id=customer.tenant_id, agent_id=agent, **run))

@@ -20,13 +20,16 @@ from deskhand.knowledge.boundaries import boundaries_of, may_keep
 from deskhand.knowledge.embedding import Embedder
 from deskhand.knowledge.upkeep import repository
 from deskhand.knowledge.upkeep.models import HistoryRefresh
-from deskhand.plugins.contract import TicketingToolPlugin, TicketPage
-from deskhand.plugins.errors import DeskNotFoundError
+from deskhand.plugins.contract import PastChange, Ticket, TicketingToolPlugin, TicketPage
+from deskhand.plugins.errors import DeskNotFoundError, DeskPermissionError, DeskUnsupportedError
+from deskhand.plugins.history import first_touch, was_reopened
 from deskhand.plugins.registry import PluginManager
 from deskhand.tenants.connections import desk_for
 from deskhand.tenants.models import TenantConfig
 
 AT_ONCE = 20
+PAGES = 20
+"""Of one ticket's history, at most."""
 FIRST_WAIT, LONGEST_WAIT = 5.0, 6 * 3600.0
 
 log = structlog.get_logger(__name__)
@@ -89,8 +92,43 @@ async def refresh_ticket(
             return
     importing = Import(db, tenant_id, importer.DESK_TICKETS, on_error="continue", embedder=embedder)
     report = await importing.run(importer.rows_of(TicketPage(tickets=(ticket,))))
+    await _tell_how_it_went(db, tenant_id, desk, ticket)
     for problem in report.problems:
         log.warning("ticket_not_kept", tenant_id=tenant_id, reason=str(problem))
+
+
+async def _tell_how_it_went(db: Database, tenant_id: str, desk: TicketingToolPlugin, ticket: Ticket) -> None:
+    """Read what the monthly report asks of a ticket that an agent was called to; of others nobody asks it.
+
+    Raises:
+        DeskError: The desk does not show the ticket's history.
+    """
+    tool_type = desk.manifest.tool_type
+    async with db.tenant_session(tenant_id, companies=EVERY_COMPANY) as session:
+        if not await repository.had_runs(session, tool_type, ticket.id):
+            return
+    try:
+        reopened = was_reopened(ticket, await _changes(desk, ticket.id))
+    except (DeskNotFoundError, DeskPermissionError, DeskUnsupportedError):
+        # It may show a ticket, and not its history; asking again would not help.
+        reopened = None
+    async with db.tenant_session(tenant_id, companies=EVERY_COMPANY) as session:
+        await repository.tell_how_it_went(
+            session, tool_type, ticket.id, touched_at=first_touch(ticket), reopened=reopened
+        )
+
+
+async def _changes(desk: TicketingToolPlugin, ticket_id: str) -> list[PastChange]:
+    """A ticket's history; of one without an end nothing, for what was not read may be what is asked for."""
+    found: list[PastChange] = []
+    cursor: str | None = None
+    for _ in range(PAGES):
+        page = await desk.ticket_changes(ticket_id, cursor=cursor)
+        found += page.changes
+        cursor = page.next_cursor
+        if cursor is None:
+            return found
+    return []
 
 
 class _Desks:

@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
-from sqlalchemy import Row, and_, delete, func, or_, select, text, tuple_, update
+from sqlalchemy import Row, and_, delete, exists, func, or_, select, text, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -259,6 +259,21 @@ async def drop_ticket(session: AsyncSession, tool_type: str, ticket_id: str) -> 
         delete(TicketHistory).where(_of_desk(tool_type, ticket_id)).returning(TicketHistory.id)
     )
     return len(gone.all())
+
+
+async def had_runs(session: AsyncSession, tool_type: str, ticket_id: str) -> bool:
+    """Whether an agent was called to a ticket, so that somebody will ask how it went."""
+    e = AgentExecution
+    runs = exists().where(e.tool_type == tool_type, e.ticket_ref == ticket_id, e.mode == "live")
+    return bool(await session.scalar(select(runs)))
+
+
+async def tell_how_it_went(
+    session: AsyncSession, tool_type: str, ticket_id: str, *, touched_at: datetime | None, reopened: bool | None
+) -> None:
+    """Keep with a ticket of the history when it was first touched, and whether it was opened again."""
+    went = {"touched_at": touched_at, "reopened": reopened}
+    await session.execute(update(TicketHistory).where(_of_desk(tool_type, ticket_id)).values(**went))
 
 
 async def to_check(session: AsyncSession, tool_type: str, *, before: datetime, limit: int) -> Sequence[Any]:

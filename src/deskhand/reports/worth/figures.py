@@ -16,6 +16,7 @@ from deskhand.kit.intervals import (
     median,
     median_difference,
     median_interval,
+    share_difference,
     wilson,
     z_of,
 )
@@ -24,6 +25,7 @@ from deskhand.reports.worth.schemas import (
     Difference,
     FieldKept,
     GroupName,
+    Measure,
     ShareFigure,
     TicketGroup,
     TimeFigure,
@@ -47,6 +49,8 @@ class Looked:
         held: How it was drawn; None: it never was.
         solved_after: Milliseconds from its filing to its solution, infinite where it is not solved; None where nobody
             tells.
+        touched_after: The same of a technician's first word; None also of what is not solved.
+        reopened: Whether it was opened again; None where nobody tells.
         fates: What became of what was suggested, by field.
     """
 
@@ -54,6 +58,8 @@ class Looked:
     noted: bool
     held: bool | None = None
     solved_after: float | None = None
+    touched_after: float | None = None
+    reopened: bool | None = None
     fates: Mapping[str, Fate] = field(default_factory=dict)
 
 
@@ -101,7 +107,13 @@ def _group(name: GroupName, tickets: Sequence[Looked]) -> TicketGroup:
         tickets=len(tickets),
         noted=sum(one.noted for one in tickets),
         solution=time_figure(one.solved_after for one in tickets),
+        first_touch=time_figure(one.touched_after for one in tickets),
+        reopened=share_figure(sum(one.reopened is True for one in tickets), sum(map(_is_told, tickets))),
     )
+
+
+def _is_told(one: Looked) -> bool:
+    return one.reopened is not None
 
 
 def kept_figures(tickets: Sequence[Looked]) -> list[FieldKept]:
@@ -117,22 +129,38 @@ def kept_figures(tickets: Sequence[Looked]) -> list[FieldKept]:
 
 @dataclass(frozen=True, slots=True)
 class Sides:
-    """The times of both groups, sorted."""
+    """What is told of both groups, sorted: times, or whether a ticket was opened again as 0 and 1."""
 
+    measure: Measure
     with_notes: Sequence[float]
     held_out: Sequence[float]
 
     @classmethod
-    def of(cls, tickets: Iterable[Looked]) -> Sides:
+    def of(cls, tickets: Iterable[Looked], measure: Measure = "solution") -> Sides:
         """As they were drawn."""
-        told = [one for one in tickets if one.solved_after is not None and one.held is not None]
-        with_notes, held_out = ([one.solved_after or 0.0 for one in told if one.held is held] for held in (False, True))
-        return cls(sorted(with_notes), sorted(held_out))
+        read = _READ[measure]
+        told = [(one.held, value) for one in tickets if one.held is not None and (value := read(one)) is not None]
+        with_notes, held_out = (sorted(float(value) for held, value in told if held is side) for side in (False, True))
+        return cls(measure, with_notes, held_out)
 
     @property
     def are_enough(self) -> bool:
         """Whether an interval is told."""
         return min(len(self.with_notes), len(self.held_out)) >= LEAST
+
+
+_READ: Mapping[Measure, Callable[[Looked], float | None]] = {
+    "solution": lambda one: one.solved_after,
+    "first_touch": lambda one: one.touched_after,
+    "reopened": lambda one: one.reopened,
+}
+MEASURES: tuple[Measure, ...] = tuple(_READ)
+
+
+def all_sides(tickets: Sequence[Looked]) -> list[Sides]:
+    """By what the two groups are compared; what is told of no ticket of theirs is not there, but for the solution."""
+    found = [Sides.of(tickets, measure) for measure in MEASURES]
+    return [one for one in found if one.measure == "solution" or one.with_notes or one.held_out]
 
 
 def confidence_for(sides: Iterable[Sides]) -> float:
@@ -141,29 +169,42 @@ def confidence_for(sides: Iterable[Sides]) -> float:
 
 
 def difference(sides: Sides, confidence: float) -> Difference:
-    """What lies between the two groups' times to a solution."""
+    """What lies between the two groups."""
+    measure = sides.measure
     counts = {"with_notes": len(sides.with_notes), "held_out": len(sides.held_out)}
     if not sides.are_enough:
-        why = f"Nothing is said yet: each group needs {LEAST} tickets, and there are {_both(counts)}."
-        return Difference(measure="solution", verdict="withheld", words=why, **counts)
-    interval = median_difference(sides.with_notes, sides.held_out, z_of(confidence))
-    if interval is None:
-        why = "Nothing is said: too many of the tickets are not solved to tell how long half of them take."
-        return Difference(measure="solution", verdict="withheld", words=why, **counts)
-    value = median(sides.with_notes) - median(sides.held_out)
-    verdict = _verdict(interval)
-    words = _words(verdict, value, interval, confidence)
-    low, high = interval
+        what = _WHAT[measure]
+        why = f"{what}: nothing is said yet; each group needs {LEAST} tickets, and there are {_both(counts)}."
+        return Difference(measure=measure, verdict="withheld", words=why, **counts)
+    told = _between_shares(sides, confidence) if measure == "reopened" else _between_times(sides, confidence)
+    if told is None:
+        why = f"{_WHAT[measure]}: nothing is said, since too many of the tickets are not solved."
+        return Difference(measure=measure, verdict="withheld", words=why, **counts)
+    value, (low, high) = told
+    verdict = _verdict((low, high))
+    words = _words(measure, verdict, value, (low, high), confidence)
     return Difference(
-        measure="solution",
-        verdict=verdict,
-        words=words,
-        value=value,
-        low=low,
-        high=high,
-        confidence=confidence,
+        **{"measure": measure, "verdict": verdict, "words": words},
+        **{"value": value, "low": low, "high": high, "confidence": confidence},
         **counts,
     )
+
+
+_WHAT: Mapping[Measure, str] = {
+    "solution": "Time to a solution",
+    "first_touch": "Time to a first word",
+    "reopened": "Reopened",
+}
+
+
+def _between_times(sides: Sides, confidence: float) -> tuple[float, Interval] | None:
+    interval = median_difference(sides.with_notes, sides.held_out, z_of(confidence))
+    return None if interval is None else (median(sides.with_notes) - median(sides.held_out), interval)
+
+
+def _between_shares(sides: Sides, confidence: float) -> tuple[float, Interval]:
+    one, other = ((round(sum(values)), len(values)) for values in (sides.with_notes, sides.held_out))
+    return one[0] / one[1] - other[0] / other[1], share_difference(one, other, z_of(confidence))
 
 
 def _both(counts: Mapping[str, int]) -> str:
@@ -175,25 +216,35 @@ def _verdict(interval: Interval) -> Verdict:
     return "less" if high < 0 else "more" if low > 0 else "none"
 
 
-def _words(verdict: Verdict, value: float, interval: Interval, confidence: float) -> str:
+def _words(measure: Measure, verdict: Verdict, value: float, interval: Interval, confidence: float) -> str:
     sure = f"{100 * confidence:.4g} % confidence"
+    less, more = ("less often", "more often") if measure == "reopened" else ("sooner", "later")
     if verdict == "none":
-        low, high = (f"{duration(round(abs(end)))} {'later' if end > 0 else 'sooner'}" for end in interval)
-        return f"No difference that could be told from chance: it lies between {low} and {high} ({sure})."
-    least, most = (duration(round(end)) for end in sorted(map(abs, interval)))
-    how = "sooner" if verdict == "less" else "later"
-    return (
-        f"With notes, half of the tickets were solved {duration(round(abs(value)))} {how} than half of those held out:"
-        f" between {least} and {most} {how} ({sure})."
-    )
+        low, high = (f"{_size(measure, end)} {more if end > 0 else less}" for end in interval)
+        nothing = "no difference that could be told from chance; it lies between"
+        return f"{_WHAT[measure]}: {nothing} {low} and {high} ({sure})."
+    least, most = (_size(measure, end) for end in sorted(interval, key=abs))
+    how = less if verdict == "less" else more
+    said = f"{_size(measure, value)} {how}"
+    between = f"between {least} and {most} {how} ({sure})"
+    if measure == "reopened":
+        return f"With notes, tickets were opened again {said} than those held out: {between}."
+    done = "solved" if measure == "solution" else "first answered"
+    return f"With notes, half of the tickets were {done} {said} than half of those held out: {between}."
+
+
+def _size(measure: Measure, value: float) -> str:
+    return f"{100 * abs(value):.1f} points" if measure == "reopened" else duration(round(abs(value)))
 
 
 __all__ = [
     "ERROR",
     "FIELDS",
+    "MEASURES",
     "Fate",
     "Looked",
     "Sides",
+    "all_sides",
     "confidence_for",
     "difference",
     "groups_of",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from deskhand.kit.csv_text import csv_row
+from deskhand.reports.worth.figures import MEASURES
 from deskhand.reports.worth.schemas import Worth, WorthReport
 
 _COUNTS = ("key", "name", "tickets", "noted", "held_out", "unknown")
@@ -19,8 +20,12 @@ def worth_file(report: WorthReport) -> str:
     heading = [
         *(*_COUNTS, *_COSTS, "votes_helped", "votes"),
         *(f"{name}_{what}" for name in _FIELDS for what in ("kept", "told")),
-        *(f"{name}_{what}" for name in ("first", "second") for what in ("group", "tickets", *_TIMES)),
-        *(f"difference_{name}" for name in _BETWEEN),
+        *(
+            f"{name}_{what}"
+            for name in ("first", "second")
+            for what in ("group", "tickets", *_TIMES, "first_touch_ms", "reopened", "reopened_told")
+        ),
+        *(f"{one}_difference_{name}" for one in MEASURES for name in _BETWEEN),
     ]
     rows = [*report.companies, *([report.total] if report.total else [])]
     return csv_row(heading) + "".join(csv_row(_cells(row)) for row in rows)
@@ -29,8 +34,14 @@ def worth_file(report: WorthReport) -> str:
 def _cells(row: Worth) -> list[Any]:
     kept = {one.field: one for one in row.suggestions}
     told = [(kept[name].hits, kept[name].of) if name in kept else (None, None) for name in _FIELDS]
-    groups = [[one.name, one.tickets, *(getattr(one.solution, name) for name in _TIMES)] for one in row.groups]
-    between = row.differences[0] if row.differences else None
+    groups = [
+        [
+            *(one.name, one.tickets, *(getattr(one.solution, name) for name in _TIMES)),
+            *(one.first_touch.median_ms, one.reopened.hits, one.reopened.of),
+        ]
+        for one in row.groups
+    ]
+    between = {one.measure: one for one in row.differences}
     return [
         *(getattr(row, name) for name in _COUNTS),
         # Written out: an exponent is read as a number by some programs, and as a text by others.
@@ -38,5 +49,5 @@ def _cells(row: Worth) -> list[Any]:
         *(row.votes.hits, row.votes.of),
         *(cell for pair in told for cell in pair),
         *(cell for group in groups for cell in group),
-        *(getattr(between, name) if between else None for name in _BETWEEN),
+        *(getattr(between.get(one), name, None) for one in MEASURES for name in _BETWEEN),
     ]

@@ -123,7 +123,9 @@ def _ended(told: Subquery) -> Any:
     h = TicketHistory
     named = or_(h.desk_id == told.c.ticket_ref, and_(h.desk_id.is_(None), h.ticket_id == told.c.ticket_ref))
     return (
-        select(h.opened_at, h.resolved_date, h.category, h.priority, h.company_id, h.company_name)
+        select(
+            h.opened_at, h.resolved_date, h.touched_at, h.reopened, h.category, h.priority, h.company_id, h.company_name
+        )
         .where(h.tool_type == told.c.tool_type, named)
         .order_by(h.desk_id.nulls_last())
         .limit(1)

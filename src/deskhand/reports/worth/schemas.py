@@ -17,7 +17,7 @@ LEAST = 20
 Month = Annotated[str, StringConstraints(pattern=r"^(?:19|[2-8][0-9])[0-9]{2}-(?:0[1-9]|1[0-2])$")]
 CompanyKey = Annotated[StorableText, StringConstraints(max_length=400)]
 GroupName = Literal["noted", "not_noted", "with_notes", "held_out"]
-Measure = Literal["solution"]
+Measure = Literal["solution", "first_touch", "reopened"]
 Verdict = Literal["less", "more", "none", "withheld"]
 
 
@@ -66,6 +66,11 @@ class TicketGroup(BaseModel):
     tickets: int
     noted: int = Field(description="Of those, how many got a note; of held-out ones because somebody asked for it.")
     solution: TimeFigure = Field(description="From when it was filed to when it was solved, as its desk says.")
+    first_touch: TimeFigure = Field(
+        description="From when it was filed to a technician's first word on it, or to its solution without one; of"
+        " solved tickets whose desk told of it alone."
+    )
+    reopened: ShareFigure = Field(description="Solved tickets that had been opened again, of those whose desk tells.")
 
 
 class Difference(BaseModel):
@@ -77,7 +82,7 @@ class Difference(BaseModel):
         " few tickets, or too many not ended."
     )
     words: str
-    value: float | None = Field(None, description="With notes less held out, in milliseconds.")
+    value: float | None = Field(None, description="With notes less held out: milliseconds, of `reopened` a share.")
     low: float | None = None
     high: float | None = None
     confidence: float | None = Field(

@@ -23,7 +23,7 @@ from deskhand.reports.worth.figures import (
     FIELDS,
     Fate,
     Looked,
-    Sides,
+    all_sides,
     confidence_for,
     difference,
     groups_of,
@@ -139,10 +139,9 @@ def _weigh(month: Month, wanted: str | None) -> tuple[Worth, list[Worth]]:
             piles[REST].add(piles[key])
         kept.append(REST)
     compared = any(one.held for one in everything.tickets)
-    sides = {key: Sides.of(piles[key].tickets) for key in kept}
+    beside = confidence_for(one for key in kept for one in all_sides(piles[key].tickets))
     # The total is one question, and the companies are another one: more of them must not make the first one vaguer.
-    alone = confidence_for([Sides.of(everything.tickets)])
-    beside = confidence_for(sides.values())
+    alone = confidence_for(all_sides(everything.tickets))
     total = _worth(ALL, _NAMES[ALL], everything, compared=compared, confidence=alone)
     return total, [_worth(key, names[key], piles[key], compared=compared, confidence=beside) for key in kept]
 
@@ -160,7 +159,7 @@ def _worth(key: str, name: str, pile: Pile, *, compared: bool, confidence: float
         votes=share_figure(pile.helped, pile.helped + pile.not_helped),
         suggestions=kept_figures(tickets),
         groups=groups_of(tickets, compared=compared),
-        differences=[difference(Sides.of(tickets), confidence)] if compared else [],
+        differences=[difference(one, confidence) for one in all_sides(tickets)] if compared else [],
     )
 
 
@@ -206,6 +205,8 @@ def _looked(row: RowMapping, company: str, told: frozenset[str]) -> Looked:
         noted=row["noted"],
         held=bool(drawn[0]) if drawn else None,
         solved_after=_solved_after(row, told),
+        touched_after=_after(row, "touched_at"),
+        reopened=row["reopened"],
         fates=dict(_fates(row)),
     )
 
@@ -213,10 +214,15 @@ def _looked(row: RowMapping, company: str, told: frozenset[str]) -> Looked:
 def _solved_after(row: RowMapping, told: frozenset[str]) -> float | None:
     if row["resolved_date"] is None:
         return math.inf if row["tool_type"] in told else None
-    if row["opened_at"] is None:
+    return _after(row, "resolved_date")
+
+
+def _after(row: RowMapping, name: str) -> float | None:
+    """Milliseconds from the filing of a ticket."""
+    if row["opened_at"] is None or row[name] is None:
         return None
-    # Clocks of desks and hands of people: nothing was solved before it was filed.
-    took: timedelta = row["resolved_date"] - row["opened_at"]
+    # Clocks of desks and hands of people: nothing was done before it was filed.
+    took: timedelta = row[name] - row["opened_at"]
     return max(0.0, took / timedelta(milliseconds=1))
 
 
