@@ -103,6 +103,7 @@ from deskhand.schedules.pages import router as schedule_pages
 from deskhand.storms.endpoints import router as storms_router
 from deskhand.storms.pages import router as storm_pages
 from deskhand.tenants.endpoints import router as tenants_router
+from deskhand.tenants.note_trials.endpoints import router as note_trials_router
 from deskhand.tenants.pages import router as tenant_pages
 from deskhand.tenants.preferences.pages import router as preference_pages
 from deskhand.tools.catalogue import providers
@@ -158,6 +159,7 @@ ROUTERS = (
     audit_router,
     platform_audit_router,
     tenants_router,
+    note_trials_router,
     tools_router,
     tool_sources_router,
     openapi_sources_router,

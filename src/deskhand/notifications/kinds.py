@@ -41,6 +41,10 @@ MEANINGS: Mapping[Kind, Meaning] = {
     ),
     Kind.SCHEDULE: Meaning("Schedules that stopped", "A schedule has no next time, though nobody paused it."),
     Kind.STORM: Meaning("Outages", "Many tickets of one client company report the same within a short time."),
+    Kind.PUBLISHED: Meaning(
+        "Notes that became public",
+        "A desk showed a requester what was written as an internal note; the agent that wrote it is paused.",
+    ),
     Kind.AUDIT: Meaning("An audit log that does not verify", "Entries were changed or are missing.", "tenant_admin"),
 }
 USUAL: Pace = Pace.NOW

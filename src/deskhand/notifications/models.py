@@ -37,6 +37,7 @@ class Kind(StrEnum):
     SCHEDULE = "schedule"
     AUDIT = "audit"
     STORM = "storm"
+    PUBLISHED = "published"
 
 
 class Pace(StrEnum):

@@ -89,6 +89,10 @@ def _storm(line: Line) -> str:
     return f"An outage on {plain(line.label)}: {plain(line.detail)} tickets report the same"
 
 
+def _published(line: Line) -> str:
+    return f"{_count(line, 'internal note')} of {plain(line.label)} became public, and the agent is paused"
+
+
 def _runs(line: Line) -> str:
     return _count(line, "run")
 
@@ -107,6 +111,7 @@ _WORDS: Mapping[str, Callable[[Line], str]] = {
     Kind.SCHEDULE: lambda line: f"A schedule of {plain(line.label)} stopped: it has no next time",
     Kind.AUDIT: lambda _line: "The audit log does not verify",
     Kind.STORM: _storm,
+    Kind.PUBLISHED: _published,
     MORE: lambda line: f"{line.count} more of other causes",
 }
 _PAGES: Mapping[str, str] = {
@@ -119,8 +124,9 @@ _PAGES: Mapping[str, str] = {
     Kind.SCHEDULE: "/schedules",
     Kind.AUDIT: "/audit",
     Kind.STORM: "/storms",
+    Kind.PUBLISHED: "/executions",
 }
-_OF_ONE = frozenset((Kind.FAILURE, Kind.DOUBT))
+_OF_ONE = frozenset((Kind.FAILURE, Kind.DOUBT, Kind.PUBLISHED))
 
 
 def line_in_words(line: Line) -> str:

@@ -23,6 +23,7 @@ from deskhand.plugins.events import Ignored, TicketEvent, TicketMetadata, Verifi
 from deskhand.plugins.further import FurtherOperations
 from deskhand.plugins.operations import BASIC_OPERATIONS, Access, Inverse, LinkKind, Manifest, Operation, ValueKind
 from deskhand.plugins.signatures import Scheme, prove
+from deskhand.plugins.standing import NoteEffect, SentMail, Standing
 from deskhand.plugins.values import (
     ALL_FILTERS,
     MAX_FILE_BYTES,
@@ -260,13 +261,16 @@ __all__ = [
     "NamedValue",
     "Note",
     "NoteDraft",
+    "NoteEffect",
     "NotePage",
     "Operation",
     "PastChange",
     "PastChangePage",
     "Person",
     "Restored",
+    "SentMail",
     "SkippedTicket",
+    "Standing",
     "Ticket",
     "TicketChanges",
     "TicketDraft",

@@ -13,6 +13,7 @@ from typing import ClassVar
 
 from deskhand.plugins.errors import DeskUnsupportedError
 from deskhand.plugins.operations import Inverse, Manifest, Operation
+from deskhand.plugins.standing import Standing
 from deskhand.plugins.values import AttachedFile, NotePage, PastChangePage, TicketLink
 from deskhand.plugins.writes import FieldChange, NoteDraft, Restored, TicketDraft, WriteReceipt
 
@@ -60,6 +61,22 @@ class FurtherOperations:
             DeskNotFoundError: It is gone, or our account may not see it.
         """
         raise DeskUnsupportedError(f"{self.manifest.name} gives out no files.")
+
+    async def standing(self, ticket_id: str) -> Standing:
+        """How a ticket stands beside its fields; a desk that tells nothing of that has no method of its own.
+
+        Args:
+            ticket_id: Stable id.
+        """
+        return Standing()
+
+    async def id_of(self, number: str) -> str:
+        """The stable id of the ticket that people know by a number; what is an id already stays as it is.
+
+        Args:
+            number: As it stands on the desk's pages.
+        """
+        return number
 
     # -- writing -----------------------------------------------------------------------------
 

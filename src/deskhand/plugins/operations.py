@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from deskhand.plugins.standing import NoteEffect
+
 
 class Access(StrEnum):
     """Whether an operation only looks, or changes the ticket."""
@@ -118,6 +120,7 @@ class Manifest:
         deletes_notes: Whether ``withdraw_note`` takes a note away; else it writes a correction, and both are read.
         sample_event: Body of an event about a change of a ticket, to try a webhook with; None where there is none.
         limits: What an operation does differently here, in a sentence for the author of an agent.
+        note_settings: Where an administrator of the desk changes what a note sets off, in the words of its own pages.
     """
 
     tool_type: str
@@ -138,3 +141,4 @@ class Manifest:
     deletes_notes: bool = False
     sample_event: Mapping[str, Any] | None = None
     limits: Mapping[Operation, str] = field(default_factory=dict)
+    note_settings: Mapping[NoteEffect, str] = field(default_factory=dict)

@@ -121,6 +121,8 @@ class WriteReceipt:
             for an adopted one: the desk's own history (``ticket_changes``) tells.
         display_id: Of a created ticket, the number people see.
         url: Of a created ticket, its address.
+        public: Of a note, whether the requester may read it, whatever was asked for; None where the desk's answer does
+            not tell.
     """
 
     id: str
@@ -131,6 +133,7 @@ class WriteReceipt:
     changes: tuple[FieldChange, ...] = ()
     display_id: str | None = None
     url: str | None = None
+    public: bool | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -62,6 +62,8 @@ class TenantConfig(TenantModel, Base):
     webhook_signing_secret_encrypted: Mapped[str] = mapped_column(Text)
     enhancement_preferences: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default=text("'{}'::jsonb"))
     company_mapping: Mapped[dict[str, str]] = mapped_column(JSONB, server_default=text("'{}'::jsonb"))
+    # By tool type what a note did there; see tenants/note_trials. Beside the preferences, which anybody may set.
+    note_trials: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default=text("'{}'::jsonb"))
     rate_limits: Mapped[dict[str, Any] | None] = mapped_column(
         JSONB,
         server_default=text(

@@ -290,6 +290,10 @@ class TenantService:
             ensure_extras_known(tenant, secrets=self._secrets, plugins=self._plugins)
         after = stored_destinations(tenant, secrets=self._secrets, plugins=self._plugins)
         ensure_secrets_stay(before, after, resent=resent)
+        # What a note did on one host says nothing about another.
+        tried = {name: kept for name, kept in (tenant.note_trials or {}).items() if before.get(name) == after.get(name)}
+        if tried != (tenant.note_trials or {}):
+            tenant.note_trials = tried
         self._ensure_default_tool_works(tenant)
 
     def _ensure_default_tool_works(self, tenant: TenantConfig) -> None:

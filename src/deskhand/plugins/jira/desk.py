@@ -206,30 +206,34 @@ class JiraDesk:
         """A note as ADF, its mark as the last line."""
         return markdown_to_adf(with_mark(_fitting(note.body), note.mark))
 
-    async def write_note(self, ticket_id: str, note: NoteDraft) -> str:
-        """Write a comment; returns its id.
-
-        Raises:
-            DeskProtocolError: Jira published a note that was meant to be internal (it is written all the same).
-        """
+    async def write_note(self, ticket_id: str, note: NoteDraft) -> WriteReceipt:
+        """Write a comment; its receipt says what became of it: a project of another kind has no internal ones."""
         if self._config.jira_note_route is NoteRoute.SERVICE_DESK:
             body = {"body": markdown_to_wiki(with_mark(_fitting(note.body), note.mark)), "public": note.public}
-            written = await self.client.write("POST", f"{SERVICE_DESK}/request/{_quoted(ticket_id)}/comment", body)
+            written = await self.client.write("POST", f"{request_path(ticket_id)}/comment", body)
             public = written.get("public")
         else:
             document = {"body": self.document(note), **({} if note.public else {"properties": [_INTERNAL]})}
             written = await self.client.write("POST", f"{issue_path(ticket_id)}/comment", document)
-            public = written.get("jsdPublic")
+            public = mapping.read_public(written)
         self.wrote(ticket_id)
         if not written.get("id"):
             raise DeskProtocolError(f"{DESK} answered without the new comment's id.")
-        # Told loudly although the note is written: a requester may be reading what was meant for technicians.
-        if public and not note.public:
+        return WriteReceipt(id=str(written["id"]), ticket_id=ticket_id, mark=note.mark, public=public)
+
+    async def write_as_meant(self, ticket_id: str, note: NoteDraft) -> None:
+        """Write a comment that goes with another change, whose receipt does not tell of it.
+
+        Raises:
+            DeskProtocolError: Jira published a note that was meant to be internal (it is written all the same).
+        """
+        written = await self.write_note(ticket_id, note)
+        # Told loudly: a requester may be reading what was meant for technicians.
+        if written.public and not note.public:
             raise DeskProtocolError(
-                f"{DESK} made comment {written['id']} public although an internal note was asked for."
+                f"{DESK} made comment {written.id} public although an internal note was asked for."
                 " Check that the project is a service project, or set jira_note_route to servicedesk."
             )
-        return str(written["id"])
 
     async def rewrite_note(self, ticket_id: str, note_id: str, note: NoteDraft) -> WriteReceipt:
         """Give a comment another text; the receipt's revision is the comment's own stamp after it.
@@ -241,7 +245,8 @@ class JiraDesk:
         written = await self.client.write("PUT", f"{issue_path(ticket_id)}/comment/{_quoted(note_id)}", body)
         self.wrote(ticket_id)
         stamp = str(written["updated"]) if written.get("updated") else None
-        return WriteReceipt(id=note_id, ticket_id=ticket_id, mark=note.mark, revision=stamp)
+        public = mapping.read_public(written)
+        return WriteReceipt(id=note_id, ticket_id=ticket_id, mark=note.mark, revision=stamp, public=public)
 
     # -- status ----------------------------------------------------------------------------------
 
@@ -367,6 +372,11 @@ class JiraDesk:
 def issue_path(ticket_id: str) -> str:
     """Address of an issue; an id from outside must not become another address."""
     return f"{PLATFORM}/issue/{_quoted(ticket_id)}"
+
+
+def request_path(ticket_id: str) -> str:
+    """Address of a request in the service desk API."""
+    return f"{SERVICE_DESK}/request/{_quoted(ticket_id)}"
 
 
 def _quoted(text: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from deskhand.plugins.contract import ALL_FILTERS, Inverse, LinkKind, Manifest, Operation, ValueKind
+from deskhand.plugins.contract import ALL_FILTERS, Inverse, LinkKind, Manifest, NoteEffect, Operation, ValueKind
 from deskhand.plugins.operations import SAMPLE_MILLISECONDS, SAMPLE_TICKET, SAMPLE_TIME
 
 DESK = "Jira Service Management"
@@ -68,4 +68,16 @@ MANIFEST = Manifest(
     signature="X-Hub-Signature (HMAC-SHA-256) from an admin webhook, or X-Itsm-Token from an Automation rule.",
     optimistic_writes=False,
     documentation="docs/howto/connect-jira.md",
+    # [K]: the words of the pages that administrators have; no vendor keeps them the same for long.
+    note_settings={
+        NoteEffect.VISIBILITY: "Project settings, Automation: take out rules that copy or add comments for customers;"
+        " check that the project is a service project, or set jira_note_route to servicedesk.",
+        NoteEffect.MAIL: "Project settings, Customer notifications: switch off what is sent for internal comments; then"
+        " Automation rules that send mail.",
+        NoteEffect.FIRST_RESPONSE: "Project settings, SLAs, Time to first response: let it stop at “Comment: For"
+        " Customers” alone.",
+        NoteEffect.STATUS: "Project settings, Automation: let “transition on comment” ask for public comments.",
+        NoteEffect.ASSIGNEE: "Project settings, Automation: take out the rule that assigns whoever comments.",
+        NoteEffect.CLOCKS: "Project settings, SLAs: the conditions under which each one pauses and stops.",
+    },
 )

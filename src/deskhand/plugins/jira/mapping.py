@@ -208,6 +208,11 @@ def read_note(raw: object) -> Note:
     )
 
 
+def read_public(comment: Mapping[str, Any]) -> bool | None:
+    """Whether a requester sees a comment; None where the site does not say."""
+    return bool(comment["jsdPublic"]) if comment.get("jsdPublic") is not None else None
+
+
 def author_id(comment: Mapping[str, Any]) -> str | None:
     """Whose comment it is."""
     author = read_person(comment.get("author"))

@@ -28,6 +28,7 @@ from deskhand.plugins.contract import (
     PastChangePage,
     Restored,
     SkippedTicket,
+    Standing,
     Ticket,
     TicketChanges,
     TicketDraft,
@@ -46,8 +47,9 @@ from deskhand.plugins.images import to_restore
 from deskhand.plugins.jira import fields as values
 from deskhand.plugins.jira import jql, mapping, past, webhook
 from deskhand.plugins.jira.config import JiraConfig
-from deskhand.plugins.jira.desk import JiraDesk, issue_path
+from deskhand.plugins.jira.desk import JiraDesk, issue_path, request_path
 from deskhand.plugins.jira.manifest import DESK, MANIFEST
+from deskhand.plugins.jira.measures import read_standing
 from deskhand.plugins.jira.records import JiraRecords, adopted, ensure_revision
 from deskhand.plugins.jira.wishes import Wishes
 from deskhand.plugins.offered import require_filters, require_link, require_settable
@@ -142,6 +144,9 @@ class JiraPlugin(TicketingToolPlugin):
         rows, following = await self._records.change_page(ticket_id, cursor, page_size)
         return PastChangePage(changes=await read_aside(past.past_changes, rows, self.config), next_cursor=following)
 
+    async def standing(self, ticket_id: str) -> Standing:
+        return await read_standing(self._desk.client, request_path(ticket_id))
+
     async def read_file(self, ticket_id: str, file: AttachedFile) -> bytes:
         del ticket_id  # the site numbers its files, whatever they hang on
         return await self._records.file(file)
@@ -178,8 +183,7 @@ class JiraPlugin(TicketingToolPlugin):
     # -- writing ---------------------------------------------------------------------------------
 
     async def add_note(self, ticket_id: str, note: NoteDraft) -> WriteReceipt:
-        note_id = await self._desk.write_note(ticket_id, note)
-        return WriteReceipt(id=note_id, ticket_id=ticket_id, mark=note.mark)
+        return await self._desk.write_note(ticket_id, note)
 
     async def update_note(self, ticket_id: str, note_id: str, note: NoteDraft) -> WriteReceipt:
         return await self._desk.rewrite_note(ticket_id, note_id, note)
@@ -243,7 +247,7 @@ class JiraPlugin(TicketingToolPlugin):
         note = NoteDraft(body=resolution, public=self.config.jira_resolution_public, mark=mark)
         if mapping.is_done(mapping.fields_of(raw).get("status")):
             if mark and not await self._told(raw, mark):  # resolved by others, or our comment was lost on the way
-                await self._desk.write_note(ticket_id, note)
+                await self._desk.write_as_meant(ticket_id, note)
             return adopted(raw, mark)
         body = await self._desk.resolving(ticket_id)
         if note.public:  # one call for both; a comment written this way is always public
@@ -251,7 +255,7 @@ class JiraPlugin(TicketingToolPlugin):
         receipt = await self._move(raw, body, mark)
         # A transition without a screen drops the comment silently; an internal one is always written apart.
         if not note.public or (mark and not await self._desk.find_comment(ticket_id, mark)):
-            await self._desk.write_note(ticket_id, note)
+            await self._desk.write_as_meant(ticket_id, note)
         return receipt
 
     async def create_ticket(self, draft: TicketDraft, *, mark: str = "") -> WriteReceipt:
@@ -313,13 +317,14 @@ class JiraPlugin(TicketingToolPlugin):
         if mapping.is_done(mapping.fields_of(raw).get("status")):
             return adopted(raw, mark)
         if not mark or await self._desk.find_comment(ticket_id, mark) is None:
-            await self._desk.write_note(ticket_id, NoteDraft(body=reason, mark=mark))
+            await self._desk.write_as_meant(ticket_id, NoteDraft(body=reason, mark=mark))
         return await self._move(raw, await self._desk.resolving(ticket_id), mark)
 
     async def find_write(self, ticket_id: str, mark: str) -> WriteReceipt | None:
         comment = await self._desk.find_comment(ticket_id, mark)
         if comment is not None:
-            return WriteReceipt(id=str(comment["id"]), ticket_id=ticket_id, mark=mark, adopted=True)
+            public = mapping.read_public(comment)
+            return WriteReceipt(id=str(comment["id"]), ticket_id=ticket_id, mark=mark, adopted=True, public=public)
         raw = await self._desk.issue(ticket_id, "updated")
         marks = mapping.property_marks(raw, self.config.jira_property)
         return adopted(raw, mark) if mark in marks else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from deskhand.plugins.contract import ALL_FILTERS, Inverse, LinkKind, Manifest, Operation, ValueKind
+from deskhand.plugins.contract import ALL_FILTERS, Inverse, LinkKind, Manifest, NoteEffect, Operation, ValueKind
 from deskhand.plugins.operations import SAMPLE_MILLISECONDS, SAMPLE_TICKET
 
 DESK = "ServiceDesk Plus"
@@ -39,5 +39,19 @@ MANIFEST = Manifest(
     limits={
         Operation.REPLY: "A note that the requester sees in the portal; whether it is mailed is the desk's setting.",
         Operation.LINK_TICKETS: "A ticket elsewhere is named in an internal note, because requests have no such link.",
+    },
+    # [K]: the words of the pages that administrators have; no vendor keeps them the same for long.
+    note_settings={
+        NoteEffect.VISIBILITY: "Setup, Automation, Business Rules and Custom Triggers: take out what shows notes to the"
+        " requester; and in Setup, Self-Service Portal Settings, the choice that notes are public.",
+        NoteEffect.MAIL: "Setup, Automation, Notification Rules, Request: switch off the mail to the requester when a"
+        " note is added.",
+        NoteEffect.FIRST_RESPONSE: "Setup, Automation, Custom Triggers: take out what marks a note as the first"
+        " response.",
+        NoteEffect.STATUS: "Setup, Automation, Custom Triggers and Business Rules: take out what sets a status when a"
+        " note is added.",
+        NoteEffect.ASSIGNEE: "Setup, Automation, Custom Triggers and Technician Auto Assign: take out what assigns when"
+        " a note is added.",
+        NoteEffect.CLOCKS: "Setup, Automation, Service Level Agreements, and the statuses that stop the timer.",
     },
 )

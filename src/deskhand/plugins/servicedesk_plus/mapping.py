@@ -157,6 +157,12 @@ def read_note(raw: object) -> Note:
     )
 
 
+def read_public(raw: object) -> bool | None:
+    """Whether the requester sees a note; None where the build's answer does not say."""
+    shown = raw.get("show_to_requester") if isinstance(raw, dict) else None
+    return None if shown is None else bool(shown)
+
+
 def kinds_of(raw: Mapping[str, Any]) -> tuple[str, ...]:
     """Template and request type, each by id and name."""
     named = [raw.get(name) for name in ("template", "request_type")]
@@ -284,6 +290,12 @@ def created_list_info(mark: str, config: ServiceDeskPlusConfig) -> dict[str, Any
     info = list_info([where], config, sort="created_time", order="asc", cursor=None, size=5)
     info["list_info"]["fields_required"].append("udf_fields")
     return info
+
+
+def number_list_info(number: str, config: ServiceDeskPlusConfig) -> dict[str, Any]:
+    """``list_info`` of the request that people know by a number."""
+    where = {"field": "display_id", "condition": "is", "value": number}
+    return list_info([where], config, sort="created_time", order="asc", cursor=None, size=5)
 
 
 def carries_mark(raw: Mapping[str, Any], mark: str, config: ServiceDeskPlusConfig) -> bool:

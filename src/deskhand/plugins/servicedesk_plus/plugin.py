@@ -33,6 +33,7 @@ from deskhand.plugins.contract import (
     Person,
     Restored,
     SkippedTicket,
+    Standing,
     Ticket,
     TicketChanges,
     TicketDraft,
@@ -57,6 +58,7 @@ from deskhand.plugins.servicedesk_plus.client import ServiceDeskClient
 from deskhand.plugins.servicedesk_plus.config import ServiceDeskPlusConfig
 from deskhand.plugins.servicedesk_plus.desk import WHOSE_KEY, Requests, path_of, receipt_of, rows_of
 from deskhand.plugins.servicedesk_plus.manifest import DESK, MANIFEST
+from deskhand.plugins.servicedesk_plus.measures import read_standing
 from deskhand.plugins.signatures import STANDARD_WEBHOOKS, STATIC_TOKEN
 from deskhand.plugins.text import markdown_to_html
 
@@ -69,6 +71,7 @@ _SETTABLE = (
     *("category", "subcategory", "item", "group", "technician", "site", "resolution"),
 )
 _PAGE = 100
+_LONGEST_NUMBER = 12
 
 
 class ServiceDeskPlusPlugin(TicketingToolPlugin):
@@ -143,6 +146,16 @@ class ServiceDeskPlusPlugin(TicketingToolPlugin):
         ticket = await read_aside(mapping.read_ticket, raw, self.config, self._priorities, notes=listing.rows)
         return replace(ticket, unread=listing.gaps("the ticket's notes"))
 
+    async def standing(self, ticket_id: str) -> Standing:
+        return await read_standing(self._requests, ticket_id)
+
+    async def id_of(self, number: str) -> str:
+        """The pages show ``display_id``; the API knows requests by an id of eighteen digits alone."""
+        if not number.isdecimal() or len(number) > _LONGEST_NUMBER:
+            return number
+        rows = rows_of(await self._client.get("requests", mapping.number_list_info(number, self.config)), "requests")
+        return next((str(row["id"]) for row in rows if str(row.get("display_id")) == number), number)
+
     async def read_file(self, ticket_id: str, file: AttachedFile) -> bytes:
         return await self._requests.file(ticket_id, file)
 
@@ -199,16 +212,16 @@ class ServiceDeskPlusPlugin(TicketingToolPlugin):
     async def add_note(self, ticket_id: str, note: NoteDraft) -> WriteReceipt:
         body = await self._client.write("POST", f"{path_of(ticket_id)}/notes", mapping.note_body(note, self.config))
         written = body.get(self.config.note_key) or body.get("note")  # some builds answer with the other dialect's key
+        public, stamp = mapping.read_public(written), await self._requests.stamp(ticket_id)
         note_id = mapping.read_note(written).id
-        return WriteReceipt(
-            id=note_id, ticket_id=ticket_id, mark=note.mark, revision=await self._requests.stamp(ticket_id)
-        )
+        return WriteReceipt(id=note_id, ticket_id=ticket_id, mark=note.mark, revision=stamp, public=public)
 
     async def update_note(self, ticket_id: str, note_id: str, note: NoteDraft) -> WriteReceipt:
         path = f"{path_of(ticket_id)}/notes/{quote(note_id, safe='')}"
-        await self._client.write("PUT", path, mapping.note_body(note, self.config))
+        body = await self._client.write("PUT", path, mapping.note_body(note, self.config))
+        public = mapping.read_public(body.get(self.config.note_key) or body.get("note"))
         stamp = await self._requests.stamp(ticket_id)
-        return WriteReceipt(id=note_id, ticket_id=ticket_id, mark=note.mark, revision=stamp)
+        return WriteReceipt(id=note_id, ticket_id=ticket_id, mark=note.mark, revision=stamp, public=public)
 
     async def update_ticket(
         self, ticket_id: str, changes: TicketChanges, *, mark: str = "", if_revision: str | None = None
@@ -279,7 +292,8 @@ class ServiceDeskPlusPlugin(TicketingToolPlugin):
         notes = await self._requests.notes(ticket_id)
         row = self._requests.note_with(notes.rows, mark)
         if row is not None:
-            return WriteReceipt(id=str(row.get("id")), ticket_id=ticket_id, mark=mark, adopted=True)
+            public = mapping.read_public(row)
+            return WriteReceipt(id=str(row.get("id")), ticket_id=ticket_id, mark=mark, adopted=True, public=public)
         raw = await self._requests.get(ticket_id)
         if _resolved_under(raw, mark):
             return receipt_of(raw, mark, adopted=True)

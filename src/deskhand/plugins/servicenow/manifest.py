@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from deskhand.plugins.contract import ALL_FILTERS, Inverse, LinkKind, Manifest, Operation, ValueKind
+from deskhand.plugins.contract import ALL_FILTERS, Inverse, LinkKind, Manifest, NoteEffect, Operation, ValueKind
 from deskhand.plugins.operations import SAMPLE_TICKET
 
 DESK = "ServiceNow"
@@ -37,4 +37,18 @@ MANIFEST = Manifest(
     signature="X-Itsm-Signature: HMAC-SHA-256 over id, time and body, made by the business rule we ship.",
     optimistic_writes=False,
     documentation="docs/howto/connect-servicenow.md",
+    # [K]: the words of the pages that administrators have; no vendor keeps them the same for long.
+    note_settings={
+        NoteEffect.VISIBILITY: "System Definition, Business Rules and Flow Designer on the table: take out what copies"
+        " work notes into comments.",
+        NoteEffect.MAIL: "System Notification, Email, Notifications on the table: let those to the caller ask for"
+        " “Additional comments changes”, and not for “Work notes changes”.",
+        NoteEffect.FIRST_RESPONSE: "Service Level Management, SLA Definitions, those with target Response: the stop"
+        " condition.",
+        NoteEffect.STATUS: "System Definition, Business Rules and Flow Designer: take out what sets the state when work"
+        " notes change.",
+        NoteEffect.ASSIGNEE: "System Definition, Assignment and Business Rules: take out what assigns whoever writes"
+        " work notes.",
+        NoteEffect.CLOCKS: "Service Level Management, SLA Definitions: the pause and stop conditions.",
+    },
 )

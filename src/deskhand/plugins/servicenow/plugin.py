@@ -28,6 +28,7 @@ from deskhand.plugins.contract import (
     PastChangePage,
     Restored,
     SkippedTicket,
+    Standing,
     Ticket,
     TicketChanges,
     TicketDraft,
@@ -53,14 +54,14 @@ from deskhand.plugins.images import to_restore
 from deskhand.plugins.offered import link_note, require_filters, require_link, require_settable
 from deskhand.plugins.ownership import own_config, same_account
 from deskhand.plugins.receipts import created
-from deskhand.plugins.servicenow import checks, history, mapping, past, webhook
+from deskhand.plugins.servicenow import checks, history, mapping, past, records, webhook
 from deskhand.plugins.servicenow.client import PAGE, ServiceNowClient
 from deskhand.plugins.servicenow.config import ServiceNowConfig
 from deskhand.plugins.servicenow.files import Files
 from deskhand.plugins.servicenow.lookups import Lookups, no_such_fields
 from deskhand.plugins.servicenow.manifest import DESK, MANIFEST
+from deskhand.plugins.servicenow.measures import read_standing
 from deskhand.plugins.servicenow.query import Query, Term, display_of, value_of, where
-from deskhand.plugins.servicenow.records import NOTE_FIELDS, Records, field_value, noted, resolved_under
 from deskhand.plugins.signatures import SERVICENOW
 
 _CHOICE_LISTS = {
@@ -82,7 +83,7 @@ class ServiceNowPlugin(TicketingToolPlugin):
         self._client = ServiceNowClient(config, context.http)
         self._lookups = Lookups(self._client, config)
         self._priorities = mapping.priority_map(context.priority_mapping)
-        self._records = Records(self._client, self._lookups, config, self._priorities)
+        self._records = records.Records(self._client, self._lookups, config, self._priorities)
         self._table = config.servicenow_table
         self._files = Files(self._client, self._table)
 
@@ -113,6 +114,9 @@ class ServiceNowPlugin(TicketingToolPlugin):
         hung = await self._files.of(row)
         ticket = await read_aside(mapping.read_ticket, row, self.config, self._priorities, notes=notes)
         return replace(ticket, attachments=hung.names, files=hung.files, unread=(*unread, *hung.unread))
+
+    async def standing(self, ticket_id: str) -> Standing:
+        return await read_standing(self._client, await self._sys_id(ticket_id))
 
     async def read_file(self, ticket_id: str, file: AttachedFile) -> bytes:
         del ticket_id  # a file's own id is enough, and the instance keeps the rights of what it hangs on
@@ -173,7 +177,7 @@ class ServiceNowPlugin(TicketingToolPlugin):
             rows = (await self._client.all("sys_user_group", query, ("sys_id", "name"))).whole("groups", desk=DESK)
             return tuple(NamedValue(id=value_of(row, "sys_id"), name=value_of(row, "name")) for row in rows)
         if kind is ValueKind.FIELDS:
-            return tuple(field_value(row) for row in await self._lookups.fields())
+            return tuple(records.field_value(row) for row in await self._lookups.fields())
         raise DeskUnsupportedError(f"{DESK} has no list of {kind.value}.")
 
     # -- writing ---------------------------------------------------------------------------------
@@ -184,9 +188,11 @@ class ServiceNowPlugin(TicketingToolPlugin):
             self._table, sys_id, mapping.note_fields(note, self.config), ("sys_id", "sys_mod_count")
         )
         entry = await self._entry(sys_id, note.mark)
-        if entry is None and note.mark and not noted(await self._record(sys_id), note.mark):
+        row = await self._record(sys_id) if entry is None and note.mark else {}
+        if row and not records.noted(row, note.mark):
             raise DeskPermissionError(f"{DESK} took the call but wrote no note; may this account write notes?")
-        return _receipt(saved, note.mark, write_id=value_of(entry, "sys_id") if entry else None)
+        write_id = value_of(entry, "sys_id") if entry else None
+        return records.receipt_of(saved, note.mark, write_id=write_id, public=records.is_shown(entry, row, note.mark))
 
     async def update_ticket(
         self, ticket_id: str, changes: TicketChanges, *, mark: str = "", if_revision: str | None = None
@@ -215,8 +221,8 @@ class ServiceNowPlugin(TicketingToolPlugin):
 
     async def resolve(self, ticket_id: str, resolution: str, *, mark: str = "") -> WriteReceipt:
         row = await self._record(ticket_id)
-        if mark and resolved_under(row, mark):
-            return _receipt(row, mark, adopted=True)
+        if mark and records.resolved_under(row, mark):
+            return records.receipt_of(row, mark, adopted=True)
         closing = await self._lookups.closing(mapping.resolution_text(resolution, mark, self.config))
         return await self._save(row, {"state": self.config.servicenow_resolved_state, **closing}, mark=mark)
 
@@ -271,13 +277,13 @@ class ServiceNowPlugin(TicketingToolPlugin):
     async def unlink_tickets(self, ticket_id: str, link: TicketLink, *, mark: str = "") -> WriteReceipt:
         row = await self._record(ticket_id)
         if value_of(row, "parent_incident") != link.ticket_id:
-            return _receipt(row, mark, adopted=True)
+            return records.receipt_of(row, mark, adopted=True)
         return await self._save(row, {"parent_incident": ""}, mark=mark)
 
     async def close_created(self, ticket_id: str, *, reason: str, mark: str = "") -> WriteReceipt:
         row = await self._record(ticket_id)
         if value_of(row, "state") in self.config.servicenow_closed_states:
-            return _receipt(row, mark, adopted=True)
+            return records.receipt_of(row, mark, adopted=True)
         note = mapping.note_fields(NoteDraft(body=reason, mark=mark), self.config)
         state = self.config.servicenow_withdrawn_state
         # A state that counts as solved is not taken without what says how.
@@ -288,9 +294,10 @@ class ServiceNowPlugin(TicketingToolPlugin):
         row = await self._record(ticket_id)
         entry = await self._entry(value_of(row, "sys_id"), mark)
         if entry is not None:
-            return _receipt(row, mark, write_id=value_of(entry, "sys_id"), adopted=True)
-        if noted(row, mark) or resolved_under(row, mark):
-            return _receipt(row, mark, adopted=True)
+            public = records.is_shown(entry, row, mark)
+            return records.receipt_of(row, mark, write_id=value_of(entry, "sys_id"), adopted=True, public=public)
+        if records.noted(row, mark) or records.resolved_under(row, mark):
+            return records.receipt_of(row, mark, adopted=True, public=records.is_shown(None, row, mark))
         return None
 
     async def aclose(self) -> None:
@@ -321,7 +328,7 @@ class ServiceNowPlugin(TicketingToolPlugin):
     async def _entry(self, sys_id: str, mark: str) -> dict[str, Any] | None:
         """The journal entry with a mark, or the newest of all; None if this account is shown none."""
         query: Query = mapping.journal_query(sys_id, mark=mark, newest_first=not mark)
-        page = await self._client.page("sys_journal_field", query, NOTE_FIELDS, limit=5 if mark else 1)
+        page = await self._client.page("sys_journal_field", query, records.NOTE_FIELDS, limit=5 if mark else 1)
         bot = self.config.bot  # whoever quotes our note quotes its mark; where the account is known, it decides
         entries = (
             entry
@@ -349,11 +356,11 @@ class ServiceNowPlugin(TicketingToolPlugin):
         missing = tuple(name for name in fields if name not in row)
         if missing:
             raise no_such_fields(self._table, missing)
-        fields = {**fields, **self._priority_fields(row, priority)}
+        fields = {**fields, **self._records.priority_of(row, priority)}
         pending = {name: value for name, value in fields.items() if not mapping.same(row, name, value)}
         is_noted = note is None or (note.mark != "" and await self.find_write(ticket_id, note.mark) is not None)
         if not pending and is_noted:
-            return _receipt(row, mark, adopted=True)
+            return records.receipt_of(row, mark, adopted=True)
         if if_revision is not None and value_of(row, "sys_mod_count") != if_revision:
             now = value_of(row, "sys_mod_count")
             raise DeskConflictError(f"The record changed since it was read (save {now}, not {if_revision}).")
@@ -361,13 +368,6 @@ class ServiceNowPlugin(TicketingToolPlugin):
             pending |= mapping.note_fields(note, self.config)
         wanted = {} if priority is None else {"priority": priority}
         return await self._save(row, pending, mark=mark, wanted=wanted)
-
-    def _priority_fields(self, row: Mapping[str, Any], priority: str | None) -> dict[str, str]:
-        if priority is None:
-            return {}
-        if self.config.servicenow_priority_computed:
-            return mapping.levels_for(row, priority, self.config)
-        return {"priority": priority}
 
     async def _save(
         self, row: Mapping[str, Any], fields: Mapping[str, str], *, mark: str, wanted: Mapping[str, str] | None = None
@@ -387,13 +387,7 @@ class ServiceNowPlugin(TicketingToolPlugin):
                 f"{DESK} took the call but not every value (read-only, access control or a business rule): {now}.",
                 fields=refused,
             )
-        return replace(_receipt(saved, mark), changes=past.images(row, saved, expected))
+        return replace(records.receipt_of(saved, mark), changes=past.images(row, saved, expected))
 
     def _tickets(self, rows: Sequence[Mapping[str, Any]]) -> tuple[Ticket, ...]:
         return tuple(mapping.read_ticket(row, self.config, self._priorities) for row in rows)
-
-
-def _receipt(row: Mapping[str, Any], mark: str, *, write_id: str | None = None, adopted: bool = False) -> WriteReceipt:
-    sys_id = value_of(row, "sys_id")
-    revision = value_of(row, "sys_mod_count") or None
-    return WriteReceipt(id=write_id or sys_id, ticket_id=sys_id, mark=mark, revision=revision, adopted=adopted)

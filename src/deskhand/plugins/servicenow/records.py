@@ -7,7 +7,15 @@ from typing import Any
 
 from deskhand.kit.marks import find_marks
 from deskhand.plugins.calls import read_aside
-from deskhand.plugins.contract import NamedValue, Note, NotePage, PastChangePage, TicketChanges, TicketDraft
+from deskhand.plugins.contract import (
+    NamedValue,
+    Note,
+    NotePage,
+    PastChangePage,
+    TicketChanges,
+    TicketDraft,
+    WriteReceipt,
+)
 from deskhand.plugins.cursors import offset_of, page_size
 from deskhand.plugins.errors import DeskUnsupportedError
 from deskhand.plugins.priorities import PriorityMap
@@ -111,7 +119,12 @@ class Records:
 
     async def priority_fields(self, row: Row, word: str) -> dict[str, str]:
         """What makes a priority: itself, or the impact and urgency that it is computed from."""
-        priority = await self._lookups.priority(self._priorities.to_desk(word))
+        return self.priority_of(row, await self._lookups.priority(self._priorities.to_desk(word)))
+
+    def priority_of(self, row: Row, priority: str | None) -> dict[str, str]:
+        """The same of a priority as the instance stores it; nothing where none is to be set."""
+        if priority is None:
+            return {}
         if self._config.servicenow_priority_computed:
             return mapping.levels_for(row, priority, self._config)
         return {"priority": priority}
@@ -151,3 +164,25 @@ def noted(row: Row, mark: str) -> bool:
 def resolved_under(row: Row, mark: str) -> bool:
     """True if the record was resolved under a mark."""
     return mark in find_marks(value_of(row, "close_notes"))
+
+
+def is_shown(entry: Row | None, row: Row, mark: str) -> bool | None:
+    """Whether the caller reads a note: by its entry of the journal, or where that is hidden by the record itself."""
+    if entry is not None:
+        return value_of(entry, "element") == "comments"
+    return mark in find_marks(display_of(row, "comments")) if noted(row, mark) else None
+
+
+def receipt_of(
+    row: Row, mark: str, *, write_id: str | None = None, adopted: bool = False, public: bool | None = None
+) -> WriteReceipt:
+    """Receipt of a write to a record."""
+    sys_id = value_of(row, "sys_id")
+    return WriteReceipt(
+        id=write_id or sys_id,
+        ticket_id=sys_id,
+        mark=mark,
+        revision=value_of(row, "sys_mod_count") or None,
+        adopted=adopted,
+        public=public,
+    )

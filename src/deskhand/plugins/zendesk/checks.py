@@ -92,3 +92,16 @@ def ensure_fields_exist(raw: Mapping[str, Any], fields: Mapping[str, Any]) -> No
     missing = tuple(str(item["id"]) for item in wanted if item["id"] not in known)
     if missing:
         raise DeskValidationError(f"{DESK} has no ticket field {', '.join(missing)}.", fields=missing)
+
+
+def ensure_problem(raw: Mapping[str, Any], ticket_id: str) -> None:
+    """Refuse a link with a ticket that is no problem.
+
+    Raises:
+        DeskValidationError: An incident has a problem, and nothing else.
+    """
+    if raw.get("type") != "problem":
+        raise DeskValidationError(
+            f"{DESK} links an incident with a ticket of type problem only, and {ticket_id} is none.",
+            fields=("problem_id",),
+        )

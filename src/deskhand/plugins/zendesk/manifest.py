@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 
-from deskhand.plugins.contract import ALL_FILTERS, Inverse, LinkKind, Manifest, Operation, ValueKind
+from deskhand.plugins.contract import ALL_FILTERS, Inverse, LinkKind, Manifest, NoteEffect, Operation, ValueKind
 from deskhand.plugins.operations import SAMPLE_TICKET, SAMPLE_TIME
 
 DESK = "Zendesk"
@@ -88,4 +88,19 @@ MANIFEST = Manifest(
     signature="X-Zendesk-Webhook-Signature (HMAC-SHA-256 over timestamp and body) with the webhook's signing secret.",
     optimistic_writes=True,
     documentation="docs/howto/connect-zendesk.md",
+    # [K]: the words of the pages that administrators have; no vendor keeps them the same for long.
+    note_settings={
+        NoteEffect.VISIBILITY: "Admin Center, Objects and rules, Triggers and Automations: take out what adds public"
+        " comments; and Tickets, Settings, “Agent comments via web are public by default”.",
+        NoteEffect.MAIL: "Admin Center, Objects and rules, Business rules, Triggers: give the one that mails the"
+        " condition “Comment is public”.",
+        NoteEffect.FIRST_RESPONSE: "Admin Center, Objects and rules, Service level agreements: advanced settings of the"
+        " first reply target; an internal note should not fulfil it.",
+        NoteEffect.STATUS: "Admin Center, Objects and rules, Triggers: give the one that sets a status the condition"
+        " “Comment is public”.",
+        NoteEffect.ASSIGNEE: "Admin Center, Objects and rules, Tickets, Settings: “Auto-assign ticket upon solve”, and"
+        " triggers that assign the current user.",
+        NoteEffect.CLOCKS: "Admin Center, Objects and rules, Service level agreements: which statuses pause each"
+        " target.",
+    },
 )

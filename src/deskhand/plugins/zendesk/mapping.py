@@ -322,6 +322,13 @@ def receipt_id(audit: object, default: str) -> str:
     return str(next(comments, None) or audit.get("id") or default)
 
 
+def comment_public(audit: object) -> bool | None:
+    """Whether the comment that an update wrote is public; None of one that wrote none."""
+    events = _dicts(audit.get("events")) if isinstance(audit, dict) else ()
+    shown = (event["public"] for event in events if event.get("type") == "Comment" and "public" in event)
+    return next((bool(one) for one in shown), None)
+
+
 def already_set(raw: Mapping[str, Any], fields: Mapping[str, Any]) -> bool:
     """True if a ticket already has every one of these values."""
     return all(_has(raw, name, value) for name, value in fields.items())

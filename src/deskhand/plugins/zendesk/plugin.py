@@ -30,6 +30,7 @@ from deskhand.plugins.contract import (
     Person,
     Restored,
     SkippedTicket,
+    Standing,
     Ticket,
     TicketChanges,
     TicketDraft,
@@ -42,7 +43,7 @@ from deskhand.plugins.contract import (
     WebhookRequest,
     WriteReceipt,
 )
-from deskhand.plugins.errors import DeskConflictError, DeskNotFoundError, DeskProtocolError, DeskValidationError
+from deskhand.plugins.errors import DeskConflictError, DeskNotFoundError, DeskProtocolError
 from deskhand.plugins.history import one_ticket
 from deskhand.plugins.images import to_restore
 from deskhand.plugins.offered import link_note, require_filters, require_link, require_settable
@@ -55,6 +56,7 @@ from deskhand.plugins.zendesk.client import ZendeskClient, next_cursor, page_at,
 from deskhand.plugins.zendesk.config import ZendeskConfig
 from deskhand.plugins.zendesk.files import ZendeskFiles
 from deskhand.plugins.zendesk.manifest import DESK, MANIFEST
+from deskhand.plugins.zendesk.measures import read_standing
 from deskhand.plugins.zendesk.searching import TicketSearch
 from deskhand.plugins.zendesk.values import ZendeskValues
 
@@ -143,6 +145,9 @@ class ZendeskPlugin(TicketingToolPlugin):
         changes = await read_aside(past.past_changes, rows(body, "audits"), side, self.config.zendesk_category_field)
         return PastChangePage(changes=changes, next_cursor=next_cursor(body))
 
+    async def standing(self, ticket_id: str) -> Standing:
+        return await read_standing(self._client, _path(ticket_id))
+
     async def read_file(self, ticket_id: str, file: AttachedFile) -> bytes:
         del ticket_id  # the account numbers its files, whatever they hang on
         return await self._files.read(file)
@@ -230,11 +235,7 @@ class ZendeskPlugin(TicketingToolPlugin):
             known = await self.find_write(ticket_id, mark) if mark else None
             return known or await self.add_note(ticket_id, link_note(link, mark))
         problem = await self._raw(link.ticket_id)
-        if problem.get("type") != "problem":
-            raise DeskValidationError(
-                f"{DESK} links an incident with a ticket of type problem only, and {link.ticket_id} is none.",
-                fields=("problem_id",),
-            )
+        checks.ensure_problem(problem, link.ticket_id)
         return await self._set(ticket_id, {"type": "incident", "problem_id": int(problem["id"])}, (mark,))
 
     # -- taking back -----------------------------------------------------------------------------
@@ -275,7 +276,8 @@ class ZendeskPlugin(TicketingToolPlugin):
                 ours = same_account((self.config.zendesk_user_id, audit.get("author_id"))) is not False
                 if ours and mapping.carries_mark(audit, mark):
                     write_id = mapping.receipt_id(audit, ticket_id)
-                    return WriteReceipt(id=write_id, ticket_id=ticket_id, mark=mark, adopted=True)
+                    public = mapping.comment_public(audit)
+                    return WriteReceipt(id=write_id, ticket_id=ticket_id, mark=mark, adopted=True, public=public)
         audits.ensure_none_left("the ticket's audits", desk=DESK)
         return None
 
@@ -340,6 +342,7 @@ class ZendeskPlugin(TicketingToolPlugin):
             mark=_first(marks),
             revision=saved.get("updated_at") if isinstance(saved, dict) else None,
             changes=past.images(before, saved, fields) if before is not None and isinstance(saved, dict) else (),
+            public=mapping.comment_public(body.get("audit")),
         )
 
     def _created(self, raw: object, mark: str, *, adopted: bool = False) -> WriteReceipt:

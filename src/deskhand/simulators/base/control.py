@@ -13,6 +13,7 @@ from starlette.routing import Mount, Route
 
 from deskhand.simulators.base.desk import SimulatedDesk
 from deskhand.simulators.base.faults import Fault
+from deskhand.simulators.base.rules import NoteRules
 from deskhand.simulators.base.state import Effects, SimFile, SimNote, SimTicket
 from deskhand.simulators.base.webhooks import WebhookTarget
 
@@ -90,6 +91,8 @@ def control_routes(sim: SimulatedDesk) -> list[Mount]:
         ("POST", "/faults", lambda _r, body: sim.faults.add(body), Fault),
         ("DELETE", "/faults", lambda _r, _b: sim.faults.clear(), None),
         ("POST", "/index-lag", lambda _r, body: setattr(sim.store, "index_lag", body.seconds), LagBody),
+        ("GET", "/rules", lambda _r, _b: sim.store.rules.model_dump(), None),
+        ("PUT", "/rules", lambda _r, body: setattr(sim.store, "rules", body), NoteRules),
         ("POST", "/expire-tokens", lambda _r, _b: sim.expire_tokens(), None),
         ("GET", "/effects", lambda _r, _b: _all_effects(sim), None),
         ("GET", "/effects/{ticket_id}", lambda r, _b: _effects(sim, _ticket(sim, r)), None),
@@ -195,6 +198,7 @@ def _full(sim: SimulatedDesk, ticket: SimTicket) -> dict[str, Any]:
         "description_html": sim.safe_html(ticket.description),
         "resolution": ticket.resolution,
         "notes": [_note_json(sim, note) for note in ticket.notes],
+        "mails": [{"to": mail.to, "rule": mail.rule, "sent_at": mail.sent_at.isoformat()} for mail in ticket.mails],
     }
 
 

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from deskhand.kit.marks import find_marks
+from deskhand.simulators.base.rules import NOTE_RULE, PUBLIC_RULE, NoteRules, SimMail
 
 
 class SimClock:
@@ -120,6 +121,8 @@ class SimTicket:
         parent: Id of the ticket that it is a part of.
         split_from: Id of the ticket that it was made out of: its follow-up, its clone, a part of it.
         attachments: Files that hang on it and on its notes, oldest first.
+        responded_at: When the requester was first answered.
+        mails: What the desk has sent about it.
     """
 
     id: str
@@ -148,6 +151,8 @@ class SimTicket:
     history: list[SimChange] = field(default_factory=list)
     links: list[SimLink] = field(default_factory=list)
     attachments: list[SimFile] = field(default_factory=list)
+    responded_at: datetime | None = None
+    mails: list[SimMail] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -199,6 +204,7 @@ class TicketStore:
         self.tickets: dict[str, SimTicket] = {}
         self.people: dict[str, SimPerson] = {self.bot.id: self.bot}
         self.effects: dict[str, Effects] = {}
+        self.rules = NoteRules()
         self.number = 1000
         self._serial = 0
         self._created_index: dict[str, datetime] = {}
@@ -256,12 +262,33 @@ class TicketStore:
         ticket.updated_by = by
 
     def add_note(self, ticket: SimTicket, body: str, *, public: bool, author: SimPerson) -> SimNote:
-        """Write a note and count it."""
+        """Write a note and count it; of an agent's the desk's rules then do what they are for."""
         self.touch(ticket, author)
-        note = SimNote(str(9000 + self.next_serial()), body, public, author, ticket.updated_at)
+        shown = public or (author.is_agent and self.rules.publish)
+        note = SimNote(str(9000 + self.next_serial()), body, shown, author, ticket.updated_at)
         ticket.notes.append(note)
         self._count(ticket, body).notes += 1
+        if author.is_agent:
+            self._follow_rules(ticket, note, is_meant_public=public)
         return note
+
+    def _follow_rules(self, ticket: SimTicket, note: SimNote, *, is_meant_public: bool) -> None:
+        rules = self.rules
+        if note.public or rules.answer:
+            ticket.responded_at = ticket.responded_at or note.created_at
+        if note.public or rules.mail_requester:
+            rule = PUBLIC_RULE if note.public else NOTE_RULE
+            ticket.mails.append(SimMail(str(5000 + self.next_serial()), ticket.requester.email, rule, note.created_at))
+        if is_meant_public:
+            return
+        # By hand and not as an update: what the desk does of itself is none of the writes that a test counts.
+        changes = {"status": rules.status} if rules.status else {}
+        changed = {**changes, **({"assignee": note.author} if rules.assign_author else {})}
+        fields = {name: (getattr(ticket, name), value) for name, value in changed.items()}
+        for name, value in changed.items():
+            setattr(ticket, name, value)
+        if moved := {name: pair for name, pair in fields.items() if pair[0] != pair[1]}:
+            ticket.history.append(SimChange(str(70_000 + self.next_serial()), note.created_at, note.author, moved))
 
     def update(self, ticket: SimTicket, changes: dict[str, Any], *, by: SimPerson, texts: Iterable[str] = ()) -> None:
         """Set fields and count one update, however many fields it sets.

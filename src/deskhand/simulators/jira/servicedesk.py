@@ -17,6 +17,7 @@ _API = "/rest/servicedeskapi"
 _CATEGORY = {"new": "NEW", "indeterminate": "INDETERMINATE", "done": "DONE"}
 _QUEUE = "10"
 _GOAL = 14_400_000  # milliseconds
+_WAITING = "Waiting for customer"
 _NOT_FILLED = "Your request could not be created. Please check the fields have been filled in correctly."
 
 
@@ -236,19 +237,32 @@ class ServiceDeskApi(Part):
         return empty()
 
     async def _sla(self, request: Request) -> Response:
-        ticket, zone = self._sim.ticket(request), self._sim.zone
-        link = f"{self._sim.base(request)}{_API}/request/{ticket.id}/sla/1"
-        started = world.jsm_date(ticket.created_at, zone)
-        goal = {"millis": _GOAL, "friendly": "4h"}
+        ticket = self._sim.ticket(request)
+        done, waits = world.is_done(ticket.status), ticket.status == _WAITING
+        rows = [
+            self._target(request, ticket, "1", "Time to first response", ended=ticket.responded_at is not None),
+            self._target(request, ticket, "2", "Time to resolution", ended=done, paused=waits),
+        ]
+        return self._page(request, rows)
+
+    def _target(
+        self, request: Request, ticket: SimTicket, ident: str, name: str, *, ended: bool, paused: bool = False
+    ) -> dict[str, Any]:
+        link = f"{self._sim.base(request)}{_API}/request/{ticket.id}/sla/{ident}"
         spent = round((self._sim.clock() - ticket.created_at).total_seconds() * 1000)
-        elapsed = {"millis": spent, "friendly": f"{spent // 60_000}m"}
-        left = {"millis": _GOAL - spent, "friendly": f"{(_GOAL - spent) // 60_000}m"}
-        cycle = {"startTime": started, "breached": spent > _GOAL, "paused": False, "withinCalendarHours": True}
-        cycle |= {"goalDuration": goal, "elapsedTime": elapsed, "remainingTime": left}
-        row: dict[str, Any] = {"id": "1", "name": "Time to resolution", "completedCycles": [], "_links": {"self": link}}
-        if not world.is_done(ticket.status):
-            row["ongoingCycle"] = cycle
-        return self._page(request, [row])
+        cycle = {"startTime": world.jsm_date(ticket.created_at, self._sim.zone), "breached": spent > _GOAL}
+        cycle |= {
+            "goalDuration": {"millis": _GOAL, "friendly": "4h"},
+            "elapsedTime": {"millis": spent, "friendly": f"{spent // 60_000}m"},
+            "remainingTime": {"millis": _GOAL - spent, "friendly": f"{(_GOAL - spent) // 60_000}m"},
+        }
+        row: dict[str, Any] = {"id": ident, "name": name, "completedCycles": [], "_links": {"self": link}}
+        if ended:
+            stop = world.jsm_date(ticket.responded_at or ticket.updated_at, self._sim.zone)
+            row["completedCycles"] = [{**cycle, "stopTime": stop}]
+        else:
+            row["ongoingCycle"] = {**cycle, "paused": paused, "withinCalendarHours": True}
+        return row
 
     # -- pages -----------------------------------------------------------------------------------
 

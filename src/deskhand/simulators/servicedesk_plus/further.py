@@ -53,6 +53,7 @@ class FurtherRoutes:
         """Method, path and handler."""
         return [
             ("GET", "/requests/{id}/history", self._history),
+            ("GET", "/requests/{id}/notifications", self._notifications),
             ("GET", "/requests/{id}/attachments/{attachment}/download", self._download),
             ("PUT", "/requests/{id}/notes/{note}", self._edit_note),
             ("DELETE", "/requests/{id}/notes/{note}", self._delete_note),
@@ -65,6 +66,11 @@ class FurtherRoutes:
         rows = [wire.history_json(change) for change in self._desk.ticket(request).history]
         page, info = query.apply(rows, query.read_list_info(request.query_params.get("input_data")))
         return self._desk.answer({"list_info": info, "history": page}, as_list=True)
+
+    async def _notifications(self, request: Request) -> Response:
+        rows = wire.mails_json(self._desk.ticket(request))
+        page, info = query.apply(rows, query.read_list_info(request.query_params.get("input_data")))
+        return self._desk.answer({"list_info": info, "notifications": page}, as_list=True)
 
     async def _download(self, request: Request) -> Response:
         files = self._desk.ticket(request).attachments

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -12,6 +12,7 @@ from starlette.responses import Response
 from deskhand.simulators.base import SimNote, SimPerson, SimTicket
 from deskhand.simulators.base.state import SimChange, SimLink
 
+_RESPOND_WITHIN, _SOLVE_WITHIN = timedelta(hours=1), timedelta(hours=8)
 HTTP_STATUS = {4002: 403, 4004: 500, 4007: 404, 4015: 429, 4022: 401}
 CODE_OF_STATUS = {401: 4022, 403: 4002, 404: 4007, 429: 4015, 500: 4004}
 LISTS: dict[str, tuple[str, ...]] = {
@@ -126,6 +127,9 @@ def request_json(ticket: SimTicket) -> dict[str, Any]:
         "last_updated_time": time_json(ticket.updated_at),
         "resolved_time": time_json(ticket.resolved_at),
         "completed_time": time_json(ticket.resolved_at),
+        "responded_time": time_json(ticket.responded_at),
+        "first_response_due_by_time": time_json(ticket.created_at + _RESPOND_WITHIN),
+        "due_by_time": time_json(ticket.created_at + _SOLVE_WITHIN),
         "has_notes": bool(ticket.notes),
         "is_service_request": False,
         "linked_to_request": {"id": ticket.parent} if ticket.parent else None,
@@ -172,6 +176,14 @@ def note_json(ticket: SimTicket, note: SimNote) -> dict[str, Any]:
         "added_time": time_json(note.created_at),
         "attachments": files_json(ticket, note.id),
     }
+
+
+def mails_json(ticket: SimTicket) -> list[dict[str, Any]]:
+    """Notifications that were sent about a request."""
+    return [
+        {"id": mail.id, "to": [{"email_id": mail.to}], "subject": mail.rule, "sent_time": time_json(mail.sent_at)}
+        for mail in ticket.mails
+    ]
 
 
 def notes_json(ticket: SimTicket) -> list[dict[str, Any]]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from deskhand.simulators.base import SimNote, SimPerson, SimTicket, TicketStore
 from deskhand.simulators.servicenow import schema
+from deskhand.simulators.servicenow.measures import definition_rows, mail_rows, target_rows
 from deskhand.simulators.servicenow.wire import Cell, Row, moment, plain, sys_id_of
 
 MATRIX = {(impact, urgency): str(impact + urgency - 1) for impact in (1, 2, 3) for urgency in (1, 2, 3)}
@@ -101,6 +102,9 @@ class Tables:
             "sys_user_group": lambda: [self.group(name) for name in self.groups],
             "sys_journal_field": self._journals,
             "sys_audit": self._audits,
+            "task_sla": lambda: [row for ticket in self._store.tickets.values() for row in target_rows(ticket)],
+            "contract_sla": definition_rows,
+            "sys_email": lambda: [row for ticket in self._store.tickets.values() for row in mail_rows(ticket)],
             "core_company": lambda: [_company_row(name) for name in schema.COMPANIES],
             "sys_choice": _choice_rows,
             "sys_dictionary": lambda: [_dictionary_row(name) for name in self.columns],

@@ -6,7 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from deskhand.simulators.base import SimNote, SimPerson, SimTicket
+from deskhand.simulators.base.rules import SimMail
 from deskhand.simulators.zendesk import wire
+from deskhand.simulators.zendesk.measures import notification
 
 
 class AuditBook:
@@ -49,6 +51,7 @@ class AuditBook:
         note: SimNote | None,
         before: Mapping[str, Any],
         custom: Mapping[str, Any],
+        mails: Sequence[SimMail] = (),
     ) -> dict[str, Any]:
         """Record a save: the comment it wrote, the fields that are different now, and its custom metadata."""
         ident = self._new_id()
@@ -60,6 +63,7 @@ class AuditBook:
             for field, value, previous in wire.audited(name, getattr(ticket, name), before[name]):
                 row = {"id": self._new_id(), "type": "Change", "field_name": field}
                 events.append({**row, "value": value, "previous_value": previous})
+        events += [notification(self._new_id(), mail, ticket) for mail in mails]
         return self._keep(wire.audit_json(ident, ticket, by, events, custom), ticket)
 
     def _new_id(self) -> int:

@@ -23,7 +23,7 @@ from deskhand.simulators.base import DeskSimulator, Fault, OutboundEvent, SimNot
 from deskhand.simulators.base.desk import EventKind
 from deskhand.simulators.base.files import media_route
 from deskhand.simulators.base.state import SimFile
-from deskhand.simulators.zendesk import events, wire
+from deskhand.simulators.zendesk import events, measures, wire
 from deskhand.simulators.zendesk.access import Access
 from deskhand.simulators.zendesk.audits import AuditBook
 from deskhand.simulators.zendesk.directory import organization_rows, sideloads
@@ -313,8 +313,9 @@ class ZendeskSimulator(DeskSimulator):
         files: Sequence[SimFile] = (),
     ) -> tuple[dict[str, Any], SimNote | None]:
         """One save: comment and fields together, one stamp, one audit."""
-        before = {name: getattr(ticket, name) for name in changes}
-        note = None
+        # The rules of the desk may set these, whatever the call says.
+        before = {name: getattr(ticket, name) for name in (*changes, "status", "assignee")}
+        note, sent = None, len(ticket.mails)
         if comment is not None:
             public = True if comment.public is None else bool(comment.public)
             note = self.store.add_note(ticket, comment.html, public=public, author=by)
@@ -328,7 +329,8 @@ class ZendeskSimulator(DeskSimulator):
             note.created_at = ticket.updated_at
         self.store.effects[ticket.id].marks.update(str((custom or {}).get(MARK_KEY) or "").split())
         changed = [name for name, value in before.items() if value != getattr(ticket, name)]
-        audit = self._audits.saved(ticket, by, changed, note=note, before=before, custom=custom or {})
+        mails = ticket.mails[sent:]
+        audit = self._audits.saved(ticket, by, changed, note=note, before=before, custom=custom or {}, mails=mails)
         for event in events.of_save(self.sender.target, ticket, by, changed, note):
             self.sender.emit(event)
         return audit, note
@@ -369,9 +371,7 @@ class ZendeskSimulator(DeskSimulator):
 
     def _ticket_json(self, ticket: SimTicket, request: Request) -> dict[str, Any]:
         raw = wire.ticket_json(ticket, wire.base_of(request))
-        if "metric_sets" in request.query_params.get("include", ""):
-            raw["metric_set"] = wire.metric_set(ticket)
-        return raw
+        return measures.sideloaded(raw, ticket, request.query_params.get("include", ""))
 
     def _sideloads(self, tickets: list[SimTicket], request: Request) -> dict[str, Any]:
         return sideloads(tickets, request, self._user_json)

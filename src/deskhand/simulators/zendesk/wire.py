@@ -212,12 +212,6 @@ def first_comment_html(ticket: SimTicket) -> str:
     return ticket.description or f"<p>{ticket.subject}</p>"
 
 
-def metric_set(ticket: SimTicket) -> dict[str, Any]:
-    """The times that tickets themselves do not carry."""
-    solved = write_time(ticket.resolved_at) if ticket.resolved_at else None
-    return {"ticket_id": int(ticket.id), "solved_at": solved, "created_at": write_time(ticket.created_at)}
-
-
 def comment_json(ident: str, html: str, *, public: bool, author: SimPerson, at: datetime) -> dict[str, Any]:
     """A comment as it stands in lists."""
     plain = html_to_text(html)
