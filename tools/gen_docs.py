@@ -38,6 +38,7 @@ from deskhand.plugins.contract import (
     ALL_FILTERS,
     Inverse,
     LinkKind,
+    NoteEffect,
     Operation,
     TicketChanges,
     TicketQuery,
@@ -333,7 +334,10 @@ def desks_page() -> str:
         f"## Filters of `search_tickets`\n\n{matrix('filter', 'filters', filters)}\n"
         f"## Lists of `list_values`\n\n{matrix('list', 'value_kinds', ValueKind)}\n"
         f"## Links between tickets of one desk\n\n{matrix('link', 'links', LinkKind)}\n"
-        f"## Taking back\n\n{matrix('way', 'inverses', Inverse)}"
+        f"## Taking back\n\n{matrix('way', 'inverses', Inverse)}\n"
+        "## Where its administrator changes what a note sets off\n\nNamed by [a note on trial](../howto/try-a-note-first.md)"
+        " beside what it found.\n\n"
+        + table(["effect", *names], [[f"`{one}`", *(m.note_settings.get(one, "") for m in manifests)] for one in NoteEffect])
     )
 
 

@@ -54,6 +54,7 @@ from deskhand.intake.book import TriggerBook
 from deskhand.intake.console.deliveries import router as delivery_pages
 from deskhand.intake.console.desks import router as desk_pages
 from deskhand.intake.console.newcomers import router as newcomer_pages
+from deskhand.intake.console.noting import router as note_trial_pages
 from deskhand.intake.console.setup import router as desk_setup_pages
 from deskhand.intake.console.trials import router as trial_pages
 from deskhand.intake.door import WebhookDoor
@@ -198,6 +199,7 @@ ROUTERS = (
     newcomer_pages,
     preference_pages,
     desk_pages,
+    note_trial_pages,
     desk_setup_pages,
     delivery_pages,
     trial_pages,

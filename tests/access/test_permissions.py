@@ -105,6 +105,8 @@ administrator   GET /api/v1/tenants/{tenant_id}
 administrator   PATCH /api/v1/tenants/{tenant_id}
 administrator   GET /api/v1/tenants/{tenant_id}/connections
 administrator   POST /api/v1/tenants/{tenant_id}/connections/{tool_type}/test
+administrator   GET /api/v1/tenants/{tenant_id}/connections/{tool_type}/note-trial
+administrator   POST /api/v1/tenants/{tenant_id}/connections/{tool_type}/note-trial
 administrator   POST /api/v1/tenants/{tenant_id}/api-keys
 administrator   GET /api/v1/tenants/{tenant_id}/api-keys
 administrator   DELETE /api/v1/tenants/{tenant_id}/api-keys/{key_id}
@@ -151,6 +153,7 @@ administrator   GET /tenants/{tenant_id}/desks
 administrator   GET /tenants/{tenant_id}/desks/{tool_type}
 administrator   POST /tenants/{tenant_id}/desks/{tool_type}
 administrator   POST /tenants/{tenant_id}/desks/{tool_type}/test
+administrator   POST /tenants/{tenant_id}/desks/{tool_type}/note-trial
 administrator   POST /tenants/{tenant_id}/desks/{tool_type}/default
 administrator   GET /tenants/{tenant_id}/desks/{tool_type}/disconnect
 administrator   POST /tenants/{tenant_id}/desks/{tool_type}/disconnect

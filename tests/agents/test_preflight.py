@@ -20,6 +20,8 @@ from deskhand.simulators.base.server import run_in_process
 from deskhand.simulators.models import LlmSimulator
 
 KEY = "sk-the-gateways-virtual-key"
+READS: dict[str, Any] = {"tool_operations": {"servicedesk_plus": ["get_ticket"]}}
+"""An agent that writes nothing, and is told nothing of notes that were not tried."""
 
 
 @contextlib.asynccontextmanager
@@ -57,12 +59,15 @@ async def activated(client: httpx2.AsyncClient, api: Api, **fields: Any) -> list
 async def test_where_all_answers_nothing_is_said_and_a_model_nobody_serves_is(api: Api) -> None:
     async with LlmSimulator(api_key=KEY, models=("gpt-4", "anthropic/*")) as llm, desk_of(api) as acme:
         api.state.gateway = GatewaySettings(base_url=llm.base_url, api_key=KEY)
-        assert await activated(acme, api) == []
-        assert await activated(acme, api, llm_config={"model": "gpt-4-turbo"}) == [
+        # Nobody has tried a note there, and an agent that only reads shows nobody anything.
+        assert await activated(acme, api, **READS) == []
+        (untried,) = await activated(acme, api)
+        assert untried.startswith("No note was tried on ManageEngine ServiceDesk Plus yet")
+        assert await activated(acme, api, **READS, llm_config={"model": "gpt-4-turbo"}) == [
             "The gateway does not list the model 'gpt-4-turbo'; there are 'anthropic/*', 'gpt-4'; did you mean 'gpt-4'?"
         ]
         api.state.listed_models = frozenset({"anthropic/claude-own"})
-        assert await activated(acme, api, llm_config={"model": "anthropic/claude-own"}) == []
+        assert await activated(acme, api, **READS, llm_config={"model": "anthropic/claude-own"}) == []
 
 
 @pytest.mark.parametrize(
@@ -76,7 +81,7 @@ async def test_where_all_answers_nothing_is_said_and_a_model_nobody_serves_is(ap
 async def test_a_gateway_that_refuses_or_is_away_is_told(api: Api, gateway: dict[str, str], said: str) -> None:
     async with LlmSimulator(api_key=KEY, models=("gpt-4",)) as llm, desk_of(api) as acme:
         api.state.gateway = GatewaySettings(**{"base_url": llm.base_url, "api_key": KEY, **gateway})  # type: ignore[arg-type]
-        (warning,) = await activated(acme, api)
+        (warning,) = await activated(acme, api, **READS)
         assert said in warning
         assert KEY not in warning
 
@@ -86,7 +91,7 @@ async def test_an_embedded_model_that_does_not_run_is_told(api: Api) -> None:
         raise ModelUnavailableError("The embedded model is not running or still loading.")
 
     async with LlmSimulator(models=("tiny",)) as llm, desk_of(api) as acme:
-        embedded = {"llm_config": {"provider": "embedded", "model": "auto"}}
+        embedded = {**READS, "llm_config": {"provider": "embedded", "model": "auto"}}
         assert await activated(acme, api, **embedded) == []
         api.state.gateway = GatewaySettings(embedded=away)
         (warning,) = await activated(acme, api, **embedded)
@@ -122,10 +127,10 @@ async def test_a_desk_that_refuses_the_key_and_one_that_is_granted_and_not_conne
 async def test_every_way_to_be_active_tells_it_and_a_draft_asks_nobody(api: Api) -> None:
     async with LlmSimulator(models=("other",)) as llm, desk_of(api) as acme:
         api.state.gateway = GatewaySettings(base_url=llm.base_url)
-        draft = (await acme.post("/api/v1/agents", json=AGENT)).json()
+        draft = (await acme.post("/api/v1/agents", json={**AGENT, **READS})).json()
         url = f"/api/v1/agents/{draft['id']}"
         assert (draft["warnings"], llm.seen) == ([], [])
-        created = (await acme.post("/api/v1/agents", json={**AGENT, "status": "active"})).json()
+        created = (await acme.post("/api/v1/agents", json={**AGENT, **READS, "status": "active"})).json()
         ways = [
             created,
             (await acme.patch(url, json={"status": "active"})).json(),

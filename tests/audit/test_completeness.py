@@ -35,7 +35,7 @@ from tests.support.notices import mailed_link
 from tests.support.pauses import new_pause, standing_pause
 from tests.support.people import PASSWORD, account, browser, platform_person, token_of
 from tests.support.preferences import SETTINGS_FORMS
-from tests.support.second_desk import DESK_FORMS
+from tests.support.second_desk import DESK_FORMS, NOTE_TRIALS, answering_desk
 from tests.support.sent import passwords
 from tests.support.shelf import solved_ticket, written_article
 from tests.support.told import NOTIFICATION_CALLS
@@ -461,6 +461,7 @@ STEPS = {
     ),
     # Whatever a tenant's administrator changes of it in the console is one operation.
     **{path: Step(("tenant.update",), typed, "ann", ready) for path, typed, ready in (*SETTINGS_FORMS, *DESK_FORMS)},
+    **{path: Step(told, lambda ids: {"ticket": ids["ticket"]}, who, answering_desk) for path, told, who in NOTE_TRIALS},
     "POST /tenants/{tenant_id}/api-keys": Step(
         ("api_key.create",), lambda _: {"name": "n", "role": "viewer", "days": "30"}, "ann"
     ),

@@ -66,6 +66,7 @@ WORDS = {
     Kind.CONNECTION: ("The desk-auth Triage did not answer 1 run", "/operations"),
     Kind.SCHEDULE: ("A schedule of Triage stopped: it has no next time", "/schedules"),
     Kind.AUDIT: ("The audit log does not verify", "/audit"),
+    Kind.PUBLISHED: ("1 internal note of Triage became public, and the agent is paused", f"/executions/{RUN}"),
     Kind.STORM: ("An outage on Triage: desk-auth tickets report the same", f"/storms/{RUN}"),
 }
 

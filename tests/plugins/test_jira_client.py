@@ -427,7 +427,7 @@ async def test_people_who_hide_their_address_are_assigned_if_nobody_else_fits(si
     assert ticket.assignee is other
 
 
-async def test_a_note_that_became_public_is_an_error(site: Site) -> None:
+async def test_a_note_that_became_public_is_told_and_one_beside_a_change_is_an_error(site: Site) -> None:
     simulator, url = site
     ticket = file(simulator)
     plugin = make_plugin(simulator, url, jira_note_route="platform")
@@ -436,8 +436,11 @@ async def test_a_note_that_became_public_is_an_error(site: Site) -> None:
         ticket, body, public=True, properties=properties
     )  # type: ignore[method-assign]  # a site that ignores the property
     try:
+        assert (await plugin.add_note(ticket.id, NoteDraft(body="secret", mark=MARK))).public is True
+        found = await plugin.find_write(ticket.id, MARK)
+        assert (found.public, found.adopted) == (True, True)
         with pytest.raises(DeskProtocolError, match="public although an internal note"):
-            await plugin.add_note(ticket.id, NoteDraft(body="secret", mark=MARK))
+            await plugin.close_created(ticket.id, reason="secret", mark="dh-" + "1" * 20)
     finally:
         del simulator.comment
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 from uuid import UUID
@@ -18,13 +18,16 @@ from deskhand.agents.outcomes import mail_missing, outside_missing, read_outcome
 from deskhand.agents.readiness import AgentModels, missing_for_activation
 from deskhand.errors import FieldProblem, ForbiddenError
 from deskhand.kit.crypto import SecretBox
+from deskhand.kit.pointer import pointer
 from deskhand.kit.schema import InputModel
 from deskhand.plugins.registry import PluginManager
 from deskhand.tenants.connections import connected_tools
 from deskhand.tenants.mail import mail_settings
 from deskhand.tenants.models import TenantConfig
+from deskhand.tenants.note_trials.rules import why_refused
 from deskhand.tenants.outside import outside_settings
 from deskhand.tenants.replay_bar import replay_bar
+from deskhand.tools.desk import writes_on
 
 ENOUGH = 10
 """Tickets on which people said something of a field: on fewer a share is luck."""
@@ -79,8 +82,17 @@ def ensure_ready(
     secrets: SecretBox,
     plugins: PluginManager,
     models: AgentModels,
+    is_new: bool,
 ) -> None:
     """Refuse an agent that is active and lacks something.
+
+    Args:
+        agent: With its tools loaded.
+        tenant: Whose.
+        secrets: Decrypts the tenant's connections.
+        plugins: Registered desks.
+        models: What the tenant's agents may name.
+        is_new: It becomes active now; one that was so already is not kept from being changed by what a desk does.
 
     Raises:
         AgentNotReadyError: Names everything at once.
@@ -88,12 +100,22 @@ def ensure_ready(
     connected = connected_tools(tenant, secrets=secrets, plugins=plugins)
     missing = missing_for_activation(agent, tenant_is_active=tenant.is_active, connected=connected, models=models)
     tools, outcome = {tool.tool_id for tool in agent.tools}, read_outcome(agent.outcome)
+    missing += _refused_desks(agent, tenant, plugins) if is_new else ()
     missing += mail_missing(outcome, tools, mail_settings(tenant, secrets))
     missing += outside_missing(outcome, tools, outside_settings(tenant, secrets))
     if missing:
         raise AgentNotReadyError(
             f"The agent cannot be active: {'; '.join(fault.detail for fault in missing)}.", errors=missing
         )
+
+
+def _refused_desks(agent: Agent, tenant: TenantConfig, plugins: PluginManager) -> Iterator[FieldProblem]:
+    """Desks on which the agent may write, and whose trial of a note was refused."""
+    for tool in agent.tools:
+        if tool.tool_id in plugins.tool_types and writes_on(tool.operations, plugins.get_plugin(tool.tool_id).manifest):
+            why = why_refused(tenant, tool.tool_id, plugins.names[tool.tool_id])
+            if why is not None:
+                yield FieldProblem(pointer(["tool_ids", tool.tool_id]), why.rstrip("."))
 
 
 async def ensure_proven(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from typing import Protocol
 
-from deskhand.agents.models import Agent
+from deskhand.agents.models import Agent, AgentTool
 from deskhand.errors import DeskhandError
 from deskhand.gateways.reach import reach_of
 from deskhand.kit.crypto import SecretBox
@@ -22,7 +22,9 @@ from deskhand.plugins.contract import TicketingToolPlugin
 from deskhand.plugins.registry import PluginManager
 from deskhand.tenants.connections import check_connection, desk_for
 from deskhand.tenants.models import TenantConfig
+from deskhand.tenants.note_trials.rules import UNTRIED, last_trial
 from deskhand.tenants.service import TenantService
+from deskhand.tools.desk import writes_on
 
 SECONDS = 4.0
 """For everything at once; whoever activates an agent waits for it."""
@@ -55,12 +57,26 @@ async def preflight(agent: Agent, reach: Reach) -> list[str]:
         ways = await reach_of(session, agent.tenant_id, reach.gateway, reach.secrets)
     chain, _ = chain_of(agent.llm_config or {}, (tenant.enhancement_preferences or {}).get("models") or {})
     desks = sorted(tool.tool_id for tool in agent.tools if tool.tool_id in reach.plugins.tool_types)
+    # Of those alone whose desk the agent may write on: what is only read shows nobody anything.
+    writing = {tool.tool_id for tool in agent.tools if tool.tool_id in desks and _writes(tool, reach.plugins)}
     asked = [
         *(why_unserved(config, ways, reach.http, seconds=SECONDS) for config in chain),
-        *(_why_unreachable(tenant, desk, reach) for desk in desks),
+        *(_told_of(tenant, desk, reach, writes=desk in writing) for desk in desks),
     ]
     told = [sentence for sentence in await asyncio.gather(*asked) if sentence is not None]
     return list(dict.fromkeys(told))  # of a chain at one gateway that is down, once
+
+
+def _writes(tool: AgentTool, plugins: PluginManager) -> bool:
+    return writes_on(tool.operations, plugins.get_plugin(tool.tool_id).manifest)
+
+
+async def _told_of(tenant: TenantConfig, tool_type: str, reach: Reach, *, writes: bool) -> str | None:
+    why = await _why_unreachable(tenant, tool_type, reach)
+    # Told where it is the next thing to do: a desk that does not answer has to be mended first.
+    if why is None and writes and last_trial(tenant, tool_type) is None:
+        return UNTRIED.format(name=reach.plugins.names[tool_type])
+    return why
 
 
 async def _why_unreachable(tenant: TenantConfig, tool_type: str, reach: Reach) -> str | None:

@@ -320,10 +320,11 @@ class AgentService:
             return {}
         tenants = TenantService(self._session, secrets=self._secrets, plugins=self._plugins)
         tenant = await tenants.get_tenant(self._tenant_id)
-        ensure_ready(agent, tenant, secrets=self._secrets, plugins=self._plugins, models=await self._models())
-        # A change of an agent that is on already is told by its next run of the lab, and not held back.
-        was_active = self._before is not None and self._before["status"] == AgentStatus.ACTIVE
-        return {} if was_active else await ensure_proven(self._session, agent.id, version, tenant, override)
+        # A change of an agent that is on already is told by its next run, in the lab or not, and not held back.
+        is_new = self._before is None or self._before["status"] != AgentStatus.ACTIVE
+        models = await self._models()
+        ensure_ready(agent, tenant, secrets=self._secrets, plugins=self._plugins, models=models, is_new=is_new)
+        return {} if not is_new else await ensure_proven(self._session, agent.id, version, tenant, override)
 
     async def _models(self) -> AgentModels:
         return await known_models(self._session, self._tenant_id, self._listed_models)

@@ -28,7 +28,8 @@ _THEIRS = """SELECT user_id FROM memberships WHERE tenant_id = :tenant
    UNION SELECT user_id FROM invitations WHERE tenant_id = :tenant"""
 _JOBS = "DELETE FROM pgqueuer WHERE starts_with(convert_from(payload, 'UTF8'), :tenant || ':')"
 _BLANK = """UPDATE tenant_configs SET name = :name, webhook_signing_secret_encrypted = :secret,
-   enhancement_preferences = '{{}}', company_mapping = '{{}}', note_trials = '{{}}', rate_limits = NULL, history_due_at = NULL, {columns}
+   enhancement_preferences = '{{}}', company_mapping = '{{}}', note_trials = '{{}}',
+   rate_limits = NULL, history_due_at = NULL, {columns}
    WHERE tenant_id = :tenant"""
 _CONNECTION = (
     *("servicedesk_url", "servicedesk_api_key_encrypted", "jira_url", "jira_api_token_encrypted", "jira_project_key"),

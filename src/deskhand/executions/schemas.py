@@ -245,6 +245,7 @@ class ExecutionDetail(ExecutionSummary):
         None,
         description="Why a run that was to end on its ticket wrote nothing: it was solved meanwhile, or too late.",
     )
+    became_public: str | None = Field(None, description="That the desk showed the requester an internal note of it.")
     not_written_code: str | None = Field(
         None,
         description="`kept_out`: a rule of the tenant keeps agents from the ticket. `storm`: it is one of many tickets"

@@ -109,6 +109,7 @@ async def get_execution(session: AsyncSession, execution_id: UUID) -> ExecutionD
             "degraded_reason": (result or {}).get("degraded_reason"),
             "same_as": (result or {}).get("same_as"),
             "not_written": (result or {}).get("not_written"),
+            "became_public": (result or {}).get("became_public"),
             "not_written_code": (result or {}).get("not_written_code"),
             "storm_id": ((result or {}).get("storm") or {}).get("id"),
             "not_approved": (result or {}).get("not_approved") or [],

@@ -215,6 +215,19 @@ async def note_storm(session: AsyncSession, tenant_id: str, storm: StormView) ->
     await session.execute(_NOTE_STORM, values)
 
 
+_NOTE_PUBLISHED = text(
+    "SELECT note_fact(:tenant, 'published', :key, :cause, CAST(:run AS uuid), CAST(:agent AS uuid), :ticket)"
+)
+
+
+async def note_published(
+    session: AsyncSession, tenant_id: str, *, run: UUID, agent: UUID, note: str, ticket: str | None
+) -> None:
+    """Note, once, that an internal note became public."""
+    values = {"tenant": tenant_id, "key": f"published:{run}:{note}", "cause": str(agent), "run": run, "agent": agent}
+    await session.execute(_NOTE_PUBLISHED, {**values, "ticket": ticket})
+
+
 async def prune(session: AsyncSession, *, facts_before: timedelta, messages_before: timedelta) -> None:
     """Delete a batch of what is old."""
     old_facts = (

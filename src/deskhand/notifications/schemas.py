@@ -27,6 +27,7 @@ class Choices(InputModel):
     connection: Pace | None = Field(None, description="Desks and models that do not answer.")
     schedule: Pace | None = Field(None, description="Schedules that have no next time.")
     audit: Pace | None = Field(None, description="An audit log that does not verify; for tenant administrators.")
+    published: Pace | None = Field(None, description="Internal notes that a desk showed to a requester.")
     storm: Pace | None = Field(None, description="Outages: many tickets of one company that report the same.")
 
     def paces(self) -> dict[Kind, Pace]:

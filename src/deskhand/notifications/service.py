@@ -177,6 +177,22 @@ async def note_storm(session: AsyncSession, tenant_id: str, storm: StormView) ->
     await repository.note_storm(session, tenant_id, storm)
 
 
+async def note_published(
+    session: AsyncSession, tenant_id: str, *, run: UUID, agent: UUID, note: str, ticket: str | None
+) -> None:
+    """Let people be told, once, of an internal note that a desk shows to a requester.
+
+    Args:
+        session: The session in which the agent is paused for it.
+        tenant_id: The tenant.
+        run: Which wrote it.
+        agent: Whose run.
+        note: The desk's id of it.
+        ticket: Of the run.
+    """
+    await repository.note_published(session, tenant_id, run=run, agent=agent, note=note, ticket=ticket)
+
+
 async def troubles(session: AsyncSession) -> list[str]:
     """What keeps people of any tenant from being told, in a platform session: a sentence for each tenant."""
     return [

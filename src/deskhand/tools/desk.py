@@ -9,7 +9,7 @@ from typing import Any
 from deskhand.plugins.contract import Access, LinkKind, Manifest, Operation, ValueKind
 from deskhand.plugins.priorities import PRIORITIES
 from deskhand.tools.asking import ASK
-from deskhand.tools.values import Doubt, Kind, Provider, Risk, Schema, Scope, ToolOperation
+from deskhand.tools.values import Doubt, Kind, Provider, Risk, Schema, Scope, ToolOperation, read_grants
 
 BODY_LIMIT = 20_000
 # What a model can read in one answer; a digest of more asks again by narrower times.
@@ -318,6 +318,12 @@ def provider_of(manifest: Manifest) -> Provider:
     """A desk as a tool: what its plugin cannot do is not there, nor is an argument that it could not act on."""
     able = (one for one in OPERATIONS if one.requires in manifest.operations)
     return Provider(manifest.tool_type, manifest.name, Kind.DESK, tuple(_fitted(one, manifest) for one in able))
+
+
+def writes_on(operations: object, manifest: Manifest) -> bool:
+    """Whether what an agent was granted on a desk, as it is stored, changes anything there."""
+    granted = read_grants(operations)
+    return any(one.is_write and one.name in granted for one in provider_of(manifest).operations)
 
 
 def _fitted(operation: ToolOperation, manifest: Manifest) -> ToolOperation:

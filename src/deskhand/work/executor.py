@@ -76,7 +76,7 @@ from deskhand.work.storming import Storming
 from deskhand.work.ticket_outcomes import WRITE_KEYS, Seen, TicketOutcomes
 from deskhand.work.timeliness import Timeliness
 from deskhand.work.told import told_about
-from deskhand.work.toolbox import Toolbox
+from deskhand.work.toolbox import Toolbox, with_shown
 from deskhand.work.undo.performing import Undoer
 from deskhand.work.undo.schemas import UNDO
 from deskhand.work.voice import Voice
@@ -217,7 +217,7 @@ class Executor:
             )
             # Here and nowhere else, since every way in which a run completes comes by.
             await settle_open_writes(run, toolbox, self._db)
-            return ending
+            return with_shown(ending, toolbox)
 
     async def _enter(self, run: Run, ticket: Ticket | None) -> None:
         async with self._db.tenant_session(run.execution.tenant_id) as session:
@@ -290,6 +290,9 @@ class Executor:
 
     async def _look(self, run: Run, toolbox: Toolbox, own: DeskHands, look: int) -> Ending | None:
         """What one look ends in; None where the ticket went to another company meanwhile."""
+        # Before anything is read: what would come of it could not be written. What was begun is settled all the same.
+        if own.discretion.refused and run.execution.mode == "live" and not run.journal.begun_writes:
+            return withheld(run, f"{own.discretion.refused} Nothing was written.")
         ticket = await own.own_ticket()
         if isinstance(ticket, str):
             return withheld(run, ticket)

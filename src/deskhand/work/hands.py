@@ -13,7 +13,6 @@ from typing import Any
 from pydantic import TypeAdapter
 from pydantic_core import to_jsonable_python
 
-from deskhand.audit import service as audit
 from deskhand.engine.journal import NOT_DONE, Journal
 from deskhand.errors import ForbiddenError, InDoubtError
 from deskhand.kit.db.session import Database
@@ -24,12 +23,13 @@ from deskhand.tools.desk import provider_of
 from deskhand.tools.values import Doubt, Grants, Mode, Scope, ToolOperation, guarded
 from deskhand.work.approvals import Approver, Call, Look, Permit
 from deskhand.work.companies import REFUSED, TICKET, CompanyWall, read_ticket
+from deskhand.work.discretion import Discretion
 from deskhand.work.hours import Hours
 from deskhand.work.instructions import READ_OUTSIDE, ensure_no_instructions
 from deskhand.work.last_look import LastLook
 from deskhand.work.views import shown
 from deskhand.work.voice import Voice
-from deskhand.work.writing import NEW, Parent, Write, intend
+from deskhand.work.writing import NEW, Parent, Write, intend, record_write
 
 RECEIPT = TypeAdapter(WriteReceipt)
 Shown = Mapping[str, Any]
@@ -84,6 +84,7 @@ class DeskHands:
         self._own_look = own_look
         self.kept_inside = (prompt,)
         self.last_look = LastLook(desk, journal, db, wall.why_left_alone)
+        self.discretion = Discretion(db, journal.execution, self.provider.name)
         self._permits: dict[str, Permit] = {}
         self._own_number: str | None = None
         self._listed: dict[str, str] = {}
@@ -343,10 +344,12 @@ class DeskHands:
                 await write.permit.ensure_fresh()
             if write.look is not None:
                 await write.look()
+            self.discretion.ensure_kept(write.trace)
             receipt = await write.make(mark)
             # Inside the step: if the audit log cannot be written, the step stays begun, and the next attempt settles it
             # by the mark.
-            await self._audit(write, receipt)
+            await record_write(self.db, self.journal.execution, write, receipt, tool_id=self.tool_id, actor=self._actor)
+            await self.discretion.look_at(write.trace, receipt)
             return to_jsonable_python(receipt)
 
         raw = await self.journal.step(
@@ -360,7 +363,9 @@ class DeskHands:
             recover=lambda: self._settle(write, mark),
             owed=owed,
         )
-        return RECEIPT.validate_python(raw)
+        receipt = RECEIPT.validate_python(raw)
+        self.discretion.saw(write.trace, receipt)
+        return receipt
 
     def _target(self, ticket_id: str) -> dict[str, str]:
         """Names the ticket where it is not the run's own; by it the desk's event about our write is known."""
@@ -378,22 +383,8 @@ class DeskHands:
         # The desk is sure that no write carries the mark, so the journal lets the worker make it.
         if receipt is None:
             return NOT_DONE
-        await self._audit(write, receipt, adopted=True)
+        await record_write(
+            self.db, self.journal.execution, write, receipt, tool_id=self.tool_id, actor=self._actor, adopted=True
+        )
+        await self.discretion.look_at(write.trace, receipt)
         return {**to_jsonable_python(receipt), "adopted": True}
-
-    async def _audit(self, write: Write, receipt: WriteReceipt, *, adopted: bool = False) -> None:
-        execution = self.journal.execution
-        async with self.db.tenant_session(execution.tenant_id) as session:
-            await audit.record(
-                session,
-                tenant_id=execution.tenant_id,
-                actor=self._actor,
-                operation=f"desk.{write.operation.name}",
-                resource_type=f"ticket:{self.tool_id}",
-                resource_id=receipt.ticket_id or write.ticket_id,
-                # The fields as the desk had them; a note or a new ticket has nothing before it.
-                before={change.field: change.before for change in receipt.changes} or None,
-                after={change.field: change.after for change in receipt.changes} or dict(write.trace),
-                details={"execution_id": str(execution.id), "receipt": receipt.id, "mark": receipt.mark}
-                | {"adopted": adopted},
-            )

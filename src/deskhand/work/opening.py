@@ -19,6 +19,7 @@ from deskhand.plugins.registry import PluginManager
 from deskhand.tenants.connections import connected_tools, desk_for
 from deskhand.tenants.mail import mail_settings
 from deskhand.tenants.note_rules import note_rules
+from deskhand.tenants.note_trials.rules import why_refused
 from deskhand.tools.knowledge import KNOWLEDGE
 from deskhand.tools.mail import MAIL
 from deskhand.tools.sources import source_provider
@@ -206,6 +207,7 @@ class ToolboxMaker:
             voice=voice,
             hours=run.hours,
         )
+        hands.discretion.refused = why_refused(run.tenant, tool_type, hands.provider.name)
         hands.last_look.ceiling = note_rules(run.tenant.enhancement_preferences).public_per_ticket_and_day
         return hands
 

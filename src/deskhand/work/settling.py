@@ -122,6 +122,8 @@ class _Open:
                 " answer here: was it done?"
             )
         await self._audit(receipt)
+        if self.hands is not None and isinstance(write.input, dict):
+            await self.hands.discretion.look_at(write.input, receipt)
         return {**to_jsonable_python(receipt), "adopted": True}
 
     async def _find(self, hands: DeskHands) -> WriteReceipt | None:

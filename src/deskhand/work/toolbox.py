@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 
+from deskhand.engine.claims import Ending
 from deskhand.kit.db.readers import Readers
 from deskhand.llm.loop import OUTPUT_TOOL, ToolSpec
 from deskhand.notes.facts import Source
@@ -242,4 +244,10 @@ def tools_text(specs: Sequence[ToolSpec]) -> str:
     return "\n".join(f"- {spec.name}: {spec.description}" for spec in specs) or "none"
 
 
-__all__ = ["Sources", "TicketChanges", "Toolbox", "shown", "tool_name", "tools_text"]
+def with_shown(ending: Ending, toolbox: Toolbox) -> Ending:
+    """The end of a run that says which of its internal notes a requester sees."""
+    words = " ".join(filter(None, (hands.discretion.words for hands in toolbox.desks)))
+    return replace(ending, output={**(ending.output or {}), "became_public": words}) if words else ending
+
+
+__all__ = ["Sources", "TicketChanges", "Toolbox", "shown", "tool_name", "tools_text", "with_shown"]

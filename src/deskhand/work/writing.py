@@ -8,7 +8,10 @@ from typing import Any
 
 from pydantic_core import to_jsonable_python
 
+from deskhand.audit import service as audit
+from deskhand.engine.claims import RunningExecution
 from deskhand.engine.journal import Journal
+from deskhand.kit.db.session import Database
 from deskhand.plugins.contract import WriteReceipt
 from deskhand.tools.values import ToolOperation
 from deskhand.work.approvals import Permit
@@ -61,3 +64,30 @@ async def intend(journal: Journal, write: Write, *, owed: bool) -> WriteReceipt:
     # Not a write: the trace counts what reached the desk, and no mark was given away.
     await journal.step(name=name, key=write.key, kind="compute", input=dict(write.trace), body=intent, owed=owed)
     return receipt
+
+
+async def record_write(
+    db: Database,
+    execution: RunningExecution,
+    write: Write,
+    receipt: WriteReceipt,
+    *,
+    tool_id: str,
+    actor: str,
+    adopted: bool = False,
+) -> None:
+    """Put a write that reached its desk into the audit log."""
+    async with db.tenant_session(execution.tenant_id) as session:
+        await audit.record(
+            session,
+            tenant_id=execution.tenant_id,
+            actor=actor,
+            operation=f"desk.{write.operation.name}",
+            resource_type=f"ticket:{tool_id}",
+            resource_id=receipt.ticket_id or write.ticket_id,
+            # The fields as the desk had them; a note or a new ticket has nothing before it.
+            before={change.field: change.before for change in receipt.changes} or None,
+            after={change.field: change.after for change in receipt.changes} or dict(write.trace),
+            details={"execution_id": str(execution.id), "receipt": receipt.id, "mark": receipt.mark}
+            | {"adopted": adopted},
+        )

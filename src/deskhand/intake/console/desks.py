@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
+from uuid import uuid4
 
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
@@ -23,12 +24,14 @@ from deskhand.intake import repository
 from deskhand.intake.endpoints import IntakeState
 from deskhand.intake.heard import Heard, heard_of
 from deskhand.intake.schemas import DeliveryRecord
+from deskhand.kit.db.session import database_now
 from deskhand.plugins.registry import describe
 from deskhand.tenants.connections import check_connection, desk_for, list_connections, stored_values
 from deskhand.tenants.desks.changes import DeskConnections
 from deskhand.tenants.desks.fields import DeskField, faults_by_field, fields_of, read_form
 from deskhand.tenants.endpoints import ToolPath
 from deskhand.tenants.models import TenantConfig
+from deskhand.tenants.note_trials.service import newest_trial
 from deskhand.tenants.schemas import ConnectionCheck, ConnectionResponse, ConnectionTestResponse
 from deskhand.tenants.service import TenantService
 from deskhand.ui.render import render
@@ -170,18 +173,25 @@ async def show_desk(
     error: DeskhandError | None = None,
     report: ConnectionTestResponse | None = None,
     is_saved: bool = False,
+    untried: DeskhandError | None = None,
+    ticket: str = "",
 ) -> Response:
     """The page of one desk, with what was typed if that was refused, or with what a test found."""
     async with desk.app.db.tenant_session(desk.tenant_id) as session:
         tenant = await read_tenant(desk.app, session, desk.tenant_id)
+        trial = newest_trial(tenant, desk.tool_type, await database_now(session))
         agents = (await repository.agents_by_tool(session)).get(desk.tool_type, [])
         newest = await repository.newest_by_desk(session)
-    stored = stored_values(tenant, desk.tool_type, desk.app.secrets)
+    stored, failed = stored_values(tenant, desk.tool_type, desk.app.secrets), error or untried
     return render(
         desk.request,
         "intake/console/desk.html",
-        status_code=error.status if error else 200,
+        status_code=failed.status if failed else 200,
         **desk.context(tenant),
+        trial=trial,
+        untried=untried,
+        ticket=ticket,
+        trial_key=uuid4().hex,
         agents=agents,
         heard=heard_last(desk.app, desk.tenant_id, desk.tool_type, newest),
         groups=grouped(desk.fields),

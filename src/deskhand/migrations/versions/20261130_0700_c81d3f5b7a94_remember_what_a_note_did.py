@@ -14,9 +14,7 @@ down_revision: str | None = "c63f0e8a2d17"
 branch_labels: None = None
 depends_on: None = None
 
-_KINDS = (
-    "'failure', 'doubt', 'approval', 'budget_warning', 'budget_stop', 'connection', 'schedule', 'audit', 'storm'"
-)
+_KINDS = "'failure', 'doubt', 'approval', 'budget_warning', 'budget_stop', 'connection', 'schedule', 'audit', 'storm'"
 _TOLD = ("notification_facts", "notification_choices")
 
 

@@ -39,7 +39,7 @@ Trying = Annotated[NoteTrials, Depends(note_trials)]
 async def try_note(trying: Trying, tool_type: ToolPath, wanted: NoteTrialRequest) -> NoteTrialResponse:
     """Write one internal note on a ticket, and read back what the desk made of it.
 
-    A desk that shows the note to the requester, or mails it, is refused: agents write nothing there until a trial passes.
+    A desk that shows the note to the requester, or mails it, is refused: agents write nothing there until one passes.
     """
     return await trying.try_note(tool_type, wanted)
 

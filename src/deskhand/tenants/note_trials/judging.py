@@ -154,7 +154,9 @@ def _first_response(before: Look, after: Look) -> NoteFinding:
     if now:
         detail = "The note counts as the first response: the desk takes the requester for answered."
         return _finding(effect, Verdict.WARNING, detail, before="not yet", after=now)
-    return _finding(effect, Verdict.OK, "The requester still counts as not answered.", before="not yet", after="not yet")
+    return _finding(
+        effect, Verdict.OK, "The requester still counts as not answered.", before="not yet", after="not yet"
+    )
 
 
 def _field(effect: NoteEffect, then: str, now: str) -> NoteFinding:
@@ -173,7 +175,9 @@ def _clocks(then: Mapping[str, str] | None, now: Mapping[str, str] | None) -> No
     moved = [f"{name}: {then.get(name, 'none')} → {state}" for name, state in now.items() if then.get(name) != state]
     moved += [f"{name}: {state} → gone" for name, state in then.items() if name not in now]
     if moved:
-        return _finding(effect, Verdict.WARNING, f"The note moved them: {'; '.join(moved)}.", before=before, after=after)
+        return _finding(
+            effect, Verdict.WARNING, f"The note moved them: {'; '.join(moved)}.", before=before, after=after
+        )
     return _finding(effect, Verdict.OK, "They run as before.", before=before, after=after)
 
 

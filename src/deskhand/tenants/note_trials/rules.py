@@ -12,8 +12,8 @@ from deskhand.tenants.models import TenantConfig
 from deskhand.tenants.note_trials.schemas import NoteFinding, NoteTrialResponse, Verdict
 
 UNTRIED = (
-    "No note was tried on {name} yet, so nobody has seen whether it shows our notes to requesters or mails them; try one"
-    " on the desk's page."
+    "No note was tried on {name} yet, so nobody has seen whether it shows our notes to requesters or mails them; try"
+    " one on the desk's page."
 )
 
 

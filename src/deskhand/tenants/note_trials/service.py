@@ -1,7 +1,7 @@
 """A trial of one note on a real desk: written once, read back, compared, and remembered on the connection.
 
-The ticket as it was is stored before the note is written, and with it the note's mark. Whoever tries again under the same
-key, after a click too many or after a process that died, finds that note by its mark and reads the ticket again.
+The ticket as it was is stored before the note is written, and with it the note's mark. Whoever tries again under the
+same key, after a click too many or after a process that died, finds that note by its mark and reads the ticket again.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ class NoteTrials:
         name = self.plugins.get_plugin(tool_type).manifest.name
         async with self.db.tenant_session(self.tenant_id) as session:
             tenant, now = await self._tenant(session), await database_now(session)
-        found = newest(tenant, tool_type, now)
+        found = newest_trial(tenant, tool_type, now)
         if found is None:
             raise NotFoundError(f"No note was tried on {name} yet.")
         return found
@@ -123,9 +123,7 @@ class NoteTrials:
 
     # -- parts -------------------------------------------------------------------------------
 
-    async def _begin(
-        self, desk: TicketingToolPlugin, ticket: Ticket, wanted: NoteTrialRequest
-    ) -> tuple[_Begun, bool]:
+    async def _begin(self, desk: TicketingToolPlugin, ticket: Ticket, wanted: NoteTrialRequest) -> tuple[_Begun, bool]:
         """Claim the connection for one trial, and keep the ticket as it was before the note."""
         tool_type, key = desk.manifest.tool_type, wanted.key or uuid4().hex
         # Asked before the claim, since no transaction stays open while a desk is.
@@ -154,9 +152,7 @@ class NoteTrials:
         marks = MarkMaker(self.secrets.derive("marks"))
         return marks.make(f"note-trial/{self.tenant_id}/{tool_type}", f"{ticket_id}/{key}")
 
-    async def _carry_out(
-        self, desk: TicketingToolPlugin, begun: _Begun, *, is_repeated: bool
-    ) -> NoteTrialResponse:
+    async def _carry_out(self, desk: TicketingToolPlugin, begun: _Begun, *, is_repeated: bool) -> NoteTrialResponse:
         try:
             known = await desk.find_write(begun.ticket_id, begun.mark) if is_repeated else None
             receipt = known or await desk.add_note(begun.ticket_id, NoteDraft(body=NOTE, mark=begun.mark))
@@ -223,7 +219,7 @@ class NoteTrials:
         )
 
 
-def newest(tenant: TenantConfig, tool_type: str, now: datetime) -> NoteTrialResponse | None:
+def newest_trial(tenant: TenantConfig, tool_type: str, now: datetime) -> NoteTrialResponse | None:
     """The trial that a page shows: one that was begun since the last that was read to its end, else that one."""
     begun = stored_parts(tenant, tool_type).get("begun")
     if begun is None:
