@@ -323,6 +323,7 @@ def desks_page() -> str:
         for manifest in manifests
         for operation, said in sorted(manifest.limits.items())
     )
+    told = table(["effect", *names], [[f"`{e}`", *(m.note_settings.get(e, "") for m in manifests)] for e in NoteEffect])
     return (
         f"{HEADER}# Desks\n\nWhat each built-in desk can do, from its plugin's manifest. What a desk cannot do is not"
         " offered to an agent and refused if asked for (`desk-unsupported`). A desk from outside says the same of"
@@ -335,9 +336,7 @@ def desks_page() -> str:
         f"## Lists of `list_values`\n\n{matrix('list', 'value_kinds', ValueKind)}\n"
         f"## Links between tickets of one desk\n\n{matrix('link', 'links', LinkKind)}\n"
         f"## Taking back\n\n{matrix('way', 'inverses', Inverse)}\n"
-        "## Where its administrator changes what a note sets off\n\nNamed by [a note on trial](../howto/try-a-note-first.md)"
-        " beside what it found.\n\n"
-        + table(["effect", *names], [[f"`{one}`", *(m.note_settings.get(one, "") for m in manifests)] for one in NoteEffect])
+        f"## Where a desk's administrator changes what [a note](../howto/try-a-note-first.md) sets off\n\n{told}"
     )
 
 

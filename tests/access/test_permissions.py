@@ -48,16 +48,8 @@ MAY = {
     "viewer": {"anybody", "viewer"},
     "editor": {"anybody", "viewer", "editor"},
     "operator": {"anybody", "viewer", "operator", "caretaker"},
-    "tenant_admin": {
-        "anybody",
-        "viewer",
-        "editor",
-        "operator",
-        "caretaker",
-        "steward",
-        "tenant_admin",
-        "administrator",
-    },
+    "tenant_admin": {"anybody", "viewer", "editor", "operator"}
+    | {"caretaker", "steward", "tenant_admin", "administrator"},
     "platform_admin": {"anybody", "platform_admin", "administrator", "caretaker", "steward"},
 }
 

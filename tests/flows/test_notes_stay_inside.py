@@ -1,4 +1,4 @@
-"""What is written inside stays inside: an agent whose note is shown is paused, and none writes after a refused trial."""
+"""What is written inside stays inside: an agent whose note is shown is paused; none writes after a refused trial."""
 
 from __future__ import annotations
 

@@ -8,6 +8,7 @@ from tests.support.api import Api
 from tests.support.desk_pages import answering, desk_pages, said
 from tests.support.people import form
 
+from deskhand.intake.console import noting
 from deskhand.simulators.base.rules import NoteRules
 
 
@@ -23,7 +24,7 @@ async def test_a_note_is_tried_from_the_page_and_looked_at_again(api: Api) -> No
         assert "Nobody has seen yet what ManageEngine ServiceDesk Plus does with a note of ours" in said(page)
         requester = simulator.store.person("alice@acme.test", name="<b>Alice</b>")
         ticket = simulator.file_ticket(subject="VPN drops", requester=requester, status="Open")
-        address = "/tenants/acme/desks/servicedesk_plus"
+        address = f"{noting.router.prefix}/servicedesk_plus".format(tenant_id="acme")
         (key,) = hidden(page, "key")
         absent = await form(pages.boss, address, f"{address}/note-trial", ticket="999999", key=key)
         assert (absent.status_code, ticket.notes) == (422, [])

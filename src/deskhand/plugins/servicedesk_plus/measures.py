@@ -15,16 +15,16 @@ from deskhand.plugins.standing import HALTED, RUNNING, STOPPED
 _ON_HOLD = "onhold"
 
 
-async def read_standing(requests: Requests, ticket_id: str) -> Standing:
+async def read_standing(desk: Requests, ticket_id: str) -> Standing:
     """What the desk shows of a request's times, and the list of its notifications where this build has one.
 
     Args:
-        requests: The desk's requests.
+        desk: The requests of the desk.
         ticket_id: Stable id.
     """
-    raw = await requests.get(ticket_id)
+    raw = await desk.get(ticket_id)
     try:
-        mails = (await requests.all(f"{path_of(ticket_id)}/notifications", "notifications")).rows
+        mails = (await desk.all(f"{path_of(ticket_id)}/notifications", "notifications")).rows
     except (DeskNotFoundError, DeskPermissionError, DeskValidationError):
         mails = None
     return await read_aside(_read, raw, mails)
