@@ -55,6 +55,7 @@ async def test_the_same_note_pauses_once_and_no_further_one_is_written(api: Api)
     await first.look_at({"set": {"status": "x"}}, SHOWN)
     assert (await counted(api), first.words) == ((0, 0), None)
     first.ensure_kept(INSIDE)
+    assert first.may_note
 
     await first.look_at(INSIDE, SHOWN)
     # Its worker died before the step had ended: the next attempt finds the note by its mark and comes by here again.
@@ -64,6 +65,7 @@ async def test_the_same_note_pauses_once_and_no_further_one_is_written(api: Api)
     for one in (first, again):
         assert one.words is not None
         assert one.words.startswith("ServiceDesk Plus showed the requester what was written as an internal note;")
+        assert not one.may_note
         with pytest.raises(StoodBackError, match="No further note was written"):
             one.ensure_kept(INSIDE)
         one.ensure_kept(ANSWER)

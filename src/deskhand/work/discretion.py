@@ -46,6 +46,11 @@ class Discretion:
     refused: str | None = None
     shown: set[str] = field(default_factory=set)
 
+    @property
+    def may_note(self) -> bool:
+        """Whether a note would still be written."""
+        return self.refused is None and not self.shown
+
     def ensure_kept(self, trace: Mapping[str, Any]) -> None:
         """Refuse to write where it is known that what is internal does not stay so.
 

@@ -230,6 +230,9 @@ class Executor:
         assert own is not None  # the run has a ticket, so its desk is there or the toolbox was refused
         if await self._is_echo(run, own):
             return withheld(run, OWN_WRITE)
+        # Before anything is read: what would come of it could not be written. What was begun is settled all the same.
+        if own.discretion.refused and run.execution.mode == "live" and not run.journal.begun_writes:
+            return withheld(run, f"{own.discretion.refused} Nothing was written.")
         if run.note_word and (why := await NoteWord(own, run.journal, self._db).why_not_said(run.note_word)):
             output = {"outcome": run.outcome.kind.value, "degraded": False, "not_written": why}
             return Ending(ExecutionStatus.COMPLETED, output=output)
@@ -241,7 +244,7 @@ class Executor:
         remarks = toolbox.approver.expired()
         # A note of its own, for the other one has its 500 words. Where the agent may not write one unasked, the
         # run's page alone says it.
-        if remarks and own.may("add_note") and not own.needs_approval("add_note"):
+        if remarks and own.may("add_note") and not own.needs_approval("add_note") and own.discretion.may_note:
             await own.add_note("\n\n".join(remarks), key=EXPIRED_KEY)
         done = ending.output or {}
         return replace(ending, output={**done, **run.wall.output(done), **toolbox.approver.output()})
@@ -290,9 +293,6 @@ class Executor:
 
     async def _look(self, run: Run, toolbox: Toolbox, own: DeskHands, look: int) -> Ending | None:
         """What one look ends in; None where the ticket went to another company meanwhile."""
-        # Before anything is read: what would come of it could not be written. What was begun is settled all the same.
-        if own.discretion.refused and run.execution.mode == "live" and not run.journal.begun_writes:
-            return withheld(run, f"{own.discretion.refused} Nothing was written.")
         ticket = await own.own_ticket()
         if isinstance(ticket, str):
             return withheld(run, ticket)
