@@ -70,10 +70,11 @@ class Discretion:
         if not self.saw(trace, receipt):
             return
         run = self.execution
-        reason = _REASON.format(desk=self.desk, ticket=run.ticket_ref or receipt.ticket_id)
+        # Where the note stands, which is another ticket than the run's where that one is a part of it.
+        reason = _REASON.format(desk=self.desk, ticket=receipt.ticket_id)
         async with self.db.tenant_session(run.tenant_id) as session:
             await note_published(
-                session, run.tenant_id, run=run.id, agent=run.agent_id, note=receipt.id, ticket=run.ticket_ref
+                session, run.tenant_id, run=run.id, agent=run.agent_id, note=receipt.id, ticket=receipt.ticket_id
             )
             wanted = NewPause(reason=reason[:300], agent_id=run.agent_id)
             try:

@@ -228,7 +228,6 @@ class JiraDesk:
             DeskProtocolError: Jira published a note that was meant to be internal (it is written all the same).
         """
         written = await self.write_note(ticket_id, note)
-        # Told loudly: a requester may be reading what was meant for technicians.
         if written.public and not note.public:
             raise DeskProtocolError(
                 f"{DESK} made comment {written.id} public although an internal note was asked for."
