@@ -1,7 +1,7 @@
 """Remember what a note did on each desk, and let people be told of notes that became public.
 
 Revision ID: c81d3f5b7a94
-Revises: c8d40e7b91f3
+Revises: d70a1f4e9b36
 Create Date: 2026-11-30 07:00:00+00:00
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 from deskhand.migrations.support import limits, run
 
 revision: str = "c81d3f5b7a94"
-down_revision: str | None = "c8d40e7b91f3"
+down_revision: str | None = "d70a1f4e9b36"
 branch_labels: None = None
 depends_on: None = None
 
