@@ -50,6 +50,6 @@ async def try_note(trying: Trying, tool_type: ToolPath, wanted: NoteTrialRequest
     tags=["tenants"],
     responses=problem_responses(NotFoundError, InvalidInputError),
 )
-async def get_note_trial(trying: Trying, tool_type: ToolPath) -> NoteTrialResponse:
-    """What was tried last on a connection, and what it found."""
+async def get_note_trial(trying: Trying, tool_type: ToolPath) -> NoteTrialResponse | None:
+    """What was tried last on a connection, and what it found; null where nothing was."""
     return await trying.last(tool_type)

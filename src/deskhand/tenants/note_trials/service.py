@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from deskhand.access.principal import Principal
 from deskhand.audit import service as audit
-from deskhand.errors import ConflictError, DeskhandError, FieldProblem, InvalidInputError, NotFoundError
+from deskhand.errors import ConflictError, DeskhandError, FieldProblem, InvalidInputError
 from deskhand.kit.crypto import SecretBox
 from deskhand.kit.db.session import Database, database_now
 from deskhand.kit.http import HttpClientFactory
@@ -78,19 +78,16 @@ class NoteTrials:
     principal: Principal
     tenant_id: str
 
-    async def last(self, tool_type: str) -> NoteTrialResponse:
-        """What was tried last: one that is under way or broken before one that was read to its end.
+    async def last(self, tool_type: str) -> NoteTrialResponse | None:
+        """What was tried last: one that is under way or broken before one that was read to its end; None: none was.
 
         Raises:
-            NotFoundError: There is no such tenant or desk, or none was tried.
+            NotFoundError: There is no such tenant or desk.
         """
-        name = self.plugins.get_plugin(tool_type).manifest.name
+        self.plugins.get_plugin(tool_type)
         async with self.db.tenant_session(self.tenant_id) as session:
             tenant, now = await self._tenant(session), await database_now(session)
-        found = newest_trial(tenant, tool_type, now)
-        if found is None:
-            raise NotFoundError(f"No note was tried on {name} yet.")
-        return found
+        return newest_trial(tenant, tool_type, now)
 
     async def try_note(self, tool_type: str, wanted: NoteTrialRequest) -> NoteTrialResponse:
         """Write one internal note on a ticket and read back what it did.
