@@ -29,6 +29,7 @@ from uuid import UUID
 import pytest
 from joserfc.jwk import ECKey
 from tests.support.desks import DESKS, new_simulator
+from tests.support.runs import run_of, ticket
 
 import deskhand
 from deskhand.agents.models import AgentVersion
@@ -48,6 +49,7 @@ from deskhand.notes.layout import check_draft, compose_note, draft_prompt, draft
 from deskhand.plugins.contract import AttachedFile, TicketingToolPlugin
 from deskhand.plugins.events import WebhookRequest
 from deskhand.plugins.registry import PluginManager
+from deskhand.plugins.servicedesk_plus.config import ServiceDeskPlusConfig
 from deskhand.simulators.base.desk import EventKind
 from deskhand.work.files.choosing import FileKind
 
@@ -237,6 +239,7 @@ EXEMPT = {
             *("plugins.zendesk.mapping.read_ticket", "knowledge.exports.survey.survey"),
             *(
                 "llm.durability.measure_response",
+                "tools.desk.writes_on",
                 "tools.values.read_grants",
                 "knowledge.embedding.ticket_text",
             ),
@@ -276,6 +279,9 @@ FILLED = {
     "AttachedFile": AttachedFile(id="1", name="trace.log"),
     "FileKind": FileKind.TEXT,
     "Key": ECKey.generate_key("P-256"),
+    "ServiceDeskPlusConfig": ServiceDeskPlusConfig(servicedesk_url="https://desk.test", servicedesk_api_key="k"),
+    "Run": run_of(),
+    "Ticket": ticket(),
 }
 """What stands in for the parameters after the text."""
 

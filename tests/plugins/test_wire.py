@@ -26,6 +26,7 @@ from deskhand.plugins.errors import (
 from deskhand.plugins.further import FurtherOperations
 from deskhand.plugins.operations import BASIC_OPERATIONS, Inverse, Operation
 from deskhand.plugins.registry import PluginManager
+from deskhand.plugins.standing import Standing
 from deskhand.plugins.values import AttachedFile, TicketLink
 from deskhand.plugins.writes import NoteDraft, TicketDraft
 
@@ -150,7 +151,12 @@ REFUSED: dict[str, Callable[[Plain], Awaitable[object]]] = {
 def test_the_further_operations_are_those_that_no_desk_must_have() -> None:
     bodies = {name for name in vars(FurtherOperations) if not name.startswith("_") and name != "manifest"}
     further = {operation.value for operation in set(Operation) - BASIC_OPERATIONS} | {one.value for one in Inverse}
-    assert bodies == REFUSED.keys() == further | {"find_created", "read_file"}
+    # What a desk tells of itself is asked of each, and one that tells nothing is not refused.
+    assert bodies - {"id_of", "standing"} == REFUSED.keys() == further | {"find_created", "read_file"}
+
+
+async def test_a_desk_that_tells_nothing_of_itself_has_its_ids_for_numbers_and_no_clocks() -> None:
+    assert (await Plain().id_of("HELP-7"), await Plain().standing("1")) == ("HELP-7", Standing())
 
 
 @pytest.mark.parametrize("name", REFUSED)
