@@ -243,6 +243,7 @@ async def test_a_person_is_let_in_limited_and_the_limit_is_changed_and_taken_awa
     refused = await client.get("/agents")
     assert refused.status_code == 403
     assert "limited" in refused.text
+    assert ('href="/tickets"' in refused.text, 'href="/costs"' in refused.text) == (True, False)
     changed = await two.admin.patch(person, json={"companies": [NORDWIND]})
     assert changed.json()["companies"] == [NORDWIND]
     page = (await client.get("/tickets")).text

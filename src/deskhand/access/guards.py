@@ -77,6 +77,7 @@ async def authenticate(request: Request, app: App, principal: Identified) -> Pri
         ForbiddenError: Somebody who is limited to companies, where more than these would be shown.
     """
     refuse_unfinished(principal, app.sign_in_rules)
+    request.state.is_limited = principal.limited_to is not None
     refuse_limited(request, principal)
     # Every page says what is paused, so it is asked where every page's caller is known; a part of a page does not.
     if isinstance(request.scope.get("route"), PageRoute) and "hx-request" not in request.headers:

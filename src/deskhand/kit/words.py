@@ -23,6 +23,11 @@ def has_word(text: str, word: str) -> bool:
     return re.search(rf"(?<!\w){re.escape(word.casefold())}(?!\w)", text.casefold()) is not None
 
 
+def folded(words: str) -> str:
+    """Words as they are compared: in any case, and with any white space between them."""
+    return " ".join(words.split()).casefold()
+
+
 def plain(words: str, *, most: int = 80) -> str:
     """A name on one line, without what makes an address, a mark-up or a header of it."""
     return " ".join(_NOT_PLAIN.sub(" ", words).split())[:most] or "…"

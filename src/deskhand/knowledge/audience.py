@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Any
 
 from deskhand.kit.storable import storable_text
+from deskhand.kit.words import folded
 
 MOST_GROUPS = 50
 _NAME = 100
@@ -75,7 +76,7 @@ def said_audience(row: Mapping[str, Any]) -> Said:
 def _own_word(row: Mapping[str, Any]) -> Said:
     groups = _names(row.get("audience_groups"))
     word = row.get("audience")
-    plain = " ".join(str(word).split()).casefold() if isinstance(word, str) else ""
+    plain = folded(word) if isinstance(word, str) else ""
     if not plain:
         return Said(Audience.RESTRICTED, groups) if groups else Said()
     known = _WORDS.get(plain)

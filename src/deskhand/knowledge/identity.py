@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from deskhand.kit.words import folded
+
 DESK_SOURCE = "desk"
 """``source`` of what was read from a desk itself."""
 
@@ -77,7 +79,7 @@ def same_ticket(one: dict[str, Any], other: dict[str, Any]) -> bool:
 
 
 def _subject(row: dict[str, Any]) -> str:
-    return " ".join(str(row["subject"]).split()).casefold()
+    return folded(str(row["subject"]))
 
 
 def _named(values: dict[str, Any], others: Sequence[dict[str, Any]]) -> dict[str, Any]:

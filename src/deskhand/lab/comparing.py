@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from deskhand.kit.intervals import wilson
+from deskhand.kit.words import folded
 from deskhand.lab.rebuilding import FIELDS, names_in
 
 SOLUTION = "solution"
@@ -59,9 +60,9 @@ def judge(said: Said, truth: Mapping[str, Any]) -> dict[str, Verdict]:
     """By what is compared, whether it is the same; what people left open is not there."""
     known: Mapping[str, Sequence[str]] = truth.get("fields") or {}
     verdicts = {name: _verdict(said.fields.get(name), known[name]) for name in FIELDS if known.get(name)}
-    named = {_folded(name) for name in truth.get(SOLUTION) or ()}
+    named = {folded(name) for name in truth.get(SOLUTION) or ()}
     if named:
-        fits = bool(named & {_folded(name) for name in said.cited})
+        fits = bool(named & {folded(name) for name in said.cited})
         verdicts[SOLUTION] = "right" if fits else "wrong" if said.cited else "silent"
     return verdicts
 
@@ -69,11 +70,7 @@ def judge(said: Said, truth: Mapping[str, Any]) -> dict[str, Verdict]:
 def _verdict(said: str | None, words: Sequence[str]) -> Verdict:
     if said is None:
         return "silent"
-    return "right" if _folded(said) in {_folded(word) for word in words} else "wrong"
-
-
-def _folded(text: str) -> str:
-    return " ".join(text.split()).casefold()
+    return "right" if folded(said) in {folded(word) for word in words} else "wrong"
 
 
 def percentile(values: Sequence[int], share: float) -> int | None:

@@ -10,6 +10,8 @@ from pydantic import Field, ValidationError
 from deskhand.kit.schema import InputModel
 
 MOST_HELD_OUT = 50
+HOLD_OUT = "hold_out"
+"""The step in which a run draws whether its ticket is held out, by its name and its key; the report looks for it."""
 
 
 class WorthRules(InputModel):

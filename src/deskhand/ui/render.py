@@ -92,8 +92,8 @@ def render(request: Request, template: str, *, status_code: int = 200, **context
     """Answer with a page.
 
     Args:
-        request: The request; the template sees its path, for forms ``csrf_token``, and ``standing_pauses``, which the
-            guards found.
+        request: The request; the template sees its path, for forms ``csrf_token``, and what the guards found:
+            ``standing_pauses``, and ``is_limited`` for who is limited to companies, also on a page that says no.
         template: ``<folder>/<file>``.
         status_code: HTTP status of the answer.
         context: Values for the template.
@@ -102,6 +102,7 @@ def render(request: Request, template: str, *, status_code: int = 200, **context
         "path": request.url.path,
         "csrf_token": csrf_token(request),
         "standing_pauses": getattr(request.state, "pauses", ()),
+        "is_limited": getattr(request.state, "is_limited", False),
     }
     html = environment().get_template(template).render(request=request, **always, **context)
     # Vary, because htmx asks the same address for a part of the page, and going back must not show the part alone.

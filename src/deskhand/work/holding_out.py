@@ -21,7 +21,7 @@ from deskhand.engine.models import AgentExecution, ExecutionStep
 from deskhand.engine.status import StepState
 from deskhand.kit.db.session import Database
 from deskhand.plugins.contract import Ticket
-from deskhand.tenants.worth_rules import worth_rules
+from deskhand.tenants.worth_rules import HOLD_OUT, worth_rules
 from deskhand.work.due import was_asked
 from deskhand.work.hands import DeskHands
 from deskhand.work.note_outcome import NOTE_KEY, withheld
@@ -29,8 +29,6 @@ from deskhand.work.run import Run
 
 HELD_OUT = "held_out"
 """Names, for programs, why a run wrote nothing: its ticket is one of those that are left without a note."""
-HOLD_OUT = "hold_out"
-"""The step that draws, by its name and its key: a run draws once, whatever becomes of its looks and attempts."""
 _WHOLE = 2**64
 
 
@@ -60,6 +58,7 @@ class HoldOut:
                 "company": None if company is None else {"id": company.id, "name": company.name},
             }
 
+        # One key: a run draws once, whatever becomes of its looks and attempts.
         drawn = await run.journal.step(
             name=HOLD_OUT, key=HOLD_OUT, kind="compute", input={"share": share}, body=draw, owed=True
         )

@@ -11,6 +11,7 @@ import json
 from collections.abc import Iterable
 
 from deskhand.kit.storable import storable_text
+from deskhand.kit.words import folded
 
 COMPANIES_SETTING = "app.companies"
 NO_DESK = ""
@@ -41,7 +42,7 @@ def company_scope(tool_type: str, company_id: str, name: str) -> Scope:
 
 def id_by_name(name: str) -> str:
     """What stands for the id of a company of which only the name is known."""
-    return f"{NAME_SIGN}{' '.join(storable_text(name).split()).casefold()}"[:255]
+    return f"{NAME_SIGN}{folded(storable_text(name))}"[:255]
 
 
 def scope_text(scope: Iterable[str]) -> str:

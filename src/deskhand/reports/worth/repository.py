@@ -14,9 +14,8 @@ from deskhand.engine.models import AgentExecution, ExecutionStep
 from deskhand.engine.status import ExecutionStatus, StepState
 from deskhand.knowledge.models import EnhancementFeedback, TicketHistory
 from deskhand.tenants.models import TenantConfig
+from deskhand.tenants.worth_rules import HOLD_OUT
 
-DRAWN = "hold_out"
-"""Key of the step in which a ticket drew whether it is held out."""
 _DESK = "desk"
 
 
@@ -77,7 +76,7 @@ def _told(since: datetime, until: datetime, limit: int) -> Subquery:
     e, step = AgentExecution, ExecutionStep
     month = select(e.tenant_id, e.tool_type, e.ticket_ref).where(*_of_month(since, until)).distinct()
     of_month = month.subquery("of_month")
-    drawn = and_(step.execution_id == e.id, step.step_key == DRAWN, step.state == StepState.FINISHED)
+    drawn = and_(step.execution_id == e.id, step.step_key == HOLD_OUT, step.state == StepState.FINISHED)
     output = e.output_result
     noted = and_(e.status == ExecutionStatus.COMPLETED, func.jsonb_typeof(output["note"]) == "object")
     company = func.coalesce(_object(output["company"]), _object(step.output["company"]))

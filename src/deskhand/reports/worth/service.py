@@ -14,6 +14,7 @@ from sqlalchemy import RowMapping
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from deskhand.kit.cron import zone
+from deskhand.kit.words import folded
 from deskhand.reports import repository as runs
 from deskhand.reports.repository import Wanted
 from deskhand.reports.schemas import Costs
@@ -232,8 +233,4 @@ def _fates(row: RowMapping) -> Iterable[tuple[str, Fate]]:
         if not lists[name]:
             continue
         now = row[name] if row["resolved_date"] is not None else None
-        yield name, "not_told" if not now else "kept" if _folded(lists[name][0]) == _folded(now) else "changed"
-
-
-def _folded(text: str) -> str:
-    return " ".join(str(text).split()).casefold()
+        yield name, "not_told" if not now else "kept" if folded(str(lists[name][0])) == folded(str(now)) else "changed"
