@@ -259,7 +259,8 @@ def user_json(person: SimPerson, role: str, base: str) -> dict[str, Any]:
         "active": True,
         "verified": True,
         "suspended": False,
-        "last_login_at": _BORN if person.signs_in else None,
+        # The vendor's document knows no null here, so who never signed in has no such field.
+        **({"last_login_at": _BORN} if person.signs_in else {}),
         "created_at": _BORN,
         "updated_at": _BORN,
         "time_zone": "UTC",
