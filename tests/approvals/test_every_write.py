@@ -19,6 +19,7 @@ TRIED: dict[str, dict[str, Any]] = {
     "assign": {"group": "Hardware"},
     "transition": {"status": "Onhold"},
     "link_tickets": {"url": "https://elsewhere.test/1"},
+    "log_time": {"text": "Read three logs.", "minutes": 20},
     "create_ticket": {"subject": "A new one"},
     "resolve": {"resolution": "It was the cable."},
 }
@@ -61,7 +62,9 @@ async def test_no_write_reaches_the_desk_before_the_yes_and_each_does_once_after
             (name, "finished")
         ]
         effects = await product.desk.effects(asked[name][0])
-        assert sum((effects["notes"], effects["updates"])) == (0 if name == "create_ticket" else 1), (name, effects)
+        assert sum((effects["notes"], effects["updates"], effects["logged"])) == (
+            0 if name == "create_ticket" else 1
+        ), (name, effects)
     assert len(product.desk.simulator.store.tickets) == tickets + 1
 
 

@@ -28,7 +28,7 @@ from deskhand.plugins.operations import BASIC_OPERATIONS, Inverse, Operation
 from deskhand.plugins.registry import PluginManager
 from deskhand.plugins.standing import Standing
 from deskhand.plugins.values import AttachedFile, TicketLink
-from deskhand.plugins.writes import NoteDraft, TicketDraft
+from deskhand.plugins.writes import NoteDraft, TicketDraft, WorkLog
 
 KEY = "kEy-of-the-desk-0123456789"
 
@@ -141,6 +141,9 @@ REFUSED: dict[str, Callable[[Plain], Awaitable[object]]] = {
     "create_ticket": lambda desk: desk.create_ticket(TicketDraft(subject="x")),
     "find_created": lambda desk: desk.find_created("m", begun_at=utc_now()),
     "link_tickets": lambda desk: desk.link_tickets("1", TicketLink(ticket_id="2")),
+    "log_time": lambda desk: desk.log_time("1", WorkLog(minutes=1, text="x", started_at=utc_now())),
+    "find_time": lambda desk: desk.find_time("1", "m"),
+    "withdraw_time": lambda desk: desk.withdraw_time("1", "2"),
     "restore_fields": lambda desk: desk.restore_fields("1", ()),
     "withdraw_note": lambda desk: desk.withdraw_note("1", "2", reason="x"),
     "unlink_tickets": lambda desk: desk.unlink_tickets("1", TicketLink(ticket_id="2")),
@@ -152,7 +155,7 @@ def test_the_further_operations_are_those_that_no_desk_must_have() -> None:
     bodies = {name for name in vars(FurtherOperations) if not name.startswith("_") and name != "manifest"}
     further = {operation.value for operation in set(Operation) - BASIC_OPERATIONS} | {one.value for one in Inverse}
     # What a desk tells of itself is asked of each, and one that tells nothing is not refused.
-    assert bodies - {"id_of", "standing"} == REFUSED.keys() == further | {"find_created", "read_file"}
+    assert bodies - {"id_of", "standing"} == REFUSED.keys() == further | {"find_created", "find_time", "read_file"}
 
 
 async def test_a_desk_that_tells_nothing_of_itself_has_its_ids_for_numbers_and_no_clocks() -> None:

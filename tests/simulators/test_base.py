@@ -91,7 +91,7 @@ async def test_effects_count_what_took_effect(desk: RunningDesk, control: httpx2
             await plugin.add_note(ticket_id, NoteDraft(body="three", mark=MARK))
     effects = (await control.get("/_sim/effects")).json()
     assert effects["notes"] == 2
-    counted = {"notes": 2, "updates": 0, "created": 0, "removed": 0, "edited": 0, "marks": {MARK: 2}}
+    counted = {"notes": 2, "updates": 0, "created": 0, "removed": 0, "edited": 0, "logged": 0, "marks": {MARK: 2}}
     assert effects["tickets"][ticket_id] == counted
     assert (await control.get(f"/_sim/effects/{ticket_id}")).json()["notes"] == 2
     calls = (await control.get("/_sim/calls")).json()

@@ -14,7 +14,17 @@ from deskhand.tools.values import ToolOperation
 WORKING = {"servicedesk_plus": "Onhold", "jira": "In progress", "zendesk": "pending", "servicenow": "In Progress"}
 """A status that leaves the ticket open, and is not a new ticket's."""
 TECHNICIAN = "ines@desk.test"
-ORDER = ("add_note", "reply", "update_ticket", "assign", "transition", "link_tickets", "create_ticket", "resolve")
+ORDER = (
+    "add_note",
+    "reply",
+    "update_ticket",
+    "assign",
+    "transition",
+    "link_tickets",
+    "log_time",
+    "create_ticket",
+    "resolve",
+)
 """In which they can all be tried on one ticket: a resolved one takes no more."""
 APART = {"ask_requester"}
 """Comes with the grant of another one and waits for somebody: tests/asking."""
@@ -38,6 +48,7 @@ def arguments(tool_type: str, operation: str, *, subject: str = NEW) -> dict[str
         "assign": {"assignee_email": TECHNICIAN} if tool_type == "jira" else {"group": "Network"},
         "transition": {"status": WORKING[tool_type]},
         "link_tickets": {"url": "https://elsewhere.test/1"},
+        "log_time": {"text": "Read three logs."},
         "create_ticket": {"subject": subject},
         "resolve": {"resolution": "It was the cable."},
     }[operation]
@@ -75,4 +86,4 @@ async def made(desk: Desk, operation: str, ticket_id: str, *, subject: str = NEW
     if operation == "create_ticket":
         return sum(one.subject == subject for one in desk.simulator.store.tickets.values())
     effects = await desk.effects(ticket_id)
-    return int(effects["notes"] + effects["updates"])
+    return int(effects["notes"] + effects["updates"] + effects["logged"])

@@ -13,7 +13,7 @@ from tests.support.runs import ticket
 from deskhand.llm.loop import ToolInputError
 from deskhand.plugins.contract import TicketQuery
 from deskhand.plugins.values import ALL_FILTERS
-from deskhand.work import desk_tools
+from deskhand.work.ticket_query import filed_since, query_of
 
 MONDAY = datetime(2026, 5, 4, 9, tzinfo=UTC)
 TUESDAY = MONDAY + timedelta(days=1)
@@ -35,7 +35,7 @@ TUESDAY = MONDAY + timedelta(days=1)
 )
 def test_a_time_that_no_desk_could_take_goes_back_to_the_model(name: str, instant: str, words: str) -> None:
     with pytest.raises(ToolInputError, match=f"{name} {words}|{name} must lie {words}"):
-        desk_tools._query({name: instant}, ALL_FILTERS)
+        query_of({name: instant}, ALL_FILTERS)
 
 
 @given(
@@ -46,7 +46,7 @@ def test_a_time_that_no_desk_could_take_goes_back_to_the_model(name: str, instan
     )
 )
 def test_a_time_in_any_zone_is_the_same_instant(instant: datetime) -> None:
-    query, created = desk_tools._query({"updated_since": instant.isoformat()}, ALL_FILTERS)
+    query, created = query_of({"updated_since": instant.isoformat()}, ALL_FILTERS)
     assert query == TicketQuery(updated_since=instant)
     assert created is None
 
@@ -64,7 +64,7 @@ def test_a_desk_that_searches_by_every_filter_is_given_every_one() -> None:
         "updated_until": "2026-05-05T09:00:00Z",
         "limit": 5,
     }
-    query, created = desk_tools._query(args, ALL_FILTERS)
+    query, created = query_of(args, ALL_FILTERS)
     assert (query.used, created) == (ALL_FILTERS, None)
     assert query.status == ("Open", "On hold")
     assert (query.created_since, query.created_until) == (MONDAY, TUESDAY)
@@ -79,7 +79,7 @@ def test_where_the_desk_cannot_search_by_the_filing_it_searches_by_the_change_an
     updated: datetime | None, asked: datetime
 ) -> None:
     args = {"created_since": MONDAY.isoformat(), **({"updated_since": updated.isoformat()} if updated else {})}
-    query, created = desk_tools._query(args, frozenset({"text", "updated_since"}))
+    query, created = query_of(args, frozenset({"text", "updated_since"}))
     assert (query.created_since, query.updated_since, created) == (None, asked, MONDAY)
 
 
@@ -88,4 +88,4 @@ def test_where_the_desk_cannot_search_by_the_filing_it_searches_by_the_change_an
     [(None, False), (MONDAY, True), (MONDAY - timedelta(seconds=1), False), (TUESDAY, True)],
 )
 def test_a_ticket_counts_as_filed_since_a_time_if_the_desk_says_when_it_was(filed: datetime | None, kept: bool) -> None:
-    assert desk_tools._filed_since(ticket(created_at=filed), MONDAY) is kept
+    assert filed_since(ticket(created_at=filed), MONDAY) is kept

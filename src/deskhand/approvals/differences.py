@@ -27,6 +27,7 @@ _NEW = {
     "reply": ("body",),
     "ask_requester": ("question",),
     "link_tickets": ("kind", "other_ticket_id", "url", "title"),
+    "log_time": ("text", "minutes", "billable"),
 }
 _NAMED = {
     "add_note": "internal note",

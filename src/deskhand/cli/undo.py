@@ -35,6 +35,7 @@ _DONE = {
     Effect.UNLINK_TICKETS: "remove the link",
     Effect.LINK_TICKETS: "link again",
     Effect.CLOSE_CREATED: "close the ticket it filed",
+    Effect.WITHDRAW_TIME: "delete the work log",
     Effect.NONE: "left as it is",
 }
 

@@ -42,7 +42,7 @@ from deskhand.plugins.values import (
     TicketPage,
     TicketQuery,
 )
-from deskhand.plugins.writes import FieldChange, NoteDraft, Restored, TicketChanges, TicketDraft, WriteReceipt
+from deskhand.plugins.writes import FieldChange, NoteDraft, Restored, TicketChanges, TicketDraft, WorkLog, WriteReceipt
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -283,6 +283,7 @@ __all__ = [
     "ValueKind",
     "VerifiedWebhook",
     "WebhookRequest",
+    "WorkLog",
     "WriteReceipt",
     "header",
 ]

@@ -15,7 +15,7 @@ from deskhand.plugins.errors import DeskUnsupportedError
 from deskhand.plugins.operations import Inverse, Manifest, Operation
 from deskhand.plugins.standing import Standing
 from deskhand.plugins.values import AttachedFile, NotePage, PastChangePage, TicketLink
-from deskhand.plugins.writes import FieldChange, NoteDraft, Restored, TicketDraft, WriteReceipt
+from deskhand.plugins.writes import FieldChange, NoteDraft, Restored, TicketDraft, WorkLog, WriteReceipt
 
 
 class FurtherOperations:
@@ -128,6 +128,26 @@ class FurtherOperations:
         """
         raise self._cannot(Operation.LINK_TICKETS)
 
+    async def log_time(self, ticket_id: str, work: WorkLog) -> WriteReceipt:
+        """Write down time that was worked on a ticket, telling nobody: no mail, no first response, no estimate moved.
+
+        Args:
+            ticket_id: Stable id.
+            work: How long, and on what.
+        """
+        raise self._cannot(Operation.LOG_TIME)
+
+    async def find_time(self, ticket_id: str, mark: str) -> WriteReceipt | None:
+        """Look up a work log of ours by its mark.
+
+        Returns:
+            The receipt, or None if the desk surely has no such work log.
+
+        Raises:
+            DeskCannotTellError: The desk cannot answer that question.
+        """
+        raise self._cannot(Operation.LOG_TIME)
+
     # -- taking back -------------------------------------------------------------------------
 
     async def restore_fields(
@@ -161,6 +181,15 @@ class FurtherOperations:
     async def close_created(self, ticket_id: str, *, reason: str, mark: str = "") -> WriteReceipt:
         """Close a ticket that was created in error, saying so; nothing is deleted."""
         raise self._cannot(Inverse.CLOSE_CREATED)
+
+    async def withdraw_time(self, ticket_id: str, log_id: str) -> WriteReceipt:
+        """Delete a work log of ours; one that is gone already is adopted.
+
+        Args:
+            ticket_id: Stable id.
+            log_id: ``id`` of its receipt.
+        """
+        raise self._cannot(Inverse.WITHDRAW_TIME)
 
     def _cannot(self, operation: Operation | Inverse) -> DeskUnsupportedError:
         return DeskUnsupportedError(f"{self.manifest.name} has no {operation.value}.")

@@ -35,6 +35,7 @@ class Operation(StrEnum):
     RESOLVE = "resolve"
     CREATE_TICKET = "create_ticket"
     LINK_TICKETS = "link_tickets"
+    LOG_TIME = "log_time"
 
     @property
     def access(self) -> Access:
@@ -45,7 +46,8 @@ class Operation(StrEnum):
     def is_repeatable(self) -> bool:
         """Whether doing it twice leaves the desk as doing it once, so that a doubt needs no question.
 
-        Of the others the desk is asked by their mark: ``find_write``, and ``find_created`` for a new ticket.
+        Of the others the desk is asked by their mark: ``find_write``, ``find_created`` for a new ticket, ``find_time``
+        for a work log.
         """
         return self not in _ONCE
 
@@ -56,8 +58,8 @@ _REPEATABLE = frozenset(
         Operation.LINK_TICKETS,
     }
 )
-# What is there twice after being done twice; no desk compares notes or new tickets.
-_ONCE = frozenset({Operation.ADD_NOTE, Operation.REPLY, Operation.CREATE_TICKET})
+# What is there twice after being done twice; no desk compares notes, new tickets or work logs.
+_ONCE = frozenset({Operation.ADD_NOTE, Operation.REPLY, Operation.CREATE_TICKET, Operation.LOG_TIME})
 BASIC_OPERATIONS = (_REPEATABLE - {Operation.LINK_TICKETS, Operation.UPDATE_NOTE}) | {
     *(Operation.GET_TICKET, Operation.SEARCH_TICKETS, Operation.LIST_HISTORY, Operation.LIST_VALUES),
     *(Operation.ADD_NOTE, Operation.REPLY),
@@ -93,6 +95,7 @@ class Inverse(StrEnum):
     WITHDRAW_NOTE = "withdraw_note"
     UNLINK_TICKETS = "unlink_tickets"
     CLOSE_CREATED = "close_created"
+    WITHDRAW_TIME = "withdraw_time"
 
 
 SAMPLE_TICKET, SAMPLE_TIME, SAMPLE_MILLISECONDS = "@@TICKET@@", "@@TIME@@", "@@MILLISECONDS@@"
@@ -117,6 +120,7 @@ class Manifest:
         value_kinds: What ``list_values`` can be asked for.
         links: How tickets of this desk can be linked with each other.
         inverses: Writes that can be taken back, each by the method that ``Inverse`` names.
+        bills_time: Whether a work log of this desk says that a client may be charged for it.
         deletes_notes: Whether ``withdraw_note`` takes a note away; else it writes a correction, and both are read.
         sample_event: Body of an event about a change of a ticket, to try a webhook with; None where there is none.
         limits: What an operation does differently here, in a sentence for the author of an agent.
@@ -139,6 +143,7 @@ class Manifest:
     links: frozenset[LinkKind] = frozenset()
     inverses: frozenset[Inverse] = frozenset()
     deletes_notes: bool = False
+    bills_time: bool = False
     sample_event: Mapping[str, Any] | None = None
     limits: Mapping[Operation, str] = field(default_factory=dict)
     note_settings: Mapping[NoteEffect, str] = field(default_factory=dict)

@@ -191,10 +191,11 @@ def _manifest_faults(manifest: Manifest) -> Iterator[tuple[str, str]]:
 def _method_faults(plugin: type[TicketingToolPlugin], manifest: Manifest) -> Iterator[tuple[str, str]]:
     """What the manifest offers must have a method of the plugin's own, and the other way round."""
     optional = {Operation.LIST_NOTES, Operation.TICKET_CHANGES, Operation.CREATE_TICKET, Operation.LINK_TICKETS}
-    optional |= {Operation.UPDATE_NOTE}
+    optional |= {Operation.UPDATE_NOTE, Operation.LOG_TIME}
     for name, offered in (
         *((operation.value, operation in manifest.operations) for operation in sorted(optional)),
         ("find_created", Operation.CREATE_TICKET in manifest.operations),
+        ("find_time", Operation.LOG_TIME in manifest.operations),
         *((inverse.value, inverse in manifest.inverses) for inverse in Inverse),
     ):
         # Compared as functions: a plugin that only inherits the refusing body has not made the method.
@@ -205,6 +206,8 @@ def _method_faults(plugin: type[TicketingToolPlugin], manifest: Manifest) -> Ite
             yield f"/{name}", "is implemented and not in the manifest"
     if bool(manifest.links) != (Operation.LINK_TICKETS in manifest.operations):
         yield "/manifest/links", "and the operation link_tickets go together"
+    if manifest.bills_time and Operation.LOG_TIME not in manifest.operations:
+        yield "/manifest/bills_time", "needs the operation log_time"
 
 
 def _config_faults(model: object) -> Iterator[tuple[str, str]]:

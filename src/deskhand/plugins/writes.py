@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from datetime import datetime
 from typing import Any
 
 
@@ -105,6 +106,25 @@ class NoteDraft:
 
     body: str
     public: bool = False
+    mark: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkLog:
+    """Time that was worked on a ticket, to be written beside it; no requester reads it.
+
+    Attributes:
+        minutes: Whole minutes, at least one.
+        text: What was done (Markdown).
+        started_at: When the work began, with its zone.
+        billable: Whether a client may be charged for it, on desks that tell (``Manifest.bills_time``).
+        mark: Idempotency mark, kept where ``find_time`` will find it.
+    """
+
+    minutes: int
+    text: str
+    started_at: datetime
+    billable: bool = False
     mark: str = ""
 
 

@@ -15,6 +15,11 @@ BODY_LIMIT = 20_000
 # What a model can read in one answer; a digest of more asks again by narrower times.
 MOST_TICKETS = 50
 MOST_NOTES = 50
+LOG_TIME = "log_time"
+A_DAY = 24 * 60
+"""Minutes that one work log holds at most."""
+BY_PEOPLE = frozenset({"minutes", "billable"})
+"""What of a work log only a person may say, who approves it: for everybody else the clock does."""
 _EVERY_SCOPE = (Scope.OWN, Scope.LISTED, Scope.ANY)
 _ONE = "one or two requests to the desk"
 
@@ -308,7 +313,32 @@ def _new_things() -> Iterator[ToolOperation]:
     )
 
 
-OPERATIONS = (*_reads(), *_writes(), *_new_things())
+def _time() -> Iterator[ToolOperation]:
+    yield _write(
+        LOG_TIME,
+        "Write a work log of the time that this run has taken, as it was measured.",
+        obj(
+            {
+                "ticket_id": _TICKET_ID,
+                "text": text(2_000, "What was done, in a sentence or two. Markdown."),
+                "minutes": {
+                    "type": "integer",
+                    "minimum": 1,
+                    "maximum": A_DAY,
+                    "description": "Where somebody else's time is meant: minutes that they have named. Never a guess.",
+                },
+                "billable": {
+                    "type": "boolean",
+                    "description": "Whether the client may be charged for it; left out, it may not.",
+                },
+            },
+            required=("text",),
+        ),
+        risk=Risk.MEDIUM,
+    )
+
+
+OPERATIONS = (*_reads(), *_writes(), *_new_things(), *_time())
 
 _ALWAYS = frozenset({"ticket_id", "limit", "created_since"})
 """Arguments that a desk needs no way for: a ticket filed since was changed since, and the rest is narrowed here."""
@@ -318,6 +348,13 @@ def provider_of(manifest: Manifest) -> Provider:
     """A desk as a tool: what its plugin cannot do is not there, nor is an argument that it could not act on."""
     able = (one for one in OPERATIONS if one.requires in manifest.operations)
     return Provider(manifest.tool_type, manifest.name, Kind.DESK, tuple(_fitted(one, manifest) for one in able))
+
+
+def as_granted(operation: ToolOperation, *, asks: bool) -> Schema:
+    """Arguments that a model is offered, of a call that somebody approves first or nobody does."""
+    if operation.name != LOG_TIME or asks:
+        return operation.arguments
+    return _narrowed(operation.arguments, keep=frozenset(operation.arguments["properties"]) - BY_PEOPLE)
 
 
 def writes_on(operations: object, manifest: Manifest) -> bool:
@@ -334,7 +371,11 @@ def _fitted(operation: ToolOperation, manifest: Manifest) -> ToolOperation:
 
 
 def _arguments(operation: ToolOperation, manifest: Manifest) -> Schema:
-    known = {"search_tickets": manifest.filters, "update_ticket": manifest.settable}.get(operation.name)
+    known = {
+        "search_tickets": manifest.filters,
+        "update_ticket": manifest.settable,
+        LOG_TIME: frozenset({"text", "minutes", *(["billable"] if manifest.bills_time else [])}),
+    }.get(operation.name)
     # A model that is shown a filter the desk has not would use it and get a refusal for its answer.
     if known is not None:
         return _narrowed(operation.arguments, keep=known | _ALWAYS)

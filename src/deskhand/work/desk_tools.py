@@ -10,7 +10,6 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from deskhand.errors import ForbiddenError, NotApprovedError, StoodBackError
-from deskhand.kit.schema import instant_within_reach
 from deskhand.llm.loop import Handler, ToolInputError, ToolSpec, call_key
 from deskhand.plugins.contract import (
     LinkKind,
@@ -26,20 +25,21 @@ from deskhand.plugins.contract import (
 )
 from deskhand.plugins.errors import REFUSALS, DeskRateLimitedError, DeskUnavailableError
 from deskhand.tools.asking import ASK, REASON, with_reason
-from deskhand.tools.desk import MOST_TICKETS
+from deskhand.tools.desk import LOG_TIME, MOST_TICKETS, as_granted
 from deskhand.tools.values import Scope, ToolOperation
 from deskhand.work.asking import Requester
 from deskhand.work.companies import TICKET, read_ticket
 from deskhand.work.conversation import is_ours
 from deskhand.work.hands import DeskHands
 from deskhand.work.last_look import CLOSING
+from deskhand.work.logging_time import log_time
+from deskhand.work.ticket_query import filed_since, query_of
 from deskhand.work.views import LISTED_LIMIT, Limits, changes_view, notes_view, ticket_view
 
 PAGE = 100
 PAGES = 10
 DEFAULT_TICKETS = 20
 NOTES = TypeAdapter(list[Note])
-_INSTANTS = ("created_since", "created_until", "updated_since", "updated_until")
 AWAY = (DeskUnavailableError, DeskRateLimitedError)
 
 Args = Mapping[str, Any]
@@ -80,6 +80,7 @@ class DeskTools:
             "resolve": self._resolve,
             "create_ticket": self._create_ticket,
             "link_tickets": self._link_tickets,
+            LOG_TIME: lambda args, name: log_time(self._hands, args, key=call_key(name)),
         }
 
     def offered(self, *, spoken_for: frozenset[str] = frozenset()) -> Iterator[ToolOperation]:
@@ -104,7 +105,7 @@ class DeskTools:
         return ToolSpec(
             name=name,
             description=f"{description} A person approves it first." if asks else description,
-            parameters=with_reason(operation.arguments) if asks else operation.arguments,
+            parameters=with_reason(as_granted(operation, asks=True)) if asks else as_granted(operation, asks=False),
             handler=self._handler(operation),
             kind="write" if operation.is_write else "tool",
             keeps_own_steps=True,
@@ -236,7 +237,7 @@ class DeskTools:
         return hands.voice.heard(ticket)
 
     async def _search_tickets(self, args: Args) -> Any:
-        query, created = _query(args, self._hands.desk.manifest.filters)
+        query, created = query_of(args, self._hands.desk.manifest.filters)
         return await self.search(query, created=created, limit=args.get("limit", DEFAULT_TICKETS), trace=dict(args))
 
     async def search(
@@ -280,7 +281,7 @@ class DeskTools:
         for _ in range(PAGES):
             page = await self._hands.desk.search_tickets(replace(query, cursor=cursor, page_size=PAGE))
             admitted = await self._hands.wall.admitted(self._hands.desk, page.tickets)
-            tickets.extend(one for one in admitted if created is None or _filed_since(one, created))
+            tickets.extend(one for one in admitted if created is None or filed_since(one, created))
             cursor = page.next_cursor
             if cursor is None or len(tickets) > limit:
                 break
@@ -357,44 +358,3 @@ def changes_of(args: Args) -> TicketChanges:
         remove_tags=tuple(args.get("remove_tags", ())),
         custom=args.get("custom", {}),
     )
-
-
-def _query(args: Args, filters: frozenset[str]) -> tuple[TicketQuery, datetime | None]:
-    """The query of a search, and the time since when tickets must be filed where the desk cannot search by it."""
-    instants = {name: _instant(args, name) for name in _INSTANTS}
-    query = TicketQuery(
-        text=args.get("text", ""),
-        status=tuple(args.get("status", ())),
-        priority=tuple(args.get("priority", ())),
-        group=args.get("group"),
-        requester=args.get("requester"),
-        created_since=instants["created_since"],
-        created_until=instants["created_until"],
-        updated_since=instants["updated_since"],
-        updated_until=instants["updated_until"],
-    )
-    created = instants["created_since"]
-    if created is None or "created_since" in filters:
-        return query, None
-    # A ticket that was filed since was changed since: the desk narrows by that, and the rest is narrowed here.
-    since = max(one for one in (created, instants["updated_since"]) if one is not None)
-    return replace(query, created_since=None, updated_since=since), created
-
-
-def _instant(args: Args, name: str) -> datetime | None:
-    written = args.get(name)
-    if written is None:
-        return None
-    try:
-        instant = datetime.fromisoformat(written)
-    except ValueError as error:
-        raise ToolInputError(f"{name} must be a time such as 2026-05-04T09:00:00Z") from error
-    # A model's "09:00" is nobody's nine o'clock: guessed, a search would silently miss hours.
-    try:
-        return instant_within_reach(instant)
-    except ValueError as error:
-        raise ToolInputError(f"{name} {error}, such as 2026-05-04T09:00:00Z") from error
-
-
-def _filed_since(ticket: Ticket, created: datetime) -> bool:
-    return ticket.created_at is not None and ticket.created_at >= created

@@ -35,6 +35,8 @@ RECEIPT = TypeAdapter(WriteReceipt)
 Shown = Mapping[str, Any]
 Make = Callable[[str, str], Awaitable[WriteReceipt]]
 """Makes a write: of a ticket's id and the write's mark."""
+Find = Callable[[str, str], Awaitable[WriteReceipt | None]]
+"""Looks one up: by the same two."""
 
 
 class DeskHands:
@@ -298,9 +300,19 @@ class DeskHands:
     # -- the one road of a write -------------------------------------------------------------
 
     async def write(
-        self, name: str, ref: str | None, *, key: str, shown: Shown, make: Make, owed: bool = False, called: str = ""
+        self,
+        name: str,
+        ref: str | None,
+        *,
+        key: str,
+        shown: Shown,
+        make: Make,
+        owed: bool = False,
+        called: str = "",
+        look_up: Find | None = None,
     ) -> WriteReceipt:
         """Grant, scope, intent, mark, effect, audit; a dry run ends after the intent. Its trace says ``called``."""
+        look_up = look_up or self.desk.find_write
         operation = replace(self.require(name), name=called or name)
         permit = self._permit(name, key)
         ticket_id = await self.find_ticket(name, ref)
@@ -308,7 +320,7 @@ class DeskHands:
         trace = {**shown, **self._target(ticket_id)}
 
         async def find(mark: str) -> WriteReceipt | None:
-            return await self.desk.find_write(ticket_id, mark)
+            return await look_up(ticket_id, mark)
 
         write = Write(operation, ticket_id, key, trace, lambda mark: make(ticket_id, mark), find, permit)
         # What a person approved is bound to the ticket's state already.

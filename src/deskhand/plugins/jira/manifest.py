@@ -56,6 +56,7 @@ MANIFEST = Manifest(
         Operation.UPDATE_TICKET: "Fields that the edit screen lacks are refused; a group needs jira_group_field.",
         Operation.CREATE_TICKET: "Keeps its mark as a label, because the search finds nothing else at once.",
         Operation.RESOLVE: "The resolution's text is the resolving comment, or the field jira_resolution_field.",
+        Operation.LOG_TIME: "Time tracking must be on; the remaining estimate stays as it is.",
     },
     events=EVENTS,
     ignored_events=frozenset(IGNORED_EVENTS),

@@ -52,6 +52,7 @@ from deskhand.plugins.jira.manifest import DESK, MANIFEST
 from deskhand.plugins.jira.measures import read_standing
 from deskhand.plugins.jira.records import JiraRecords, adopted, ensure_revision
 from deskhand.plugins.jira.wishes import Wishes
+from deskhand.plugins.jira.worklogs import WorkLogs
 from deskhand.plugins.offered import require_filters, require_link, require_settable
 from deskhand.plugins.ownership import own_config, same_account
 from deskhand.plugins.paging import Listing
@@ -62,7 +63,7 @@ _HISTORY_PAGE = 100
 _NO_COMMENTS: Listing[dict[str, Any]] = Listing([])
 
 
-class JiraPlugin(TicketingToolPlugin):
+class JiraPlugin(WorkLogs, TicketingToolPlugin):
     """One tenant's connection to Jira Service Management Cloud."""
 
     manifest = MANIFEST

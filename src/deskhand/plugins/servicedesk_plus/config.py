@@ -88,6 +88,11 @@ class ServiceDeskPlusConfig(BaseModel):
         """What the dialect calls a note in bodies."""
         return "request_note" if self.is_cloud else "note"
 
+    @property
+    def cost_fields(self) -> tuple[str, ...]:
+        """What the dialect calls the costs of a work log."""
+        return ("tech_charge", "other_charge") if self.is_cloud else ("owner_cost", "other_cost")
+
     def token_form(self) -> dict[str, str]:
         """The refresh request (Cloud)."""
         secret = self.servicedesk_client_secret

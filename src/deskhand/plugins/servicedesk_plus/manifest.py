@@ -36,9 +36,11 @@ MANIFEST = Manifest(
     links=frozenset({LinkKind.RELATED}),
     inverses=frozenset(Inverse),
     deletes_notes=True,
+    bills_time=True,
     limits={
         Operation.REPLY: "A note that the requester sees in the portal; whether it is mailed is the desk's setting.",
         Operation.LINK_TICKETS: "A ticket elsewhere is named in an internal note, because requests have no such link.",
+        Operation.LOG_TIME: "At no cost unless a person says otherwise; the Cloud asks for servicedesk_bot_email.",
     },
     # [K]: the words of the pages that administrators have; no vendor keeps them the same for long.
     note_settings={

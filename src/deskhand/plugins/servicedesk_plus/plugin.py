@@ -59,6 +59,7 @@ from deskhand.plugins.servicedesk_plus.config import ServiceDeskPlusConfig
 from deskhand.plugins.servicedesk_plus.desk import WHOSE_KEY, Requests, path_of, receipt_of, rows_of
 from deskhand.plugins.servicedesk_plus.manifest import DESK, MANIFEST
 from deskhand.plugins.servicedesk_plus.measures import read_standing
+from deskhand.plugins.servicedesk_plus.worklogs import WorkLogs
 from deskhand.plugins.signatures import STANDARD_WEBHOOKS, STATIC_TOKEN
 from deskhand.plugins.text import markdown_to_html
 
@@ -74,7 +75,7 @@ _PAGE = 100
 _LONGEST_NUMBER = 12
 
 
-class ServiceDeskPlusPlugin(TicketingToolPlugin):
+class ServiceDeskPlusPlugin(WorkLogs, TicketingToolPlugin):
     """One tenant's connection to ServiceDesk Plus."""
 
     manifest = MANIFEST

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 import httpx2
 
@@ -78,6 +79,10 @@ class ServiceNowClient:
         """Create a record and read it back."""
         params = {**_ANSWER_SHAPE, "sysparm_fields": ",".join(fields)}
         return _record(json_body(await self._call("POST", f"table/{table}", params=params, json=dict(body))))
+
+    async def delete(self, table: str, sys_id: str) -> None:
+        """Delete a record."""
+        await self._call("DELETE", f"table/{table}/{quote(sys_id, safe='')}")
 
     async def page(
         self, table: str, query: Query, fields: Sequence[str], *, limit: int = PAGE, offset: int = 0

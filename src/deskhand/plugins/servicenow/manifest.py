@@ -30,6 +30,7 @@ MANIFEST = Manifest(
         Operation.UPDATE_TICKET: "A priority is made by impact and urgency where the instance computes it.",
         Operation.CREATE_TICKET: "Keeps its mark in correlation_id.",
         Operation.LINK_TICKETS: "An incident has one parent incident; a ticket elsewhere is named in a work note.",
+        Operation.LOG_TIME: "A row of task_time_worked, which the account must be allowed to create.",
     },
     events=EVENTS,
     ignored_events=frozenset(IGNORED_EVENTS),

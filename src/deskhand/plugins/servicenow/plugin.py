@@ -62,6 +62,7 @@ from deskhand.plugins.servicenow.lookups import Lookups, no_such_fields
 from deskhand.plugins.servicenow.manifest import DESK, MANIFEST
 from deskhand.plugins.servicenow.measures import read_standing
 from deskhand.plugins.servicenow.query import Query, Term, display_of, value_of, where
+from deskhand.plugins.servicenow.worklogs import WorkLogs
 from deskhand.plugins.signatures import SERVICENOW
 
 _CHOICE_LISTS = {
@@ -69,7 +70,7 @@ _CHOICE_LISTS = {
 }
 
 
-class ServiceNowPlugin(TicketingToolPlugin):
+class ServiceNowPlugin(WorkLogs, TicketingToolPlugin):
     """One tenant's connection to ServiceNow."""
 
     manifest = MANIFEST

@@ -67,14 +67,15 @@ DONE_STATUSES = {
 MANIFEST = Manifest(
     tool_type=TOOL_TYPE,
     name="Zendesk Support",
-    operations=frozenset(Operation) - {Operation.UPDATE_NOTE},
+    # Time is kept by an app of the vendor's in fields of the customer's own, which its API does not name.
+    operations=frozenset(Operation) - {Operation.UPDATE_NOTE, Operation.LOG_TIME},
     settable=frozenset(
         {"subject", "priority", "category", "group", "assignee_email", "add_tags", "remove_tags", "custom"}
     ),
     filters=ALL_FILTERS,
     value_kinds=frozenset(ValueKind) - {ValueKind.CATEGORIES},
     links=frozenset({LinkKind.CAUSED_BY}),
-    inverses=frozenset(Inverse),
+    inverses=frozenset(Inverse) - {Inverse.WITHDRAW_TIME},
     limits={
         Operation.UPDATE_TICKET: "The description cannot be changed: it is the ticket's first comment. A category needs"
         " zendesk_category_field.",

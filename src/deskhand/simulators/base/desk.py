@@ -19,7 +19,7 @@ from starlette.routing import BaseRoute
 from deskhand.kit.http import HttpClientFactory
 from deskhand.plugins.text import sanitize_html
 from deskhand.simulators.base.faults import Fault, FaultList
-from deskhand.simulators.base.state import SimClock, SimFile, SimNote, SimPerson, SimTicket, TicketStore
+from deskhand.simulators.base.state import SimClock, SimFile, SimLog, SimNote, SimPerson, SimTicket, TicketStore
 from deskhand.simulators.base.webhooks import OutboundEvent, WebhookSender
 
 EventKind = Literal["created", "updated", "note"]
@@ -128,6 +128,12 @@ class SimulatedDesk(ABC):
         """Edit a note as the account that calls, and announce it as a change of the ticket."""
         self.store.edit_note(ticket, note, body, by=self.store.bot)
         self._announce("updated", ticket, self.store.bot)
+
+    def log_time(self, ticket: SimTicket, *, seconds: int, text: str, started_at: datetime) -> SimLog:
+        """Write down time as the account that calls, on a desk that counts it among the changes of the ticket."""
+        log = self.store.log_time(ticket, seconds=seconds, text=text, started_at=started_at)
+        self._announce("updated", ticket, log.author)
+        return log
 
     def change(self, ticket: SimTicket, changes: dict[str, Any], *, by: SimPerson, texts: Iterable[str] = ()) -> None:
         """Set fields in one save and announce it; ``texts`` are where an idempotency mark may stand."""

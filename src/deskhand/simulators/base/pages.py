@@ -37,6 +37,7 @@ def page_routes(sim: SimulatedDesk) -> list[Route]:
             description=sim.safe_html(ticket.description),
             resolution=sim.safe_html(ticket.resolution),
             notes=notes,
+            work_logs=[(log, sim.safe_html(log.text)) for log in ticket.work_logs],
         )
 
     async def create(request: Request) -> Response:

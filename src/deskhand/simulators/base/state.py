@@ -111,6 +111,23 @@ class SimFile:
 
 
 @dataclass(slots=True)
+class SimLog:
+    """Time that somebody worked on a ticket; ``text`` is in the vendor's own markup.
+
+    Attributes:
+        cost: What a client is charged for it, in the vendor's own form; None where the desk would compute it.
+    """
+
+    id: str
+    seconds: int
+    text: str
+    author: SimPerson
+    started_at: datetime
+    created_at: datetime
+    cost: str | None = None
+
+
+@dataclass(slots=True)
 class SimTicket:
     """One ticket; words are the vendor's own, text is in the vendor's markup.
 
@@ -150,6 +167,7 @@ class SimTicket:
     split_from: str = ""
     history: list[SimChange] = field(default_factory=list)
     links: list[SimLink] = field(default_factory=list)
+    work_logs: list[SimLog] = field(default_factory=list)
     attachments: list[SimFile] = field(default_factory=list)
     responded_at: datetime | None = None
     mails: list[SimMail] = field(default_factory=list)
@@ -164,6 +182,7 @@ class Effects:
     created: int = 0
     removed: int = 0
     edited: int = 0
+    logged: int = 0
     marks: Counter[str] = field(default_factory=Counter)
 
     def as_json(self) -> dict[str, Any]:
@@ -173,6 +192,7 @@ class Effects:
             "created": self.created,
             "removed": self.removed,
             "edited": self.edited,
+            "logged": self.logged,
             "marks": dict(self.marks),
         }
 
@@ -320,6 +340,32 @@ class TicketStore:
         """Remove a link."""
         ticket.links.remove(link)
         self.touch(ticket, by)
+        self._count(ticket).removed += 1
+
+    def log_time(
+        self,
+        ticket: SimTicket,
+        *,
+        seconds: int,
+        text: str,
+        started_at: datetime,
+        cost: str | None = None,
+        is_save: bool = True,
+    ) -> SimLog:
+        """Write down what our account worked, and count it; ``is_save`` where that changes the ticket's own stamp."""
+        if is_save:
+            self.touch(ticket, self.bot)
+        now = self.clock.stamp(self.resolution)
+        log = SimLog(str(40_000 + self.next_serial()), seconds, text, self.bot, started_at, now, cost)
+        ticket.work_logs.append(log)
+        self._count(ticket, text).logged += 1
+        return log
+
+    def unlog_time(self, ticket: SimTicket, log: SimLog, *, is_save: bool = True) -> None:
+        """Delete a work log."""
+        ticket.work_logs.remove(log)
+        if is_save:
+            self.touch(ticket, self.bot)
         self._count(ticket).removed += 1
 
     def edit_note(self, ticket: SimTicket, note: SimNote, body: str, *, by: SimPerson) -> None:

@@ -52,6 +52,14 @@ def changelog_items(ticket: SimTicket, changes: Mapping[str, Any]) -> list[dict[
     return items
 
 
+def time_items(ticket: SimTicket, seconds: int) -> list[dict[str, Any]]:
+    """What a work log changes, as the changelog lists it."""
+    before = sum(log.seconds for log in ticket.work_logs)
+    was, now = (str(total) if total else None for total in (before, before + seconds))
+    known = {"field": "timespent", "fieldtype": "jira", "fieldId": "timespent"}
+    return [{**known, "from": was, "fromString": was, "to": now, "toString": now}]
+
+
 def _shown(value: object) -> str | None:
     if isinstance(value, SimPerson):
         return value.name

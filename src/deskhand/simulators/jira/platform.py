@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from deskhand.simulators.base import SimNote, SimTicket
-from deskhand.simulators.jira import files, links, search, site, text, world
+from deskhand.simulators.jira import files, links, search, site, text, worklogs, world
 from deskhand.simulators.jira.issue import BadFieldsError
 from deskhand.simulators.jira.state import JiraSite, Part
 from deskhand.simulators.jira.text import Speech
@@ -33,6 +33,7 @@ class PlatformApi(Part):
         self._site = site.SiteApi(sim)
         self._links = links.LinkApi(sim)
         self._files = files.FileApi(sim)
+        self._worklogs = worklogs.WorklogApi(sim)
 
     def table(self, version: str) -> Table:
         """Routes of one version: path, verb, handler."""
@@ -54,6 +55,7 @@ class PlatformApi(Part):
             (issue + "/comment/{comment}", "PUT", partial(self._edit_comment, speech=speech)),
             *self._links.table(),
             *self._files.table(),
+            *self._worklogs.table(speech),
             (issue + "/transitions", "GET", self._transitions),
             (issue + "/transitions", "POST", partial(self._move, speech=speech)),
             (issue + "/properties/{property}", "GET", self._property),

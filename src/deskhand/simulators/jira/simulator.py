@@ -24,6 +24,7 @@ from starlette.routing import BaseRoute, Mount, Route
 from deskhand.simulators.base import Fault, OutboundEvent, SimNote, SimPerson, SimTicket
 from deskhand.simulators.base.desk import EventKind
 from deskhand.simulators.base.files import media_route
+from deskhand.simulators.base.state import SimLog
 from deskhand.simulators.jira import events, text, world
 from deskhand.simulators.jira.platform import PlatformApi
 from deskhand.simulators.jira.servicedesk import ServiceDeskApi
@@ -174,6 +175,12 @@ class JiraSimulator(JiraSite):
         entry = {"id": str(70_000 + self.store.next_serial()), "author": by, "items": items, "at": self.clock()}
         self.history.setdefault(ticket.id, []).append(entry)
         super().change(ticket, changes, by=by, texts=texts)
+
+    def log_time(self, ticket: SimTicket, *, seconds: int, text: str, started_at: datetime) -> SimLog:
+        items = events.time_items(ticket, seconds)
+        entry = {"id": str(70_000 + self.store.next_serial()), "author": self.store.bot, "items": items}
+        self.history.setdefault(ticket.id, []).append({**entry, "at": self.clock()})
+        return super().log_time(ticket, seconds=seconds, text=text, started_at=started_at)
 
     def from_markdown(self, markdown: str) -> str:
         return text.from_markdown(markdown)

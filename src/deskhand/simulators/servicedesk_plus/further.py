@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from starlette.requests import Request
@@ -60,6 +61,9 @@ class FurtherRoutes:
             ("GET", "/requests/{id}/link_requests", self._links),
             ("POST", "/requests/{id}/link_requests", self._link),
             ("DELETE", "/requests/{id}/link_requests", self._unlink),
+            ("GET", "/requests/{id}/worklogs", self._logs),
+            ("POST", "/requests/{id}/worklogs", self._log),
+            ("DELETE", "/requests/{id}/worklogs/{log}", self._unlog),
         ]
 
     async def _history(self, request: Request) -> Response:
@@ -131,6 +135,44 @@ class FurtherRoutes:
             self._desk.store.unlink(ticket, link, by=self._desk.store.bot)
             self._desk.store.tickets[other].parent = ""
         return wire.said("Request unlinked")
+
+    async def _logs(self, request: Request) -> Response:
+        rows = [wire.log_json(log, self._desk.dialect) for log in self._desk.ticket(request).work_logs]
+        page, info = query.apply(rows, query.read_list_info(request.query_params.get("input_data")))
+        return self._desk.answer({"list_info": info, "worklogs": page}, as_list=True)
+
+    async def _log(self, request: Request) -> Response:
+        ticket, store = self._desk.ticket(request), self._desk.store
+        self._desk.ensure_open(ticket, {})
+        fields = await self._desk.read_input(request, "worklog")
+        costs = wire.COSTS[self._desk.dialect]
+        if unknown := sorted(fields.keys() - {*wire.LOG_FIELDS, *costs}):
+            raise refuse(4001, *unknown)
+        owner = store.find_person(str((fields.get("owner") or {}).get("email_id") or ""))
+        if "owner" not in fields and self._desk.dialect is wire.Dialect.ON_PREMISES:
+            owner = store.bot
+        if owner is None or not owner.is_agent:
+            raise refuse(4012, "owner")
+        spent = fields.get("time_spent") or {}
+        log = store.log_time(
+            ticket,
+            seconds=int(spent.get("hours") or 0) * 3600 + int(spent.get("minutes") or 0) * 60,
+            text=str(fields.get("description") or ""),
+            started_at=datetime.fromtimestamp(int((fields.get("start_time") or {}).get("value") or 0) / 1000, UTC),
+            cost=fields.get(costs[0]),
+            is_save=False,
+        )
+        if fields.get("mark_first_response"):
+            ticket.responded_at = ticket.responded_at or log.created_at
+        return self._desk.answer({"worklog": wire.log_json(log, self._desk.dialect)}, status=201)
+
+    async def _unlog(self, request: Request) -> Response:
+        ticket = self._desk.ticket(request)
+        log = next((one for one in ticket.work_logs if one.id == request.path_params["log"]), None)
+        if log is None:
+            raise refuse(4007, message="Invalid worklog id")
+        self._desk.store.unlog_time(ticket, log, is_save=False)
+        return self._desk.answer({})
 
     def _rows(self, raw: str) -> list[dict[str, Any]]:
         try:

@@ -10,7 +10,7 @@ from typing import Any
 from starlette.responses import Response
 
 from deskhand.simulators.base import SimNote, SimPerson, SimTicket
-from deskhand.simulators.base.state import SimChange, SimLink
+from deskhand.simulators.base.state import SimChange, SimLink, SimLog
 
 _RESPOND_WITHIN, _SOLVE_WITHIN = timedelta(hours=1), timedelta(hours=8)
 HTTP_STATUS = {4002: 403, 4004: 500, 4007: 404, 4015: 429, 4022: 401}
@@ -222,6 +222,28 @@ def _past(name: str, value: Any) -> Any:
     if isinstance(value, SimPerson):
         return person_json(value)
     return named_json(_LISTS_OF[name], value) if name in _LISTS_OF else value
+
+
+LOG_FIELDS = (
+    *("owner", "description", "start_time", "end_time", "time_spent", "include_nonoperational_hours"),
+    *("mark_first_response", "type", "recorded_time"),
+)
+COSTS = {Dialect.CLOUD: ("tech_charge", "other_charge"), Dialect.ON_PREMISES: ("owner_cost", "other_cost")}
+"""What the products call what a work log costs; each refuses the other's words."""
+
+
+def log_json(log: SimLog, dialect: Dialect) -> dict[str, Any]:
+    """A work log of a request."""
+    hours, seconds = divmod(log.seconds, 3600)
+    return {
+        "id": log.id,
+        "owner": person_json(log.author),
+        "description": log.text,
+        "start_time": time_json(log.started_at),
+        "recorded_time": time_json(log.created_at),
+        "time_spent": {"hours": str(hours), "minutes": str(seconds // 60), "value": str(log.seconds * 1000)},
+        COSTS[dialect][0]: log.cost,
+    }
 
 
 def link_json(link: SimLink, other: SimTicket) -> dict[str, Any]:

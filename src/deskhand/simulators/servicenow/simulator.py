@@ -21,7 +21,7 @@ from deskhand.plugins.servicenow.manifest import TOOL_TYPE
 from deskhand.plugins.signatures import servicenow_headers
 from deskhand.simulators.base import DeskSimulator, Fault, OutboundEvent, SimNote, SimPerson, SimTicket
 from deskhand.simulators.base.desk import EventKind
-from deskhand.simulators.servicenow import access, schema, wire, writes
+from deskhand.simulators.servicenow import access, schema, wire, worklogs, writes
 from deskhand.simulators.servicenow import query as sim_query
 from deskhand.simulators.servicenow.attachments import AttachmentRoutes
 from deskhand.simulators.servicenow.tables import Tables, choice
@@ -147,6 +147,8 @@ class ServiceNowSimulator(DeskSimulator):
         return wire.answer(self._shown(self._row(request), request))
 
     async def _create(self, request: Request) -> Response:
+        if request.path_params["table"] == worklogs.TABLE:
+            return await self._log_time(request)
         self._require_incident(request)
         save = await self._read(request, None)
         fields = {"subject": "", **save.changes, "custom": {**writes.levels_of(None), **save.cells}}
@@ -171,17 +173,33 @@ class ServiceNowSimulator(DeskSimulator):
             return Response(status_code=204)
         return wire.answer(self._shown(self.tables.incident(ticket), request))
 
+    async def _log_time(self, request: Request) -> Response:
+        if worklogs.TABLE in self.access.closed_tables:
+            raise refuse(403, "Operation Failed", "ACL Exception Insert Failed due to security constraints")
+        body, ignored = await self._body(request), frozenset(self.access.read_only)
+        made = worklogs.log(self.store, body, ignored, self._zone)
+        row = next(row for row in self.tables.rows(worklogs.TABLE) or () if row["sys_id"].value == made)
+        return wire.answer(self._shown(row, request), status=201)
+
     async def _delete(self, request: Request) -> Response:
-        self._row(request)
+        row = self._row(request)
+        if request.path_params["table"] == worklogs.TABLE:
+            worklogs.unlog(self.store, row["sys_id"].value)
+            return Response(status_code=204)
         raise refuse(403, "Operation Failed", "ACL Exception Delete Failed due to security constraints")
 
-    async def _read(self, request: Request, ticket: SimTicket | None) -> writes.Save:
+    @staticmethod
+    async def _body(request: Request) -> dict[str, Any]:
         try:
             body = json.loads(await request.body())
         except ValueError:
             raise refuse(400, "Exception while reading request", "The payload is not valid JSON") from None
         if not isinstance(body, dict):
             raise refuse(400, "Exception while reading request", "The payload is not an object")
+        return body
+
+    async def _read(self, request: Request, ticket: SimTicket | None) -> writes.Save:
+        body = await self._body(request)
         by_name = request.query_params.get("sysparm_input_display_value") == "true"
         ignored = frozenset(self.access.read_only)
         save = writes.read(body, ticket, self.tables, by_name=by_name, ignored=ignored)

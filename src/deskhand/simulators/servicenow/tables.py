@@ -7,7 +7,7 @@ from datetime import UTC, tzinfo
 from typing import Any
 
 from deskhand.simulators.base import SimNote, SimPerson, SimTicket, TicketStore
-from deskhand.simulators.servicenow import schema
+from deskhand.simulators.servicenow import schema, worklogs
 from deskhand.simulators.servicenow.measures import definition_rows, mail_rows, target_rows
 from deskhand.simulators.servicenow.wire import Cell, Row, moment, plain, sys_id_of
 
@@ -105,6 +105,7 @@ class Tables:
             "task_sla": lambda: [row for ticket in self._store.tickets.values() for row in target_rows(ticket)],
             "contract_sla": definition_rows,
             "sys_email": lambda: [row for ticket in self._store.tickets.values() for row in mail_rows(ticket)],
+            worklogs.TABLE: self._logs,
             "core_company": lambda: [_company_row(name) for name in schema.COMPANIES],
             "sys_choice": _choice_rows,
             "sys_dictionary": lambda: [_dictionary_row(name) for name in self.columns],
@@ -215,6 +216,10 @@ class Tables:
         # Many instances keep this table from integration users; they get no rows and no refusal.
         tickets = [] if self.hide_journal else list(self._store.tickets.values())
         return [self.journal(ticket, note) for ticket in tickets for note in ticket.notes]
+
+    def _logs(self) -> list[Row]:
+        tickets = self._store.tickets.values()
+        return [row for one in tickets for row in worklogs.log_rows(one, name_of=self.user_name, zone=self._zone)]
 
     def _audits(self) -> list[Row]:
         """One row for each field of each save."""

@@ -33,13 +33,14 @@ from deskhand.simulators.testing.files import FilesContract
 from deskhand.simulators.testing.further import FurtherContract
 from deskhand.simulators.testing.harness import DeskHarness
 from deskhand.simulators.testing.undo import UndoContract
+from deskhand.simulators.testing.worklogs import WorkLogContract
 
 NOW = datetime(2026, 11, 21, 10, 0, tzinfo=UTC)
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 MARKDOWN = "## Steps\n\n- restart the **client**\n- see [the page](https://kb.corp.test/vpn)\n\n1. `ipconfig /flushdns`"
 
 
-class PluginContract(FurtherContract, FilesContract, UndoContract):
+class PluginContract(FurtherContract, FilesContract, UndoContract, WorkLogContract):
     """Subclass it and give it a fixture ``desk`` (a ``DeskHarness``); do not override its tests."""
 
     def pytest_generate_tests(self, metafunc: Any) -> None:

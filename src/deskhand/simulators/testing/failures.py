@@ -15,6 +15,7 @@ from deskhand.plugins.contract import (
     TicketLink,
     TicketQuery,
     ValueKind,
+    WorkLog,
 )
 from deskhand.plugins.errors import (
     DeskAuthError,
@@ -38,6 +39,10 @@ OTHER_MARK = "dh-ffffffffffffffffffff"
 DRAFT = TicketDraft(subject="Scanner of floor 4 is dead", description="It does not even **hum**.")
 ELSEWHERE = TicketLink(url="https://tracker.corp.test/browse/OPS-7", title="OPS-7")
 
+WORK = WorkLog(
+    minutes=95, text="Looked through **three** logs.", started_at=datetime(2026, 11, 20, 9, tzinfo=UTC), mark=MARK
+)
+
 CALLS: dict[str, Call] = {
     "get_ticket": lambda plugin, _words, ticket: plugin.get_ticket(ticket),
     "search_tickets": lambda plugin, _words, _ticket: plugin.search_tickets(TicketQuery(text="printer")),
@@ -50,6 +55,7 @@ CALLS: dict[str, Call] = {
     "reply": lambda plugin, _words, ticket: plugin.reply(ticket, "hello", mark=MARK),
     "create_ticket": lambda plugin, _words, _ticket: plugin.create_ticket(DRAFT, mark=MARK),
     "link_tickets": lambda plugin, _words, ticket: plugin.link_tickets(ticket, ELSEWHERE, mark=MARK),
+    "log_time": lambda plugin, _words, ticket: plugin.log_time(ticket, WORK),
     "update_ticket": lambda plugin, _words, ticket: plugin.update_ticket(ticket, TicketChanges(subject="other")),
     "assign": lambda plugin, words, ticket: plugin.assign(ticket, assignee_email=words.technician),
     "transition": lambda plugin, words, ticket: plugin.transition(ticket, words.working_status),

@@ -13,7 +13,7 @@ from deskhand.plugins.contract import LinkKind, TicketingToolPlugin, WebhookRequ
 from deskhand.plugins.errors import DeskError
 from deskhand.simulators.base import DeskSimulator, Fault, SimTicket
 from deskhand.simulators.base.desk import EventKind
-from deskhand.simulators.base.state import SimFile
+from deskhand.simulators.base.state import SimFile, SimLog
 
 READ_TIMEOUT = 0.25
 """Seconds a plugin under test waits for an answer, so that the slow desk is a short test."""
@@ -123,6 +123,14 @@ class DeskHarness(ABC):
     async def effects(self, ticket_id: str) -> tuple[int, int]:
         """How many notes and field updates took effect on a ticket."""
 
+    async def work_logs(self, ticket_id: str) -> list[tuple[int, str, datetime]]:
+        """Minutes, text and beginning of the time that was written down; for desks that keep time alone."""
+        raise NotImplementedError
+
+    async def log_elsewhere(self, ticket_id: str, text: str) -> None:
+        """Another technician writes down ten minutes; for desks that keep time alone."""
+        raise NotImplementedError
+
     @abstractmethod
     async def webhook(self, ticket_id: str, kind: EventKind, *, now: datetime, by_us: bool = False) -> WebhookRequest:
         """The delivery the desk sends about a ticket, signed at ``now``; ``by_us``: our account caused it."""
@@ -201,6 +209,15 @@ class SimulatorHarness(DeskHarness):
     async def effects(self, ticket_id: str) -> tuple[int, int]:
         counted = self.simulator.store.effects.get(ticket_id)
         return (counted.notes, counted.updates) if counted else (0, 0)
+
+    async def work_logs(self, ticket_id: str) -> list[tuple[int, str, datetime]]:
+        return [(log.seconds // 60, log.text, log.started_at) for log in self._ticket(ticket_id).work_logs]
+
+    async def log_elsewhere(self, ticket_id: str, text: str) -> None:
+        store = self.simulator.store
+        now, technician = store.clock.stamp(store.resolution), store.person(self.words.technician)
+        body = self.simulator.from_markdown(text)
+        self._ticket(ticket_id).work_logs.append(SimLog(str(store.next_serial()), 600, body, technician, now, now))
 
     async def webhook(self, ticket_id: str, kind: EventKind, *, now: datetime, by_us: bool = False) -> WebhookRequest:
         store, ticket = self.simulator.store, self._ticket(ticket_id)

@@ -16,11 +16,13 @@ READ_OUTSIDE = frozenset({"reply", "ask_requester"})
 NOTES = READ_OUTSIDE | {"add_note"}
 REWRITTEN = "update_note"
 """A note of ours that got another text."""
+TIME = "log_time"
 _FIELDS = frozenset({"update_ticket", "assign", "transition", "resolve", Effect.RESTORE_FIELDS})
 _LINKS = frozenset({"link_tickets", Effect.UNLINK_TICKETS, Effect.LINK_TICKETS})
 _FINAL = {
     Effect.WITHDRAW_NOTE: "A note that was deleted is not written again; replay the run for a new one.",
     Effect.RESTORE_NOTE: "The earlier text stands again; replay the run for the later one.",
+    Effect.WITHDRAW_TIME: "A work log that was deleted is not written again.",
     Effect.CORRECT_NOTE: "The correcting note stays: a third one would help nobody.",
 }
 
@@ -146,6 +148,9 @@ def _on_ticket(writes: Sequence[Write]) -> Iterator[PlannedItem]:
             why = "An earlier undo withdrew this note." if write.withdrawn else None
             effect = Effect.NONE if write.withdrawn else Effect.WITHDRAW_NOTE
             yield _item([write], effect, why=why).model_copy(update={"note_id": write.note_id})
+        elif write.operation == TIME:
+            log = write.receipt.id if write.receipt else ""
+            yield _item([write], Effect.WITHDRAW_TIME).model_copy(update={"note_id": log})
         elif write.operation in _LINKS:
             yield _link_item(write)
         else:

@@ -112,6 +112,8 @@ class Looker:
                 yield self._rewritten(seen, item)
             elif item.effect is Effect.CLOSE_CREATED:
                 yield self._closing(seen, item)
+            elif item.effect is Effect.WITHDRAW_TIME:
+                yield await self._unlogging(seen, item)
             elif item.effect is Effect.UNLINK_TICKETS:
                 yield await self._unlinking(seen, item)
             else:
@@ -239,6 +241,13 @@ class Looker:
         if not await self._desk.is_linked(seen.ticket.id, replace(item.link, title="")):
             return _left(item, "The tickets are not linked any more.")
         return item
+
+    async def _unlogging(self, seen: _Seen, item: PlannedItem) -> PlannedItem:
+        if not self._can(Inverse.WITHDRAW_TIME):
+            return _left(item, f"{self._desk.manifest.name} deletes no work log through its API: delete it by hand.")
+        marks = {self._writes[one.key].mark for one in item.writes}
+        found = [await self._desk.find_time(seen.ticket.id, mark) for mark in marks]
+        return item if any(found) else _left(item, "The work log is not there any more.")
 
     def _closing(self, seen: _Seen, item: PlannedItem) -> PlannedItem:
         ticket = seen.ticket

@@ -125,6 +125,7 @@ class _OnTicket:
             Effect.RESTORE_NOTE: self._rewrite,
             Effect.UNLINK_TICKETS: self._unlink,
             Effect.LINK_TICKETS: self._link,
+            Effect.WITHDRAW_TIME: lambda item, _: self._unlog(item),
             Effect.CLOSE_CREATED: lambda _, mark: self._close(mark),
         }
 
@@ -232,6 +233,9 @@ class _OnTicket:
     async def _link(self, item: PlannedItem, mark: str) -> Any:
         assert item.link is not None  # the plan has one for this effect
         return to_jsonable_python(await self._desk.link_tickets(self._ticket_id, item.link, mark=mark))
+
+    async def _unlog(self, item: PlannedItem) -> Any:
+        return to_jsonable_python(await self._desk.withdraw_time(self._ticket_id, item.note_id))
 
     async def _close(self, mark: str) -> Any:
         reason = f"Filed by the agent “{self._plan.agent_name}” in error, and taken back."

@@ -27,6 +27,7 @@ class Effect(StrEnum):
     - ``unlink_tickets``: the link is removed.
     - ``link_tickets``: a link that an undo removed is made again.
     - ``close_created``: a ticket that was filed is closed; no desk lets it be deleted.
+    - ``withdraw_time``: the work log is deleted.
     - ``none``: it is left as it is; ``why`` says the reason.
     """
 
@@ -37,6 +38,7 @@ class Effect(StrEnum):
     UNLINK_TICKETS = "unlink_tickets"
     LINK_TICKETS = "link_tickets"
     CLOSE_CREATED = "close_created"
+    WITHDRAW_TIME = "withdraw_time"
     NONE = "none"
 
 
