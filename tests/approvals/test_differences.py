@@ -56,6 +56,10 @@ READ: dict[str, tuple[dict[str, Any], list[tuple[str, Any, Any]]]] = {
         {"kind": "blocks", "other_ticket_id": "9"},
         [("kind", None, "blocks"), ("other_ticket_id", None, "9")],
     ),
+    "log_time": (
+        {"text": "Replaced it.", "minutes": 35, "billable": True},
+        [("text", None, "Replaced it."), ("minutes", None, "35"), ("billable", None, "true")],
+    ),
     "send": (
         {"to": ["ann@corp.test"], "subject": "Look", "body": "Broken."},
         [("to", None, ["ann@corp.test"]), ("subject", None, "Look"), ("body", None, "Broken.")],
