@@ -11,11 +11,13 @@ from tests.knowledge.desks import solving_desk
 
 from deskhand.llm.loop import ToolInputError
 from deskhand.plugins.errors import DeskPermissionError, DeskValidationError
+from deskhand.plugins.jira import worklogs as of_jira
 from deskhand.plugins.servicedesk_plus.config import ServiceDeskPlusConfig
 from deskhand.plugins.servicedesk_plus.worklogs import work_log_body
+from deskhand.plugins.servicenow.worklogs import TABLE
 from deskhand.simulators.jira.simulator import JiraSimulator
+from deskhand.simulators.servicenow import worklogs as simulated
 from deskhand.simulators.servicenow.simulator import ServiceNowSimulator
-from deskhand.simulators.servicenow.worklogs import TABLE
 from deskhand.simulators.testing.failures import WORK
 from deskhand.tools.desk import as_granted, provider_of
 from deskhand.work.logging_time import log_time
@@ -63,6 +65,16 @@ async def test_jira_mails_nobody_and_leaves_the_estimate() -> None:
         assert [item["field"] for item in entry["items"]] == ["timespent"]
 
 
+async def test_a_work_log_of_jira_is_found_on_whichever_page_it_stands(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(of_jira, "PAGE", 2)
+    async with solving_desk("jira") as desk:
+        ticket_id = desk.file("Printer jams")
+        marks = [f"dh-{number:020x}" for number in range(5)]
+        made = [await desk.plugin.log_time(ticket_id, replace(WORK, mark=mark)) for mark in marks]
+        found = [await desk.plugin.find_time(ticket_id, mark) for mark in marks]
+        assert [one.id for one in found if one] == [one.id for one in made]
+
+
 async def test_a_row_that_did_not_take_its_time_is_told_of_and_one_that_may_not_be_made_as_well() -> None:
     async with solving_desk("servicenow") as desk:
         sim = desk.simulator
@@ -71,6 +83,7 @@ async def test_a_row_that_did_not_take_its_time_is_told_of_and_one_that_may_not_
         sim.access.read_only.add("time_in_seconds")
         with pytest.raises(DeskValidationError, match="took not its time"):
             await desk.plugin.log_time(ticket_id, WORK)
+        assert simulated.TABLE == TABLE
         sim.access.closed_tables.add(TABLE)
         with pytest.raises(DeskPermissionError):
             await desk.plugin.log_time(ticket_id, replace(WORK, mark=""))

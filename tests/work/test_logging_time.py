@@ -71,7 +71,7 @@ async def test_without_the_grant_nothing_is_written_and_no_minutes_but_the_measu
     ticket_id, _ = await begin(product, customer, "No grant")
     run = await product.ended(customer, await started(customer))
     assert not [step for step in run["steps"] if step["kind"] == "write"]
-    changed = {"tool_operations": {"servicedesk_plus": {"get_ticket": {}, "log_time": {}}}}
+    changed: Any = {"tool_operations": {"servicedesk_plus": {"get_ticket": {}, "log_time": {}}}}
     assert (await customer.client.patch(f"/api/v1/agents/{customer.agent_id}", json=changed)).is_success
     product.model.script = calling(("log_time", {"text": TEXT, "minutes": 480, "billable": True}))
     sent = await product.deliver(customer, ticket_id, delivery_id="again")

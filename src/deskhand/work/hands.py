@@ -312,17 +312,15 @@ class DeskHands:
         look_up: Find | None = None,
     ) -> WriteReceipt:
         """Grant, scope, intent, mark, effect, audit; a dry run ends after the intent. Its trace says ``called``."""
-        look_up = look_up or self.desk.find_write
         operation = replace(self.require(name), name=called or name)
         permit = self._permit(name, key)
         ticket_id = await self.find_ticket(name, ref)
         self.voice.ensure_may_say(name, self.tool_id, ticket_id)
         trace = {**shown, **self._target(ticket_id)}
 
-        async def find(mark: str) -> WriteReceipt | None:
-            return await look_up(ticket_id, mark)
-
-        write = Write(operation, ticket_id, key, trace, lambda mark: make(ticket_id, mark), find, permit)
+        look = look_up or self.desk.find_write
+        ways = (lambda mark: make(ticket_id, mark), lambda mark: look(ticket_id, mark))
+        write = Write(operation, ticket_id, key, trace, *ways, permit)
         # What a person approved is bound to the ticket's state already.
         if permit is None and self.last_look.concerns(operation.name, shown):
             receipt = await self.last_look.make(write, self._once, owed=owed)

@@ -19,7 +19,7 @@ from deskhand.plugins.jira.manifest import DESK
 from deskhand.plugins.ownership import same_account
 from deskhand.plugins.paging import Listing, read_pages
 
-_PAGE = 1000
+PAGE = 1000
 # Watchers are mailed and the remaining estimate is reduced unless a client says otherwise.
 _IN_SILENCE = {"notifyUsers": "false", "adjustEstimate": "leave"}
 
@@ -68,7 +68,7 @@ class WorkLogs(FurtherOperations):
 
     async def _logs(self, ticket_id: str) -> Listing[dict[str, Any]]:
         async def read(start: int) -> tuple[list[dict[str, Any]], int | None]:
-            page = await self._desk.client.get(_path(ticket_id), {"startAt": start, "maxResults": _PAGE})
+            page = await self._desk.client.get(_path(ticket_id), {"startAt": start, "maxResults": PAGE})
             rows = page.get("worklogs")
             if not isinstance(rows, list):
                 raise DeskProtocolError(f"{DESK} answered without a list of work logs.")
