@@ -7,7 +7,15 @@ from tests.conftest import MakeTenant
 
 from deskhand.kit.db.companies import EVERY_COMPANY, NO_DESK, SHARED_ONLY
 from deskhand.kit.db.session import Database
-from deskhand.tenants.companies import known_companies, mode_of, naming_desks, note_companies, scope_of
+from deskhand.tenants.companies import (
+    ids_by_name,
+    known_as,
+    known_companies,
+    mode_of,
+    naming_desks,
+    note_companies,
+    scope_of,
+)
 
 DESKS = ("jira", "zendesk")
 NORDWIND = ("1", "Nordwind")
@@ -68,3 +76,39 @@ async def test_companies_are_known_by_their_newest_name(clean_db: Database, make
         assert await naming_desks(session) == {"jira", "zendesk"}
         known = [(one.tool_type, one.company_id, one.name) for one in await known_companies(session)]
     assert known == [("jira", "1", "Else"), ("zendesk", "1", "Nordwind AG")]
+
+
+async def test_the_first_name_is_a_companys_for_good(clean_db: Database, make_tenant: MakeTenant) -> None:
+    await make_tenant("acme")
+    told = (
+        [("zendesk", "1", "Nordwind")],
+        # Two changed names, and a third one took what the first had.
+        [("zendesk", "1", "Suedwerk"), ("zendesk", "2", "Suedwerk alt"), ("zendesk", "3", " NORDWIND ")],
+        # Another desk's company, and what is known by a name alone.
+        [("jira", "9", "Nordwind"), ("jira", "=suedwerk", "Suedwerk")],
+    )
+    for named in told:
+        async with clean_db.tenant_session("acme") as session:
+            await note_companies(session, "acme", named)
+    async with clean_db.tenant_session("acme") as session:
+        first = {key: await known_as(session, *key) for key in (("zendesk", "1"), ("zendesk", "2"), ("zendesk", "3"))}
+        assert list(first.values()) == ["nordwind", "suedwerk alt", ""]
+        assert await known_as(session, "jira", "9") == "nordwind"
+        assert await known_as(session, "jira", "=suedwerk") == await known_as(session, "jira", "nobody") == ""
+        called = await ids_by_name(session, {"zendesk", "jira"})
+    assert called == {
+        ("zendesk", "=suedwerk"): "1",
+        ("zendesk", "=suedwerk alt"): "2",
+        ("zendesk", "=nordwind"): "3",
+        ("jira", "=nordwind"): "9",
+    }
+
+
+async def test_a_name_that_two_bear_names_neither(clean_db: Database, make_tenant: MakeTenant) -> None:
+    await make_tenant("acme")
+    async with clean_db.tenant_session("acme") as session:
+        await note_companies(
+            session, "acme", [("jira", "1", "Nordwind"), ("jira", "2", "nordwind"), ("jira", "3", "Else")]
+        )
+        assert await ids_by_name(session, {"jira"}) == {("jira", "=else"): "3"}
+        assert await ids_by_name(session, set()) == {}

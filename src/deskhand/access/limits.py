@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from deskhand.access.principal import Principal
 from deskhand.appstate import AppState
 from deskhand.errors import FieldProblem, ForbiddenError, InvalidInputError
-from deskhand.kit.db.companies import NAME_SIGN, Scope, company_scope, id_by_name
+from deskhand.kit.db.companies import Scope, company_scope, id_by_name
 
 MOST = 200
 """Companies that one limit may name."""
@@ -32,7 +32,7 @@ Limit = Annotated[list[Key] | None, Field(max_length=MOST, examples=[["zendesk:3
 
 # The table belongs to a room above this one.
 _NAMED = text(
-    "SELECT tool_type, company_id, name FROM desk_companies WHERE tenant_id = :tenant_id"
+    "SELECT tool_type, company_id, name, coalesce(known_as, '') FROM desk_companies WHERE tenant_id = :tenant_id"
     " ORDER BY lower(name), tool_type, company_id"
 )
 
@@ -47,6 +47,7 @@ class NamedCompany:
     tool_type: str
     company_id: str
     name: str
+    known_as: str = ""
 
     @property
     def key(self) -> str:
@@ -90,7 +91,7 @@ async def named_companies(session: AsyncSession, tenant_id: str) -> list[NamedCo
 async def companies_to_choose(session: AsyncSession, tenant_id: str) -> list[NamedCompany]:
     """As ``named_companies``, each company once: by its id where the desk has told it, else by its name."""
     named = await named_companies(session, tenant_id)
-    by_id = {(one.tool_type, id_by_name(one.name)) for one in named if not one.company_id.startswith(NAME_SIGN)}
+    by_id = {(one.tool_type, id_by_name(one.known_as)) for one in named if one.known_as}
     return [one for one in named if (one.tool_type, one.company_id) not in by_id]
 
 
@@ -99,7 +100,7 @@ async def scope_of_limit(app: AppState, tenant_id: str, limit: Sequence[str]) ->
     async with app.db.tenant_session(tenant_id, limited_to=limit) as session:
         # The policy of that table lets through the companies of the limit.
         named = await named_companies(session, tenant_id)
-    return tuple(key for one in named for key in company_scope(one.tool_type, one.company_id, one.name))
+    return tuple(key for one in named for key in company_scope(one.tool_type, one.company_id, one.known_as))
 
 
 async def known_limit(session: AsyncSession, tenant_id: str, wanted: Sequence[str] | None) -> list[str] | None:

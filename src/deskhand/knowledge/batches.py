@@ -21,6 +21,7 @@ from deskhand.kit.pointer import fault_sentence
 from deskhand.knowledge.embedding import Embedder, embed_texts, load_embedder
 from deskhand.knowledge.exports import ExportRow
 from deskhand.knowledge.identity import Settled
+from deskhand.knowledge.repository import told_apart
 from deskhand.knowledge.schemas import ImportProblem, ImportReport
 
 Row = TypeVar("Row", bound=BaseModel)
@@ -212,7 +213,8 @@ class Import(Generic[Row]):
     async def _write_once(self, batch: Sequence[_Checked[Row]]) -> None:
         kind, report = self._kind, self.report
         async with self._db.tenant_session(self._tenant_id, companies=EVERY_COMPANY) as session:
-            settled = await kind.settle(session, [kind.values(one.row) for one in batch])
+            values = await told_apart(session, [kind.values(one.row) for one in batch])
+            settled = await kind.settle(session, values)
         completed = [self._completed(one, batch[one.place].row) for one in settled]
         changed = [one for one in completed if self._differs(one)]
         restated = [one for one in changed if self._needs_vector(one)]

@@ -12,13 +12,14 @@ from sqlalchemy import Row, delete, func, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from deskhand.kit.db.companies import NAME_SIGN
 from deskhand.knowledge import ranking
 from deskhand.knowledge.audience import with_audience
 from deskhand.knowledge.identity import Settled, settle
 from deskhand.knowledge.models import KnowledgeArticle, SystemInventory, TicketHistory
 from deskhand.knowledge.schemas import TicketNames
 from deskhand.knowledge.stemming import tsquery
-from deskhand.tenants.companies import note_companies
+from deskhand.tenants.companies import ids_by_name, note_companies
 from deskhand.tenants.models import TenantConfig
 
 TICKET_FIELDS = (
@@ -268,6 +269,15 @@ async def stored_tickets(session: AsyncSession, names: Sequence[str]) -> list[di
         )
     )
     return [dict(row) for row in rows.mappings()]
+
+
+async def told_apart(session: AsyncSession, incoming: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Incoming rows with the ids of companies that they name, where a desk has told which one is called so now."""
+    desks = {row["tool_type"] for row in incoming if str(row.get("company_id") or "").startswith(NAME_SIGN)}
+    ids = await ids_by_name(session, desks - {None}) if desks else {}
+    return [
+        {**row, "company_id": ids.get((row["tool_type"], row["company_id"]), row["company_id"])} for row in incoming
+    ]
 
 
 async def settle_tickets(session: AsyncSession, incoming: Sequence[dict[str, Any]]) -> list[Settled]:

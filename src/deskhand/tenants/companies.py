@@ -6,6 +6,7 @@ one: from then on what belongs to one company is kept from the others.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Literal
 from uuid import UUID
@@ -14,8 +15,9 @@ from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from deskhand.kit.db.companies import EVERY_COMPANY, NO_DESK, SHARED_ONLY, Scope, company_scope
+from deskhand.kit.db.companies import EVERY_COMPANY, NAME_SIGN, NO_DESK, SHARED_ONLY, Scope, company_scope, id_by_name
 from deskhand.kit.storable import storable_text
+from deskhand.kit.words import folded
 from deskhand.tenants.models import DeskCompany, RunCompany
 
 CompanyMode = Literal["company", "one"]
@@ -28,28 +30,72 @@ Named = tuple[str, str, str]
 
 
 async def note_companies(session: AsyncSession, tenant_id: str, named: Iterable[Named]) -> None:
-    """Remember companies that a desk has named, each under its newest name."""
-    rows = {
-        (tool, company_id): {
-            "tenant_id": tenant_id,
-            "tool_type": tool,
-            "company_id": storable_text(company_id)[:LENGTH],
-            "name": storable_text(name)[:LENGTH],
-        }
-        # In one order, so that two imports at once wait for each other instead of holding each other up.
+    """Remember companies that a desk has named, each under its newest name, and under the first for good."""
+    # In one order, so that two imports at once wait for each other instead of holding each other up.
+    told = {
+        (tool, storable_text(company_id)[:LENGTH]): storable_text(name)[:LENGTH]
         for tool, company_id, name in sorted(named)
     }
-    if not rows:
+    one = DeskCompany
+    stored = select(one.tool_type, one.company_id, one.name).where(
+        one.tool_type.in_({tool for tool, _ in told}), one.company_id.in_({company_id for _, company_id in told})
+    )
+    known = {(tool, company_id): name for tool, company_id, name in await session.execute(stored)}
+    # Most tickets name a company that is there already; they write nothing.
+    news = {key: name for key, name in told.items() if known.get(key) != name}
+    if not news:
         return
-    statement = insert(DeskCompany).values(list(rows.values()))
+    first = await _first_names(session, {key: name for key, name in news.items() if key not in known})
+    rows = [
+        {
+            **{"tenant_id": tenant_id, "tool_type": tool, "company_id": company_id, "name": name},
+            "known_as": first.get((tool, company_id)),
+        }
+        for (tool, company_id), name in news.items()
+    ]
+    statement = insert(DeskCompany).values(rows)
     await session.execute(
         statement.on_conflict_do_update(
             index_elements=["tenant_id", "tool_type", "company_id"],
             set_={"name": statement.excluded.name, "updated_at": func.now()},
-            # Most tickets name a company that is there already; they write nothing.
-            where=DeskCompany.name != statement.excluded.name,
         )
     )
+
+
+async def known_as(session: AsyncSession, tool_type: str, company_id: str) -> str:
+    """The name, folded, by which rows that know a name alone mean a company; empty where none does."""
+    statement = select(DeskCompany.known_as).where(
+        DeskCompany.tool_type == tool_type, DeskCompany.company_id == storable_text(company_id)[:LENGTH]
+    )
+    return (await session.execute(statement)).scalar_one_or_none() or ""
+
+
+async def ids_by_name(session: AsyncSession, desks: Collection[str]) -> dict[tuple[str, str], str]:
+    """By desk and what stands for a name, the id of the one company that is called so now."""
+    bearers: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for one in await _stored(session, desks):
+        if not one.company_id.startswith(NAME_SIGN):
+            bearers[one.tool_type, id_by_name(one.name)].add(one.company_id)
+    return {name: ids.pop() for name, ids in bearers.items() if len(ids) == 1}
+
+
+async def _stored(session: AsyncSession, desks: Collection[str]) -> Sequence[DeskCompany]:
+    if not desks:
+        return ()
+    return (await session.scalars(select(DeskCompany).where(DeskCompany.tool_type.in_(desks)))).all()
+
+
+async def _first_names(session: AsyncSession, fresh: Mapping[tuple[str, str], str]) -> dict[tuple[str, str], str]:
+    """The names that companies which were not there have for good: those that none had before them."""
+    taken = {(one.tool_type, one.known_as) for one in await _stored(session, {tool for tool, _ in fresh})}
+    first: dict[tuple[str, str], str] = {}
+    for (tool, company_id), name in fresh.items():
+        word = folded(name)[:LENGTH]
+        # What is known by its name alone is no company of its own: it is that of whoever has the name.
+        if word and not company_id.startswith(NAME_SIGN) and (tool, word) not in taken:
+            first[tool, company_id] = word
+            taken.add((tool, word))
+    return first
 
 
 async def note_run_company(
@@ -109,7 +155,7 @@ def scope_of(
         naming: Desks that have named a company.
         desks: Every tool type the tenant may have history of.
         tool_type: Desk of the run's ticket; None of a run without one.
-        company: Id and name of the ticket's company, as far as its desk tells.
+        company: Id of the ticket's company, as far as its desk tells, and the name that it is known as.
     """
     known = {*desks, *naming, *mapping, *([tool_type] if tool_type else [])} - {EVERY_DESK}
     apart = {desk for desk in known if mode_of(mapping, desk, naming) == "company"}
@@ -126,6 +172,8 @@ __all__ = [
     "EVERY_DESK",
     "CompanyMode",
     "Named",
+    "ids_by_name",
+    "known_as",
     "known_companies",
     "mode_of",
     "naming_desks",

@@ -81,14 +81,20 @@ class TenantConfig(TenantModel, Base):
 
 
 class DeskCompany(TenantModel, Base):
-    """A client company that a desk has named: by it the tenant's desk is known to serve several."""
+    """A client company that a desk has named: by it the tenant's desk is known to serve several.
+
+    ``known_as`` is the name, folded, that it had when it was first told of, and its own for good: rows that know that
+    name alone are this company's, whatever it or another one is called by then. Null where another one had it before.
+    """
 
     __tablename__ = "desk_companies"
+    __table_args__ = (Index("uq_desk_companies_known_as", "tenant_id", "tool_type", "known_as", unique=True),)
 
     tenant_id: Mapped[str] = mapped_column(String(100), ForeignKey("tenant_configs.tenant_id"), primary_key=True)
     tool_type: Mapped[str] = mapped_column(String(50), primary_key=True)
     company_id: Mapped[str] = mapped_column(String(255), primary_key=True)
     name: Mapped[str] = mapped_column(String(255))
+    known_as: Mapped[str | None] = mapped_column(String(255))
     created_at: Mapped[CreatedAt]
     updated_at: Mapped[UpdatedAt]
 

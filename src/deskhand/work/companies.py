@@ -20,7 +20,7 @@ from deskhand.kit.db.companies import SHARED_ONLY, Scope
 from deskhand.knowledge.boundaries import may_keep
 from deskhand.plugins.contract import Company, Ticket, TicketDraft, TicketingToolPlugin
 from deskhand.tenants.boundaries import NO_BOUNDARIES, Boundaries, Decision, Effect
-from deskhand.tenants.companies import mode_of, naming_desks, note_companies, note_run_company, scope_of
+from deskhand.tenants.companies import known_as, mode_of, naming_desks, note_companies, note_run_company, scope_of
 
 TICKET = TypeAdapter(Ticket)
 KEPT_OUT = "kept_out"
@@ -71,7 +71,7 @@ class CompanyWall:
             self._naming,
             self.desks,
             tool_type=ticket.tool_type if ticket else None,
-            company=_named(ticket.company) if ticket else None,
+            company=await _known(session, ticket) if ticket else None,
         )
         if execution_id is not None and ticket is not None and ticket.company is not None and self.is_up:
             company_id = ticket.company.id
@@ -196,5 +196,7 @@ def _id_of(ticket: Ticket) -> str | None:
     return None if ticket.company is None else ticket.company.id
 
 
-def _named(company: Company | None) -> tuple[str, str] | None:
-    return None if company is None else (company.id, company.name)
+async def _known(session: AsyncSession, ticket: Ticket) -> tuple[str, str] | None:
+    company = ticket.company
+    # By the name that it was first told by, and not by today's, which another one may have had before it.
+    return None if company is None else (company.id, await known_as(session, ticket.tool_type, company.id))

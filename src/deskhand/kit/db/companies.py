@@ -35,7 +35,7 @@ COMPANY_CONDITION = (
 
 
 def company_scope(tool_type: str, company_id: str, name: str) -> Scope:
-    """What a session may see that works for one company: by its id, and rows that know its name alone."""
+    """What a session may see that works for one company: by its id, and what knows a name of it alone."""
     names = [f"{tool_type}:{id_by_name(name)}"] if name.strip() else []
     return tuple(storable_text(key) for key in (f"{tool_type}:{company_id}", *names))
 
