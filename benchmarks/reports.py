@@ -28,7 +28,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from deskhand.kit.db.embedded import EmbeddedPostgres
 from deskhand.kit.db.session import Database
 from deskhand.reports import repository
-from deskhand.reports.repository import Wanted
+from deskhand.reports.wanted import Wanted
 
 AIM_MS = 100
 LARGE = "tenant-1"

@@ -37,6 +37,7 @@ from deskhand.approvals.pages import router as approval_pages
 from deskhand.appstate import SignInRules
 from deskhand.audit.refusals import Refusals
 from deskhand.audit.source import SourceOfRequests
+from deskhand.budgets.corrections.endpoints import router as corrections_router
 from deskhand.budgets.endpoints import router as budgets_router
 from deskhand.connectors.document_endpoints import router as openapi_sources_router
 from deskhand.connectors.endpoints import router as tool_sources_router
@@ -94,6 +95,9 @@ from deskhand.operations.endpoints import router as operations_router
 from deskhand.operations.health import router as health_router
 from deskhand.operations.pages import router as operations_pages
 from deskhand.plugins.registry import PluginManager
+from deskhand.reports.calls.endpoints import router as calls_router
+from deskhand.reports.chargeback.endpoints import router as chargeback_router
+from deskhand.reports.chargeback.pages import router as chargeback_pages
 from deskhand.reports.console.pages import router as report_pages
 from deskhand.reports.endpoints import platform_router as platform_reports_router
 from deskhand.reports.endpoints import router as reports_router
@@ -142,7 +146,7 @@ TAGS = {
     "operations": "How the queue stands, and pauses: of an agent, a tenant or everything.",
     "people": "Who works in a tenant, in which role, and how they sign in.",
     "plugins": "The desks this installation can talk to.",
-    "reports": "What runs cost, how they went, and what a month was worth.",
+    "reports": "What calls and runs cost, how they went, what a month was worth, and whom to charge.",
     "schedules": "When agents run by the clock.",
     "storms": "Outages of which many tickets told.",
     "tenants": "Tenants and their connections to desks.",
@@ -178,8 +182,11 @@ ROUTERS = (
     undo_router,
     approvals_router,
     budgets_router,
+    corrections_router,
     reports_router,
     worth_router,
+    chargeback_router,
+    calls_router,
     platform_reports_router,
     webhooks_router,
     webhook_trials_router,
@@ -218,6 +225,7 @@ ROUTERS = (
     schedule_pages,
     report_pages,
     worth_pages,
+    chargeback_pages,
     operations_pages,
     notification_links,
     notification_pages,

@@ -8,7 +8,7 @@ from deskhand.approvals.models import Approval
 from deskhand.audit.models import AuditLog
 from deskhand.budgets.models import Budget, BudgetUse, ModelSpending
 from deskhand.connectors.models import ToolSource
-from deskhand.engine.models import AgentExecution, ExecutionStep, Worker
+from deskhand.engine.models import AgentExecution, CostCorrection, ExecutionStep, Worker
 from deskhand.gateways.models import ModelConnection, SharedModelConnection
 from deskhand.intake.models import WebhookDelivery
 from deskhand.kit.db.base import Base, TenantModel
@@ -36,6 +36,7 @@ __all__ = [
     "Base",
     "Budget",
     "BudgetUse",
+    "CostCorrection",
     "DeskCompany",
     "EnhancementFeedback",
     "EnhancementHistory",

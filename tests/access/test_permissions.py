@@ -119,6 +119,8 @@ administrator   DELETE /api/v1/tenants/{tenant_id}/identity-providers/{provider_
 viewer          GET /api/v1/budgets
 tenant_admin    POST /api/v1/budgets
 viewer          GET /api/v1/budgets/spending
+viewer          GET /api/v1/cost-corrections
+tenant_admin    POST /api/v1/cost-corrections
 viewer          GET /api/v1/budgets/{budget_id}
 tenant_admin    PATCH /api/v1/budgets/{budget_id}
 tenant_admin    DELETE /api/v1/budgets/{budget_id}

@@ -24,6 +24,7 @@ from tests.support.agent_forms import AGENT_FORMS
 from tests.support.api import AGENT, Api, running_api
 from tests.support.approvals import waiting_approval
 from tests.support.console import Console
+from tests.support.corrections import CORRECTION_CALLS
 from tests.support.desk_pages import NEW_TENANT
 from tests.support.factors import phone_of, session_of, show
 from tests.support.gateways import CONNECTION_STEPS
@@ -328,7 +329,7 @@ STEPS = {
     "DELETE /api/v1/pauses/{pause_id}": Step(("pause.end",), prepare=standing_pause),
     "POST /operations/pauses": Step(("pause.begin",), new_pause, "ann", World.new_agent),
     "POST /operations/pauses/{pause_id}/end": Step(("pause.end",), who="ann", prepare=standing_pause),
-    **{path: Step(*how) for path, *how in NOTIFICATION_CALLS},
+    **{path: Step(*how) for path, *how in (*NOTIFICATION_CALLS, *CORRECTION_CALLS)},
     "POST /api/v1/budgets": Step(
         ("budget.create",),
         lambda ids: {"scope": "agent", "agent_id": ids["agent_id"], "period": "month", "amount_usd": "1"},

@@ -248,6 +248,23 @@ def test_cached_tokens_are_part_of_the_prompt_once(usage: dict[str, Any], tokens
     assert (read.input_tokens, read.cache_read_tokens, read.output_tokens) == (tokens_in, cached, 5)
 
 
+@pytest.mark.parametrize(
+    ("usage", "tokens_out"),
+    [
+        ({"completion_tokens": 50, "completion_tokens_details": {"reasoning_tokens": 30}, "total_tokens": 150}, 50),
+        ({"completion_tokens": 50, "output_tokens_details": {"reasoning_tokens": 30}}, 50),
+        # xAI counts thoughts beside the answer, and so do gateways that pass its counts on.
+        ({"completion_tokens": 20, "completion_tokens_details": {"reasoning_tokens": 30}, "total_tokens": 150}, 50),
+        ({"completion_tokens": 50, "reasoning_tokens": 30, "total_tokens": 180}, 80),
+        ({"completion_tokens": 50, "reasoning_tokens": -30, "completion_tokens_details": 7}, 50),
+    ],
+)
+def test_what_a_model_thought_with_is_part_of_its_answer_once(usage: dict[str, Any], tokens_out: int) -> None:
+    read = read_usage({"prompt_tokens": 100, **usage}, request="a question", answer="an answer")
+    assert (read.input_tokens, read.output_tokens) == (100, tokens_out)
+    assert read.details == ({} if usage.get("reasoning_tokens") == -30 else {"reasoning_tokens": 30})
+
+
 @pytest.mark.parametrize("value", ["-1", "NaN", "Infinity", "1e300", "a lot", "", None, True, [1], {"usd": 1}])
 def test_what_is_no_cost_is_unknown(value: object) -> None:
     assert read_cost(value) is None

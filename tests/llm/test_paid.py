@@ -48,7 +48,9 @@ class Jar:
         self.reserved.append((model, most_usd, tokens))
         return uuid4() if self.pays else None
 
-    async def settle(self, reservation: UUID, *, cost_usd: Decimal | None, tokens_in: int, tokens_out: int) -> None:
+    async def settle(
+        self, reservation: UUID, *, cost_usd: Decimal | None, tokens_in: int, tokens_out: int, call_id: str | None
+    ) -> None:
         assert reservation
         self.settled.append((cost_usd, tokens_in, tokens_out))
 

@@ -138,6 +138,9 @@ NEW_ROWS = (
     """INSERT INTO model_spending (tenant_id, execution_id, agent_id, model, charges, reserved_usd, expires_at)
        VALUES ('acme', '00000000-0000-4000-8000-0000000000e1', '00000000-0000-4000-8000-00000000000a', 'm', '[]', 1,
                now())""",
+    """INSERT INTO cost_corrections (tenant_id, execution_id, step_key, call_id, gateway_usd, amount_usd, makes_known,
+                                     noted_by)
+       VALUES ('acme', '00000000-0000-4000-8000-0000000000e1', 'm:1', 'c', 1, 1, true, 'ann')""",
     """INSERT INTO tool_sources (tenant_id, slug, kind, name) VALUES ('acme', 'shop', 'openapi', 'Shop')""",
     """INSERT INTO webhook_deliveries (tenant_id, trigger_id, delivery_id, outcome, http_status)
        VALUES ('acme', '00000000-0000-4000-8000-0000000000a1', 'd1', 'accepted', 202)""",

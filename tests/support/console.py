@@ -36,6 +36,7 @@ from deskhand.approvals import endpoints as approval_endpoints
 from deskhand.approvals import link_pages
 from deskhand.approvals import pages as approval_pages
 from deskhand.appstate import AppState
+from deskhand.budgets.corrections import endpoints as correction_endpoints
 from deskhand.engine.models import AgentExecution, ExecutionStep
 from deskhand.executions import endpoints as execution_endpoints
 from deskhand.executions.console import pages as execution_pages
@@ -57,6 +58,9 @@ from deskhand.operations import endpoints as operations_endpoints
 from deskhand.operations import pages as operations_pages
 from deskhand.plugins.registry import PluginManager
 from deskhand.reports import endpoints as report_endpoints
+from deskhand.reports.calls import endpoints as call_endpoints
+from deskhand.reports.chargeback import endpoints as chargeback_endpoints
+from deskhand.reports.chargeback import pages as chargeback_pages
 from deskhand.reports.console import pages as report_pages
 from deskhand.reports.worth import endpoints as worth_endpoints
 from deskhand.reports.worth import pages as worth_pages
@@ -93,6 +97,10 @@ MODULES = (
     report_pages,
     worth_endpoints,
     worth_pages,
+    chargeback_endpoints,
+    chargeback_pages,
+    call_endpoints,
+    correction_endpoints,
     undo_pages,
     knowledge_pages,
     knowledge_job_pages,

@@ -198,6 +198,7 @@ async def every_page(site: Site) -> AsyncIterator[Visit]:
     yield Visit("a desk for a new tenant", "/tenants/new?desk=zendesk", ROOT)
     yield Visit("failed runs", "/executions?status=attention", ADA)
     yield Visit("a month with tickets", f"/worth?month={await site.world.console.now():%Y-%m}", ADA)
+    yield Visit("a month to charge", f"/chargeback?month={await site.world.console.now():%Y-%m}", ADA)
     yield Visit("nothing fits", "/executions?ticket=0", ADA)
     yield Visit("a page that is not there", "/executions/00000000-0000-0000-0000-000000000000", ADA)
     yield Visit("sign in with a key", "/login?with=key", NOBODY)

@@ -72,6 +72,9 @@ SEEDS = {
                                                      expires_at)
         VALUES ('{t}', '{n}0000000-0000-4000-8000-00000000000d', '{n}0000000-0000-4000-8000-00000000000a',
                 'secret of {t}', '[]', 1, '2027-01-01T00:00:00Z')""",
+    "cost_corrections": """INSERT INTO cost_corrections (tenant_id, execution_id, step_key, call_id, gateway_usd,
+                                                         amount_usd, makes_known, noted_by)
+        VALUES ('{t}', '{n}0000000-0000-4000-8000-00000000000d', 'model#1', 'secret of {t}', 1, 1, true, 'ann')""",
     # The approval above has left a fact of its own.
     "notification_facts": "UPDATE notification_facts SET cause = 'secret of {t}' WHERE tenant_id = '{t}'",
     "notifications": """INSERT INTO notifications (tenant_id, recipient, pace, items, due_at)

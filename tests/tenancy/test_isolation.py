@@ -15,8 +15,8 @@ from deskhand.kit.db.tenancy import tenancy_faults, tenant_policies
 
 TABLES = sorted(tenant_policies())
 APPEND_ONLY = {"audit_log"}
-NO_UPDATE = {"audit_log", "agent_versions", "pauses"}
-NO_DELETE = {"budget_use", "model_spending"}
+NO_UPDATE = {"audit_log", "agent_versions", "cost_corrections", "pauses"}
+NO_DELETE = {"budget_use", "cost_corrections", "model_spending"}
 """Figures that go with what they are about, and by no statement of the application."""
 GLOBEX_AGENT = "20000000-0000-4000-8000-00000000000a"
 GLOBEX_TRIGGER = "20000000-0000-4000-8000-00000000000b"

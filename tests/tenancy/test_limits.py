@@ -10,6 +10,8 @@ from deskhand.kit.db.limited import LIMIT_CONDITIONS, LIMIT_SETTING, limit_text
 
 OWN_RUN = "10000000-0000-4000-8000-00000000000d"
 TABLES = sorted(LIMIT_CONDITIONS)
+UNCHANGED = {"cost_corrections"}
+"""Nobody may change a row of these; theirs is of the run already."""
 
 
 async def limit(connection: asyncpg.Connection, *companies: str) -> None:
@@ -28,7 +30,7 @@ async def tied(acme: asyncpg.Connection) -> asyncpg.Connection:
             "SELECT column_name FROM information_schema.columns WHERE table_name = $1 AND column_name = 'execution_id'",
             table,
         )
-        if columns and table != "run_companies":
+        if columns and table not in UNCHANGED | {"run_companies"}:
             await acme.execute(f"UPDATE {table} SET execution_id = $1", OWN_RUN)
     await acme.execute("UPDATE run_companies SET company_id = 'a \"b'' , {c}'")
     await acme.execute("UPDATE desk_companies SET company_id = 'a \"b'' , {c}'")
@@ -45,7 +47,8 @@ async def test_a_limited_session_sees_its_own_companys_rows_and_no_others(tied: 
         await limit(tied, *others)
         assert await count(tied, table) == 0, others
         # Nor can it change or delete what it does not see, or learn of it by a key that is taken.
-        assert await tied.execute(f"UPDATE {table} SET tenant_id = tenant_id") == "UPDATE 0"
+        if table not in UNCHANGED:
+            assert await tied.execute(f"UPDATE {table} SET tenant_id = tenant_id") == "UPDATE 0"
     await tied.execute(f"SELECT set_config('{LIMIT_SETTING}', '', true)")
     assert await count(tied, table) == whole
 

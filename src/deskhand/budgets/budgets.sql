@@ -96,15 +96,18 @@ END
 $$;
 
 -- Put what a call did cost in the place of its reservation, once. `p_cost` NULL and no tokens: nobody knows, so it counts
--- in full (`assumed`). Returns the budgets that passed the point at which people are told, each once in its period.
-CREATE FUNCTION settle_spending(p_id uuid, p_cost numeric, p_tokens_in integer, p_tokens_out integer)
-RETURNS TABLE (budget uuid, ticket text, used_usd numeric, amount_usd numeric)
+-- in full (`assumed`). `p_call` is what the gateway calls it, by which a later figure finds it. Returns the budgets that
+-- passed the point at which people are told, each once in its period.
+CREATE FUNCTION settle_spending(
+    p_id uuid, p_cost numeric, p_tokens_in integer, p_tokens_out integer, p_call text DEFAULT NULL
+) RETURNS TABLE (budget uuid, ticket text, used_usd numeric, amount_usd numeric)
 LANGUAGE plpgsql AS $$
 DECLARE
     s model_spending;
     c record;
     real numeric;
     highest numeric := 0;
+    paid jsonb := '[]'::jsonb;
     known boolean := p_cost IS NOT NULL OR COALESCE(p_tokens_in, 0) + COALESCE(p_tokens_out, 0) > 0;
 BEGIN
     SELECT * INTO s FROM model_spending m WHERE m.id = p_id AND m.state = 'reserved' FOR UPDATE;
@@ -122,6 +125,8 @@ BEGIN
                                               c.usd)
                      ELSE c.usd END;
         highest := greatest(highest, real);
+        paid := paid || jsonb_build_object('budget', c.budget, 'since', c.since, 'ticket', c.ticket, 'usd', c.usd,
+                                           'paid', real);
         UPDATE budget_use w SET reserved_usd = w.reserved_usd - c.usd, used_usd = w.used_usd + real
          WHERE w.budget_id = c.budget AND w.period_start = c.since AND w.ticket = c.ticket;
         UPDATE budget_use w SET warned_at = clock_timestamp()
@@ -133,8 +138,39 @@ BEGIN
         END IF;
     END LOOP;
     UPDATE model_spending m SET state = CASE WHEN known THEN 'settled' ELSE 'assumed' END, cost_usd = highest,
-           tokens_in = p_tokens_in, tokens_out = p_tokens_out, settled_at = clock_timestamp()
+           tokens_in = p_tokens_in, tokens_out = p_tokens_out, settled_at = clock_timestamp(), charges = paid,
+           call_id = p_call
      WHERE m.id = p_id;
+END
+$$;
+
+-- Let the budgets that paid for a call see what its gateway said of it later, in the period that paid. `p_before` is the
+-- figure of the correction before this one; without one, what each budget paid. What was settled stays as it was.
+-- Returns the budgets that passed the point at which people are told, as `settle_spending` does.
+CREATE FUNCTION correct_spending(p_execution uuid, p_call text, p_cost numeric, p_before numeric)
+RETURNS TABLE (budget uuid, ticket text, used_usd numeric, amount_usd numeric)
+LANGUAGE plpgsql AS $$
+DECLARE
+    c record;
+BEGIN
+    FOR c IN
+        SELECT x.budget, x.since, x.ticket, COALESCE(p_before, x.paid, m.cost_usd) AS paid, b.amount_usd AS whole,
+               b.warn_percent
+          FROM model_spending m, jsonb_to_recordset(m.charges) AS x (budget uuid, since date, ticket text, paid numeric)
+          LEFT JOIN budgets b ON b.id = x.budget
+         WHERE m.execution_id = p_execution AND m.call_id = p_call AND m.state IN ('settled', 'assumed')
+         ORDER BY x.budget
+    LOOP
+        UPDATE budget_use w SET used_usd = w.used_usd + p_cost - c.paid
+         WHERE w.budget_id = c.budget AND w.period_start = c.since AND w.ticket = c.ticket;
+        UPDATE budget_use w SET warned_at = clock_timestamp()
+         WHERE w.budget_id = c.budget AND w.period_start = c.since AND w.ticket = c.ticket AND w.warned_at IS NULL
+           AND w.used_usd >= c.whole * c.warn_percent / 100
+        RETURNING w.budget_id, w.ticket, w.used_usd, c.whole INTO budget, ticket, used_usd, amount_usd;
+        IF FOUND THEN
+            RETURN NEXT;
+        END IF;
+    END LOOP;
 END
 $$;
 

@@ -137,8 +137,9 @@ class BudgetUse(TenantModel, Base):
 class ModelSpending(TenantModel, Base):
     """One call of a model that budgets pay for: first what it may cost at most, then what it did.
 
-    ``charges`` are the uses that hold it: budget, period, ticket and amount. A row that is still ``reserved`` past
-    ``expires_at`` belongs to a worker that died in the call; nobody knows what the call cost, so it counts in full.
+    ``charges`` are the uses that hold it: budget, period, ticket, amount, and what each paid in the end. A row that is
+    still ``reserved`` past ``expires_at`` belongs to a worker that died in the call; nobody knows what the call cost,
+    so it counts in full. ``call_id`` is what the gateway calls it, by which a later figure finds it.
     """
 
     __tablename__ = "model_spending"
@@ -166,6 +167,7 @@ class ModelSpending(TenantModel, Base):
     cost_usd: Mapped[Decimal | None] = mapped_column(USD)
     tokens_in: Mapped[int | None] = mapped_column(Integer)
     tokens_out: Mapped[int | None] = mapped_column(Integer)
+    call_id: Mapped[str | None] = mapped_column(Text)
     reserved_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
     expires_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
     settled_at: Mapped[Timestamp | None]

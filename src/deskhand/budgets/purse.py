@@ -20,7 +20,8 @@ BUSY_SECONDS = 3.0
 ACTOR = "deskhand"
 
 _RESERVE = text("SELECT * FROM reserve_spending(:execution, :agent, :ticket, :model, :most, :tokens, :seconds)")
-_SETTLE = text("SELECT * FROM settle_spending(:id, :cost, :tokens_in, :tokens_out)")
+_SETTLE = text("SELECT * FROM settle_spending(:id, :cost, :tokens_in, :tokens_out, :call)")
+_CORRECT = text("SELECT * FROM correct_spending(:execution, :call, :cost, :before)")
 _RELEASE = text("SELECT release_spending(:id)")
 
 
@@ -67,12 +68,35 @@ class RunPurse:
                 await self._tell(session, budget, "budget.reach", row["used_usd"])
         raise _refusal(row, budget, model)
 
-    async def settle(self, reservation: UUID, *, cost_usd: Decimal | None, tokens_in: int, tokens_out: int) -> None:
+    async def settle(
+        self,
+        reservation: UUID,
+        *,
+        cost_usd: Decimal | None,
+        tokens_in: int,
+        tokens_out: int,
+        call_id: str | None = None,
+    ) -> None:
         """Pay what a call cost."""
+        values = {"id": reservation, "cost": cost_usd, "tokens_in": tokens_in, "tokens_out": tokens_out}
         async with self.db.tenant_session(self.tenant_id) as session:
-            values = {"id": reservation, "cost": cost_usd, "tokens_in": tokens_in, "tokens_out": tokens_out}
-            for row in (await session.execute(_SETTLE, values)).mappings().all():
+            for row in (await session.execute(_SETTLE, {**values, "call": call_id})).mappings().all():
                 await self._tell(session, await session.get_one(Budget, row["budget"]), "budget.warn", row["used_usd"])
+
+    async def correct(
+        self, session: AsyncSession, call_id: str, *, cost_usd: Decimal, before_usd: Decimal | None
+    ) -> None:
+        """Let the budgets that paid for a call see a later figure of its cost, in the caller's transaction.
+
+        Args:
+            session: The tenant's.
+            call_id: What the call was settled by.
+            cost_usd: The later figure.
+            before_usd: The one before it, where it is not the first.
+        """
+        values = {"execution": self.execution_id, "call": call_id, "cost": cost_usd, "before": before_usd}
+        for row in (await session.execute(_CORRECT, values)).mappings().all():
+            await self._tell(session, await session.get_one(Budget, row["budget"]), "budget.warn", row["used_usd"])
 
     async def release(self, reservation: UUID) -> None:
         """Put back what was set aside for a call that cost nothing."""

@@ -421,6 +421,14 @@ BEGIN
 END
 $$;
 
+-- A count that a model's journaled answer holds at a path; 0 where it says none. Bounded, since no figure of a gateway
+-- may keep a run from ending.
+CREATE FUNCTION call_tokens(p_output jsonb, p_path text[]) RETURNS bigint
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+  SELECT CASE WHEN jsonb_typeof(p_output #> p_path) = 'number'
+              THEN greatest(0, least((p_output #>> p_path)::numeric, 2147483647))::bigint ELSE 0 END
+$$;
+
 -- Ends a run, or hands it back for another try, and fills the slot it frees. Fenced.
 CREATE FUNCTION finish_execution(
   p_tenant text, p_execution uuid, p_attempt integer, p_status text, p_output jsonb, p_error_code text,
@@ -467,6 +475,11 @@ BEGIN
          cost_usd = s.cost
     FROM (SELECT jsonb_build_object('input_tokens', coalesce(sum(tokens_in), 0),
                                     'output_tokens', coalesce(sum(tokens_out), 0),
+                                    'cached_tokens', coalesce(sum(call_tokens(output, '{usage,cache_read_tokens}'))
+                                                              FILTER (WHERE kind = 'model'), 0),
+                                    'reasoning_tokens',
+                                    coalesce(sum(call_tokens(output, '{usage,details,reasoning_tokens}'))
+                                             FILTER (WHERE kind = 'model'), 0),
                                     'model_calls', count(*) FILTER (WHERE kind = 'model')) AS usage,
                  -- one unknown price makes the whole cost unknown, never smaller
                  CASE WHEN count(*) FILTER (WHERE kind = 'model') > 0

@@ -274,4 +274,41 @@ class ExecutionStep(TenantModel, Base):
         return f"<ExecutionStep(execution_id={self.execution_id}, step_key={self.step_key}, state={self.state})>"
 
 
-__all__ = ["MAX_ATTEMPTS", "AgentExecution", "ExecutionStarts", "ExecutionStep", "Worker"]
+class CostCorrection(TenantModel, Base):
+    """What a gateway said of a call after it was counted: a row of its own, which nobody changes.
+
+    ``gateway_usd`` is the gateway's figure, ``counted_usd`` what the call counted until then (none: its price was
+    unknown), ``amount_usd`` by how much the run's cost is another one. The last of these for a run whose price was
+    unknown ``makes_known`` all of it, and its amount is all that its calls come to.
+    """
+
+    __tablename__ = "cost_corrections"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["tenant_id", "execution_id"],
+            ["agent_executions.tenant_id", "agent_executions.id"],
+            ondelete="CASCADE",
+            name="fk_cost_corrections_execution_id",
+        ),
+        CheckConstraint("gateway_usd >= 0", name="gateway_usd"),
+        Index("idx_cost_corrections_tenant_id_noted_at", "tenant_id", "noted_at"),
+        Index("idx_cost_corrections_execution_id", "tenant_id", "execution_id"),
+    )
+
+    id: Mapped[UuidPk]
+    tenant_id: Mapped[str] = mapped_column(String(100))
+    execution_id: Mapped[UUID]
+    step_key: Mapped[str] = mapped_column(String(200))
+    call_id: Mapped[str] = mapped_column(String(200))
+    gateway_usd: Mapped[Decimal] = mapped_column(Numeric(14, 8))
+    counted_usd: Mapped[Decimal | None] = mapped_column(Numeric(14, 8))
+    amount_usd: Mapped[Decimal] = mapped_column(Numeric(14, 8))
+    makes_known: Mapped[bool]
+    noted_by: Mapped[str] = mapped_column(String(255))
+    noted_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.clock_timestamp())
+
+    def __repr__(self) -> str:
+        return f"<CostCorrection(execution_id={self.execution_id}, step_key={self.step_key}, amount={self.amount_usd})>"
+
+
+__all__ = ["MAX_ATTEMPTS", "AgentExecution", "CostCorrection", "ExecutionStarts", "ExecutionStep", "Worker"]

@@ -16,7 +16,7 @@ from deskhand.tenants.rest import ensure_at_rest
 
 STAYS = frozenset({"audit_log", "tenant_configs"})
 """The log goes with its retention, for which its tenant must be known; a new tenant of the name would continue it."""
-WITH_OTHERS = frozenset({"agent_versions", "budget_use", "model_spending"})
+WITH_OTHERS = frozenset({"agent_versions", "budget_use", "cost_corrections", "model_spending"})
 """Nobody may delete from these; they go with the agent, budget or run that they are of."""
 NAMELESS = "(erased)"
 

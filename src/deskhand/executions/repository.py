@@ -29,7 +29,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from deskhand.agents.models import Agent, AgentTrigger, AgentVersion
 from deskhand.engine.births import DRY_RUN
-from deskhand.engine.models import AgentExecution, ExecutionStep
+from deskhand.engine.models import AgentExecution, CostCorrection, ExecutionStep
 from deskhand.engine.status import ExecutionStatus, StepState
 from deskhand.errors import RequesterAskedError
 from deskhand.executions.schemas import BulkDismiss, BulkRetry, ExecutionFilters
@@ -173,6 +173,10 @@ async def find_detail(session: AsyncSession, execution_id: UUID) -> RowMapping |
         .add_columns(
             case((e.attempt == 1, _milliseconds(e.queued_at, started)), else_=None).label("waited_ms"),
             _milliseconds(e.queued_at, e.completed_at).label("total_ms"),
+            select(func.coalesce(func.sum(CostCorrection.amount_usd), 0))
+            .where(CostCorrection.tenant_id == e.tenant_id, CostCorrection.execution_id == e.id)
+            .scalar_subquery()
+            .label("corrections_usd"),
             *(e.worker_id, e.heartbeat_at, e.input_payload, e.output_result),
         )
         .where(e.id == execution_id)

@@ -257,6 +257,7 @@ class ExecutionDetail(ExecutionSummary):
     sent_to: list[SentTo] = Field([], description="Where text of the run went to be read by models.")
     waited_ms: int | None = Field(description="Milliseconds from the event to the first start; null after a retry.")
     total_ms: int | None = Field(description="Milliseconds from the event to the end.")
+    corrections_usd: Decimal = Field(Decimal(0), description="By how much gateways corrected its cost later, in all.")
     worker_id: str | None
     heartbeat_at: datetime | None
     replays: list[RelatedRun] = Field(description="Runs that repeat this one, newest first, at most 20.")

@@ -27,8 +27,13 @@ class Purse(Protocol):
         """
         ...
 
-    async def settle(self, reservation: UUID, *, cost_usd: Decimal | None, tokens_in: int, tokens_out: int) -> None:
-        """Pay what a call cost. No cost and no tokens: nobody knows what it was, so what was set aside is paid."""
+    async def settle(
+        self, reservation: UUID, *, cost_usd: Decimal | None, tokens_in: int, tokens_out: int, call_id: str | None
+    ) -> None:
+        """Pay what a call cost. No cost and no tokens: nobody knows what it was, so what was set aside is paid.
+
+        ``call_id`` is what its gateway calls it, by which a later figure finds it.
+        """
         ...
 
     async def release(self, reservation: UUID) -> None:

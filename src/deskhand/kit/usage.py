@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,3 +20,8 @@ class StepUsage:
     cost_usd: Decimal | None = None
     model: str | None = None
     moved_on: tuple[str, ...] = ()
+
+
+def call_id_of(response_id: str | None, details: Mapping[str, Any] | None) -> str | None:
+    """What a gateway calls a call: the id of its answer, which LiteLLM's spend log has, or else its header's."""
+    return response_id or (details or {}).get("call_id") or None

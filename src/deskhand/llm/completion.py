@@ -44,6 +44,8 @@ _THOUGHT_TAGS = (
     ("◁think▷", "◁/think▷"),
 )
 _THOUGHT_FIELDS = ("reasoning_content", "reasoning", "thinking")
+REASONING = "reasoning_tokens"
+"""Under this name the details of a usage hold the tokens of an answer that were thoughts."""
 _MOST_TOKENS = 50_000_000  # no model reads or writes more in one call; a larger count is a mistake, not a bill
 _MOST_DOLLARS = Decimal(10_000)
 _MOST_CALLS = 128
@@ -140,7 +142,8 @@ def read_usage(value: object, *, request: object, answer: object) -> RequestUsag
     ``estimated_output_tokens``.
 
     ``input_tokens`` includes what came from the vendor's cache, whether the server counted that inside the prompt
-    (OpenAI) or beside it (Anthropic's names).
+    (OpenAI) or beside it (Anthropic's names); ``output_tokens`` what the model thought with, likewise inside (OpenAI)
+    or beside (xAI), which ``details`` has apart as ``reasoning_tokens``.
     """
     usage = value if isinstance(value, dict) else {}
     details = usage.get("prompt_tokens_details")
@@ -154,14 +157,28 @@ def read_usage(value: object, *, request: object, answer: object) -> RequestUsag
     if not prompt:
         prompt = _count(usage.get("input_tokens"))
         beside = bool(cached)
-    counts = {"input_tokens": prompt + cached if beside else prompt, "output_tokens": out}
+    prompt += cached if beside else 0
+    thought = _thought_tokens(usage)
+    # More thoughts than answer, or a total that holds both: the server counts them side by side.
+    if thought > out or (thought and _count(usage.get("total_tokens")) >= prompt + out + thought):
+        out += thought
+    counts = {"input_tokens": prompt, "output_tokens": out}
     sent = {"input_tokens": request, "output_tokens": answer}
     estimated = {name: _estimate(sent[name]) for name, count in counts.items() if not count}
     return RequestUsage(
         **(counts | estimated),
         cache_read_tokens=cached,
-        details={f"estimated_{name}": count for name, count in estimated.items()},
+        details={
+            **{f"estimated_{name}": count for name, count in estimated.items()},
+            **({REASONING: thought} if thought else {}),
+        },
     )
+
+
+def _thought_tokens(usage: Mapping[str, Any]) -> int:
+    """What of the answer's tokens were thoughts, under either name of OpenAI's two forms, or bare."""
+    places = (usage.get("completion_tokens_details"), usage.get("output_tokens_details"), usage)
+    return max(_count(place.get(REASONING)) for place in places if isinstance(place, dict))
 
 
 def _estimate(sent: object) -> int:

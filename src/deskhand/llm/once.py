@@ -64,8 +64,14 @@ async def ask_once(question: Question, model: Model[Any], purse: Purse | None, *
     return {
         "answer": answer,
         **({"fault": fault} if fault else {}),
-        "usage": {"input_tokens": response.usage.input_tokens, "output_tokens": response.usage.output_tokens},
+        "usage": {
+            "input_tokens": response.usage.input_tokens,
+            "cache_read_tokens": response.usage.cache_read_tokens,
+            "output_tokens": response.usage.output_tokens,
+            "details": response.usage.details,
+        },
         "model_name": response.model_name,
+        "provider_response_id": response.provider_response_id,
         "provider_details": response.provider_details or {},
     }
 

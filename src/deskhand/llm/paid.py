@@ -20,6 +20,7 @@ from pydantic_ai.settings import ModelSettings
 from pydantic_core import to_json
 
 from deskhand.kit.purse import Purse
+from deskhand.kit.usage import call_id_of
 from deskhand.llm import catalogue
 from deskhand.llm.errors import ModelError, ModelRefusedError, ModelTimeoutError
 from deskhand.llm.masked import masker_of, shown_to_model
@@ -90,7 +91,7 @@ class Paid(WrapperModel):
 
     async def _settle(self, reservation: UUID, response: ModelResponse | None) -> None:
         if response is None:
-            await self._purse.settle(reservation, cost_usd=None, tokens_in=0, tokens_out=0)
+            await self._purse.settle(reservation, cost_usd=None, tokens_in=0, tokens_out=0, call_id=None)
             return
         usage, cost = response.usage, (response.provider_details or {}).get("cost_usd")
         await self._purse.settle(
@@ -98,6 +99,7 @@ class Paid(WrapperModel):
             cost_usd=None if cost is None else Decimal(str(cost)),
             tokens_in=usage.input_tokens,
             tokens_out=usage.output_tokens,
+            call_id=call_id_of(response.provider_response_id, response.provider_details),
         )
 
 

@@ -14,7 +14,7 @@ ROWS = 10_000
 _KEYS = ("key", "name")
 _COSTS = (
     *("runs", "open_runs", "model_calls", "tokens_in", "tokens_out", "cost_usd"),
-    *("unpriced_runs", "unpriced_tokens"),
+    *("unpriced_runs", "unpriced_tokens", "tokens_cached", "tokens_reasoning", "corrections_usd"),
 )
 _OUTCOMES = ("runs", "completed", "failed", "cancelled", "open_runs", "success")
 _SPREADS = ("event_to_end", "run_time")
@@ -44,8 +44,7 @@ def performance_file(report: PerformanceReport) -> str:
 
 def _cost_cells(key: str, name: str, costs: CostRow | Costs) -> list[Any]:
     values = {field: getattr(costs, field) for field in _COSTS}
-    # Written out: an exponent is read as a number by some programs, and as a text by others.
-    return [key, name, *(values | {"cost_usd": f"{costs.cost_usd:f}"}).values()]
+    return [key, name, *values.values()]
 
 
 def _text(heading: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:

@@ -4,9 +4,7 @@ arrival (``idx_agent_executions_tenant_queued_at``), inside a tenant's session o
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -19,7 +17,6 @@ from sqlalchemy import (
     RowMapping,
     Select,
     Subquery,
-    Text,
     and_,
     case,
     cast,
@@ -27,18 +24,19 @@ from sqlalchemy import (
     func,
     literal,
     literal_column,
-    null,
     or_,
     select,
     true,
     tuple_,
 )
-from sqlalchemy.dialects.postgresql import ARRAY, TIMESTAMP
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from deskhand.agents.models import Agent, AgentVersion
 from deskhand.engine.models import AgentExecution, ExecutionStep
 from deskhand.engine.status import ExecutionStatus, StepState
+from deskhand.reports.corrected import corrected_rows, place_of, with_corrections
+from deskhand.reports.wanted import CACHED, REASONING, Wanted, count_in, day_of, key_of, of_kind
 from deskhand.tenants.models import TenantConfig
 
 _OPEN = (ExecutionStatus.QUEUED, ExecutionStatus.RUNNING, ExecutionStatus.WAITING)
@@ -46,36 +44,22 @@ _CHOICES = 200
 _PERCENTILES = (0.5, 0.95, 0.99)
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """Which runs.
-
-    Attributes:
-        bounds: The instants at which days begin, and at which the last one ends. Counted here and not by the database:
-            its time zones may be others than ours.
-        trials: Dry runs instead of real ones, where a query does not tell them apart.
-        agent_id: Only of this agent.
-    """
-
-    bounds: Sequence[datetime]
-    trials: bool = False
-    agent_id: UUID | None = None
-
-    @property
-    def conditions(self) -> list[ColumnElement[bool]]:
-        """For the runs of either kind. One that takes something back asks no model and is no agent's success."""
-        e = AgentExecution
-        found = [e.queued_at >= self.bounds[0], e.queued_at < self.bounds[-1], e.mode != "undo"]
-        return found if self.agent_id is None else [*found, e.agent_id == self.agent_id]
-
-
 async def cost_rows(
     session: AsyncSession, wanted: Wanted, group: str | None, limit: int | None
-) -> Sequence[RowMapping]:
+) -> list[Mapping[Any, Any]]:
     """Sums of days (``day`` from 1) for real runs and trials, and the ``limit`` dearest rows of the wanted kind.
 
     A row of a group has ``keys``, the number of all of them. Of models the key is the agent's version (``models_of``).
     """
+    found = await counted_rows(session, wanted, group, limit)
+    told = {place_of(row): row for row in await corrected_rows(session, wanted, group)}
+    return [with_corrections(row, told.get(place_of(row))) for row in found]
+
+
+async def counted_rows(
+    session: AsyncSession, wanted: Wanted, group: str | None, limit: int | None
+) -> Sequence[RowMapping]:
+    """The same as it was counted, whatever gateways said later."""
     runs = _costs(wanted, group)
     # One reading of the runs for both: the total is the sum of the days, so rows can be cut and still add up to it.
     sets = (
@@ -103,18 +87,21 @@ async def cost_rows(
     return (await session.execute(statement)).mappings().all()
 
 
-async def tenant_costs(session: AsyncSession, wanted: Wanted) -> Sequence[RowMapping]:
+async def tenant_costs(session: AsyncSession, wanted: Wanted) -> list[Mapping[Any, Any]]:
     """Sums of each tenant that had a run, the dearest first."""
     # Named one by one, so that each is read by the index, which begins with the tenant.
     tenants = list(await session.scalars(select(TenantConfig.tenant_id)))
-    runs = _costs(wanted, "tenant", AgentExecution.tenant_id.in_(tenants), _of_kind(wanted))
+    runs = _costs(wanted, "tenant", AgentExecution.tenant_id.in_(tenants), of_kind(wanted))
     sums = select(runs.c.key, *_sums(runs)).group_by(runs.c.key).subquery("sums")
     statement = (
         select(sums, TenantConfig.name)
         .join(TenantConfig, TenantConfig.tenant_id == sums.c.key)
         .order_by(sums.c.cost_usd.desc(), sums.c.unpriced_tokens.desc(), sums.c.key)
     )
-    return (await session.execute(statement)).mappings().all()
+    found = (await session.execute(statement)).mappings().all()
+    told = await corrected_rows(session, wanted, "tenant", of_kind(wanted))
+    of_key = {row["key"]: row for row in told if not row["of_day"]}
+    return [with_corrections(row, of_key.get(row["key"])) for row in found]
 
 
 async def outcome_rows(session: AsyncSession, wanted: Wanted, group: str) -> Sequence[RowMapping]:
@@ -123,7 +110,7 @@ async def outcome_rows(session: AsyncSession, wanted: Wanted, group: str) -> Seq
     runs = _keyed(
         wanted,
         group,
-        _of_kind(wanted),
+        of_kind(wanted),
         e.status.label("status"),
         case((e.status == ExecutionStatus.FAILED, func.coalesce(e.error_code, "")), else_=None).label("code"),
     )
@@ -147,7 +134,7 @@ async def spreads(session: AsyncSession, wanted: Wanted, group: str) -> Sequence
     runs = _keyed(
         wanted,
         group,
-        and_(_of_kind(wanted), e.status == ExecutionStatus.COMPLETED, e.completed_at.is_not(None)),
+        and_(of_kind(wanted), e.status == ExecutionStatus.COMPLETED, e.completed_at.is_not(None)),
         _milliseconds(e.queued_at, e.completed_at).label("whole"),
         _milliseconds(e.started_at, e.completed_at).label("work"),
     )
@@ -180,33 +167,9 @@ async def models_of(session: AsyncSession, versions: Iterable[UUID]) -> dict[str
     return {str(row.id): row.model for row in rows}
 
 
-def _of_kind(wanted: Wanted) -> ColumnElement[bool]:
-    return (AgentExecution.mode == "dry_run") == wanted.trials
-
-
-def _day(wanted: Wanted) -> ColumnElement[int]:
-    bounds = literal(list(wanted.bounds), ARRAY(TIMESTAMP(timezone=True)))
-    return func.width_bucket(AgentExecution.queued_at, bounds, type_=Integer)
-
-
-def _key(wanted: Wanted, group: str | None) -> ColumnElement[Any]:
-    e = AgentExecution
-    if group == "day":
-        return cast(_day(wanted), Text)
-    if group == "agent":
-        return cast(e.agent_id, Text)
-    if group == "model":
-        return cast(e.agent_version_id, Text)
-    if group == "tenant":
-        return cast(e.tenant_id, Text)
-    if group == "ticket":
-        return func.coalesce(e.tool_type + ":" + e.ticket_ref, "")
-    return cast(null(), Text)
-
-
 def _keyed(wanted: Wanted, group: str | None, condition: ColumnElement[bool], *columns: ColumnElement[Any]) -> Subquery:
     """The runs with their day and key, each computed once."""
-    statement: Select[Any] = select(_day(wanted).label("day"), _key(wanted, group).label("key"), *columns)
+    statement: Select[Any] = select(day_of(wanted).label("day"), key_of(wanted, group).label("key"), *columns)
     statement = statement.select_from(AgentExecution).where(*wanted.conditions, condition)
     # A fence: flattened into what adds up, an expression would be computed for each place that names it.
     return statement.offset(0).subquery("runs")
@@ -233,6 +196,9 @@ def _costs(wanted: Wanted, group: str | None, *conditions: ColumnElement[bool]) 
             func.coalesce(usage["model_calls"].astext.cast(Integer), 0).label("calls"),
             func.coalesce(usage["input_tokens"].astext.cast(BigInteger), 0).label("tokens_in"),
             func.coalesce(usage["output_tokens"].astext.cast(BigInteger), 0).label("tokens_out"),
+            # Runs from before these were counted have none.
+            func.coalesce(usage["cached_tokens"].astext.cast(BigInteger), 0).label("tokens_cached"),
+            func.coalesce(usage["reasoning_tokens"].astext.cast(BigInteger), 0).label("tokens_reasoning"),
             func.coalesce(used.c.kept, usage["cost"].astext.cast(Numeric)).label("cost"),
         )
         .offset(0)
@@ -265,6 +231,8 @@ def _from_journal() -> Any:
                 *("model_calls", func.count().filter(asked)),
                 *("input_tokens", func.coalesce(func.sum(s.tokens_in), 0)),
                 *("output_tokens", func.coalesce(func.sum(s.tokens_out), 0)),
+                *("cached_tokens", func.coalesce(func.sum(count_in(CACHED)).filter(asked), 0)),
+                *("reasoning_tokens", func.coalesce(func.sum(count_in(REASONING)).filter(asked), 0)),
                 *("cost", known),
             )
         )
@@ -282,6 +250,8 @@ def _sums(runs: Subquery) -> list[ColumnElement[Any]]:
         func.coalesce(func.sum(c.calls), 0).label("model_calls"),
         func.coalesce(func.sum(c.tokens_in), 0).label("tokens_in"),
         func.coalesce(func.sum(c.tokens_out), 0).label("tokens_out"),
+        func.coalesce(func.sum(c.tokens_cached), 0).label("tokens_cached"),
+        func.coalesce(func.sum(c.tokens_reasoning), 0).label("tokens_reasoning"),
         func.coalesce(func.sum(c.cost), 0).label("cost_usd"),
         func.count().filter(unpriced).label("unpriced_runs"),
         func.coalesce(func.sum(c.tokens_in + c.tokens_out).filter(unpriced), 0).label("unpriced_tokens"),

@@ -137,10 +137,22 @@ class Costs(BaseModel):
     open_runs: int = Field(0, description="Of those, how many have not ended: what they cost so far is in the sums.")
     model_calls: int = 0
     tokens_in: int = 0
+    tokens_cached: int = Field(0, description="Of the tokens in, those that came from a vendor's cache.")
     tokens_out: int = 0
-    cost_usd: Decimal = Field(Decimal(0), description="Dollars of the runs whose price is known, to the last digit.")
+    tokens_reasoning: int = Field(0, description="Of the tokens out, those that a model thought with.")
+    cost_usd: Decimal = Field(
+        Decimal(0), description="Dollars of the runs whose price is known, as it was counted, to the last digit."
+    )
+    corrections_usd: Decimal = Field(
+        Decimal(0), description="Dollars by which gateways corrected these runs later; add it to what was counted."
+    )
     unpriced_runs: int = Field(0, description="Runs whose price nobody knows; never counted as zero.")
     unpriced_tokens: int = Field(0, description="Tokens of those runs, in and out.")
+
+    @property
+    def spent_usd(self) -> Decimal:
+        """All that is known now: what was counted, and what gateways corrected."""
+        return self.cost_usd + self.corrections_usd
 
     def __add__(self, other: Costs) -> Costs:
         return Costs(**{name: getattr(self, name) + getattr(other, name) for name in Costs.model_fields})
@@ -163,7 +175,13 @@ class DayCosts(BaseModel):
 
     day: date
     cost_usd: Decimal
+    corrections_usd: Decimal
     unpriced_runs: int
+
+    @property
+    def spent_usd(self) -> Decimal:
+        """All that is known now."""
+        return self.cost_usd + self.corrections_usd
 
 
 class CostReport(SpanView):

@@ -13,7 +13,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from deskhand.errors import titles
 from deskhand.reports import repository
 from deskhand.reports.models import CostGroup, PerformanceGroup
-from deskhand.reports.repository import Wanted
 from deskhand.reports.schemas import (
     CostQuery,
     CostReport,
@@ -31,6 +30,7 @@ from deskhand.reports.schemas import (
     Spread,
 )
 from deskhand.reports.span import Span, span_of
+from deskhand.reports.wanted import Wanted
 from deskhand.ui.format import label
 
 GONE, NO_MODEL, NO_TICKET = "an agent that is gone", "no model named", "without a ticket"
@@ -81,7 +81,7 @@ async def platform_cost_report(
     """
     span = span_of(query, now)
     found = await repository.tenant_costs(session, Wanted(span.bounds, query.trials))
-    everything = [CostRow(key=row["key"], name=row["name"], **_costs(row).model_dump()) for row in found]
+    everything = [CostRow(key=row["key"], name=row["name"], **costs_of(row).model_dump()) for row in found]
     rest = everything[limit:]
     return PlatformCostReport(
         **span.view.model_dump(),
@@ -140,30 +140,31 @@ def _asked(group: CostGroup, limit: int) -> tuple[str | None, int | None]:
 
 
 async def _cost_rows(
-    session: AsyncSession, group: CostGroup, found: Sequence[RowMapping], limit: int
+    session: AsyncSession, group: CostGroup, found: Sequence[Mapping[Any, Any]], limit: int
 ) -> tuple[list[CostRow], int]:
     """The dearest rows, and how many more there are."""
     if group is CostGroup.MODEL:
         rows = await _model_rows(session, found)
         return rows[:limit], max(0, len(rows) - limit)
     names = await _names(session, group, [row["key"] for row in found])
-    rows = [CostRow(key=row["key"], name=names[row["key"]], **_costs(row).model_dump()) for row in found]
+    rows = [CostRow(key=row["key"], name=names[row["key"]], **costs_of(row).model_dump()) for row in found]
     return rows, found[0]["keys"] - len(rows) if found else 0
 
 
-async def _model_rows(session: AsyncSession, found: Sequence[RowMapping]) -> list[CostRow]:
+async def _model_rows(session: AsyncSession, found: Sequence[Mapping[Any, Any]]) -> list[CostRow]:
     """What the runs of all versions that are set to one model cost."""
     models = await repository.models_of(session, (UUID(row["key"]) for row in found))
     sums: dict[str, Costs] = {}
     for row in found:
         model = models[row["key"]]
-        sums[model] = sums.get(model, Costs()) + _costs(row)
+        sums[model] = sums.get(model, Costs()) + costs_of(row)
     rows = [CostRow(key=model, name=model or NO_MODEL, **costs.model_dump()) for model, costs in sums.items()]
     return sorted(rows, key=lambda row: (-row.cost_usd, -row.unpriced_tokens, -row.runs, row.key))
 
 
-def _costs(row: RowMapping) -> Costs:
-    return Costs(**{name: row[name] for name in Costs.model_fields})
+def costs_of(row: Mapping[Any, Any]) -> Costs:
+    """The sums of a row; one without corrections need not say so."""
+    return Costs(**{name: row[name] for name in Costs.model_fields if name in row})
 
 
 def _sum(parts: Iterable[Costs]) -> Costs:
@@ -173,8 +174,8 @@ def _sum(parts: Iterable[Costs]) -> Costs:
     return total
 
 
-def _by_day(found: Iterable[RowMapping], *, trial: bool) -> dict[int, Costs]:
-    return {row["day"]: _costs(row) for row in found if row["of_day"] and row["trial"] == trial}
+def _by_day(found: Iterable[Mapping[Any, Any]], *, trial: bool) -> dict[int, Costs]:
+    return {row["day"]: costs_of(row) for row in found if row["of_day"] and row["trial"] == trial}
 
 
 def _every_day(span: Span, of_days: Mapping[int, Costs]) -> list[CostRow]:
@@ -186,7 +187,7 @@ def _every_day(span: Span, of_days: Mapping[int, Costs]) -> list[CostRow]:
 
 def _money(costs: Costs | None) -> dict[str, Any]:
     found = costs or Costs()
-    return {"cost_usd": found.cost_usd, "unpriced_runs": found.unpriced_runs}
+    return {name: getattr(found, name) for name in ("cost_usd", "corrections_usd", "unpriced_runs")}
 
 
 async def _names(session: AsyncSession, group: str, keys: Sequence[str], span: Span | None = None) -> dict[str, str]:

@@ -48,3 +48,20 @@ def span_of(query: SpanQuery, now: datetime) -> Span:
         return Span(until - timedelta(days=DEFAULT_DAYS - 1), until, query.zone)
     longest = query.since + timedelta(days=MAX_DAYS - 1)
     return Span(query.since, query.until or max(query.since, min(today, longest)), query.zone)
+
+
+def month_of(month: str | None, zone_name: str, now: datetime) -> Span:
+    """The days of a month.
+
+    Args:
+        month: Such as 2026-05; None: the last whole one.
+        zone_name: By whose clock days begin.
+        now: For today.
+    """
+    if month is None:
+        first = now.astimezone(zone(zone_name)).date().replace(day=1)
+        first = (first - timedelta(days=1)).replace(day=1)
+    else:
+        year, _, number = month.partition("-")
+        first = date(int(year), int(number), 1)
+    return Span(first, (first + timedelta(days=31)).replace(day=1) - timedelta(days=1), zone_name)

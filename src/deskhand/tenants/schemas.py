@@ -31,6 +31,7 @@ from deskhand.tenants.approval_rules import ApprovalRules
 from deskhand.tenants.boundaries import MOST_RULES, Boundary
 from deskhand.tenants.calendars import MOST_CALENDARS, Calendar, check_calendars
 from deskhand.tenants.companies import EVERY_DESK, CompanyMode
+from deskhand.tenants.contracts import Contracts
 from deskhand.tenants.fields import SECRET_FIELDS, TOOL_FIELDS
 from deskhand.tenants.instructions import MOST_INSTRUCTIONS, Instruction
 from deskhand.tenants.machine_rules import MachineRule
@@ -200,6 +201,7 @@ class EnhancementPreferences(InputModel):
         description="When people work, by client company: what `hours` of an event filter and working days mean."
         " Without one, Monday to Friday, UTC.",
     )
+    contracts: Contracts = Field(default_factory=list)
     instructions: list[Instruction] = Field(
         default_factory=list,
         max_length=MOST_INSTRUCTIONS,

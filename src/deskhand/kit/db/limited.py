@@ -28,6 +28,7 @@ def _by_run(table: str, column: str = "execution_id") -> str:
 OF_RUNS = (
     "alert_conditions",
     "approvals",
+    "cost_corrections",
     "execution_steps",
     "lab_cases",
     "model_spending",

@@ -107,16 +107,17 @@ def _refused(request: Request, name: str, error: ValidationError, **shown: Any) 
 
 def _money_chart(days: Sequence[DayCosts]) -> Chart:
     points = [
-        Point(str(one.day), _money_words(one), {"money": one.cost_usd}, unknown=bool(one.unpriced_runs)) for one in days
+        Point(str(one.day), _money_words(one), {"money": one.spent_usd}, unknown=bool(one.unpriced_runs))
+        for one in days
     ]
     return bar_chart(points, label=money)
 
 
 def _money_words(one: DayCosts) -> str:
     if not one.unpriced_runs:
-        return exact_money(one.cost_usd)
+        return exact_money(one.spent_usd)
     runs = "run" if one.unpriced_runs == 1 else "runs"
-    known = f"{exact_money(one.cost_usd)}, and " if one.cost_usd else ""
+    known = f"{exact_money(one.spent_usd)}, and " if one.spent_usd else ""
     return f"{known}{count(one.unpriced_runs)} {runs} whose price nobody knows"
 
 

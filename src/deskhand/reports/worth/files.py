@@ -9,7 +9,7 @@ from deskhand.reports.worth.figures import MEASURES
 from deskhand.reports.worth.schemas import Worth, WorthReport
 
 _COUNTS = ("key", "name", "tickets", "noted", "held_out", "unknown")
-_COSTS = ("cost_usd", "runs", "unpriced_runs")
+_COSTS = ("cost_usd", "runs", "unpriced_runs", "corrections_usd")
 _FIELDS = ("category", "priority")
 _TIMES = ("of", "ended", "median_ms", "low_ms", "high_ms")
 _BETWEEN = ("value", "low", "high", "confidence", "verdict", "words")
@@ -44,8 +44,7 @@ def _cells(row: Worth) -> list[Any]:
     between = {one.measure: one for one in row.differences}
     return [
         *(getattr(row, name) for name in _COUNTS),
-        # Written out: an exponent is read as a number by some programs, and as a text by others.
-        *(f"{row.costs.cost_usd:f}", row.costs.runs, row.costs.unpriced_runs),
+        *(getattr(row.costs, name) for name in _COSTS),
         *(row.votes.hits, row.votes.of),
         *(cell for pair in told for cell in pair),
         *(cell for group in groups for cell in group),

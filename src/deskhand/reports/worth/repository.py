@@ -9,11 +9,12 @@ from typing import Any
 from sqlalchemy import ColumnElement, RowMapping, Subquery, and_, case, exists, func, or_, select, true
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 
 from deskhand.engine.models import AgentExecution, ExecutionStep
 from deskhand.engine.status import ExecutionStatus, StepState
 from deskhand.knowledge.models import EnhancementFeedback, TicketHistory
-from deskhand.tenants.models import TenantConfig
+from deskhand.tenants.models import DeskCompany, RunCompany, TenantConfig
 from deskhand.tenants.worth_rules import HOLD_OUT
 
 _DESK = "desk"
@@ -79,7 +80,7 @@ def _told(since: datetime, until: datetime, limit: int) -> Subquery:
     drawn = and_(step.execution_id == e.id, step.step_key == HOLD_OUT, step.state == StepState.FINISHED)
     output = e.output_result
     noted = and_(e.status == ExecutionStatus.COMPLETED, func.jsonb_typeof(output["note"]) == "object")
-    company = func.coalesce(_object(output["company"]), _object(step.output["company"]))
+    company = func.coalesce(_object(output["company"]), _object(step.output["company"]), _noted_company())
     suggested = output["triage"]
     return (
         select(
@@ -105,6 +106,27 @@ def _told(since: datetime, until: datetime, limit: int) -> Subquery:
         .order_by(func.min(e.queued_at), e.tool_type, e.ticket_ref)
         .limit(limit)
         .subquery("told")
+    )
+
+
+def said_company() -> ColumnElement[Any]:
+    """Id and name of the client company that a run says it was for, as a JSON object; one that failed has no output."""
+    step = aliased(ExecutionStep)
+    drawn = select(_object(step.output["company"])).where(
+        step.execution_id == AgentExecution.id, step.step_key == HOLD_OUT, step.state == StepState.FINISHED
+    )
+    said = _object(AgentExecution.output_result["company"])
+    return func.coalesce(said, drawn.scalar_subquery(), _noted_company())
+
+
+def _noted_company() -> Any:
+    r, d = RunCompany, DeskCompany
+    return (
+        select(func.jsonb_build_object("id", r.company_id, "name", func.coalesce(d.name, r.company_id)))
+        .outerjoin(d, and_(d.tool_type == r.tool_type, d.company_id == r.company_id, d.tenant_id == r.tenant_id))
+        # Empty of a run that worked for several.
+        .where(r.tenant_id == AgentExecution.tenant_id, r.execution_id == AgentExecution.id, r.company_id != "")
+        .scalar_subquery()
     )
 
 

@@ -7,18 +7,18 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import RowMapping
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from deskhand.kit.cron import zone
 from deskhand.kit.words import folded
 from deskhand.reports import repository as runs
-from deskhand.reports.repository import Wanted
 from deskhand.reports.schemas import Costs
-from deskhand.reports.span import Span
+from deskhand.reports.service import costs_of
+from deskhand.reports.span import Span, month_of
+from deskhand.reports.wanted import Wanted
 from deskhand.reports.worth import repository
 from deskhand.reports.worth.figures import (
     FIELDS,
@@ -101,13 +101,7 @@ async def worth_report(session: AsyncSession, query: WorthQuery, *, now: datetim
 
 def month_span(query: WorthQuery, now: datetime) -> Span:
     """The days of the month that is asked for, or of the last whole one."""
-    if query.month is None:
-        first = now.astimezone(zone(query.zone)).date().replace(day=1)
-        first = (first - timedelta(days=1)).replace(day=1)
-    else:
-        year, _, number = query.month.partition("-")
-        first = date(int(year), int(number), 1)
-    return Span(first, (first + timedelta(days=31)).replace(day=1) - timedelta(days=1), query.zone)
+    return month_of(query.month, query.zone, now)
 
 
 async def _read(session: AsyncSession, span: Span) -> Month:
@@ -115,11 +109,7 @@ async def _read(session: AsyncSession, span: Span) -> Month:
     # One more than are looked at, so that it is known that there are more.
     rows = await repository.tickets(session, since, until, limit=MOST_TICKETS + 1)
     found = await runs.cost_rows(session, Wanted(span.bounds), "ticket", None)
-    costs = {
-        row["key"]: Costs(**{name: row[name] for name in Costs.model_fields})
-        for row in found
-        if not row["of_day"] and not row["trial"]
-    }
+    costs = {row["key"]: costs_of(row) for row in found if not row["of_day"] and not row["trial"]}
     told = await repository.desks_told(session, sorted({row["tool_type"] for row in rows}))
     return Month(span, rows, costs, await repository.votes(session, since, until), told)
 

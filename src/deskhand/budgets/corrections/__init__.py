@@ -1,0 +1,1 @@
+"""What gateways say of calls after they were counted: corrections, each a row of its own."""
