@@ -270,6 +270,7 @@ FILLED = {
     "tuple[str, ...]": (),
     "Sequence[RowMapping]": (),
     "Mapping[str, Any]": {},
+    "Mapping[str, Any] | None": {},
     "Mapping[str, str]": {},
     "Collection[MaskKind]": tuple(MaskKind),
     "Names": named("Worst Text"),
