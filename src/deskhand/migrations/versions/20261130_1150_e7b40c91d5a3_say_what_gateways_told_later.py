@@ -2,7 +2,7 @@
 
 Revision ID: e7b40c91d5a3
 Revises: e52c7a19d4b8
-Create Date: 2026-11-30 11:00:00+00:00
+Create Date: 2026-11-30 11:50:00+00:00
 """
 
 from __future__ import annotations
