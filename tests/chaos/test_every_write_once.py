@@ -28,7 +28,7 @@ pytestmark = [pytest.mark.chaos, pytest.mark.timeout(600)]
 LONG = os.environ.get("DESKHAND_HYPOTHESIS_PROFILE") == "long"
 BOUNDARIES = STEP_BOUNDARIES if LONG else {"after-effect": STEP_BOUNDARIES["after-effect"]}
 WITH = DESKS if LONG else ["servicedesk_plus", "zendesk"]
-OWN_WAYS = ("reply", "log_time", "create_ticket")
+OWN_WAYS = ("reply", "assign", "transition", "log_time", "create_ticket", "resolve")
 
 
 @dataclass(frozen=True)

@@ -86,4 +86,6 @@ async def made(desk: Desk, operation: str, ticket_id: str, *, subject: str = NEW
     if operation == "create_ticket":
         return sum(one.subject == subject for one in desk.simulator.store.tickets.values())
     effects = await desk.effects(ticket_id)
+    if operation == "resolve":  # where the solution is a comment, one save is both
+        return max(int(effects["notes"]), int(effects["updates"]))
     return int(effects["notes"] + effects["updates"] + effects["logged"])

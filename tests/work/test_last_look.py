@@ -16,7 +16,7 @@ from deskhand.engine.journal import Journal
 from deskhand.errors import StoodBackError, TicketMergedError
 from deskhand.kit.db.session import Database
 from deskhand.plugins.contract import Note, Person, Ticket, TicketingToolPlugin, WriteReceipt
-from deskhand.plugins.errors import DeskNotFoundError
+from deskhand.plugins.errors import DeskCannotTellError, DeskNotFoundError
 from deskhand.tools.values import Access, ToolOperation
 from deskhand.work import last_look
 from deskhand.work.last_look import GUARDED, LastLook
@@ -61,6 +61,9 @@ class Steps:
         self.execution = execution(mode=mode, ticket_ref=HERE.id, tool_type="jira")
         self.begun_writes = begun
         self.ended: dict[str, Any] = {}
+
+    def mark_for(self, key: str) -> str:
+        return f"mark of {key}"
 
     async def step(self, *, key: str, body: Callable[[], Awaitable[Any]], **_: Any) -> Any:
         if key not in self.ended:
@@ -233,6 +236,58 @@ async def test_the_look_is_kept_and_taken_again_by_whoever_takes_the_write_up() 
     with pytest.raises(StoodBackError, match="Somebody worked on the ticket meanwhile"):
         await began.make(write(), once, owed=True)
     assert (desk.asked, len(desk.notes)) == (0, 1)
+
+
+NETWORK = {"group": "Network"}
+TAKEN = replace(HERE, assignee=replace(INES, email="ines@desk.test"), group="Network", status="In Progress")
+
+
+@pytest.mark.parametrize(
+    ("name", "trace", "now", "made"),
+    [
+        # As the write that was begun left it, with what a desk moves along.
+        ("assign", {"assignee_email": "INES@desk.test"}, TAKEN, True),
+        ("assign", {"assignee_email": "ines@desk.test", **NETWORK}, TAKEN, True),
+        ("assign", NETWORK, TAKEN, True),
+        ("transition", {"status": "in progress"}, TAKEN, True),
+        # In the group that was meant a technician took it: the write was not made, and is not to be.
+        ("assign", {"assignee_email": "bo@desk.test", **NETWORK}, TAKEN, False),
+        ("assign", {"group": "Hardware"}, TAKEN, False),
+        ("transition", {"status": "On hold"}, TAKEN, False),
+        ("assign", NETWORK, replace(TAKEN, notes=(note("Mine."),)), False),
+        ("assign", NETWORK, replace(TAKEN, priority="high"), False),
+    ],
+)
+async def test_what_a_worker_wrote_before_it_died_is_nobody_elses_work(
+    name: str, trace: dict[str, Any], now: Ticket, made: bool
+) -> None:
+    steps = Steps()
+    await looking(HERE, steps)[0].make(write(name, **trace), once, owed=True)
+    again, desk = looking(now, steps)
+    if made:
+        assert (await again.make(write(name, **trace), once, owed=True)).id == "made"
+    else:
+        with pytest.raises(StoodBackError, match="meanwhile"):
+            await again.make(write(name, **trace), once, owed=True)
+    assert desk.asked == 1
+
+
+@pytest.mark.parametrize("found", ["ours", "none", "cannot tell"])
+async def test_a_solution_is_known_by_its_mark_and_not_by_how_the_ticket_looks(found: str) -> None:
+    async def find(_mark: str) -> WriteReceipt | None:
+        if found == "cannot tell":
+            raise DeskCannotTellError("The list was cut.")
+        return WriteReceipt(id="n1", ticket_id=HERE.id) if found == "ours" else None
+
+    steps, solved = Steps(), replace(HERE, status="Solved", is_closed=True, notes=(note("It was the cable."),))
+    solving = replace(write("resolve", resolution="It was the cable."), find=find)
+    await looking(HERE, steps)[0].make(solving, once, owed=True)
+    again, _ = looking(solved, steps)
+    if found == "ours":
+        assert (await again.make(solving, once, owed=True)).id == "made"
+    else:
+        with pytest.raises(StoodBackError, match="Ines wrote on the ticket meanwhile"):
+            await again.make(solving, once, owed=True)
 
 
 async def test_what_the_run_has_done_and_read_itself_is_nobodys_work() -> None:

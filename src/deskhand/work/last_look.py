@@ -24,7 +24,7 @@ from deskhand.kit.db.session import Database
 from deskhand.kit.marks import find_marks
 from deskhand.kit.replies import split_mail
 from deskhand.plugins.contract import Note, NoteDraft, Person, Ticket, TicketingToolPlugin, WriteReceipt
-from deskhand.plugins.errors import DeskNotFoundError
+from deskhand.plugins.errors import CANNOT_TELL, DeskNotFoundError
 from deskhand.tenants.note_rules import DEFAULT_CEILING
 from deskhand.tools.asking import ASK, REPLY
 from deskhand.tools.values import Doubt
@@ -177,6 +177,9 @@ class LastLook:
         Raises:
             StoodBackError: Says who, or what changed.
         """
+        # A solution that was written is ours to take up again: on the ticket it looks like anybody's.
+        if made is not None and await self._is_there(made):
+            return
         if why := await self._why_not(ticket_id, made):
             raise StoodBackError(why)
 
@@ -210,6 +213,14 @@ class LastLook:
         if writer is not None:
             return f"{_name(writer.author)} wrote on the ticket meanwhile"
         return next(self._changes(seen.ticket, now, _set_by(made, now) if made else frozenset()), None)
+
+    async def _is_there(self, write: Write) -> bool:
+        if write.operation.name != "resolve":
+            return False
+        try:
+            return await write.find(self.journal.mark_for(write.key)) is not None
+        except CANNOT_TELL:
+            return False
 
     async def _why_too_many(self, write: Write) -> str | None:
         if write.operation.name not in PUBLIC:
@@ -305,7 +316,11 @@ def _is_ours(note: Note, ticket: Ticket, ours: set[str]) -> bool:
 
 def _set_by(write: Write, now: Ticket) -> frozenset[str]:
     """The fields that a write sets, if the ticket shows that it did: its worker may have died just after it."""
-    if write.operation.name != "update_ticket":
+    name = write.operation.name
+    if name == "transition":
+        has_moved = str(now.status).casefold() == str(write.trace["status"]).casefold()
+        return frozenset(_MOVED[name]) if has_moved else frozenset()
+    if name not in ("update_ticket", "assign"):
         return frozenset()
     # A desk may call a priority or a category otherwise; who has the ticket is told apart by name.
     fields = frozenset(write.trace) & frozenset(_FIELDS) - {"group"}
@@ -314,7 +329,11 @@ def _set_by(write: Write, now: Ticket) -> frozenset[str]:
     email, holder = write.trace.get("assignee_email"), now.assignee
     if email and holder is not None and str(holder.email).casefold() == str(email).casefold():
         fields |= {"assignee"}
-    return fields
+    if name == "update_ticket":
+        return fields
+    # All of it, or somebody else took the ticket in the same group; with it a desk may move the status.
+    wanted = {field for field, value in (("group", group), ("assignee", email)) if value}
+    return frozenset(_MOVED[name]) if wanted and wanted <= fields else frozenset()
 
 
 def _same(before: Any, after: Any) -> bool:
