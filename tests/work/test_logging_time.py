@@ -98,6 +98,9 @@ async def test_who_approves_a_work_log_says_whose_minutes_and_what_is_charged(pr
     run = await product.ended(customer, sent.json()["execution_id"])
     asked = await question(customer, run["id"])
     assert asked["operation"] == "log_time"
+    # What would be written is seen as a whole before anybody says yes.
+    shown = {one["field"]: one["after"] for one in asked["differences"]}
+    assert shown == {"text": TEXT, "minutes": "1", "billable": "false"}
     assert logs(customer, ticket_id) == []
     said = {"text": "Ines: replaced the fuser.", "minutes": 35, "billable": True}
     changed = await answer(customer.client, asked, "change", arguments=said)

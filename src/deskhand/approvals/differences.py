@@ -90,7 +90,7 @@ def differences(
         return [
             Difference(_NAMED.get(operation, name), None, _shown(arguments[name]))
             for name in _NEW[operation]
-            if arguments.get(name)
+            if arguments.get(name) or arguments.get(name) is False
         ]
     return [one for one in _changes(operation, arguments, ticket or {}) if one.before != one.after]
 

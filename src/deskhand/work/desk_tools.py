@@ -32,7 +32,7 @@ from deskhand.work.companies import TICKET, read_ticket
 from deskhand.work.conversation import is_ours
 from deskhand.work.hands import DeskHands
 from deskhand.work.last_look import CLOSING
-from deskhand.work.logging_time import log_time
+from deskhand.work.logging_time import as_asked, log_time
 from deskhand.work.ticket_query import filed_since, query_of
 from deskhand.work.views import LISTED_LIMIT, Limits, changes_view, notes_view, ticket_view
 
@@ -147,6 +147,8 @@ class DeskTools:
         # Before anybody is asked: what the scope leaves out is no question for a person.
         if other := arguments.get("other_ticket_id"):
             await self._hands.find_ticket(name, other)
+        if name == LOG_TIME:
+            arguments = await as_asked(self._hands, arguments)
         ref = args.get("ticket_id")
         self.moved_own = self.moved_own or (name in CLOSING and self._hands.own is not None)
         approved = await self._hands.ask(name, arguments, key=call_key(name), ref=ref, reason=args.get(REASON, ""))

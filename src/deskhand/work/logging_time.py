@@ -26,6 +26,20 @@ _NOT_SAID = (
 )
 
 
+async def as_asked(hands: DeskHands, args: Mapping[str, Any]) -> dict[str, Any]:
+    """A call as a person is asked about it: with what was measured where the model said nothing.
+
+    Args:
+        hands: The road to the desk.
+        args: Arguments of the call, without its ticket.
+    """
+    if not hands.needs_approval(LOG_TIME):
+        return dict(args)
+    seconds, _ = await _measured(hands)
+    charge = {"billable": False} if hands.desk.manifest.bills_time else {}
+    return {"minutes": _minutes(seconds), **charge, **args}
+
+
 async def log_time(hands: DeskHands, args: Mapping[str, Any], *, key: str) -> WriteReceipt:
     """Write a work log, once.
 
@@ -41,8 +55,7 @@ async def log_time(hands: DeskHands, args: Mapping[str, Any], *, key: str) -> Wr
     if told and not hands.needs_approval(LOG_TIME):
         raise ToolInputError(_NOT_SAID.format(told=" and ".join(told)))
     seconds, until = await _measured(hands)
-    # Whole minutes are what every desk takes; a part of one counts as one, or a short run would be none.
-    minutes = int(args.get("minutes") or min(A_DAY, max(1, math.ceil(seconds / _MINUTE))))
+    minutes = int(args.get("minutes") or _minutes(seconds))
     work = WorkLog(
         minutes=minutes,
         text=str(args["text"]),
@@ -56,6 +69,11 @@ async def log_time(hands: DeskHands, args: Mapping[str, Any], *, key: str) -> Wr
         return await desk.log_time(ticket_id, replace(work, mark=mark))
 
     return await hands.write(LOG_TIME, args.get("ticket_id"), key=key, shown=shown, make=make, look_up=desk.find_time)
+
+
+def _minutes(seconds: float) -> int:
+    # Whole minutes are what every desk takes; a part of one counts as one, or a short run would be none.
+    return min(A_DAY, max(1, math.ceil(seconds / _MINUTE)))
 
 
 async def _measured(hands: DeskHands) -> tuple[float, datetime]:
