@@ -20,9 +20,9 @@ class Section(APIRouter):
     """
 
     def __init__(self, router: APIRouter) -> None:
-        super().__init__()
-        self.include_router(router)
-        # Asking for its routes also makes FastAPI read them.
+        # Its very routes, which have taken over all that the router was made with: FastAPI reads each anew, with all
+        # its dependencies, for every inclusion of a router in another, those on the way as well.
+        super().__init__(routes=router.routes)
         routes = [(context.path or "", context.methods) for context in iter_route_contexts(self.routes)]
         # What is mounted has no methods of its own, and answers what lies below its address.
         self._whole = frozenset(path for path, methods in routes if methods and "{" not in path)
