@@ -10,8 +10,9 @@ through the whole product only, and what fails in them is found far from where i
 from __future__ import annotations
 
 import ast
+import functools
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 LEAST_RATIO = 1.0
@@ -55,13 +56,16 @@ def unnamed(sources: Mapping[str, str]) -> Iterator[str]:
             yield module
 
 
-def _imported(text: str, path: str) -> Iterable[str]:
+@functools.cache  # a run asks for the findings and for the count, and reading all tests is what either costs
+def _imported(text: str, path: str) -> tuple[str, ...]:
+    names: list[str] = []
     for node in ast.walk(ast.parse(text, path)):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            names += (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
-            yield node.module
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+            names.append(node.module)
+            names += (f"{node.module}.{alias.name}" for alias in node.names)
+    return tuple(names)
 
 
 def findings(sources: Mapping[str, str]) -> Iterator[str]:
