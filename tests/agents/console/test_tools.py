@@ -125,7 +125,7 @@ async def test_an_agent_is_given_tools_and_the_change_is_shown_before_it_is_save
     assert "Write an answer that the requester reads." in text
     # Who grants a reply is told what it costs: of reply, question and resolution, and of nothing else.
     assert text.count("the model is shown public articles and the public part of the ticket alone") == 3
-    assert "2 of 15 chosen" in text
+    assert "2 of 16 chosen" in text
     assert re.search(r"Not connected, so not to be granted: [^.]*Zendesk[^.]*Mail", text)
     # Nothing of an unconnected desk can be chosen, and opening a tool keeps what was typed.
     typed = boxes(page)
