@@ -158,12 +158,14 @@ class Console:
     async def client(self, tenant_id: str = "acme", role: str = "tenant_admin") -> httpx2.AsyncClient:
         """An API client with a key of its own."""
         headers = {"Authorization": f"Bearer {await self.key(tenant_id, role)}"}
-        return await self.clients.enter_async_context(httpx2.AsyncClient(base_url=self.url, headers=headers))
+        return await self.clients.enter_async_context(
+            httpx2.AsyncClient(base_url=self.url, headers=headers, timeout=30)
+        )
 
     async def browser(self, tenant_id: str = "acme", role: str = "tenant_admin") -> httpx2.AsyncClient:
         """A signed-in client without scripts: cookies and forms only."""
         client = await self.clients.enter_async_context(
-            httpx2.AsyncClient(base_url=self.url, headers={"Accept": "text/html"})
+            httpx2.AsyncClient(base_url=self.url, headers={"Accept": "text/html"}, timeout=30)
         )
         answer = await client.post("/login", data={"api_key": await self.key(tenant_id, role), "next": "/"})
         assert answer.status_code == 303, answer.text
