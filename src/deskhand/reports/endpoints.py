@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Query
 from fastapi.responses import Response
 
 from deskhand.access.guards import PlatformAdmin, PlatformSession, TenantSession, Viewer
 from deskhand.appstate import App
-from deskhand.errors import InvalidInputError
-from deskhand.kit.problem import problem_responses
 from deskhand.reports import service
+from deskhand.reports.answers import FILES, KNOWN, csv_answer
 from deskhand.reports.files import ROWS, costs_file, performance_file
 from deskhand.reports.schemas import (
     CostPage,
@@ -29,14 +28,8 @@ from deskhand.reports.schemas import (
 router = APIRouter(prefix="/api/v1/reports", tags=["reports"])
 platform_router = APIRouter(prefix="/api/v1/platform-reports", tags=["reports"])
 
-_KNOWN = problem_responses(InvalidInputError)
-_FILES: dict[int | str, dict[str, Any]] = {
-    200: {"content": {"text/csv": {"schema": {"type": "string"}}}},
-    **_KNOWN,
-}
 
-
-@router.get("/costs", operation_id="get_costs", responses=_KNOWN)
+@router.get("/costs", operation_id="get_costs", responses=KNOWN)
 async def get_costs(
     app: App, _viewer: Viewer, session: TenantSession, query: Annotated[CostPage, Query()]
 ) -> CostReport:
@@ -44,7 +37,7 @@ async def get_costs(
     return await service.cost_report(session, query, limit=query.limit, now=app.clock())
 
 
-@router.get("/costs/export", operation_id="export_costs", response_class=Response, responses=_FILES)
+@router.get("/costs/export", operation_id="export_costs", response_class=Response, responses=FILES)
 async def export_costs(
     app: App, _viewer: Viewer, session: TenantSession, query: Annotated[CostQuery, Query()]
 ) -> Response:
@@ -53,7 +46,7 @@ async def export_costs(
     return _file(costs_file(report), f"costs-by-{report.group}", report)
 
 
-@router.get("/performance", operation_id="get_performance", responses=_KNOWN)
+@router.get("/performance", operation_id="get_performance", responses=KNOWN)
 async def get_performance(
     app: App, _viewer: Viewer, session: TenantSession, query: Annotated[PerformancePage, Query()]
 ) -> PerformanceReport:
@@ -61,7 +54,7 @@ async def get_performance(
     return await service.performance_report(session, query, limit=query.limit, now=app.clock())
 
 
-@router.get("/performance/export", operation_id="export_performance", response_class=Response, responses=_FILES)
+@router.get("/performance/export", operation_id="export_performance", response_class=Response, responses=FILES)
 async def export_performance(
     app: App, _viewer: Viewer, session: TenantSession, query: Annotated[PerformanceQuery, Query()]
 ) -> Response:
@@ -70,7 +63,7 @@ async def export_performance(
     return _file(performance_file(report), f"performance-by-{report.group}", report)
 
 
-@platform_router.get("/costs", operation_id="get_platform_costs", responses=_KNOWN)
+@platform_router.get("/costs", operation_id="get_platform_costs", responses=KNOWN)
 async def get_platform_costs(
     app: App, _caller: PlatformAdmin, session: PlatformSession, query: Annotated[PlatformPage, Query()]
 ) -> PlatformCostReport:
@@ -78,7 +71,7 @@ async def get_platform_costs(
     return await service.platform_cost_report(session, query, limit=query.limit, now=app.clock())
 
 
-@platform_router.get("/costs/export", operation_id="export_platform_costs", response_class=Response, responses=_FILES)
+@platform_router.get("/costs/export", operation_id="export_platform_costs", response_class=Response, responses=FILES)
 async def export_platform_costs(
     app: App, _caller: PlatformAdmin, session: PlatformSession, query: Annotated[SpanQuery, Query()]
 ) -> Response:
@@ -88,8 +81,4 @@ async def export_platform_costs(
 
 
 def _file(text: str, name: str, span: SpanView) -> Response:
-    headers = {
-        "Content-Disposition": f'attachment; filename="{name}-{span.since}-{span.until}.csv"',
-        "Cache-Control": "no-store",
-    }
-    return Response(text, media_type="text/csv", headers=headers)
+    return csv_answer(text, f"{name}-{span.since}-{span.until}")

@@ -29,45 +29,54 @@ Named = tuple[str, str, str]
 """A company as a desk names it: tool type, id, name."""
 
 
-async def note_companies(session: AsyncSession, tenant_id: str, named: Iterable[Named]) -> None:
-    """Remember companies that a desk has named, each under its newest name, and under the first for good."""
+async def note_companies(session: AsyncSession, tenant_id: str, named: Iterable[Named]) -> dict[tuple[str, str], str]:
+    """Remember companies that a desk has named, each under its newest name, and under the first for good.
+
+    Returns:
+        By desk and id, the name, folded, by which rows that know a name alone mean it; empty where none does.
+    """
     # In one order, so that two imports at once wait for each other instead of holding each other up.
     told = {
         (tool, storable_text(company_id)[:LENGTH]): storable_text(name)[:LENGTH]
         for tool, company_id, name in sorted(named)
     }
     one = DeskCompany
-    stored = select(one.tool_type, one.company_id, one.name).where(
+    stored = select(one.tool_type, one.company_id, one.name, one.known_as).where(
         one.tool_type.in_({tool for tool, _ in told}), one.company_id.in_({company_id for _, company_id in told})
     )
-    known = {(tool, company_id): name for tool, company_id, name in await session.execute(stored)}
+    names: dict[tuple[str, str], str] = {}
+    first: dict[tuple[str, str], str] = {}
+    for tool, company_id, name, known_as in await session.execute(stored):
+        names[tool, company_id], first[tool, company_id] = name, known_as or ""
     # Most tickets name a company that is there already; they write nothing.
-    news = {key: name for key, name in told.items() if known.get(key) != name}
-    if not news:
-        return
-    first = await _first_names(session, {key: name for key, name in news.items() if key not in known})
+    if news := {key: name for key, name in told.items() if names.get(key) != name}:
+        fresh = await _first_names(session, {key: name for key, name in news.items() if key not in names})
+        first |= await _store(session, tenant_id, news, fresh)
+    return {key: first[key] for key in told}
+
+
+async def _store(
+    session: AsyncSession,
+    tenant_id: str,
+    news: Mapping[tuple[str, str], str],
+    fresh: Mapping[tuple[str, str], str],
+) -> dict[tuple[str, str], str]:
     rows = [
         {
             **{"tenant_id": tenant_id, "tool_type": tool, "company_id": company_id, "name": name},
-            "known_as": first.get((tool, company_id)),
+            "known_as": fresh.get((tool, company_id)),
         }
         for (tool, company_id), name in news.items()
     ]
     statement = insert(DeskCompany).values(rows)
-    await session.execute(
+    written = await session.execute(
         statement.on_conflict_do_update(
             index_elements=["tenant_id", "tool_type", "company_id"],
             set_={"name": statement.excluded.name, "updated_at": func.now()},
-        )
+        ).returning(DeskCompany.tool_type, DeskCompany.company_id, DeskCompany.known_as)
     )
-
-
-async def known_as(session: AsyncSession, tool_type: str, company_id: str) -> str:
-    """The name, folded, by which rows that know a name alone mean a company; empty where none does."""
-    statement = select(DeskCompany.known_as).where(
-        DeskCompany.tool_type == tool_type, DeskCompany.company_id == storable_text(company_id)[:LENGTH]
-    )
-    return (await session.execute(statement)).scalar_one_or_none() or ""
+    # As they stand there: another session may have told of one of them just before.
+    return {(tool, company_id): known_as or "" for tool, company_id, known_as in written}
 
 
 async def ids_by_name(session: AsyncSession, desks: Collection[str]) -> dict[tuple[str, str], str]:
@@ -173,7 +182,6 @@ __all__ = [
     "CompanyMode",
     "Named",
     "ids_by_name",
-    "known_as",
     "known_companies",
     "mode_of",
     "naming_desks",

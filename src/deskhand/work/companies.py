@@ -20,7 +20,7 @@ from deskhand.kit.db.companies import SHARED_ONLY, Scope
 from deskhand.knowledge.boundaries import may_keep
 from deskhand.plugins.contract import Company, Ticket, TicketDraft, TicketingToolPlugin
 from deskhand.tenants.boundaries import NO_BOUNDARIES, Boundaries, Decision, Effect
-from deskhand.tenants.companies import known_as, mode_of, naming_desks, note_companies, note_run_company, scope_of
+from deskhand.tenants.companies import mode_of, naming_desks, note_companies, note_run_company, scope_of
 
 TICKET = TypeAdapter(Ticket)
 KEPT_OUT = "kept_out"
@@ -60,10 +60,13 @@ class CompanyWall:
             ticket: What was read.
             execution_id: Of the run, so that members who are limited to that company may see it.
         """
+        company = None
         if ticket is not None and ticket.company is not None:
             # Remembered first: the desk's first company puts the wall up, for this very run as well.
             named = (ticket.tool_type, ticket.company.id, ticket.company.name)
-            await note_companies(session, tenant_id, [named])
+            (first_name,) = (await note_companies(session, tenant_id, [named])).values()
+            # By the name that it was first told by, and not by today's, which another one may have had before it.
+            company = (ticket.company.id, first_name)
         self._naming = await naming_desks(session)
         self._own = ticket
         self.scope = scope_of(
@@ -71,7 +74,7 @@ class CompanyWall:
             self._naming,
             self.desks,
             tool_type=ticket.tool_type if ticket else None,
-            company=await _known(session, ticket) if ticket else None,
+            company=company,
         )
         if execution_id is not None and ticket is not None and ticket.company is not None and self.is_up:
             company_id = ticket.company.id
@@ -194,9 +197,3 @@ def is_same_company(one: Company | None, other: Company | None) -> bool:
 def _id_of(ticket: Ticket) -> str | None:
     # Not by name: a company that is renamed is the same one.
     return None if ticket.company is None else ticket.company.id
-
-
-async def _known(session: AsyncSession, ticket: Ticket) -> tuple[str, str] | None:
-    company = ticket.company
-    # By the name that it was first told by, and not by today's, which another one may have had before it.
-    return None if company is None else (company.id, await known_as(session, ticket.tool_type, company.id))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -318,9 +319,8 @@ class DeskHands:
         self.voice.ensure_may_say(name, self.tool_id, ticket_id)
         trace = {**shown, **self._target(ticket_id)}
 
-        look = look_up or self.desk.find_write
-        ways = (lambda mark: make(ticket_id, mark), lambda mark: look(ticket_id, mark))
-        write = Write(operation, ticket_id, key, trace, *ways, permit)
+        making, looking = partial(make, ticket_id), partial(look_up or self.desk.find_write, ticket_id)
+        write = Write(operation, ticket_id, key, trace, make=making, find=looking, permit=permit)
         # What a person approved is bound to the ticket's state already.
         if permit is None and self.last_look.concerns(operation.name, shown):
             receipt = await self.last_look.make(write, self._once, owed=owed)

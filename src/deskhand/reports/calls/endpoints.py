@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Query
 from fastapi.responses import Response
@@ -12,15 +12,11 @@ from deskhand.appstate import App
 from deskhand.errors import InvalidInputError, NotFoundError
 from deskhand.kit.page import Page
 from deskhand.kit.problem import problem_responses
+from deskhand.reports.answers import FILES, csv_answer
 from deskhand.reports.calls import service
 from deskhand.reports.calls.schemas import CallPage, CallQuery, CallView
 
 router = APIRouter(prefix="/api/v1/reports", tags=["reports"])
-
-_FILES: dict[int | str, dict[str, Any]] = {
-    200: {"content": {"text/csv": {"schema": {"type": "string"}}}},
-    **problem_responses(InvalidInputError),
-}
 
 
 @router.get("/calls", operation_id="list_calls", responses=problem_responses(NotFoundError, InvalidInputError))
@@ -31,14 +27,10 @@ async def list_calls(
     return await service.list_calls(session, query, now=app.clock())
 
 
-@router.get("/calls/export", operation_id="export_calls", response_class=Response, responses=_FILES)
+@router.get("/calls/export", operation_id="export_calls", response_class=Response, responses=FILES)
 async def export_calls(
     app: App, _viewer: Viewer, session: TenantSession, query: Annotated[CallQuery, Query()]
 ) -> Response:
     """All of them as CSV for spreadsheets."""
     text, span = await service.calls_file(session, query, now=app.clock())
-    headers = {
-        "Content-Disposition": f'attachment; filename="calls-{span.since}-{span.until}.csv"',
-        "Cache-Control": "no-store",
-    }
-    return Response(text, media_type="text/csv", headers=headers)
+    return csv_answer(text, f"calls-{span.since}-{span.until}")

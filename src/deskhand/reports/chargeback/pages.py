@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import HTMLResponse
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import ValidationError
 
 from deskhand.access.guards import TenantSession, Viewer
 from deskhand.appstate import App
 from deskhand.kit.problem import invalid_input
-from deskhand.kit.schema import StorableText
 from deskhand.reports.chargeback import service
-from deskhand.reports.chargeback.schemas import Chargeback, ChargebackQuery
+from deskhand.reports.chargeback.schemas import ChargebackQuery
+from deskhand.reports.console.form import MonthForm
 from deskhand.ui.render import render
 from deskhand.ui.routing import PageRoute
 
@@ -25,11 +24,10 @@ PAGE = "/chargeback"
 ENTRIES = {"runs": "Runs", "trials": "Trials (dry runs)", "corrections": "Corrected by gateways"}
 
 
-class ChargebackForm(BaseModel):
-    """What the filter form sends, every field possibly empty; the API's schema judges it."""
+class ChargebackForm(MonthForm):
+    """What the filter form sends."""
 
-    month: StorableText = Field("", max_length=20)
-    zone: StorableText = Field("", max_length=100)
+    page: ClassVar[str] = PAGE
 
     def query(self) -> ChargebackQuery:
         """What the API would be asked.
@@ -37,15 +35,7 @@ class ChargebackForm(BaseModel):
         Raises:
             ValidationError: A value that it would refuse.
         """
-        return ChargebackQuery.model_validate(
-            {name: text.strip() for name, text in self.model_dump().items() if text.strip()}
-        )
-
-    def address(self, path: str, **changes: str) -> str:
-        """This page with some fields changed; of another page of figures what both of them know."""
-        values = {**self.model_dump(), **changes} if path == PAGE else {"zone": self.zone}
-        query = urlencode({name: text for name, text in values.items() if text})
-        return f"{path}?{query}" if query else path
+        return ChargebackQuery.model_validate(self.said())
 
 
 @router.get(PAGE)
@@ -62,14 +52,12 @@ async def chargeback_page(
     report = await service.chargeback(session, query, now=app.clock())
     # With its month named: tomorrow it is the same file.
     file = f"/api/v1/reports/chargeback/export?{urlencode({'month': report.month, 'zone': report.zone})}"
-    return render(request, template, **shown, report=report, faults={}, months=_months(form, report), file=file)
-
-
-def _months(form: ChargebackForm, report: Chargeback) -> list[tuple[str, str]]:
-    """The month before and, unless the shown one still runs, the one after: words and address."""
-    before = report.since - timedelta(days=1)
-    found = [(f"Earlier: {before:%Y-%m}", form.address(PAGE, month=f"{before:%Y-%m}"))]
-    if report.is_over:
-        after = report.until + timedelta(days=1)
-        found.append((f"Later: {after:%Y-%m}", form.address(PAGE, month=f"{after:%Y-%m}")))
-    return found
+    return render(
+        request,
+        template,
+        **shown,
+        report=report,
+        faults={},
+        months=form.months(report, is_over=report.is_over),
+        file=file,
+    )

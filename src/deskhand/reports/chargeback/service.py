@@ -27,6 +27,8 @@ from deskhand.tenants.contracts import Contract, contract_for, contracts_of
 
 NOBODY = "No company named"
 _PLACES: tuple[Entry, ...] = ("runs", "trials", "corrections")
+_KINDS: tuple[tuple[Entry, bool], ...] = (("runs", False), ("trials", True))
+"""Of runs, and whether they are trials."""
 _TOKENS = ("model_calls", "tokens_in", "tokens_cached", "tokens_out", "tokens_reasoning")
 _UNPRICED = ("unpriced_runs", "unpriced_tokens")
 
@@ -68,11 +70,11 @@ async def chargeback(session: AsyncSession, query: ChargebackQuery, *, now: date
 async def _counted(session: AsyncSession, wanted: Wanted, month: str) -> dict[Key, Costs]:
     """What the runs of the month counted, by ticket; real ones and trials."""
     sums: dict[Key, Costs] = defaultdict(Costs)
-    for trials, entry in ((False, "runs"), (True, "trials")):
+    for entry, trials in _KINDS:
         asked = Wanted(wanted.bounds, trials=trials)
         for row in await runs.cost_rows(session, asked, "ticket", None):
             if not row["of_day"] and row["trial"] == trials:
-                sums[_named(row["key"]), entry, month] += costs_of(row)  # type: ignore[index]  # one of the entries
+                sums[_named(row["key"]), entry, month] += costs_of(row)
     return sums
 
 

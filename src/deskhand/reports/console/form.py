@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 from urllib.parse import urlencode
 
 from pydantic import BaseModel, Field
@@ -50,6 +50,34 @@ class ReportForm(BaseModel):
             since = span.until - timedelta(days=days - 1)
             address = self.address(path, since=str(since), until=str(span.until))
             found.append(("a year" if days > 90 else f"{days} days", address, since == span.since))
+        return found
+
+
+class MonthForm(BaseModel):
+    """What the filter form of a month's report sends, every field possibly empty; the API's schema judges it."""
+
+    page: ClassVar[str]
+
+    month: StorableText = Field("", max_length=20)
+    zone: StorableText = Field("", max_length=100)
+
+    def said(self) -> dict[str, str]:
+        """What was filled in."""
+        return {name: text.strip() for name, text in self.model_dump().items() if text.strip()}
+
+    def address(self, path: str, **changes: str) -> str:
+        """This page with some fields changed; of another page of figures what both of them know."""
+        values = {**self.model_dump(), **changes} if path == self.page else {"zone": self.zone}
+        query = urlencode({name: text for name, text in values.items() if text})
+        return f"{path}?{query}" if query else path
+
+    def months(self, span: SpanView, *, is_over: bool) -> list[tuple[str, str]]:
+        """The month before and, unless the shown one still runs, the one after: words and address."""
+        before = span.since - timedelta(days=1)
+        found = [(f"Earlier: {before:%Y-%m}", self.address(self.page, month=f"{before:%Y-%m}"))]
+        if is_over:
+            after = span.until + timedelta(days=1)
+            found.append((f"Later: {after:%Y-%m}", self.address(self.page, month=f"{after:%Y-%m}")))
         return found
 
 

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import HTMLResponse
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from deskhand.access.guards import TenantSession, Viewer
 from deskhand.appstate import App
 from deskhand.kit.problem import invalid_input
 from deskhand.kit.schema import StorableText
+from deskhand.reports.console.form import MonthForm
 from deskhand.reports.worth import service
 from deskhand.reports.worth.schemas import LEAST, WorthQuery, WorthReport
 from deskhand.ui.render import render
@@ -32,11 +32,10 @@ GROUPS = {
 }
 
 
-class WorthForm(BaseModel):
-    """What the filter form sends, every field possibly empty; the API's schema judges it."""
+class WorthForm(MonthForm):
+    """What the filter form sends."""
 
-    month: StorableText = Field("", max_length=20)
-    zone: StorableText = Field("", max_length=100)
+    page: ClassVar[str] = PAGE
     company: StorableText = Field("", max_length=400)
 
     def query(self) -> WorthQuery:
@@ -45,16 +44,10 @@ class WorthForm(BaseModel):
         Raises:
             ValidationError: A value that it would refuse.
         """
-        values = {name: text.strip() for name, text in self.model_dump().items() if text.strip()}
+        values = self.said()
         if values.get("company") == UNNAMED:
             values["company"] = ""
         return WorthQuery.model_validate(values)
-
-    def address(self, path: str, **changes: str) -> str:
-        """This page with some fields changed; of another page of figures what both of them know."""
-        values = {**self.model_dump(), **changes} if path == PAGE else {"zone": self.zone}
-        query = urlencode({name: text for name, text in values.items() if text})
-        return f"{path}?{query}" if query else path
 
 
 @router.get(PAGE)
@@ -76,19 +69,9 @@ async def worth_page(
         **shown,
         report=report,
         faults={},
-        months=_months(form, report),
+        months=form.months(report, is_over=report.is_over),
         file=_file(query, report),
     )
-
-
-def _months(form: WorthForm, report: WorthReport) -> list[tuple[str, str]]:
-    """The month before and, unless the shown one still runs, the one after: words and address."""
-    before = report.since - timedelta(days=1)
-    found = [(f"Earlier: {before:%Y-%m}", form.address(PAGE, month=f"{before:%Y-%m}"))]
-    if report.is_over:
-        after = report.until + timedelta(days=1)
-        found.append((f"Later: {after:%Y-%m}", form.address(PAGE, month=f"{after:%Y-%m}")))
-    return found
 
 
 def _file(query: WorthQuery, report: WorthReport) -> str:

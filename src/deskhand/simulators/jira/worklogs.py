@@ -18,7 +18,6 @@ from deskhand.simulators.jira.text import Speech
 from deskhand.simulators.jira.wire import Table, empty, json_body, ok, refuse, whole_number
 
 _KEYS = {"comment", "started", "timeSpent", "timeSpentSeconds", "visibility", "properties"}
-_STARTED = "%Y-%m-%dT%H:%M:%S.%f%z"
 _WATCHED = "Work logged"
 
 
@@ -47,9 +46,11 @@ class WorklogApi(Part):
         if not isinstance(seconds, int) or seconds < 1:
             raise refuse(request, 400, errors={"timeLogged": "You must indicate the time spent working."})
         try:
-            started = datetime.strptime(str(body.get("started")), _STARTED)  # noqa: DTZ007 - the format has its zone
+            started = datetime.fromisoformat(str(body.get("started")))
         except ValueError:
             raise refuse(request, 400, errors={"started": "Invalid date."}) from None
+        if started.tzinfo is None:
+            raise refuse(request, 400, errors={"started": "Invalid date."})
         log = sim.log_time(ticket, seconds=seconds, text=speech.read(body.get("comment")) or "", started_at=started)
         # A site counts it among the changes of the issue, and mails who watches it unless the client says otherwise.
         if request.query_params.get("notifyUsers", "true") == "true":

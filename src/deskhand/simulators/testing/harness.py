@@ -124,12 +124,14 @@ class DeskHarness(ABC):
         """How many notes and field updates took effect on a ticket."""
 
     async def work_logs(self, ticket_id: str) -> list[tuple[int, str, datetime]]:
-        """Minutes, text and beginning of the time that was written down; for desks that keep time alone."""
-        raise NotImplementedError
+        """Minutes, text and beginning of the time that was written down; asked of desks that keep time alone."""
+        raise NotImplementedError(f"{self.plugin.manifest.name} keeps time: say what work logs {ticket_id} has.")
 
     async def log_elsewhere(self, ticket_id: str, text: str) -> None:
-        """Another technician writes down ten minutes; for desks that keep time alone."""
-        raise NotImplementedError
+        """Another technician writes down ten minutes; asked of desks that keep time alone."""
+        raise NotImplementedError(
+            f"{self.plugin.manifest.name} keeps time: log some on {ticket_id} as another, {text!r}."
+        )
 
     @abstractmethod
     async def webhook(self, ticket_id: str, kind: EventKind, *, now: datetime, by_us: bool = False) -> WebhookRequest:
